@@ -1,0 +1,72 @@
+# `make demo` and `make test` need Python 3.11 to 3.13 and nothing else.
+# Another Python than python3: make test PYTHON=python3.12
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Newer than every file it depends on: the environment is as they say.
+INSTALLED := $(VENV)/installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check lint format clean
+
+help:
+	@echo 'make demo     the whole road on the sample images, into runs/demo'
+	@echo 'make test     the test suite (one part: make test TESTS=tests/device)'
+	@echo 'make lint     ruff, mypy, import-linter'
+	@echo 'make check    lint and test'
+	@echo 'make format   lets ruff rewrite the sources'
+	@echo 'make install  $(VENV) alone; the others do it where needed'
+	@echo 'make clean    removes what was made, but for $(VENV) and runs/'
+
+install: $(INSTALLED)
+
+demo: $(INSTALLED)
+	$(BIN)/python -m corallite.convert.demo_main $(DEMO_FLAGS)
+
+test: $(INSTALLED)
+	$(BIN)/pytest $(TESTS)
+
+check: lint test
+
+lint: $(INSTALLED)
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(INSTALLED)
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+clean:
+	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find $$(ls -d */ | grep -v -x -e runs/) -name __pycache__ -prune -exec rm -rf {} +
+
+# pip is the last thing that venv puts in, so an environment with pip is complete and
+# one without it is what an interrupted run left. --no-build-isolation uses the
+# setuptools of requirements.txt instead of fetching a second one.
+$(INSTALLED): requirements.txt setup.cfg pyproject.toml
+	@$(CHECK_PYTHON)
+	@$(BIN)/python -c "import pip" 2> /dev/null || $(PYTHON) -m venv --clear $(VENV)
+	@echo 'Installing requirements.txt into $(VENV) (2.5 GB; a minute or more, once)'
+	@$(PIP) install --requirement requirements.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Exit status 2 and one sentence each: no Python, one that the pins do not fit, and
+# Debian's Python without its venv package.
+define CHECK_PYTHON
+command -v $(PYTHON) > /dev/null || { \
+  echo 'corallite: no $(PYTHON) here; install Python 3.11, or name one: make PYTHON=python3.12' >&2; \
+  exit 2; }; \
+$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+  echo "corallite: requirements.txt is pinned for Python 3.11 to 3.13, and $(PYTHON) is" \
+    "$$($(PYTHON) -V); name another: make PYTHON=python3.11" >&2; \
+  exit 2; }; \
+$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { \
+  echo 'corallite: $(PYTHON) cannot make virtual environments; on Debian or Ubuntu:' \
+    'sudo apt install python3-venv' >&2; \
+  exit 2; }
+endef
