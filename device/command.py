@@ -1,0 +1,44 @@
+"""The `corallite` command: finds the program behind a verb and runs it."""
+
+import importlib.util
+import runpy
+import sys
+
+# Names, not imports: the verbs of the training side must not be loaded, nor need
+# to be installed, for the device's to run.
+VERBS = {
+    "train": ("corallite.train.train_main", "trains a model from class folders"),
+    "prune": ("corallite.optimize.prune_main", "zeroes the smallest weights"),
+    "quantize": ("corallite.optimize.quantize_main", "quantization-aware training"),
+    "convert": ("corallite.convert.convert_main", "writes the full-int8 TFLite file"),
+    "evaluate": ("corallite.convert.evaluate_main", "measures any stage or file"),
+    "pipeline": ("corallite.convert.pipeline_main", "all of the above, in order"),
+    "classify": ("corallite.device.classify_main", "classifies a camera or files"),
+}
+
+
+def main() -> int:
+    """Runs `corallite VERB --flags`; returns 2 for an unknown verb."""
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in ("help", "--help", "-h"):
+        print(_usage())
+        return 0 if arguments else 2
+    verb = arguments[0]
+    if verb not in VERBS:
+        message = f"no verb {verb!r}; the verbs are {', '.join(VERBS)}."
+        print(f"corallite: {message}", file=sys.stderr)
+        return 2
+    if not verb == "classify" and not importlib.util.find_spec("tensorflow"):
+        message = f"{verb} needs TensorFlow; install it with: pip install '.[train]'"
+        print(f"corallite: {message}", file=sys.stderr)
+        return 2
+    sys.argv = [f"corallite {verb}", *arguments[1:]]
+    runpy.run_module(VERBS[verb][0], run_name="__main__", alter_sys=True)
+    return 0
+
+
+def _usage() -> str:
+    rows = [f"  {verb:<10} {does}" for verb, (_, does) in VERBS.items()]
+    return "\n".join(
+        ["corallite VERB --flags", "", *rows, "", "corallite VERB --help: its flags"]
+    )

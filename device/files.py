@@ -1,0 +1,71 @@
+"""Writes files so that a reader sees the old content or the new, never half."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from corallite.device.errors import RequestError
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields a path beside `path`; renames it to `path` if the block succeeds.
+
+    The temporary name keeps the suffix, because Keras and OpenCV choose the format
+    by it. If the block raises, the temporary file is removed and `path` is as before.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield partial
+        _flush_to_disk(partial)
+        os.replace(partial, path)
+    except OSError as error:
+        # A failing write names no file, and the temporary one's name helps nobody.
+        if error.filename in (None, str(partial)):
+            error.filename = str(path)
+        raise
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes `content` to `path` in one step."""
+    with replacing(path) as partial:
+        partial.write_bytes(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Writes `content` as UTF-8 to `path` in one step."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes `content` as indented JSON to `path` in one step."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object of ours.
+
+    Raises:
+        RequestError: The file is not a JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RequestError(
+            f"{path} is damaged ({error}); remove it and run the same command again."
+        ) from error
+    if not isinstance(content, dict):
+        raise RequestError(f"{path} is not a JSON object; remove it and run again.")
+    return content
+
+
+def _flush_to_disk(path: Path) -> None:
+    """Without this, a power cut after the rename can leave an empty file."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,166 @@
+"""What a model file says about itself: labels, preprocessing, where it comes from.
+
+The manifest is a zip archive appended to the `.tflite` file, which is how TFLite's
+associated files travel: an interpreter reads the front of the file and never sees
+it, and any unzip program opens it. It holds `corallite.json`, which is the manifest,
+and `labels.txt`, one label a line, for other tools.
+"""
+
+import io
+import json
+import zipfile
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from corallite.device.errors import RequestError
+from corallite.device.preprocess import Preprocessing
+
+MANIFEST_NAME = "corallite.json"
+LABELS_NAME = "labels.txt"
+FORMAT = 1
+
+# What zipfile and json raise for damaged content; RuntimeError is encryption.
+_ARCHIVE_ERRORS = (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, zlib.error)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is needed to run a model, and to know which one it is.
+
+    Attributes:
+        model: The architecture and its size, such as "shufflenet_v2 1.0x".
+        version: The name of this training's result, free text.
+        labels: The name of each output, in order.
+        preprocessing: How an image becomes the input.
+        colour_order: Of the input's last axis; always "RGB".
+        input_range: The floats that pixels 0 and 255 stand for at the input. Ours
+            are trained on (0, 1); models from elsewhere often on (-1, 1).
+        output: What the output is: "probabilities", which sum to 1.
+        data_fingerprint: Identifies the images it was trained on.
+        accuracy: Top-1 on the test part, 0 to 1, by stage: "float", "int8" ...
+        versions: Version by name of the tools that made the file.
+    """
+
+    model: str
+    version: str
+    labels: tuple[str, ...]
+    preprocessing: Preprocessing
+    colour_order: str = "RGB"
+    input_range: tuple[float, float] = (0.0, 1.0)
+    output: str = "probabilities"
+    data_fingerprint: str = ""
+    accuracy: dict[str, float] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a dict that `json` can write and `from_json` takes."""
+        content = {**vars(self), "format": FORMAT, "labels": list(self.labels)}
+        content["preprocessing"] = self.preprocessing.to_json()
+        content["input_range"] = list(self.input_range)
+        return content
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Manifest":
+        """Returns what `to_json` gave; names it does not know are left out.
+
+        Raises:
+            KeyError, TypeError, ValueError: `content` is something else.
+        """
+        names = cls.__dataclass_fields__
+        known = {name: content[name] for name in names if name in content}
+        known["labels"] = tuple(str(label) for label in content["labels"])
+        low, high = content.get("input_range", cls.input_range)
+        known["input_range"] = (float(low), float(high))
+        known["preprocessing"] = Preprocessing.from_json(content["preprocessing"])
+        return cls(**known)
+
+
+def attach_manifest(model: bytes, manifest: Manifest) -> bytes:
+    """Returns `model` with `manifest` appended, in place of one it may have.
+
+    Other files that the model carries are kept. The same arguments give the same
+    bytes.
+
+    Args:
+        model: Content of a `.tflite` file.
+        manifest: What to say about it.
+
+    Raises:
+        ValueError: The archive at the end of `model` is damaged.
+    """
+    flatbuffer, files = _split(model)
+    # A folder's name, which becomes a label, may hold line ends or invalid UTF-8.
+    lines = [" ".join(label.splitlines()) + "\n" for label in manifest.labels]
+    files[LABELS_NAME] = "".join(lines).encode(errors="replace")
+    files[MANIFEST_NAME] = json.dumps(manifest.to_json(), indent=2).encode()
+    content = io.BytesIO(flatbuffer)
+    with zipfile.ZipFile(content, "a") as archive:
+        for name, data in files.items():
+            # ZipInfo's default date instead of today's; stored, not deflated, because
+            # TFLite's own reader knows nothing else.
+            archive.writestr(zipfile.ZipInfo(name), data)
+    return content.getvalue()
+
+
+def read_manifest(path: str | Path) -> Manifest | None:
+    """Reads the manifest of a model file; None if it has none.
+
+    Raises:
+        RequestError: The file cannot be read, or its manifest is damaged or of a
+            newer format.
+    """
+    try:
+        text = _read_archived(Path(path), MANIFEST_NAME)
+        content = None if text is None else json.loads(text)
+    except OSError as error:
+        raise RequestError(
+            f"{path}: cannot be read ({error.strerror}); check its name."
+        ) from error
+    except _ARCHIVE_ERRORS as error:
+        raise _damaged(path, error) from error
+    return None if content is None else _parse(content, path)
+
+
+def _parse(content: Any, path: str | Path) -> Manifest:
+    try:
+        file_format = int(content["format"])
+        if file_format <= FORMAT:
+            return Manifest.from_json(content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(path, error) from error
+    raise RequestError(
+        f"{path}: its manifest has format {file_format}, this corallite reads up to "
+        f"{FORMAT}; update corallite."
+    )
+
+
+def _damaged(path: str | Path, error: Exception) -> RequestError:
+    detail = str(error).rstrip(".") or type(error).__name__
+    return RequestError(
+        f"{path}: its manifest is damaged ({detail}); convert the model again."
+    )
+
+
+def _read_archived(path: Path, name: str) -> bytes | None:
+    with path.open("rb") as file:
+        if not zipfile.is_zipfile(file):
+            return None
+        with zipfile.ZipFile(file) as archive:
+            return archive.read(name) if name in archive.namelist() else None
+
+
+def _split(model: bytes) -> tuple[bytes, dict[str, bytes]]:
+    """Separates the flatbuffer from the files appended to it."""
+    if not zipfile.is_zipfile(io.BytesIO(model)):
+        return model, {}
+    try:
+        with zipfile.ZipFile(io.BytesIO(model)) as archive:
+            files = {name: archive.read(name) for name in archive.namelist()}
+            starts = [entry.header_offset for entry in archive.infolist()]
+    except _ARCHIVE_ERRORS as error:
+        raise ValueError(
+            f"Expected `model` to end in an intact archive or none: {error}."
+        ) from error
+    return model[: min(starts, default=len(model))], files

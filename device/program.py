@@ -1,0 +1,100 @@
+"""Runs one verb: flags in, an exit status out, one sentence for what went wrong."""
+
+import errno
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from types import FrameType
+
+from absl import app, flags, logging
+
+from corallite.device.errors import RequestError
+
+EXIT_DONE = 0
+EXIT_CHECK_FAILED = 1
+EXIT_BAD_REQUEST = 2
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space and run the same command again",
+    errno.EDQUOT: "free some space and run the same command again",
+    errno.EROFS: "choose a place that can be written",
+    errno.EIO: "check the disk or card",
+}
+
+# How absl puts it that a required flag is not there.
+_NONE_GIVEN = re.compile(r"flag --(\w+)=None: Flag --\1 must have a value [^.]*\.")
+
+
+def run(main: Callable[[Sequence[str]], int | None]) -> None:
+    """Parses the flags, calls `main(argv)` and exits with its status.
+
+    `main` returns None or 0 for done and 1 for a failed check. `RequestError` and
+    `OSError` become one sentence on stderr and status 2. SIGTERM is treated as
+    Ctrl-C: both raise `KeyboardInterrupt` in `main`, and one that is not handled
+    there ends the process with 128 + the signal's number.
+    """
+    interruption = _Interruption()
+    signal.signal(signal.SIGTERM, interruption.raise_interrupt)
+    signal.signal(signal.SIGINT, interruption.raise_interrupt)
+    logging.use_absl_handler()
+    logging.set_verbosity(logging.INFO)
+    # A label or a file's name may hold what the terminal's encoding has not.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        status = main(_parse_flags(sys.argv))
+        sys.stdout.flush()
+    except RequestError as error:
+        sys.exit(_refuse(str(error)))
+    except BrokenPipeError:
+        # The reader of our output has gone, as with `| head`. Not an error; the
+        # second flush at interpreter exit must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_DONE)
+    except OSError as error:
+        sys.exit(_refuse(_describe(error)))
+    except KeyboardInterrupt:
+        sys.exit(128 + interruption.signal_number)
+    sys.exit(status or EXIT_DONE)
+
+
+def reject_arguments(argv: Sequence[str]) -> None:
+    """Raises `RequestError` if anything but flags was given."""
+    if len(argv) > 1:
+        raise RequestError(f"Expected only flags, got {argv[1]!r}; write --name=value.")
+
+
+class _Interruption:
+    """Remembers which signal asked us to stop."""
+
+    signal_number = int(signal.SIGINT)
+
+    def raise_interrupt(self, signal_number: int, frame: FrameType | None) -> None:
+        self.signal_number = signal_number
+        raise KeyboardInterrupt
+
+
+def _parse_flags(argv: Sequence[str]) -> list[str]:
+    app.define_help_flags()
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        message = _NONE_GIVEN.sub(r"--\1 is missing.", " ".join(str(error).split()))
+        sys.exit(_refuse(f"{message} (--help lists the flags)"))
+    except SystemExit:
+        # absl has printed the help that was asked for, and exits with 1.
+        sys.stdout.flush()
+        sys.exit(EXIT_DONE)
+
+
+def _describe(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    remedy = _REMEDIES.get(error.errno or 0, "check the path and its rights")
+    return f"{where}{error.strerror or error}; {remedy}."
+
+
+def _refuse(sentence: str) -> int:
+    sys.stdout.flush()
+    print(f"corallite: {sentence}", file=sys.stderr)
+    return EXIT_BAD_REQUEST

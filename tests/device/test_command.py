@@ -1,0 +1,76 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from corallite.device.command import VERBS
+
+ROOT = Path(__file__).parents[2]
+RUN = "import sys; from corallite.device.command import main; sys.exit(main())"
+# Makes TensorFlow look as on a device: not installed.
+HIDE_TENSORFLOW = """
+import sys
+from importlib.machinery import PathFinder
+
+class Hiding(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        hidden = name.partition(".")[0] == "tensorflow"
+        return None if hidden else super().find_spec(name, path, target)
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = Hiding
+"""
+
+
+def corallite(*arguments: str, before: str = "") -> subprocess.CompletedProcess[str]:
+    code = f"{before}\n{RUN}"
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_no_verb_prints_the_usage_and_is_a_wrong_request() -> None:
+    done = corallite()
+    assert done.returncode == 2
+    for verb, (_, does) in VERBS.items():
+        assert f"  {verb} " in done.stdout
+        assert does in done.stdout
+
+
+@pytest.mark.parametrize("word", ["help", "--help", "-h"])
+def test_asking_for_help_prints_the_usage_and_succeeds(word: str) -> None:
+    done = corallite(word)
+    assert done.returncode == 0
+    assert done.stdout.startswith("corallite VERB --flags\n")
+    assert done.stderr == ""
+
+
+def test_unknown_verb_is_refused_in_one_sentence_with_the_verbs() -> None:
+    done = corallite("trian", "--data_dir=photos")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("corallite: no verb 'trian'; the verbs are train, ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS.keys() - {"classify"}))
+def test_training_verb_without_tensorflow_names_the_extra(verb: str) -> None:
+    done = corallite(verb, "--help", before=HIDE_TENSORFLOW)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == (
+        f"corallite: {verb} needs TensorFlow; install it with: pip install '.[train]'\n"
+    )
+
+
+def test_classify_runs_without_tensorflow() -> None:
+    done = corallite("classify", "--help", before=HIDE_TENSORFLOW)
+    assert "--source" in done.stdout
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_its_program(verb: str) -> None:
+    module, _ = VERBS[verb]
+    path = ROOT / f"{module.removeprefix('corallite.').replace('.', '/')}.py"
+    assert path.is_file()

@@ -1,0 +1,79 @@
+"""Models without our manifest, and flags in place of what a manifest says."""
+
+import pytest
+
+from corallite.device.classifier import Classifier
+from corallite.device.errors import RequestError
+from corallite.device.foreign import choose_manifest, read_labels
+from corallite.device.manifest import Manifest, attach_manifest
+from corallite.device.preprocess import Preprocessing
+
+
+@pytest.fixture
+def labels_file(tmp_path):
+    path = tmp_path / "labels.txt"
+    path.write_bytes(b"\xef\xbb\xbfred\r\nbright green\r\nblue\r\n\r\n")
+    return path
+
+
+def test_labels_make_a_foreign_model_usable(tiny_models, labels_file):
+    path = tiny_models["int8"]
+    manifest = choose_manifest(path, labels_path=labels_file, fit="pad")
+    assert manifest.labels == ("red", "bright green", "blue")
+    assert manifest.preprocessing == Preprocessing((32, 32), "pad")
+    assert manifest.input_range == (0.0, 1.0)
+    assert Classifier(path, manifest=manifest).labels == manifest.labels
+
+
+def test_model_without_manifest_and_labels_is_refused(tiny_models):
+    with pytest.raises(RequestError, match="carries no manifest; give --labels=FILE"):
+        choose_manifest(tiny_models["int8"])
+
+
+def test_what_is_no_model_is_not_asked_for_labels(tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_text("something else")
+    with pytest.raises(RequestError, match="is not a TFLite model"):
+        choose_manifest(path)
+
+
+def test_flags_replace_what_the_manifest_says(tiny_models, tmp_path, labels_file):
+    manifest = Manifest("tiny", "1", ("r", "g", "b"), Preprocessing((32, 32)))
+    path = tmp_path / "model.tflite"
+    path.write_bytes(attach_manifest(tiny_models["uint8"].read_bytes(), manifest))
+    assert choose_manifest(path) == manifest
+    changed = choose_manifest(
+        path, labels_path=labels_file, fit="stretch", input_range=(-1.0, 1.0)
+    )
+    assert changed.labels == ("red", "bright green", "blue")
+    assert changed.preprocessing.fit == "stretch"
+    assert changed.input_range == (-1.0, 1.0)
+    assert (changed.model, changed.version) == ("tiny", "1")
+
+
+def test_wrong_number_of_labels_is_refused(tiny_models, tmp_path):
+    labels = tmp_path / "labels.txt"
+    labels.write_text("one\ntwo\n")
+    manifest = choose_manifest(tiny_models["uint8"], labels_path=labels)
+    with pytest.raises(RequestError, match="has 3 outputs but 2 labels"):
+        Classifier(tiny_models["uint8"], manifest=manifest)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "has no labels"),
+        (b"\n\n", "has no labels"),
+        (b"K\xe4se\n", "is not UTF-8 text"),
+    ],
+)
+def test_labels_files_of_nonsense_are_refused(tmp_path, content, sentence):
+    path = tmp_path / "labels.txt"
+    path.write_bytes(content)
+    with pytest.raises(RequestError, match=f"labels.txt: {sentence}"):
+        read_labels(path)
+
+
+def test_missing_labels_file_is_refused(tmp_path):
+    with pytest.raises(RequestError, match="gone.txt: cannot be read"):
+        read_labels(tmp_path / "gone.txt")

@@ -1,0 +1,33 @@
+"""Signals set an event; the second one interrupts."""
+
+import signal
+import threading
+
+import pytest
+
+from corallite.device.interruption import stop_on_signals
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_sets_the_event_and_a_second_interrupts(number):
+    former = signal.getsignal(number)
+    with stop_on_signals() as stop:
+        assert not stop.is_set()
+        signal.raise_signal(number)
+        assert stop.is_set()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+    assert signal.getsignal(number) is former
+
+
+def test_other_threads_get_an_event_that_stays_unset():
+    seen = []
+
+    def work():
+        with stop_on_signals() as stop:
+            seen.append(stop.is_set())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [False]

@@ -1,0 +1,79 @@
+"""The loop with a fake classifier, and the lines it is printed as."""
+
+import json
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+from corallite.device.classifier import Prediction
+from corallite.device.loop import Result, classify_frames, to_json_line, to_text_line
+from corallite.device.sources import Frame
+
+
+class FakeClassifier:
+    labels = ("cat", "dog", "ship")
+
+    def classify(self, image_rgb_u8):
+        return np.array([0.2, 0.7, 0.1], np.float32)
+
+
+FAKE: Any = FakeClassifier()
+
+
+def frames(count=5):
+    for number in range(count):
+        yield Frame(number, number / 10, np.zeros((4, 4, 3), np.uint8), "clip.mp4")
+
+
+def result(**changes):
+    top = [Prediction("dog", 0.7), Prediction("cat", 0.2)]
+    fields = {"frame": 3, "time_s": 0.3, "source": "clip.mp4", "top": top}
+    return Result(**{**fields, "latency_ms": 1.23456, **changes})
+
+
+def test_every_frame_has_a_result():
+    results = list(classify_frames(frames(), FAKE, threading.Event(), 2))
+    assert [found.frame for found in results] == [0, 1, 2, 3, 4]
+    assert [found.time_s for found in results] == [0, 0.1, 0.2, 0.3, 0.4]
+    assert [p.label for p in results[0].top] == ["dog", "cat"]
+    assert results[0].source == "clip.mp4" and results[0].latency_ms > 0
+
+
+def test_it_stops_between_frames():
+    stop = threading.Event()
+    results = classify_frames(frames(), FAKE, stop, 1)
+    next(results)
+    stop.set()
+    assert list(results) == []
+
+
+def test_json_line_has_the_fields_and_is_one_line():
+    line = to_json_line(result(source="two\nlines \udcff"))
+    assert "\n" not in line and line.isascii()
+    content = json.loads(line)
+    assert list(content) == ["frame", "time_s", "source", "top", "latency_ms"]
+    assert content["top"][0] == {"label": "dog", "probability": 0.7}
+    assert content["latency_ms"] == 1.235
+
+
+def test_text_line_is_readable():
+    assert to_text_line(result()) == (
+        "      3 clip.mp4                     1.2 ms  dog 70.0%  cat 20.0%"
+    )
+
+
+@pytest.mark.parametrize("label", ["a", "a rather long label of a class", "犬" * 40])
+@pytest.mark.parametrize("source", ["x", "folder/" * 9 + "photo.jpg", "写真" * 20])
+def test_text_line_fits_80_columns(label, source):
+    top = [Prediction(label, 1.0)] * 9
+    line = to_text_line(result(top=top, source=source, latency_ms=98765.4))
+    wide = sum(character in "犬写真" for character in line)
+    assert len(line) + wide <= 80
+    assert "100.0%" in line
+
+
+def test_text_line_cannot_move_the_cursor():
+    top = [Prediction("a\nb", 1.0)]
+    assert to_text_line(result(source="\x1b[2J", top=top)).isprintable()

@@ -1,0 +1,172 @@
+"""What a verb does on flags, errors, signals and a reader that goes away."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = '''"""Adds numbers.
+
+adder --number=3
+"""
+import sys, time
+from absl import flags, logging
+from corallite.device import program
+from corallite.device.errors import RequestError
+
+_NUMBER = flags.DEFINE_integer("number", None, "A number.", required=True)
+
+
+def main(argv):
+    program.reject_arguments(argv)
+    {body}
+
+
+if __name__ == "__main__":
+    program.run(main)
+'''
+
+
+@pytest.fixture
+def start(tmp_path):
+    def start(body, *arguments, **options):
+        path = tmp_path / "adder.py"
+        path.write_text(PROGRAM.format(body=body))
+        return subprocess.Popen(
+            [sys.executable, str(path), *(arguments or ["--number=3"])],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+
+    return start
+
+
+@pytest.fixture
+def run(start):
+    def run(body, *arguments, **options):
+        process = start(body, *arguments, **options)
+        stdout, stderr = process.communicate(timeout=60)
+        return process.returncode, stdout, stderr
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [("pass", 0), ("return 0", 0), ("return 1", 1)]
+)
+def test_status_is_what_main_returns(run, body, status):
+    assert run(body) == (status, "", "")
+
+
+def test_request_error_is_one_sentence_and_status_2(run):
+    status, _, stderr = run("raise RequestError('photos: is empty; add some.')")
+    assert (status, stderr) == (2, "corallite: photos: is empty; add some.\n")
+
+
+def test_result_comes_before_the_error(run):
+    status, stdout, _ = run("print('half'); raise RequestError('then this.')")
+    assert (status, stdout) == (2, "half\n")
+
+
+def test_os_error_names_the_file_and_status_is_2(run):
+    status, _, stderr = run("open('/nowhere/file')")
+    assert status == 2
+    assert stderr == (
+        "corallite: /nowhere/file: No such file or directory; "
+        "check the path and its rights.\n"
+    )
+
+
+def test_full_disk_is_named_with_the_remedy(run):
+    status, _, stderr = run(
+        "from corallite.device import files; from pathlib import Path; "
+        "import errno, os; "
+        "os.fsync = lambda fd: (_ for _ in ()).throw("
+        "OSError(errno.ENOSPC, 'No space left on device')); "
+        "files.write_text(Path('model.txt'), 'x')"
+    )
+    assert status == 2
+    assert stderr == (
+        "corallite: model.txt: No space left on device; "
+        "free some space and run the same command again.\n"
+    )
+
+
+def test_other_errors_keep_their_traceback(run):
+    status, _, stderr = run("raise ValueError('a bug')")
+    assert status == 1 and "Traceback" in stderr
+
+
+@pytest.mark.parametrize("flag", ["--help", "--helpshort", "--helpfull"])
+def test_help_is_printed_with_status_0(run, flag):
+    status, stdout, stderr = run("pass", flag)
+    assert (status, stderr) == (0, "")
+    assert "Adds numbers." in stdout and "--number" in stdout
+
+
+@pytest.mark.parametrize(
+    ("argument", "sentence"),
+    [
+        ("--nmber=3", "Unknown command line flag 'nmber'. Did you mean: number ?"),
+        ("--number=many", "flag --number=many: "),
+        ("--verbosity=1", "--number is missing."),
+        ("--number", "Missing value for flag --number"),
+    ],
+)
+def test_wrong_flags_are_one_sentence_and_status_2(run, argument, sentence):
+    status, stdout, stderr = run("pass", argument)
+    assert (status, stdout) == (2, "")
+    assert stderr.startswith(f"corallite: {sentence}")
+    assert stderr.count("\n") == 1
+
+
+def test_stray_arguments_are_refused(run):
+    status, _, stderr = run("pass", "--number=3", "photos")
+    assert status == 2
+    assert (
+        stderr == "corallite: Expected only flags, got 'photos'; write --name=value.\n"
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_end_it_with_128_and_their_number(start, number):
+    process = start("print('up', flush=True); time.sleep(60)")
+    assert process.stdout.readline() == "up\n"
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout, stderr) == (128 + number, "", "")
+
+
+def test_main_can_tidy_up_after_a_signal(start):
+    process = start(
+        "try: print('up', flush=True); time.sleep(60)\n"
+        "    except KeyboardInterrupt: print('saved'); return 0"
+    )
+    assert process.stdout.readline() == "up\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=60) == ("saved\n", "")
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("flush", [True, False])
+def test_reader_that_goes_away_is_no_error(start, flush):
+    process = start(f"[print(i, flush={flush}) for i in range(100_000)]")
+    assert process.stdout.readline() == "0\n"
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait(timeout=60) == 0
+
+
+def test_names_the_terminal_cannot_show_do_not_stop_it(run):
+    environment = {"PYTHONIOENCODING": "ascii"}
+    status, stdout, _ = run("print('K\\u00e4se')", env=environment)
+    assert (status, stdout) == (0, "K\\xe4se\n")
+
+
+def test_logs_go_to_stderr(run):
+    status, stdout, stderr = run("logging.info('working'); print('result')")
+    assert (status, stdout) == (0, "result\n")
+    assert "working" in stderr

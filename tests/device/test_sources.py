@@ -1,0 +1,206 @@
+"""Every kind of source, what is wrong with them, and that all are released."""
+
+import cv2
+import numpy as np
+import pytest
+
+from corallite.device import sources
+from corallite.device.errors import RequestError
+from corallite.device.preprocess import read_image
+from corallite.device.sources import open_source
+
+
+def write_image(path, colour_rgb=(255, 0, 0)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = np.full((6, 8, 3), colour_rgb, np.uint8)[..., ::-1]
+    path.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())
+
+
+@pytest.fixture
+def video(tmp_path):
+    """12 frames of 64x48 at 10 a second, red with a growing brightness."""
+    path = tmp_path / "clip.avi"
+    codec = cv2.VideoWriter.fourcc(*"MJPG")
+    writer = cv2.VideoWriter(str(path), codec, 10, (64, 48))
+    for number in range(12):
+        writer.write(np.full((48, 64, 3), (0, 0, 20 * number), np.uint8))
+    writer.release()
+    return path
+
+
+class FakeCapture:
+    """Gives `frames` frames and then none, whatever it announced."""
+
+    def __init__(self, frames, opened=True, announced=-1.0):
+        self.announced = announced
+        self.left, self.opened, self.released = frames, opened, False
+
+    def isOpened(self):  # noqa: N802 - OpenCV's name.
+        return self.opened
+
+    def set(self, prop, value):
+        return True
+
+    def get(self, prop):
+        return self.announced if prop == cv2.CAP_PROP_FRAME_COUNT else 0.0
+
+    def read(self):
+        if not self.left:
+            return False, None
+        self.left -= 1
+        return True, np.full((4, 4, 3), (255, 0, 0), np.uint8)
+
+    def release(self):
+        self.released = True
+
+
+@pytest.fixture
+def camera(monkeypatch):
+    def camera(frames, **options):
+        capture = FakeCapture(frames, **options)
+        monkeypatch.setattr(sources.cv2, "VideoCapture", lambda target: capture)
+        return capture
+
+    return camera
+
+
+def test_folder_gives_its_images_in_order_of_name(tmp_path):
+    for name in ("b.png", "a/2.jpg", "a/1.PNG", "c.webp", ".hidden.png", ".git/x.png"):
+        write_image(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("not an image")
+    with open_source(str(tmp_path)) as stream:
+        frames = list(stream)
+    assert [frame.name for frame in frames] == ["a/1.PNG", "a/2.jpg", "b.png", "c.webp"]
+    assert [frame.number for frame in frames] == [0, 1, 2, 3]
+    times = [frame.time_s for frame in frames]
+    assert times == sorted(times) and times[0] >= 0
+    assert stream.skipped == 0
+
+
+def test_unreadable_images_in_a_folder_are_skipped_and_counted(tmp_path):
+    write_image(tmp_path / "good one ü.png", (0, 0, 255))
+    (tmp_path / "cut.png").write_bytes((tmp_path / "good one ü.png").read_bytes()[:40])
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "dangling.png").symlink_to(tmp_path / "gone.png")
+    with open_source(str(tmp_path)) as stream:
+        frames = list(stream)
+    assert [frame.name for frame in frames] == ["good one ü.png"]
+    assert (frames[0].image_rgb_u8 == (0, 0, 255)).all()
+    assert stream.skipped == 3
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path):
+    write_image(tmp_path / "elsewhere/1.png")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "linked").symlink_to(tmp_path / "elsewhere")
+    (folder / "loop").symlink_to(folder)
+    with open_source(str(folder)) as stream:
+        assert [frame.name for frame in stream] == ["linked/1.png"]
+
+
+def test_folder_without_a_readable_image_is_refused(tmp_path):
+    with open_source(str(tmp_path)) as stream:
+        with pytest.raises(RequestError, match="no image that can be read .0 skipped"):
+            next(stream)
+    (tmp_path / "x.png").touch()
+    with open_source(str(tmp_path)) as stream:
+        with pytest.raises(RequestError, match="1 skipped"):
+            next(stream)
+
+
+def test_image_is_one_frame(tmp_path):
+    write_image(tmp_path / "one.png", (0, 255, 0))
+    with open_source(str(tmp_path / "one.png")) as stream:
+        (frame,) = stream
+    assert (frame.number, frame.time_s, frame.name) == (0, 0.0, "one.png")
+    assert (frame.image_rgb_u8 == (0, 255, 0)).all()
+
+
+def test_video_gives_every_frame_in_rgb_at_its_time(video):
+    with open_source(str(video)) as stream:
+        frames = list(stream)
+    assert [frame.number for frame in frames] == list(range(12))
+    assert np.allclose([frame.time_s for frame in frames], np.arange(12) / 10)
+    assert {frame.name for frame in frames} == {"clip.avi"}
+    for number, frame in enumerate(frames):
+        # Coding to YUV and back is off by a few levels.
+        error = frame.image_rgb_u8.astype(int) - (20 * number, 0, 0)
+        assert np.abs(error).max() <= 6
+
+
+def test_frame_of_a_video_and_of_its_image_are_the_same(video, tmp_path):
+    with open_source(str(video)) as stream:
+        frame = next(stream)
+    path = tmp_path / "frame.png"
+    path.write_bytes(cv2.imencode(".png", frame.image_rgb_u8[..., ::-1])[1].tobytes())
+    assert (read_image(path) == frame.image_rgb_u8).all()
+
+
+def test_digits_are_a_camera_and_it_is_released(camera):
+    capture = camera(frames=3)
+    with open_source("0") as stream:
+        frame = next(stream)
+        assert (frame.name, frame.number) == ("camera 0", 0)
+        assert (frame.image_rgb_u8 == (0, 0, 255)).all()
+        assert not capture.released
+    assert capture.released
+
+
+def test_camera_is_released_when_the_block_fails(camera):
+    capture = camera(frames=3)
+    with pytest.raises(KeyboardInterrupt), open_source("0"):
+        raise KeyboardInterrupt
+    assert capture.released
+
+
+def test_camera_that_stops_is_named(camera):
+    camera(frames=2)
+    with open_source("1") as stream:
+        with pytest.raises(RequestError, match="camera 1: gave no more frames after 2"):
+            list(stream)
+
+
+def test_camera_that_cannot_be_opened_is_named_and_released(camera):
+    capture = camera(frames=0, opened=False)
+    with pytest.raises(RequestError, match="camera 7: cannot be opened; check"):
+        with open_source("7"):
+            pass
+    assert capture.released
+
+
+def test_a_folder_named_in_digits_is_a_folder(tmp_path, monkeypatch):
+    write_image(tmp_path / "0/a.png")
+    monkeypatch.chdir(tmp_path)
+    with open_source("0") as stream:
+        assert next(stream).name == "a.png"
+
+
+def test_missing_path_is_refused():
+    with pytest.raises(RequestError, match="/no/where.mp4: no such file or folder"):
+        with open_source("/no/where.mp4"):
+            pass
+
+
+def test_file_of_another_kind_is_refused(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("milk\n" * 100)
+    with pytest.raises(
+        RequestError, match="notes.txt: is neither an image nor a video"
+    ):
+        with open_source(str(path)):
+            pass
+
+
+def test_video_without_frames_is_refused(video, camera):
+    camera(frames=0)
+    with open_source(str(video)) as stream:
+        with pytest.raises(RequestError, match="clip.avi: has no frames"):
+            next(stream)
+
+
+def test_video_cut_short_is_mentioned(video, camera, caplog):
+    camera(frames=5, announced=12.0)
+    with open_source(str(video)) as stream:
+        assert len(list(stream)) == 5
+    assert "ended after 5 of 12 frames" in caplog.text
