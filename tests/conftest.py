@@ -1,0 +1,236 @@
+"""What tests of more than one part share."""
+
+import dataclasses
+import importlib.util
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory):
+    """Paths of a classifier, by the type of its input and output.
+
+    "uint8", "int8" (full-int8 both) and "float32". It takes [1, 32, 32, 3] and tells
+    which of red, green and blue an image has most of.
+    """
+    if importlib.util.find_spec("tensorflow") is None:
+        pytest.skip("TensorFlow, which makes the models, is not installed")
+    from corallite.train.keras import keras, tf
+
+    inputs = keras.Input((32, 32, 3), batch_size=1)
+    x = keras.layers.Conv2D(3, 1, use_bias=False, name="mix")(inputs)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(inputs, keras.layers.Softmax()(x))
+    # A gain that makes the winner clear without driving the others to zero.
+    model.get_layer("mix").set_weights([4 * np.eye(3, dtype=np.float32)[None, None]])
+    folder = tmp_path_factory.mktemp("tiny_models")
+    paths = {}
+    for name in ("uint8", "int8", "float32"):
+        converter = tf.lite.TFLiteConverter.from_keras_model(model)
+        if name != "float32":
+            _make_full_int8(tf, converter, name)
+        paths[name] = folder / f"{name}.tflite"
+        paths[name].write_bytes(converter.convert())
+    return paths
+
+
+def _make_full_int8(tf, converter, door_type):
+    def representative_images():
+        # Flat black, red, green ... white: they span what the layers can give.
+        for corner in np.ndindex(2, 2, 2):
+            yield [np.full((1, 32, 32, 3), corner, np.float32)]
+
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = representative_images
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = getattr(tf, door_type)
+    converter.inference_output_type = getattr(tf, door_type)
+
+
+@pytest.fixture(scope="session")
+def draw_square():
+    """A function that draws an image of a class: draw_square(rng, label).
+
+    uint8 [32, 32, 3]: on grey noise a square, whose colour tells the class: 0 is red,
+    1 green, 2 blue, 3 white.
+    """
+
+    def draw(rng, label):
+        image = rng.integers(40, 90, (32, 32, 3), np.uint8)
+        side = rng.integers(10, 20)
+        top, left = rng.integers(0, 32 - side, 2)
+        colour = ((200, 30, 30), (30, 200, 30), (30, 30, 200), (200, 200, 200))[label]
+        square = np.array(colour) + rng.integers(-25, 26, 3)
+        image[top : top + side, left : left + side] = square
+        return image
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def square_images(draw_square):
+    """float32 [64, 32, 32, 3], pixel/255, of the classes 0 to 3 in turn."""
+    rng = np.random.default_rng(0)
+    images = [draw_square(rng, row % 4) for row in range(64)]
+    return np.array(images, np.float32) / np.float32(255)
+
+
+class MadeOnDemand(dict):
+    """Makes what is asked for the first time, so that no test waits for them all."""
+
+    def __init__(self, make):
+        super().__init__()
+        self.make = make
+
+    def __missing__(self, key):
+        self[key] = self.make(key)
+        return self[key]
+
+
+@pytest.fixture(scope="session")
+def networks(draw_square):
+    """The smallest of each network by name, trained to know the squares.
+
+    Like all models here not to be changed by a test.
+    """
+    from corallite.train.keras import keras
+    from corallite.train.models.registry import build
+
+    def make(name):
+        keras.utils.set_random_seed(0)
+        rng = np.random.default_rng(1)
+        labels = np.arange(1920) % 4
+        drawn = [draw_square(rng, label) for label in labels]
+        images = np.array(drawn, np.float32) / np.float32(255)
+        model = build(name, (32, 32, 3), 4, width=0.25)
+        # To a rate of 0, so that the batch norms' averages can settle. Smoothed, or
+        # the answers grow until a step of int8 is a large part of a probability.
+        rate = keras.optimizers.schedules.CosineDecay(0.05, 60)
+        loss = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
+        model.compile(keras.optimizers.SGD(rate, momentum=0.9, nesterov=True), loss)
+        model.fit(images, np.eye(4)[labels], batch_size=32, verbose=0)
+        return model
+
+    return MadeOnDemand(make)
+
+
+@pytest.fixture(scope="session")
+def sparse_networks(networks):
+    """Copies of `networks` whose 1x1 convolutions are half zeros."""
+    from corallite.optimize import graph
+
+    def zero_half(layer):
+        copy = graph.copy_layer(layer)
+        if getattr(layer, "kernel_size", None) == (1, 1):
+            kernel, *rest = copy.get_weights()
+            small = np.abs(kernel) < np.median(np.abs(kernel))
+            copy.set_weights([np.where(small, 0, kernel), *rest])
+        return copy
+
+    return MadeOnDemand(lambda name: graph.rebuild(networks[name], zero_half))
+
+
+@pytest.fixture(scope="session")
+def quantized_networks(networks, square_images):
+    """Quantization-aware copies of `networks`, not trained since."""
+    from corallite.optimize.quantize import quantize
+
+    return MadeOnDemand(lambda name: quantize(networks[name], square_images))
+
+
+@pytest.fixture(scope="session")
+def trained_networks(sparse_networks, square_images, tmp_path_factory):
+    """Quantization-aware with zeros: trained two steps, saved, loaded, two more."""
+    from corallite.optimize.load import load_model
+    from corallite.optimize.quantize import quantize
+    from corallite.train.model_file import save_model
+
+    path = tmp_path_factory.mktemp("trained_networks") / "model.h5"
+
+    def make(name):
+        model = quantize(sparse_networks[name], square_images)
+        _train_two_steps(model, square_images)
+        save_model(model, path)
+        loaded = load_model(path)
+        _train_two_steps(loaded, square_images)
+        return loaded
+
+    return MadeOnDemand(make)
+
+
+@pytest.fixture(scope="session")
+def int8_files(networks, trained_networks, square_images):
+    """Content of full-int8 files by (network, "qat" or "ptq")."""
+    from corallite.convert.tflite import convert_to_int8
+
+    models = {"ptq": networks, "qat": trained_networks}
+    return MadeOnDemand(
+        lambda key: convert_to_int8(models[key[1]][key[0]], square_images)
+    )
+
+
+def _train_two_steps(model, images):
+    from corallite.train.keras import keras
+
+    # Momentum and decay, which move weights that have no gradient. Eagerly, because
+    # tracing takes longer than four steps.
+    optimizer = keras.optimizers.SGD(1e-3, momentum=0.9, weight_decay=1e-3)
+    model.compile(optimizer, "categorical_crossentropy", run_eagerly=True)
+    labels = np.eye(4)[np.arange(len(images)) % 4]
+    model.fit(images, labels, batch_size=len(images) // 2, shuffle=False, verbose=0)
+
+
+@pytest.fixture(scope="session")
+def squares_dir(draw_square, tmp_path_factory):
+    """Class folders of 60 squares each, in red, green and blue."""
+    import cv2
+
+    folder = tmp_path_factory.mktemp("squares")
+    rng = np.random.default_rng(2)
+    for label, name in enumerate(("red", "green", "blue")):
+        (folder / name).mkdir()
+        for number in range(60):
+            image_bgr = draw_square(rng, label)[:, :, ::-1]
+            cv2.imwrite(str(folder / name / f"{number:02d}.png"), image_bgr)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def squares_pipeline(squares_dir):
+    """A function that takes a run folder down the whole road: (run_dir, **options)."""
+    from corallite.convert.pipeline import Recipes, run_pipeline
+    from corallite.train.recipe import Recipe
+    from corallite.train.train import Network
+
+    long = Recipe(epochs=8, batch_size=16, learning_rate=0.05, augment="none")
+    short = dataclasses.replace(long, epochs=2, warmup_epochs=0.0)
+    recipes = Recipes(
+        long,
+        dataclasses.replace(short, learning_rate=0.01),
+        dataclasses.replace(short, learning_rate=0.002),
+    )
+    network = Network("shufflenet_v2", 0.25, (32, 32))
+
+    def run(run_dir, *, sparsity=0.5, **options):
+        return run_pipeline(
+            squares_dir, run_dir, network, recipes, sparsity=sparsity, **options
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished_run(squares_pipeline, tmp_path_factory):
+    """A run folder with all stages. Not to be changed: see `copied_run`."""
+    run_dir = tmp_path_factory.mktemp("runs") / "squares"
+    squares_pipeline(run_dir)
+    return run_dir
+
+
+@pytest.fixture
+def copied_run(finished_run, tmp_path):
+    """A copy of `finished_run` for a test to change."""
+    return Path(shutil.copytree(finished_run, tmp_path / "run"))

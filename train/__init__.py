@@ -1,0 +1,1 @@
+"""From class folders to a trained Keras model."""
