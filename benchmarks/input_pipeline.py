@@ -1,0 +1,156 @@
+"""Measures whether training waits for its input.
+
+    python benchmarks/input_pipeline.py --cifar10_dir=cifar10 --run_dir=runs/input
+
+Trains ShuffleNetV2 0.5x on batches of the input pipeline and on one batch kept in
+memory, in turns, and compares images per second. Data: CIFAR-10 as class folders, if
+given, and photos of its own making at 224 pixels. Exit status 1 if the pipeline
+reaches less than --min_ratio of the kept batch's speed.
+"""
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from corallite.device import files, program
+from corallite.device.opencv import cv2
+from corallite.device.preprocess import Preprocessing
+from corallite.train import augment
+from corallite.train.data import ImageData, prepare_data
+from corallite.train.input_pipeline import training_batches
+from corallite.train.keras import keras, tf
+from corallite.train.models import registry
+
+_CIFAR10_DIR = flags.DEFINE_string(
+    "cifar10_dir", None, "CIFAR-10 as class folders; left out if not given."
+)
+_RUN_DIR = flags.DEFINE_string(
+    "run_dir", "runs/input_pipeline", "Where photos and decoded images are kept."
+)
+_AUGMENT = flags.DEFINE_enum("augment", "light", augment.LEVELS, "Augmentation.")
+_NUM_PHOTOS = flags.DEFINE_integer(
+    "num_photos", 1000, "Photos to make; 0 leaves them out.", lower_bound=0
+)
+_PHOTO_SIZE = flags.DEFINE_integer(
+    "photo_size", 224, "Side in pixels at which photos are trained on.", lower_bound=32
+)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Images a step.", lower_bound=1)
+_ROUNDS = flags.DEFINE_integer(
+    "rounds", 7, "Turns; the median of their ratios counts.", lower_bound=1
+)
+_ROUND_S = flags.DEFINE_float(
+    "round_s", 20.0, "Seconds of training a turn and kind of input.", lower_bound=0.0
+)
+_MIN_RATIO = flags.DEFINE_float(
+    "min_ratio", 0.95, "Least share of the kept batch's speed.", lower_bound=0.0
+)
+
+# In a turn's first steps the other kind's prefetching still runs, or its own buffer is
+# still full from before; they are not counted.
+_UNCOUNTED_STEPS = 4
+_CLASSES = 4
+
+
+def main(argv: Sequence[str]) -> int:
+    program.reject_arguments(argv)
+    run_dir = Path(_RUN_DIR.value)
+    rows = []
+    if _CIFAR10_DIR.value:
+        rows.append(_measure("cifar10", Path(_CIFAR10_DIR.value), run_dir, 32))
+    if _NUM_PHOTOS.value:
+        photo_dir = run_dir / f"photos_{_NUM_PHOTOS.value}"
+        make_photos(photo_dir, _NUM_PHOTOS.value)
+        rows.append(_measure("photos", photo_dir, run_dir, _PHOTO_SIZE.value))
+    print(f"{'data':<10}{'pixels':>7}{'pipeline':>14}{'one batch':>14}{'ratio':>8}")
+    for row in rows:
+        print(
+            f"{row['data']:<10}{row['image_size']:>7}"
+            f"{row['pipeline_images_per_s']:>10.1f} /s"
+            f"{row['one_batch_images_per_s']:>11.1f} /s{row['ratio']:>8.3f}"
+        )
+    print(json.dumps(rows))
+    is_fast = all(row["ratio"] >= _MIN_RATIO.value for row in rows)
+    return program.EXIT_DONE if is_fast else program.EXIT_CHECK_FAILED
+
+
+def make_photos(folder: Path, count: int) -> None:
+    """Writes JPEGs of 640x480 with soft colours and noise, four classes, once."""
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        path = folder / f"class_{number % _CLASSES}" / f"{number:05d}.jpg"
+        colours = rng.integers(0, 256, (6, 8, 3), np.uint8)
+        image = cv2.resize(colours, (640, 480), interpolation=cv2.INTER_CUBIC)
+        noise = rng.integers(0, 24, image.shape, np.uint8)
+        if not path.exists():
+            jpeg = cv2.imencode(".jpg", cv2.add(image, noise))[1]
+            files.write_bytes(path, jpeg.tobytes())
+
+
+def _measure(name: str, data_dir: Path, run_dir: Path, size: int) -> dict[str, Any]:
+    data = prepare_data(
+        data_dir, run_dir / f"{name}_{size}", Preprocessing((size, size))
+    )
+    batches = _pipeline(data)
+    # A batch of the pipeline's own, so that both kinds train on the same pixels.
+    one_batch = tf.data.Dataset.from_tensors(next(iter(batches))).repeat()
+    train = _build_training((size, size, 3), len(data.class_names))
+    kinds = {"pipeline": iter(batches), "one_batch": iter(one_batch)}
+    speeds: dict[str, list[float]] = {kind: [] for kind in kinds}
+    for _ in range(_ROUNDS.value):
+        for kind, batch_iterator in kinds.items():
+            speeds[kind].append(_time_round(train, batch_iterator))
+    ratios = [p / o for p, o in zip(*speeds.values(), strict=True)]
+    return {
+        "data": name,
+        "image_size": size,
+        "batch_size": _BATCH_SIZE.value,
+        "augment": _AUGMENT.value,
+        "pipeline_images_per_s": round(statistics.median(speeds["pipeline"]), 1),
+        "one_batch_images_per_s": round(statistics.median(speeds["one_batch"]), 1),
+        "ratio": round(statistics.median(ratios), 4),
+        "ratios": [round(ratio, 4) for ratio in ratios],
+    }
+
+
+def _pipeline(data: ImageData) -> tf.data.Dataset:
+    return training_batches(
+        data.parts["train"],
+        batch_size=_BATCH_SIZE.value,
+        seed=0,
+        first_epoch=0,
+        epochs=10**6,
+        num_classes=len(data.class_names),
+        augment=_AUGMENT.value,
+    )
+
+
+def _build_training(
+    input_shape: tuple[int, int, int], num_classes: int
+) -> Callable[[Iterator], dict[str, tf.Tensor]]:
+    """Returns the function with which Keras's `fit` takes a step from an iterator."""
+    model = registry.build("shufflenet_v2", input_shape, num_classes, width=0.5)
+    optimizer = keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True)
+    model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
+    return model.make_train_function()
+
+
+def _time_round(train: Callable, batch_iterator: Iterator) -> float:
+    """Returns images per second over the seconds of a turn."""
+    for _ in range(_UNCOUNTED_STEPS):
+        float(train(batch_iterator)["loss"])
+    steps, start_s = 0, time.perf_counter()
+    while not steps or time.perf_counter() - start_s < _ROUND_S.value:
+        # Reading the loss waits for the step to end.
+        float(train(batch_iterator)["loss"])
+        steps += 1
+    return steps * _BATCH_SIZE.value / (time.perf_counter() - start_s)
+
+
+if __name__ == "__main__":
+    program.run(main)
