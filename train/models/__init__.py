@@ -1,0 +1,1 @@
+"""The networks: plain functions that return one flat functional Keras model."""

@@ -1,0 +1,168 @@
+"""Layers that several networks share. Every function adds named layers to a graph."""
+
+import dataclasses
+
+import numpy as np
+
+from corallite.train.keras import keras
+
+# The smallest final feature map, per side, that a network may shrink an image to.
+MIN_FEATURE_MAP = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Conventions:
+    """What differs between libraries where papers say nothing.
+
+    Attributes:
+        padding: "same" is TensorFlow's. With stride 2 and an even side it pads nothing
+            before and one pixel after; "symmetric", PyTorch's, pads one on each side
+            of a 3x3 kernel and so centres it on the even pixels instead of the odd.
+        epsilon: Of batch norms.
+        relu_limit: 6.0 for ReLU6; None for ReLU.
+        mean: Of red, green and blue, subtracted from pixel/255; None if the network
+            reads pixel/255 itself.
+        deviation: Of the same, divided by after that.
+    """
+
+    padding: str = "same"
+    epsilon: float = 1e-5
+    relu_limit: float | None = 6.0
+    mean: tuple[float, float, float] | None = None
+    deviation: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+
+# Epsilon 1e-5 is PyTorch's: Keras's own 1e-3 drowns small variances. ReLU6 bounds the
+# range that eight bits have to cover (MobileNetV2, section 4, arXiv:1801.04381).
+OURS = Conventions()
+
+
+def input_image(input_shape, conventions=OURS):
+    """Returns the model's input and what the stem reads: the same, or it normalized.
+
+    Normalization is a 1x1 depthwise convolution of its own, `normalize`. Folded into
+    the stem's weights it would be wrong at the border, where the stem pads with zeros:
+    after normalization that is the mean colour, before it is black.
+    """
+    image = keras.Input(input_shape, name="image")
+    if conventions.mean is None:
+        return image, image
+    layer = keras.layers.DepthwiseConv2D(1, name="normalize", trainable=False)
+    x = layer(image)
+    deviation = np.array(conventions.deviation)
+    kernel = (1 / deviation).reshape(1, 1, 3, 1)
+    layer.set_weights([kernel, -np.array(conventions.mean) / deviation])
+    return image, x
+
+
+def conv_bn(x, filters, kernel_size, *, name, stride=1, relu=True, conventions=OURS):
+    """Adds convolution, batch norm and, if `relu`, its rectifier.
+
+    Layers: `name`, `name`_bn, `name`_relu; before them `name`_pad if padding is apart.
+    """
+    x, padding = pad(x, kernel_size, stride, name, conventions)
+    x = keras.layers.Conv2D(
+        filters, kernel_size, stride, padding=padding, use_bias=False, name=name
+    )(x)
+    return _normalize(x, name, relu, conventions)
+
+
+def depthwise_bn(x, *, name, kernel_size=3, stride=1, relu=True, conventions=OURS):
+    """Adds a depthwise convolution and what `conv_bn` adds to one."""
+    x, padding = pad(x, kernel_size, stride, name, conventions)
+    x = keras.layers.DepthwiseConv2D(
+        kernel_size, stride, padding=padding, use_bias=False, name=name
+    )(x)
+    return _normalize(x, name, relu, conventions)
+
+
+def inverted_residual(
+    x, channels, expansion, stride, name, *, kernel_size=3, conventions=OURS
+):
+    """Adds 1x1 expansion, depthwise, linear 1x1 projection; a sum where shapes allow.
+
+    MobileNetV2, Figure 3, arXiv:1801.04381. Layers: `name`_expand (if `expansion` is
+    above 1), `name`_depthwise, `name`_project and `name`_add, with their batch norms.
+    """
+    shortcut = x
+    if expansion > 1:
+        width = expansion * x.shape[-1]
+        x = conv_bn(x, width, 1, name=f"{name}_expand", conventions=conventions)
+    x = depthwise_bn(
+        x,
+        kernel_size=kernel_size,
+        stride=stride,
+        name=f"{name}_depthwise",
+        conventions=conventions,
+    )
+    x = conv_bn(
+        x, channels, 1, relu=False, name=f"{name}_project", conventions=conventions
+    )
+    if stride == 1 and shortcut.shape[-1] == channels:
+        x = keras.layers.Add(name=f"{name}_add")([shortcut, x])
+    return x
+
+
+def pad(x, kernel_size, stride, name, conventions):
+    """Returns `x`, padded if need be, and the padding that is left to its reader."""
+    if conventions.padding == "same" or stride == 1:
+        return x, "same"
+    amount = kernel_size // 2
+    return keras.layers.ZeroPadding2D(amount, name=f"{name}_pad")(x), "valid"
+
+
+def classifier_head(x, num_classes, *, dropout=0.0):
+    """Adds mean over the image, dropout, a dense layer and softmax.
+
+    Layers: pool, dropout (if any), logits, probabilities. The last is float32 under
+    mixed precision, or the loss would be computed in float16.
+    """
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    if dropout:
+        x = keras.layers.Dropout(dropout, name="dropout")(x)
+    x = keras.layers.Dense(num_classes, name="logits")(x)
+    return keras.layers.Softmax(name="probabilities", dtype="float32")(x)
+
+
+def stem_stride(size_hw, later_stride, max_stem_stride=4):
+    """Returns by how much the stem may shrink an image: 4, 2 or 1.
+
+    The largest that leaves a final feature map of at least 4 pixels a side, given
+    that the stages after the stem shrink by `later_stride`.
+    """
+    stride = max_stem_stride
+    while stride > 1 and min(size_hw) < MIN_FEATURE_MAP * later_stride * stride:
+        stride //= 2
+    return stride
+
+
+def make_divisible(channels, divisor=8):
+    """Rounds to a multiple of `divisor`, never down by more than a tenth.
+
+    The rule of the MobileNet family: hardware works on blocks of eight channels.
+    """
+    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * channels else rounded
+
+
+def check_arguments(input_shape, num_classes, width):
+    """Raises `ValueError` for what no network here can be built from."""
+    if len(input_shape) != 3 or input_shape[2] != 3 or min(input_shape[:2]) < 32:
+        raise ValueError(
+            "Expected `input_shape` to be (height, width, 3) with at least 32 pixels "
+            f"a side, got {input_shape!r}."
+        )
+    if num_classes < 2:
+        raise ValueError(f"Expected `num_classes` to be 2 or more, got {num_classes}.")
+    if width <= 0:
+        raise ValueError(f"Expected `width` to be above 0, got {width}.")
+
+
+def _normalize(x, name, relu, conventions):
+    # Momentum 0.9: Keras's own 0.99 needs hundreds of steps to settle.
+    x = keras.layers.BatchNormalization(
+        epsilon=conventions.epsilon, momentum=0.9, name=f"{name}_bn"
+    )(x)
+    if not relu:
+        return x
+    return keras.layers.ReLU(conventions.relu_limit, name=f"{name}_relu")(x)

@@ -1,0 +1,26 @@
+"""A slice of channels as a layer, because tfmot takes layers and no operators."""
+
+from corallite.train.keras import keras
+
+
+@keras.saving.register_keras_serializable(package="corallite")
+class ChannelSlice(keras.layers.Layer):
+    """Returns channels `start` to `stop` of `[batch, height, width, channels]`.
+
+    `x[..., start:stop]` would do the same, but tfmot refuses the operator's layer
+    (tensorflow/model-optimization issue 1062).
+    """
+
+    def __init__(self, start: int, stop: int, **kwargs):
+        super().__init__(**kwargs)
+        self.start = start
+        self.stop = stop
+
+    def call(self, inputs):
+        return inputs[:, :, :, self.start : self.stop]
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:3], self.stop - self.start)
+
+    def get_config(self):
+        return {**super().get_config(), "start": self.start, "stop": self.stop}
