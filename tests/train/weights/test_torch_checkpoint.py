@@ -1,0 +1,206 @@
+"""Checkpoints are read as tensors or refused; nothing in them is ever called."""
+
+import collections
+import io
+import os
+import pickle
+import struct
+import zipfile
+from typing import Any
+
+import numpy as np
+import pytest
+
+from corallite.device.errors import RequestError
+from corallite.train.weights.torch_checkpoint import read_checkpoint, write_checkpoint
+
+
+def tensors():
+    rng = np.random.default_rng(0)
+    return {
+        "conv.weight": rng.normal(size=(4, 3, 3, 3)).astype(np.float32),
+        "norm.num_batches_tracked": np.array(7, np.int64),
+        "half": np.arange(5, dtype=np.float16),
+        "nothing": np.zeros((0, 3), np.float32),
+        "Ünïcode name": np.ones(2, np.float64),
+    }
+
+
+def assert_equal(read, expected):
+    assert list(read) == list(expected)
+    for name, array in expected.items():
+        assert read[name].dtype == array.dtype
+        np.testing.assert_array_equal(read[name], array)
+
+
+class Global:
+    """Pickles as a name of another module, which need not be there."""
+
+    def __init__(self, module, name):
+        self.module = module
+        self.name = name
+
+
+class Call:
+    def __init__(self, function, *arguments):
+        self.function = function
+        self.arguments = arguments
+
+
+class Storage:
+    def __init__(self, kind, key, count):
+        self.pid = ("storage", Global("torch", kind), key, "cpu", count)
+
+
+# The pickler in Python, whose steps can be overridden; the types do not know it.
+PurePickler: Any = vars(pickle)["_Pickler"]
+
+
+class Pickler(PurePickler):
+    """Writes what `torch.save` writes, by Python's own rules (protocol 2)."""
+
+    def persistent_id(self, obj):
+        return obj.pid if isinstance(obj, Storage) else None
+
+    def save(self, obj, save_persistent_id=True):
+        if isinstance(obj, Global):
+            self.write(f"c{obj.module}\n{obj.name}\n".encode())
+        elif isinstance(obj, Call):
+            self.save(obj.function)
+            self.save(obj.arguments)
+            self.write(b"R")
+        else:
+            super().save(obj, save_persistent_id)
+
+
+def dumps(obj):
+    file = io.BytesIO()
+    Pickler(file, protocol=2).dump(obj)
+    return file.getvalue()
+
+
+def tensor(count, shape, strides, offset=0, key="0", kind="FloatStorage"):
+    function = Global("torch._utils", "_rebuild_tensor_v2")
+    storage = Storage(kind, key, count)
+    hooks: dict[str, object] = collections.OrderedDict()
+    return Call(function, storage, offset, shape, strides, False, hooks)
+
+
+def write_zip(path, obj, *data):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("weights/data.pkl", dumps(obj))
+        for key, numbers in enumerate(data):
+            archive.writestr(f"weights/data/{key}", numbers.tobytes())
+
+
+def write_rows(path, obj, *data):
+    """The format of PyTorch before 1.6."""
+    header = [0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}]
+    keys = [str(key) for key in range(len(data))]
+    with path.open("wb") as file:
+        for part in (*header, obj, keys):
+            file.write(dumps(part))
+        for numbers in data:
+            file.write(struct.pack("<q", numbers.size) + numbers.tobytes())
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    write_checkpoint(tmp_path / "a.pth", tensors())
+    assert_equal(read_checkpoint(tmp_path / "a.pth"), tensors())
+
+
+@pytest.mark.parametrize("write", [write_zip, write_rows])
+def test_both_formats_are_read(tmp_path, write):
+    numbers = np.arange(12, dtype=np.float32)
+    state = collections.OrderedDict(
+        whole=tensor(12, (3, 4), (4, 1)),
+        transposed=tensor(12, (4, 3), (1, 4)),
+        part=tensor(12, (2,), (1,), offset=5),
+    )
+    write(tmp_path / "a.pth", state, numbers)
+    read = read_checkpoint(tmp_path / "a.pth")
+    whole = numbers.reshape(3, 4)
+    assert_equal(read, {"whole": whole, "transposed": whole.T, "part": numbers[5:7]})
+
+
+@pytest.mark.parametrize("name", ["state_dict", "model"])
+def test_a_state_dict_within_a_dictionary_is_found(tmp_path, name):
+    content = {"epoch": 3, name: {"x": tensor(2, (2,), (1,))}}
+    write_zip(tmp_path / "a.pth", content, np.ones(2, np.float32))
+    assert list(read_checkpoint(tmp_path / "a.pth")) == ["x"]
+
+
+@pytest.mark.parametrize("write", [write_zip, write_rows])
+@pytest.mark.parametrize(
+    "function",
+    [
+        Global("os", "mkdir"),
+        Global("posix", "mkdir"),
+        Global("builtins", "eval"),
+        Global("torch.storage", "_load_from_bytes"),
+        Global("corallite.train.weights.torch_checkpoint", "read_checkpoint"),
+    ],
+)
+def test_a_hostile_pickle_is_refused_and_calls_nothing(tmp_path, write, function):
+    target = tmp_path / "made"
+    write(tmp_path / "a.pth", {"x": Call(function, os.fspath(target))})
+    with pytest.raises(RequestError, match="asks for .*, which is no tensor"):
+        read_checkpoint(tmp_path / "a.pth")
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        tensor(4, (5,), (1,)),
+        tensor(4, (2,), (1,), offset=3),
+        tensor(4, (2,), (-1,), offset=3),
+        tensor(4, (2, 2), (1 << 40, 1)),
+        tensor(4, (1 << 33,), (0,)),
+        tensor(5, (4,), (1,)),
+        tensor(4, (4,), (1,), key="9"),
+    ],
+)
+def test_a_tensor_beyond_its_numbers_is_refused(tmp_path, view):
+    write_zip(tmp_path / "a.pth", {"x": view}, np.ones(4, np.float32))
+    with pytest.raises(RequestError, match=r"a\.pth"):
+        read_checkpoint(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize(
+    "content", [[1, 2], {"lr": 0.1}, {}, {3: tensor(1, (1,), (1,))}]
+)
+def test_anything_but_a_dictionary_of_tensors_is_refused(tmp_path, content):
+    write_zip(tmp_path / "a.pth", content, np.ones(1, np.float32))
+    with pytest.raises(RequestError, match="give a state dict"):
+        read_checkpoint(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize("write", [write_zip, write_rows])
+def test_every_truncation_is_refused_in_one_sentence(tmp_path, write):
+    path = tmp_path / "a.pth"
+    write(path, {"x": tensor(64, (64,), (1,))}, np.ones(64, np.float32))
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 7):
+        path.write_bytes(whole[:length])
+        with pytest.raises(RequestError, match=r"a\.pth is not a whole PyTorch") as it:
+            read_checkpoint(path)
+        assert "\n" not in str(it.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"GIF89a", b"\x80\x02", b"\0" * 1000])
+def test_other_files_are_refused(tmp_path, content):
+    (tmp_path / "a.pth").write_bytes(content)
+    with pytest.raises(RequestError, match="not a whole PyTorch checkpoint"):
+        read_checkpoint(tmp_path / "a.pth")
+
+
+def test_pytorch_reads_what_we_write_and_we_what_it_writes(tmp_path):
+    torch = pytest.importorskip("torch")
+    write_checkpoint(tmp_path / "ours.pth", tensors())
+    loaded = torch.load(tmp_path / "ours.pth")
+    assert_equal({n: t.numpy() for n, t in loaded.items()}, tensors())
+    for is_zip in (True, False):
+        path = tmp_path / f"theirs_{is_zip}.pth"
+        torch.save(loaded, path, _use_new_zipfile_serialization=is_zip)
+        assert_equal(read_checkpoint(path), tensors())

@@ -1,0 +1,213 @@
+"""Weights of torchvision's networks give the published function, and come back."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from corallite.device.errors import RequestError
+from corallite.train.keras import keras, tf
+from corallite.train.models import blocks
+from corallite.train.models.mobilenet_v2 import mobilenet_v2
+from corallite.train.models.shufflenet_v2 import channels_of, shufflenet_v2
+from corallite.train.weights import conventions
+from corallite.train.weights.torchvision import export_weights, import_weights
+
+SOURCE = Path("weights.pth")
+STAGE_UNITS = {"stage2": 4, "stage3": 8, "stage4": 4}
+
+
+class PublishedShuffleNetV2:
+    """torchvision's network in plain operators, by torchvision's names."""
+
+    def __init__(self, tensors):
+        self.tensors = tensors
+
+    def logits(self, images, stem_stride):
+        """Takes pixel/255; zeros are padded after the normalization, as published."""
+        x = (images - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)
+        x = self._conv(
+            tf.cast(x, tf.float32), "conv1.0", "conv1.1", stride=min(stem_stride, 2)
+        )
+        x = tf.nn.relu(x)
+        if stem_stride == 4:
+            x = tf.nn.max_pool2d(pad(x), 3, 2, "VALID")
+        for stage, units in STAGE_UNITS.items():
+            x = self._opening_unit(x, f"{stage}.0")
+            for unit in range(1, units):
+                left, right = tf.split(x, 2, axis=-1)
+                x = shuffle(left, self._branch(right, f"{stage}.{unit}", stride=1))
+        x = tf.nn.relu(self._conv(x, "conv5.0", "conv5.1"))
+        x = tf.reduce_mean(x, axis=(1, 2))
+        return x @ self.tensors["fc.weight"].T + self.tensors["fc.bias"]
+
+    def _opening_unit(self, x, name):
+        left = self._depthwise(x, f"{name}.branch1.0", f"{name}.branch1.1", stride=2)
+        left = self._conv(left, f"{name}.branch1.2", f"{name}.branch1.3")
+        return shuffle(tf.nn.relu(left), self._branch(x, name, stride=2))
+
+    def _branch(self, x, name, stride):
+        name = f"{name}.branch2"
+        x = tf.nn.relu(self._conv(x, f"{name}.0", f"{name}.1"))
+        x = self._depthwise(x, f"{name}.3", f"{name}.4", stride)
+        return tf.nn.relu(self._conv(x, f"{name}.5", f"{name}.6"))
+
+    def _conv(self, x, name, norm, stride=1):
+        kernel = self.tensors[f"{name}.weight"].transpose(2, 3, 1, 0)
+        x = pad(x) if kernel.shape[0] == 3 else x
+        return self._normalize(tf.nn.conv2d(x, kernel, stride, "VALID"), norm)
+
+    def _depthwise(self, x, name, norm, stride):
+        kernel = self.tensors[f"{name}.weight"].transpose(2, 3, 0, 1)
+        x = tf.nn.depthwise_conv2d(pad(x), kernel, (1, stride, stride, 1), "VALID")
+        return self._normalize(x, norm)
+
+    def _normalize(self, x, name):
+        scale, offset, mean, variance = (
+            self.tensors[f"{name}.{part}"]
+            for part in ("weight", "bias", "running_mean", "running_var")
+        )
+        return tf.nn.batch_normalization(x, mean, variance, offset, scale, 1e-5)
+
+
+def pad(x):
+    return tf.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+
+
+def shuffle(left, right):
+    """Concatenation and channel shuffle as published: through five dimensions."""
+    x = tf.concat([left, right], axis=-1)
+    _, height, width, channels = x.shape
+    x = tf.reshape(x, (-1, height, width, 2, channels // 2))
+    return tf.reshape(tf.transpose(x, (0, 1, 2, 4, 3)), (-1, height, width, channels))
+
+
+def shufflenet_tensors(width, num_classes, rng):
+    """Random weights and batch norm statistics by torchvision's names."""
+    tensors = {}
+
+    def conv(name, norm, shape):
+        spread = np.sqrt(2 / np.prod(shape[1:]))
+        tensors[f"{name}.weight"] = rng.normal(0, spread, shape)
+        tensors[f"{norm}.weight"] = rng.uniform(0.5, 1.5, shape[0])
+        tensors[f"{norm}.bias"] = rng.normal(0.3, 0.3, shape[0])
+        tensors[f"{norm}.running_mean"] = rng.normal(0.3, 0.3, shape[0])
+        tensors[f"{norm}.running_var"] = rng.uniform(0.5, 1.5, shape[0])
+        tensors[f"{norm}.num_batches_tracked"] = np.array(rng.integers(1e6))
+
+    def branch(name, channels, half):
+        conv(f"{name}.0", f"{name}.1", (half, channels, 1, 1))
+        conv(f"{name}.3", f"{name}.4", (half, 1, 3, 3))
+        conv(f"{name}.5", f"{name}.6", (half, half, 1, 1))
+
+    *stages, last = channels_of(width)
+    conv("conv1.0", "conv1.1", (24, 3, 3, 3))
+    before = 24
+    for (stage, units), channels in zip(STAGE_UNITS.items(), stages, strict=True):
+        half = channels // 2
+        conv(f"{stage}.0.branch1.0", f"{stage}.0.branch1.1", (before, 1, 3, 3))
+        conv(f"{stage}.0.branch1.2", f"{stage}.0.branch1.3", (half, before, 1, 1))
+        branch(f"{stage}.0.branch2", before, half)
+        for unit in range(1, units):
+            branch(f"{stage}.{unit}.branch2", half, half)
+        before = channels
+    conv("conv5.0", "conv5.1", (last, before, 1, 1))
+    tensors["fc.weight"] = rng.normal(0, np.sqrt(1 / last), (num_classes, last))
+    tensors["fc.bias"] = rng.normal(0, 0.1, num_classes)
+    return {
+        name: array if array.dtype == np.int64 else np.float32(array)
+        for name, array in tensors.items()
+    }
+
+
+def imported_shufflenet(side, width, tensors):
+    model = shufflenet_v2(
+        (side, side, 3), 10, width=width, conventions=conventions.TORCHVISION_SHUFFLENET
+    )
+    kept = import_weights(model, tensors, width, SOURCE)
+    return model, kept
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("side", "stem_stride"), [(32, 1), (224, 4)])
+@pytest.mark.parametrize("width", [0.5, 1.0, 1.5, 2.0])
+def test_logits_are_those_of_the_published_network(width, side, stem_stride):
+    rng = np.random.default_rng(0)
+    tensors = shufflenet_tensors(width, 10, rng)
+    model, _ = imported_shufflenet(side, width, tensors)
+    images = rng.random((2, side, side, 3), np.float32)
+    logits = keras.Model(model.input, model.get_layer("logits").output)(images)
+    expected = PublishedShuffleNetV2(tensors).logits(images, stem_stride).numpy()
+    # The logits tell the images apart, or the comparison would say nothing.
+    assert np.abs(expected[0] - expected[1]).max() > 1e-2 * np.abs(expected).max()
+    # The sums are the same but for their order: float32 keeps 7 digits of each.
+    error = np.abs(logits.numpy() - expected).max()
+    assert error <= 1e-4 * np.abs(expected).max()
+
+
+def test_a_round_trip_is_bit_identical():
+    tensors = shufflenet_tensors(0.5, 10, np.random.default_rng(0))
+    model, kept = imported_shufflenet(32, 0.5, tensors)
+    back = export_weights(model, 0.5, kept)
+    assert list(back) == list(tensors)
+    for name, array in tensors.items():
+        assert back[name].dtype == array.dtype
+        np.testing.assert_array_equal(back[name], array, err_msg=name)
+
+
+def test_mobilenet_goes_out_and_comes_back():
+    keras.utils.set_random_seed(0)
+    model = mobilenet_v2((32, 32, 3), 10, conventions=conventions.TORCHVISION_MOBILENET)
+    tensors = export_weights(model, 1.0)
+    assert tensors["features.0.0.weight"].shape == (32, 3, 3, 3)
+    assert tensors["features.1.conv.1.weight"].shape == (16, 32, 1, 1)
+    assert tensors["features.17.conv.1.0.weight"].shape == (960, 1, 3, 3)
+    assert tensors["features.18.0.weight"].shape == (1280, 320, 1, 1)
+    assert tensors["classifier.1.weight"].shape == (10, 1280)
+    other = keras.models.clone_model(model)
+    import_weights(other, tensors, 1.0, SOURCE)
+    for mine, theirs in zip(other.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_symmetric_padding_centres_on_even_pixels():
+    image = np.zeros((1, 32, 32, 3), np.float32)
+    image[0, 4, 6] = 1
+    x = inputs = keras.Input((32, 32, 3))
+    x = blocks.conv_bn(
+        x,
+        1,
+        3,
+        stride=2,
+        name="conv",
+        conventions=blocks.Conventions(padding="symmetric"),
+    )
+    model = keras.Model(inputs, x)
+    kernel = np.zeros((3, 3, 3, 1), np.float32)
+    kernel[1, 1] = 1
+    model.get_layer("conv").set_weights([kernel])
+    assert np.argwhere(model(image).numpy()[0, :, :, 0] > 0.5).tolist() == [[2, 3]]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.pop("stage3.4.branch2.3.weight"), "no tensor 'stage3.4.branch2.3"),
+        (lambda t: t.update(extra=np.zeros(3)), "a tensor 'extra' that"),
+        (
+            lambda t: t.update({"conv5.0.weight": np.zeros((1024, 192, 3, 3))}),
+            r"'conv5.0.weight' has shape \(1024, 192, 3, 3\), expected \(1024, 192, 1",
+        ),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_is_refused(change, message):
+    tensors = shufflenet_tensors(0.5, 10, np.random.default_rng(0))
+    change(tensors)
+    with pytest.raises(RequestError, match=message):
+        imported_shufflenet(32, 0.5, tensors)
+
+
+def test_another_width_is_refused_with_the_first_tensor_that_differs():
+    tensors = shufflenet_tensors(1.0, 10, np.random.default_rng(0))
+    with pytest.raises(RequestError, match="'stage2.0.branch1.2.weight' has shape"):
+        imported_shufflenet(32, 0.5, tensors)

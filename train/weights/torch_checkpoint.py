@@ -1,0 +1,278 @@
+"""Reads and writes PyTorch checkpoints without PyTorch, and without trusting them.
+
+A checkpoint is a pickle, and a pickle can call any function. This reader knows the few
+names that a dictionary of tensors is made of and refuses all others before anything is
+called. Both formats are read: the zip archive of PyTorch 1.6 and later, and the older
+row of pickles followed by the raw numbers, which many published weights still have.
+"""
+
+import collections
+import dataclasses
+import io
+import math
+import pickle
+import struct
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from corallite.device import files
+from corallite.device.errors import RequestError
+
+# The first pickle of the older format.
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+_DTYPES: dict[str, np.dtype] = {
+    "DoubleStorage": np.dtype("<f8"),
+    "FloatStorage": np.dtype("<f4"),
+    "HalfStorage": np.dtype("<f2"),
+    "LongStorage": np.dtype("<i8"),
+    "IntStorage": np.dtype("<i4"),
+    "ShortStorage": np.dtype("<i2"),
+    "CharStorage": np.dtype("i1"),
+    "ByteStorage": np.dtype("u1"),
+    "BoolStorage": np.dtype("?"),
+}
+# All that unpickling damaged or hostile bytes was seen to raise.
+_UNPICKLING_ERRORS = (
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    AttributeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    MemoryError,
+    NotImplementedError,
+    OverflowError,
+    RecursionError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+
+Tensors = dict[str, np.ndarray]
+
+
+def read_checkpoint(path: Path) -> Tensors:
+    """Reads a dictionary of tensors that `torch.save` wrote.
+
+    Args:
+        path: A `.pth` or `.pt` file: a state dict, or a dictionary that holds one under
+            "state_dict" or "model".
+
+    Returns:
+        Arrays by name, in the order of the file, with the file's types and shapes.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        RequestError: It is no checkpoint, is damaged, or holds anything but tensors.
+    """
+    with path.open("rb") as file:
+        try:
+            content = _read_zip(file) if zipfile.is_zipfile(file) else _read_rows(file)
+        except _UNPICKLING_ERRORS as error:
+            raise RequestError(
+                f"{path} is not a whole PyTorch checkpoint ({_first_line(error)}); "
+                "give a state dict that torch.save wrote."
+            ) from error
+    return _named_tensors(content, path)
+
+
+def write_checkpoint(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
+    """Writes arrays as a state dict that `torch.load` reads, in one step.
+
+    Args:
+        path: Gets PyTorch's zip format.
+        tensors: Arrays by name; float32 and int64 are what PyTorch's own have.
+    """
+    with files.replacing(path) as partial, zipfile.ZipFile(partial, "w") as archive:
+        archive.writestr("archive/data.pkl", _pickle_state_dict(tensors))
+        archive.writestr("archive/byteorder", "little")
+        for key, array in enumerate(tensors.values()):
+            data = np.ascontiguousarray(array, _storage_dtype(array)).tobytes()
+            archive.writestr(f"archive/data/{key}", data)
+        archive.writestr("archive/version", "3\n")
+
+
+@dataclasses.dataclass
+class _Storage:
+    """Numbers in a row; of the older format, they come after who speaks of them."""
+
+    dtype: np.dtype
+    numbers: np.ndarray | None = None
+
+
+@dataclasses.dataclass
+class _Tensor:
+    """A view into a storage: where it begins, its shape, its strides in numbers."""
+
+    storage: _Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def to_array(self) -> np.ndarray:
+        numbers = self.storage.numbers
+        last = self.offset + sum(
+            (n - 1) * s for n, s in zip(self.shape, self.strides, strict=True)
+        )
+        if numbers is None or min((self.offset, *self.shape, *self.strides)) < 0:
+            raise ValueError("a tensor has no numbers")
+        # The product also refuses a few numbers that are repeated until memory is full.
+        if last >= len(numbers) > 0 or math.prod(self.shape) > len(numbers):
+            raise ValueError("a tensor reaches beyond its numbers")
+        strides = [s * self.storage.dtype.itemsize for s in self.strides]
+        view = np.lib.stride_tricks.as_strided(
+            numbers[self.offset :], self.shape, strides, writeable=False
+        )
+        return view.copy()
+
+
+class _TensorUnpickler(pickle.Unpickler):
+    """Knows the names that tensors are made of, and no other."""
+
+    def __init__(self, file: BinaryIO, find_storage: Callable[..., _Storage]):
+        super().__init__(file, encoding="utf-8")
+        self._find_storage = find_storage
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("collections", "OrderedDict"):
+            return collections.OrderedDict
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return _rebuild_tensor
+        if (module, name) == ("torch._utils", "_rebuild_parameter"):
+            return _rebuild_parameter
+        if module == "torch" and name in _DTYPES:
+            return _DTYPES[name]
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no tensor")
+
+    def persistent_load(self, pid: Any) -> _Storage:
+        kind, dtype, key, _, count, *_ = pid
+        if kind != "storage" or not isinstance(dtype, np.dtype):
+            raise pickle.UnpicklingError("it refers to something that is no tensor")
+        return self._find_storage(str(key), dtype, int(count))
+
+
+def _rebuild_tensor(
+    storage: Any, offset: Any, shape: Any, strides: Any, *_: Any
+) -> _Tensor:
+    return _Tensor(storage, int(offset), tuple(shape), tuple(strides))
+
+
+def _rebuild_parameter(tensor: Any, *_: Any) -> Any:
+    return tensor
+
+
+def _read_zip(file: BinaryIO) -> Any:
+    with zipfile.ZipFile(file) as archive:
+        (pickled,) = [n for n in archive.namelist() if n.endswith("data.pkl")]
+        folder = pickled.removesuffix("data.pkl")
+        if _read_if_there(archive, f"{folder}byteorder") == b"big":
+            raise ValueError("its numbers are big-endian")
+
+        def find_storage(key: str, dtype: np.dtype, count: int) -> _Storage:
+            data = archive.read(f"{folder}data/{key}")
+            return _Storage(dtype, np.frombuffer(data, dtype, count))
+
+        return _TensorUnpickler(io.BytesIO(archive.read(pickled)), find_storage).load()
+
+
+def _read_if_there(archive: zipfile.ZipFile, name: str) -> bytes:
+    return archive.read(name) if name in archive.namelist() else b""
+
+
+def _read_rows(file: BinaryIO) -> Any:
+    storages: dict[str, _Storage] = {}
+
+    def find_storage(key: str, dtype: np.dtype, count: int) -> _Storage:
+        return storages.setdefault(key, _Storage(dtype))
+
+    def load_next() -> Any:
+        return _TensorUnpickler(file, find_storage).load()
+
+    file.seek(0)
+    if load_next() != _LEGACY_MAGIC:
+        raise pickle.UnpicklingError("it does not begin as one")
+    load_next()  # The version of the protocol.
+    load_next()  # The machine it was written on.
+    content = load_next()
+    for key in load_next():
+        storage = storages[key]
+        (count,) = struct.unpack("<q", file.read(8))
+        data = file.read(count * storage.dtype.itemsize)
+        storage.numbers = np.frombuffer(data, storage.dtype, count)
+    return content
+
+
+def _named_tensors(content: Any, path: Path) -> Tensors:
+    for name in ("state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(name), dict):
+            content = content[name]
+    if not isinstance(content, dict) or not content:
+        raise RequestError(f"{path} holds no dictionary of tensors; give a state dict.")
+    for name, tensor in content.items():
+        if not isinstance(name, str) or not isinstance(tensor, _Tensor):
+            raise RequestError(
+                f"{path}: {name!r} is no tensor; give a state dict and not a model."
+            )
+    try:
+        return {name: tensor.to_array() for name, tensor in content.items()}
+    except (ValueError, TypeError, MemoryError) as error:
+        raise RequestError(f"{path} is damaged ({error}); get it again.") from error
+
+
+def _pickle_state_dict(tensors: Mapping[str, np.ndarray]) -> bytes:
+    """Writes the pickle by its opcodes: Python's own pickler would need PyTorch."""
+    ordered_dict = b"ccollections\nOrderedDict\n)R"
+    out = [b"\x80\x02", ordered_dict, b"("]
+    for key, (name, array) in enumerate(tensors.items()):
+        storage = _storage_name(array)
+        strides = np.array(np.empty(array.shape, "b").strides, int)
+        out += [
+            _text(name),
+            b"ctorch._utils\n_rebuild_tensor_v2\n((",
+            _text("storage"),
+            f"ctorch\n{storage}\n".encode(),
+            _text(str(key)),
+            _text("cpu"),
+            _integer(array.size),
+            b"tQ",
+            _integer(0),
+            _integers(array.shape),
+            _integers(strides),
+            b"\x89",
+            ordered_dict,
+            b"tR",
+        ]
+    return b"".join([*out, b"u."])
+
+
+def _text(text: str) -> bytes:
+    encoded = text.encode()
+    return b"X" + struct.pack("<I", len(encoded)) + encoded
+
+
+def _integer(number: int) -> bytes:
+    return b"\x8a\x08" + struct.pack("<q", number)
+
+
+def _integers(numbers: Iterable[int]) -> bytes:
+    return b"(" + b"".join(_integer(int(n)) for n in numbers) + b"t"
+
+
+def _storage_name(array: np.ndarray) -> str:
+    for name, dtype in _DTYPES.items():
+        if array.dtype == dtype:
+            return name
+    raise ValueError(f"Expected an array of a type PyTorch has, got {array.dtype}.")
+
+
+def _storage_dtype(array: np.ndarray) -> np.dtype:
+    return _DTYPES[_storage_name(array)]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n")[0] or type(error).__name__
