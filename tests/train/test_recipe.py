@@ -1,0 +1,130 @@
+"""Schedules and optimizers do what a recipe says."""
+
+import dataclasses
+import json
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from corallite.device.errors import RequestError
+from corallite.train.keras import keras, tf
+from corallite.train.recipe import Recipe, build_optimizer, learning_rate_schedule
+
+RECIPE = Recipe(epochs=10, learning_rate=0.4, warmup_epochs=2.0)
+STEPS = 5
+
+
+def rates(recipe, steps=STEPS):
+    schedule = learning_rate_schedule(recipe, steps)
+    return [float(schedule(step)) for step in range(recipe.epochs * steps + 1)]
+
+
+def test_warmup_is_linear_from_zero_to_the_peak():
+    np.testing.assert_allclose(rates(RECIPE)[:11], 0.04 * np.arange(11), atol=1e-7)
+
+
+def test_decay_is_a_cosine_that_ends_at_zero():
+    decay = rates(RECIPE)[10:]
+    expected = [0.2 * (1 + math.cos(math.pi * n / 40)) for n in range(41)]
+    np.testing.assert_allclose(decay, expected, atol=1e-6)
+    assert decay[-1] == pytest.approx(0, abs=1e-7)
+
+
+def test_without_warmup_the_first_step_has_the_peak():
+    schedule = rates(dataclasses.replace(RECIPE, warmup_epochs=0.0))
+    assert schedule[0] == pytest.approx(0.4)
+    assert schedule[-1] == pytest.approx(0, abs=1e-7)
+
+
+def test_a_warmup_longer_than_the_training_leaves_the_last_step_for_the_peak():
+    schedule = rates(Recipe(epochs=1, learning_rate=0.4, warmup_epochs=5.0), steps=4)
+    np.testing.assert_allclose(schedule[:4], [0, 0.4 / 3, 0.8 / 3, 0.4], atol=1e-6)
+
+
+def test_one_single_step_has_the_peak():
+    assert rates(Recipe(epochs=1, learning_rate=0.4), steps=1)[0] == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_weight_decay_moves_kernels_and_nothing_else(name):
+    recipe = Recipe(
+        epochs=1,
+        optimizer=name,
+        learning_rate=0.1,
+        warmup_epochs=0.0,
+        weight_decay=0.01,
+    )
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, name="conv")(image)
+    x = keras.layers.DepthwiseConv2D(3, name="depthwise")(x)
+    x = keras.layers.BatchNormalization(name="norm")(x)
+    x = keras.layers.Dense(2, name="dense")(keras.layers.Flatten()(x))
+    model = keras.Model(image, x)
+    for variable in model.trainable_variables:
+        variable.assign(tf.ones_like(variable))
+    optimizer = build_optimizer(recipe, steps_per_epoch=10)
+    zeros = [tf.zeros_like(variable) for variable in model.trainable_variables]
+    optimizer.apply_gradients(zip(zeros, model.trainable_variables, strict=True))
+    after = {v.name: v.numpy().flat[0] for v in model.trainable_variables}
+    # Learning rate x decay of a weight of 1: 0.001.
+    expected = {name: 0.999 if "kernel" in name else 1.0 for name in after}
+    assert len({value for value in expected.values()}) == 2
+    assert after == pytest.approx(expected, abs=1e-6)
+
+
+def test_an_unknown_optimizer_is_told_the_known_ones():
+    with pytest.raises(RequestError, match="one of sgd, adamw, got 'lion'"):
+        build_optimizer(Recipe(epochs=1, optimizer="lion"), 1)
+
+
+FLAGS_PROGRAM = """
+import dataclasses, json
+from absl import flags
+from corallite.device import program
+from corallite.train import recipe_flags
+from corallite.train.recipe import Recipe
+
+first = recipe_flags.define(Recipe(epochs=7))
+second = recipe_flags.define(Recipe(epochs=3, seed=9), prefix="prune_")
+
+
+def main(argv):
+    print(json.dumps([dataclasses.asdict(read()) for read in (first, second)]))
+
+
+if __name__ == "__main__":
+    program.run(main)
+"""
+
+
+@pytest.fixture
+def run_program(tmp_path):
+    path = tmp_path / "settings.py"
+    path.write_text(FLAGS_PROGRAM)
+
+    def run(*arguments):
+        command = [sys.executable, str(path), *arguments]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    return run
+
+
+@pytest.mark.slow
+def test_flags_become_recipes_and_are_shown_by_help(run_program):
+    result = run_program("--epochs=5", "--seed=4", "--prune_learning_rate=0.5")
+    assert (result.returncode, result.stderr) == (0, "")
+    first, second = json.loads(result.stdout)
+    assert first == dataclasses.asdict(Recipe(epochs=5, seed=4))
+    # A seed, like batch size and augmentation, is one for all trainings.
+    assert second == dataclasses.asdict(Recipe(epochs=3, seed=4, learning_rate=0.5))
+    shown = run_program("--help").stdout
+    for field in dataclasses.fields(Recipe):
+        assert f"--{field.name}: " in shown or f"--[no]{field.name}: " in shown
+    assert "--prune_epochs: " in shown
+    assert "--prune_seed" not in shown
+    refused = run_program("--epochs=0")
+    assert refused.returncode == 2
+    assert "flag --epochs=0" in refused.stderr

@@ -1,0 +1,125 @@
+"""A stage is made once, and not from two kinds of settings."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import pytest
+
+from corallite.device import files
+from corallite.device.errors import RequestError
+from corallite.train import run_folder
+from corallite.train.run_folder import Stage
+from corallite.train.training_state import STATE_FILE
+
+INPUTS: dict[str, Any] = {
+    "model": "shufflenet_v2",
+    "width": 1.0,
+    "recipe": {"epochs": 30, "seed": 0},
+    "preprocessing": {"size_hw": (32, 32), "fit": "crop"},
+    "parent": "one",
+    "data": "these",
+}
+
+
+@pytest.fixture
+def stage(tmp_path):
+    return Stage(tmp_path / "run", "float")
+
+
+@pytest.fixture
+def finished(stage):
+    files.write_bytes(stage.model_path, b"model")
+    stage.finish(INPUTS, {"parameters": 3})
+    return stage
+
+
+@pytest.fixture
+def begun(stage):
+    header = '{"inputs": %s, "history": [], "best_epoch": -1}'
+    stage.path.mkdir(parents=True)
+    inputs = files.json.dumps(INPUTS)
+    np.savez(stage.path / STATE_FILE, header=np.array(header % inputs))
+    return stage
+
+
+def with_changes(**changes):
+    recipe = {**INPUTS["recipe"], **changes.pop("recipe", {})}
+    return {**INPUTS, "recipe": recipe, **changes}
+
+
+def test_a_new_stage_is_not_done(stage):
+    assert not stage.is_complete()
+    assert not stage.is_done(INPUTS)
+    assert stage.metrics() == {}
+
+
+def test_a_finished_stage_is_done_and_says_what_it_measured(finished):
+    assert finished.is_done(INPUTS)
+    assert finished.is_done(INPUTS, overwrite=True)
+    metrics = finished.metrics()
+    assert metrics["parameters"] == 3
+    assert set(metrics) == {"inputs", "parameters", "finished", "versions"}
+    assert "numpy" in metrics["versions"]
+
+
+def test_a_stage_whose_model_was_removed_is_made_again(finished):
+    finished.model_path.unlink()
+    assert not finished.is_done(INPUTS)
+
+
+def test_a_reopened_stage_is_not_done(finished):
+    finished.reopen()
+    assert not finished.is_done(INPUTS)
+
+
+def test_a_changed_parent_makes_the_stage_again(finished):
+    assert not finished.is_done(with_changes(parent="another"))
+
+
+@pytest.mark.parametrize("kind", ["finished", "begun"])
+def test_other_settings_are_refused_by_name_and_value(kind, request):
+    stage = request.getfixturevalue(kind)
+    other = with_changes(width=0.5, recipe={"epochs": 3}, parent="another")
+    state = {"finished": "made", "begun": "begun"}[kind]
+    message = (
+        rf"{stage.path} was {state} with other settings "
+        r"\(width 1\.0, now 0\.5, epochs 30, now 3\); give another --run_dir, or "
+        "--overwrite to make it again."
+    )
+    with pytest.raises(RequestError, match=message):
+        stage.is_done(other)
+    assert not stage.is_done(other, overwrite=True)
+
+
+def test_only_the_given_settings_are_compared(begun):
+    begun.refuse_other_settings({"width": 1.0, "recipe": INPUTS["recipe"]})
+    with pytest.raises(RequestError, match=r"size_hw \[32, 32\], now \[64, 64\]"):
+        begun.refuse_other_settings(
+            {"preprocessing": {"size_hw": (64, 64), "fit": "crop"}}
+        )
+
+
+def test_a_finished_stage_is_required_by_the_verb_that_makes_it(finished):
+    assert finished.require("train") == finished.model_path
+    finished.reopen()
+    message = "has no finished float stage; run `corallite train --run_dir="
+    with pytest.raises(RequestError, match=message):
+        finished.require("train")
+
+
+def test_damaged_metrics_are_named(finished):
+    (finished.path / "metrics.json").write_text('{"inputs": {')
+    with pytest.raises(RequestError, match="metrics.json is damaged .*; remove it"):
+        finished.is_done(INPUTS)
+
+
+def test_a_missing_package_has_no_version(monkeypatch):
+    monkeypatch.setattr(run_folder, "_PACKAGES", ("numpy", "no-such-package"))
+    assert run_folder.package_versions() == {"numpy": np.__version__}
+
+
+def test_a_file_is_known_by_its_content(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"content" * 1000)
+    assert run_folder.hash_file(path) == hashlib.sha256(b"content" * 1000).hexdigest()

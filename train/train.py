@@ -1,0 +1,139 @@
+"""Trains a network from class folders: the float stage of a run."""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from absl import logging
+
+from corallite.device import files
+from corallite.device.errors import RequestError
+from corallite.device.preprocess import Preprocessing
+from corallite.train.data import ImageData, prepare_data
+from corallite.train.fit import discard_state, fit
+from corallite.train.keras import keras
+from corallite.train.model_file import save_model
+from corallite.train.models import cost, registry
+from corallite.train.recipe import Recipe
+from corallite.train.run_folder import Stage, package_versions
+from corallite.train.training_state import Progress
+
+# For photos of which a few thousand or more are at hand, from scratch.
+DEFAULT_RECIPE = Recipe(epochs=60)
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """Which network: a name of the registry, its width and the image's sides."""
+
+    model: str
+    width: float
+    size_hw: tuple[int, int]
+
+    def build(self, num_classes: int) -> keras.Model:
+        return registry.build(
+            self.model, (*self.size_hw, 3), num_classes, width=self.width
+        )
+
+
+def train(
+    data_dir: Path,
+    run_dir: Path,
+    network: Network,
+    recipe: Recipe,
+    *,
+    fit_policy: str = "crop",
+    overwrite: bool = False,
+) -> Stage:
+    """Trains `network` on the images below `data_dir`; returns the float stage.
+
+    What is done already is not done again. Leaves in `run_dir`: `run.json`, the split,
+    the cached images, and in `float/` the model of the best epoch, `metrics.json` and
+    TensorBoard logs.
+
+    Raises:
+        RequestError: The data or the settings do not fit, or the run folder is one of
+            other data or settings.
+        KeyboardInterrupt: Asked to stop; the same call goes on from there.
+    """
+    stage = Stage(run_dir, "float")
+    preprocessing = Preprocessing(network.size_hw, fit_policy)
+    settings = {
+        **dataclasses.asdict(network),
+        "recipe": dataclasses.asdict(recipe),
+        "preprocessing": preprocessing.to_json(),
+    }
+    # Before the cached images are replaced by some of another size.
+    if not overwrite:
+        stage.refuse_other_settings(settings)
+    data = prepare_data(data_dir, run_dir, preprocessing)
+    inputs = {**settings, "data": data.fingerprint}
+    if stage.is_done(inputs, overwrite):
+        logging.info("float: done already.")
+        return stage
+    stage.reopen()
+    record = {"network": inputs, "data_dir": str(data_dir.resolve())}
+    files.write_json(run_dir / "run.json", {**record, "versions": package_versions()})
+    model, progress = _train_network(network, data, recipe, stage, inputs)
+    save_model(model, stage.model_path)
+    stage.finish(inputs, {**cost_metrics(model), **dataclasses.asdict(progress)})
+    discard_state(stage.path)
+    return stage
+
+
+def read_network(run_dir: Path) -> Network:
+    """Returns the network of a run.
+
+    Raises:
+        RequestError: `run_dir` holds no run.
+    """
+    path = run_dir / "run.json"
+    if not path.exists():
+        raise RequestError(
+            f"{run_dir} is no run folder; make one with "
+            f"corallite train --data_dir=FOLDER --run_dir={run_dir}."
+        )
+    network = files.read_json(path)["network"]
+    return Network(network["model"], network["width"], tuple(network["size_hw"]))
+
+
+def cost_metrics(model: keras.Model) -> dict[str, Any]:
+    """Returns what the model costs: parameters and multiply-accumulates."""
+    return {
+        "parameters": cost.count_parameters(model),
+        "macs": cost.count_macs(model),
+    }
+
+
+def _train_network(
+    network: Network,
+    data: ImageData,
+    recipe: Recipe,
+    stage: Stage,
+    inputs: dict[str, Any],
+) -> tuple[keras.Model, Progress]:
+    """Returns the trained network, in float32 whatever it was trained in."""
+    num_classes = len(data.class_names)
+    keras.utils.set_random_seed(recipe.seed)
+    with _computing_in("mixed_float16" if recipe.mixed_precision else "float32"):
+        model = network.build(num_classes)
+        progress = fit(model, data, recipe, stage.path, inputs=inputs)
+    if recipe.mixed_precision:
+        # Its variables are float32 all along; its layers say that they compute in
+        # float16, which neither tfmot nor the converter should find.
+        trained, model = model, network.build(num_classes)
+        model.set_weights(trained.get_weights())
+    return model, progress
+
+
+@contextlib.contextmanager
+def _computing_in(policy: str) -> Iterator[None]:
+    """Sets Keras's global policy for the block."""
+    former = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy(policy)
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy(former)
