@@ -1,0 +1,39 @@
+"""Representative images: what the ranges of int8 activations are measured on."""
+
+import numpy as np
+
+from corallite.train.data import Part
+
+DEFAULT_COUNT = 500
+
+
+def choose_images(part: Part, count: int = DEFAULT_COUNT, seed: int = 0) -> np.ndarray:
+    """Returns images of `part`, as many of each class as there are, none twice.
+
+    Args:
+        part: The training part; the test part must not shape what it measures.
+        count: At most so many images.
+        seed: Of the choice.
+
+    Returns:
+        float32 `[n, height, width, 3]`, RGB, pixel/255, classes in turn.
+    """
+    rows, seen = [], set()
+    for row in _classes_in_turn(part.labels, np.random.default_rng(seed)):
+        content = part.images_rgb_u8[row].tobytes()
+        if content not in seen:
+            seen.add(content)
+            rows.append(row)
+        if len(rows) == count:
+            break
+    return part.images_rgb_u8[rows].astype(np.float32) / np.float32(255)
+
+
+def _classes_in_turn(labels, rng):
+    """Returns all rows in random order, one of each class after the other."""
+    order = rng.permutation(len(labels))
+    turn = np.empty(len(labels), np.int64)
+    for label in np.unique(labels):
+        mine = labels[order] == label
+        turn[mine] = np.arange(np.sum(mine))
+    return order[np.argsort(turn, kind="stable")]

@@ -1,0 +1,51 @@
+"""The qat stage of a run: trains on with the rounding of int8 in the graph."""
+
+import dataclasses
+from pathlib import Path
+
+from absl import logging
+
+from corallite.optimize.calibration import choose_images
+from corallite.optimize.load import load_model
+from corallite.optimize.quantize import quantize
+from corallite.optimize.sparsity import measure_sparsity
+from corallite.train.data import load_data
+from corallite.train.fit import discard_state, fit
+from corallite.train.keras import keras
+from corallite.train.model_file import save_model
+from corallite.train.recipe import Recipe
+from corallite.train.run_folder import Stage, hash_file
+
+DEFAULT_RECIPE = Recipe(epochs=8, learning_rate=0.005, warmup_epochs=0.0)
+
+
+def train_quantized(run_dir: Path, recipe: Recipe, *, overwrite: bool = False) -> Stage:
+    """Trains a run's pruned model, else its float one, quantization-aware.
+
+    Raises:
+        RequestError: There is no model to begin with, or the settings changed.
+        KeyboardInterrupt: Asked to stop; the same call goes on from there.
+    """
+    data = load_data(run_dir)
+    pruned = Stage(run_dir, "pruned")
+    parent = pruned if pruned.is_complete() else Stage(run_dir, "float")
+    source = parent.require("train")
+    stage = Stage(run_dir, "qat")
+    inputs = {
+        "recipe": dataclasses.asdict(recipe),
+        "parent": hash_file(source),
+        "data": data.fingerprint,
+    }
+    if stage.is_done(inputs, overwrite):
+        logging.info("qat: done already.")
+        return stage
+    keras.utils.set_random_seed(recipe.seed)
+    model = quantize(load_model(source), choose_images(data.parts["train"]))
+    stage.reopen()
+    progress = fit(model, data, recipe, stage.path, inputs=inputs)
+    save_model(model, stage.model_path)
+    measured = dataclasses.asdict(measure_sparsity(model))
+    history = dataclasses.asdict(progress)
+    stage.finish(inputs, {"from": parent.name, "sparsity": measured, **history})
+    discard_state(stage.path)
+    return stage
