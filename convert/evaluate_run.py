@@ -1,0 +1,135 @@
+"""Evaluates every stage of a run on the same images, each once."""
+
+import dataclasses
+import gzip
+from pathlib import Path
+from typing import Any
+
+from absl import logging
+
+from corallite.convert.evaluate import Evaluation, evaluate_file, evaluate_keras
+from corallite.convert.float_file import export_float, make_manifest
+from corallite.convert.int8_stage import INT8_FILE
+from corallite.convert.tflite_file import kernel_sparsity
+from corallite.device import files
+from corallite.device.errors import RequestError
+from corallite.device.manifest import Manifest, read_manifest
+from corallite.optimize.load import load_model
+from corallite.train.data import ImageData, load_data
+from corallite.train.run_folder import Stage, hash_file, package_versions
+
+
+@dataclasses.dataclass(frozen=True)
+class StageResult:
+    """What one stage measures.
+
+    Attributes:
+        stage: Its name.
+        evaluation: On the part that was asked for.
+        sparsity: Zero fraction of the kernels, 0 to 1.
+        file: What a device can run, relative to the run folder; None for "qat", whose
+            file is that of "int8".
+        file_bytes: Its size.
+        gzipped_bytes: Its size when compressed.
+    """
+
+    stage: str
+    evaluation: Evaluation
+    sparsity: float
+    file: str | None = None
+    file_bytes: int | None = None
+    gzipped_bytes: int | None = None
+
+
+def evaluate_run(run_dir: Path, part_name: str = "test") -> list[StageResult]:
+    """Evaluates each finished stage on a part; what was measured before is kept.
+
+    Raises:
+        RequestError: The run has no data or no finished stage.
+    """
+    data = load_data(run_dir)
+    Stage(run_dir, "float").require("train")
+    return [_recall(stage, data, part_name) for stage in finished_stages(run_dir)]
+
+
+def evaluate_one_file(path: Path, run_dir: Path, part_name: str) -> StageResult:
+    """Evaluates any `.tflite` file on a part of a run's images.
+
+    A file without manifest is taken to be of the run's classes, in their order, and
+    to want pixel/255.
+
+    Raises:
+        RequestError: The file cannot be run, or it is of other classes or of another
+            image size than the run.
+    """
+    data = load_data(run_dir)
+    manifest = read_manifest(path)
+    if manifest is None:
+        logging.warning("%s carries no manifest; taken to be of this run.", path)
+        manifest = make_manifest(run_dir, data, {})
+    _check_same_task(path, manifest, run_dir, data)
+    evaluation = evaluate_file(path, data.parts[part_name], manifest)
+    return StageResult("file", evaluation, **_describe_file(path, str(path)))
+
+
+def finished_stages(run_dir: Path) -> list[Stage]:
+    """Returns the finished stages of a run, in the order of the road."""
+    stages = [Stage(run_dir, name) for name in ("float", "pruned", "qat")]
+    stages.append(Stage(run_dir, "int8", INT8_FILE))
+    return [stage for stage in stages if stage.is_complete()]
+
+
+def _check_same_task(
+    path: Path, manifest: Manifest, run_dir: Path, data: ImageData
+) -> None:
+    if manifest.labels != data.class_names:
+        raise RequestError(
+            f"{path} knows the classes {', '.join(manifest.labels)}, but {run_dir} has "
+            f"images of {', '.join(data.class_names)}; give a run of the same classes."
+        )
+    if manifest.preprocessing != data.preprocessing:
+        raise RequestError(
+            f"{path} wants {manifest.preprocessing}, but the images of {run_dir} are "
+            f"kept as {data.preprocessing}; give a run of the same."
+        )
+
+
+def _recall(stage: Stage, data: ImageData, part_name: str) -> StageResult:
+    """Returns what was measured of this very model before, else measures it."""
+    path = stage.path / f"evaluation_{part_name}.json"
+    inputs = {
+        "model": hash_file(stage.model_path),
+        "data": data.fingerprint,
+        "versions": package_versions(),
+    }
+    if path.exists():
+        record = files.read_json(path)
+        if record.pop("inputs") == inputs:
+            evaluation = Evaluation.from_json(record.pop("evaluation"))
+            return StageResult(evaluation=evaluation, **record)
+    logging.info("Evaluating %s on the %s part.", stage.name, part_name)
+    result = _measure(stage, data, part_name)
+    files.write_json(path, {"inputs": inputs, **dataclasses.asdict(result)})
+    return result
+
+
+def _measure(stage: Stage, data: ImageData, part_name: str) -> StageResult:
+    part = data.parts[part_name]
+    if stage.name == "qat":
+        evaluation = evaluate_keras(load_model(stage.model_path), part)
+        sparsity = stage.metrics()["sparsity"]["overall"]
+        return StageResult(stage.name, evaluation, sparsity)
+    path = stage.model_path if stage.name == "int8" else export_float(stage)
+    shown = str(path.relative_to(stage.run_dir))
+    evaluation = evaluate_file(path, part)
+    return StageResult(stage.name, evaluation, **_describe_file(path, shown))
+
+
+def _describe_file(path: Path, shown: str) -> dict[str, Any]:
+    content = path.read_bytes()
+    return {
+        "sparsity": kernel_sparsity(content),
+        "file": shown,
+        "file_bytes": len(content),
+        "gzipped_bytes": len(gzip.compress(content, mtime=0)),
+    }

@@ -1,0 +1,77 @@
+"""The whole road in one call: train, prune, train quantized, convert, evaluate."""
+
+import dataclasses
+from pathlib import Path
+
+from corallite.convert.evaluate_run import StageResult, evaluate_run
+from corallite.convert.int8_stage import convert
+from corallite.device.errors import RequestError
+from corallite.optimize import prune, quantize_stage
+from corallite.train import train
+from corallite.train.recipe import Recipe
+from corallite.train.run_folder import Stage
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipes:
+    """How each of the three trainings of a pipeline is done."""
+
+    train: Recipe = train.DEFAULT_RECIPE
+    prune: Recipe = prune.DEFAULT_RECIPE
+    quantize: Recipe = quantize_stage.DEFAULT_RECIPE
+
+
+def run_pipeline(
+    data_dir: Path,
+    run_dir: Path,
+    network: train.Network,
+    recipes: Recipes,
+    *,
+    sparsity: float,
+    fit_policy: str = "crop",
+    overwrite: bool = False,
+) -> list[StageResult]:
+    """Takes every step that is not done yet; returns the test results of all stages.
+
+    Args:
+        data_dir: Class folders.
+        run_dir: Holds what is made, and what was made before.
+        network: What to train.
+        recipes: How.
+        sparsity: Zero fraction of the kernels, 0 to 1; 0 leaves pruning out.
+        fit_policy: How an image is brought to the network's proportions.
+        overwrite: Make stages again that were made with other settings.
+
+    Raises:
+        RequestError: A step cannot be taken; those before it stay done.
+        KeyboardInterrupt: Asked to stop; the same call goes on from there.
+    """
+    if sparsity:
+        prune.check_sparsity(sparsity)
+    train.train(
+        data_dir,
+        run_dir,
+        network,
+        recipes.train,
+        fit_policy=fit_policy,
+        overwrite=overwrite,
+    )
+    if sparsity:
+        prune.prune(run_dir, sparsity, recipes.prune, overwrite=overwrite)
+    else:
+        _leave_pruning_out(run_dir, overwrite)
+    quantize_stage.train_quantized(run_dir, recipes.quantize, overwrite=overwrite)
+    convert(run_dir, source="qat", overwrite=overwrite)
+    return evaluate_run(run_dir)
+
+
+def _leave_pruning_out(run_dir: Path, overwrite: bool) -> None:
+    """Makes sure that no pruned stage of before is taken for this run's."""
+    stage = Stage(run_dir, "pruned")
+    if stage.is_complete() and not overwrite:
+        sparsity = stage.metrics()["inputs"]["sparsity"]
+        raise RequestError(
+            f"{stage.path} was made with other settings (sparsity {sparsity}, now 0); "
+            "give another --run_dir, or --overwrite to leave pruning out."
+        )
+    stage.reopen()

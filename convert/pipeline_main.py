@@ -1,0 +1,72 @@
+"""From a folder of labelled images to a tested int8 file, all steps in order.
+
+corallite pipeline --data_dir=photos --run_dir=runs/first
+
+Trains, prunes, trains quantization-aware, converts, evaluates every stage on the test
+part and prints the table. Stopped or killed, the same command goes on.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from corallite.convert.pipeline import Recipes, run_pipeline
+from corallite.convert.result_table import format_table
+from corallite.device import preprocess, program
+from corallite.train import datasets, recipe_flags
+from corallite.train.models.registry import BUILDERS
+from corallite.train.train import Network
+
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Folder with one folder of images a class."
+)
+_DATASET = flags.DEFINE_enum(
+    "dataset", None, ("fashion_mnist",), "A known data set in place of --data_dir."
+)
+_RUN_DIR = flags.DEFINE_string(
+    "run_dir", None, "Folder for all that this run makes.", required=True
+)
+_MODEL = flags.DEFINE_enum("model", "shufflenet_v2", list(BUILDERS), "Network.")
+_WIDTH = flags.DEFINE_float(
+    "width", 1.0, "Multiplies the channels of all layers.", lower_bound=0.1
+)
+_IMAGE_SIZE = flags.DEFINE_integer(
+    "image_size",
+    224,
+    "Height and width of the model's input, in pixels.",
+    lower_bound=32,
+)
+_FIT = flags.DEFINE_enum("fit", "crop", preprocess.FITS, "How an image is made square.")
+_SPARSITY = flags.DEFINE_float(
+    "sparsity",
+    0.5,
+    "Zero fraction of all kernel weights; 0 leaves pruning out.",
+    lower_bound=0.0,
+    upper_bound=1.0,
+)
+_OVERWRITE = flags.DEFINE_boolean(
+    "overwrite", False, "Make stages again that were made with other settings."
+)
+_TRAIN = recipe_flags.define(Recipes().train)
+_PRUNE = recipe_flags.define(Recipes().prune, prefix="prune_")
+_QUANTIZE = recipe_flags.define(Recipes().quantize, prefix="quantize_")
+
+
+def main(argv: Sequence[str]) -> None:
+    program.reject_arguments(argv)
+    run_dir, size = Path(_RUN_DIR.value), _IMAGE_SIZE.value
+    results = run_pipeline(
+        datasets.locate(_DATA_DIR.value, _DATASET.value),
+        run_dir,
+        Network(_MODEL.value, _WIDTH.value, (size, size)),
+        Recipes(_TRAIN(), _PRUNE(), _QUANTIZE()),
+        sparsity=_SPARSITY.value,
+        fit_policy=_FIT.value,
+        overwrite=_OVERWRITE.value,
+    )
+    print(format_table(results))
+
+
+if __name__ == "__main__":
+    program.run(main)

@@ -1,0 +1,114 @@
+"""Every stage is measured once, and what cannot be compared is refused."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from corallite.convert.evaluate_run import evaluate_one_file, evaluate_run
+from corallite.convert.int8_stage import INT8_FILE
+from corallite.device import files
+from corallite.device.errors import RequestError
+from corallite.device.manifest import Manifest, attach_manifest
+from corallite.device.preprocess import Preprocessing
+from corallite.train.data import load_data
+from corallite.train.run_folder import Stage
+
+pytestmark = pytest.mark.slow
+RECORD = "evaluation_test.json"
+
+
+def test_all_stages_are_measured_on_the_test_part(finished_run):
+    results = evaluate_run(finished_run)
+    assert [x.stage for x in results] == ["float", "pruned", "qat", "int8"]
+    count = len(load_data(finished_run).parts["test"].labels)
+    for result in results:
+        assert result.evaluation.images == count
+        assert np.sum(result.evaluation.confusion) == count
+        # Three colours: chance is 0.33.
+        assert result.evaluation.top1 > 0.8
+    assert results[0].sparsity < 0.01
+    for result in results[1:]:
+        assert result.sparsity == pytest.approx(0.5, abs=0.03)
+    sizes = [x.file_bytes or 0 for x in results]
+    gzipped = [x.gzipped_bytes or 0 for x in results]
+    assert 0 < sizes[3] < 0.5 * sizes[0]
+    assert 0 < gzipped[1] < gzipped[0]
+    assert sizes[2] == gzipped[2] == 0
+    assert (finished_run / str(results[3].file)).stat().st_size == sizes[3]
+
+
+def test_what_was_measured_is_kept(copied_run):
+    records = sorted(copied_run.glob(f"*/{RECORD}"))
+    before = [path.stat().st_mtime_ns for path in records]
+    results = evaluate_run(copied_run)
+    assert [path.stat().st_mtime_ns for path in records] == before
+    assert results == evaluate_run(copied_run)
+    assert len(records) == 4
+    # The same as when it was measured, types included.
+    files.write_json(records[0], {**files.read_json(records[0]), "inputs": {}})
+    anew = evaluate_run(copied_run)[0].evaluation
+    latency = {"latency_p50_ms": None}
+    kept = results[0].evaluation
+    assert {**anew.__dict__, **latency} == {**kept.__dict__, **latency}
+
+
+def test_another_model_is_measured_anew(copied_run):
+    first = evaluate_run(copied_run)
+    float_model = Stage(copied_run, "float").model_path
+    shutil.copy(Stage(copied_run, "pruned").model_path, float_model)
+    second = evaluate_run(copied_run)
+    assert second[0].sparsity == first[1].sparsity
+    assert second[0].evaluation.confusion == first[1].evaluation.confusion
+    assert second[1:] == first[1:]
+
+
+def test_parts_are_kept_apart(copied_run):
+    evaluate_run(copied_run, "val")
+    assert (copied_run / "int8" / "evaluation_val.json").exists()
+    content = files.read_json(copied_run / "int8" / RECORD)
+    assert content["evaluation"]["images"] == len(
+        load_data(copied_run).parts["test"].labels
+    )
+
+
+def test_without_float_stage_the_verb_is_named(copied_run):
+    Stage(copied_run, "float").reopen()
+    with pytest.raises(RequestError, match="no finished float stage; run `corallite t"):
+        evaluate_run(copied_run)
+
+
+def test_one_file_is_measured_as_its_stage(finished_run):
+    path = finished_run / "int8" / INT8_FILE
+    result = evaluate_one_file(path, finished_run, "test")
+    stage = evaluate_run(finished_run)[3]
+    assert result.file == str(path)
+    assert result.evaluation.confusion == stage.evaluation.confusion
+    assert result.gzipped_bytes == stage.gzipped_bytes
+
+
+def test_a_file_without_manifest_is_taken_to_be_of_the_run(finished_run, tmp_path):
+    path = tmp_path / "foreign.tflite"
+    content = (finished_run / "int8" / INT8_FILE).read_bytes()
+    path.write_bytes(content[: content.index(b"PK\3\4")])
+    result = evaluate_one_file(path, finished_run, "test")
+    stage = evaluate_run(finished_run)[3]
+    assert result.evaluation.confusion == stage.evaluation.confusion
+
+
+@pytest.mark.parametrize(
+    ("labels", "size_hw", "message"),
+    [
+        (("cat", "dog", "owl"), (32, 32), "knows the classes cat, dog, owl"),
+        (("blue", "green", "red"), (64, 64), "give a run of the same"),
+    ],
+)
+def test_a_file_of_another_task_is_refused(
+    finished_run, tmp_path, labels, size_hw, message
+):
+    path = tmp_path / "other.tflite"
+    manifest = Manifest("other", "1", labels, Preprocessing(size_hw))
+    content = (finished_run / "int8" / INT8_FILE).read_bytes()
+    path.write_bytes(attach_manifest(content, manifest))
+    with pytest.raises(RequestError, match=message):
+        evaluate_one_file(path, finished_run, "test")

@@ -1,0 +1,155 @@
+"""The file that goes to the device: what it carries, and when it is made."""
+
+import errno
+import subprocess
+
+import pytest
+
+from corallite.convert.int8_stage import INT8_FILE, convert
+from corallite.device import files
+from corallite.device.classifier import Classifier
+from corallite.device.errors import RequestError
+from corallite.device.manifest import read_manifest
+from corallite.optimize import calibration
+from corallite.train.data import load_data
+from corallite.train.run_folder import Stage, hash_file
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_file_tells_all_that_a_device_needs(finished_run):
+    manifest = read_manifest(finished_run / "int8" / INT8_FILE)
+    assert manifest
+    data = load_data(finished_run)
+    assert manifest.labels == data.class_names == ("blue", "green", "red")
+    assert manifest.preprocessing == data.preprocessing
+    assert manifest.data_fingerprint == data.fingerprint
+    assert manifest.model == "shufflenet_v2 0.25x"
+    assert manifest.accuracy.keys() == {"float", "int8"}
+    assert min(manifest.accuracy.values()) > 0.8
+    assert "tensorflow" in manifest.versions
+
+
+def test_the_accuracy_is_that_of_the_validation_part(finished_run):
+    path = finished_run / "int8" / INT8_FILE
+    part = load_data(finished_run).parts["val"]
+    classifier = Classifier(path)
+    right = [
+        classifier.run(image).argmax() == label
+        for image, label in zip(part.images_rgb_u8, part.labels, strict=True)
+    ]
+    accuracy = sum(right) / len(right)
+    assert classifier.manifest.accuracy["int8"] == pytest.approx(accuracy, abs=1e-4)
+    assert Stage(finished_run, "int8", INT8_FILE).metrics()["val_accuracy"] == (
+        pytest.approx(accuracy, abs=1e-4)
+    )
+
+
+def test_a_deleted_file_is_made_again_the_same(copied_run):
+    path = copied_run / "int8" / INT8_FILE
+    before = path.read_bytes()
+    others = [Stage(copied_run, x).model_path for x in ("float", "pruned", "qat")]
+    hashes = [hash_file(other) for other in others]
+    path.unlink()
+    convert(copied_run, source="qat")
+    # Its version is the name of the run's folder, which is another one.
+    flatbuffer = before[: before.index(b"PK\3\4")]
+    assert path.read_bytes().startswith(flatbuffer)
+    assert [hash_file(other) for other in others] == hashes
+
+
+def test_the_float_model_can_be_converted_with_training_images(copied_run, monkeypatch):
+    seen = []
+    choose = calibration.choose_images
+
+    def remember(part, *arguments):
+        seen.append(part)
+        return choose(part, *arguments)
+
+    monkeypatch.setattr("corallite.convert.int8_stage.choose_images", remember)
+    stage = convert(copied_run, source="float", overwrite=True)
+    train = load_data(copied_run).parts["train"]
+    assert [part.paths for part in seen] == [train.paths]
+    assert stage.metrics()["inputs"]["source"] == "float"
+    assert stage.metrics()["val_accuracy"] > 0.8
+
+
+def test_other_settings_are_refused(copied_run):
+    with pytest.raises(RequestError, match="source qat, now float"):
+        convert(copied_run, source="float")
+    assert Stage(copied_run, "int8", INT8_FILE).is_complete()
+
+
+@pytest.mark.parametrize(
+    ("stage", "verb"), [("qat", "quantize"), ("pruned", "prune"), ("float", "train")]
+)
+def test_the_verb_that_makes_what_is_missing_is_named(copied_run, stage, verb):
+    Stage(copied_run, stage).reopen()
+    with pytest.raises(
+        RequestError, match=f"finished {stage} stage; run `corallite {verb} "
+    ):
+        convert(copied_run, source=stage)
+
+
+@pytest.fixture
+def instant_conversion(finished_run, monkeypatch):
+    """Has the converter give what it gave before."""
+    content = (finished_run / "int8" / INT8_FILE).read_bytes()
+    monkeypatch.setattr(
+        "corallite.convert.tflite.convert_to_int8", lambda model, images: content
+    )
+
+
+def test_a_failed_conversion_leaves_the_former_file(
+    copied_run, instant_conversion, monkeypatch
+):
+    stage = Stage(copied_run, "int8", INT8_FILE)
+    before = hash_file(stage.model_path)
+
+    def fail(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("corallite.convert.int8_stage.evaluate_file", fail)
+    with pytest.raises(OSError, match="No space") as caught:
+        convert(copied_run, source="float", overwrite=True)
+    assert caught.value.filename == str(stage.model_path)
+    assert hash_file(stage.model_path) == before
+    assert stage.is_complete()
+    assert stage.metrics()["inputs"]["source"] == "qat"
+    assert not [x for x in stage.path.iterdir() if ".part" in x.name]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 8 MB; needs the right to mount."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(path)]
+    try:
+        mounted = subprocess.run(command, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        mounted = False
+    if not mounted:
+        pytest.skip("mounting is not permitted here")
+    yield path
+    subprocess.run(["umount", "--lazy", str(path)], check=True)
+
+
+def test_on_a_full_disk_the_former_file_stays(
+    small_disk, copied_run, instant_conversion
+):
+    run_dir = small_disk / "run"
+    subprocess.run(["cp", "-r", str(copied_run), str(run_dir)], check=True)
+    stage = Stage(run_dir, "int8", INT8_FILE)
+    before = hash_file(stage.model_path)
+    with (small_disk / "filler").open("wb", buffering=0) as filler:
+        with pytest.raises(OSError):
+            while True:
+                filler.write(bytes(4096))
+    with pytest.raises(OSError) as caught:
+        convert(run_dir, source="float", overwrite=True)
+    assert caught.value.errno == errno.ENOSPC
+    assert caught.value.filename == str(stage.model_path)
+    assert hash_file(stage.model_path) == before
+    assert stage.is_complete()
+    assert files.read_json(stage.path / "metrics.json")["inputs"]["source"] == "qat"

@@ -1,0 +1,104 @@
+"""The programs of optimize and convert: their lines, statuses and sentences."""
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from corallite.convert.int8_stage import INT8_FILE
+from corallite.device.command import VERBS
+
+pytestmark = pytest.mark.slow
+
+
+def run(verb, *flags):
+    command = [sys.executable, "-m", VERBS[verb][0], *flags]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def assert_refused(done, *words):
+    """One sentence on stderr, and status 2."""
+    assert done.returncode == 2
+    assert done.stdout == ""
+    lines = [x for x in done.stderr.splitlines() if x.startswith("corallite: ")]
+    assert len(lines) == 1
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in lines[0]
+
+
+RECIPE = ["--batch_size=16", "--augment=none", "--epochs=2"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "flags", "words"),
+    [
+        ("prune", [*RECIPE, "--learning_rate=0.01"], "pruned/model.h5: sparsity 0.50"),
+        ("quantize", [*RECIPE, "--learning_rate=0.002"], "qat/model.h5: validation"),
+        ("convert", ["--source=qat"], "model_int8.tflite: "),
+    ],
+)
+def test_what_is_done_is_said_again(finished_run, verb, flags, words):
+    done = run(verb, f"--run_dir={finished_run}", *flags)
+    assert done.returncode == 0, done.stderr
+    assert words in done.stdout
+    assert done.stdout.count("\n") == 1
+    assert "done already" in done.stderr
+
+
+def test_evaluate_prints_json_that_programs_can_read(finished_run):
+    done = run("evaluate", f"--run_dir={finished_run}", "--json")
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)
+    assert [x["stage"] for x in results] == ["float", "pruned", "qat", "int8"]
+    assert results[3]["file"] == f"int8/{INT8_FILE}"
+    assert len(results[0]["evaluation"]["confusion"]) == 3
+
+
+def test_evaluate_measures_one_file(finished_run):
+    path = finished_run / "int8" / INT8_FILE
+    done = run("evaluate", f"--run_dir={finished_run}", f"--model={path}")
+    assert done.returncode == 0, done.stderr
+    header, _, row = done.stdout.splitlines()
+    cells = [cell.strip() for cell in header.strip("|").split("|")]
+    assert cells[:3] == ["stage", "top-1", "95 %"]
+    assert row.startswith("| file ")
+
+
+def test_wrong_flags_and_folders_are_refused(tmp_path):
+    missing = f"--run_dir={tmp_path / 'none'}"
+    requests = [
+        (("prune", missing, "--sparsity=1.5"), ("sparsity", "1.5")),
+        (("quantize", missing, "--epochs=0"), ("epochs", "0")),
+        (("convert", missing, "--source=best"), ("source", "best")),
+        (("evaluate", missing, "--part=all"), ("part", "all")),
+        (("pipeline", missing, "--image_size=16"), ("image_size", "16")),
+        (("prune", missing), ("none", "corallite train")),
+        (("quantize", missing), ("none", "corallite train")),
+        (("convert", missing), ("none", "corallite train")),
+        (("evaluate", missing), ("none", "corallite train")),
+    ]
+    # Two at a time: each imports TensorFlow, 4 s on one core.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        answers = list(pool.map(lambda request: run(*request[0]), requests))
+    for (_, words), done in zip(requests, answers, strict=True):
+        assert_refused(done, *words)
+
+
+def test_a_file_that_is_no_model_is_refused(finished_run, tmp_path):
+    path = tmp_path / "photo.tflite"
+    path.write_bytes(b"\xff\xd8\xff\xe0" * 100)
+    done = run("evaluate", f"--run_dir={finished_run}", f"--model={path}")
+    assert_refused(done, "photo.tflite", "not a TFLite model")
+
+
+def test_the_one_file_names_the_training_images(finished_run, squares_dir):
+    path = finished_run / "int8" / INT8_FILE
+    done = run("classify", f"--model={path}", f"--source={squares_dir}", "--json")
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(answers) == 180
+    right = [x["top"][0]["label"] in x["source"].split("/") for x in answers]
+    assert sum(right) > 0.9 * len(right)

@@ -1,0 +1,244 @@
+"""The int8 file is whole, has the operators that devices take, and answers alike."""
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+
+from corallite.convert.tflite import convert_to_float, convert_to_int8
+from corallite.convert.tflite_file import (
+    count_operators,
+    float_tensors,
+    kernel_sparsity,
+)
+from corallite.device.errors import RequestError
+from corallite.optimize.quantize import quantize
+from corallite.optimize.sparsity import measure_sparsity
+from corallite.train.keras import keras
+from corallite.train.models.registry import build
+
+KEYS = [(x, y) for x in ("shufflenet_v2", "mobilenet_v2") for y in ("qat", "ptq")]
+OPERATORS = {
+    "CONV_2D",
+    "DEPTHWISE_CONV_2D",
+    "MAX_POOL_2D",
+    "STRIDED_SLICE",
+    "CONCATENATION",
+    "ADD",
+    "MEAN",
+    "FULLY_CONNECTED",
+    "SOFTMAX",
+    "QUANTIZE",
+}
+
+
+@pytest.fixture(params=KEYS, ids="-".join)
+def int8_file(request, int8_files):
+    return int8_files[request.param]
+
+
+def answers_of(content, images):
+    """What a file with uint8 pixels and a quantized output answers, as numbers."""
+    interpreter = Interpreter(model_content=content)
+    interpreter.allocate_tensors()
+    (pixels,) = interpreter.get_input_details()
+    (output,) = interpreter.get_output_details()
+    scale, zero_point = output["quantization"]
+    answers = []
+    for image in images:
+        pixel_values = np.round(image * 255).astype(np.uint8)
+        interpreter.set_tensor(pixels["index"], pixel_values[np.newaxis])
+        interpreter.invoke()
+        raw = interpreter.get_tensor(output["index"])[0]
+        answers.append((raw.astype(int) - zero_point) * scale)
+    return np.array(answers)
+
+
+def executed_operators(content):
+    """Names of the operators that LiteRT runs: what a delegate took over is one.
+
+    The interpreter lists every operator of the file, and the delegates behind them;
+    which ones run follows from the way back from the output.
+    """
+    interpreter = Interpreter(model_content=content)
+    interpreter.allocate_tensors()
+    maker = {}
+    for operator in interpreter._get_ops_details():
+        for tensor in operator["outputs"]:
+            maker[int(tensor)] = operator  # A delegate comes later, and wins.
+    executed = {}
+    tensors = [interpreter.get_output_details()[0]["index"]]
+    while tensors:
+        operator = maker.get(int(tensors.pop()))
+        if operator and operator["index"] not in executed:
+            executed[operator["index"]] = operator["op_name"]
+            tensors.extend(x for x in operator["inputs"] if x >= 0)
+    return sorted(executed.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "kind"), KEYS, ids=map("-".join, KEYS))
+def test_the_file_answers_as_the_quantized_model(
+    quantized_networks, trained_networks, int8_files, draw_square, name, kind
+):
+    model = (quantized_networks if kind == "ptq" else trained_networks)[name]
+    rng = np.random.default_rng(5)
+    drawn = [draw_square(rng, row % 4) for row in range(100)]
+    images = np.array(drawn, np.float32) / np.float32(255)
+    expected = model(images).numpy()
+    answers = answers_of(int8_files[name, kind], images)
+    # One activation in a thousand lies so near to the middle of two steps that
+    # integers round it to the other one than floats do. Each such step moves a few
+    # values of the next layer: after 50 layers the probabilities differ by 0.5 to 1.3
+    # of their own steps of 1/256 in the mean, by 15 at most. A wrong range or
+    # kernel moves them by dozens.
+    steps = 256 * np.abs(answers - expected)
+    assert np.median(steps) < 1
+    assert np.mean(steps) < 2
+    assert np.mean(answers.argmax(1) == expected.argmax(1)) > 0.95
+
+
+@pytest.mark.slow
+def test_the_file_has_only_operators_that_devices_take(int8_file):
+    operators = count_operators(int8_file)
+    assert operators.keys() <= OPERATORS
+    # uint8 to int8 at the one door, int8 to uint8 at the other.
+    assert operators["QUANTIZE"] == 2
+    graph = schema.ModelT.InitFromPackedBuf(int8_file, 0).subgraphs[0]
+    assert max(len(op.inputs) for op in graph.operators) <= 5
+
+
+def test_the_file_has_no_float_tensor(int8_file):
+    assert float_tensors(int8_file) == []
+
+
+def test_the_doors_take_pixels_and_give_256ths(int8_file):
+    interpreter = Interpreter(model_content=int8_file)
+    (pixels,) = interpreter.get_input_details()
+    (output,) = interpreter.get_output_details()
+    assert pixels["dtype"] == output["dtype"] == np.uint8
+    assert pixels["shape"].tolist() == pixels["shape_signature"].tolist()
+    assert pixels["shape"].tolist() == [1, 32, 32, 3]
+    assert output["shape_signature"].tolist() == [1, 4]
+    assert pixels["quantization"] == (np.float32(1 / 255), 0)
+    assert output["quantization"] == (1 / 256, 0)
+
+
+def test_dense_weights_have_one_scale_and_convolutions_one_a_channel(int8_file):
+    model = schema.ModelT.InitFromPackedBuf(int8_file, 0)
+    graph = model.subgraphs[0]
+    axis = {
+        schema.BuiltinOperator.FULLY_CONNECTED: None,
+        schema.BuiltinOperator.CONV_2D: 0,
+        schema.BuiltinOperator.DEPTHWISE_CONV_2D: 3,
+    }
+    for operator in graph.operators:
+        code = model.operatorCodes[operator.opcodeIndex].builtinCode
+        if code in axis:
+            kernel = graph.tensors[operator.inputs[1]]
+            channels = 1 if axis[code] is None else kernel.shape[axis[code]]
+            assert len(kernel.quantization.scale) == channels
+
+
+@pytest.mark.parametrize("name", ["shufflenet_v2", "mobilenet_v2"])
+def test_zeros_of_the_model_are_zeros_of_the_file(name, trained_networks, int8_files):
+    expected = measure_sparsity(trained_networks[name]).overall
+    # More: what rounds to zero on the grid of int8.
+    assert expected <= kernel_sparsity(int8_files[name, "qat"]) < expected + 0.05
+
+
+def test_xnnpack_takes_all_but_the_ends_in_one_piece(int8_file):
+    # XNNPACK has neither a softmax of int8 nor the step between uint8 and int8.
+    expected = ["DELEGATE", "QUANTIZE", "QUANTIZE", "SOFTMAX"]
+    assert executed_operators(int8_file) == expected
+
+
+@pytest.mark.slow
+def test_counting_partitions_sees_one_that_is_cut():
+    image = keras.Input((8, 8, 3))
+    branches = [
+        keras.layers.ReLU(6.0)(keras.layers.Conv2D(4, 1)(image)) for _ in range(6)
+    ]
+    x = keras.layers.Conv2D(4, 1)(keras.layers.Concatenate()(branches))
+    model = keras.Model(image, keras.layers.GlobalAveragePooling2D()(x))
+    images = np.random.default_rng(0).random((5, 8, 8, 3), np.float32)
+    executed = executed_operators(convert_to_int8(model, images))
+    assert executed.count("DELEGATE") == 2
+    assert "CONCATENATION" in executed
+
+
+@pytest.mark.slow
+def test_at_224_pixels_with_max_pool_it_is_one_piece_too():
+    model = build("shufflenet_v2", (224, 224, 3), 3, width=0.5)
+    images = np.random.default_rng(0).random((2, 224, 224, 3), np.float32)
+    content = convert_to_int8(model, images)
+    assert count_operators(content)["MAX_POOL_2D"] == 1
+    assert count_operators(content).keys() <= OPERATORS
+    expected = ["DELEGATE", "QUANTIZE", "QUANTIZE", "SOFTMAX"]
+    assert executed_operators(content) == expected
+
+
+def test_a_float_file_answers_as_the_model(networks, square_images):
+    model = networks["shufflenet_v2"]
+    content = convert_to_float(model)
+    interpreter = Interpreter(model_content=content)
+    interpreter.allocate_tensors()
+    assert interpreter.get_input_details()[0]["shape"].tolist() == [1, 32, 32, 3]
+    assert len(float_tensors(content)) > 100
+    expected = model(square_images[:8]).numpy()
+    for image, answer in zip(square_images[:8], expected, strict=True):
+        interpreter.set_tensor(
+            interpreter.get_input_details()[0]["index"], image[np.newaxis]
+        )
+        interpreter.invoke()
+        got = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
+        # The same sums in another order: float32 rounds each to 1e-7.
+        np.testing.assert_allclose(got, answer, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_model_that_leaves_float_tensors_is_refused():
+    image = keras.Input((8, 8, 3))
+    # The converter has no int8 for ELU.
+    x = keras.layers.Conv2D(4, 1, activation="elu")(image)
+    model = keras.Model(image, keras.layers.GlobalAveragePooling2D()(x))
+    images = np.random.default_rng(0).random((5, 8, 8, 3), np.float32)
+    with pytest.raises(
+        RequestError, match="not full int8: tensor .* replace the layer"
+    ):
+        convert_to_int8(model, images)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bias", [5.0, -500.0])
+@pytest.mark.parametrize("kind", ["conv", "depthwise", "dense"])
+def test_the_bias_of_a_kernel_of_zeros_survives(kind, bias):
+    image = keras.Input((4, 4, 3))
+    # Dim, so that the scale of the bias is small.
+    x = keras.layers.Conv2D(4, 1, name="dim")(image)
+    x = keras.layers.ReLU(6.0)(x)
+    if kind == "dense":
+        x = keras.layers.GlobalAveragePooling2D()(x)
+    layers = {
+        "conv": keras.layers.Conv2D(4, 1, name="zero"),
+        "depthwise": keras.layers.DepthwiseConv2D(1, name="zero"),
+        "dense": keras.layers.Dense(4, name="zero"),
+    }
+    x = layers[kind](x)
+    if kind != "dense":
+        x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(image, x)
+    kernel, dim_bias = model.get_layer("dim").get_weights()
+    model.get_layer("dim").set_weights([0.01 * np.abs(kernel), dim_bias])
+    kernel, _ = model.get_layer("zero").get_weights()
+    kernel[..., 1, :] = 0 if kind == "depthwise" else kernel[..., 1, :]
+    if kind != "depthwise":
+        kernel[..., 1] = 0
+    model.get_layer("zero").set_weights([kernel, np.array([0, bias, 0, 0])])
+    images = np.random.default_rng(0).random((10, 4, 4, 3), np.float32)
+    images = np.round(images * 255) / np.float32(255)
+    quantized = quantize(model, images)
+    answers = answers_of(convert_to_int8(quantized, images), images)
+    # One step of the output, whose range goes from 0 to the bias or back.
+    np.testing.assert_allclose(answers, quantized(images), atol=1.01 * abs(bias) / 255)
+    np.testing.assert_allclose(answers[:, 1], bias, atol=1.01 * abs(bias) / 255)

@@ -1,0 +1,40 @@
+"""Reads a file of which everything is known."""
+
+import numpy as np
+import pytest
+
+from corallite.convert.tflite import convert_to_float
+from corallite.convert.tflite_file import (
+    count_operators,
+    float_tensors,
+    kernel_sparsity,
+)
+from corallite.train.keras import keras
+
+
+@pytest.fixture(scope="module")
+def content():
+    image = keras.Input((4, 4, 3))
+    x = keras.layers.Conv2D(4, 1, name="conv")(image)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(image, keras.layers.Dense(2, name="dense")(x))
+    # 3 of 12 and 1 of 8 are zeros; the biases, all zero, do not count.
+    kernel = np.ones((1, 1, 3, 4))
+    kernel[0, 0, :, 0] = 0
+    model.get_layer("conv").set_weights([kernel, np.zeros(4)])
+    dense_kernel = np.ones((4, 2))
+    dense_kernel[0, 0] = 0
+    model.get_layer("dense").set_weights([dense_kernel, np.zeros(2)])
+    return convert_to_float(model)
+
+
+def test_operators_are_counted_by_name(content):
+    assert count_operators(content) == {"CONV_2D": 1, "MEAN": 1, "FULLY_CONNECTED": 1}
+
+
+def test_float_tensors_are_named(content):
+    assert any("image" in name for name in float_tensors(content))
+
+
+def test_sparsity_counts_kernels_alone(content):
+    assert kernel_sparsity(content) == 4 / 20
