@@ -1,0 +1,62 @@
+"""What the pages tell people to type exists, and their links lead somewhere."""
+
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from corallite.device.command import VERBS
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
+
+
+def commands(page: Path) -> list[str]:
+    """Returns the `corallite VERB --flags` of a page, continued lines joined."""
+    text = page.read_text("utf-8").replace("\\\n", " ")
+    return re.findall(r"^ *(?:\$ )?corallite +([a-z].*)$", text, re.MULTILINE)
+
+
+def flags_of(verb: str) -> set[str]:
+    """Returns the flags of a verb's program, with both forms of a boolean."""
+    command = [sys.executable, "-m", VERBS[verb][0], "--helpfull"]
+    text = subprocess.run(command, capture_output=True, text=True).stdout
+    flags = re.findall(r"^ +(?:-.,)?--(\[no\])?(\w+)", text, re.MULTILINE)
+    return {form for no, name in flags for form in (name, f"no{name}" if no else name)}
+
+
+@pytest.mark.slow
+def test_commands_of_the_pages_have_the_flags_they_use() -> None:
+    used: dict[str, set[str]] = {}
+    for command in (command for page in PAGES for command in commands(page)):
+        found = re.findall(r"--([a-z]\w*)", command)
+        used.setdefault(command.split()[0], set()).update(found)
+    assert used.keys() <= VERBS.keys()
+    # Two at a time: most import TensorFlow, 4 s on one core.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        known = dict(zip(used, pool.map(flags_of, used), strict=True))
+    unknown = {verb: names - known[verb] for verb, names in used.items()}
+    assert unknown == {verb: set() for verb in used}
+
+
+def test_readme_has_the_commands_from_photos_to_a_pi() -> None:
+    verbs = [command.split()[0] for command in commands(ROOT / "README.md")]
+    assert verbs[:5] == ["train", "prune", "quantize", "convert", "classify"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_of_a_page_lead_to_files(page: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8"))
+    assert [link for link in targets if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_make_targets_of_a_page_exist(page: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    text = page.read_text("utf-8")
+    used = re.findall(r"(?:^ *|`)make ([a-z]+)", text, re.MULTILINE)
+    missing = [name for name in used if not re.search(f"(?m)^{name}:", makefile)]
+    assert missing == []

@@ -1,0 +1,149 @@
+"""What setup.cfg promises: the packages, the requirements, the pins."""
+
+import ast
+import configparser
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+PARTS = ("device", "train", "optimize", "convert")
+MODULES_OF = {
+    "absl-py": "absl",
+    "ai-edge-litert": "ai_edge_litert",
+    "keras-cv": "keras_cv",
+    "numpy": "numpy",
+    "opencv-python-headless": "cv2",
+    "tensorflow": "tensorflow",
+    "tensorflow-model-optimization": "tensorflow_model_optimization",
+    "tf-keras": "tf_keras",
+    "tflite-runtime": "tflite_runtime",
+    "tqdm": "tqdm",
+}
+
+
+def read_setup() -> configparser.ConfigParser:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    return setup
+
+
+def lines(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def requirements(text: str, machine: str) -> dict[str, Requirement]:
+    """Returns the requirements that apply on a machine, by name."""
+    found: dict[str, Requirement] = {}
+    for requirement in map(Requirement, lines(text)):
+        marker = requirement.marker
+        if marker and not marker.evaluate({"platform_machine": machine}):
+            continue
+        if requirement.name in found:
+            requirement.specifier &= found[requirement.name].specifier
+        found[requirement.name] = requirement
+    return found
+
+
+def source_files() -> list[Path]:
+    return sorted(path for part in PARTS for path in (ROOT / part).rglob("*.py"))
+
+
+def imported_modules(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_packages_are_the_folders_with_an_init() -> None:
+    folders = {
+        f"corallite.{init.parent.relative_to(ROOT).as_posix().replace('/', '.')}"
+        for init in source_files()
+        if init.name == "__init__.py"
+    }
+    packages = lines(read_setup()["options"]["packages"])
+    assert sorted(packages) == sorted(folders)
+
+
+def test_every_source_file_is_in_a_package() -> None:
+    outside = [
+        path for path in source_files() if not (path.parent / "__init__.py").exists()
+    ]
+    assert outside == []
+
+
+@pytest.mark.parametrize(
+    ("machine", "runtime", "numpy_2"),
+    [
+        ("x86_64", "ai-edge-litert", True),
+        ("aarch64", "ai-edge-litert", True),
+        ("armv7l", "tflite-runtime", False),
+        ("armv6l", "tflite-runtime", False),
+    ],
+)
+def test_plain_install_is_the_device_side(
+    machine: str, runtime: str, numpy_2: bool
+) -> None:
+    needed = requirements(read_setup()["options"]["install_requires"], machine)
+    assert set(needed) == {"numpy", "opencv-python-headless", "absl-py", runtime}
+    assert needed["numpy"].specifier.contains("2.4.6") is numpy_2
+    assert needed["numpy"].specifier.contains("1.26.4")
+
+
+def test_every_third_party_import_is_a_declared_requirement() -> None:
+    setup = read_setup()
+    device = names(setup["options"]["install_requires"])
+    train = names(setup["options.extras_require"]["train"])
+    own = {"corallite", *sys.stdlib_module_names}
+    for path in source_files():
+        part = path.relative_to(ROOT).parts[0]
+        declared = device if part == "device" else device | train
+        used = {module.partition(".")[0] for module in imported_modules(path)} - own
+        assert used <= {MODULES_OF[name] for name in declared}, path
+
+
+def names(text: str) -> set[str]:
+    return {Requirement(line).name for line in lines(text)}
+
+
+def test_programs_are_never_imported() -> None:
+    """absl's flags are one global set: two programs in one process collide."""
+    files = [*source_files(), *(ROOT / "tests").rglob("*.py")]
+    importers = {
+        (path.relative_to(ROOT).as_posix(), module)
+        for path in files
+        for module in imported_modules(path)
+        if any(name.endswith("_main") for name in module.split("."))
+    }
+    assert importers == set()
+
+
+def test_pins_satisfy_what_the_package_asks_for() -> None:
+    setup = read_setup()
+    extras = setup["options.extras_require"]
+    asked = "\n".join(
+        [setup["options"]["install_requires"], extras["train"], extras["dev"]]
+    )
+    pins = {
+        re.sub("[-_.]+", "-", name).lower(): version
+        for name, version in (
+            line.split("==")
+            for line in lines((ROOT / "requirements.txt").read_text("utf-8"))
+        )
+    }
+    for name, requirement in requirements(asked, "x86_64").items():
+        assert requirement.specifier.contains(pins[name]), name
+
+
+def test_pinned_setuptools_is_the_one_that_builds() -> None:
+    pins = lines((ROOT / "requirements.txt").read_text("utf-8"))
+    built_with = re.findall(
+        r'"(setuptools==.*?)"', (ROOT / "pyproject.toml").read_text()
+    )
+    assert built_with == [pin for pin in pins if pin.startswith("setuptools==")]

@@ -1,0 +1,182 @@
+"""A wheel is built, installed beside as little as it needs, and used."""
+
+import os
+import shutil
+import site
+import subprocess
+import sys
+import venv
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+PARTS = ("device", "train", "optimize", "convert")
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Builds the wheel from a copy: a stale build/ would add files to it."""
+    source = tmp_path_factory.mktemp("source")
+    for part in PARTS:
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / part, source / part, ignore=ignored)
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    options = ["--no-deps", "--no-build-isolation", "--wheel-dir", "dist"]
+    run([sys.executable, "-m", "pip", "wheel", *options, "."], cwd=source)
+    (built,) = (source / "dist").glob("*.whl")
+    return built
+
+
+def make_environment(folder: Path, wheel: Path) -> Path:
+    """Returns the site-packages of a new environment with only the wheel in it."""
+    venv.create(folder, with_pip=False)
+    python = str(folder / "bin" / "python")
+    options = ["--no-deps", "--no-index", "--quiet"]
+    pip = [sys.executable, "-m", "pip", "--python", python]
+    run([*pip, "install", *options, str(wheel)], cwd=folder)
+    (site_packages,) = folder.glob("lib/python*/site-packages")
+    return site_packages
+
+
+@pytest.fixture(scope="module")
+def full_environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, beside everything that the tests themselves run with.
+
+    A .pth line makes this environment's packages importable without a second
+    download, and leaves out its editable install, which is a .pth line too.
+    """
+    folder = tmp_path_factory.mktemp("full")
+    ours = site.getsitepackages()[0]
+    (make_environment(folder, wheel) / "tests.pth").write_text(ours + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def device_environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, beside links to what `pip install .` would bring, and no more."""
+    folder = tmp_path_factory.mktemp("device")
+    site_packages = make_environment(folder, wheel)
+    for name in closure(["corallite"]) - {"corallite"}:
+        for entry in top_level(name):
+            link = site_packages / entry.name
+            if not link.exists():
+                link.symlink_to(entry)
+    return folder
+
+
+def closure(wanted: list[str]) -> set[str]:
+    """Returns the names of all that installing `wanted` without extras brings."""
+    seen: set[str] = set()
+    while wanted:
+        name = wanted.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        asked = map(Requirement, metadata.requires(name) or [])
+        wanted += [
+            requirement.name
+            for requirement in asked
+            if not requirement.marker or requirement.marker.evaluate({"extra": ""})
+        ]
+    return seen
+
+
+def top_level(name: str) -> set[Path]:
+    """Returns the files and folders of a distribution in site-packages."""
+    distribution = metadata.distribution(name)
+    heads = {file.parts[0] for file in distribution.files or []}
+    root = Path(str(distribution.locate_file("")))
+    return {root / head for head in heads - {"..", "__pycache__"}}
+
+
+def run(command: list[str], cwd: Path) -> str:
+    """Runs a command that must succeed; returns what it wrote to stdout."""
+    environment = {
+        name: value for name, value in os.environ.items() if name != "PYTHONPATH"
+    }
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{command}:\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def modules_of(wheel_environment: Path) -> list[str]:
+    (site_packages,) = wheel_environment.glob("lib/python*/site-packages")
+    files = (site_packages / "corallite").rglob("*.py")
+    dotted = [
+        ".".join(file.relative_to(site_packages).with_suffix("").parts)
+        for file in files
+    ]
+    return sorted(module.removesuffix(".__init__") for module in dotted)
+
+
+def test_wheel_has_every_module_and_each_imports(full_environment: Path) -> None:
+    modules = modules_of(full_environment)
+    files = [path for part in PARTS for path in (ROOT / part).rglob("*.py")]
+    assert len(modules) == len(files)
+    library = [name for name in modules if not name.endswith("_main")]
+    check = "; ".join(f"import {name}" for name in library)
+    where = "import corallite.device.errors as e; print(e.__file__)"
+    python = str(full_environment / "bin" / "python")
+    imported_from = run([python, "-c", f"{check}; {where}"], cwd=full_environment)
+    assert imported_from.startswith(str(full_environment))
+
+
+def test_every_program_of_the_wheel_explains_itself(full_environment: Path) -> None:
+    python = str(full_environment / "bin" / "python")
+    programs = [name for name in modules_of(full_environment) if name.endswith("_main")]
+
+    def explain(program: str) -> str:
+        return run([python, "-m", program, "--help"], cwd=full_environment)
+
+    # Two at a time: each imports TensorFlow, 4 s on one core.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        texts = dict(zip(programs, pool.map(explain, programs), strict=True))
+    assert {name for name, text in texts.items() if "--" not in text} == set()
+
+
+def test_console_script_lists_the_verbs(full_environment: Path) -> None:
+    command = str(full_environment / "bin" / "corallite")
+    usage = run([command, "--help"], cwd=full_environment)
+    for verb in ("train", "prune", "quantize", "convert", "evaluate", "classify"):
+        assert f"\n  {verb} " in usage
+
+
+def test_device_install_classifies_without_tensorflow(device_environment: Path) -> None:
+    python = str(device_environment / "bin" / "python")
+    missing = "import importlib.util as u; print(u.find_spec('tensorflow'))"
+    assert run([python, "-c", missing], cwd=device_environment) == "None\n"
+
+    command = str(device_environment / "bin" / "corallite")
+    text = run([command, "classify", "--help"], cwd=device_environment)
+    assert "--source" in text
+
+
+def test_device_modules_import_from_the_plain_install(device_environment: Path) -> None:
+    modules = [
+        name
+        for name in modules_of(device_environment)
+        if name.startswith("corallite.device") and not name.endswith("_main")
+    ]
+    check = "; ".join(f"import {name}" for name in modules)
+    run([str(device_environment / "bin" / "python"), "-c", check], device_environment)
+
+
+def test_training_verb_of_a_device_install_names_the_extra(
+    device_environment: Path,
+) -> None:
+    command = [str(device_environment / "bin" / "corallite"), "train", "--help"]
+    done = subprocess.run(
+        command, cwd=device_environment, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert ".[train]" in done.stderr
