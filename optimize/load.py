@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-import tensorflow_model_optimization as tfmot
-
 from corallite.device.errors import RequestError
 
 # Imported for its registration: a model file names the class.
 from corallite.optimize.quantize import LayerQuantization  # noqa: F401
+from corallite.optimize.tfmot import tfmot
 from corallite.train.keras import keras
 
 

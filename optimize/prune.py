@@ -8,13 +8,13 @@ import dataclasses
 import math
 from pathlib import Path
 
-import tensorflow_model_optimization as tfmot
 from absl import logging
 
 from corallite.device.errors import RequestError
 from corallite.optimize import graph
 from corallite.optimize.load import load_model
 from corallite.optimize.sparsity import kernels_of, measure_sparsity
+from corallite.optimize.tfmot import tfmot
 from corallite.train.data import load_data
 from corallite.train.fit import discard_state, fit
 from corallite.train.input_pipeline import steps_per_epoch

@@ -6,12 +6,12 @@ it. Slices, concatenations and pools only move values and keep the scale they ge
 """
 
 import numpy as np
-import tensorflow_model_optimization as tfmot
 
 from corallite.device.errors import RequestError
 from corallite.optimize import graph
 from corallite.optimize.fold import CONVOLUTIONS, fold_batch_norms
 from corallite.optimize.quantizers import FixedRange, KernelQuantizer, MovingRange
+from corallite.optimize.tfmot import tfmot
 from corallite.train.keras import keras
 from corallite.train.models.channel_slice import ChannelSlice
 

@@ -6,8 +6,7 @@ start at [-6, 6] and need thousands of steps to get away from there, and it has 
 range that is fixed.
 """
 
-import tensorflow_model_optimization as tfmot
-
+from corallite.optimize.tfmot import tfmot
 from corallite.train.keras import tf
 
 # The bias of a channel is int32 at the scale input range/255 x kernel range/127. Where

@@ -11,11 +11,21 @@ be found and is not.
 
 import os
 import sys
+from types import ModuleType
 
 from corallite.device.errors import RequestError
 from corallite.device.native_log import withholding_native_log
 
-if "tensorflow" in sys.modules and os.environ.get("TF_USE_LEGACY_KERAS") != "1":
+
+def _chose_keras_3(tensorflow: ModuleType) -> bool:
+    # tfmot sets the variable too late, after its own import of TensorFlow.
+    searched = getattr(tensorflow, "__path__", [])
+    return os.environ.get("TF_USE_LEGACY_KERAS") != "1" or any(
+        "_tf_keras" in path for path in searched
+    )
+
+
+if "tensorflow" in sys.modules and _chose_keras_3(sys.modules["tensorflow"]):
     raise RequestError(
         "TensorFlow was imported before corallite with Keras 3; import corallite "
         "first, or set TF_USE_LEGACY_KERAS=1 in the environment."

@@ -5,13 +5,13 @@ import signal
 
 import numpy as np
 import pytest
-import tensorflow_model_optimization as tfmot
 
 from corallite.device.errors import RequestError
 from corallite.optimize import prune as prune_module
 from corallite.optimize.load import load_model
 from corallite.optimize.prune import add_pruning, prune, strip_pruning
 from corallite.optimize.sparsity import measure_sparsity
+from corallite.optimize.tfmot import tfmot
 from corallite.train.keras import keras
 from corallite.train.recipe import Recipe
 from corallite.train.run_folder import Stage

@@ -44,3 +44,16 @@ def test_keras_3_chosen_before_us_is_refused(legacy, is_refused, tmp_path):
     result = run(code)
     assert ("import corallite first, or set TF_USE" in result.stderr) == is_refused
     assert result.returncode == is_refused
+
+
+@pytest.mark.slow
+def test_tfmot_before_us_is_refused():
+    """Else keras-cv would find Keras 3 and fail where it is first used."""
+    result = run("import tensorflow_model_optimization, corallite.train.keras")
+    assert "import corallite first, or set TF_USE" in result.stderr
+    assert result.returncode == 1
+
+
+@pytest.mark.slow
+def test_keras_cv_works_beside_tfmot():
+    assert run("import corallite.optimize.tfmot, keras_cv").returncode == 0

@@ -1,0 +1,12 @@
+"""The one place that imports tfmot: after `train.keras`, as it must be.
+
+tfmot chooses Keras 2 only once TensorFlow is in, and TensorFlow has looked for its
+Keras by then: keras-cv would find the other.
+"""
+
+# isort: off
+from corallite.train.keras import keras as _keras  # noqa: F401
+import tensorflow_model_optimization as tfmot
+# isort: on
+
+__all__ = ["tfmot"]
