@@ -15,9 +15,11 @@ PARTS = ("device", "train", "optimize", "convert")
 MODULES_OF = {
     "absl-py": "absl",
     "ai-edge-litert": "ai_edge_litert",
+    "h5py": "h5py",
     "keras-cv": "keras_cv",
     "numpy": "numpy",
     "opencv-python-headless": "cv2",
+    "tensorboard": "tensorboard",
     "tensorflow": "tensorflow",
     "tensorflow-model-optimization": "tensorflow_model_optimization",
     "tf-keras": "tf_keras",

@@ -80,7 +80,8 @@ def test_a_resumed_bar_begins_where_the_training_does(terminal):
 
 
 def test_elsewhere_there_is_one_line_an_epoch(caplog, capfd):
-    caplog.set_level(logging.INFO)
+    # absl's logger has a level of its own, which other tests' programs may raise.
+    caplog.set_level(logging.INFO, logger="absl")
     run_training(ShowProgress("float", EPOCHS, EPOCHS * STEPS), first_step=5)
     assert [re.sub(r"\d\d:\d\d", "TIME", m) for m in caplog.messages] == [
         f"float epoch {epoch}/3: loss 1.235, accuracy 0.5000, "
