@@ -110,6 +110,19 @@ def test_every_third_party_import_is_a_declared_requirement() -> None:
         assert used <= {MODULES_OF[name] for name in declared}, path
 
 
+def test_keras_comes_from_one_place() -> None:
+    """Keras 2 is chosen before the first import of TensorFlow, or not at all."""
+    place_of = {
+        "tensorflow": "train/keras.py",
+        "tf_keras": "train/keras.py",
+        "tensorflow_model_optimization": "optimize/tfmot.py",
+    }
+    for path in source_files():
+        for module in imported_modules(path):
+            place = place_of.get(module.partition(".")[0])
+            assert place in (None, path.relative_to(ROOT).as_posix()), module
+
+
 def names(text: str) -> set[str]:
     return {Requirement(line).name for line in lines(text)}
 
