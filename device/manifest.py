@@ -39,7 +39,7 @@ class Manifest:
             are trained on (0, 1); models from elsewhere often on (-1, 1).
         output: What the output is: "probabilities", which sum to 1.
         data_fingerprint: Identifies the images it was trained on.
-        accuracy: Top-1 on the test part, 0 to 1, by stage: "float", "int8" ...
+        accuracy: Top-1 on the validation part, 0 to 1, by stage: "float", "int8".
         versions: Version by name of the tools that made the file.
     """
 

@@ -6,6 +6,7 @@ and past every logging level that can be set from here.
 """
 
 import contextlib
+import faulthandler
 import os
 import sys
 from collections.abc import Iterator
@@ -21,21 +22,27 @@ def withholding_native_log() -> Iterator[None]:
     It is thrown away if the block succeeds, and written after all if the block raises:
     it may tell why. With `TF_CPP_MIN_LOG_LEVEL=0` in the environment, nothing is
     withheld. The descriptor belongs to the whole process, so that lines which other
-    threads log meanwhile are withheld as well: keep the block short.
+    threads log meanwhile are withheld as well: keep the block short. A crash in C++
+    loses it, but not in silence: Python then shows where it happened.
     """
     if os.environ.get(_LEVEL_VARIABLE) == "0" or not _is_open(2):
         yield
         return
     _flush()
     shown, withheld = os.dup(2), _open_store()
+    reports_crashes = faulthandler.is_enabled()
     try:
         os.dup2(withheld, 2)
+        if not reports_crashes:
+            faulthandler.enable(shown)
         yield
     except BaseException:
         _restore(shown)
         _copy_to_stderr(withheld)
         raise
     finally:
+        if not reports_crashes:
+            faulthandler.disable()
         _restore(shown)
         os.close(shown)
         os.close(withheld)

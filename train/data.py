@@ -77,6 +77,11 @@ def prepare_data(
     """
     if min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
         raise ValueError(f"Expected `fractions` to add up to 1, got {fractions!r}.")
+    if run_dir.resolve().is_relative_to(data_dir.resolve()):
+        raise RequestError(
+            f"{run_dir} lies inside the images' folder and would be taken for a class; "
+            f"give a --run_dir outside of {data_dir}."
+        )
     listing = list_images(data_dir)
     made = _find_split(listing, run_dir) or _make_split(listing, run_dir, fractions)
     _fill_cache(data_dir, run_dir, made, preprocessing)

@@ -1,10 +1,13 @@
 """Public data sets, written as class folders."""
 
+import contextlib
+import errno
 import gzip
 import hashlib
 import lzma
 import os
 import shutil
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -77,8 +80,12 @@ def read_fashion_mnist(source_dir: Path = FASHION_MNIST_DIR) -> Arrays:
     from corallite.train.keras import keras
 
     try:
-        train, test = keras.datasets.fashion_mnist.load_data()
+        # It shows its progress on stdout, where only results belong.
+        with contextlib.redirect_stdout(sys.stderr):
+            train, test = keras.datasets.fashion_mnist.load_data()
     except Exception as error:  # Keras raises nothing narrower.
+        if getattr(error, "errno", None) == errno.ENOSPC:
+            raise  # Not the network's fault.
         raise RequestError(
             f"Fashion-MNIST is not in {source_dir} and cannot be fetched; install the "
             "package dataset-fashion-mnist (Debian, Ubuntu) or connect to the internet."

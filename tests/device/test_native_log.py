@@ -66,3 +66,16 @@ def test_a_closed_stderr_does_no_harm():
     )
     result = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE)
     assert (result.returncode, result.stdout) == (0, b"done\n")
+
+
+def test_a_crash_shows_where_it_happened():
+    """As a processor without AVX does, where TensorFlow is imported."""
+    code = (
+        "import os\n"
+        "from corallite.device.native_log import withholding_native_log\n"
+        "with withholding_native_log(): os.abort()"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True)
+    assert result.returncode < 0
+    assert b"Fatal Python error: Aborted" in result.stderr
+    assert b'File "<string>", line 3' in result.stderr

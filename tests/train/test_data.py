@@ -350,3 +350,10 @@ def test_killed_in_the_middle_the_rest_is_done(make_classes, run_dir, write_imag
         expected = fit_image(read_image(data_dir / part.paths[row]), data.preprocessing)
         np.testing.assert_array_equal(part.images_rgb_u8[row], expected)
     assert not list((run_dir / "cache").glob(".*"))
+
+
+def test_a_run_folder_among_the_classes_is_refused(make_classes):
+    data_dir = make_classes({"cat": 10, "dog": 10})
+    with pytest.raises(RequestError, match="would be taken for a class"):
+        prepare_data(data_dir, data_dir / "run", Preprocessing((8, 8)))
+    assert not (data_dir / "run").exists()
