@@ -1,9 +1,11 @@
-"""Classifies the frames of a camera, a video, an image or a folder of images.
+"""Classifies the frames of a camera, a stream, a video, images or a pipe.
 
 corallite classify --model=model_int8.tflite --source=0
 
 Writes a line for each frame: JSON, or on a terminal one to be read. `latency_ms` is
-preprocessing and inference, without decoding. SIGTERM and Ctrl-C end it between
+preprocessing and inference, without decoding; `age_ms` the time since the frame was
+captured; `dropped` counts frames left out because a newer one had come. A camera or
+stream that fails is opened again until it is back. SIGTERM and Ctrl-C end it between
 frames, with status 0.
 """
 
@@ -20,6 +22,8 @@ from corallite.device.foreign import choose_manifest
 from corallite.device.interruption import stop_on_signals
 from corallite.device.preprocess import FITS
 from corallite.device.rate import Rate
+from corallite.device.smoothing import Smoother
+from corallite.device.source_state import Patience
 from corallite.device.sources import open_source
 
 _MODEL = flags.DEFINE_string(
@@ -28,7 +32,8 @@ _MODEL = flags.DEFINE_string(
 _SOURCE = flags.DEFINE_string(
     "source",
     None,
-    "A camera's number, such as 0, or the path of a video, an image or a folder.",
+    "A USB camera's number, such as 0, or path; csi or csi:1; an http or rtsp URL; the "
+    "path of a video, an image or a folder; or - for JPEG images on stdin.",
     required=True,
 )
 _TOP_K = flags.DEFINE_integer(
@@ -49,6 +54,40 @@ _INPUT_RANGE = flags.DEFINE_list(
     "LOW,HIGH: what pixels 0 and 255 stand for, for a model from elsewhere that was "
     "not trained on 0,1.",
 )
+_STALE_AFTER = flags.DEFINE_float(
+    "stale_after",
+    5.0,
+    "Seconds without a frame after which a camera or stream is stale; after twice that "
+    "it is opened again.",
+    lower_bound=0.1,
+)
+_GIVE_UP_AFTER = flags.DEFINE_float(
+    "give_up_after",
+    None,
+    "Ends with status 2 after so many seconds without a frame from a camera or stream "
+    "that fails; default, never.",
+    lower_bound=0.0,
+)
+_SMOOTH = flags.DEFINE_float(
+    "smooth",
+    0.0,
+    "Averages the probabilities of the last so many seconds; 0, of each frame alone.",
+    lower_bound=0.0,
+)
+_THRESHOLD = flags.DEFINE_float(
+    "threshold",
+    None,
+    "A label is active from this probability on, 0 to 1; default, none ever is.",
+    lower_bound=0.0,
+    upper_bound=1.0,
+)
+_RELEASE = flags.DEFINE_float(
+    "release",
+    None,
+    "An active label stays so down to this probability; default, --threshold.",
+    lower_bound=0.0,
+    upper_bound=1.0,
+)
 _NUM_THREADS = flags.DEFINE_integer(
     "num_threads", 1, "Threads of one inference.", lower_bound=1
 )
@@ -64,20 +103,26 @@ def main(argv: Sequence[str]) -> None:
     """Runs the loop on what the flags say."""
     program.reject_arguments(argv)
     classifier = _load_classifier()
+    smoother = _make_smoother()
     as_json = not sys.stdout.isatty() if _JSON.value is None else _JSON.value
     to_line = loop.to_json_line if as_json else loop.to_text_line
+    patience = Patience(_STALE_AFTER.value, _GIVE_UP_AFTER.value)
     rate = Rate()
-    with stop_on_signals() as stop, open_source(_SOURCE.value) as frames:
-        results = loop.classify_frames(frames, classifier, stop, _TOP_K.value)
+    with (
+        stop_on_signals() as stop,
+        open_source(_SOURCE.value, stop, patience) as frames,
+    ):
+        results = loop.classify_frames(frames, classifier, stop, _TOP_K.value, smoother)
         for result in itertools.islice(results, _MAX_FRAMES.value):
             print(to_line(result), flush=True)
             rate.tick()
     logging.info(
-        "%d frames in %.1f s, %.1f frames/s, %d skipped.",
+        "%d frames in %.1f s, %.1f frames/s, %d skipped, %d dropped.",
         rate.frames,
         rate.seconds,
         rate.fps,
         frames.skipped,
+        frames.dropped,
     )
 
 
@@ -89,6 +134,15 @@ def _load_classifier() -> Classifier:
         input_range=_parse_range(_INPUT_RANGE.value),
     )
     return Classifier(_MODEL.value, manifest=manifest, num_threads=_NUM_THREADS.value)
+
+
+def _make_smoother() -> Smoother:
+    release, threshold = _RELEASE.value, _THRESHOLD.value
+    if release is not None and (threshold is None or release > threshold):
+        raise RequestError(
+            f"--release={release:g}: needs a --threshold that is not less; give one."
+        )
+    return Smoother(_SMOOTH.value, threshold, release)
 
 
 def _parse_range(words: list[str] | None) -> tuple[float, float] | None:

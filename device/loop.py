@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 
 from corallite.device.classifier import Classifier, Prediction
 from corallite.device.classifier import top_k as most_probable
-from corallite.device.sources import Frame
+from corallite.device.frame import Frame
+from corallite.device.smoothing import Smoother
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,9 @@ class Result:
         top: The most probable labels, the most probable first.
         latency_ms: Time from the decoded frame to its probabilities: preprocessing
             and inference, without reading or decoding.
+        age_ms: Time from the frame's capture to its probabilities, waits included.
+        dropped: How many frames the source has dropped so far for newer ones.
+        active: The labels that a `Smoother` says are on; None without threshold.
     """
 
     frame: int
@@ -30,6 +34,9 @@ class Result:
     source: str
     top: list[Prediction]
     latency_ms: float
+    age_ms: float = 0.0
+    dropped: int = 0
+    active: list[str] | None = None
 
 
 def classify_frames(
@@ -37,6 +44,7 @@ def classify_frames(
     classifier: Classifier,
     stop: threading.Event,
     top_k: int,
+    smoother: Smoother | None = None,
 ) -> Iterator[Result]:
     """Yields a result for each frame, until there are no more or `stop` is set.
 
@@ -45,15 +53,27 @@ def classify_frames(
         classifier: The model.
         stop: Looked at before each frame is classified.
         top_k: How many labels a result has, at least 1.
+        smoother: Averages over frames; default, each stands for itself.
     """
+    smoother = smoother or Smoother()
     for frame in frames:
         if stop.is_set():
             return
         start_s = time.perf_counter()
         probabilities = classifier.classify(frame.image_rgb_u8)
         latency_ms = (time.perf_counter() - start_s) * 1000
-        top = most_probable(probabilities, classifier.labels, top_k)
-        yield Result(frame.number, frame.time_s, frame.name, top, latency_ms)
+        age_ms = (time.monotonic() - frame.captured_s) * 1000
+        probabilities = smoother.add(probabilities, frame.time_s)
+        yield Result(
+            frame.number,
+            frame.time_s,
+            frame.name,
+            most_probable(probabilities, classifier.labels, top_k),
+            latency_ms,
+            age_ms,
+            frame.dropped,
+            smoother.name_active(classifier.labels),
+        )
 
 
 def to_json_line(result: Result) -> str:
@@ -61,6 +81,7 @@ def to_json_line(result: Result) -> str:
     content = asdict(result)
     content["time_s"] = round(result.time_s, 6)
     content["latency_ms"] = round(result.latency_ms, 3)
+    content["age_ms"] = round(result.age_ms, 3)
     for prediction in content["top"]:
         prediction["probability"] = round(prediction["probability"], 6)
     return json.dumps(content)

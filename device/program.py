@@ -7,9 +7,11 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from types import FrameType
+from typing import NoReturn
 
 from absl import app, flags, logging
 
+from corallite.device import driver_thread
 from corallite.device.errors import RequestError
 
 EXIT_DONE = 0
@@ -46,23 +48,32 @@ def run(main: Callable[[Sequence[str]], int | None]) -> None:
         status = main(_parse_flags(sys.argv))
         sys.stdout.flush()
     except RequestError as error:
-        sys.exit(_refuse(str(error)))
+        _exit(_refuse(str(error)))
     except BrokenPipeError:
         # The reader of our output has gone, as with `| head`. Not an error; the
         # second flush at interpreter exit must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(EXIT_DONE)
+        _exit(EXIT_DONE)
     except OSError as error:
-        sys.exit(_refuse(_describe(error)))
+        _exit(_refuse(_describe(error)))
     except KeyboardInterrupt:
-        sys.exit(128 + interruption.signal_number)
-    sys.exit(status or EXIT_DONE)
+        _exit(128 + interruption.signal_number)
+    _exit(status or EXIT_DONE)
 
 
 def reject_arguments(argv: Sequence[str]) -> None:
     """Raises `RequestError` if anything but flags was given."""
     if len(argv) > 1:
         raise RequestError(f"Expected only flags, got {argv[1]!r}; write --name=value.")
+
+
+def _exit(status: int) -> NoReturn:
+    """Exits; at once, if a thread hangs in a driver: see `driver_thread`."""
+    if driver_thread.is_any_left():
+        logging.flush()
+        sys.stdout.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 class _Interruption:

@@ -2,14 +2,16 @@
 
 import json
 import threading
+import time
 from typing import Any
 
 import numpy as np
 import pytest
 
 from corallite.device.classifier import Prediction
+from corallite.device.frame import Frame
 from corallite.device.loop import Result, classify_frames, to_json_line, to_text_line
-from corallite.device.sources import Frame
+from corallite.device.smoothing import Smoother
 
 
 class FakeClassifier:
@@ -53,9 +55,41 @@ def test_json_line_has_the_fields_and_is_one_line():
     line = to_json_line(result(source="two\nlines \udcff"))
     assert "\n" not in line and line.isascii()
     content = json.loads(line)
-    assert list(content) == ["frame", "time_s", "source", "top", "latency_ms"]
+    assert list(content) == [
+        *("frame", "time_s", "source", "top"),
+        *("latency_ms", "age_ms", "dropped", "active"),
+    ]
     assert content["top"][0] == {"label": "dog", "probability": 0.7}
     assert content["latency_ms"] == 1.235
+    assert content["active"] is None
+
+
+def test_age_counts_from_the_capture_and_drops_are_handed_on():
+    image = np.zeros((4, 4, 3), np.uint8)
+    captured_s = time.monotonic() - 5
+    frame = Frame(3, 0.3, image, "camera 0", captured_s, dropped=2)
+    (found,) = classify_frames([frame], FAKE, threading.Event(), 1)
+    assert 5000 <= found.age_ms < 65_000
+    assert found.dropped == 2
+
+
+def test_smoothed_probabilities_and_active_labels_are_in_the_result():
+    class Flickering(FakeClassifier):
+        def __init__(self):
+            self.answers = iter([[1, 0, 0], [0, 1, 0], [0, 1, 0]])
+
+        def classify(self, image_rgb_u8):
+            return np.array(next(self.answers), np.float32)
+
+    flickering: Any = Flickering()
+    smoother = Smoother(window_s=1.0, threshold=0.6, release=0.5)
+    results = classify_frames(frames(3), flickering, threading.Event(), 1, smoother)
+    seen = [(r.top[0].label, round(r.top[0].probability, 2), r.active) for r in results]
+    assert seen == [
+        ("cat", 1.0, ["cat"]),
+        ("cat", 0.5, ["cat"]),
+        ("dog", 0.67, ["dog"]),
+    ]
 
 
 def test_text_line_is_readable():

@@ -1,13 +1,21 @@
 """Every kind of source, what is wrong with them, and that all are released."""
 
+import io
+import os
+import sys
+import threading
+
 import cv2
 import numpy as np
 import pytest
 
-from corallite.device import sources
 from corallite.device.errors import RequestError
 from corallite.device.preprocess import read_image
+from corallite.device.source_state import Patience
 from corallite.device.sources import open_source
+
+# Gives up when a camera fails, where it otherwise would be opened again.
+ONE_TRY = Patience(give_up_after_s=0)
 
 
 def write_image(path, colour_rgb=(255, 0, 0)):
@@ -44,11 +52,15 @@ class FakeCapture:
     def get(self, prop):
         return self.announced if prop == cv2.CAP_PROP_FRAME_COUNT else 0.0
 
-    def read(self):
-        if not self.left:
-            return False, None
+    def grab(self):
         self.left -= 1
+        return self.left >= 0
+
+    def retrieve(self):
         return True, np.full((4, 4, 3), (255, 0, 0), np.uint8)
+
+    def read(self):
+        return self.retrieve() if self.grab() else (False, None)
 
     def release(self):
         self.released = True
@@ -58,7 +70,7 @@ class FakeCapture:
 def camera(monkeypatch):
     def camera(frames, **options):
         capture = FakeCapture(frames, **options)
-        monkeypatch.setattr(sources.cv2, "VideoCapture", lambda target: capture)
+        monkeypatch.setattr(cv2, "VideoCapture", lambda *arguments: capture)
         return capture
 
     return camera
@@ -138,35 +150,49 @@ def test_frame_of_a_video_and_of_its_image_are_the_same(video, tmp_path):
 
 
 def test_digits_are_a_camera_and_it_is_released(camera):
-    capture = camera(frames=3)
-    with open_source("0") as stream:
+    capture = camera(frames=1)
+    with open_source("0", patience=ONE_TRY) as stream:
         frame = next(stream)
         assert (frame.name, frame.number) == ("camera 0", 0)
         assert (frame.image_rgb_u8 == (0, 0, 255)).all()
-        assert not capture.released
     assert capture.released
 
 
 def test_camera_is_released_when_the_block_fails(camera):
-    capture = camera(frames=3)
-    with pytest.raises(KeyboardInterrupt), open_source("0"):
+    capture = camera(frames=10**9)
+    with pytest.raises(KeyboardInterrupt), open_source("0") as stream:
+        next(stream)
         raise KeyboardInterrupt
     assert capture.released
 
 
 def test_camera_that_stops_is_named(camera):
     camera(frames=2)
-    with open_source("1") as stream:
-        with pytest.raises(RequestError, match="camera 1: gave no more frames after 2"):
+    with open_source("1", patience=ONE_TRY) as stream:
+        with pytest.raises(RequestError, match="camera 1: gave no more frames; check"):
             list(stream)
 
 
 def test_camera_that_cannot_be_opened_is_named_and_released(camera):
     capture = camera(frames=0, opened=False)
-    with pytest.raises(RequestError, match="camera 7: cannot be opened; check"):
-        with open_source("7"):
-            pass
+    with open_source("7", patience=ONE_TRY) as stream:
+        with pytest.raises(RequestError, match="camera 7: cannot be opened; check"):
+            next(stream)
     assert capture.released
+
+
+def test_index_of_no_camera_is_named():
+    with open_source("987", patience=ONE_TRY) as stream:
+        with pytest.raises(RequestError, match="camera 987: cannot be opened; check"):
+            next(stream)
+
+
+def test_path_of_a_device_is_a_camera(camera, tmp_path):
+    camera(frames=1)
+    link = tmp_path / "by-id"
+    link.symlink_to(os.devnull)  # A character device, as cameras are.
+    with open_source(str(link), patience=ONE_TRY) as stream:
+        assert next(stream).name == str(link)
 
 
 def test_a_folder_named_in_digits_is_a_folder(tmp_path, monkeypatch):
@@ -204,3 +230,93 @@ def test_video_cut_short_is_mentioned(video, camera, caplog):
     with open_source(str(video)) as stream:
         assert len(list(stream)) == 5
     assert "ended after 5 of 12 frames" in caplog.text
+
+
+@pytest.fixture
+def stdin(monkeypatch):
+    """A function that puts bytes into stdin and closes it; without bytes, a pipe."""
+    ends = []
+
+    def stdin(content=None):
+        ours, theirs = os.pipe()
+        ends.append(ours)
+        if content is None:
+            ends.append(theirs)
+        else:
+
+            def write():
+                with open(theirs, "wb") as file:
+                    file.write(content)
+
+            threading.Thread(target=write).start()
+        monkeypatch.setattr(sys, "stdin", open(ours, "rb", closefd=False))
+
+    yield stdin
+    for end in ends:
+        os.close(end)
+
+
+def test_stdin_gives_every_image_in_order(stdin, jpeg):
+    levels = range(0, 250, 10)
+    stdin(b"".join(jpeg((level,) * 3) for level in levels))
+    with open_source("-") as stream:
+        frames = list(stream)
+    assert [frame.number for frame in frames] == list(range(25))
+    assert {frame.name for frame in frames} == {"stdin"}
+    seen = [int(frame.image_rgb_u8.mean()) for frame in frames]
+    assert np.allclose(seen, levels, atol=1)  # JPEG rounds.
+    assert (stream.skipped, stream.dropped) == (0, 0)
+
+
+def test_damaged_images_on_stdin_are_skipped(stdin, jpeg, caplog):
+    good, large = jpeg(), jpeg((0, 0, 9), (100, 100))
+    damaged = bytearray(good)
+    damaged[20:200] = bytes(180)
+    stdin(b"text" + good + bytes(damaged) + good + large[:-20] + good + large[:-20])
+    with open_source("-") as stream:
+        assert [frame.number for frame in stream] == [0, 1, 2]
+    assert stream.skipped == 3
+    assert "stdin: is damaged" in caplog.text
+    assert "stdin: the last image is cut short" in caplog.text
+
+
+@pytest.mark.parametrize("content", [b"", b"no image"])
+def test_stdin_without_images_is_refused(stdin, content):
+    stdin(content)
+    with open_source("-") as stream:
+        with pytest.raises(RequestError, match="stdin: has no image that can be read"):
+            next(stream)
+
+
+def test_stop_ends_a_wait_for_stdin(stdin):
+    stdin()
+    stop = threading.Event()
+    threading.Timer(0.05, stop.set).start()
+    with open_source("-", stop) as stream:
+        assert list(stream) == []
+
+
+def test_terminal_is_no_pipe(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    for stdin in (Terminal(), None):
+        monkeypatch.setattr(sys, "stdin", stdin)
+        with open_source("-") as stream, pytest.raises(RequestError, match="no pipe"):
+            next(stream)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("ftp://host/x", "ftp://host/x"),
+        ("http:///x", "http:///x"),
+        ("http://user:secret@host:port/x", "http://host:port/x"),
+        ("http://[::1/x", "http://[::1/x"),
+    ],
+)
+def test_address_of_no_stream_is_refused_at_once(url, shown):
+    with pytest.raises(RequestError) as refused, open_source(url):
+        pass
+    assert str(refused.value).startswith(f"{shown}: is no address of a stream; write")

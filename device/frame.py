@@ -1,0 +1,57 @@
+"""A frame, and an iterator of frames that counts what it could not give."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from corallite.device.preprocess import Image
+from corallite.device.source_state import State
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image of a source.
+
+    Attributes:
+        number: 0 for the first that the source gave. A live source's numbers have
+            gaps: those frames were dropped for newer ones.
+        time_s: A video's own time of the frame; else seconds since the source was
+            opened.
+        image_rgb_u8: uint8 RGB [height, width, 3].
+        name: The file's, below the folder if the source is one; or the camera's.
+        captured_s: When it came out of the camera, the network or the file, on
+            `time.monotonic`'s clock, which no change of the date moves.
+        dropped: How many frames of its source were dropped before it.
+    """
+
+    number: int
+    time_s: float
+    image_rgb_u8: Image
+    name: str
+    captured_s: float = field(default_factory=time.monotonic)
+    dropped: int = 0
+
+
+class FrameStream(Iterator[Frame]):
+    """The frames of an open source.
+
+    Attributes:
+        skipped: How many images could not be read so far.
+        dropped: How many were dropped so far because a newer one came.
+        opened: How many times the source was opened, or was tried to be.
+    """
+
+    def __init__(self) -> None:
+        """Has no frames until `frames` is given some."""
+        self.skipped = 0
+        self.dropped = 0
+        self.opened = 1
+        self.frames: Iterator[Frame] = iter(())
+
+    @property
+    def state(self) -> State:
+        """The source's state; of one that waits for us, always live."""
+        return State.LIVE
+
+    def __next__(self) -> Frame:
+        return next(self.frames)

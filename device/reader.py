@@ -1,0 +1,94 @@
+"""The thread that waits for a live source's frames."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+
+from absl import logging
+
+from corallite.device.captures import Capture, retrieve_rgb
+from corallite.device.driver_thread import DriverThread
+from corallite.device.errors import RequestError
+from corallite.device.preprocess import Image
+
+
+class Reader(DriverThread):
+    """Opens a source once, and reads it until that fails or nobody wants more.
+
+    Attributes:
+        ended: Set when there will be no more frames.
+        failure: Why, as a sentence.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        open_capture: Callable[[], Capture],
+        accept: Callable[["Reader", Image, float], None],
+        pass_over: Callable[[int, int], int],
+    ) -> None:
+        """Is not started yet.
+
+        Args:
+            name: What to call the source.
+            open_capture: Opens it.
+            accept: Takes each frame: this reader, uint8 RGB [height, width, 3], and
+                the time on `time.monotonic`'s clock when it was captured.
+            pass_over: Takes how many frames were passed over for newer ones, and how
+                many because they were broken; returns how many were broken in all.
+        """
+        super().__init__(f"reader of {name}")
+        self.ended = threading.Event()
+        # Stands if an exception that nobody foresaw ends the thread.
+        self.failure = f"{name}: its reader broke down, see above."
+        self._source = name
+        self._open_capture = open_capture
+        self._accept = accept
+        self._pass_over = pass_over
+        self._left = threading.Event()
+        self._capture: Capture | None = None
+
+    def leave(self) -> None:
+        """Asks the thread to end, and wakes it if it can be woken."""
+        self._left.set()
+        if self._capture is not None:
+            self._capture.interrupt()
+
+    def run(self) -> None:
+        """Reads; see the class."""
+        try:
+            self._read()
+            self.failure = f"{self._source}: gave no more frames; check its connection."
+        except RequestError as error:
+            self.failure = str(error)
+        except OSError as error:
+            self.failure = f"{self._source}: {error.strerror or error}."
+        finally:
+            self.ended.set()
+
+    def _read(self) -> None:
+        self._capture = capture = self._open_capture()
+        with contextlib.ExitStack() as stack:
+            stack.callback(capture.release)
+            passed = broken = 0
+            while not self._left.is_set() and capture.grab():
+                captured_s = time.monotonic()
+                self._pass_over(capture.passed - passed, capture.broken - broken)
+                passed, broken = capture.passed, capture.broken
+                self._hand_on(capture, captured_s)
+
+    def _hand_on(self, capture: Capture, captured_s: float) -> None:
+        try:
+            image = retrieve_rgb(capture)
+        except RequestError as error:
+            skipped = self._pass_over(0, 1)
+            if is_power_of_two(skipped):
+                logging.warning("Skipped, the %dth: %s", skipped, error)
+            return
+        self._accept(self, image, captured_s)
+
+
+def is_power_of_two(count: int) -> bool:
+    """Tells whether to log something that may happen again for weeks, `count` times."""
+    return count & (count - 1) == 0

@@ -1,0 +1,160 @@
+"""Stand-ins for cameras: a real HTTP server of MJPEG, and what waits for them."""
+
+import contextlib
+import http.server
+import socket
+import threading
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+# Long enough for any machine: only a test that fails waits for so long.
+LIMIT_S = 60
+
+
+def wait_until(condition):
+    deadline_s = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < deadline_s, "waited in vain"
+        time.sleep(0.005)
+
+
+@pytest.fixture(name="wait_until")
+def wait_until_fixture():
+    """A function that returns as soon as a condition holds."""
+    return wait_until
+
+
+@pytest.fixture(scope="session")
+def jpeg():
+    """A function that encodes an image of one colour: jpeg((255, 0, 0), (48, 64))."""
+
+    def encode(colour_rgb=(255, 0, 0), size_hw=(48, 64)):
+        image_bgr = np.full((*size_hw, 3), colour_rgb[::-1], np.uint8)
+        return cv2.imencode(".jpg", image_bgr)[1].tobytes()
+
+    return encode
+
+
+class CameraServer:
+    """Serves `part` again and again, as network cameras do, on one port for ever.
+
+    Attributes:
+        part: The bytes between two boundaries; None: it stalls.
+        requests: The header lines of each request so far.
+    """
+
+    content_type = "multipart/x-mixed-replace; boundary=frame"
+    status = 200
+
+    def __init__(self, part):
+        self.part = part
+        self.requests = []
+        self.clients = []
+        self.server = None
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}/stream.mjpg"
+
+    def start(self):
+        camera = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):  # noqa: N802 - the name that http.server calls.
+                camera.serve(self)
+
+            def log_message(self, *arguments):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, args=(0.01,)).start()
+
+    def serve(self, handler):
+        self.requests.append(dict(handler.headers))
+        self.clients.append(handler.connection)
+        handler.send_response(self.status)
+        handler.send_header("Content-Type", self.content_type)
+        handler.end_headers()
+        head = b"--frame\r\nContent-Type: image/jpeg\r\n\r\n"
+        with contextlib.suppress(OSError):
+            while self.server:
+                if self.part is not None:
+                    handler.wfile.write(head + self.part + b"\r\n")
+                time.sleep(0.01)
+
+    def kill(self):
+        """Stops listening and cuts every connection."""
+        server, self.server = self.server, None
+        if server is None:
+            return
+        server.shutdown()
+        server.server_close()
+        for client in self.clients:
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
+        self.clients.clear()
+
+
+@pytest.fixture
+def camera_server(jpeg):
+    """A network camera that shows red."""
+    camera = CameraServer(jpeg())
+    camera.start()
+    yield camera
+    camera.kill()
+
+
+@pytest.fixture
+def silent_server():
+    """A listening socket that never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def edgetpu_model():
+    """A function that makes an Edge TPU model as far as a file goes.
+
+    edgetpu_model(13, 14) has two compiled operators, which need these runtimes, and
+    one for the CPU.
+    """
+    return _edgetpu_model
+
+
+def _edgetpu_package(runtime):
+    """Returns what the Edge TPU compiler puts into its operator, as far as we look."""
+    flatbuffers = pytest.importorskip("flatbuffers")
+    builder = flatbuffers.Builder()
+    builder.StartObject(8)
+    builder.PrependInt32Slot(0, runtime, 0)
+    builder.Finish(builder.EndObject(), file_identifier=b"DWN1")
+    # It stands in a flexbuffer, after a key and its length.
+    return b"4\0" + bytes(14) + bytes(builder.Output()) + bytes(9)
+
+
+def _edgetpu_model(*runtimes):
+    flatbuffers = pytest.importorskip("flatbuffers")
+    schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+    model = schema.ModelT()
+    custom = schema.OperatorCodeT()
+    custom.customCode = "edgetpu-custom-op"
+    custom.builtinCode = schema.BuiltinOperator.CUSTOM
+    model.operatorCodes = [schema.OperatorCodeT(), custom]
+    graph = schema.SubGraphT()
+    graph.operators = [schema.OperatorT()]
+    for runtime in runtimes:
+        operator = schema.OperatorT()
+        operator.opcodeIndex = 1
+        operator.customOptions = np.frombuffer(_edgetpu_package(runtime), np.uint8)
+        graph.operators.append(operator)
+    model.subgraphs = [graph]
+    builder = flatbuffers.Builder()
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
