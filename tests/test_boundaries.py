@@ -35,7 +35,12 @@ def loaded_by(code, *arguments):
 
 
 @pytest.mark.parametrize(
-    "module", sorted(path.stem for path in DEVICE.glob("*.py") if path.stem[0] != "_")
+    "module",
+    sorted(
+        ".".join(path.relative_to(DEVICE).with_suffix("").parts)
+        for path in DEVICE.rglob("*.py")
+        if path.stem != "__init__"
+    ),
 )
 def test_device_module_loads_no_training_code(module):
     assert loaded_by(f"import corallite.device.{module}") == "LOADED []"

@@ -1,0 +1,1 @@
+"""What on this machine will not work, and the remedy."""

@@ -1,0 +1,133 @@
+"""Checks of cameras and the board, as functions of a machine's description."""
+
+import datetime
+
+from corallite.device.doctor.finding import Finding, failure, ok, warning
+from corallite.device.doctor.machine import Camera, Machine
+
+# Drivers that give only what the sensor says; libcamera makes pictures of it.
+_CSI_DRIVERS = ("unicam", "rp1-cfe", "bcm2835-unicam")
+_BITS = {
+    0: "the voltage is too low",
+    1: "the frequency is capped",
+    2: "it is throttled",
+    3: "it is at its temperature limit",
+}
+_SINCE_START = 16
+_HOT_C = 80
+_LITTLE_MEMORY_MB, _TOO_LITTLE_MEMORY_MB = 200, 60
+_LITTLE_DISK_MB, _TOO_LITTLE_DISK_MB = 100, 1
+
+
+def check_cameras(machine: Machine) -> Finding:
+    """Checks that cameras are here and open to this user."""
+    usb = [camera for camera in machine.cameras if not _is_csi(camera)]
+    closed = [camera.node.path for camera in usb if not camera.node.is_open_to_us]
+    if closed:
+        return failure(
+            f"{', '.join(closed)} is closed to {machine.user}",
+            f"sudo usermod -aG video {machine.user}; then log in again",
+        )
+    if not usb:
+        return ok("no USB camera here")
+    described = [
+        f"{camera.node.path} {camera.name} ({', '.join(camera.formats)})"
+        for camera in usb
+    ]
+    return ok("; ".join(described))
+
+
+def check_csi(machine: Machine) -> Finding:
+    """Checks that cameras on the ribbon connector can be used."""
+    nodes = [camera.node.path for camera in machine.cameras if _is_csi(camera)]
+    found = f"a CSI camera at {nodes[0]}, which is --source=csi" if nodes else ""
+    if machine.has_picamera2:
+        return ok(found or "no CSI camera seen; picamera2 would drive it")
+    if machine.has_rpicam:
+        return ok(found or "no CSI camera seen; rpicam-vid would drive it")
+    if not nodes:
+        return ok("no CSI camera")
+    if machine.system_has_picamera2:
+        return failure(
+            f"{found}: picamera2 is in the system's Python and not in this environment",
+            "make the environment anew with: python3 -m venv --system-site-packages, "
+            "or: sudo apt install rpicam-apps",
+        )
+    return failure(
+        f"{found}: there is neither picamera2 nor rpicam-vid to drive it",
+        "sudo apt install rpicam-apps",
+    )
+
+
+def check_power(machine: Machine) -> Finding:
+    """Checks that the board runs at full speed."""
+    heat = ""
+    if machine.temperature_c is not None:
+        heat = f"{machine.temperature_c:.0f} degrees"
+    now = _name_bits(machine.throttled or 0)
+    past = _name_bits((machine.throttled or 0) >> _SINCE_START)
+    remedy = "use the board's own power supply and cable, and cool it"
+    if now:
+        return warning(_join(f"now {', '.join(now)}", heat), remedy)
+    if past:
+        return warning(_join(f"since its start {', '.join(past)}", heat), remedy)
+    if machine.temperature_c is not None and machine.temperature_c >= _HOT_C:
+        return warning(f"{heat}: it will slow down", "cool it")
+    throttling = "unknown" if machine.throttled is None else "none"
+    return ok(_join(f"throttling {throttling}", heat))
+
+
+def check_memory(machine: Machine) -> Finding:
+    """Checks that there is memory for a model."""
+    free_mb = machine.memory_free_mb
+    text = f"{free_mb} MB of memory free"
+    if free_mb is None:
+        return ok("free memory unknown")
+    if free_mb < _TOO_LITTLE_MEMORY_MB:
+        return failure(text, "end other programs or add swap")
+    if free_mb < _LITTLE_MEMORY_MB:
+        return warning(text, "end other programs or add swap")
+    return ok(text)
+
+
+def check_disk(machine: Machine) -> Finding:
+    """Checks that something can be written here."""
+    free_mb = machine.disk_free_mb
+    text = f"{free_mb} MB of disk free here"
+    if free_mb is None:
+        return ok("free disk unknown")
+    if free_mb < _TOO_LITTLE_DISK_MB:
+        return failure(text, "delete something; logs and results cannot be written")
+    if free_mb < _LITTLE_DISK_MB:
+        return warning(text, "delete something")
+    return ok(text)
+
+
+def check_clock(machine: Machine) -> Finding:
+    """Checks that the date has been set since the start."""
+    today = datetime.datetime.fromtimestamp(machine.now_s, datetime.timezone.utc)
+    text = f"the date is {today:%Y-%m-%d}"
+    if machine.now_s < machine.installed_s:
+        return failure(
+            f"{text}, before Corallite was installed: https cannot be checked and logs "
+            "are misdated",
+            "connect it to the network or give it a clock; see: timedatectl",
+        )
+    if machine.is_clock_kept is False:
+        return warning(
+            f"{text}, not set from the network since the start",
+            "see: timedatectl timesync-status",
+        )
+    return ok(text)
+
+
+def _is_csi(camera: Camera) -> bool:
+    return camera.driver in _CSI_DRIVERS
+
+
+def _name_bits(bits: int) -> list[str]:
+    return [name for bit, name in _BITS.items() if bits >> bit & 1]
+
+
+def _join(*parts: str) -> str:
+    return ", ".join(filter(None, parts))

@@ -1,0 +1,85 @@
+"""Checks of a model file, as functions of a machine's description."""
+
+import re
+
+from corallite.device.doctor.finding import Finding, failure, ok, warning
+from corallite.device.doctor.machine import Machine, ModelFile
+
+
+def check_needs(machine: Machine) -> Finding:
+    """Checks that the runtimes are not older than the model asks for."""
+    model = machine.model
+    if model is None:
+        return ok("no model given; try one with --model=FILE")
+    if model.min_edgetpu_runtime is not None:
+        return _check_edgetpu(machine, model, model.min_edgetpu_runtime)
+    if not model.min_runtime and model.failure:
+        return ok("unknown what the model needs")
+    if not model.min_runtime:
+        return ok(f"{model.path}: does not say what TFLite version it needs")
+    needs = f"{model.path}: needs TFLite {model.min_runtime}"
+    runtime = machine.runtimes[0] if machine.runtimes else None
+    # ai-edge-litert counts anew; its first version came after TensorFlow 2.16.
+    if runtime and runtime.name == "tflite-runtime":
+        needs += f" and this is {runtime.version}"
+        if _numbers(model.min_runtime) > _numbers(runtime.version):
+            return failure(needs, "install ai-edge-litert, or a newer tflite-runtime")
+    return ok(needs)
+
+
+def check_run(machine: Machine) -> Finding:
+    """Checks that the model runs here."""
+    model = machine.model
+    if model is None:
+        return ok("no model given")
+    if not model.failure:
+        return ok(f"{model.path}: runs, {model.latency_ms:.1f} ms the second time")
+    text = model.failure
+    if not text.startswith(model.path):
+        text = f"{model.path}: does not run ({text})"
+    if model.crashed and model.min_edgetpu_runtime is not None:
+        return failure(
+            text,
+            "install a libedgetpu and a TFLite runtime that were built for each other, "
+            "and plug the Edge TPU in again",
+        )
+    if model.crashed:
+        return failure(text, "install the TFLite runtime again, or convert it again")
+    return failure(text, "see the lines above, or convert it again")
+
+
+def check_manifest(machine: Machine) -> Finding:
+    """Checks that the model says what its outputs are."""
+    model = machine.model
+    if model is None or model.failure:
+        return ok("no manifest to look at")
+    if not model.has_manifest:
+        return warning(
+            f"{model.path}: carries no manifest",
+            "give classify --labels=FILE with one label a line",
+        )
+    return ok(f"{model.path}: its manifest has {model.labels} labels")
+
+
+def _check_edgetpu(machine: Machine, model: ModelFile, needed: int) -> Finding:
+    text = f"{model.path}: needs an Edge TPU with runtime {needed}"
+    library = machine.libedgetpu
+    is_here = machine.edgetpu_usb or machine.edgetpu_pci or machine.apex_nodes
+    if not is_here:
+        return failure(
+            f"{text}, and there is none",
+            "plug one in, or run the model that it was compiled from",
+        )
+    if library is None or library.runtime is None:
+        return warning(f"{text}, and that of libedgetpu is unknown")
+    if library.runtime < needed:
+        return failure(
+            f"{text} and libedgetpu has {library.runtime}",
+            "install a newer libedgetpu, or compile with --min_runtime_version "
+            f"{library.runtime}",
+        )
+    return ok(f"{text}, and libedgetpu has {library.runtime}")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])

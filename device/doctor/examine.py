@@ -1,0 +1,78 @@
+"""Says what is wrong on a machine, and the remedy."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from corallite.device.doctor import (
+    check_board,
+    check_edgetpu,
+    check_model,
+    check_python,
+)
+from corallite.device.doctor.finding import Finding, Level
+from corallite.device.doctor.machine import Machine
+
+CHECKS: dict[str, Callable[[Machine], Finding]] = {
+    "python": check_python.check_interpreter,
+    "wheels": check_python.check_wheels,
+    "numpy": check_python.check_numpy,
+    "runtime": check_python.check_runtime,
+    "opencv": check_python.check_opencv,
+    "pycoral": check_python.check_pycoral,
+    "edgetpu": check_edgetpu.check_device,
+    "libedgetpu": check_edgetpu.check_library,
+    "pair": check_edgetpu.check_pair,
+    "usb": check_edgetpu.check_usb_rights,
+    "apex": check_edgetpu.check_apex,
+    "cameras": check_board.check_cameras,
+    "csi": check_board.check_csi,
+    "power": check_board.check_power,
+    "memory": check_board.check_memory,
+    "disk": check_board.check_disk,
+    "clock": check_board.check_clock,
+}
+MODEL_CHECKS: dict[str, Callable[[Machine], Finding]] = {
+    "needs": check_model.check_needs,
+    "run": check_model.check_run,
+    "manifest": check_model.check_manifest,
+}
+_MARKS = {Level.OK: "ok", Level.WARNING: "warn", Level.FAILURE: "FAIL"}
+
+
+def examine(machine: Machine) -> dict[str, Finding]:
+    """Returns what each check finds, by its name, in order.
+
+    The model's are left out if no model was asked about.
+    """
+    checks = CHECKS if machine.model is None else {**CHECKS, **MODEL_CHECKS}
+    return {name: check(machine) for name, check in checks.items()}
+
+
+def will_work(findings: dict[str, Finding]) -> bool:
+    """Tells whether there is no failure among them."""
+    return all(found.level is not Level.FAILURE for found in findings.values())
+
+
+def to_line(name: str, finding: Finding) -> str:
+    """Returns a finding as one line."""
+    sentence = "; ".join(filter(None, (finding.text, finding.remedy)))
+    return f"{_MARKS[finding.level]:<4}  {name:<10}  {' '.join(sentence.split())}"
+
+
+def to_json(machine: Machine, findings: dict[str, Finding]) -> dict[str, Any]:
+    """Returns a machine and what was found as an object for `json`."""
+    rows = [
+        {
+            "check": name,
+            "level": found.level.value,
+            "text": found.text,
+            "remedy": found.remedy,
+        }
+        for name, found in findings.items()
+    ]
+    described = asdict(machine)
+    # json knows no sets.
+    described["groups"] = sorted(machine.groups)
+    described["udev_rules"] = sorted(machine.udev_rules)
+    return {"works": will_work(findings), "findings": rows, "machine": described}

@@ -1,0 +1,68 @@
+"""Runs a model twice and prints how it went; for a process that may crash."""
+
+import importlib
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from corallite.device.classifier import Classifier
+from corallite.device.errors import RequestError
+from corallite.device.interpreter import choose_runtime, load_interpreter
+from corallite.device.manifest import read_manifest
+
+_EDGETPU_LIBRARY = "libedgetpu.so.1"
+
+
+def main(path: str, is_for_edgetpu: bool) -> None:
+    """Prints a JSON object about a model file.
+
+    Exits with status 2 and a sentence on stderr if it cannot be used.
+
+    Args:
+        path: A `.tflite` file.
+        is_for_edgetpu: Whether it needs an Edge TPU.
+    """
+    try:
+        manifest = read_manifest(path)
+        if is_for_edgetpu:
+            invoke = _prepare(_load_on_edgetpu(path))
+        elif manifest is None:
+            invoke = _prepare(load_interpreter(path))
+        else:
+            invoke = _prepare_classifier(Classifier(path, manifest=manifest))
+        invoke()
+        start_s = time.perf_counter()
+        invoke()
+    except (RequestError, RuntimeError, ValueError, OSError) as error:
+        sentence = " ".join(str(error).split())
+        sys.exit(f"corallite: {sentence}")
+    latency_ms = (time.perf_counter() - start_s) * 1000
+    labels = 0 if manifest is None else len(manifest.labels)
+    content = {"has_manifest": manifest is not None, "labels": labels}
+    print(json.dumps({**content, "latency_ms": round(latency_ms, 3)}))
+
+
+def _load_on_edgetpu(path: str) -> Any:
+    runtime = importlib.import_module(f"{choose_runtime()}.interpreter")
+    delegate = runtime.load_delegate(_EDGETPU_LIBRARY)
+    interpreter = runtime.Interpreter(
+        model_path=path, experimental_delegates=[delegate]
+    )
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def _prepare(interpreter: Any) -> Callable[[], object]:
+    for detail in interpreter.get_input_details():
+        zeros = np.zeros(detail["shape"], detail["dtype"])
+        interpreter.set_tensor(detail["index"], zeros)
+    return interpreter.invoke
+
+
+def _prepare_classifier(classifier: Classifier) -> Callable[[], object]:
+    pixels = np.zeros((*classifier.preprocessing.size_hw, 3), np.uint8)
+    return lambda: classifier.run(pixels)

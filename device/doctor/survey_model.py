@@ -1,0 +1,47 @@
+"""Tries a model file in a process of its own."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from corallite.device.doctor.machine import Machine, ModelFile
+from corallite.device.doctor.model_needs import ModelNeeds, read_needs
+from corallite.device.doctor.trial import try_python
+
+_TIMEOUT_S = 120
+_IDENTIFIER = b"TFL3"
+_TRIAL_CODE = """
+from corallite.device.doctor import model_trial
+model_trial.main(sys.argv[1], sys.argv[2] == "edgetpu")
+"""
+
+
+def survey_model(machine: Machine, path: str, timeout_s: float = _TIMEOUT_S) -> Machine:
+    """Adds what a model file needs and how its first inferences go."""
+    try:
+        needs = _read_needs(Path(path))
+    except OSError as error:
+        failure = f"{path}: cannot be read ({error.strerror})"
+        return replace(machine, model=ModelFile(path, failure))
+    except ValueError as error:
+        return replace(machine, model=ModelFile(path, str(error).rstrip(".")))
+    kind = "cpu" if needs.min_edgetpu_runtime is None else "edgetpu"
+    outcome = try_python(_TRIAL_CODE, path, kind, timeout_s=timeout_s)
+    model = ModelFile(
+        path,
+        outcome.failure,
+        outcome.crashed,
+        needs.min_runtime,
+        needs.min_edgetpu_runtime,
+    )
+    if not outcome.failure:
+        # LiteRT may have lines of its own before.
+        model = replace(model, **json.loads(outcome.output.splitlines()[-1]))
+    return replace(machine, model=model)
+
+
+def _read_needs(path: Path) -> ModelNeeds:
+    with path.open("rb") as file:
+        if file.read(8)[4:] != _IDENTIFIER:
+            raise ValueError(f"{path}: is not a TFLite model.")
+    return read_needs(path)

@@ -1,0 +1,107 @@
+"""Model files tried in a process of their own."""
+
+import pytest
+
+from corallite.device.doctor.machine import Machine
+from corallite.device.doctor.survey_model import survey_model
+from corallite.device.manifest import Manifest, attach_manifest
+from corallite.device.preprocess import Preprocessing
+
+MANIFEST = Manifest("tiny", "1", ("red", "green", "blue"), Preprocessing((32, 32)))
+# A TFLite runtime that goes as far as the first inference.
+RUNTIME = """
+import ctypes, time
+class Interpreter:
+    def __init__(self, **options): pass
+    def allocate_tensors(self): pass
+    def get_input_details(self): return []
+    def invoke(self): {}
+"""
+
+
+def survey(path, **options):
+    model = survey_model(Machine(), str(path), **options).model
+    assert model is not None and model.path == str(path)
+    return model
+
+
+@pytest.fixture
+def model_of(tiny_models, tmp_path):
+    """A function that writes a model with a manifest."""
+
+    def model_of(manifest):
+        path = tmp_path / "model.tflite"
+        content = tiny_models["uint8"].read_bytes()
+        path.write_bytes(attach_manifest(content, manifest))
+        return path
+
+    return model_of
+
+
+def test_model_with_a_manifest_runs(model_of):
+    model = survey(model_of(MANIFEST))
+    assert (model.failure, model.crashed) == ("", False)
+    assert model.has_manifest and model.labels == 3
+    assert model.latency_ms > 0 and model.min_runtime
+    assert model.min_edgetpu_runtime is None
+
+
+def test_foreign_model_runs_without_one(tiny_models):
+    model = survey(tiny_models["float32"])
+    assert model.failure == "" and not model.has_manifest and model.latency_ms > 0
+
+
+def test_manifest_of_another_model_is_told(model_of):
+    manifest = Manifest("tiny", "1", ("red", "green"), Preprocessing((32, 32)))
+    model = survey(model_of(manifest))
+    assert "has 3 outputs but 2 labels" in model.failure and not model.crashed
+
+
+@pytest.mark.parametrize(
+    ("content", "failure"),
+    [
+        (None, "model.tflite: cannot be read (No such file or directory)"),
+        (b"milk and eggs", "model.tflite: is not a TFLite model"),
+        (b"\x1c\0\0\0TFL3", "model.tflite: is damaged"),
+    ],
+)
+def test_what_is_no_model_is_told(tmp_path, content, failure):
+    path = tmp_path / "model.tflite"
+    if content is not None:
+        path.write_bytes(content)
+    assert failure in survey(path).failure
+
+
+@pytest.fixture
+def runtime(tmp_path, monkeypatch):
+    """A function that puts a runtime in the place of the installed one."""
+
+    def runtime(invoke):
+        package = tmp_path / "ai_edge_litert"
+        package.mkdir()
+        for name in ("__init__.py", "interpreter.py"):
+            (package / name).write_text(RUNTIME.format(invoke))
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    return runtime
+
+
+def test_model_that_crashes_the_runtime_is_told(tiny_models, runtime):
+    runtime("ctypes.string_at(0)")
+    model = survey(tiny_models["int8"])
+    assert model.crashed and model.failure == "crashed with SIGSEGV"
+    assert model.min_runtime  # Known without the runtime.
+
+
+def test_hanging_model_is_told(tiny_models, runtime):
+    runtime("time.sleep(1000)")
+    model = survey(tiny_models["int8"], timeout_s=1)
+    assert model.crashed and model.failure == "no answer in 1 s"
+
+
+def test_edgetpu_model_without_its_library_is_told(tmp_path, edgetpu_model):
+    path = tmp_path / "model_edgetpu.tflite"
+    path.write_bytes(edgetpu_model(14))
+    model = survey(path)
+    assert model.min_edgetpu_runtime == 14
+    assert "libedgetpu.so.1" in model.failure and not model.crashed
