@@ -11,10 +11,14 @@ VERBS = {
     "prune": ("corallite.optimize.prune_main", "zeroes the smallest weights"),
     "quantize": ("corallite.optimize.quantize_main", "quantization-aware training"),
     "convert": ("corallite.convert.convert_main", "writes the full-int8 TFLite file"),
+    "audit": ("corallite.convert.audit_main", "says what is in a .tflite file"),
     "evaluate": ("corallite.convert.evaluate_main", "measures any stage or file"),
     "pipeline": ("corallite.convert.pipeline_main", "all of the above, in order"),
     "classify": ("corallite.device.classify_main", "classifies a camera or files"),
+    "doctor": ("corallite.device.doctor_main", "says what will not work here, and why"),
 }
+# The others cannot do without.
+WITHOUT_TENSORFLOW = ("audit", "classify", "doctor")
 
 
 def main() -> int:
@@ -28,7 +32,8 @@ def main() -> int:
         message = f"no verb {verb!r}; the verbs are {', '.join(VERBS)}."
         print(f"corallite: {message}", file=sys.stderr)
         return 2
-    if not verb == "classify" and not importlib.util.find_spec("tensorflow"):
+    needs_tensorflow = verb not in WITHOUT_TENSORFLOW
+    if needs_tensorflow and not importlib.util.find_spec("tensorflow"):
         message = f"{verb} needs TensorFlow; install it with: pip install '.[train]'"
         print(f"corallite: {message}", file=sys.stderr)
         return 2

@@ -44,7 +44,8 @@ def test_commands_of_the_pages_have_the_flags_they_use() -> None:
 
 def test_readme_has_the_commands_from_photos_to_a_pi() -> None:
     verbs = [command.split()[0] for command in commands(ROOT / "README.md")]
-    assert verbs[:5] == ["train", "prune", "quantize", "convert", "classify"]
+    road = ["train", "prune", "quantize", "convert", "evaluate", "classify"]
+    assert verbs[:6] == road
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from corallite.device.command import VERBS
+from corallite.device.command import VERBS, WITHOUT_TENSORFLOW
 
 ROOT = Path(__file__).parents[2]
 RUN = "import sys; from corallite.device.command import main; sys.exit(main())"
@@ -53,7 +53,7 @@ def test_unknown_verb_is_refused_in_one_sentence_with_the_verbs() -> None:
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("verb", sorted(VERBS.keys() - {"classify"}))
+@pytest.mark.parametrize("verb", sorted(VERBS.keys() - {*WITHOUT_TENSORFLOW}))
 def test_training_verb_without_tensorflow_names_the_extra(verb: str) -> None:
     done = corallite(verb, "--help", before=HIDE_TENSORFLOW)
     assert done.returncode == 2
@@ -63,9 +63,13 @@ def test_training_verb_without_tensorflow_names_the_extra(verb: str) -> None:
     )
 
 
-def test_classify_runs_without_tensorflow() -> None:
-    done = corallite("classify", "--help", before=HIDE_TENSORFLOW)
-    assert "--source" in done.stdout
+@pytest.mark.parametrize(
+    ("verb", "flag"),
+    [("audit", "--compiler"), ("classify", "--source"), ("doctor", "--model")],
+)
+def test_verb_of_the_device_runs_without_tensorflow(verb: str, flag: str) -> None:
+    done = corallite(verb, "--help", before=HIDE_TENSORFLOW)
+    assert flag in done.stdout
     assert done.stderr == ""
 
 

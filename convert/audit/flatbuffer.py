@@ -1,0 +1,158 @@
+"""Reads flatbuffers that nobody vouches for: every offset is checked before its use.
+
+The readers that the flatbuffers package generates follow an offset wherever it leads
+and allocate a vector of whatever length a file claims. This one raises `DamagedError`
+instead, and does a bounded amount of work also for a file whose parts overlap, or
+refer to each other a million times.
+"""
+
+import struct
+from mmap import mmap
+
+# Of one file, in all. ShuffleNetV2 1.0x has 900 parts and 11,000 numbers.
+MAX_PARTS = 100_000
+MAX_NUMBERS = 1_000_000
+# Names are read; weights are not, they stay where they are.
+MAX_NAME_BYTES = 10_000
+# No table of the TFLite schema has more fields.
+_MAX_FIELDS = 32
+
+_OFFSET = struct.Struct("<I")
+_BACK = struct.Struct("<i")
+_SIZES = struct.Struct("<HH")
+
+
+class DamagedError(Exception):
+    """The bytes are not an intact flatbuffer. The message says what is wrong."""
+
+
+class Flatbuffer:
+    """The bytes of a flatbuffer, and how much of them may still be read.
+
+    Attributes:
+        content: The bytes.
+        size: How many there are.
+        end: Where the last part that was read so far ends.
+    """
+
+    def __init__(self, content: bytes | mmap) -> None:
+        self.content = content
+        self.size = len(content)
+        self.end = 0
+        self._parts_left = MAX_PARTS
+        self._numbers_left = MAX_NUMBERS
+
+    def root(self) -> "Table":
+        """Returns the table that the first four bytes lead to."""
+        return Table(self, self.follow(0))
+
+    def follow(self, position: int) -> int:
+        """Returns where the offset at `position` leads."""
+        (offset,) = self.unpack(_OFFSET, position)
+        if not 0 < offset < self.size - position:
+            raise DamagedError(f"an offset at byte {position} leads outside the file")
+        return position + offset
+
+    def unpack(self, layout: struct.Struct, position: int) -> tuple:
+        """Returns the numbers at `position`."""
+        self.require(position, layout.size)
+        return layout.unpack_from(self.content, position)
+
+    def require(self, position: int, size: int) -> None:
+        """Raises `DamagedError` unless `size` bytes are there."""
+        if position < 0 or position + size > self.size:
+            raise DamagedError(
+                f"{size} bytes are said to be at byte {position} of {self.size}"
+            )
+        self.end = max(self.end, position + size)
+
+    def vector(self, position: int, item_size: int) -> tuple[int, int]:
+        """Returns where the items of a vector begin and how many there are."""
+        self.count_part()
+        (count,) = self.unpack(_OFFSET, position)
+        self.require(position + _OFFSET.size, count * item_size)
+        return position + _OFFSET.size, count
+
+    def count_part(self) -> None:
+        """Is called once a table or vector."""
+        self._parts_left -= 1
+        if self._parts_left < 0:
+            raise DamagedError(f"it has more than {MAX_PARTS:,} tables and vectors")
+
+    def count_numbers(self, count: int) -> None:
+        """Is called before `count` numbers are read from a vector."""
+        self._numbers_left -= count
+        if self._numbers_left < 0:
+            raise DamagedError(f"its vectors hold more than {MAX_NUMBERS:,} numbers")
+
+
+class Table:
+    """One table; its fields are asked for by their number in the schema."""
+
+    __slots__ = ("_buffer", "_fields", "_position")
+
+    def __init__(self, buffer: Flatbuffer, position: int) -> None:
+        buffer.count_part()
+        (back,) = buffer.unpack(_BACK, position)
+        fields_size, table_size = buffer.unpack(_SIZES, position - back)
+        buffer.require(position, table_size)
+        count = min((fields_size - _SIZES.size) // 2, _MAX_FIELDS)
+        layout = struct.Struct(f"<{max(count, 0)}H")
+        self._fields = buffer.unpack(layout, position - back + _SIZES.size)
+        self._buffer = buffer
+        self._position = position
+
+    def number(self, field: int, kind: str, default: int = 0) -> int:
+        """Returns a number stored in the table; `kind` is its letter in `struct`."""
+        position = self._find(field)
+        if position is None:
+            return default
+        return self._buffer.unpack(struct.Struct(f"<{kind}"), position)[0]
+
+    def numbers(self, field: int, kind: str) -> tuple:
+        """Returns a vector of numbers, empty if there is none."""
+        position = self._find(field)
+        if position is None:
+            return ()
+        item_size = struct.calcsize(f"<{kind}")
+        start, count = self._buffer.vector(self._buffer.follow(position), item_size)
+        self._buffer.count_numbers(count)
+        return struct.unpack_from(f"<{count}{kind}", self._buffer.content, start)
+
+    def text(self, field: int) -> str:
+        """Returns a string; what is not UTF-8 in it is shown as escapes."""
+        start, size = self.span(field)
+        if size > MAX_NAME_BYTES:
+            raise DamagedError(f"it has a name of {size:,} bytes")
+        self._buffer.count_numbers(size)
+        return self._buffer.content[start : start + size].decode(
+            errors="backslashreplace"
+        )
+
+    def span(self, field: int) -> tuple[int, int]:
+        """Returns where the bytes of a vector are, (start, size); not the bytes."""
+        position = self._find(field)
+        if position is None:
+            return 0, 0
+        return self._buffer.vector(self._buffer.follow(position), 1)
+
+    def table(self, field: int) -> "Table | None":
+        """Returns a table that this one refers to."""
+        position = self._find(field)
+        if position is None:
+            return None
+        return Table(self._buffer, self._buffer.follow(position))
+
+    def tables(self, field: int) -> list["Table"]:
+        """Returns a vector of tables, empty if there is none."""
+        position = self._find(field)
+        if position is None:
+            return []
+        start, count = self._buffer.vector(self._buffer.follow(position), _OFFSET.size)
+        places = range(start, start + count * _OFFSET.size, _OFFSET.size)
+        return [Table(self._buffer, self._buffer.follow(place)) for place in places]
+
+    def _find(self, field: int) -> int | None:
+        """Returns where a field is stored; None if it has its default."""
+        offset = self._fields[field] if field < len(self._fields) else 0
+        return self._position + offset if offset else None

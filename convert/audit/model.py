@@ -1,0 +1,165 @@
+"""A TFLite model as an audit sees it: tensors, operators, graphs, and no weights."""
+
+import math
+import struct
+from dataclasses import dataclass, field
+from mmap import mmap
+
+# What the quantized values of a full-int8 model are stored as.
+EIGHT_BIT = ("INT8", "UINT8")
+# Bytes of the longest list of axes, sizes or strides that is read.
+_MOST_INTEGERS = 1024
+# Of a constant that is looked through; a file may have it read ten thousand times.
+_MOST_BYTES = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One tensor of a graph.
+
+    Attributes:
+        index: Its number in the graph.
+        name: As the converter called it, not always unique.
+        type: By its name in the schema, such as "INT8".
+        shape: As stored; a dimension not known before the model runs is -1 or 1.
+        signature: The shape that was asked for, -1 for what is not fixed; empty if it
+            is `shape`.
+        scales: Real value of one step: none, one, or one a channel.
+        zero_points: The stored value that means 0, as many as scales.
+        channel_axis: The axis of a scale each, if there are several.
+        element_bits: Size of one element; 0 where it has none, as of strings.
+        start: Where in the file the constant's bytes are.
+        size: How many bytes these are; 0 if the tensor is no constant.
+        is_variable: It keeps its value from one run to the next.
+    """
+
+    index: int
+    name: str
+    type: str
+    shape: tuple[int, ...]
+    signature: tuple[int, ...] = ()
+    scales: tuple[float, ...] = ()
+    zero_points: tuple[int, ...] = ()
+    channel_axis: int = 0
+    element_bits: int = 8
+    start: int = 0
+    size: int = 0
+    is_variable: bool = False
+
+    @property
+    def is_constant(self) -> bool:
+        return self.size > 0
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether a dimension is left open."""
+        return -1 in self.shape or -1 in self.signature
+
+    @property
+    def element_count(self) -> int:
+        """Elements, open dimensions counted as 1."""
+        return math.prod(abs(dimension) for dimension in self.shape)
+
+    @property
+    def byte_count(self) -> int:
+        """Bytes of the value, open dimensions counted as 1."""
+        return (self.element_count * self.element_bits + 7) // 8
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """One operator of a graph.
+
+    Attributes:
+        index: Its number, which is also its place in the order of execution.
+        name: By the schema, such as "CONV_2D"; "CUSTOM" for one it does not know.
+        version: Of the operator's definition.
+        inputs: None for one that is left out.
+        outputs: None for one that is left out.
+        custom_code: What a custom operator calls itself.
+        options: By name, see `schema.OPTIONS`.
+    """
+
+    index: int
+    name: str
+    version: int
+    inputs: tuple[Tensor | None, ...]
+    outputs: tuple[Tensor | None, ...]
+    custom_code: str = ""
+    options: dict[str, int] = field(default_factory=dict)
+
+    def input(self, position: int) -> Tensor | None:
+        """Returns an input, None if it was left out."""
+        return self.inputs[position] if position < len(self.inputs) else None
+
+    def output(self, position: int = 0) -> Tensor | None:
+        """Returns an output, None if it was left out."""
+        return self.outputs[position] if position < len(self.outputs) else None
+
+    @property
+    def read(self) -> list[Tensor]:
+        """Inputs that are computed: neither constants nor left out."""
+        return [t for t in self.inputs if t is not None and not t.is_constant]
+
+    @property
+    def constants(self) -> list[Tensor]:
+        """Inputs that are constants."""
+        return [t for t in self.inputs if t is not None and t.is_constant]
+
+    @property
+    def written(self) -> list[Tensor]:
+        """Outputs that are not left out."""
+        return [t for t in self.outputs if t is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A graph; the first of a model is what runs when the model does."""
+
+    tensors: tuple[Tensor, ...]
+    operators: tuple[Operator, ...]
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What a `.tflite` file holds.
+
+    Attributes:
+        version: Of the schema.
+        description: Free text by whatever wrote the file.
+        graphs: At least one.
+        operator_codes: (name, version) of all operators that the file declares.
+        metadata: Names of the metadata buffers.
+        content: The file.
+    """
+
+    version: int
+    description: str
+    graphs: tuple[Graph, ...]
+    operator_codes: tuple[tuple[str, int], ...]
+    metadata: tuple[str, ...]
+    content: bytes | mmap
+
+    @property
+    def main(self) -> Graph:
+        """The graph that runs when the model does."""
+        return self.graphs[0]
+
+    def integers(self, tensor: Tensor | None) -> tuple[int, ...]:
+        """Returns what an INT32 constant holds, such as axes; else nothing."""
+        if tensor is None or tensor.type != "INT32" or tensor.size > _MOST_INTEGERS:
+            return ()
+        count = tensor.size // 4
+        return struct.unpack_from(f"<{count}i", self.content, tensor.start)
+
+    def is_filled(self, tensor: Tensor, value: int) -> bool:
+        """Tells whether every byte of a constant is `value`, as int8 or uint8.
+
+        A large one is not looked through: False.
+        """
+        if tensor.size > _MOST_BYTES:
+            return False
+        held = self.content[tensor.start : tensor.start + tensor.size]
+        return held.count(value & 0xFF) == len(held)

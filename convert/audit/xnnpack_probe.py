@@ -1,0 +1,65 @@
+"""Loads one model and prints what XNNPACK takes of it; run by `xnnpack`.
+
+python -m corallite.convert.audit.xnnpack_probe FILE ROOM_BYTES
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from corallite.device.errors import RequestError
+from corallite.device.interpreter import load_interpreter
+
+_DELEGATE = "DELEGATE"
+
+
+def find_partitions(path: str) -> dict[str, Any]:
+    """Returns what `xnnpack.Partitions` is made of."""
+    try:
+        interpreter = load_interpreter(path)
+        operators = interpreter._get_ops_details()
+        details = interpreter.get_output_details()
+    # The second is about a tensor's name, in a file of which much else may be wrong.
+    except (RequestError, UnicodeDecodeError) as error:
+        return {"count": None, "outside": [], "error": str(error)}
+    outputs = [int(detail["index"]) for detail in details]
+    executed = _find_executed(operators, outputs)
+    outside = [index for index in executed if operators[index]["op_name"] != _DELEGATE]
+    count = len(executed) - len(outside)
+    return {"count": count, "outside": outside, "error": ""}
+
+
+def _find_executed(operators: list[dict[str, Any]], outputs: list[int]) -> list[int]:
+    """Returns the numbers of what runs, by the way back from the outputs.
+
+    The runtime lists the file's operators and behind them its delegates. Where two
+    write the same tensor, it is the delegate that runs.
+    """
+    maker = {
+        int(tensor): index
+        for index, operator in enumerate(operators)
+        for tensor in operator["outputs"]
+    }
+    waiting, executed = list(outputs), set[int]()
+    while waiting:
+        index = maker.get(waiting.pop())
+        if index is not None and index not in executed:
+            executed.add(index)
+            waiting.extend(int(tensor) for tensor in operators[index]["inputs"])
+    return sorted(executed)
+
+
+def _limit_memory(room_bytes: int) -> None:
+    """Lets this process grow by so much, lest a damaged file takes all there is."""
+    if sys.platform == "linux":
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+        limit = pages * resource.getpagesize() + room_bytes
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+if __name__ == "__main__":
+    _limit_memory(int(sys.argv[2]))
+    print(json.dumps(find_partitions(sys.argv[1])))

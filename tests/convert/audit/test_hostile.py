@@ -1,0 +1,222 @@
+"""Files that are damaged, or made to do harm: one error, soon, in little memory."""
+
+import random
+import struct
+import time
+import tracemalloc
+
+import flatbuffers  # type: ignore[import-untyped]
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from corallite.convert.audit.cost import count_macs, find_peak
+from corallite.convert.audit.dynamic import describe_dynamic
+from corallite.convert.audit.flatbuffer import DamagedError
+from corallite.convert.audit.model_file import decode, read_model
+from corallite.convert.audit.precision import find_not_int8
+from corallite.convert.edgetpu.compilers import COMPILERS
+from corallite.convert.edgetpu.prediction import predict
+from corallite.device.errors import RequestError
+
+
+def examine(content):
+    """Does with a file's bytes all that an audit does in its own process."""
+    model = decode(content)
+    find_peak(model.main)
+    for operator in model.main.operators:
+        count_macs(operator)
+    list(describe_dynamic(model.main))
+    find_not_int8(model.main)
+    for compiler in COMPILERS:
+        predict(model, compiler=compiler)
+
+
+@pytest.fixture
+def content(writer):
+    """A network with a bit of everything; its weights are a small part."""
+    x = writer.conv(writer.input((1, 8, 8, 4)), 8, (3, 3))
+    x = writer.shuffle(x)
+    x = writer.operator("PAD", [x, writer.integers(0, 0, 1, 1, 1, 1, 0, 0)], None)
+    x = writer.operator("CONCATENATION", [x, x], (1, 8, 8, 16), options="AddOptions")
+    x = writer.operator("MEAN", [x, writer.integers(1, 2)], (1, 16))
+    return writer.content(writer.dense(x, 3))
+
+
+@pytest.mark.parametrize("percent", range(1, 100))
+def test_a_file_cut_short_is_damaged(content, percent):
+    with pytest.raises(DamagedError):
+        decode(content[: len(content) * percent // 100])
+
+
+def test_a_file_of_which_the_manifest_is_cut_short_is_damaged(content):
+    archive = b"PK\x03\x04" + bytes(100)
+    with pytest.raises(
+        DamagedError, match=f"archive at byte {len(content)}.*cut short"
+    ):
+        decode(content + archive)
+
+
+def test_flipped_bytes_never_crash(content):
+    rng = random.Random(0)
+    for _ in range(400):
+        damaged = bytearray(content)
+        for _ in range(rng.choice((1, 2, 8, 64))):
+            position = rng.randrange(8, len(content))
+            damaged[position] = rng.choice((0, 1, 127, 128, 255, rng.randrange(256)))
+        try:
+            examine(bytes(damaged))
+        except DamagedError:
+            pass
+
+
+def test_absurd_offsets_never_crash(content):
+    rng = random.Random(1)
+    absurd = (0, 1, 3, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, len(content))
+    for position in range(0, len(content) - 4, 4):
+        damaged = bytearray(content)
+        struct.pack_into("<I", damaged, position, rng.choice(absurd))
+        try:
+            examine(bytes(damaged))
+        except DamagedError:
+            pass
+
+
+def test_two_gigabytes_of_zeros_cost_nothing(tmp_path):
+    for name, start in (("zeros", b""), ("begun", b"\x08\0\0\0TFL3")):
+        path = tmp_path / name
+        with path.open("wb") as file:
+            file.write(start)
+            file.truncate(2 << 30)
+        tracemalloc.start()
+        began_s = time.process_time()
+        with pytest.raises(RequestError, match="not a TFLite model|holds no graph"):
+            read_model(path)
+        assert time.process_time() - began_s < 1
+        # The longest tail that an archive is looked for in, and some.
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+        tracemalloc.stop()
+
+
+def change(writer, part, **fields):
+    """Sets fields of the graph, or of the first of its tensors or operators."""
+    parts = {
+        "graph": writer.graph,
+        "tensor": writer.graph.tensors[0],
+        "operator": writer.graph.operators[0],
+    }
+    vars(parts[part]).update(fields)
+
+
+@pytest.mark.parametrize(
+    ("part", "fields", "sentence"),
+    [
+        ("graph", {"inputs": [99]}, "tensor 99 is used, which is not there"),
+        ("operator", {"inputs": [-2, 1]}, "tensor -2 is used"),
+        ("operator", {"opcodeIndex": 9}, "operator 0 is of kind 9"),
+        ("operator", {"inputs": [1]}, "operator 0 reads what operator 0 is yet to"),
+        ("operator", {"inputs": [2]}, "operator 0 reads what operator 1 is yet to"),
+        ("tensor", {"type": 99}, "tensor 0 has the unknown type 99"),
+        ("tensor", {"type": -1}, "unknown type -1"),
+        ("tensor", {"buffer": 77}, "tensor 0 wants buffer 77"),
+        ("tensor", {"shape": [1, -7]}, "tensor 0 has an impossible shape"),
+        ("tensor", {"shape": [1] * 40}, "tensor 0 has an impossible shape"),
+        ("tensor", {"name": "x" * 20_000}, "a name of 20,000 bytes"),
+        ("tensor", {"shapeSignature": [-3]}, "tensor 0 has an impossible shape"),
+    ],
+)
+def test_what_cannot_be_is_named(writer, part, fields, sentence):
+    x = writer.input((1, 4))
+    y = writer.operator("ADD", [x, x], None)
+    writer.operator("ADD", [y, y], None)
+    change(writer, part, **fields)
+    with pytest.raises(DamagedError, match=sentence):
+        decode(writer.content())
+
+
+def test_a_model_without_a_graph_is_damaged(writer):
+    writer.input()
+    writer.model.subgraphs = []
+    with pytest.raises(DamagedError, match="holds no graph"):
+        decode(writer.content())
+
+
+def test_an_operator_of_the_code_minus_one_is_damaged(writer):
+    x = writer.input()
+    writer.operator("ADD", [x, x], None)
+    code = writer.model.operatorCodes[0]
+    code.builtinCode = code.deprecatedBuiltinCode = -1
+    with pytest.raises(DamagedError, match="an operator has the code -1"):
+        decode(writer.content())
+
+
+def test_a_constant_outside_the_file_is_damaged(writer):
+    writer.input()
+    buffer = schema.BufferT()
+    buffer.offset, buffer.size = 1 << 40, 1 << 50
+    writer.model.buffers.append(buffer)
+    with pytest.raises(DamagedError, match="said to be at byte"):
+        decode(writer.content())
+
+
+def offsets(builder, target, count):
+    """Writes a vector of `count` offsets that all lead to `target`."""
+    builder.StartVector(4, count, 4)
+    for _ in range(count):
+        builder.PrependUOffsetTRelative(target)
+    return builder.EndVector()
+
+
+def finish(builder, add, vector):
+    schema.ModelStart(builder)
+    add(builder, vector)
+    builder.Finish(schema.ModelEnd(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def test_one_table_is_not_read_as_often_as_it_is_named():
+    builder = flatbuffers.Builder(1024)
+    schema.OperatorCodeStart(builder)
+    code = schema.OperatorCodeEnd(builder)
+    codes = offsets(builder, code, 200_000)
+    content = finish(builder, schema.ModelAddOperatorCodes, codes)
+    began_s = time.process_time()
+    with pytest.raises(DamagedError, match="more than 100,000 tables and vectors"):
+        decode(content)
+    assert time.process_time() - began_s < 1
+
+
+def test_one_vector_is_not_read_as_often_as_it_is_named():
+    builder = flatbuffers.Builder(1024)
+    scales = builder.CreateNumpyVector(np.ones(10_000, np.float32))
+    schema.QuantizationParametersStart(builder)
+    schema.QuantizationParametersAddScale(builder, scales)
+    quantization = schema.QuantizationParametersEnd(builder)
+    schema.TensorStart(builder)
+    schema.TensorAddQuantization(builder, quantization)
+    tensors = offsets(builder, schema.TensorEnd(builder), 1_000)
+    schema.SubGraphStart(builder)
+    schema.SubGraphAddTensors(builder, tensors)
+    graphs = offsets(builder, schema.SubGraphEnd(builder), 1)
+    schema.BufferStart(builder)
+    buffers = offsets(builder, schema.BufferEnd(builder), 1)
+    schema.ModelStart(builder)
+    schema.ModelAddSubgraphs(builder, graphs)
+    schema.ModelAddBuffers(builder, buffers)
+    builder.Finish(schema.ModelEnd(builder), b"TFL3")
+    with pytest.raises(DamagedError, match="vectors hold more than 1,000,000 numbers"):
+        decode(bytes(builder.Output()))
+
+
+def test_many_operators_on_one_large_constant_take_their_time_once(writer):
+    """A check that looks through the constant would read gigabytes."""
+    x = writer.input((1, 4))
+    zeros = writer.tensor((1, 1 << 20), data=0)
+    for _ in range(3_000):
+        writer.operator(
+            "CONCATENATION", [x, zeros], (1, 4), options="ConcatenationOptions"
+        )
+    model = decode(writer.content())
+    began_s = time.process_time()
+    predict(model)
+    assert time.process_time() - began_s < 1
