@@ -19,7 +19,7 @@ _RUN_DIR = flags.DEFINE_string(
     "run_dir", None, "Run folder with a trained model.", required=True
 )
 _SOURCE = flags.DEFINE_enum(
-    "source", None, list(SOURCES), "Stage to convert; by default the most advanced."
+    "source", None, SOURCES, "Stage to convert; by default the most advanced."
 )
 _CALIBRATION_COUNT = flags.DEFINE_integer(
     "calibration_count",
@@ -42,7 +42,11 @@ def main(argv: Sequence[str]) -> None:
     )
     accuracy = stage.metrics()["val_accuracy"]
     size = stage.model_path.stat().st_size
-    print(f"{stage.model_path}: {size:,} bytes, validation accuracy {accuracy:.4f}")
+    source = stage.metrics()["inputs"]["source"]
+    print(
+        f"{stage.model_path}: {size:,} bytes, from {source}, validation accuracy "
+        f"{accuracy:.4f}"
+    )
 
 
 if __name__ == "__main__":

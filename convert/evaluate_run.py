@@ -16,7 +16,7 @@ from corallite.device.errors import RequestError
 from corallite.device.manifest import Manifest, read_manifest
 from corallite.optimize.load import load_model
 from corallite.train.data import ImageData, load_data
-from corallite.train.run_folder import Stage, hash_file, package_versions
+from corallite.train.run_folder import VERBS, Stage, hash_file, package_versions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,7 @@ def evaluate_run(run_dir: Path, part_name: str = "test") -> list[StageResult]:
         RequestError: The run has no data or no finished stage.
     """
     data = load_data(run_dir)
-    Stage(run_dir, "float").require("train")
+    Stage(run_dir, "float").require()
     return [_recall(stage, data, part_name) for stage in finished_stages(run_dir)]
 
 
@@ -73,10 +73,23 @@ def evaluate_one_file(path: Path, run_dir: Path, part_name: str) -> StageResult:
 
 
 def finished_stages(run_dir: Path) -> list[Stage]:
-    """Returns the finished stages of a run, in the order of the road."""
+    """Returns the finished stages of a run, in the order of the road.
+
+    One that was made of a model that is no longer there is left out, with a warning.
+    """
     stages = [Stage(run_dir, name) for name in ("float", "pruned", "qat")]
     stages.append(Stage(run_dir, "int8", INT8_FILE))
-    return [stage for stage in stages if stage.is_complete()]
+    finished = [stage for stage in stages if stage.is_complete()]
+    for stage in finished:
+        if stage.is_outdated():
+            logging.warning(
+                "%s is left out: it was made of a model that has been made again "
+                "since; run `corallite %s --run_dir=%s`.",
+                stage.path,
+                VERBS[stage.name],
+                run_dir,
+            )
+    return [stage for stage in finished if not stage.is_outdated()]
 
 
 def _check_same_task(

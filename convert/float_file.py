@@ -19,7 +19,7 @@ def export_float(stage: Stage) -> Path:
     Raises:
         RequestError: The stage is not finished.
     """
-    source = stage.require("train")
+    source = stage.require()
     path = stage.path / FLOAT_FILE
     if not path.exists() or path.stat().st_mtime < source.stat().st_mtime:
         content = tflite.convert_to_float(load_model(source))

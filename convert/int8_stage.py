@@ -13,11 +13,10 @@ from corallite.device.manifest import attach_manifest
 from corallite.optimize.calibration import DEFAULT_COUNT, choose_images
 from corallite.optimize.load import load_model
 from corallite.train.data import ImageData, load_data
-from corallite.train.run_folder import Stage, hash_file
+from corallite.train.run_folder import Stage, hash_file, latest_stage
 
 INT8_FILE = "model_int8.tflite"
-# Stages that can be converted and the verbs that make them, the most advanced first.
-SOURCES = {"qat": "quantize", "pruned": "prune", "float": "train"}
+SOURCES = ("float", "pruned", "qat")
 
 
 def convert(
@@ -32,7 +31,7 @@ def convert(
     Args:
         run_dir: A run with a trained model.
         source: The stage to convert, one of SOURCES; "pruned" and "float" by
-            post-training quantization. By default the first of them that is there.
+            post-training quantization. By default the last of them that is there.
         calibration_count: Training images that post-training ranges are measured on.
         overwrite: Convert again if it was done with other settings.
 
@@ -40,9 +39,9 @@ def convert(
         RequestError: There is no such model, or it cannot be quantized as a whole.
     """
     data = load_data(run_dir)
-    Stage(run_dir, "float").require("train")
-    parent = Stage(run_dir, source or _most_advanced(run_dir))
-    parent_path = parent.require(SOURCES[parent.name])
+    Stage(run_dir, "float").require()
+    parent = Stage(run_dir, source) if source else latest_stage(run_dir, SOURCES)
+    parent_path = parent.require()
     stage = Stage(run_dir, "int8", INT8_FILE)
     inputs = {
         "source": parent.name,
@@ -64,11 +63,6 @@ def convert(
     operators = dict(count_operators(content))
     stage.finish(inputs, {"val_accuracy": accuracy["int8"], "operators": operators})
     return stage
-
-
-def _most_advanced(run_dir: Path) -> str:
-    finished = [name for name in SOURCES if Stage(run_dir, name).is_complete()]
-    return finished[0] if finished else "float"
 
 
 def _measure_accuracy(

@@ -5,10 +5,9 @@ from pathlib import Path
 
 from corallite.convert.evaluate_run import StageResult, evaluate_run
 from corallite.convert.int8_stage import convert
-from corallite.device.errors import RequestError
 from corallite.optimize import prune, quantize_stage
 from corallite.train import train
-from corallite.train.recipe import Recipe
+from corallite.train.recipe import Recipe, Transfer
 from corallite.train.run_folder import Stage
 
 
@@ -28,6 +27,7 @@ def run_pipeline(
     recipes: Recipes,
     *,
     sparsity: float,
+    transfer: Transfer | None = None,
     fit_policy: str = "crop",
     overwrite: bool = False,
 ) -> list[StageResult]:
@@ -39,6 +39,7 @@ def run_pipeline(
         network: What to train.
         recipes: How.
         sparsity: Zero fraction of the kernels, 0 to 1; 0 leaves pruning out.
+        transfer: Weights to begin with; None for random ones.
         fit_policy: How an image is brought to the network's proportions.
         overwrite: Make stages again that were made with other settings.
 
@@ -53,6 +54,7 @@ def run_pipeline(
         run_dir,
         network,
         recipes.train,
+        transfer=transfer,
         fit_policy=fit_policy,
         overwrite=overwrite,
     )
@@ -68,10 +70,6 @@ def run_pipeline(
 def _leave_pruning_out(run_dir: Path, overwrite: bool) -> None:
     """Makes sure that no pruned stage of before is taken for this run's."""
     stage = Stage(run_dir, "pruned")
-    if stage.is_complete() and not overwrite:
-        sparsity = stage.metrics()["inputs"]["sparsity"]
-        raise RequestError(
-            f"{stage.path} was made with other settings (sparsity {sparsity}, now 0); "
-            "give another --run_dir, or --overwrite to leave pruning out."
-        )
-    stage.reopen()
+    if not overwrite:
+        stage.refuse_other_settings({"sparsity": 0})
+    stage.discard()

@@ -47,7 +47,7 @@ def prune(
         KeyboardInterrupt: Asked to stop; the same call goes on from there.
     """
     data = load_data(run_dir)
-    source = Stage(run_dir, "float").require("train")
+    source = Stage(run_dir, "float").require()
     stage = Stage(run_dir, "pruned")
     inputs = {
         "sparsity": sparsity,

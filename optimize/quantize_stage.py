@@ -14,7 +14,7 @@ from corallite.train.fit import discard_state, fit
 from corallite.train.keras import keras
 from corallite.train.model_file import save_model
 from corallite.train.recipe import Recipe
-from corallite.train.run_folder import Stage, hash_file
+from corallite.train.run_folder import Stage, hash_file, latest_stage
 
 DEFAULT_RECIPE = Recipe(epochs=8, learning_rate=0.005, warmup_epochs=0.0)
 
@@ -27,9 +27,8 @@ def train_quantized(run_dir: Path, recipe: Recipe, *, overwrite: bool = False) -
         KeyboardInterrupt: Asked to stop; the same call goes on from there.
     """
     data = load_data(run_dir)
-    pruned = Stage(run_dir, "pruned")
-    parent = pruned if pruned.is_complete() else Stage(run_dir, "float")
-    source = parent.require("train")
+    parent = latest_stage(run_dir, ("float", "pruned"))
+    source = parent.require()
     stage = Stage(run_dir, "qat")
     inputs = {
         "recipe": dataclasses.asdict(recipe),

@@ -5,6 +5,8 @@ import datetime
 import hashlib
 import importlib.metadata
 import json
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,9 @@ _PACKAGES = (
     "opencv-python-headless",
     "numpy",
 )
+
+# The stages in the order of the road, and the verb that makes each.
+VERBS = {"float": "train", "pruned": "prune", "qat": "quantize", "int8": "convert"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +51,19 @@ class Stage:
     def is_complete(self) -> bool:
         """Tells whether the stage was finished and its model is still there."""
         return self.metrics() != {} and self.model_path.exists()
+
+    def is_begun(self) -> bool:
+        """Tells whether the stage was begun and has not been finished."""
+        left = (self.path / STATE_FILE, self.model_path)
+        return not self.is_complete() and any(path.exists() for path in left)
+
+    def is_outdated(self) -> bool:
+        """Tells whether the model that a finished stage was made of is gone since."""
+        parent = self.metrics().get("inputs", {}).get("parent")
+        before = list(VERBS)[: list(VERBS).index(self.name)]
+        earlier = [Stage(self.run_dir, name) for name in before]
+        hashes = {hash_file(x.model_path) for x in earlier if x.is_complete()}
+        return bool(parent and hashes) and parent not in hashes
 
     def is_done(self, inputs: dict[str, Any], overwrite: bool = False) -> bool:
         """Tells whether the stage was finished from these very inputs.
@@ -102,18 +120,42 @@ class Stage:
         header = read_header(self.path / STATE_FILE)
         return header and header["inputs"]
 
-    def require(self, verb: str) -> Path:
+    def require(self) -> Path:
         """Returns the path of the finished stage's model.
 
         Raises:
-            RequestError: The stage is not finished; names the verb that makes it.
+            RequestError: The stage is not finished, or what it was made of has been
+                made again since; names the verb that mends it.
         """
+        command = f"`corallite {VERBS[self.name]} --run_dir={self.run_dir}`"
+        if self.is_begun():
+            raise RequestError(
+                f"{self.path} was begun and not finished; go on with {command}, or "
+                "delete the folder."
+            )
         if not self.is_complete():
             raise RequestError(
-                f"{self.run_dir} has no finished {self.name} stage; run "
-                f"`corallite {verb} --run_dir={self.run_dir}` first."
+                f"{self.run_dir} has no finished {self.name} stage; run {command} "
+                "first."
+            )
+        if self.is_outdated():
+            raise RequestError(
+                f"{self.path} was made of a model that has been made again since; run "
+                f"{command}."
             )
         return self.model_path
+
+    def discard(self) -> None:
+        """Deletes the stage's folder."""
+        if self.path.exists():
+            shutil.rmtree(self.path)
+
+
+def latest_stage(run_dir: Path, names: Sequence[str]) -> Stage:
+    """Returns the last of `names` that is finished or begun; the first if none is."""
+    stages = [Stage(run_dir, name) for name in names]
+    there = [stage for stage in stages if stage.is_complete() or stage.is_begun()]
+    return there[-1] if there else stages[0]
 
 
 def package_versions() -> dict[str, str]:
@@ -129,8 +171,7 @@ def package_versions() -> dict[str, str]:
 
 def hash_file(path: Path) -> str:
     """Returns the SHA-256 of a file's content in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _as_json(inputs: dict[str, Any]) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def test_other_settings_are_refused(copied_run):
     ("stage", "verb"), [("qat", "quantize"), ("pruned", "prune"), ("float", "train")]
 )
 def test_the_verb_that_makes_what_is_missing_is_named(copied_run, stage, verb):
-    Stage(copied_run, stage).reopen()
+    Stage(copied_run, stage).discard()
     with pytest.raises(
         RequestError, match=f"finished {stage} stage; run `corallite {verb} "
     ):

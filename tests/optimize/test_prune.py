@@ -148,6 +148,6 @@ def test_what_cannot_be_reached_leaves_the_finished_stage(copied_run):
 
 @pytest.mark.slow
 def test_without_float_stage_the_verb_is_named(float_run):
-    Stage(float_run, "float").reopen()
+    Stage(float_run, "float").discard()
     with pytest.raises(RequestError, match="no finished float stage; run `corallite"):
         prune(float_run, 0.5, RECIPE)

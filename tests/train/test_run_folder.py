@@ -9,7 +9,7 @@ import pytest
 from corallite.device import files
 from corallite.device.errors import RequestError
 from corallite.train import run_folder
-from corallite.train.run_folder import Stage
+from corallite.train.run_folder import Stage, latest_stage
 from corallite.train.training_state import STATE_FILE
 
 INPUTS: dict[str, Any] = {
@@ -100,12 +100,62 @@ def test_only_the_given_settings_are_compared(begun):
         )
 
 
-def test_a_finished_stage_is_required_by_the_verb_that_makes_it(finished):
-    assert finished.require("train") == finished.model_path
-    finished.reopen()
+def test_a_finished_stage_is_required(finished):
+    assert finished.require() == finished.model_path
+
+
+def test_a_missing_stage_is_asked_for_by_the_verb_that_makes_it(stage):
     message = "has no finished float stage; run `corallite train --run_dir="
     with pytest.raises(RequestError, match=message):
-        finished.require("train")
+        stage.require()
+
+
+def test_an_unfinished_stage_is_not_passed_over(begun):
+    message = "float was begun and not finished; go on with `corallite train"
+    with pytest.raises(RequestError, match=message):
+        begun.require()
+
+
+def test_a_stage_that_is_made_again_is_not_passed_over(finished):
+    finished.reopen()
+    with pytest.raises(RequestError, match="begun and not finished"):
+        finished.require()
+    assert latest_stage(finished.run_dir, ("float", "pruned")) == finished
+
+
+def make_pruned(float_stage):
+    pruned = Stage(float_stage.run_dir, "pruned")
+    files.write_bytes(pruned.model_path, b"zeros")
+    parent = run_folder.hash_file(float_stage.model_path)
+    pruned.finish({"sparsity": 0.5, "parent": parent}, {})
+    return pruned
+
+
+def test_a_stage_of_a_model_that_was_replaced_is_refused(finished):
+    pruned = make_pruned(finished)
+    assert pruned.require() == pruned.model_path
+    files.write_bytes(finished.model_path, b"another model")
+    with pytest.raises(RequestError, match="made again since; run `corallite prune"):
+        pruned.require()
+
+
+def test_a_stage_needs_no_file_of_the_one_before(finished):
+    pruned = make_pruned(finished)
+    finished.model_path.unlink()
+    assert pruned.require() == pruned.model_path
+
+
+def test_the_latest_stage_is_the_last_that_was_begun(finished):
+    names = ("float", "pruned", "qat")
+    assert latest_stage(finished.run_dir, names) == finished
+    pruned = make_pruned(finished)
+    assert latest_stage(finished.run_dir, names) == pruned
+    pruned.discard()
+    assert latest_stage(finished.run_dir, names) == finished
+
+
+def test_the_first_stage_is_the_latest_of_none(stage):
+    assert latest_stage(stage.run_dir, ("float", "pruned")) == stage
 
 
 def test_damaged_metrics_are_named(finished):
