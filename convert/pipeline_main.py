@@ -49,6 +49,7 @@ _OVERWRITE = flags.DEFINE_boolean(
     "overwrite", False, "Make stages again that were made with other settings."
 )
 _TRAIN = recipe_flags.define(Recipes().train)
+_TRANSFER = recipe_flags.define_transfer()
 _PRUNE = recipe_flags.define(Recipes().prune, prefix="prune_")
 _QUANTIZE = recipe_flags.define(Recipes().quantize, prefix="quantize_")
 
@@ -56,11 +57,13 @@ _QUANTIZE = recipe_flags.define(Recipes().quantize, prefix="quantize_")
 def main(argv: Sequence[str]) -> None:
     program.reject_arguments(argv)
     run_dir, size = Path(_RUN_DIR.value), _IMAGE_SIZE.value
+    recipes = Recipes(_TRAIN(), _PRUNE(), _QUANTIZE())
     results = run_pipeline(
         datasets.locate(_DATA_DIR.value, _DATASET.value),
         run_dir,
         Network(_MODEL.value, _WIDTH.value, (size, size)),
-        Recipes(_TRAIN(), _PRUNE(), _QUANTIZE()),
+        recipes,
+        transfer=_TRANSFER(recipes.train.epochs),
         sparsity=_SPARSITY.value,
         fit_policy=_FIT.value,
         overwrite=_OVERWRITE.value,

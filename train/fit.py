@@ -16,9 +16,12 @@ from corallite.train import input_pipeline
 from corallite.train.data import ImageData, class_weights
 from corallite.train.keras import keras
 from corallite.train.progress import ShowProgress
-from corallite.train.recipe import Recipe, build_optimizer
+from corallite.train.recipe import Recipe, Transfer, build_optimizer
 from corallite.train.tensorboard_log import LogScalars
 from corallite.train.training_state import STATE_FILE, Progress, TrainingState
+
+# The layer that `blocks.classifier_head` ends a network with.
+_HEAD = "logits"
 
 
 def fit(
@@ -28,6 +31,7 @@ def fit(
     stage_dir: Path,
     *,
     inputs: dict[str, Any],
+    transfer: Transfer | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     keep_best: bool = True,
 ) -> Progress:
@@ -44,6 +48,8 @@ def fit(
         recipe: How.
         stage_dir: Holds the state and the TensorBoard logs.
         inputs: What the training depends on. A state made from others is not used.
+        transfer: How to treat the weights that `model` has been given; None if they
+            are random.
         callbacks: More Keras callbacks, as pruning needs.
         keep_best: False ends with the last weights: while pruning, the best accuracy
             comes before the target sparsity.
@@ -54,11 +60,13 @@ def fit(
         RequestError: The saved state is damaged, or the training diverged.
     """
     steps = input_pipeline.steps_per_epoch(data.parts["train"], recipe.batch_size)
-    _compile(model, recipe, steps)
+    _compile(model, recipe, build_optimizer(recipe, steps, transfer))
+    # For all layers, whether or not they are frozen at first: the state has one form.
+    model.optimizer.build(model.trainable_variables)
     state = TrainingState(stage_dir / STATE_FILE, inputs)
     state.restore(model)
     with _postponing_signals() as stop:
-        keeper = _Keeper(state, recipe, steps, stop)
+        keeper = _Keeper(state, recipe, transfer, steps, stop)
         shown = ShowProgress(stage_dir.name, recipe.epochs, recipe.epochs * steps)
         curves = LogScalars(stage_dir / "tensorboard")
         with contextlib.closing(curves), contextlib.closing(shown):
@@ -88,9 +96,11 @@ def _postponing_signals() -> Iterator[Stop]:
         raise KeyboardInterrupt
 
 
-def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
+def _compile(
+    model: keras.Model, recipe: Recipe, optimizer: keras.optimizers.Optimizer
+) -> None:
     model.compile(
-        build_optimizer(recipe, steps),
+        optimizer,
         keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
         metrics=["accuracy"],
     )
@@ -103,24 +113,48 @@ def _run_epochs(
     keeper: "_Keeper",
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> None:
-    """Trains the rest of an epoch that was cut, then the whole ones."""
+    """Trains the rest of an epoch that was cut, then the whole ones.
+
+    Those of the head alone come apart from those of all layers.
+    """
     while not keeper.is_over(model):
         epoch, step = divmod(_steps_taken(model), keeper.steps)
-        last_epoch = epoch + 1 if step else recipe.epochs
-        model.fit(
-            _training_batches(data, recipe, epoch, step, last_epoch),
-            initial_epoch=epoch,
-            epochs=last_epoch,
-            steps_per_epoch=keeper.steps - step,
-            validation_data=input_pipeline.evaluation_batches(
-                data.parts["val"], recipe.batch_size, len(data.class_names)
-            ),
-            class_weight=(
-                class_weights(data.parts["train"]) if recipe.balance_classes else None
-            ),
-            callbacks=[keeper, *callbacks],
-            verbose=0,
-        )
+        is_frozen = epoch < keeper.frozen_epochs
+        end = keeper.frozen_epochs if is_frozen else recipe.epochs
+        last_epoch = epoch + 1 if step else end
+        with _freezing_backbone(model) if is_frozen else contextlib.nullcontext():
+            if keeper.frozen_epochs:
+                # What is trainable counts when Keras compiles.
+                _compile(model, recipe, model.optimizer)
+            model.fit(
+                _training_batches(data, recipe, epoch, step, last_epoch),
+                initial_epoch=epoch,
+                epochs=last_epoch,
+                steps_per_epoch=keeper.steps - step,
+                validation_data=input_pipeline.evaluation_batches(
+                    data.parts["val"], recipe.batch_size, len(data.class_names)
+                ),
+                class_weight=_class_weights(data, recipe),
+                callbacks=[keeper, *callbacks],
+                verbose=0,
+            )
+
+
+@contextlib.contextmanager
+def _freezing_backbone(model: keras.Model) -> Iterator[None]:
+    """Makes the head alone trainable; frozen batch norms keep their averages too."""
+    frozen = [x for x in model.layers if x.trainable and x.name != _HEAD]
+    for layer in frozen:
+        layer.trainable = False
+    try:
+        yield
+    finally:
+        for layer in frozen:
+            layer.trainable = True
+
+
+def _class_weights(data: ImageData, recipe: Recipe) -> dict[int, float] | None:
+    return class_weights(data.parts["train"]) if recipe.balance_classes else None
 
 
 def _training_batches(
@@ -147,10 +181,18 @@ def _steps_taken(model: keras.Model) -> int:
 class _Keeper(keras.callbacks.Callback):
     """Keeps the state; ends the training when that is due."""
 
-    def __init__(self, state: TrainingState, recipe: Recipe, steps: int, stop: Stop):
+    def __init__(
+        self,
+        state: TrainingState,
+        recipe: Recipe,
+        transfer: Transfer | None,
+        steps: int,
+        stop: Stop,
+    ):
         super().__init__()
         self.state = state
         self.recipe = recipe
+        self.frozen_epochs = transfer.frozen_epochs if transfer else 0
         self.steps = steps
         self.stop = stop
         self._epoch_began_s = 0.0
@@ -158,7 +200,11 @@ class _Keeper(keras.callbacks.Callback):
     def is_over(self, model: keras.Model) -> bool:
         """Tells whether no epoch is left, or none is worth its time."""
         is_last = _steps_taken(model) >= self.recipe.epochs * self.steps
-        has_stalled = self.state.progress.has_stalled(self.recipe.patience)
+        # A head that learns no more has all other layers before it.
+        waits = self.frozen_epochs < self.recipe.epochs
+        has_stalled = self.state.progress.has_stalled(
+            self.recipe.patience, first_epoch=self.frozen_epochs if waits else 0
+        )
         return is_last or has_stalled or self.stop.is_set()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from absl import flags
 
+from corallite.device.errors import RequestError
 from corallite.train import augment, recipe
 
 # The flags are those of the program that asks for them: --help lists no others.
@@ -93,6 +94,9 @@ def define(defaults: recipe.Recipe, prefix: str = "") -> Callable[[], recipe.Rec
         defaults: The values of flags that are not given.
         prefix: Put before each name, as in `--prune_epochs`. With a prefix, the fields
             that all trainings of a pipeline share are read from the bare names.
+
+    Where the program has --weights and it is given, the default learning rate is a
+    tenth of that in `defaults`.
     """
     holders = {}
     for field, define_flag, settings, text in _FLAGS:
@@ -106,6 +110,54 @@ def define(defaults: recipe.Recipe, prefix: str = "") -> Callable[[], recipe.Rec
         values = {field: holder.value for field, holder in holders.items()}
         if prefix:
             values |= {field: flags.FLAGS[field].value for field in _COMMON}
+        if _begins_with_weights() and not holders["learning_rate"].present:
+            values["learning_rate"] *= recipe.TRANSFER_SHARE
         return recipe.Recipe(**values)
 
     return read
+
+
+def define_transfer() -> Callable[[int], recipe.Transfer | None]:
+    """Defines the flags of weights from elsewhere; returns a function that reads them.
+
+    The function takes the training's epochs and returns None if no weights are given.
+    It raises `RequestError` if the flags contradict each other.
+    """
+    weights = flags.DEFINE_string(
+        "weights",
+        None,
+        "Begin with these weights: a .pth of torchvision or EfficientNet-Lite0, an .h5 "
+        "of keras.applications, a run's model.h5, or imagenet. The head then learns at "
+        "--learning_rate and all layers at a tenth of it, and the defaults of learning "
+        "rates are a tenth.",
+    )
+    freeze = flags.DEFINE_boolean("freeze", False, "Train the head of --weights alone.")
+    unfreeze_epoch = flags.DEFINE_integer(
+        "unfreeze_epoch",
+        None,
+        "Train the head of --weights alone for so many epochs, then all layers.",
+        lower_bound=1,
+    )
+
+    def read(epochs: int) -> recipe.Transfer | None:
+        if weights.value is None:
+            if freeze.value or unfreeze_epoch.value:
+                raise RequestError(
+                    "--freeze and --unfreeze_epoch keep weights that are trained; give "
+                    "some with --weights."
+                )
+            return None
+        if unfreeze_epoch.value is None:
+            return recipe.Transfer(weights.value, epochs if freeze.value else 0)
+        if unfreeze_epoch.value >= epochs:
+            raise RequestError(
+                f"Expected `unfreeze_epoch` to be below the {epochs} epochs, got "
+                f"{unfreeze_epoch.value}; give --freeze to train the head alone."
+            )
+        return recipe.Transfer(weights.value, unfreeze_epoch.value)
+
+    return read
+
+
+def _begins_with_weights() -> bool:
+    return "weights" in flags.FLAGS and flags.FLAGS["weights"].value is not None

@@ -15,27 +15,14 @@ from corallite.train.data import ImageData, prepare_data
 from corallite.train.fit import discard_state, fit
 from corallite.train.keras import keras
 from corallite.train.model_file import save_model
-from corallite.train.models import cost, registry
-from corallite.train.recipe import Recipe
+from corallite.train.models import cost
+from corallite.train.recipe import Recipe, Transfer
 from corallite.train.run_folder import Stage, package_versions
+from corallite.train.start import RANDOM, Network, Start, log_start, prepare_start
 from corallite.train.training_state import Progress
 
 # For photos of which a few thousand or more are at hand, from scratch.
 DEFAULT_RECIPE = Recipe(epochs=60)
-
-
-@dataclasses.dataclass(frozen=True)
-class Network:
-    """Which network: a name of the registry, its width and the image's sides."""
-
-    model: str
-    width: float
-    size_hw: tuple[int, int]
-
-    def build(self, num_classes: int) -> keras.Model:
-        return registry.build(
-            self.model, (*self.size_hw, 3), num_classes, width=self.width
-        )
 
 
 def train(
@@ -44,6 +31,7 @@ def train(
     network: Network,
     recipe: Recipe,
     *,
+    transfer: Transfer | None = None,
     fit_policy: str = "crop",
     overwrite: bool = False,
 ) -> Stage:
@@ -53,30 +41,35 @@ def train(
     the cached images, and in `float/` the model of the best epoch, `metrics.json` and
     TensorBoard logs.
 
+    With `transfer`, the network is built by the conventions of the weights. Their head
+    is kept if it tells apart as many classes as there are in `data_dir`.
+
     Raises:
-        RequestError: The data or the settings do not fit, or the run folder is one of
-            other data or settings.
+        RequestError: The data, the weights or the settings do not fit, or the run
+            folder is one of other data or settings.
         KeyboardInterrupt: Asked to stop; the same call goes on from there.
     """
     stage = Stage(run_dir, "float")
     preprocessing = Preprocessing(network.size_hw, fit_policy)
+    start = prepare_start(network, transfer)
     settings = {
-        **dataclasses.asdict(network),
+        **network.to_json(),
+        **start.to_json(),
         "recipe": dataclasses.asdict(recipe),
         "preprocessing": preprocessing.to_json(),
     }
     # Before the cached images are replaced by some of another size.
     if not overwrite:
-        stage.refuse_other_settings(settings)
+        stage.refuse_other_settings({**RANDOM, **settings})
     data = prepare_data(data_dir, run_dir, preprocessing)
     inputs = {**settings, "data": data.fingerprint}
     if stage.is_done(inputs, overwrite):
         logging.info("float: done already.")
         return stage
     stage.reopen()
-    record = {"network": inputs, "data_dir": str(data_dir.resolve())}
-    files.write_json(run_dir / "run.json", {**record, "versions": package_versions()})
-    model, progress = _train_network(network, data, recipe, stage, inputs)
+    _record_run(run_dir, data_dir, start, inputs)
+    log_start(start, len(data.class_names))
+    model, progress = _train_network(start, data, recipe, stage, inputs)
     save_model(model, stage.model_path)
     stage.finish(inputs, {**cost_metrics(model), **dataclasses.asdict(progress)})
     discard_state(stage.path)
@@ -95,8 +88,7 @@ def read_network(run_dir: Path) -> Network:
             f"{run_dir} is no run folder; make one with "
             f"corallite train --data_dir=FOLDER --run_dir={run_dir}."
         )
-    network = files.read_json(path)["network"]
-    return Network(network["model"], network["width"], tuple(network["size_hw"]))
+    return Network.from_json(files.read_json(path)["network"])
 
 
 def cost_metrics(model: keras.Model) -> dict[str, Any]:
@@ -107,8 +99,20 @@ def cost_metrics(model: keras.Model) -> dict[str, Any]:
     }
 
 
+def _record_run(
+    run_dir: Path, data_dir: Path, start: Start, inputs: dict[str, Any]
+) -> None:
+    record: dict[str, Any] = {
+        "network": {**inputs, **start.network.to_json()},
+        "data_dir": str(data_dir.resolve()),
+    }
+    if start.path is not None:
+        record["weights"] = str(start.path.resolve())
+    files.write_json(run_dir / "run.json", {**record, "versions": package_versions()})
+
+
 def _train_network(
-    network: Network,
+    start: Start,
     data: ImageData,
     recipe: Recipe,
     stage: Stage,
@@ -118,12 +122,14 @@ def _train_network(
     num_classes = len(data.class_names)
     keras.utils.set_random_seed(recipe.seed)
     with _computing_in("mixed_float16" if recipe.mixed_precision else "float32"):
-        model = network.build(num_classes)
-        progress = fit(model, data, recipe, stage.path, inputs=inputs)
+        model = start.build(num_classes)
+        progress = fit(
+            model, data, recipe, stage.path, inputs=inputs, transfer=start.transfer
+        )
     if recipe.mixed_precision:
         # Its variables are float32 all along; its layers say that they compute in
         # float16, which neither tfmot nor the converter should find.
-        trained, model = model, network.build(num_classes)
+        trained, model = model, start.network.build(num_classes)
         model.set_weights(trained.get_weights())
     return model, progress
 

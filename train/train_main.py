@@ -37,16 +37,18 @@ _OVERWRITE = flags.DEFINE_boolean(
     "overwrite", False, "Make the stage again if it was made with other settings."
 )
 _RECIPE = recipe_flags.define(DEFAULT_RECIPE)
+_TRANSFER = recipe_flags.define_transfer()
 
 
 def main(argv: Sequence[str]) -> None:
     program.reject_arguments(argv)
-    size = _IMAGE_SIZE.value
+    size, recipe = _IMAGE_SIZE.value, _RECIPE()
     stage = train(
         Path(_DATA_DIR.value),
         Path(_RUN_DIR.value),
         Network(_MODEL.value, _WIDTH.value, (size, size)),
-        _RECIPE(),
+        recipe,
+        transfer=_TRANSFER(recipe.epochs),
         fit_policy=_FIT.value,
         overwrite=_OVERWRITE.value,
     )

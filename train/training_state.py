@@ -33,9 +33,13 @@ class Progress:
     def best_accuracy(self) -> float:
         return self.history[self.best_epoch]["val_accuracy"] if self.history else -1.0
 
-    def has_stalled(self, patience: int) -> bool:
-        """Tells whether the last `patience` epochs were no better; 0 is off."""
-        epochs_since_best = len(self.history) - 1 - self.best_epoch
+    def has_stalled(self, patience: int, first_epoch: int = 0) -> bool:
+        """Tells whether the last `patience` epochs were no better; 0 is off.
+
+        Epochs before `first_epoch` do not count.
+        """
+        last_good = max(self.best_epoch, first_epoch - 1)
+        epochs_since_best = len(self.history) - 1 - last_good
         return 0 < patience <= epochs_since_best
 
 

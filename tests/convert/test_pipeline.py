@@ -10,6 +10,7 @@ import pytest
 
 from corallite.convert.int8_stage import INT8_FILE
 from corallite.device.errors import RequestError
+from corallite.train.recipe import Transfer
 from corallite.train.run_folder import Stage, hash_file
 
 pytestmark = pytest.mark.slow
@@ -84,6 +85,15 @@ def test_a_sparsity_of_1_is_refused_before_any_training(squares_pipeline, tmp_pa
     with pytest.raises(RequestError, match="above 0 and below 1, got 1"):
         squares_pipeline(tmp_path / "run", sparsity=1.0)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_without_weights_is_not_one_with_them(squares_pipeline, copied_run):
+    weights = str(Stage(copied_run, "float").model_path)
+    with pytest.raises(
+        RequestError, match=r"weights None, now \w+, frozen_epochs None"
+    ):
+        squares_pipeline(copied_run, transfer=Transfer(weights, frozen_epochs=1))
+    assert all(stage.is_complete() for stage in stages_of(copied_run))
 
 
 def test_a_truncated_model_is_named(squares_pipeline, copied_run):

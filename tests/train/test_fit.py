@@ -13,7 +13,7 @@ from corallite.device.preprocess import Preprocessing
 from corallite.train.data import ImageData, Part
 from corallite.train.fit import discard_state, fit
 from corallite.train.keras import keras
-from corallite.train.recipe import Recipe
+from corallite.train.recipe import Recipe, Transfer
 from corallite.train.training_state import STATE_FILE
 
 # 40 images in batches of 10: 4 steps an epoch, 12 in all.
@@ -61,7 +61,7 @@ class At(keras.callbacks.Callback):
             self.action()
 
 
-def run(stage_dir, *callbacks):
+def run(stage_dir, *callbacks, transfer=None):
     """Trains as RECIPE says; returns the model, with its last weights, and progress."""
     model = make_model()
     progress = fit(
@@ -70,6 +70,7 @@ def run(stage_dir, *callbacks):
         RECIPE,
         stage_dir,
         inputs=INPUTS,
+        transfer=transfer,
         callbacks=callbacks,
         keep_best=False,
     )
@@ -186,6 +187,74 @@ def test_a_finished_training_that_was_killed_before_its_model_was_saved(
     assert not (stage_dir / STATE_FILE).exists()
 
 
+# The head alone in the first of three epochs, steps 1 to 4.
+STAGED = Transfer("weights.h5", frozen_epochs=1)
+
+
+class Watch(keras.callbacks.Callback):
+    """Tells of each epoch which layers it changed, averages of batch norms included."""
+
+    def __init__(self):
+        super().__init__()
+        self.changed = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.before = self.take()
+
+    def on_epoch_end(self, epoch, logs=None):
+        pairs = zip(self.before, self.take(), strict=True)
+        self.changed.append({name for (name, a), (_, b) in pairs if np.any(a != b)})
+
+    def take(self):
+        return [(w.name.split(":")[0], w.numpy()) for w in self.model.weights]
+
+
+HEAD = {"logits/kernel", "logits/bias"}
+BACKBONE = {
+    "conv/kernel",
+    *(f"conv_bn/{n}" for n in ("gamma", "beta", "moving_mean", "moving_variance")),
+}
+
+
+@pytest.fixture(scope="module")
+def staged(tmp_path_factory):
+    """Weights, progress and what changed, of a staged training not disturbed."""
+    watch = Watch()
+    folder = tmp_path_factory.mktemp("staged") / "float"
+    model, progress = run(folder, watch, transfer=STAGED)
+    assert all(layer.trainable for layer in model.layers)
+    return model.get_weights(), progress, watch.changed
+
+
+def test_the_head_learns_alone_and_then_all_layers(staged):
+    assert staged[2] == [HEAD, HEAD | BACKBONE, HEAD | BACKBONE]
+
+
+def test_frozen_all_along_the_head_learns_and_stays_trainable(tmp_path):
+    watch = Watch()
+    model, _ = run(tmp_path / "float", watch, transfer=Transfer("weights.h5", 3))
+    assert watch.changed == 3 * [HEAD]
+    assert all(layer.trainable for layer in model.layers)
+
+
+# Within the frozen epoch, at its end, within the one after, in the third.
+@pytest.mark.parametrize("step", [2, 4, 6, 9])
+@pytest.mark.parametrize("is_signalled", [True, False])
+def test_a_staged_training_that_is_stopped_ends_the_same(
+    step, is_signalled, staged, tmp_path
+):
+    stage_dir = tmp_path / "float"
+    if is_signalled:
+        send = At(step, lambda: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            run(stage_dir, send, transfer=STAGED)
+    else:
+        with pytest.raises(Killed):
+            run(stage_dir, At(step, kill), transfer=STAGED)
+    model, progress = run(stage_dir, transfer=STAGED)
+    assert_same_training(model, progress, staged[:2])
+
+
 def test_a_state_of_other_inputs_is_not_used(tmp_path):
     stage_dir = tmp_path / "float"
     recipe = dataclasses.replace(RECIPE, epochs=1)
@@ -221,6 +290,23 @@ def test_patience_ends_a_training_and_resuming_does_not_go_on(tmp_path):
     )
     assert steps.taken == 0
     assert resumed == progress
+
+
+@pytest.mark.parametrize(("frozen_epochs", "last"), [(0, 3), (3, 5), (6, 3)])
+def test_patience_waits_for_the_layers_that_are_still_frozen(
+    frozen_epochs, last, tmp_path
+):
+    model = make_model()
+    model.get_layer("conv_bn").trainable = False
+    progress = fit(
+        model,
+        make_data(),
+        flat_recipe(patience=2),
+        tmp_path / "float",
+        inputs=INPUTS,
+        transfer=Transfer("weights.h5", frozen_epochs),
+    )
+    assert len(progress.history) == last
 
 
 class SpoilWeights(keras.callbacks.Callback):

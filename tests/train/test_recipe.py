@@ -11,14 +11,19 @@ import pytest
 
 from corallite.device.errors import RequestError
 from corallite.train.keras import keras, tf
-from corallite.train.recipe import Recipe, build_optimizer, learning_rate_schedule
+from corallite.train.recipe import (
+    Recipe,
+    Transfer,
+    build_optimizer,
+    learning_rate_schedule,
+)
 
 RECIPE = Recipe(epochs=10, learning_rate=0.4, warmup_epochs=2.0)
 STEPS = 5
 
 
-def rates(recipe, steps=STEPS):
-    schedule = learning_rate_schedule(recipe, steps)
+def rates(recipe, steps=STEPS, transfer=None):
+    schedule = learning_rate_schedule(recipe, steps, transfer)
     return [float(schedule(step)) for step in range(recipe.epochs * steps + 1)]
 
 
@@ -46,6 +51,22 @@ def test_a_warmup_longer_than_the_training_leaves_the_last_step_for_the_peak():
 
 def test_one_single_step_has_the_peak():
     assert rates(Recipe(epochs=1, learning_rate=0.4), steps=1)[0] == pytest.approx(0.4)
+
+
+def test_a_head_alone_has_the_rate_and_the_whole_network_a_tenth():
+    head = dataclasses.replace(RECIPE, epochs=4)
+    whole = dataclasses.replace(RECIPE, epochs=6, learning_rate=0.04)
+    staged = rates(RECIPE, transfer=Transfer("w.h5", frozen_epochs=4))
+    np.testing.assert_allclose(staged, rates(head)[:-1] + rates(whole), atol=1e-7)
+    np.testing.assert_allclose(max(staged[:20]), 0.4, atol=1e-7)
+    np.testing.assert_allclose(max(staged[20:]), 0.04, atol=1e-7)
+
+
+def test_without_change_of_what_is_trained_there_is_one_schedule():
+    frozen = rates(RECIPE, transfer=Transfer("w.h5", frozen_epochs=10))
+    np.testing.assert_allclose(frozen, rates(RECIPE), atol=1e-7)
+    whole = rates(RECIPE, transfer=Transfer("w.h5"))
+    np.testing.assert_allclose(whole, np.array(rates(RECIPE)) / 10, atol=1e-7)
 
 
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
@@ -100,14 +121,49 @@ if __name__ == "__main__":
 """
 
 
+TRANSFER_PROGRAM = """
+import json, sys
+from absl import flags
+from absl.testing import flagsaver
+from corallite.device import program
+from corallite.device.errors import RequestError
+from corallite.train import recipe_flags
+from corallite.train.recipe import Recipe
+
+recipes = [
+    recipe_flags.define(Recipe(epochs=7, learning_rate=0.5)),
+    recipe_flags.define(Recipe(epochs=7, learning_rate=0.2), prefix="prune_"),
+]
+read = recipe_flags.define_transfer()
+
+
+def answer(given):
+    with flagsaver.as_parsed(**given):
+        try:
+            transfer = read(7)
+        except RequestError as error:
+            return str(error)
+        rates = [recipe().learning_rate for recipe in recipes]
+        return [transfer and [transfer.weights, transfer.frozen_epochs], rates]
+
+
+def main(argv):
+    print(json.dumps([answer(given) for given in json.load(sys.stdin)]))
+
+
+if __name__ == "__main__":
+    program.run(main)
+"""
+
+
 @pytest.fixture
 def run_program(tmp_path):
     path = tmp_path / "settings.py"
-    path.write_text(FLAGS_PROGRAM)
 
-    def run(*arguments):
+    def run(*arguments, program=FLAGS_PROGRAM, stdin=""):
+        path.write_text(program)
         command = [sys.executable, str(path), *arguments]
-        return subprocess.run(command, capture_output=True, text=True)
+        return subprocess.run(command, capture_output=True, text=True, input=stdin)
 
     return run
 
@@ -128,3 +184,31 @@ def test_flags_become_recipes_and_are_shown_by_help(run_program):
     refused = run_program("--epochs=0")
     assert refused.returncode == 2
     assert "flag --epochs=0" in refused.stderr
+
+
+@pytest.mark.slow
+def test_flags_of_weights_say_how_long_the_head_is_alone(run_program):
+    low = [pytest.approx(0.05), pytest.approx(0.02)]
+    asked = [
+        ({}, [None, [0.5, 0.2]]),
+        ({"weights": "a.pth"}, [["a.pth", 0], low]),
+        ({"weights": "a.pth", "freeze": "true"}, [["a.pth", 7], low]),
+        ({"weights": "a.pth", "unfreeze_epoch": "2"}, [["a.pth", 2], low]),
+        (
+            {"weights": "a.pth", "unfreeze_epoch": "2", "freeze": "true"},
+            [["a.pth", 2], low],
+        ),
+        ({"weights": "a.pth", "learning_rate": "0.3"}, [["a.pth", 0], [0.3, low[1]]]),
+        ({"freeze": "true"}, "give some with --weights"),
+        ({"unfreeze_epoch": "2"}, "give some with --weights"),
+        ({"weights": "a.pth", "unfreeze_epoch": "7"}, "below the 7 epochs, got 7"),
+    ]
+    stdin = json.dumps([given for given, _ in asked])
+    result = run_program(program=TRANSFER_PROGRAM, stdin=stdin)
+    assert result.returncode == 0, result.stderr
+    answers = json.loads(result.stdout)
+    for (_, expected), answer in zip(asked, answers, strict=True):
+        if isinstance(expected, str):
+            assert expected in answer
+        else:
+            assert answer == expected

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from corallite.device.opencv import cv2
 from corallite.train.fit import fit
 from corallite.train.keras import keras
 from corallite.train.models import registry
-from corallite.train.recipe import Recipe
+from corallite.train.recipe import Recipe, Transfer
 from corallite.train.run_folder import Stage
 from corallite.train.train import Network, read_network, train
 from corallite.train.training_state import STATE_FILE
@@ -121,6 +122,9 @@ def test_a_finished_run_holds_what_later_steps_need(finished):
     assert len(metrics["history"]) == RECIPE.epochs
     assert metrics["parameters"] < 200_000
     assert metrics["inputs"]["recipe"]["epochs"] == 5
+    # One more, and every run that was made before would be of other settings.
+    settings = {"model", "width", "size_hw", "recipe", "preprocessing", "data"}
+    assert set(metrics["inputs"]) == settings
     assert list(stage.path.glob("tensorboard/train/events*"))
     assert list(stage.path.glob("tensorboard/validation/events*"))
     left = {path.name for path in stage.path.iterdir()}
@@ -177,7 +181,7 @@ def test_another_data_set_is_refused_and_changes_nothing(
     assert snapshot(finished) == before
 
 
-def stand_in(input_shape, num_classes, *, width):
+def stand_in(input_shape, num_classes, *, width, conventions):
     """Builds in no time what has the arguments of a network."""
     image = keras.Input(input_shape)
     x = keras.layers.Conv2D(4, 3, 4)(image)
@@ -212,6 +216,79 @@ def test_an_unfinished_training_is_not_lost_to_other_settings(
         json.loads((run_dir / "run.json").read_text())["network"]["recipe"]["epochs"]
         == 1
     )
+
+
+@pytest.fixture(scope="module")
+def trained(data_dir, finished, tmp_path_factory):
+    """A run that began with the weights of `finished`, was killed and went on."""
+    weights, run_dir = finished / "float" / "model.h5", tmp_path_factory.mktemp("run")
+    process = start_command(
+        data_dir, run_dir, f"--weights={weights}", "--unfreeze_epoch=2", "--epochs=3"
+    )
+    status, _, stderr = signal_after(process, "epoch 2/3", signal.SIGKILL)
+    assert status == -signal.SIGKILL, stderr
+    assert f"{weights}; its head of 3 classes is kept" in stderr
+    transfer = Transfer(str(weights), frozen_epochs=2)
+    recipe = dataclasses.replace(RECIPE, epochs=3)
+    train(data_dir, run_dir, NETWORK, recipe, transfer=transfer)
+    return run_dir, recipe, transfer
+
+
+@pytest.mark.slow
+def test_a_training_goes_on_from_weights(trained, finished):
+    metrics, parent = (
+        Stage(folder, "float").metrics() for folder in (trained[0], finished)
+    )
+    assert len(metrics["history"]) == 3
+    best = parent["history"][parent["best_epoch"]]["val_accuracy"]
+    # Of 9 images, one may fall to the other side while the head moves.
+    assert metrics["history"][0]["val_accuracy"] >= best - 0.12
+    assert metrics["inputs"]["frozen_epochs"] == 2
+    # What follows trains all layers on, but for the averages that came with them.
+    first, last = (
+        keras.models.load_model(Stage(folder, "float").model_path, compile=False)
+        for folder in (finished, trained[0])
+    )
+    for before, after in zip(first.layers, last.layers, strict=True):
+        is_norm = isinstance(after, keras.layers.BatchNormalization)
+        assert after.trainable == (not is_norm)
+        if is_norm:
+            np.testing.assert_array_equal(before.get_weights(), after.get_weights())
+
+
+@pytest.mark.slow
+def test_other_weights_are_other_settings(data_dir, trained, tmp_path):
+    run_dir, recipe, transfer = trained
+    weights = tmp_path / "model.h5"
+    # The same with a byte more behind it.
+    weights.write_bytes(Path(transfer.weights).read_bytes() + b"\0")
+    before = snapshot(run_dir)
+    others = {
+        r"\(weights \w{16}, now None, frozen_epochs 2, now None\)": None,
+        r"\(weights \w{16}, now \w{16}\)": Transfer(str(weights), frozen_epochs=2),
+        r"\(frozen_epochs 2, now 3\)": dataclasses.replace(transfer, frozen_epochs=3),
+    }
+    for message, other in others.items():
+        with pytest.raises(RequestError, match=message):
+            train(data_dir, run_dir, NETWORK, recipe, transfer=other)
+    assert snapshot(run_dir) == before
+    stage = train(data_dir, run_dir, NETWORK, recipe, transfer=transfer)
+    assert snapshot(stage.path).items() <= before.items()
+
+
+@pytest.mark.slow
+def test_weights_that_do_not_fit_are_refused_before_the_images_are_read(
+    finished, tmp_path
+):
+    weights = finished / "float" / "model.h5"
+    process = start_command(
+        tmp_path / "none", tmp_path / "run", f"--weights={weights}", "--width=0.5"
+    )
+    stdout, stderr = process.communicate(timeout=200)
+    assert (process.returncode, stdout) == (2, "")
+    assert [line for line in stderr.splitlines() if not OUR_LINE.match(line)] == []
+    assert "layer 'stage2_unit0_branch_in' has arrays" in stderr.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from corallite.device.errors import RequestError
 from corallite.train.keras import keras
+from corallite.train.models.blocks import OURS, Conventions
 from corallite.train.models.efficientnet_lite import efficientnet_lite0
 from corallite.train.models.mobilenet_v2 import mobilenet_v2
 from corallite.train.models.shufflenet_v2 import shufflenet_v2
@@ -13,7 +14,14 @@ BUILDERS = {
 }
 
 
-def build(name: str, input_shape, num_classes: int, *, width: float) -> keras.Model:
+def build(
+    name: str,
+    input_shape,
+    num_classes: int,
+    *,
+    width: float,
+    conventions: Conventions = OURS,
+) -> keras.Model:
     """Builds the network `name`; its arguments are those of the builder.
 
     Raises:
@@ -24,6 +32,8 @@ def build(name: str, input_shape, num_classes: int, *, width: float) -> keras.Mo
             f"Expected `model` to be one of {', '.join(BUILDERS)}, got {name!r}."
         )
     try:
-        return BUILDERS[name](input_shape, num_classes, width=width)
+        return BUILDERS[name](
+            input_shape, num_classes, width=width, conventions=conventions
+        )
     except ValueError as error:
         raise RequestError(str(error)) from error

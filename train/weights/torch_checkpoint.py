@@ -22,6 +22,7 @@ import numpy as np
 from corallite.device import files
 from corallite.device.errors import RequestError
 
+_ZIP_SIGNATURE = b"PK\x03\x04"
 # The first pickle of the older format.
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _DTYPES: dict[str, np.dtype] = {
@@ -72,7 +73,8 @@ def read_checkpoint(path: Path) -> Tensors:
     """
     with path.open("rb") as file:
         try:
-            content = _read_zip(file) if zipfile.is_zipfile(file) else _read_rows(file)
+            is_zip = file.read(len(_ZIP_SIGNATURE)) == _ZIP_SIGNATURE
+            content = _read_zip(file) if is_zip else _read_rows(file)
         except _UNPICKLING_ERRORS as error:
             raise RequestError(
                 f"{path} is not a whole PyTorch checkpoint ({_first_line(error)}); "
@@ -168,8 +170,10 @@ def _rebuild_parameter(tensor: Any, *_: Any) -> Any:
 
 def _read_zip(file: BinaryIO) -> Any:
     with zipfile.ZipFile(file) as archive:
-        (pickled,) = [n for n in archive.namelist() if n.endswith("data.pkl")]
-        folder = pickled.removesuffix("data.pkl")
+        pickled = [n for n in archive.namelist() if n.endswith("data.pkl")]
+        if len(pickled) != 1:
+            raise ValueError(f"the archive holds {len(pickled)} files data.pkl, not 1")
+        folder = pickled[0].removesuffix("data.pkl")
         if _read_if_there(archive, f"{folder}byteorder") == b"big":
             raise ValueError("its numbers are big-endian")
 
@@ -177,7 +181,9 @@ def _read_zip(file: BinaryIO) -> Any:
             data = archive.read(f"{folder}data/{key}")
             return _Storage(dtype, np.frombuffer(data, dtype, count))
 
-        return _TensorUnpickler(io.BytesIO(archive.read(pickled)), find_storage).load()
+        return _TensorUnpickler(
+            io.BytesIO(archive.read(pickled[0])), find_storage
+        ).load()
 
 
 def _read_if_there(archive: zipfile.ZipFile, name: str) -> bytes:

