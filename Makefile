@@ -26,7 +26,7 @@ demo: $(INSTALLED)
 	$(BIN)/python -m corallite.convert.demo_main $(DEMO_FLAGS)
 
 test: $(INSTALLED)
-	$(BIN)/pytest $(TESTS)
+	$(BIN)/pytest --numprocesses=2 --dist=loadfile $(TESTS)
 
 check: lint test
 
