@@ -69,3 +69,11 @@ def _flush_to_disk(path: Path) -> None:
     """Without this, a power cut after the rename can leave an empty file."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def printable(name: str | Path) -> str:
+    r"""Returns a file's name as text that every log can take.
+
+    Bytes that are no UTF-8, which Linux allows in names, show as in "caf\udce9".
+    """
+    return str(name).encode("utf-8", "backslashreplace").decode()

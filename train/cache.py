@@ -140,7 +140,7 @@ def _write_array(
             for path, image in zip(chunk, pool.map(read_fitted, chunk), strict=True):
                 if isinstance(image, str):
                     unreadable[path] = image
-                    logging.warning("Skipped %s", image)
+                    logging.warning("Skipped %s", files.printable(image))
                 else:
                     file.write(np.ascontiguousarray(image).data)
             _log_progress(f"Decoded {part}", done, len(paths))

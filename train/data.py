@@ -173,7 +173,7 @@ def _make_split(
     paths = [file.path for file in listing.files]
     hashes, unreadable = cache.hash_files(listing.data_dir, paths)
     for path, reason in unreadable.items():
-        logging.warning("Skipped %s: %s.", path, reason)
+        logging.warning("Skipped %s: %s.", files.printable(path), reason)
     _check_unreadable(listing.data_dir, list(unreadable), len(paths))
     made = Split(
         data_dir=str(listing.data_dir.resolve()),

@@ -188,7 +188,7 @@ def test_one_unreadable_image_is_named_and_skipped(
         assert data.class_names[data.parts[part].labels[row]] == good.split("/")[0]
 
 
-def test_names_that_are_no_text_are_accepted(make_classes, run_dir):
+def test_names_that_are_no_text_are_accepted(make_classes, run_dir, caplog):
     data_dir = make_classes({"cat": 10, "dog": 10})
     folder = os.fsencode(data_dir / "cat")
     os.rename(folder + b"/003.png", folder + b"/caf\xe9 1.png")
@@ -200,6 +200,8 @@ def test_names_that_are_no_text_are_accepted(make_classes, run_dir):
     paths = [path for part in data.parts.values() for path in part.paths]
     assert "cat/caf\udce9 1.png" in paths
     assert len(paths) == 19
+    # A log file in UTF-8 takes the message.
+    assert r"cat/caf\udce9 2.png" in caplog.text.encode().decode()
 
 
 def test_more_than_one_percent_unreadable_stops_and_can_be_mended(
