@@ -15,6 +15,7 @@ PARTS = ("device", "train", "optimize", "convert")
 MODULES_OF = {
     "absl-py": "absl",
     "ai-edge-litert": "ai_edge_litert",
+    "flatbuffers": "flatbuffers",
     "h5py": "h5py",
     "keras-cv": "keras_cv",
     "numpy": "numpy",

@@ -1,6 +1,6 @@
 """Small models made without TensorFlow, operator by operator."""
 
-import flatbuffers  # type: ignore[import-untyped]
+import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema

@@ -5,7 +5,7 @@ import struct
 import time
 import tracemalloc
 
-import flatbuffers  # type: ignore[import-untyped]
+import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
