@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from corallite.train.keras import keras, tf
 
-Replace = Callable[[keras.layers.Layer], keras.layers.Layer | None]
+Replace = Callable[[keras.layers.Layer], Callable | None]
 
 
 def rebuild(
@@ -14,9 +14,10 @@ def rebuild(
 ) -> keras.Model:
     """Returns a copy of `model` in which `replace(layer)` stands for each layer.
 
-    `replace` returns a new layer, or None to leave the layer out: its input then
-    stands for its output. The input layer is copied as it is, and `after_input`, if
-    given, comes behind it. Weights are what the new layers bring (see `copy_layer`).
+    `replace` returns a new layer (or a function of tensors that calls new layers), or
+    None to leave the layer out: its input then stands for its output. The input layer
+    is copied as it is, and `after_input`, if given, comes behind it. Weights are what
+    the new layers bring (see `copy_layer`).
 
     Raises:
         ValueError: The model is not one flat functional graph.
@@ -71,6 +72,12 @@ def check_flat(model: keras.Model) -> None:
 def consumers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     """Returns the layers that read the output of `layer`."""
     return [node.outbound_layer for node in layer.outbound_nodes]
+
+
+def only_reader(layer: keras.layers.Layer) -> keras.layers.Layer | None:
+    """Returns the layer that reads the output of `layer`, if it is one alone."""
+    readers = consumers(layer)
+    return readers[0] if len(readers) == 1 else None
 
 
 def producer(layer: keras.layers.Layer) -> keras.layers.Layer:

@@ -1,8 +1,9 @@
 """Quantization-aware training: a float model in, one that computes as int8 will, out.
 
-The batch norms are folded first. Then every tensor that the int8 file will hold gets
-its quantizer, and no other: a kernel its own, an activation behind the ReLU that ends
-it. Slices, concatenations and pools only move values and keep the scale they get.
+Batch norms and the input's normalization are folded first. Then every tensor that the
+int8 file will hold gets its quantizer, and no other: a kernel its own, an activation
+behind the ReLU that ends it. Slices, concatenations and pools only move values and keep
+the scale they get, and what meets in a concatenation has one range (`shared_range`).
 """
 
 import numpy as np
@@ -10,15 +11,22 @@ import numpy as np
 from corallite.device.errors import RequestError
 from corallite.optimize import graph
 from corallite.optimize.fold import CONVOLUTIONS, fold_batch_norms
+from corallite.optimize.normalization import fold_normalization
+from corallite.optimize.padding import ZeroBorder, replace_padding
 from corallite.optimize.quantizers import FixedRange, KernelQuantizer, MovingRange
+from corallite.optimize.shared_range import SharedRange, find_joined
 from corallite.optimize.tfmot import tfmot
 from corallite.train.keras import keras
 from corallite.train.models.channel_slice import ChannelSlice
 
 # A wrapped layer is called by this and the name of the layer.
 PREFIX = "quant_"
+# How the range is found that all tensors have which meet in concatenations: 0 to 6, as
+# ReLU6 gives it; the extremes of the training's batches; trained like a weight.
+SHARED_RANGES = ("fixed", "calibrated", "learned")
 _MOVES_VALUES = (
     ChannelSlice,
+    ZeroBorder,
     keras.layers.Concatenate,
     keras.layers.MaxPool2D,
     keras.layers.Dropout,
@@ -30,14 +38,25 @@ _MAKES_VALUES = (
     keras.layers.ReLU,
     keras.layers.GlobalAveragePooling2D,
 )
-_JOINS_OR_SPLITS = (ChannelSlice, keras.layers.Concatenate)
 _QUANTIZERS = {
     kind.__name__: kind for kind in (KernelQuantizer, FixedRange, MovingRange)
 }
 _CALIBRATION_BATCH = 50
-# Of whatever may meet in a concatenation.
-_STAGE_RANGE = FixedRange(0.0, 6.0)
-_Wrapper = tfmot.quantization.keras.QuantizeWrapperV2
+_RELU6_RANGE = FixedRange(0.0, 6.0)
+
+
+@keras.saving.register_keras_serializable(package="corallite")
+class QuantizeWrapper(tfmot.quantization.keras.QuantizeWrapperV2):
+    """tfmot's wrapper, which trains a kernel even where its layer is frozen."""
+
+    @property
+    def trainable_weights(self):
+        return super().trainable_weights if self.layer.trainable else []
+
+    @property
+    def non_trainable_weights(self):
+        frozen = [] if self.layer.trainable else super().trainable_weights
+        return self._dedup_weights([*frozen, *super().non_trainable_weights])
 
 
 @keras.saving.register_keras_serializable(package="corallite")
@@ -74,24 +93,29 @@ class LayerQuantization(tfmot.quantization.keras.QuantizeConfig):
         return cls(_restore(config["kernel"]), _restore(config["output"]))
 
 
-def quantize(model: keras.Model, images: np.ndarray) -> keras.Model:
+def quantize(
+    model: keras.Model, images: np.ndarray, *, shared_range: str | None = None
+) -> keras.Model:
     """Returns a quantization-aware copy of `model`, its ranges set by `images`.
 
     Before any training it answers as well as post-training quantization would.
 
     Args:
         model: Flat functional float model, pruned or not; not changed. Zeros in its
-            kernels stay zeros however long the copy is trained.
+            kernels stay zeros however long the copy is trained, and so do layers that
+            are not trainable.
         images: float32 `[n, height, width, 3]` in 0 to 1, which set the first ranges:
             the mean of the extremes of each batch of them.
+        shared_range: One of SHARED_RANGES. By default fixed where nothing but outputs
+            of ReLU6 meets, else calibrated.
 
     Raises:
         RequestError: A layer is of a kind that no quantization is known for, or a
-            concatenation joins other tensors than outputs of ReLU6.
+            concatenation joins what has no range of that kind.
         ValueError: The model is not flat, or a batch norm follows no convolution.
     """
-    folded = fold_batch_norms(model)
-    quantized = _wrap_layers(folded)
+    folded = replace_padding(fold_normalization(fold_batch_norms(model)))
+    quantized = _wrap_layers(folded, _share_ranges(folded, shared_range))
     for layer in folded.layers:
         if layer.weights:
             _keep_zeros(layer, quantized.get_layer(PREFIX + layer.name))
@@ -101,14 +125,65 @@ def quantize(model: keras.Model, images: np.ndarray) -> keras.Model:
 
 def is_quantized(model: keras.Model) -> bool:
     """Tells whether `quantize` made the model."""
-    return any(isinstance(layer, _Wrapper) for layer in model.layers)
+    wrapper = tfmot.quantization.keras.QuantizeWrapperV2
+    return any(isinstance(layer, wrapper) for layer in model.layers)
 
 
-def _wrap_layers(folded):
+def _share_ranges(folded, kind):
+    """Returns what gives its range to each layer whose output meets another's.
+
+    By name of the layer a `FixedRange`, or a `SharedRange` and the number in it.
+    """
+    if kind not in (None, *SHARED_RANGES):
+        raise RequestError(
+            f"Expected `shared_range` to be one of {', '.join(SHARED_RANGES)}, got "
+            f"{kind!r}."
+        )
+    shared: dict[str, tuple] = {}
+    for number, group in enumerate(find_joined(folded, _MOVES_VALUES)):
+        _check_range(group, kind)
+        if kind == "fixed" or (kind is None and all(map(_is_relu6, group))):
+            shared.update({layer.name: (_RELU6_RANGE, None) for layer in group})
+            continue
+        name = f"shared_range{number}"
+        range_layer = SharedRange(len(group), kind == "learned", name=name)
+        for member, layer in enumerate(group):
+            shared[layer.name] = range_layer, member
+    return shared
+
+
+def _check_range(group, kind):
+    """Raises `RequestError` if a range of this kind does not fit all of `group`."""
+    rules = {"fixed": ("ReLU(6.0)", _is_relu6), "learned": ("ReLU", _is_relu)}
+    needed, fits = rules.get(kind, ("a convolution, Dense, Add or ReLU", _makes_values))
+    for layer in group:
+        if not fits(layer):
+            raise RequestError(
+                f"Layer {layer.name!r} is joined with others, for which a "
+                f"{kind or 'calibrated'} range takes outputs of {needed} alone; put "
+                "one behind it, or choose another range."
+            )
+
+
+def _is_relu(layer):
+    return isinstance(layer, keras.layers.ReLU) and layer.negative_slope == 0
+
+
+def _is_relu6(layer):
+    return _is_relu(layer) and layer.max_value == 6
+
+
+def _makes_values(layer):
+    return type(layer) in _MAKES_VALUES
+
+
+def _wrap_layers(folded, shared):
     def replace(layer):
-        config = _quantization_of(layer)
-        copy = graph.copy_layer(layer)
-        return copy if config is None else _wrap(copy, config)
+        range_layer, member = shared.get(layer.name, (None, None))
+        if isinstance(range_layer, SharedRange):
+            makes = _quantized_copy(layer, None)
+            return lambda x: range_layer(makes(x), member=member)
+        return _quantized_copy(layer, range_layer or _output_quantizer(layer))
 
     # Pixel/255 in eight bits: scale 1/255 and zero point 0, the raw pixel itself.
     pixels = keras.layers.Activation("linear", name="pixels")
@@ -116,40 +191,40 @@ def _wrap_layers(folded):
     return graph.rebuild(folded, replace, after_input=pixels)
 
 
-def _measure_ranges(quantized, images):
-    """Lets every moving range see all images, with dropout off."""
-    dropouts = [x for x in quantized.layers if isinstance(x, keras.layers.Dropout)]
-    rates = [layer.rate for layer in dropouts]
-    for layer in dropouts:
-        layer.rate = 0.0
-    for start in range(0, len(images), _CALIBRATION_BATCH):
-        quantized(images[start : start + _CALIBRATION_BATCH], training=True)
-    for layer, rate in zip(dropouts, rates, strict=True):
-        layer.rate = rate
-
-
-def _wrap(layer, config):
-    return _Wrapper(layer, config, name=PREFIX + layer.name)
-
-
-def _quantization_of(layer):
-    """Returns the quantizers of one layer; None if it is left as it is."""
-    if isinstance(layer, keras.layers.Concatenate) and not _has_stage_range(layer):
-        # Of several scales the converter takes one, and clips what exceeds it.
-        raise RequestError(
-            f"Layer {layer.name!r} joins tensors of different ranges; end all that it "
-            "joins with ReLU(6.0)."
-        )
+def _quantized_copy(layer, output_quantizer):
+    """Returns a copy of `layer`, in a wrapper if anything of it is quantized."""
+    copy = graph.copy_layer(layer)
     if isinstance(layer, (*_MOVES_VALUES, keras.layers.Softmax)):
-        return None
+        return copy
     has_multiplier = getattr(layer, "depth_multiplier", 1) != 1
-    if type(layer) not in _MAKES_VALUES or has_multiplier:
+    if not _makes_values(layer) or has_multiplier:
         raise RequestError(
             f"Layer {layer.name!r} is a {type(layer).__name__}, which cannot be "
             "quantized here; build the network from convolutions, dense layers, sums, "
             "ReLU, pools, slices and concatenations."
         )
-    return LayerQuantization(_kernel_quantizer(layer), _output_quantizer(layer))
+    return _wrap(copy, LayerQuantization(_kernel_quantizer(layer), output_quantizer))
+
+
+def _wrap(layer, config):
+    return QuantizeWrapper(layer, config, name=PREFIX + layer.name)
+
+
+def _measure_ranges(quantized, images):
+    """Lets every moving range see all images, with dropout off."""
+    shared = [x for x in quantized.layers if isinstance(x, SharedRange)]
+    dropouts = [x for x in quantized.layers if isinstance(x, keras.layers.Dropout)]
+    rates = [layer.rate for layer in dropouts]
+    for layer in dropouts:
+        layer.rate = 0.0
+    for layer in shared:
+        layer.is_measuring = True
+    for start in range(0, len(images), _CALIBRATION_BATCH):
+        quantized(images[start : start + _CALIBRATION_BATCH], training=True)
+    for layer in shared:
+        layer.settle()
+    for layer, rate in zip(dropouts, rates, strict=True):
+        layer.rate = rate
 
 
 def _kernel_name(layer):
@@ -167,19 +242,10 @@ def _kernel_quantizer(layer):
 
 
 def _output_quantizer(layer):
+    """Returns the quantizer of an output that meets no other; None if ReLU follows."""
     readers = graph.consumers(layer)
-    if [type(reader) for reader in readers] == [keras.layers.ReLU]:
-        return None
-    # A concatenation is free only if all it joins has one scale.
-    is_joined = any(isinstance(reader, _JOINS_OR_SPLITS) for reader in readers)
-    return _STAGE_RANGE if is_joined and _has_stage_range(layer) else MovingRange()
-
-
-def _has_stage_range(layer):
-    """Tells whether `layer` is a ReLU6, or moves the outputs of such alone."""
-    if isinstance(layer, _JOINS_OR_SPLITS):
-        return all(_has_stage_range(source) for source in graph.producers(layer))
-    return isinstance(layer, keras.layers.ReLU) and layer.max_value == 6
+    ends_in_relu = [type(reader) for reader in readers] == [keras.layers.ReLU]
+    return None if ends_in_relu else MovingRange()
 
 
 def _keep_zeros(layer, wrapper):

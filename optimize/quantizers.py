@@ -87,29 +87,61 @@ class MovingRange(tfmot.quantization.keras.quantizers.Quantizer):
     """
 
     def build(self, tensor_shape, name, layer):
-        return {
-            state: layer.add_weight(
-                f"{name}_{state}", shape=(), initializer="zeros", trainable=False
-            )
-            for state in ("min", "max", "batches")
-        }
+        return make_extremes(layer, name)
 
     def __call__(self, inputs, training, weights, **kwargs):
-        minimum, maximum = weights["min"], weights["max"]
         if training:
-            batches = weights["batches"].assign_add(1.0)
-            rate = tf.maximum(1.0 / batches, _MIN_RATE)
-            # Zero must lie inside, for padding and ReLU have to be exact.
-            lowest = tf.minimum(tf.reduce_min(inputs), 0.0)
-            highest = tf.maximum(tf.reduce_max(inputs), 0.0)
-            minimum = minimum.assign_add(rate * (lowest - minimum))
-            maximum = maximum.assign_add(rate * (highest - maximum))
-        # Of a range of zero there is no scale, and the file could not be run.
-        maximum = tf.maximum(maximum, minimum + _MIN_ACTIVATION_RANGE)
-        return tf.quantization.fake_quant_with_min_max_vars(inputs, minimum, maximum)
+            follow_extremes(weights, inputs)
+        return quantize_between(inputs, weights["min"], weights["max"])
 
     def get_config(self):
         return {}
+
+
+def make_extremes(layer, name):
+    """Returns new weights of `layer` that hold the moving range of one tensor."""
+    return {
+        state: layer.add_weight(
+            f"{name}_{state}", shape=(), initializer="zeros", trainable=False
+        )
+        for state in ("min", "max", "batches")
+    }
+
+
+def follow_extremes(extremes, inputs):
+    """Moves the range towards the extremes of one more batch."""
+    batches = extremes["batches"].assign_add(1.0)
+    rate = tf.maximum(1.0 / batches, _MIN_RATE)
+    # Zero must lie inside, for padding and ReLU have to be exact.
+    lowest = tf.minimum(tf.reduce_min(inputs), 0.0)
+    highest = tf.maximum(tf.reduce_max(inputs), 0.0)
+    extremes["min"].assign_add(rate * (lowest - extremes["min"]))
+    extremes["max"].assign_add(rate * (highest - extremes["max"]))
+
+
+def quantize_between(inputs, minimum, maximum):
+    """Returns what eight bits over the range make of `inputs`."""
+    # Of a range of zero there is no scale, and the file could not be run.
+    maximum = tf.maximum(maximum, minimum + _MIN_ACTIVATION_RANGE)
+    return tf.quantization.fake_quant_with_min_max_vars(inputs, minimum, maximum)
+
+
+def quantize_to_limit(inputs, limit):
+    """Returns what `quantize_between` 0 and `limit` does, with LSQ's gradient.
+
+    Learned step size quantization (Esser et al., 2020, arXiv:1902.08153): the range is
+    trained by what is rounded as well as by what is clipped, which pull in opposite
+    directions. The paper divides the gradient of a step by the root of (values per
+    image x steps), so that a step changes about as fast as the weights, in proportion.
+    The limit is 255 steps long, and its gradient 255 times smaller than a step's.
+    """
+    values = tf.cast(tf.size(inputs[0]), tf.float32)
+    rate = 255.0**2 / tf.sqrt(values * 255.0)
+    constant = tf.stop_gradient(limit)
+    limit = constant + rate * (limit - constant)
+    step = tf.maximum(limit, _MIN_ACTIVATION_RANGE) / 255
+    steps = tf.clip_by_value(inputs / step, 0.0, 255.0)
+    return (steps + tf.stop_gradient(tf.round(steps) - steps)) * step
 
 
 def _kernel_floor(bias):

@@ -16,6 +16,8 @@ from corallite.optimize.quantize import quantize
 from corallite.optimize.sparsity import measure_sparsity
 from corallite.train.keras import keras
 from corallite.train.models.registry import build
+from corallite.train.models.shufflenet_v2 import shufflenet_v2
+from corallite.train.weights.conventions import TORCHVISION_SHUFFLENET
 
 KEYS = [(x, y) for x in ("shufflenet_v2", "mobilenet_v2") for y in ("qat", "ptq")]
 OPERATORS = {
@@ -30,6 +32,8 @@ OPERATORS = {
     "SOFTMAX",
     "QUANTIZE",
 }
+# XNNPACK has neither a softmax of int8 nor the step between uint8 and int8.
+IN_ONE_PIECE = ["DELEGATE", "QUANTIZE", "QUANTIZE", "SOFTMAX"]
 
 
 @pytest.fixture(params=KEYS, ids="-".join)
@@ -98,14 +102,25 @@ def test_the_file_answers_as_the_quantized_model(
     assert np.mean(answers.argmax(1) == expected.argmax(1)) > 0.95
 
 
-@pytest.mark.slow
-def test_the_file_has_only_operators_that_devices_take(int8_file):
-    operators = count_operators(int8_file)
+def assert_whole(content):
+    """Checks that every operator is one that devices take, in one piece on the CPU."""
+    operators = count_operators(content)
     assert operators.keys() <= OPERATORS
     # uint8 to int8 at the one door, int8 to uint8 at the other.
     assert operators["QUANTIZE"] == 2
-    graph = schema.ModelT.InitFromPackedBuf(int8_file, 0).subgraphs[0]
-    assert max(len(op.inputs) for op in graph.operators) <= 5
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    for operator in model.subgraphs[0].operators:
+        assert len(operator.inputs) <= 5
+        if isinstance(operator.builtinOptions, schema.StridedSliceOptionsT):
+            strides = model.subgraphs[0].tensors[operator.inputs[3]]
+            data = model.buffers[strides.buffer].data
+            assert np.all(np.frombuffer(data.tobytes(), np.int32) == 1)
+    assert executed_operators(content) == IN_ONE_PIECE
+
+
+@pytest.mark.slow
+def test_the_file_has_only_operators_that_devices_take(int8_file):
+    assert_whole(int8_file)
 
 
 def test_the_file_has_no_float_tensor(int8_file):
@@ -147,12 +162,6 @@ def test_zeros_of_the_model_are_zeros_of_the_file(name, trained_networks, int8_f
     assert expected <= kernel_sparsity(int8_files[name, "qat"]) < expected + 0.05
 
 
-def test_xnnpack_takes_all_but_the_ends_in_one_piece(int8_file):
-    # XNNPACK has neither a softmax of int8 nor the step between uint8 and int8.
-    expected = ["DELEGATE", "QUANTIZE", "QUANTIZE", "SOFTMAX"]
-    assert executed_operators(int8_file) == expected
-
-
 @pytest.mark.slow
 def test_counting_partitions_sees_one_that_is_cut():
     image = keras.Input((8, 8, 3))
@@ -173,9 +182,27 @@ def test_at_224_pixels_with_max_pool_it_is_one_piece_too():
     images = np.random.default_rng(0).random((2, 224, 224, 3), np.float32)
     content = convert_to_int8(model, images)
     assert count_operators(content)["MAX_POOL_2D"] == 1
-    assert count_operators(content).keys() <= OPERATORS
-    expected = ["DELEGATE", "QUANTIZE", "QUANTIZE", "SOFTMAX"]
-    assert executed_operators(content) == expected
+    assert_whole(content)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "side"), [("calibrated", 128), ("learned", 32)])
+def test_with_the_padding_and_relu_of_torchvision_it_is_one_piece_too(kind, side):
+    keras.utils.set_random_seed(0)
+    model = shufflenet_v2(
+        (side, side, 3), 4, width=0.5, conventions=TORCHVISION_SHUFFLENET
+    )
+    images = np.random.default_rng(0).random((8, side, side, 3), np.float32)
+    model = quantize(model, images, shared_range=kind)
+    if kind == "learned":
+        model.compile("sgd", "categorical_crossentropy", run_eagerly=True)
+        model.fit(images, np.eye(4)[np.arange(8) % 4], verbose=0)
+    content = convert_to_int8(model, images)
+    assert count_operators(content)["MAX_POOL_2D"] == (side == 128)
+    assert_whole(content)
+    # As in test_the_file_answers_as_the_quantized_model.
+    steps = 256 * np.abs(answers_of(content, images) - model(images))
+    assert np.mean(steps) < 2
 
 
 def test_a_float_file_answers_as_the_model(networks, square_images):

@@ -1,27 +1,33 @@
 """A quantization-aware model answers as its float one, and keeps its zeros."""
 
+import functools
+
 import numpy as np
 import pytest
 
 from corallite.device.errors import RequestError
 from corallite.optimize.load import load_model
-from corallite.optimize.quantize import is_quantized, quantize
+from corallite.optimize.quantize import SHARED_RANGES, is_quantized, quantize
 from corallite.optimize.quantizers import FixedRange
+from corallite.optimize.shared_range import SharedRange
 from corallite.train.keras import keras
 from corallite.train.model_file import save_model
 
 NAMES = ("shufflenet_v2", "mobilenet_v2")
 
 
-def small_model(*, joined="relu6"):
-    """Every kind of kernel, a concatenation and a dropout, in a second."""
+def small_model(*, joined=keras.layers.ReLU, limit=6.0):
+    """Every kind of kernel, a concatenation and a dropout, in a second.
+
+    Two tensors are joined: a ReLU's with this limit, and one that `joined` ends.
+    """
     image = keras.Input((8, 8, 3))
     x = keras.layers.Conv2D(8, 3, use_bias=False, name="conv")(image)
     x = keras.layers.BatchNormalization()(x)
-    x = keras.layers.ReLU(6.0, name="relu")(x)
+    x = keras.layers.ReLU(limit, name="relu")(x)
     y = keras.layers.DepthwiseConv2D(3, padding="same", name="depthwise")(x)
-    if joined == "relu6":
-        y = keras.layers.ReLU(6.0)(y)
+    if joined:
+        y = joined(limit, name="other")(y)
     x = keras.layers.Concatenate(name="join")([x, y])
     x = keras.layers.GlobalAveragePooling2D()(x)
     x = keras.layers.Dropout(0.5)(x)
@@ -131,6 +137,117 @@ def test_a_transposed_convolution_is_not_taken_for_a_convolution(noise):
         quantize(model, noise)
 
 
-def test_joining_tensors_of_different_ranges_is_refused(noise):
-    with pytest.raises(RequestError, match="'join' joins tensors of different ranges"):
-        quantize(small_model(joined="linear"), noise)
+@pytest.mark.parametrize("kind", SHARED_RANGES)
+def test_joined_tensors_are_rounded_alike(noise, kind):
+    model = small_model()
+    quantized = quantize(model, noise, shared_range=kind)
+    join = quantized.get_layer("join")
+    joined = keras.Model(quantized.input, join.input)(noise)
+    highest = max(tensor.numpy().max() for tensor in joined)
+    if kind == "fixed":
+        highest = 6.0
+    for tensor in joined:
+        steps = tensor.numpy() / (highest / 255)
+        # Float32 holds 7 digits of up to 255 steps.
+        np.testing.assert_allclose(steps, np.round(steps), atol=1e-3)
+    # The kernels' rounding, 1/254 of the largest weight of 27, in every layer.
+    expected = keras.Model(model.input, model.get_layer("join").output)(noise)
+    np.testing.assert_allclose(np.concatenate(joined, -1), expected, atol=0.05)
+
+
+def test_by_default_relu6_has_a_fixed_range_and_relu_a_calibrated_one(noise):
+    kinds = {}
+    for limit in (6.0, None):
+        layers = quantize(small_model(limit=limit), noise).layers
+        kinds[limit] = [x.is_learned for x in layers if isinstance(x, SharedRange)]
+    assert kinds == {6.0: [], None: [False]}
+
+
+def test_tensors_below_zero_can_be_joined(noise):
+    model = small_model(joined=None)
+    quantized = quantize(model, noise)
+    # Eight bits in five layers.
+    np.testing.assert_allclose(quantized(noise), model(noise), atol=0.02)
+    joined = keras.Model(quantized.input, quantized.get_layer("join").input)(noise)
+    lowest, highest = (f(tuple(map(f, joined))) for f in (np.min, np.max))
+    # The ends of the range, but for half a step.
+    assert lowest < 0
+    steps = np.array(joined) / ((highest - lowest) / 255)
+    assert np.abs(steps - np.round(steps)).max() < 0.01
+
+
+@pytest.mark.parametrize("kind", SHARED_RANGES)
+def test_a_shared_range_is_trained_as_its_kind_says(noise, kind, tmp_path):
+    quantized = quantize(small_model(), noise, shared_range=kind)
+    save_model(quantized, tmp_path / "before.h5")
+    before = keras.Model(quantized.input, quantized.get_layer("join").input)(noise)
+    quantized.compile(keras.optimizers.SGD(0.1), "categorical_crossentropy")
+    quantized.fit(noise, np.eye(3)[np.arange(20) % 3], batch_size=10, verbose=0)
+    ranges = [x for x in quantized.layers if isinstance(x, SharedRange)]
+    assert len(ranges) == (kind != "fixed")
+    for layer in ranges:
+        assert [w.name for w in layer.trainable_weights] == (
+            [f"{layer.name}/limit:0"] if kind == "learned" else []
+        )
+    loaded = load_model(tmp_path / "before.h5")
+    again = keras.Model(loaded.input, loaded.get_layer("join").input)(noise)
+    for tensor, former in zip(again, before, strict=True):
+        np.testing.assert_array_equal(tensor, former)
+    for layer in ranges:
+        former = loaded.get_layer(layer.name)
+        moving = layer.limit if kind == "learned" else layer.members[0]["max"]
+        at_first = former.limit if kind == "learned" else former.members[0]["max"]
+        assert moving.numpy() != at_first.numpy()
+
+
+def test_a_frozen_layer_is_not_trained(noise):
+    model = small_model()
+    frozen = {"conv", "depthwise"}
+    for name in frozen:
+        model.get_layer(name).trainable = False
+    quantized = quantize(model, noise)
+    layers = [quantized.get_layer(f"quant_{name}") for name in sorted(frozen)]
+    before = [layer.get_weights() for layer in layers]
+    optimizer = keras.optimizers.SGD(0.1, momentum=0.9, weight_decay=0.1)
+    quantized.compile(optimizer, "categorical_crossentropy")
+    quantized.fit(noise, np.eye(3)[np.arange(20) % 3], verbose=0)
+    for layer, weights in zip(layers, before, strict=True):
+        assert layer.trainable_weights == []
+        for weight, former in zip(layer.weights, weights, strict=True):
+            if "kernel:0" in weight.name or "bias:0" in weight.name:
+                np.testing.assert_array_equal(weight.numpy(), former)
+
+
+def test_an_unknown_kind_of_shared_range_is_told_the_known_ones(noise):
+    message = "one of fixed, calibrated, learned, got 'free'"
+    with pytest.raises(RequestError, match=message):
+        quantize(small_model(), noise, shared_range="free")
+
+
+@pytest.mark.parametrize(
+    ("joined", "limit", "kind", "message"),
+    [
+        (None, 6.0, "fixed", "'depthwise' is joined .* fixed .* ReLU\\(6.0\\) alone"),
+        (keras.layers.ReLU, None, "fixed", "'relu' is joined"),
+        (None, None, "learned", "'depthwise' is joined .* learned .* of ReLU alone"),
+    ],
+)
+def test_joining_what_has_no_range_of_the_kind_is_refused(
+    noise, joined, limit, kind, message
+):
+    with pytest.raises(RequestError, match=message):
+        quantize(small_model(joined=joined, limit=limit), noise, shared_range=kind)
+
+
+def test_a_leaky_relu_has_no_fixed_range(noise):
+    joined = functools.partial(keras.layers.ReLU, negative_slope=0.1)
+    with pytest.raises(RequestError, match="'other' is joined"):
+        quantize(small_model(joined=joined), noise, shared_range="fixed")
+
+
+def test_joining_the_image_itself_is_refused(noise):
+    image = keras.Input((8, 8, 3), name="image")
+    x = keras.layers.Concatenate()([image, keras.layers.Conv2D(4, 1)(image)])
+    model = keras.Model(image, keras.layers.GlobalAveragePooling2D()(x))
+    with pytest.raises(RequestError, match="'image' is joined with others"):
+        quantize(model, noise)
