@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from absl import logging
 
+from corallite.convert.split_convolutions import split_convolutions
 from corallite.convert.tflite_file import float_tensors
 from corallite.device.errors import RequestError
 from corallite.device.native_log import withholding_native_log
@@ -48,7 +49,7 @@ def convert_to_int8(model: keras.Model, images: np.ndarray) -> bytes:
     )
     # The Edge TPU compiler and TFLite Micro want one scale for a dense layer.
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True
-    content = _run(converter)
+    content = split_convolutions(_run(converter))
     _check_full_int8(content)
     return content
 
