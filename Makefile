@@ -6,6 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Newer than every file it depends on: the environment is as they say.
 INSTALLED := $(VENV)/installed
+# Debian's packages that some tests need: a browser for pages, a broker for messages.
+SYSTEM_PACKAGES := chromium chromium-driver mosquitto
+SYSTEM := $(VENV)/system
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
@@ -25,7 +28,7 @@ install: $(INSTALLED)
 demo: $(INSTALLED)
 	$(BIN)/python -m corallite.convert.demo_main $(DEMO_FLAGS)
 
-test: $(INSTALLED)
+test: $(INSTALLED) $(SYSTEM)
 	$(BIN)/pytest --numprocesses=2 --dist=loadfile $(TESTS)
 
 check: lint test
@@ -53,6 +56,20 @@ $(INSTALLED): requirements.txt setup.cfg pyproject.toml
 	@echo 'Installing requirements.txt into $(VENV) (2.5 GB; a minute or more, once)'
 	@$(PIP) install --requirement requirements.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Whoever may not install them is told once, and the tests that need them are skipped.
+$(SYSTEM): Makefile $(INSTALLED)
+	@if PATH=$$PATH:/usr/sbin && command -v chromium > /dev/null \
+	    && command -v chromedriver > /dev/null && command -v mosquitto > /dev/null; then :; \
+	elif test "$$(id -u)" = 0 && command -v apt-get > /dev/null; then \
+	  echo 'Installing $(SYSTEM_PACKAGES) (Debian packages that some tests need)'; \
+	  { apt-get update && apt-get install --yes --no-install-recommends $(SYSTEM_PACKAGES); } \
+	    > $(VENV)/system.log 2>&1 \
+	    || echo 'Could not (see $(VENV)/system.log); the tests that need them are skipped'; \
+	else \
+	  echo 'Some tests are skipped without: sudo apt install $(SYSTEM_PACKAGES)'; \
+	fi
 	@touch $@
 
 # Exit status 2 and one sentence each: no Python, one that the pins do not fit, and

@@ -1,0 +1,134 @@
+"""Flags of every program that runs the loop, and what they describe."""
+
+import threading
+from contextlib import AbstractContextManager
+
+from absl import flags
+
+from corallite.device.classifier import Classifier
+from corallite.device.errors import RequestError
+from corallite.device.foreign import choose_manifest
+from corallite.device.frame import FrameStream
+from corallite.device.preprocess import FITS
+from corallite.device.smoothing import Smoother
+from corallite.device.source_state import Patience
+from corallite.device.sources import open_source
+
+_MODEL = flags.DEFINE_string(
+    "model", None, "The .tflite file of a classifier.", required=True
+)
+_SOURCE = flags.DEFINE_string(
+    "source",
+    None,
+    "A USB camera's number, such as 0, or path; csi or csi:1; an http or rtsp URL; the "
+    "path of a video, an image or a folder; or - for JPEG images on stdin.",
+    required=True,
+)
+_TOP_K = flags.DEFINE_integer(
+    "top_k", 3, "Labels for each frame, the most probable first.", lower_bound=1
+)
+_LABELS = flags.DEFINE_string(
+    "labels", None, "File with one label a line, for a model that carries none."
+)
+_FIT = flags.DEFINE_enum(
+    "fit",
+    None,
+    FITS,
+    "How images are brought to the input's shape, in place of what the model says.",
+)
+_INPUT_RANGE = flags.DEFINE_list(
+    "input_range",
+    None,
+    "LOW,HIGH: what pixels 0 and 255 stand for, for a model from elsewhere that was "
+    "not trained on 0,1.",
+)
+_STALE_AFTER = flags.DEFINE_float(
+    "stale_after",
+    5.0,
+    "Seconds without a frame after which a camera or stream is stale; after twice that "
+    "it is opened again.",
+    lower_bound=0.1,
+)
+_GIVE_UP_AFTER = flags.DEFINE_float(
+    "give_up_after",
+    None,
+    "Ends with status 2 after so many seconds without a frame from a camera or stream "
+    "that fails; default, never.",
+    lower_bound=0.0,
+)
+_SMOOTH = flags.DEFINE_float(
+    "smooth",
+    0.0,
+    "Averages the probabilities of the last so many seconds; 0, of each frame alone.",
+    lower_bound=0.0,
+)
+_THRESHOLD = flags.DEFINE_float(
+    "threshold",
+    None,
+    "A label is active from this probability on, 0 to 1; default, none ever is.",
+    lower_bound=0.0,
+    upper_bound=1.0,
+)
+_RELEASE = flags.DEFINE_float(
+    "release",
+    None,
+    "An active label stays so down to this probability; default, --threshold.",
+    lower_bound=0.0,
+    upper_bound=1.0,
+)
+_NUM_THREADS = flags.DEFINE_integer(
+    "num_threads", 1, "Threads of one inference.", lower_bound=1
+)
+
+
+def load_classifier() -> Classifier:
+    """Loads the model that the flags name.
+
+    Raises:
+        RequestError: It cannot be run, or the flags do not describe it.
+    """
+    manifest = choose_manifest(
+        _MODEL.value,
+        labels_path=_LABELS.value,
+        fit=_FIT.value,
+        input_range=_parse_range(_INPUT_RANGE.value),
+    )
+    return Classifier(_MODEL.value, manifest=manifest, num_threads=_NUM_THREADS.value)
+
+
+def open_frames(stop: threading.Event) -> AbstractContextManager[FrameStream]:
+    """Opens the source that the flags name; `stop` ends its frames."""
+    patience = Patience(_STALE_AFTER.value, _GIVE_UP_AFTER.value)
+    return open_source(_SOURCE.value, stop, patience)
+
+
+def make_smoother() -> Smoother:
+    """Returns what averages over frames and says which labels are active.
+
+    Raises:
+        RequestError: --release does not go with --threshold.
+    """
+    release, threshold = _RELEASE.value, _THRESHOLD.value
+    if release is not None and (threshold is None or release > threshold):
+        raise RequestError(
+            f"--release={release:g}: needs a --threshold that is not less; give one."
+        )
+    return Smoother(_SMOOTH.value, threshold, release)
+
+
+def top_k() -> int:
+    """Returns how many labels a result has."""
+    return _TOP_K.value
+
+
+def _parse_range(words: list[str] | None) -> tuple[float, float] | None:
+    if words is None:
+        return None
+    try:
+        low, high = (float(word) for word in words)
+    except ValueError as error:
+        raise RequestError(
+            f"--input_range={','.join(words)}: is not LOW,HIGH; write two "
+            "numbers, such as --input_range=-1,1."
+        ) from error
+    return low, high
