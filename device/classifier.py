@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from corallite.device.engine import Status
 from corallite.device.errors import RequestError
 from corallite.device.interpreter import input_size_hw, load_interpreter
 from corallite.device.manifest import Manifest, read_manifest
@@ -99,6 +100,13 @@ class Classifier:
         self._interpreter.invoke()
         raw = self._interpreter.get_tensor(self._output["index"]).reshape(-1)
         return _dequantize(raw, *self._output["quantization"])
+
+    def status(self) -> Status:
+        """Tells which model it is; nothing can happen to it."""
+        return Status(self.manifest.model, self.manifest.version)
+
+    def close(self) -> None:
+        """Does nothing: no process or thread is behind it."""
 
 
 def top_k(

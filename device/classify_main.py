@@ -31,14 +31,17 @@ _JSON = flags.DEFINE_boolean(
 def main(argv: Sequence[str]) -> None:
     """Runs the loop on what the flags say."""
     program.reject_arguments(argv)
-    classifier = loop_flags.load_classifier()
     smoother = loop_flags.make_smoother()
     as_json = not sys.stdout.isatty() if _JSON.value is None else _JSON.value
     to_line = loop.to_json_line if as_json else loop.to_text_line
     rate = Rate()
-    with stop_on_signals() as stop, loop_flags.open_frames(stop) as frames:
+    with (
+        loop_flags.open_engine() as engine,
+        stop_on_signals() as stop,
+        loop_flags.open_frames(stop) as frames,
+    ):
         results = loop.classify_frames(
-            frames, classifier, stop, loop_flags.top_k(), smoother
+            frames, engine, stop, loop_flags.top_k(), smoother
         )
         for result in itertools.islice(results, _MAX_FRAMES.value):
             print(to_line(result), flush=True)

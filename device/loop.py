@@ -7,8 +7,9 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 
-from corallite.device.classifier import Classifier, Prediction
+from corallite.device.classifier import Prediction
 from corallite.device.classifier import top_k as most_probable
+from corallite.device.engine import Engine
 from corallite.device.frame import Frame
 from corallite.device.smoothing import Smoother
 
@@ -41,7 +42,7 @@ class Result:
 
 def classify_frames(
     frames: Iterable[Frame],
-    classifier: Classifier,
+    classifier: Engine,
     stop: threading.Event,
     top_k: int,
     smoother: Smoother | None = None,

@@ -1,11 +1,14 @@
 """Flags of every program that runs the loop, and what they describe."""
 
+import contextlib
 import threading
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 from absl import flags
 
 from corallite.device.classifier import Classifier
+from corallite.device.engine import Engine
 from corallite.device.errors import RequestError
 from corallite.device.foreign import choose_manifest
 from corallite.device.frame import FrameStream
@@ -81,8 +84,9 @@ _NUM_THREADS = flags.DEFINE_integer(
 )
 
 
-def load_classifier() -> Classifier:
-    """Loads the model that the flags name.
+@contextlib.contextmanager
+def open_engine() -> Iterator[Engine]:
+    """Opens the model that the flags name, on what they name.
 
     Raises:
         RequestError: It cannot be run, or the flags do not describe it.
@@ -93,7 +97,12 @@ def load_classifier() -> Classifier:
         fit=_FIT.value,
         input_range=_parse_range(_INPUT_RANGE.value),
     )
-    return Classifier(_MODEL.value, manifest=manifest, num_threads=_NUM_THREADS.value)
+    threads = _NUM_THREADS.value
+    engine = Classifier(_MODEL.value, manifest=manifest, num_threads=threads)
+    try:
+        yield engine
+    finally:
+        engine.close()
 
 
 def open_frames(stop: threading.Event) -> AbstractContextManager[FrameStream]:
