@@ -19,8 +19,20 @@ from corallite.train.run_folder import Stage, hash_file, latest_stage
 DEFAULT_RECIPE = Recipe(epochs=8, learning_rate=0.005, warmup_epochs=0.0)
 
 
-def train_quantized(run_dir: Path, recipe: Recipe, *, overwrite: bool = False) -> Stage:
+def train_quantized(
+    run_dir: Path,
+    recipe: Recipe,
+    *,
+    shared_range: str | None = None,
+    overwrite: bool = False,
+) -> Stage:
     """Trains a run's pruned model, else its float one, quantization-aware.
+
+    Args:
+        run_dir: A run with a trained model.
+        recipe: How to train.
+        shared_range: See `quantize`; by default what fits the network.
+        overwrite: Train again if it was done with other settings.
 
     Raises:
         RequestError: There is no model to begin with, or the settings changed.
@@ -34,12 +46,15 @@ def train_quantized(run_dir: Path, recipe: Recipe, *, overwrite: bool = False) -
         "recipe": dataclasses.asdict(recipe),
         "parent": hash_file(source),
         "data": data.fingerprint,
+        # Not where it is not given: what runs of before recorded still holds.
+        **({"shared_range": shared_range} if shared_range else {}),
     }
     if stage.is_done(inputs, overwrite):
         logging.info("qat: done already.")
         return stage
     keras.utils.set_random_seed(recipe.seed)
-    model = quantize(load_model(source), choose_images(data.parts["train"]))
+    images = choose_images(data.parts["train"])
+    model = quantize(load_model(source), images, shared_range=shared_range)
     stage.reopen()
     progress = fit(model, data, recipe, stage.path, inputs=inputs)
     save_model(model, stage.model_path)

@@ -59,6 +59,12 @@ class SharedRange(keras.layers.Layer):
         if self.is_learned:
             self.limit.assign(self._highest())
 
+    def limits(self) -> tuple[float, float]:
+        """Returns the lowest and the highest value that the range holds."""
+        if self.is_learned:
+            return 0.0, float(self.limit)
+        return float(self._lowest()), float(self._highest())
+
     def compute_output_shape(self, input_shape):
         return input_shape
 

@@ -1,0 +1,109 @@
+"""Measures how the range should be found that all branches of a stage share.
+
+    python benchmarks/shared_range.py --run_dir=runs/cifar_shufflenet --epochs=1
+
+Takes the float stage of a run. For each way (`optimize.quantize.SHARED_RANGES`) and
+seed a cell, which is a run of its own in --run_dir/shared_range: training with
+quantization, conversion to int8, and the int8 file on the whole test part. A cell that
+is finished is not done again, and one that was stopped goes on. Prints the table, and
+keeps it as table.md beside the cells.
+"""
+
+import dataclasses
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags, logging
+
+from corallite.convert.evaluate_run import evaluate_run
+from corallite.convert.int8_stage import convert
+from corallite.device import files, program
+from corallite.optimize.load import load_model
+from corallite.optimize.quantize import SHARED_RANGES
+from corallite.optimize.quantize_stage import DEFAULT_RECIPE, train_quantized
+from corallite.optimize.shared_range import SharedRange
+from corallite.train import recipe_flags
+from corallite.train.keras import keras
+from corallite.train.recipe import Recipe
+from corallite.train.run_folder import Stage
+
+_RUN_DIR = flags.DEFINE_string(
+    "run_dir", None, "Run folder with a finished float stage.", required=True
+)
+_SEEDS = flags.DEFINE_integer(
+    "seeds", 3, "Trainings of each way: from --seed on.", lower_bound=1
+)
+_RECIPE = recipe_flags.define(DEFAULT_RECIPE)
+
+# What a cell has of the run: the images, how they were split, and the float model.
+_SHARED = ("cache", "classes.txt", "float", "run.json", "split.json")
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a cell gave: top-1 in percent of the float file and of the int8 file.
+
+    `limits` are the upper ends of the shared ranges of the stages, in their order;
+    none where they are fixed.
+    """
+
+    float_percent: float
+    int8_percent: float
+    limits: tuple[float, ...]
+
+
+def main(argv: Sequence[str]) -> None:
+    program.reject_arguments(argv)
+    run_dir, first = Path(_RUN_DIR.value), _RECIPE()
+    Stage(run_dir, "float").require()
+    results: dict[str, list[Result]] = {kind: [] for kind in SHARED_RANGES}
+    # Seed by seed, so that whatever is finished compares all ways.
+    for seed in range(first.seed, first.seed + _SEEDS.value):
+        for kind in SHARED_RANGES:
+            recipe = dataclasses.replace(first, seed=seed)
+            results[kind].append(_measure(run_dir, kind, recipe))
+            logging.info("%s, seed %d: %s", kind, seed, results[kind][-1])
+    table = _format(results)
+    files.write_bytes(run_dir / "shared_range" / "table.md", table.encode())
+    print(table, end="")
+
+
+def _measure(run_dir: Path, kind: str, recipe: Recipe) -> Result:
+    """Takes one cell to its end, from wherever it is."""
+    cell_dir = run_dir / "shared_range" / f"{kind}_{recipe.seed}"
+    cell_dir.mkdir(parents=True, exist_ok=True)
+    for name in _SHARED:
+        link = cell_dir / name
+        if not link.is_symlink():
+            link.symlink_to((run_dir / name).resolve())
+    stage = train_quantized(cell_dir, recipe, shared_range=kind)
+    convert(cell_dir, source="qat")
+    top1 = {x.stage: 100 * x.evaluation.top1 for x in evaluate_run(cell_dir)}
+    layers = load_model(stage.model_path).layers
+    ranges = [layer for layer in layers if isinstance(layer, SharedRange)]
+    limits = tuple(round(layer.limits()[1], 3) for layer in ranges)
+    # Nine networks and their graphs would otherwise stay in memory.
+    keras.backend.clear_session()
+    return Result(top1["float"], top1["int8"], limits)
+
+
+def _format(results: dict[str, list[Result]]) -> str:
+    """Returns a Markdown table; the limits of seeds are separated by semicolons."""
+    float_percent = results[SHARED_RANGES[0]][0].float_percent
+    lines = [
+        f"float: {float_percent:.2f}",
+        "",
+        "| range | int8 top-1, mean | each seed | limits of the stages, each seed |",
+        "| :---- | ---------------: | :-------- | :------------------------------ |",
+    ]
+    for kind, cells in results.items():
+        mean = statistics.fmean(cell.int8_percent for cell in cells)
+        each = ", ".join(f"{cell.int8_percent:.2f}" for cell in cells)
+        limits = "; ".join(" ".join(f"{x:.2f}" for x in cell.limits) for cell in cells)
+        lines.append(f"| {kind} | {mean:.2f} | {each} | {limits.strip('; ') or '6'} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    program.run(main)
