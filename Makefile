@@ -12,7 +12,7 @@ SYSTEM := $(VENV)/system
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format clean
+.PHONY: help install demo test check lint format bench clean
 
 help:
 	@echo 'make demo     the whole road on the sample images, into runs/demo'
@@ -20,6 +20,7 @@ help:
 	@echo 'make lint     ruff, mypy, import-linter'
 	@echo 'make check    lint and test'
 	@echo 'make format   lets ruff rewrite the sources'
+	@echo 'make bench    ShuffleNetV2 against other runtimes (BENCH_FLAGS=--width=0.5)'
 	@echo 'make install  $(VENV) alone; the others do it where needed'
 	@echo 'make clean    removes what was made, but for $(VENV) and runs/'
 
@@ -42,6 +43,11 @@ lint: $(INSTALLED)
 format: $(INSTALLED)
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+# The other runtimes are an extra: without them (pip install -e '.[bench]') the published
+# form is compared in LiteRT alone.
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/shufflenet.py $(BENCH_FLAGS)
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

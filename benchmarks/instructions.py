@@ -1,0 +1,96 @@
+"""Counts the instructions of one inference on arm64, under emulation.
+
+    python benchmarks/shufflenet.py --width=1.0 --files_dir=/tmp/networks
+    benchmarks/arm64/make_userland.sh /tmp/arm64 onnxruntime
+    python benchmarks/instructions.py --files_dir=/tmp/networks --userland=/tmp/arm64
+
+Each network runs in LiteRT or ONNX Runtime with one thread, --runs times and twice
+that: the difference is the inferences alone, without what Python and loading take. It
+counts executed instructions, not time: caches, memory and what a core executes at once
+are not in it. Needs qemu-user and a C compiler.
+"""
+
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from corallite.device import program
+from corallite.device.errors import RequestError
+
+_FILES_DIR = flags.DEFINE_string(
+    "files_dir", None, "What shufflenet.py kept.", required=True
+)
+_USERLAND = flags.DEFINE_string(
+    "userland", None, "What arm64/make_userland.sh made.", required=True
+)
+_RUNS = flags.DEFINE_integer("runs", 10, "Inferences, and twice that.", lower_bound=1)
+
+_ARM64 = Path(__file__).parent / "arm64"
+_NETWORKS = {
+    "ours, LiteRT int8": "ours_int8.tflite",
+    "ours, LiteRT float": "ours_float.tflite",
+    "published, LiteRT int8": "published_int8.tflite",
+    "published, LiteRT float": "published_float.tflite",
+    "published, ONNX Runtime int8": "published.int8.onnx",
+    "published, ONNX Runtime float": "published.onnx",
+}
+
+
+def main(argv: Sequence[str]) -> None:
+    program.reject_arguments(argv)
+    paths = {n: Path(_FILES_DIR.value) / file for n, file in _NETWORKS.items()}
+    paths = {name: path for name, path in paths.items() if path.exists()}
+    if not paths:
+        raise RequestError(
+            f"{_FILES_DIR.value} holds no network; make them with "
+            "benchmarks/shufflenet.py --files_dir."
+        )
+    python = Path(_USERLAND.value) / "python"
+    ours = None
+    print(f"{'':<32}{'million instructions':>21}{'ours / it':>11}")
+    with tempfile.TemporaryDirectory() as scratch:
+        plugin = _build_plugin(Path(scratch))
+        for name, path in paths.items():
+            millions = _count_millions(python, plugin, path)
+            ours = ours or millions
+            print(f"{name:<32}{millions:>21.2f}{ours / millions:>11.2f}", flush=True)
+
+
+def _build_plugin(folder: Path) -> Path:
+    plugin = folder / "count.so"
+    source = _ARM64 / "count_instructions.c"
+    command = ["cc", "-O2", "-shared", "-fPIC", "-o", plugin, source]
+    subprocess.run(command, check=True)
+    return plugin
+
+
+def _count_millions(python: Path, plugin: Path, network: Path) -> float:
+    """Returns the millions of instructions of one inference."""
+    few, many = (
+        _count(python, plugin, network, runs) for runs in (_RUNS.value, 2 * _RUNS.value)
+    )
+    return (many - few) / _RUNS.value / 1e6
+
+
+def _count(python: Path, plugin: Path, network: Path, runs: int) -> int:
+    done = subprocess.run(
+        [python, _ARM64 / "run_network.py", network, str(runs)],
+        # Hashes differ from start to start, and with them what dictionaries cost.
+        env={**os.environ, "QEMU_PLUGIN": f"file={plugin}", "PYTHONHASHSEED": "0"},
+        capture_output=True,
+        text=True,
+    )
+    counted = re.search(r"^instructions: (\d+)$", done.stderr, re.MULTILINE)
+    if done.returncode or not counted:
+        last_lines = " ".join(done.stderr.splitlines()[-3:])
+        raise RequestError(f"{network} could not be counted: {last_lines}")
+    return int(counted[1])
+
+
+if __name__ == "__main__":
+    program.run(main)

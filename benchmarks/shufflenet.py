@@ -1,0 +1,199 @@
+"""Measures ShuffleNetV2 without its shuffle against the published form, side by side.
+
+    python benchmarks/shufflenet.py --width=1.0 --image_size=224
+
+All from the same weights, and checked to give the same answers: our files in LiteRT,
+the published form in LiteRT, ONNX Runtime and OpenVINO, each in int8 and in float.
+Needs `pip install 'corallite[train,bench]'`; a runtime that is not installed is left
+out. Every round runs them all in turn, so that whatever else the machine does meets
+all of them; a ratio is that of one round, and its quartiles show how far to trust it.
+"""
+
+import contextlib
+import importlib
+import json
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import published_shufflenet
+import runtimes
+from absl import flags, logging
+
+from corallite.convert.tflite import convert_to_float, convert_to_int8
+from corallite.device import program
+from corallite.train.keras import keras
+from corallite.train.models import registry
+from corallite.train.weights.torchvision import export_weights
+
+_WIDTH = flags.DEFINE_float("width", 1.0, "Width of the network.", lower_bound=0.1)
+_IMAGE_SIZE = flags.DEFINE_integer("image_size", 224, "Side in pixels.", lower_bound=32)
+_ROUNDS = flags.DEFINE_integer("rounds", 100, "Turns of all.", lower_bound=2)
+_THREADS = flags.DEFINE_multi_integer(
+    "threads", [1, 2], "Threads of one inference; may be repeated.", lower_bound=1
+)
+_CLOCK = flags.DEFINE_enum(
+    "clock",
+    "wall",
+    ["wall", "cpu"],
+    "wall: time that passes. cpu: processor time of all threads, for one thread on a "
+    "machine that does other work too.",
+)
+_FILES_DIR = flags.DEFINE_string(
+    "files_dir", None, "Folder to keep the networks in, for instructions.py."
+)
+
+_NUM_CLASSES = 1000
+_CALIBRATION_IMAGES = 10
+# A round's time is the median of these: a few ms, less than a scheduler's slice.
+_RUNS_A_ROUND = 10
+_OURS = "ours, LiteRT int8"
+
+
+def main(argv: Sequence[str]) -> None:
+    program.reject_arguments(argv)
+    model = _random_model(_WIDTH.value, _IMAGE_SIZE.value)
+    tensors = export_weights(model, _WIDTH.value)
+    size = _IMAGE_SIZE.value
+    images = np.random.default_rng(0).random(
+        (_CALIBRATION_IMAGES, size, size, 3), np.float32
+    )
+    print(f"ShuffleNetV2 {_WIDTH.value}x, {size} pixels, {_cpu_name()}")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(_FILES_DIR.value or scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        makers = _write_all(model, tensors, images, folder)
+        rows = []
+        for threads in _THREADS.value:
+            runs = {name: make(threads) for name, make in makers.items()}
+            rows += _measure(runs, threads)
+    _print_table(rows)
+    print(json.dumps(rows))
+
+
+def _random_model(width: float, size: int) -> keras.Model:
+    """Returns our network with random weights and batch norm statistics."""
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    model = registry.build("shufflenet_v2", (size, size, 3), _NUM_CLASSES, width=width)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            count = layer.gamma.shape[0]
+            scale, variance = rng.uniform(0.5, 1.5, (2, count))
+            offset, mean = rng.normal(0.3, 0.3, (2, count))
+            layer.set_weights([scale, offset, mean, variance])
+    return model
+
+
+def _write_all(
+    model: keras.Model, tensors: Any, images: np.ndarray, folder: Path
+) -> dict[str, runtimes.Maker]:
+    """Returns by name what makes a run for a number of threads."""
+    size = images.shape[1]
+    expected = model(images[:1]).numpy()
+    makers = {}
+    # One that was kept may be of another width.
+    onnx_path = folder / "published.onnx"
+    onnx_path.unlink(missing_ok=True)
+    published = published_shufflenet.build_keras(tensors, size)
+    for name, network in (("ours", model), ("published", published)):
+        for kind, content in (
+            ("int8", convert_to_int8(network, images)),
+            ("float", convert_to_float(network)),
+        ):
+            path = folder / f"{name}_{kind}.tflite"
+            path.write_bytes(content)
+            makers[f"{name}, LiteRT {kind}"] = runtimes.run_litert(
+                path, images[0], kind
+            )
+    for title, package, add in (
+        ("ONNX Runtime", "onnxruntime", runtimes.run_onnxruntime),
+        ("OpenVINO", "openvino", runtimes.run_openvino),
+    ):
+        with _or_left_out(title):
+            if not onnx_path.exists():
+                onnx = published_shufflenet.build_onnx(tensors, size)
+                onnx_path.write_bytes(onnx.SerializeToString())
+            importlib.import_module(package)
+            for kind, make in add(onnx_path, images).items():
+                makers[f"published, {title} {kind}"] = make
+    # The int8 networks are made of these; of random weights they tell nothing.
+    for name in [name for name in makers if name.endswith("float")]:
+        _check_answer(name, makers[name](1)(), expected)
+    return makers
+
+
+@contextlib.contextmanager
+def _or_left_out(title: str) -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        logging.warning(
+            "%s is left out: %s is not installed (pip install 'corallite[bench]').",
+            title,
+            error.name,
+        )
+
+
+def _check_answer(name: str, answer: np.ndarray, expected: np.ndarray) -> None:
+    """Raises `RuntimeError` if a network was not carried over as it is."""
+    error = np.abs(answer - expected).max() / expected.max()
+    # Float32 keeps 7 digits of each sum, and the sums are in another order.
+    if error > 1e-4:
+        raise RuntimeError(f"{name} answers otherwise than Keras, by {error:.3g}.")
+
+
+def _measure(runs: dict[str, runtimes.Run], threads: int) -> list[dict[str, Any]]:
+    times_ms: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(_ROUNDS.value):
+        for name, run in runs.items():
+            times_ms[name].append(_time_ms(run))
+    rows = []
+    for name, times in times_ms.items():
+        ratios = [o / t for o, t in zip(times_ms[_OURS], times, strict=True)]
+        rows.append(
+            {
+                "name": name,
+                "threads": threads,
+                "median_ms": round(statistics.median(times), 4),
+                "ours_to_it": [round(x, 3) for x in statistics.quantiles(ratios, n=4)],
+            }
+        )
+    return rows
+
+
+def _time_ms(run: runtimes.Run) -> float:
+    run()  # What ran before has left nothing of this one's in the caches.
+    clock = time.process_time if _CLOCK.value == "cpu" else time.perf_counter
+    times = []
+    for _ in range(_RUNS_A_ROUND):
+        start_s = clock()
+        run()
+        times.append(clock() - start_s)
+    return 1000 * statistics.median(times)
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    time_heading = f"{_CLOCK.value} ms"
+    print(f"\n{'':<32}{'threads':>8}{time_heading:>9}{'ours / it':>11}  quartiles")
+    for row in rows:
+        low, middle, high = row["ours_to_it"]
+        print(
+            f"{row['name']:<32}{row['threads']:>8}{row['median_ms']:>9.3f}"
+            f"{middle:>11.2f}  {low:.2f} to {high:.2f}"
+        )
+
+
+def _cpu_name() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.processor()
+
+
+if __name__ == "__main__":
+    program.run(main)

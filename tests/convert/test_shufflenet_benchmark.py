@@ -1,0 +1,38 @@
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(__file__).parents[2] / "benchmarks" / "shufflenet.py"
+OPTIONAL = {"ONNX Runtime": ("onnx", "onnxruntime"), "OpenVINO": ("openvino", "nncf")}
+
+
+@pytest.mark.slow
+def test_the_shufflenet_benchmark_compares_what_is_installed():
+    flags = "--width=0.5 --image_size=32 --rounds=2 --threads=1"
+    done = subprocess.run(
+        [sys.executable, PROGRAM, *flags.split()],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    runtimes = ["LiteRT"]
+    for title, packages in OPTIONAL.items():
+        is_there = all(map(importlib.util.find_spec, ("onnx", *packages)))
+        assert (f"{title} is left out" in done.stderr) == (not is_there)
+        runtimes += [title] if is_there else []
+    expected = [
+        f"{form}, {runtime} {kind}"
+        for form, runtime in [("ours", "LiteRT"), *(("published", x) for x in runtimes)]
+        for kind in ("int8", "float")
+    ]
+    rows = json.loads(done.stdout.splitlines()[-1])
+    assert [row["name"] for row in rows] == expected
+    assert rows[0]["ours_to_it"] == [1, 1, 1]
+    for row in rows:
+        assert row["median_ms"] > 0
+        assert row["ours_to_it"] == sorted(row["ours_to_it"])
+        assert row["name"] in done.stdout.split("[")[0]
