@@ -1,8 +1,8 @@
 """Counts the instructions of one inference on arm64, under emulation.
 
-    python benchmarks/shufflenet.py --width=1.0 --files_dir=/tmp/networks
-    benchmarks/arm64/make_userland.sh /tmp/arm64
-    python benchmarks/instructions.py --files_dir=/tmp/networks --userland=/tmp/arm64
+    python benchmarks/shufflenet.py --width=1.0 --files_dir=networks
+    benchmarks/arm64/make_userland.sh userland
+    python benchmarks/instructions.py --files_dir=networks --userland=userland
 
 Each network runs in LiteRT with one thread, --runs times and twice
 that: the difference is the inferences alone, without what Python and loading take. It
