@@ -2,9 +2,12 @@
 
 import numpy as np
 
+from corallite.optimize.calibration_check import check_images
 from corallite.train.data import Part
 
+# At most: `measure_ranges` stops as soon as the ranges have settled.
 DEFAULT_COUNT = 500
+_TRAINING_SAMPLE = 1000
 
 
 def choose_images(part: Part, count: int = DEFAULT_COUNT, seed: int = 0) -> np.ndarray:
@@ -26,6 +29,24 @@ def choose_images(part: Part, count: int = DEFAULT_COUNT, seed: int = 0) -> np.n
             rows.append(row)
         if len(rows) == count:
             break
+    return _as_floats(part, rows)
+
+
+def choose_checked_images(part: Part, count: int = DEFAULT_COUNT) -> np.ndarray:
+    """Returns what `choose_images` does, held against the part they were taken from.
+
+    Raises:
+        RequestError: They do not represent it: there are too few, or the part holds
+            no photos (see `check_images`).
+    """
+    images = choose_images(part, count)
+    total = len(part.labels)
+    rows = np.random.default_rng(0).permutation(total)[:_TRAINING_SAMPLE]
+    check_images(images, _as_floats(part, np.sort(rows)))
+    return images
+
+
+def _as_floats(part, rows):
     return part.images_rgb_u8[rows].astype(np.float32) / np.float32(255)
 
 

@@ -10,7 +10,9 @@ import numpy as np
 
 from corallite.device.errors import RequestError
 from corallite.optimize import graph
+from corallite.optimize.calibration_check import check_images
 from corallite.optimize.fold import CONVOLUTIONS, fold_batch_norms
+from corallite.optimize.measure_ranges import measure_ranges
 from corallite.optimize.normalization import fold_normalization
 from corallite.optimize.padding import ZeroBorder, replace_padding
 from corallite.optimize.quantizers import FixedRange, KernelQuantizer, MovingRange
@@ -24,6 +26,9 @@ PREFIX = "quant_"
 # How the range is found that all tensors have which meet in concatenations: 0 to 6, as
 # ReLU6 gives it; the extremes of the training's batches; trained like a weight.
 SHARED_RANGES = ("fixed", "calibrated", "learned")
+# A scale for each output channel of a convolution, or one for its whole kernel, as
+# STM32's N6 and some other accelerators want it.
+GRANULARITIES = ("channel", "tensor")
 _MOVES_VALUES = (
     ChannelSlice,
     ZeroBorder,
@@ -41,7 +46,6 @@ _MAKES_VALUES = (
 _QUANTIZERS = {
     kind.__name__: kind for kind in (KernelQuantizer, FixedRange, MovingRange)
 }
-_CALIBRATION_BATCH = 50
 _RELU6_RANGE = FixedRange(0.0, 6.0)
 
 
@@ -94,7 +98,11 @@ class LayerQuantization(tfmot.quantization.keras.QuantizeConfig):
 
 
 def quantize(
-    model: keras.Model, images: np.ndarray, *, shared_range: str | None = None
+    model: keras.Model,
+    images: np.ndarray,
+    *,
+    shared_range: str | None = None,
+    granularity: str = "channel",
 ) -> keras.Model:
     """Returns a quantization-aware copy of `model`, its ranges set by `images`.
 
@@ -105,21 +113,54 @@ def quantize(
             kernels stay zeros however long the copy is trained, and so do layers that
             are not trainable.
         images: float32 `[n, height, width, 3]` in 0 to 1, which set the first ranges:
-            the mean of the extremes of each batch of them.
+            the mean of the extremes of each batch of them, as many as it takes (see
+            `measure_ranges`).
         shared_range: One of SHARED_RANGES. By default fixed where nothing but outputs
             of ReLU6 meets, else calibrated.
+        granularity: One of GRANULARITIES; dense layers have one scale in any case.
 
     Raises:
-        RequestError: A layer is of a kind that no quantization is known for, or a
-            concatenation joins what has no range of that kind.
-        ValueError: The model is not flat, or a batch norm follows no convolution.
+        RequestError: A layer is of a kind that no quantization is known for, a
+            concatenation joins what has no range of that kind, or the images are no
+            photos that the model was trained for (see `check_images`).
+        TypeError: `images` are no floats.
+        ValueError: The model is not flat, a batch norm follows no convolution, or
+            the images have another shape than its input.
     """
+    check_images(images)
+    if images.shape[1:] != model.input_shape[1:]:
+        raise ValueError(
+            f"Expected images of {list(model.input_shape[1:])}, which the model takes, "
+            f"got {list(images.shape[1:])}."
+        )
+    quantized = add_quantizers(
+        model, shared_range=shared_range, granularity=granularity
+    )
+    measure_ranges(quantized, images)
+    return quantized
+
+
+def add_quantizers(
+    model: keras.Model,
+    *,
+    shared_range: str | None = None,
+    granularity: str = "channel",
+) -> keras.Model:
+    """Returns a quantization-aware copy whose ranges are not set yet.
+
+    For `measure_ranges`; arguments and errors are those of `quantize`.
+    """
+    if granularity not in GRANULARITIES:
+        raise RequestError(
+            f"Expected `granularity` to be one of {', '.join(GRANULARITIES)}, got "
+            f"{granularity!r}."
+        )
     folded = replace_padding(fold_normalization(fold_batch_norms(model)))
-    quantized = _wrap_layers(folded, _share_ranges(folded, shared_range))
+    shared = _share_ranges(folded, shared_range)
+    quantized = _wrap_layers(folded, shared, granularity == "channel")
     for layer in folded.layers:
         if layer.weights:
             _keep_zeros(layer, quantized.get_layer(PREFIX + layer.name))
-    _measure_ranges(quantized, images)
     return quantized
 
 
@@ -177,13 +218,14 @@ def _makes_values(layer):
     return type(layer) in _MAKES_VALUES
 
 
-def _wrap_layers(folded, shared):
+def _wrap_layers(folded, shared, per_channel):
     def replace(layer):
         range_layer, member = shared.get(layer.name, (None, None))
         if isinstance(range_layer, SharedRange):
-            makes = _quantized_copy(layer, None)
+            makes = _quantized_copy(layer, per_channel, None)
             return lambda x: range_layer(makes(x), member=member)
-        return _quantized_copy(layer, range_layer or _output_quantizer(layer))
+        quantizer = range_layer or _output_quantizer(layer)
+        return _quantized_copy(layer, per_channel, quantizer)
 
     # Pixel/255 in eight bits: scale 1/255 and zero point 0, the raw pixel itself.
     pixels = keras.layers.Activation("linear", name="pixels")
@@ -191,7 +233,7 @@ def _wrap_layers(folded, shared):
     return graph.rebuild(folded, replace, after_input=pixels)
 
 
-def _quantized_copy(layer, output_quantizer):
+def _quantized_copy(layer, per_channel, output_quantizer):
     """Returns a copy of `layer`, in a wrapper if anything of it is quantized."""
     copy = graph.copy_layer(layer)
     if isinstance(layer, (*_MOVES_VALUES, keras.layers.Softmax)):
@@ -203,28 +245,12 @@ def _quantized_copy(layer, output_quantizer):
             "quantized here; build the network from convolutions, dense layers, sums, "
             "ReLU, pools, slices and concatenations."
         )
-    return _wrap(copy, LayerQuantization(_kernel_quantizer(layer), output_quantizer))
+    kernel_quantizer = _kernel_quantizer(layer, per_channel)
+    return _wrap(copy, LayerQuantization(kernel_quantizer, output_quantizer))
 
 
 def _wrap(layer, config):
     return QuantizeWrapper(layer, config, name=PREFIX + layer.name)
-
-
-def _measure_ranges(quantized, images):
-    """Lets every moving range see all images, with dropout off."""
-    shared = [x for x in quantized.layers if isinstance(x, SharedRange)]
-    dropouts = [x for x in quantized.layers if isinstance(x, keras.layers.Dropout)]
-    rates = [layer.rate for layer in dropouts]
-    for layer in dropouts:
-        layer.rate = 0.0
-    for layer in shared:
-        layer.is_measuring = True
-    for start in range(0, len(images), _CALIBRATION_BATCH):
-        quantized(images[start : start + _CALIBRATION_BATCH], training=True)
-    for layer in shared:
-        layer.settle()
-    for layer, rate in zip(dropouts, rates, strict=True):
-        layer.rate = rate
 
 
 def _kernel_name(layer):
@@ -232,13 +258,15 @@ def _kernel_name(layer):
     return "depthwise_kernel" if is_depthwise else "kernel"
 
 
-def _kernel_quantizer(layer):
-    if isinstance(layer, keras.layers.DepthwiseConv2D):
-        return KernelQuantizer(channel_axis=2)
-    if isinstance(layer, keras.layers.Conv2D):
-        return KernelQuantizer(channel_axis=-1)
+def _kernel_quantizer(layer, per_channel):
     # The Edge TPU and TFLite Micro want one scale for a dense layer.
-    return KernelQuantizer(None) if isinstance(layer, keras.layers.Dense) else None
+    if isinstance(layer, keras.layers.Dense):
+        return KernelQuantizer(None)
+    if isinstance(layer, keras.layers.DepthwiseConv2D):
+        return KernelQuantizer(channel_axis=2 if per_channel else None)
+    if isinstance(layer, keras.layers.Conv2D):
+        return KernelQuantizer(channel_axis=-1 if per_channel else None)
+    return None
 
 
 def _output_quantizer(layer):

@@ -1,0 +1,215 @@
+"""How much each layer of a quantized model loses, its own loss apart from its heirs'.
+
+The layers are compared in Keras: the model with quantizers, whose rounding the int8
+file repeats, against the float model inside it. A layer here is what makes values and
+the ReLU behind it. Each is measured twice: fed with what the float layer is fed with,
+which shows its own error, and where it stands in the quantized model, which adds the
+errors of all layers before it. A broken layer is the worst by its own error; by the
+other, its successors may be.
+
+An error is the power of the noise over the power of the signal, in each channel by
+itself, and then the mean over the channels. Taken over a whole tensor, one channel of a
+thousand times the others' size hides that all others were rounded to zero, which is
+what an outlier in a kernel or a bias does. Channels of less than a hundredth of the
+median channel's power are left out: they say nothing, and any rounding is large there.
+"""
+
+import dataclasses
+import itertools
+from typing import Any
+
+import numpy as np
+
+from corallite.optimize import graph
+from corallite.optimize.quantize import PREFIX, QuantizeWrapper
+from corallite.optimize.shared_range import SharedRange
+from corallite.optimize.strip_quantizers import strip_quantizers
+from corallite.train.keras import keras, tf
+
+_BATCH = 16
+_LEAST_POWER = 0.01
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerError:
+    """What one layer of a quantized model loses against the float model inside it.
+
+    Attributes:
+        layer: Its Keras name.
+        own_relative_mse: Noise over signal with the float layer's input: 0 is exact,
+            1 is as much noise as signal.
+        relative_mse: The same with the errors of the layers before.
+        cosine: Of what the quantized and the float model compute here, all values of
+            all images together; 1 is the same but for a factor.
+        change: Noise over signal of the float layer against that of the first float
+            model, fed with its input: what pruning and training changed. None if
+            there is none of that name.
+    """
+
+    layer: str
+    own_relative_mse: float
+    relative_mse: float
+    cosine: float
+    change: float | None = None
+
+
+@dataclasses.dataclass
+class _Unit:
+    """A layer that makes values, and the ReLU behind it.
+
+    Attributes:
+        names: Their Keras names, without prefix.
+        quantized: Their copies with quantizers, and the shared range if there is one.
+        output: The tensor that comes out in the quantized model.
+    """
+
+    names: list[str]
+    quantized: list[Any]
+    output: Any
+
+
+def measure_layers(
+    quantized: keras.Model, images: np.ndarray, origin: keras.Model | None = None
+) -> list[LayerError]:
+    """Measures all layers of a quantized model, the worst of their own first.
+
+    Args:
+        quantized: What `quantize` made, trained since or not; not changed.
+        images: float32 `[n, height, width, 3]`, pixel/255.
+        origin: The first float model, batch norms folded (see `strip_quantizers`), if
+            `quantized` was pruned or trained since.
+    """
+    units = _find_units(quantized)
+    stripped = strip_quantizers(quantized)
+    inside = _Probe(stripped, units)
+    stages = keras.Model(quantized.input, [unit.output for unit in units])
+    before = _Probe(origin, units) if origin and _has_layers(origin, units) else None
+    sums = [_Sums() for _ in units]
+    for start in range(0, len(images), _BATCH):
+        batch = images[start : start + _BATCH]
+        inputs, signals = inside.run(batch)
+        chained = tf.nest.flatten(stages(batch))
+        for unit, total, x, signal, y in zip(
+            units, sums, inputs, signals, chained, strict=True
+        ):
+            total.add(signal, own=_run_quantized(unit, x), chained=y)
+        if before:
+            inputs, signals = before.run(batch)
+            for unit, total, x, signal in zip(
+                units, sums, inputs, signals, strict=True
+            ):
+                total.add_change(signal, _run_float(stripped, unit, x))
+    errors = [x.error(unit.names[0]) for unit, x in zip(units, sums, strict=True)]
+    return sorted(errors, key=lambda error: -error.own_relative_mse)
+
+
+class _Probe:
+    """A float model that tells what goes into each unit, and what comes out."""
+
+    def __init__(self, model: keras.Model, units: list[_Unit]):
+        layers = [
+            (model.get_layer(u.names[0]), model.get_layer(u.names[-1])) for u in units
+        ]
+        self._ports = [(first.input, last.output) for first, last in layers]
+        self._model = keras.Model(model.input, tf.nest.flatten(self._ports))
+
+    def run(self, batch: np.ndarray) -> tuple[list[Any], list[Any]]:
+        values = tf.nest.flatten(self._model(batch))
+        ports = tf.nest.pack_sequence_as(self._ports, values)
+        return [port[0] for port in ports], [port[1] for port in ports]
+
+
+class _Sums:
+    """Adds up powers over the batches: of each channel, float64."""
+
+    def __init__(self) -> None:
+        self.signal: Any = 0.0
+        self.own: Any = 0.0
+        self.chained: Any = 0.0
+        self.product = self.power = 0.0
+        self.change: Any = 0.0
+        self.origin: Any = None
+
+    def add(self, signal: Any, own: Any, chained: Any) -> None:
+        self.signal += _power(signal)
+        self.own += _power(own - signal)
+        self.chained += _power(chained - signal)
+        self.product += float(np.vdot(chained, signal))
+        self.power += float(np.vdot(chained, chained))
+
+    def add_change(self, signal: Any, changed: Any) -> None:
+        self.origin = _power(signal) + (0.0 if self.origin is None else self.origin)
+        self.change += _power(changed - signal)
+
+    def error(self, name: str) -> LayerError:
+        length = np.sqrt(self.power * self.signal.sum())
+        return LayerError(
+            layer=name,
+            own_relative_mse=_relative(self.own, self.signal),
+            relative_mse=_relative(self.chained, self.signal),
+            # Two that are zero throughout are the same.
+            cosine=float(self.product / length) if length else 1.0,
+            change=None
+            if self.origin is None
+            else _relative(self.change, self.origin),
+        )
+
+
+def _power(values: Any) -> np.ndarray:
+    """Returns the sum of squares of each channel, the last axis."""
+    array = np.asarray(values, np.float64)
+    return np.sum(array**2, axis=tuple(range(array.ndim - 1)))
+
+
+def _relative(noise: np.ndarray, signal: np.ndarray) -> float:
+    if not np.any(signal):
+        return float(np.any(noise))
+    is_heard = signal >= _LEAST_POWER * np.median(signal[signal > 0])
+    return float(np.mean(noise[is_heard] / signal[is_heard]))
+
+
+def _find_units(quantized: keras.Model) -> list[_Unit]:
+    units: list[_Unit] = []
+    for layer in quantized.layers:
+        is_pixels = layer.name == f"{PREFIX}pixels"
+        if not isinstance(layer, QuantizeWrapper) or is_pixels:
+            continue
+        maker = graph.producers(layer)[0]
+        name = layer.name.removeprefix(PREFIX)
+        shared, output = _quantized_output(layer)
+        owner = next((u for u in units if u.quantized[-1] is maker), None)
+        # An output that one ReLU alone reads is not rounded: the ReLU's is.
+        if owner and isinstance(layer.layer, keras.layers.ReLU):
+            owner.names.append(name)
+            owner.quantized += [layer, *shared]
+            owner.output = output
+        else:
+            units.append(_Unit([name], [layer, *shared], output))
+    return units
+
+
+def _quantized_output(layer: Any) -> tuple[list[Any], Any]:
+    """Returns the shared range that rounds the layer's output, and what comes out."""
+    for node in layer.outbound_nodes:
+        if isinstance(node.outbound_layer, SharedRange):
+            return [node.outbound_layer], node.output_tensors
+    return [], layer.output
+
+
+def _run_quantized(unit: _Unit, x: Any) -> Any:
+    for layer in unit.quantized:
+        # Whichever of its tensors: the range is the same for all.
+        options = {"member": 0} if isinstance(layer, SharedRange) else {}
+        x = layer(x, training=False, **options)
+    return x
+
+
+def _run_float(model: keras.Model, unit: _Unit, x: Any) -> Any:
+    for name in unit.names:
+        x = model.get_layer(name)(x)
+    return x
+
+
+def _has_layers(model: keras.Model, units: list[_Unit]) -> bool:
+    names = {layer.name for layer in model.layers}
+    return names.issuperset(itertools.chain(*(unit.names for unit in units)))
