@@ -83,23 +83,31 @@ def measure_layers(
     stripped = strip_quantizers(quantized)
     inside = _Probe(stripped, units)
     stages = keras.Model(quantized.input, [unit.output for unit in units])
-    before = _Probe(origin, units) if origin and _has_layers(origin, units) else None
-    sums = [_Sums() for _ in units]
-    for start in range(0, len(images), _BATCH):
-        batch = images[start : start + _BATCH]
-        inputs, signals = inside.run(batch)
-        chained = tf.nest.flatten(stages(batch))
-        for unit, total, x, signal, y in zip(
-            units, sums, inputs, signals, chained, strict=True
-        ):
-            total.add(signal, own=_run_quantized(unit, x), chained=y)
+    has_origin = origin is not None and _has_layers(origin, units)
+    before = _Probe(origin, units) if has_origin else None
+
+    # Layer by layer from Python it takes ten times as long.
+    @tf.function(reduce_retracing=True)
+    def add_up(batch: Any) -> list[dict[str, Any]]:
+        ports = zip(units, *inside.run(batch), stages(batch), strict=True)
+        powers = [_compare(unit, x, signal, y) for unit, x, signal, y in ports]
         if before:
             inputs, signals = before.run(batch)
             for unit, total, x, signal in zip(
-                units, sums, inputs, signals, strict=True
+                units, powers, inputs, signals, strict=True
             ):
-                total.add_change(signal, _run_float(stripped, unit, x))
-    errors = [x.error(unit.names[0]) for unit, x in zip(units, sums, strict=True)]
+                total["origin"] = _power(signal)
+                total["change"] = _power(_run_float(stripped, unit, x) - signal)
+        return powers
+
+    totals: list[Any] = []
+    for start in range(0, len(images), _BATCH):
+        powers = tf.nest.map_structure(
+            lambda x: x.numpy().astype(np.float64),
+            add_up(images[start : start + _BATCH]),
+        )
+        totals = tf.nest.map_structure(np.add, totals, powers) if totals else powers
+    errors = [_error(u.names[0], total) for u, total in zip(units, totals, strict=True)]
     return sorted(errors, key=lambda error: -error.own_relative_mse)
 
 
@@ -113,52 +121,39 @@ class _Probe:
         self._ports = [(first.input, last.output) for first, last in layers]
         self._model = keras.Model(model.input, tf.nest.flatten(self._ports))
 
-    def run(self, batch: np.ndarray) -> tuple[list[Any], list[Any]]:
+    def run(self, batch: Any) -> tuple[list[Any], list[Any]]:
         values = tf.nest.flatten(self._model(batch))
         ports = tf.nest.pack_sequence_as(self._ports, values)
         return [port[0] for port in ports], [port[1] for port in ports]
 
 
-class _Sums:
-    """Adds up powers over the batches: of each channel, float64."""
-
-    def __init__(self) -> None:
-        self.signal: Any = 0.0
-        self.own: Any = 0.0
-        self.chained: Any = 0.0
-        self.product = self.power = 0.0
-        self.change: Any = 0.0
-        self.origin: Any = None
-
-    def add(self, signal: Any, own: Any, chained: Any) -> None:
-        self.signal += _power(signal)
-        self.own += _power(own - signal)
-        self.chained += _power(chained - signal)
-        self.product += float(np.vdot(chained, signal))
-        self.power += float(np.vdot(chained, chained))
-
-    def add_change(self, signal: Any, changed: Any) -> None:
-        self.origin = _power(signal) + (0.0 if self.origin is None else self.origin)
-        self.change += _power(changed - signal)
-
-    def error(self, name: str) -> LayerError:
-        length = np.sqrt(self.power * self.signal.sum())
-        return LayerError(
-            layer=name,
-            own_relative_mse=_relative(self.own, self.signal),
-            relative_mse=_relative(self.chained, self.signal),
-            # Two that are zero throughout are the same.
-            cosine=float(self.product / length) if length else 1.0,
-            change=None
-            if self.origin is None
-            else _relative(self.change, self.origin),
-        )
+def _compare(unit: _Unit, x: Any, signal: Any, chained: Any) -> dict[str, Any]:
+    """Returns the powers of one batch, of each channel, and a product."""
+    return {
+        "signal": _power(signal),
+        "own": _power(_run_quantized(unit, x) - signal),
+        "chained": _power(chained - signal),
+        "chained_signal": _power(chained),
+        "product": tf.reduce_sum(chained * signal),
+    }
 
 
-def _power(values: Any) -> np.ndarray:
+def _power(values: Any) -> Any:
     """Returns the sum of squares of each channel, the last axis."""
-    array = np.asarray(values, np.float64)
-    return np.sum(array**2, axis=tuple(range(array.ndim - 1)))
+    return tf.reduce_sum(values**2, axis=list(range(len(values.shape) - 1)))
+
+
+def _error(name: str, total: dict[str, np.ndarray]) -> LayerError:
+    length = np.sqrt(total["chained_signal"].sum() * total["signal"].sum())
+    has_origin = "origin" in total
+    return LayerError(
+        layer=name,
+        own_relative_mse=_relative(total["own"], total["signal"]),
+        relative_mse=_relative(total["chained"], total["signal"]),
+        # Two that are zero throughout are the same.
+        cosine=float(total["product"] / length) if length else 1.0,
+        change=_relative(total["change"], total["origin"]) if has_origin else None,
+    )
 
 
 def _relative(noise: np.ndarray, signal: np.ndarray) -> float:
