@@ -79,6 +79,23 @@ def evaluate_keras(model: keras.Model, part: Part) -> Evaluation:
     return score(model.predict(batches, verbose=0), part.labels)
 
 
+def answer_images(model: keras.Model, part: Part) -> np.ndarray:
+    """Returns the most probable label of each image, int `[n]`, as a device picks it.
+
+    Of equal probabilities the first wins.
+    """
+    batches = evaluation_batches(part, _BATCH_SIZE, model.output_shape[-1])
+    return model.predict(batches, verbose=0).argmax(axis=1)
+
+
+def answer_images_by_file(
+    path: Path, part: Part, manifest: Manifest | None = None
+) -> np.ndarray:
+    """Returns what `answer_images` does, of a `.tflite` file as a device runs it."""
+    classifier = Classifier(path, manifest=manifest)
+    return np.array([classifier.run(x).argmax() for x in part.images_rgb_u8])
+
+
 def score(probabilities: np.ndarray, labels: np.ndarray) -> Evaluation:
     """Scores answers.
 

@@ -3,8 +3,9 @@
 corallite evaluate --run_dir=runs/first
 corallite evaluate --run_dir=runs/first --model=other.tflite
 
-Every file runs through the code that runs on the device. Prints a table, or with
---json everything that was measured, confusion matrices included.
+Every file runs through the code that runs on the device. Prints a table and what each
+step to int8 cost on the validation part, or with --json everything that was measured,
+confusion matrices included. The exit status is 1 if int8 lost more than --max_drop.
 """
 
 import dataclasses
@@ -14,7 +15,10 @@ from pathlib import Path
 
 from absl import flags
 
+from corallite.convert.evaluate_parity import compare_file, recall_parity
 from corallite.convert.evaluate_run import evaluate_one_file, evaluate_run
+from corallite.convert.parity import AccuracyLostError, Parity
+from corallite.convert.parity_text import format_loss, format_parity
 from corallite.convert.result_table import format_table
 from corallite.device import program
 
@@ -27,20 +31,51 @@ _MODEL = flags.DEFINE_string(
 _PART = flags.DEFINE_enum(
     "part", "test", ("train", "val", "test"), "Which part of the images."
 )
+_MAX_DROP = flags.DEFINE_float(
+    "max_drop",
+    None,
+    "Points of top-1 that the last of the chain may be below float on the validation "
+    "part; by default what `convert` allowed, and no limit for --model.",
+    lower_bound=0.0,
+)
 _JSON = flags.DEFINE_boolean("json", False, "Print everything, for programs to read.")
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: Sequence[str]) -> int:
     program.reject_arguments(argv)
     run_dir = Path(_RUN_DIR.value)
+    parity = None
     if _MODEL.value:
-        results = [evaluate_one_file(Path(_MODEL.value), run_dir, _PART.value)]
+        path = Path(_MODEL.value)
+        results = [evaluate_one_file(path, run_dir, _PART.value)]
+        if _MAX_DROP.value is not None:
+            parity = compare_file(path, run_dir, _MAX_DROP.value)
     else:
         results = evaluate_run(run_dir, _PART.value)
+        parity = recall_parity(run_dir, _MAX_DROP.value)
     if _JSON.value:
-        print(json.dumps([dataclasses.asdict(result) for result in results]))
+        rows = [dataclasses.asdict(result) for result in results]
+        if parity:
+            rows[-1]["parity"] = parity.to_json()
+        print(json.dumps(rows))
     else:
         print(format_table(results))
+    if parity is None:
+        return program.EXIT_DONE
+    return _report(parity)
+
+
+def _report(parity: Parity) -> int:
+    """Prints the parity, unless JSON has it already; returns the exit status."""
+    try:
+        parity.check()
+    except AccuracyLostError as error:
+        if not _JSON.value:
+            print(f"\n{format_loss(error)}")
+        return program.EXIT_CHECK_FAILED
+    if not _JSON.value:
+        print(f"\n{format_parity(parity)}")
+    return program.EXIT_DONE
 
 
 if __name__ == "__main__":

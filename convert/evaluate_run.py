@@ -67,7 +67,7 @@ def evaluate_one_file(path: Path, run_dir: Path, part_name: str) -> StageResult:
     if manifest is None:
         logging.warning("%s carries no manifest; taken to be of this run.", path)
         manifest = make_manifest(run_dir, data, {})
-    _check_same_task(path, manifest, run_dir, data)
+    check_same_task(path, manifest, run_dir, data)
     evaluation = evaluate_file(path, data.parts[part_name], manifest)
     return StageResult("file", evaluation, **_describe_file(path, str(path)))
 
@@ -92,9 +92,10 @@ def finished_stages(run_dir: Path) -> list[Stage]:
     return [stage for stage in finished if not stage.is_outdated()]
 
 
-def _check_same_task(
+def check_same_task(
     path: Path, manifest: Manifest, run_dir: Path, data: ImageData
 ) -> None:
+    """Raises `RequestError` if a file has other classes or another size than a run."""
     if manifest.labels != data.class_names:
         raise RequestError(
             f"{path} knows the classes {', '.join(manifest.labels)}, but {run_dir} has "

@@ -1,78 +1,255 @@
 """The int8 stage of a run: the file that goes to the device."""
 
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from absl import logging
 
 from corallite.convert import tflite
-from corallite.convert.evaluate import evaluate_file
+from corallite.convert.evaluate import answer_images_by_file
 from corallite.convert.float_file import make_manifest
+from corallite.convert.measure_parity import Steps, measure_parity
+from corallite.convert.parity import MAX_DROP, AccuracyLostError, Parity
 from corallite.convert.tflite_file import count_operators
 from corallite.device import files
+from corallite.device.errors import RequestError
 from corallite.device.manifest import attach_manifest
-from corallite.optimize.calibration import DEFAULT_COUNT, choose_images
+from corallite.optimize.bias_correction import correct_biases
+from corallite.optimize.calibration import DEFAULT_COUNT, choose_checked_images
 from corallite.optimize.load import load_model
+from corallite.optimize.measure_ranges import measure_ranges
+from corallite.optimize.quantize import add_quantizers
+from corallite.optimize.quantize_stage import DEFAULT_RECIPE, train_quantized
 from corallite.train.data import ImageData, load_data
+from corallite.train.keras import keras
+from corallite.train.recipe import Recipe
 from corallite.train.run_folder import Stage, hash_file, latest_stage
 
 INT8_FILE = "model_int8.tflite"
+PARITY_FILE = "parity.json"
+# What the last conversion made that lost too much; the file in place stays.
+REJECTED_FILE = "model_int8.rejected.tflite"
+REJECTED_PARITY_FILE = "parity.rejected.json"
 SOURCES = ("float", "pruned", "qat")
+METHODS = (*MAX_DROP, "auto")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Options:
+    source: str | None
+    method: str | None
+    granularity: str | None
+    calibration_count: int
+    max_drop: float | None
+    recipe: Recipe
+    overwrite: bool
 
 
 def convert(
     run_dir: Path,
     *,
     source: str | None = None,
+    method: str | None = None,
+    granularity: str | None = None,
     calibration_count: int = DEFAULT_COUNT,
+    max_drop: float | None = None,
+    recipe: Recipe = DEFAULT_RECIPE,
     overwrite: bool = False,
 ) -> Stage:
     """Converts a run's model to full int8; returns the int8 stage.
 
     Args:
         run_dir: A run with a trained model.
-        source: The stage to convert, one of SOURCES; "pruned" and "float" by
-            post-training quantization. By default the last of them that is there.
-        calibration_count: Training images that post-training ranges are measured on.
+        source: The stage to convert, one of SOURCES; None for the last that is there
+            and that the method can take.
+        method: One of METHODS; None for what suits the source. "auto" tries them in
+            order and takes the first that loses no more than it may; it trains the
+            qat stage if it comes to that.
+        granularity: "channel" or "tensor": the scales of convolutions. None for that
+            of the qat stage, else "channel".
+        calibration_count: At most so many training images for ranges.
+        max_drop: Points of top-1 that int8 may be below float on the validation part;
+            None for the method's, see `MAX_DROP`.
+        recipe: Of the qat stage, if "auto" has to train it.
         overwrite: Convert again if it was done with other settings.
 
     Raises:
         RequestError: There is no such model, or it cannot be quantized as a whole.
+        AccuracyLostError: The file lost more than it may. It is kept as
+            REJECTED_FILE; a former file stays as it was.
     """
+    options = _Options(
+        source, method, granularity, calibration_count, max_drop, recipe, overwrite
+    )
     data = load_data(run_dir)
     Stage(run_dir, "float").require()
-    parent = Stage(run_dir, source) if source else latest_stage(run_dir, SOURCES)
-    parent_path = parent.require()
+    *others, last = _choose_methods(run_dir, options)
+    for name in others:
+        try:
+            return _convert_by(name, run_dir, data, options)
+        except AccuracyLostError as error:
+            drop = error.parity.overall.drop_points
+            logging.info("%s: %.2f points below float, too much.", name, drop)
+    return _convert_by(last, run_dir, data, options)
+
+
+def read_parity(run_dir: Path) -> Parity | None:
+    """Returns what was measured of the run's int8 file; None if that is not known."""
+    stage = Stage(run_dir, "int8", INT8_FILE)
+    path = stage.path / PARITY_FILE
+    if not path.exists() or not stage.is_complete():
+        return None
+    parity = Parity.from_json(files.read_json(path))
+    return parity if parity.file_sha256 == hash_file(stage.model_path) else None
+
+
+def _choose_methods(run_dir: Path, options: _Options) -> Sequence[str]:
+    source, method = options.source, options.method
+    if method not in (None, *METHODS) or source not in (None, *SOURCES):
+        raise RequestError(
+            f"Expected `method` to be one of {', '.join(METHODS)} and `source` one of "
+            f"{', '.join(SOURCES)}, got {method!r} and {source!r}."
+        )
+    if method is None:
+        taken = source or latest_stage(run_dir, SOURCES).name
+        return ["qat" if taken == "qat" else "ptq"]
+    if source is not None and (source == "qat") != (method == "qat"):
+        raise RequestError(
+            f"--method={method} does not convert the {source} stage; leave --source "
+            "out."
+        )
+    if method != "auto":
+        return [method]
+    # What was chosen before stays chosen.
+    made_by = Stage(run_dir, "int8", INT8_FILE).metrics().get("inputs", {})
+    if made_by.get("method") in MAX_DROP and not options.overwrite:
+        return [made_by["method"]]
+    return list(MAX_DROP)
+
+
+def _convert_by(
+    method: str, run_dir: Path, data: ImageData, options: _Options
+) -> Stage:
+    parent = _find_parent(method, run_dir, options)
+    granularity = _choose_granularity(parent, options.granularity)
     stage = Stage(run_dir, "int8", INT8_FILE)
     inputs = {
         "source": parent.name,
-        "calibration_count": calibration_count,
-        "parent": hash_file(parent_path),
+        "method": method,
+        "granularity": granularity,
+        "calibration_count": options.calibration_count,
+        "parent": hash_file(parent.require()),
         "data": data.fingerprint,
     }
-    if stage.is_done(inputs, overwrite):
+    known = read_parity(run_dir)
+    if stage.is_done(inputs, options.overwrite) and known:
         logging.info("int8: done already.")
+        known = known.with_limit(options.max_drop)
+        known.check()
+        files.write_json(stage.path / PARITY_FILE, known.to_json())
         return stage
-    images = choose_images(data.parts["train"], calibration_count)
-    content = tflite.convert_to_int8(load_model(parent_path), images)
+    images = choose_checked_images(data.parts["train"], options.calibration_count)
+    model, calibration = _quantize(load_model(parent.model_path), inputs, images)
+    content = tflite.convert_to_int8(model, images)
     with files.replacing(stage.model_path) as partial:
-        accuracy = _measure_accuracy(content, run_dir, data, partial)
-        manifest = make_manifest(run_dir, data, accuracy)
-        partial.write_bytes(attach_manifest(content, manifest))
+        answers = _answer(content, run_dir, data, partial)
+        accuracy = _accuracy(run_dir, answers, data)
+        whole = attach_manifest(content, make_manifest(run_dir, data, accuracy))
+        steps = Steps(_float_stages(run_dir, parent), model, method, granularity)
+        parity = measure_parity(steps, answers, whole, data.parts["val"])
+        parity = parity.with_limit(options.max_drop)
+        _keep_if_rejected(stage, whole, parity)
+        partial.write_bytes(whole)
         # Not earlier: until here a failure leaves the former file, and finished.
         stage.reopen()
+    files.write_json(stage.path / PARITY_FILE, parity.to_json())
+    for name in (REJECTED_FILE, REJECTED_PARITY_FILE):
+        (stage.path / name).unlink(missing_ok=True)
     operators = dict(count_operators(content))
-    stage.finish(inputs, {"val_accuracy": accuracy["int8"], "operators": operators})
+    measured = {"val_accuracy": accuracy["int8"], "operators": operators}
+    stage.finish(inputs, {**measured, "calibration": calibration})
     return stage
 
 
-def _measure_accuracy(
+def _quantize(
+    model: keras.Model, inputs: dict[str, Any], images: np.ndarray
+) -> tuple[keras.Model, dict[str, Any] | None]:
+    """Returns the model with quantizers, and how their ranges were measured."""
+    if inputs["method"] == "qat":
+        return model, None
+    quantized = add_quantizers(model, granularity=inputs["granularity"])
+    measurement = measure_ranges(quantized, images)
+    if inputs["method"] == "ptq_corrected":
+        correct_biases(quantized, images)
+    return quantized, dataclasses.asdict(measurement)
+
+
+def _find_parent(method: str, run_dir: Path, options: _Options) -> Stage:
+    if method != "qat":
+        if options.source:
+            return Stage(run_dir, options.source)
+        return latest_stage(run_dir, ("float", "pruned"))
+    stage = Stage(run_dir, "qat")
+    is_missing = not stage.is_complete() or stage.is_outdated()
+    if options.method == "auto" and is_missing:
+        train_quantized(
+            run_dir,
+            options.recipe,
+            granularity=options.granularity or "channel",
+            overwrite=options.overwrite,
+        )
+    return stage
+
+
+def _choose_granularity(parent: Stage, asked: str | None) -> str:
+    if parent.name != "qat":
+        return asked or "channel"
+    trained = parent.metrics().get("inputs", {}).get("granularity", "channel")
+    if asked not in (None, trained):
+        raise RequestError(
+            f"{parent.path} was trained with a scale per {trained}; for one per "
+            f"{asked}: corallite quantize --run_dir={parent.run_dir} "
+            f"--granularity={asked} --overwrite."
+        )
+    return trained
+
+
+def _float_stages(run_dir: Path, parent: Stage) -> list[Stage]:
+    """Returns the float stages that the file was made of, the first one first."""
+    name = parent.metrics()["from"] if parent.name == "qat" else parent.name
+    first = Stage(run_dir, "float")
+    return [first] if name == "float" else [first, Stage(run_dir, name)]
+
+
+def _answer(
     content: bytes, run_dir: Path, data: ImageData, partial: Path
-) -> dict[str, float]:
-    """Returns top-1 on the validation part, for the manifest; `partial` is scratch."""
+) -> np.ndarray:
+    """Returns the file's answers on the validation part; `partial` is scratch."""
     partial.write_bytes(attach_manifest(content, make_manifest(run_dir, data, {})))
-    int8 = evaluate_file(partial, data.parts["val"])
+    answers = answer_images_by_file(partial, data.parts["val"])
     # An interpreter maps its file: one that is still about must not see it change.
     partial.unlink()
+    return answers
+
+
+def _accuracy(run_dir: Path, answers: np.ndarray, data: ImageData) -> dict[str, float]:
+    """Returns top-1 on the validation part, for the manifest."""
     metrics = Stage(run_dir, "float").metrics()
     best = metrics["history"][metrics["best_epoch"]]
-    return {"float": round(best["val_accuracy"], 4), "int8": round(int8.top1, 4)}
+    int8 = float(np.mean(answers == data.parts["val"].labels))
+    return {"float": round(best["val_accuracy"], 4), "int8": round(int8, 4)}
+
+
+def _keep_if_rejected(stage: Stage, content: bytes, parity: Parity) -> None:
+    """Puts what lost too much beside the place of the file, and says so.
+
+    Raises:
+        AccuracyLostError: It did.
+    """
+    if not parity.held:
+        files.write_bytes(stage.path / REJECTED_FILE, content)
+        files.write_json(stage.path / REJECTED_PARITY_FILE, parity.to_json())
+    parity.check()

@@ -29,6 +29,9 @@ def run_pipeline(
     sparsity: float,
     transfer: Transfer | None = None,
     fit_policy: str = "crop",
+    method: str = "qat",
+    granularity: str = "channel",
+    max_drop: float | None = None,
     overwrite: bool = False,
 ) -> list[StageResult]:
     """Takes every step that is not done yet; returns the test results of all stages.
@@ -41,10 +44,16 @@ def run_pipeline(
         sparsity: Zero fraction of the kernels, 0 to 1; 0 leaves pruning out.
         transfer: Weights to begin with; None for random ones.
         fit_policy: How an image is brought to the network's proportions.
+        method: How int8 is come by, one of `int8_stage.METHODS`; only "qat" and, if
+            it comes to that, "auto" train quantization-aware.
+        granularity: Scales of a convolution, "channel" or "tensor".
+        max_drop: Points of top-1 that int8 may be below float on the validation part;
+            None for the method's own limit.
         overwrite: Make stages again that were made with other settings.
 
     Raises:
         RequestError: A step cannot be taken; those before it stay done.
+        AccuracyLostError: int8 lost more than it may; all before it is done.
         KeyboardInterrupt: Asked to stop; the same call goes on from there.
     """
     if sparsity:
@@ -62,8 +71,18 @@ def run_pipeline(
         prune.prune(run_dir, sparsity, recipes.prune, overwrite=overwrite)
     else:
         _leave_pruning_out(run_dir, overwrite)
-    quantize_stage.train_quantized(run_dir, recipes.quantize, overwrite=overwrite)
-    convert(run_dir, source="qat", overwrite=overwrite)
+    if method == "qat":
+        quantize_stage.train_quantized(
+            run_dir, recipes.quantize, granularity=granularity, overwrite=overwrite
+        )
+    convert(
+        run_dir,
+        method=method,
+        granularity=granularity,
+        max_drop=max_drop,
+        recipe=recipes.quantize,
+        overwrite=overwrite,
+    )
     return evaluate_run(run_dir)
 
 

@@ -11,9 +11,13 @@ from pathlib import Path
 
 from absl import flags
 
+from corallite.convert.int8_stage import METHODS
+from corallite.convert.parity import AccuracyLostError
+from corallite.convert.parity_text import format_loss
 from corallite.convert.pipeline import Recipes, run_pipeline
 from corallite.convert.result_table import format_table
 from corallite.device import preprocess, program
+from corallite.optimize.quantize import GRANULARITIES
 from corallite.train import datasets, recipe_flags
 from corallite.train.models.registry import BUILDERS
 from corallite.train.train import Network
@@ -45,6 +49,17 @@ _SPARSITY = flags.DEFINE_float(
     lower_bound=0.0,
     upper_bound=1.0,
 )
+_METHOD = flags.DEFINE_enum("method", "qat", METHODS, "How to quantize.")
+_GRANULARITY = flags.DEFINE_enum(
+    "granularity", "channel", GRANULARITIES, "Scales of a convolution."
+)
+_MAX_DROP = flags.DEFINE_float(
+    "max_drop",
+    None,
+    "Points of top-1 that int8 may be below float on the validation part; by default "
+    "0.5 after quantization-aware training, else 1.",
+    lower_bound=0.0,
+)
 _OVERWRITE = flags.DEFINE_boolean(
     "overwrite", False, "Make stages again that were made with other settings."
 )
@@ -54,21 +69,29 @@ _PRUNE = recipe_flags.define(Recipes().prune, prefix="prune_")
 _QUANTIZE = recipe_flags.define(Recipes().quantize, prefix="quantize_")
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: Sequence[str]) -> int:
     program.reject_arguments(argv)
     run_dir, size = Path(_RUN_DIR.value), _IMAGE_SIZE.value
     recipes = Recipes(_TRAIN(), _PRUNE(), _QUANTIZE())
-    results = run_pipeline(
-        datasets.locate(_DATA_DIR.value, _DATASET.value),
-        run_dir,
-        Network(_MODEL.value, _WIDTH.value, (size, size)),
-        recipes,
-        transfer=_TRANSFER(recipes.train.epochs),
-        sparsity=_SPARSITY.value,
-        fit_policy=_FIT.value,
-        overwrite=_OVERWRITE.value,
-    )
+    try:
+        results = run_pipeline(
+            datasets.locate(_DATA_DIR.value, _DATASET.value),
+            run_dir,
+            Network(_MODEL.value, _WIDTH.value, (size, size)),
+            recipes,
+            transfer=_TRANSFER(recipes.train.epochs),
+            sparsity=_SPARSITY.value,
+            fit_policy=_FIT.value,
+            method=_METHOD.value,
+            granularity=_GRANULARITY.value,
+            max_drop=_MAX_DROP.value,
+            overwrite=_OVERWRITE.value,
+        )
+    except AccuracyLostError as error:
+        print(format_loss(error))
+        return program.EXIT_CHECK_FAILED
     print(format_table(results))
+    return program.EXIT_DONE
 
 
 if __name__ == "__main__":

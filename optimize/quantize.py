@@ -27,7 +27,7 @@ PREFIX = "quant_"
 # ReLU6 gives it; the extremes of the training's batches; trained like a weight.
 SHARED_RANGES = ("fixed", "calibrated", "learned")
 # A scale for each output channel of a convolution, or one for its whole kernel, as
-# STM32's N6 and some other accelerators want it.
+# the accelerator of the STM32MP2 and some others want it.
 GRANULARITIES = ("channel", "tensor")
 _MOVES_VALUES = (
     ChannelSlice,

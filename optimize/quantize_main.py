@@ -11,11 +11,18 @@ from pathlib import Path
 from absl import flags
 
 from corallite.device import program
+from corallite.optimize.quantize import GRANULARITIES
 from corallite.optimize.quantize_stage import DEFAULT_RECIPE, train_quantized
 from corallite.train import recipe_flags
 
 _RUN_DIR = flags.DEFINE_string(
     "run_dir", None, "Run folder with a trained model.", required=True
+)
+_GRANULARITY = flags.DEFINE_enum(
+    "granularity",
+    "channel",
+    GRANULARITIES,
+    "Scales of a convolution: one a channel, or one for all (STM32MP2 and others).",
 )
 _OVERWRITE = flags.DEFINE_boolean(
     "overwrite", False, "Make the stage again if it was made with other settings."
@@ -25,7 +32,12 @@ _RECIPE = recipe_flags.define(DEFAULT_RECIPE)
 
 def main(argv):
     program.reject_arguments(argv)
-    stage = train_quantized(Path(_RUN_DIR.value), _RECIPE(), overwrite=_OVERWRITE.value)
+    stage = train_quantized(
+        Path(_RUN_DIR.value),
+        _RECIPE(),
+        granularity=_GRANULARITY.value,
+        overwrite=_OVERWRITE.value,
+    )
     metrics = stage.metrics()
     best = metrics["history"][metrics["best_epoch"]]
     print(f"{stage.model_path}: validation accuracy {best['val_accuracy']:.4f}")

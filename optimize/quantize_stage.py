@@ -5,7 +5,7 @@ from pathlib import Path
 
 from absl import logging
 
-from corallite.optimize.calibration import choose_images
+from corallite.optimize.calibration import choose_checked_images
 from corallite.optimize.load import load_model
 from corallite.optimize.quantize import quantize
 from corallite.optimize.sparsity import measure_sparsity
@@ -24,6 +24,7 @@ def train_quantized(
     recipe: Recipe,
     *,
     shared_range: str | None = None,
+    granularity: str = "channel",
     overwrite: bool = False,
 ) -> Stage:
     """Trains a run's pruned model, else its float one, quantization-aware.
@@ -32,6 +33,7 @@ def train_quantized(
         run_dir: A run with a trained model.
         recipe: How to train.
         shared_range: See `quantize`; by default what fits the network.
+        granularity: One of `quantize.GRANULARITIES`.
         overwrite: Train again if it was done with other settings.
 
     Raises:
@@ -44,6 +46,7 @@ def train_quantized(
     stage = Stage(run_dir, "qat")
     inputs = {
         "recipe": dataclasses.asdict(recipe),
+        "granularity": granularity,
         "parent": hash_file(source),
         "data": data.fingerprint,
         # Not where it is not given: what runs of before recorded still holds.
@@ -53,8 +56,10 @@ def train_quantized(
         logging.info("qat: done already.")
         return stage
     keras.utils.set_random_seed(recipe.seed)
-    images = choose_images(data.parts["train"])
-    model = quantize(load_model(source), images, shared_range=shared_range)
+    images = choose_checked_images(data.parts["train"])
+    model = quantize(
+        load_model(source), images, shared_range=shared_range, granularity=granularity
+    )
     stage.reopen()
     progress = fit(model, data, recipe, stage.path, inputs=inputs)
     save_model(model, stage.model_path)
