@@ -2,6 +2,8 @@
 
 import dataclasses
 import importlib.util
+import json
+import os
 import shutil
 from pathlib import Path
 
@@ -234,3 +236,90 @@ def finished_run(squares_pipeline, tmp_path_factory):
 def copied_run(finished_run, tmp_path):
     """A copy of `finished_run` for a test to change."""
     return Path(shutil.copytree(finished_run, tmp_path / "run"))
+
+
+class Browser:
+    """Headless Chromium, with what a page complained of and asked for.
+
+    Attributes:
+        driver: Selenium's, for all that is not here.
+    """
+
+    def __init__(self, chromium, chromedriver, profile_dir):
+        from selenium import webdriver
+
+        options = webdriver.ChromeOptions()
+        options.binary_location = chromium
+        # A page that shows a camera never ends to load.
+        options.page_load_strategy = "eager"
+        options.set_capability(
+            "goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"}
+        )
+        for flag in (
+            "headless=new",
+            # Chromium's sandbox and root, or a small /dev/shm, do not go together.
+            "no-sandbox",
+            "disable-gpu",
+            "disable-dev-shm-usage",
+            # It asks for updates and the like on its own.
+            "disable-background-networking",
+            "disable-component-update",
+            "disable-sync",
+            "no-first-run",
+            f"user-data-dir={profile_dir}",
+        ):
+            options.add_argument(f"--{flag}")
+        service = webdriver.ChromeService(executable_path=chromedriver)
+        self.driver = webdriver.Chrome(options, service)
+
+    def open(self, url, *, width_px=1200, is_dark=False):
+        """Opens a page and forgets what those before complained of."""
+        # A window is never narrower than 500 pixels, a phone is.
+        metrics = {"width": width_px, "height": 900, "deviceScaleFactor": 1}
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if is_dark else ""}
+        run = self.driver.execute_cdp_cmd
+        run("Emulation.setDeviceMetricsOverride", {**metrics, "mobile": False})
+        run("Emulation.setEmulatedMedia", {"features": [scheme]})
+        self.driver.get("about:blank")
+        self.complaints()
+        self.requests()
+        self.driver.get(url)
+
+    def complaints(self):
+        """What came to the console since last asked: errors and warnings."""
+        return [
+            entry["message"]
+            for entry in self.driver.get_log("browser")
+            if entry["level"] in ("SEVERE", "WARNING")
+        ]
+
+    def requests(self):
+        """The addresses that were asked for since last asked, but for data: ones."""
+        events = [
+            json.loads(entry["message"])["message"]
+            for entry in self.driver.get_log("performance")
+        ]
+        urls = [
+            event["params"]["request"]["url"]
+            for event in events
+            if event["method"] == "Network.requestWillBeSent"
+        ]
+        return [url for url in urls if not url.startswith(("data:", "about:"))]
+
+    def page_width_px(self):
+        """Of all that is on the page: more than the window, and it scrolls sideways."""
+        return self.driver.execute_script("return document.documentElement.scrollWidth")
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """A `Browser`; skips where there is none."""
+    chromium, chromedriver = (
+        shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
+        for name in ("chromium", "chromedriver")
+    )
+    if not (chromium and chromedriver and importlib.util.find_spec("selenium")):
+        pytest.skip("needs chromium, chromedriver and selenium (see Makefile)")
+    browser = Browser(chromium, chromedriver, tmp_path_factory.mktemp("chromium"))
+    yield browser
+    browser.driver.quit()
