@@ -19,6 +19,42 @@ _CALIBRATION_BINS = 15
 _Z_95 = 1.96
 
 
+# Enough to look at; the confusion counts them all.
+_MOST_MISTAKES = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Bin:
+    """Answers of about the same confidence.
+
+    Attributes:
+        count: How many.
+        confidence: The mean probability of their most probable label.
+        accuracy: Share of them that is right, 0 to 1.
+    """
+
+    count: int
+    confidence: float
+    accuracy: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Mistake:
+    """An image whose most probable label is wrong.
+
+    Attributes:
+        row: Its place in the part.
+        predicted: That label.
+        confidence: Its probability.
+        true_probability: The probability of the right label.
+    """
+
+    row: int
+    predicted: int
+    confidence: float
+    true_probability: float
+
+
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
     """What a model answers on one part of the images.
@@ -28,25 +64,39 @@ class Evaluation:
         top1: Share whose most probable label is right, 0 to 1.
         top1_interval: The 95 % interval of `top1` (Wilson, 1927).
         top5: Share whose label is among the five most probable.
+        top5_interval: The 95 % interval of `top5`.
         calibration_error: Expected difference between confidence and accuracy, in 15
             bins (Guo et al., 2017, arXiv:1706.04599).
+        calibration: Those bins that hold answers, in rising order of confidence.
         confusion: `confusion[true][predicted]`, counts.
+        mistakes: The 100 that it was surest of, or as many as there are, the surest
+            first.
         latency_p50_ms: Median time of one inference on this machine, one thread,
             without preprocessing; None where no device could run it.
+        latency_p95_ms: The time that 95 % of the inferences stay below.
     """
 
     images: int
     top1: float
     top1_interval: tuple[float, float]
     top5: float
+    top5_interval: tuple[float, float]
     calibration_error: float
+    calibration: list[Bin]
     confusion: list[list[int]]
+    mistakes: list[Mistake]
     latency_p50_ms: float | None = None
+    latency_p95_ms: float | None = None
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Evaluation":
         """Returns what `dataclasses.asdict` and `json` made a record of."""
-        return cls(**{**content, "top1_interval": tuple(content["top1_interval"])})
+        fields = dict(content)
+        for name in ("top1_interval", "top5_interval"):
+            fields[name] = tuple(fields[name])
+        fields["calibration"] = [Bin(**x) for x in fields["calibration"]]
+        fields["mistakes"] = [Mistake(**x) for x in fields["mistakes"]]
+        return cls(**fields)
 
 
 def evaluate_file(
@@ -69,8 +119,8 @@ def evaluate_file(
         probabilities.append(classifier.run(pixels))
         latencies_ms.append(1000 * (time.perf_counter() - began_s))
     evaluation = score(np.array(probabilities), part.labels)
-    p50 = float(np.median(latencies_ms))
-    return dataclasses.replace(evaluation, latency_p50_ms=round(p50, 4))
+    p50_ms, p95_ms = np.percentile(latencies_ms, (50, 95)).round(4).tolist()
+    return dataclasses.replace(evaluation, latency_p50_ms=p50_ms, latency_p95_ms=p95_ms)
 
 
 def evaluate_keras(model: keras.Model, part: Part) -> Evaluation:
@@ -106,16 +156,22 @@ def score(probabilities: np.ndarray, labels: np.ndarray) -> Evaluation:
     count, classes = probabilities.shape
     # Stable, so that of equal probabilities the first wins, as on the device.
     ranked = np.argsort(-probabilities, axis=1, kind="stable")
-    right = ranked[:, 0] == labels
+    predicted = ranked[:, 0]
+    right = predicted == labels
+    in_top5 = np.any(ranked[:, :5] == labels[:, np.newaxis], axis=1)
     confusion = np.zeros((classes, classes), np.int64)
-    np.add.at(confusion, (labels, ranked[:, 0]), 1)
+    np.add.at(confusion, (labels, predicted), 1)
+    calibration = _fill_bins(probabilities.max(axis=1), right)
     return Evaluation(
         images=count,
         top1=float(np.mean(right)),
         top1_interval=wilson_interval(int(np.sum(right)), count),
-        top5=float(np.mean(np.any(ranked[:, :5] == labels[:, np.newaxis], axis=1))),
-        calibration_error=_calibration_error(probabilities.max(axis=1), right),
+        top5=float(np.mean(in_top5)),
+        top5_interval=wilson_interval(int(np.sum(in_top5)), count),
+        calibration_error=_calibration_error(calibration),
+        calibration=calibration,
         confusion=confusion.tolist(),
+        mistakes=_find_mistakes(probabilities, predicted, labels),
     )
 
 
@@ -128,13 +184,38 @@ def wilson_interval(successes: int, count: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def _calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
+def _fill_bins(confidence: np.ndarray, right: np.ndarray) -> list[Bin]:
     bins = np.minimum(
         (confidence * _CALIBRATION_BINS).astype(int), _CALIBRATION_BINS - 1
     )
-    error = 0.0
-    for number in np.unique(bins):
-        inside = bins == number
-        gap = abs(float(np.mean(right[inside])) - float(np.mean(confidence[inside])))
-        error += gap * float(np.mean(inside))
-    return error
+    return [
+        Bin(
+            count=int(np.sum(bins == number)),
+            confidence=float(np.mean(confidence[bins == number])),
+            accuracy=float(np.mean(right[bins == number])),
+        )
+        for number in np.unique(bins)
+    ]
+
+
+def _calibration_error(calibration: list[Bin]) -> float:
+    count = sum(x.count for x in calibration)
+    return sum(x.count / count * abs(x.accuracy - x.confidence) for x in calibration)
+
+
+def _find_mistakes(
+    probabilities: np.ndarray, predicted: np.ndarray, labels: np.ndarray
+) -> list[Mistake]:
+    """Returns those that the model was surest of; of equal ones, the first row."""
+    wrong = np.flatnonzero(predicted != labels)
+    confidence = probabilities[wrong, predicted[wrong]]
+    surest = wrong[np.argsort(-confidence, kind="stable")][:_MOST_MISTAKES]
+    return [
+        Mistake(
+            row=int(row),
+            predicted=int(predicted[row]),
+            confidence=round(float(probabilities[row, predicted[row]]), 4),
+            true_probability=round(float(probabilities[row, labels[row]]), 4),
+        )
+        for row in surest
+    ]

@@ -7,16 +7,23 @@ from typing import Any
 
 from absl import logging
 
+from corallite.convert.audit.cost import count_macs
+from corallite.convert.audit.model_file import read_model
 from corallite.convert.evaluate import Evaluation, evaluate_file, evaluate_keras
 from corallite.convert.float_file import export_float, make_manifest
 from corallite.convert.int8_stage import INT8_FILE
+from corallite.convert.peak_memory import measure_peak_memory
 from corallite.convert.tflite_file import kernel_sparsity
+from corallite.convert.this_machine import describe_machine
 from corallite.device import files
 from corallite.device.errors import RequestError
 from corallite.device.manifest import Manifest, read_manifest
 from corallite.optimize.load import load_model
 from corallite.train.data import ImageData, load_data
 from corallite.train.run_folder import VERBS, Stage, hash_file, package_versions
+
+# Of the records of what was measured; another one is measured anew.
+_FORMAT = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +38,10 @@ class StageResult:
             file is that of "int8".
         file_bytes: Its size.
         gzipped_bytes: Its size when compressed.
+        macs: Multiply-accumulates of one inference.
+        peak_memory_bytes: The most that a process which runs it had at a time, Python
+            and the device's libraries included; None where that is not known.
+        machine: What latency and memory were measured on.
     """
 
     stage: str
@@ -39,6 +50,9 @@ class StageResult:
     file: str | None = None
     file_bytes: int | None = None
     gzipped_bytes: int | None = None
+    macs: int | None = None
+    peak_memory_bytes: int | None = None
+    machine: str = ""
 
 
 def evaluate_run(run_dir: Path, part_name: str = "test") -> list[StageResult]:
@@ -112,12 +126,14 @@ def _recall(stage: Stage, data: ImageData, part_name: str) -> StageResult:
     """Returns what was measured of this very model before, else measures it."""
     path = stage.path / f"evaluation_{part_name}.json"
     inputs = {
+        "format": _FORMAT,
         "model": hash_file(stage.model_path),
         "data": data.fingerprint,
         "versions": package_versions(),
     }
     if path.exists():
         record = files.read_json(path)
+        # An older record lacks what is measured today.
         if record.pop("inputs") == inputs:
             evaluation = Evaluation.from_json(record.pop("evaluation"))
             return StageResult(evaluation=evaluation, **record)
@@ -146,4 +162,7 @@ def _describe_file(path: Path, shown: str) -> dict[str, Any]:
         "file": shown,
         "file_bytes": len(content),
         "gzipped_bytes": len(gzip.compress(content, mtime=0)),
+        "macs": sum(map(count_macs, read_model(path).main.operators)),
+        "peak_memory_bytes": measure_peak_memory(path),
+        "machine": describe_machine(),
     }
