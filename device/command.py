@@ -13,6 +13,7 @@ VERBS = {
     "convert": ("corallite.convert.convert_main", "writes the full-int8 TFLite file"),
     "audit": ("corallite.convert.audit_main", "says what is in a .tflite file"),
     "evaluate": ("corallite.convert.evaluate_main", "measures any stage or file"),
+    "report": ("corallite.convert.report_main", "one HTML file that says how it went"),
     "pipeline": ("corallite.convert.pipeline_main", "all of the above, in order"),
     "classify": ("corallite.device.classify_main", "classifies a camera or files"),
     "doctor": ("corallite.device.doctor_main", "says what will not work here, and why"),

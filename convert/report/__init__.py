@@ -1,0 +1,1 @@
+"""One HTML file that says how a run went, for people to read and keep."""

@@ -1,0 +1,135 @@
+"""The charts of a report."""
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from corallite.convert.evaluate import Evaluation
+from corallite.convert.evaluate_run import StageResult
+from corallite.convert.report.svg import FIRST, LINE, MUTED, SECOND, drawing
+
+# Fits a phone; on wider pages, several stand in a row.
+_WIDTH = 330
+_PANEL_WH = (_WIDTH, 220)
+_SQUARE_WH = (_WIDTH, 330)
+_ROW_HEIGHT = 34
+# Of the values in view, so that no mark touches the frame.
+_MARGIN = 0.06
+
+
+def draw_accuracy(results: Sequence[StageResult]) -> Markup:
+    """Draws top-1 of each stage with its 95 % interval."""
+    found = [(x.stage, x.evaluation) for x in results]
+    text = "Top-1 with 95 % interval. " + "; ".join(
+        f"{name} {e.top1:.1%}, {e.top1_interval[0]:.1%} to {e.top1_interval[1]:.1%}"
+        for name, e in found
+    )
+    size_wh = (_WIDTH, 70 + _ROW_HEIGHT * len(found))
+    with drawing("accuracy", size_wh, text) as chart:
+        axes = chart.axes
+        for row, (_, evaluation) in enumerate(found):
+            axes.plot(evaluation.top1_interval, (row, row), color=FIRST, linewidth=2.5)
+            axes.plot(evaluation.top1, row, "o", color=FIRST, markersize=7)
+        _label_rows(axes, [name for name, _ in found])
+        axes.set_title("Top-1, 95 % interval")
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.margins(x=_MARGIN)
+    return chart.markup
+
+
+def draw_sizes(results: Sequence[StageResult]) -> Markup:
+    """Draws the bytes of each file, and what is left of them compressed."""
+    found = [x for x in results if x.file_bytes and x.gzipped_bytes]
+    text = "File sizes. " + "; ".join(
+        f"{x.stage} {x.file_bytes:,} bytes, {x.gzipped_bytes:,} gzipped" for x in found
+    )
+    size_wh = (_WIDTH, 70 + _ROW_HEIGHT * len(found))
+    with drawing("sizes", size_wh, text) as chart:
+        axes = chart.axes
+        rows = range(len(found))
+        kilobytes = [(x.file_bytes or 0) / 1000 for x in found]
+        gzipped = [(x.gzipped_bytes or 0) / 1000 for x in found]
+        axes.barh(rows, kilobytes, height=0.55, color=FIRST, alpha=0.25)
+        axes.barh(rows, gzipped, height=0.55, color=FIRST)
+        _label_rows(axes, [x.stage for x in found])
+        axes.set_title("File size in kB; filled: gzipped")
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.margins(x=_MARGIN)
+        axes.set_xlim(left=0)
+    return chart.markup
+
+
+def draw_curves(stage: str, history: Sequence[dict[str, float]], metric: str) -> Markup:
+    """Draws a metric of training and validation over the epochs.
+
+    Args:
+        stage: Its name.
+        history: A record an epoch.
+        metric: "loss" or "accuracy".
+    """
+    epochs = range(1, len(history) + 1)
+    ours = [record[metric] for record in history]
+    theirs = [record[f"val_{metric}"] for record in history]
+    text = (
+        f"{stage}: {metric} after {len(history)} epochs, training {ours[-1]:.3f}, "
+        f"validation {theirs[-1]:.3f}"
+    )
+    with drawing(f"{stage} {metric}", _PANEL_WH, text) as chart:
+        axes = chart.axes
+        # One epoch makes a point and no line.
+        marker = "o" if len(history) < 12 else ""
+        style = {"marker": marker, "markersize": 4}
+        axes.plot(epochs, ours, color=SECOND, linestyle=(0, (4, 2)), **style)
+        axes.plot(epochs, theirs, color=FIRST, **style)
+        axes.set_title(f"{stage}: {metric}")
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        if metric == "accuracy":
+            axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+        axes.margins(x=_MARGIN, y=0.1)
+    return chart.markup
+
+
+def draw_reliability(stage: str, evaluation: Evaluation) -> Markup:
+    """Draws how often a stage is right against how sure it is."""
+    bins = evaluation.calibration
+    text = f"{stage}: expected calibration error {evaluation.calibration_error:.3f}"
+    details = "; ".join(
+        f"{x.confidence:.0%} sure, {x.accuracy:.0%} right, {x.count} images"
+        for x in bins
+    )
+    with drawing(f"{stage} reliability", _SQUARE_WH, f"{text}. {details}") as chart:
+        axes = chart.axes
+        axes.plot((0, 1), (0, 1), color=MUTED, linewidth=1, linestyle=(0, (2, 2)))
+        confidence = [x.confidence for x in bins]
+        accuracy = [x.accuracy for x in bins]
+        axes.vlines(confidence, confidence, accuracy, color=SECOND, linewidth=2)
+        axes.plot(confidence, accuracy, "-o", color=FIRST, markersize=5)
+        axes.set_title(f"{stage}: ECE {evaluation.calibration_error:.3f}")
+        _draw_shares(axes, evaluation)
+        axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence", ylabel="right")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+            axis.set_major_locator(MaxNLocator(5))
+    return chart.markup
+
+
+def _draw_shares(axes: Axes, evaluation: Evaluation) -> None:
+    """Draws at the foot how many answers each bin holds."""
+    most = max(x.count for x in evaluation.calibration)
+    for held in evaluation.calibration:
+        height = 0.2 * held.count / most
+        axes.bar(held.confidence, height, width=0.03, color=LINE, zorder=1)
+
+
+def _label_rows(axes: Axes, names: Sequence[str]) -> None:
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.grid(visible=False, axis="y")
+    axes.grid(visible=True, axis="x")
+    axes.spines["left"].set_visible(False)

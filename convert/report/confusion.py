@@ -1,0 +1,81 @@
+"""What is confused with what: a matrix for few classes, a list for many."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+# A larger matrix is not read, it is looked at.
+MOST_IN_MATRIX = 30
+_MOST_PAIRS = 20
+_MOST_CLASSES = 10
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Images of one class that were taken for another.
+
+    Attributes:
+        true: Name of their class.
+        predicted: What they were taken for.
+        count: How many.
+        share: Of the images of their class, 0 to 1.
+    """
+
+    true: str
+    predicted: str
+    count: int
+    share: float
+
+
+@dataclass(frozen=True)
+class ClassResult:
+    """How one class fares.
+
+    Attributes:
+        name: Of the class.
+        count: Images of it.
+        recall: Share of them that is named right; None if there are none.
+        precision: Share of what is named so that is of it; None if nothing is.
+    """
+
+    name: str
+    count: int
+    recall: float | None
+    precision: float | None
+
+
+def find_pairs(confusion: Sequence[Sequence[int]], names: Sequence[str]) -> list[Pair]:
+    """Returns the 20 that are confused most, of equal ones the larger share first."""
+    counts = np.array(confusion)
+    totals = counts.sum(axis=1)
+    wrong = counts * (1 - np.eye(len(names), dtype=int))
+    pairs = [
+        Pair(names[t], names[p], int(wrong[t, p]), float(wrong[t, p] / totals[t]))
+        for t, p in zip(*np.nonzero(wrong), strict=True)
+    ]
+    return sorted(pairs, key=lambda x: (-x.count, -x.share))[:_MOST_PAIRS]
+
+
+def rate_classes(
+    confusion: Sequence[Sequence[int]], names: Sequence[str]
+) -> list[ClassResult]:
+    """Returns recall and precision of each class, in the order of the labels."""
+    counts = np.array(confusion)
+    right = np.diag(counts)
+    totals, named = counts.sum(axis=1), counts.sum(axis=0)
+    return [
+        ClassResult(
+            name,
+            int(totals[i]),
+            float(right[i] / totals[i]) if totals[i] else None,
+            float(right[i] / named[i]) if named[i] else None,
+        )
+        for i, name in enumerate(names)
+    ]
+
+
+def find_weakest(classes: Sequence[ClassResult]) -> list[ClassResult]:
+    """Returns the ten classes with the lowest recall, lowest first."""
+    seen = [x for x in classes if x.recall is not None]
+    return sorted(seen, key=lambda x: x.recall or 0)[:_MOST_CLASSES]

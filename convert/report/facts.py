@@ -1,0 +1,173 @@
+"""Gathers what there is to say of a run."""
+
+import dataclasses
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from corallite.convert.audit.model import Model
+from corallite.convert.audit.model_file import read_model
+from corallite.convert.edgetpu.prediction import Prediction, predict
+from corallite.convert.evaluate_run import StageResult, evaluate_run
+from corallite.convert.int8_stage import INT8_FILE
+from corallite.convert.report.thumbnails import Picture, show_mistakes
+from corallite.convert.this_machine import describe_machine
+from corallite.device import files
+from corallite.device.errors import RequestError
+from corallite.device.preprocess import Preprocessing
+from corallite.train.data import ImageData, load_data
+from corallite.train.run_folder import Stage, hash_file, package_versions
+
+PARITY_FILE = "parity.json"
+_MOST_PICTURES = 24
+
+
+@dataclasses.dataclass(frozen=True)
+class StageFacts:
+    """One finished stage.
+
+    Attributes:
+        result: What it measures.
+        metrics: What its `metrics.json` holds.
+        model: Its model's file, relative to the run folder.
+        sha256: Of that file.
+    """
+
+    result: StageResult
+    metrics: dict[str, Any]
+    model: str
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        return self.result.stage
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What a report is made of; all text in it can be encoded as UTF-8.
+
+    Attributes:
+        run_dir: As the user named it.
+        network: The run's settings, as `run.json` holds them.
+        data_name: Name of the images' folder, without what it lies in.
+        weights_name: Of the file that training began with; None for random weights.
+        class_names: In the order of the labels.
+        preprocessing: From image to pixels.
+        counts: Images of each class by part.
+        fingerprint: Of the images.
+        unreadable: How many files were skipped.
+        part: Which part of the images was evaluated.
+        stages: At least the float one, in the order of the road.
+        pictures: Images that the last stage named wrong, the surest first.
+        parity: What the gates of `convert` measured; None if there is no such file.
+        model: The int8 file's structure; None if there is no such file.
+        edgetpu: What the Edge TPU compiler is expected to make of it.
+        versions: Of the packages here.
+        machine: This one.
+        made: When.
+    """
+
+    run_dir: str
+    network: dict[str, Any]
+    data_name: str
+    weights_name: str | None
+    class_names: tuple[str, ...]
+    preprocessing: Preprocessing
+    counts: dict[str, list[int]]
+    fingerprint: str
+    unreadable: int
+    part: str
+    stages: Sequence[StageFacts]
+    pictures: Sequence[Picture]
+    parity: dict[str, Any] | None
+    model: Model | None
+    edgetpu: Prediction | None
+    versions: dict[str, str]
+    machine: str
+    made: datetime.datetime
+
+    @property
+    def last(self) -> StageFacts:
+        """The stage that is nearest to the device."""
+        return self.stages[-1]
+
+
+def gather_facts(run_dir: Path, part: str, made: datetime.datetime) -> Facts:
+    """Reads a run folder; measures the stages that have not been measured.
+
+    Raises:
+        RequestError: The run has no data or no finished float stage, or a file in it
+            is damaged.
+    """
+    data = load_data(run_dir)
+    stages = [_describe_stage(run_dir, x) for x in evaluate_run(run_dir, part)]
+    run = files.read_json(run_dir / "run.json")
+    weights = run.get("weights")
+    model = _read_int8(run_dir) if stages[-1].name == "int8" else None
+    names = tuple(map(files.printable, data.class_names))
+    mistakes = stages[-1].result.evaluation.mistakes[:_MOST_PICTURES]
+    return Facts(
+        run_dir=files.printable(run_dir),
+        network=run["network"],
+        data_name=files.printable(Path(run["data_dir"]).name),
+        weights_name=weights and files.printable(Path(weights).name),
+        class_names=names,
+        preprocessing=data.preprocessing,
+        counts=_count_images(data),
+        fingerprint=data.fingerprint,
+        unreadable=len(files.read_json(run_dir / "split.json")["unreadable"]),
+        part=part,
+        stages=stages,
+        pictures=show_mistakes(mistakes, data.parts[part], names),
+        parity=_read_parity(run_dir),
+        model=model,
+        edgetpu=predict(model) if model else None,
+        versions=package_versions(),
+        machine=describe_machine(),
+        made=made,
+    )
+
+
+def _describe_stage(run_dir: Path, result: StageResult) -> StageFacts:
+    file = {"int8": INT8_FILE}.get(result.stage, "model.h5")
+    stage = Stage(run_dir, result.stage, file)
+    return StageFacts(
+        result,
+        stage.metrics(),
+        stage.model_path.relative_to(run_dir).as_posix(),
+        hash_file(stage.model_path),
+    )
+
+
+def _read_int8(run_dir: Path) -> Model:
+    return read_model(Stage(run_dir, "int8", INT8_FILE).model_path)
+
+
+def _count_images(data: ImageData) -> dict[str, list[int]]:
+    classes = len(data.class_names)
+    return {
+        name: np.bincount(part.labels, minlength=classes).tolist()
+        for name, part in data.parts.items()
+    }
+
+
+def _read_parity(run_dir: Path) -> dict[str, Any] | None:
+    """Returns what `convert` compared; None if it compared nothing.
+
+    Raises:
+        RequestError: The file is damaged.
+    """
+    path = run_dir / "int8" / PARITY_FILE
+    if not path.exists():
+        return None
+    parity = files.read_json(path)
+    if not {"hops", "layers", "held"} <= parity.keys():
+        raise RequestError(
+            f"{path} lacks what was compared; remove it and run `corallite convert "
+            f"--run_dir={run_dir}` again."
+        )
+    return parity

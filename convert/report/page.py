@@ -1,0 +1,134 @@
+"""Renders what is known of a run as one HTML page that needs nothing else."""
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from corallite.convert.report import charts, edgetpu_map, provenance
+from corallite.convert.report.confusion import (
+    MOST_IN_MATRIX,
+    find_pairs,
+    find_weakest,
+    rate_classes,
+)
+from corallite.convert.report.facts import Facts
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_MOST_LAYERS = 20
+
+
+def render(facts: Facts) -> str:
+    """Returns the page; the same facts give the same bytes."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        # Names of classes and files are a user's: anything may be in them.
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        percent=_percent, count=_count, points=_points, ms=_milliseconds, mib=_mebibytes
+    )
+    return environment.get_template("report.html").render(
+        facts=facts,
+        evaluation=facts.last.result.evaluation,
+        charts=_draw_charts(facts),
+        confusion=_describe_confusion(facts),
+        layers=_describe_layers(facts),
+        edgetpu=_describe_edgetpu(facts),
+        commands=provenance.list_commands(facts),
+        differences={x.name: provenance.list_differences(x) for x in facts.stages},
+    )
+
+
+def _draw_charts(facts: Facts) -> dict[str, Any]:
+    results = [stage.result for stage in facts.stages]
+    trained = [x for x in facts.stages if x.metrics.get("history")]
+    return {
+        "accuracy": charts.draw_accuracy(results),
+        "sizes": charts.draw_sizes(results),
+        "curves": [
+            charts.draw_curves(stage.name, stage.metrics["history"], metric)
+            for metric in ("accuracy", "loss")
+            for stage in trained
+        ],
+        "reliability": [
+            charts.draw_reliability(x.stage, x.evaluation) for x in results
+        ],
+    }
+
+
+def _describe_confusion(facts: Facts) -> dict[str, Any]:
+    counts = facts.last.result.evaluation.confusion
+    classes = rate_classes(counts, facts.class_names)
+    return {
+        "is_matrix": len(classes) <= MOST_IN_MATRIX,
+        "counts": counts,
+        "classes": classes,
+        "pairs": find_pairs(counts, facts.class_names),
+        "weakest": find_weakest(classes),
+    }
+
+
+def _describe_layers(facts: Facts) -> list[dict[str, Any]]:
+    """Returns the layers that int8 changes most, each with the length of its bar.
+
+    The bar is the error's root: as a share of the signal, as people think of noise.
+    """
+    if facts.parity is None:
+        return []
+    worst = facts.parity["layers"][:_MOST_LAYERS]
+    shares = [(x["own_relative_mse"] ** 0.5, x["relative_mse"] ** 0.5) for x in worst]
+    longest = max((max(pair) for pair in shares), default=0) or 1
+    return [
+        {
+            **layer,
+            "own": own,
+            "all": whole,
+            "own_bar": own / longest,
+            "all_bar": whole / longest,
+        }
+        for layer, (own, whole) in zip(worst, shares, strict=True)
+    ]
+
+
+def _describe_edgetpu(facts: Facts) -> dict[str, Any] | None:
+    if facts.model is None or facts.edgetpu is None:
+        return None
+    graph, prediction = facts.model.main, facts.edgetpu
+    cut = prediction.first_cut
+    return {
+        "prediction": prediction,
+        "is_predicted": True,
+        "operators": len(graph.operators),
+        "maps": {
+            "wide": edgetpu_map.draw_map(graph, prediction, edgetpu_map.WIDE),
+            "narrow": edgetpu_map.draw_map(graph, prediction, edgetpu_map.NARROW),
+        },
+        "kinds": edgetpu_map.list_kinds(graph, prediction),
+        "cut": None if cut is None else edgetpu_map.name_of(graph.operators[cut]),
+        "cut_status": None if cut is None else prediction.status.get(cut),
+    }
+
+
+def _percent(share: float | None, digits: int = 1) -> str:
+    return "–" if share is None else f"{100 * share:.{digits}f} %"
+
+
+def _points(difference: float) -> str:
+    # A true minus sign, as wide as the plus.
+    return f"{100 * difference:+.2f}".replace("-", "−")
+
+
+def _count(number: int | None) -> str:
+    return "–" if number is None else f"{number:,}"
+
+
+def _milliseconds(duration_ms: float | None) -> str:
+    return "–" if duration_ms is None else f"{duration_ms:.3f}"
+
+
+def _mebibytes(number: int | None) -> str:
+    return "–" if number is None else f"{number / (1 << 20):.1f}"

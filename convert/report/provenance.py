@@ -1,0 +1,84 @@
+"""Where a run comes from: the commands that make it again, by what it recorded."""
+
+import dataclasses
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from corallite.convert.report.facts import Facts, StageFacts
+from corallite.optimize import prune, quantize_stage
+from corallite.train import train
+from corallite.train.recipe import Recipe
+from corallite.train.run_folder import VERBS
+
+_RECIPES = {
+    "float": train.DEFAULT_RECIPE,
+    "pruned": prune.DEFAULT_RECIPE,
+    "qat": quantize_stage.DEFAULT_RECIPE,
+}
+
+
+def list_commands(facts: Facts) -> list[str]:
+    """Returns a command a stage, and those that measure and report.
+
+    They name settings that are not the default. Paths are without the folders that
+    this machine keeps them in.
+    """
+    run_dir = {"run_dir": facts.run_dir}
+    commands = [
+        _format(VERBS[stage.name], {**run_dir, **_find_flags(stage, facts)})
+        for stage in facts.stages
+    ]
+    part = {} if facts.part == "test" else {"part": facts.part}
+    return [*commands, _format("report", {**run_dir, **part})]
+
+
+def list_differences(stage: StageFacts) -> dict[str, Any]:
+    """Returns the fields of a stage's recipe that are not the default."""
+    recipe = stage.metrics["inputs"].get("recipe")
+    if recipe is None:
+        return {}
+    usual = dataclasses.asdict(_RECIPES.get(stage.name, Recipe(epochs=0)))
+    return {name: x for name, x in recipe.items() if x != usual.get(name)}
+
+
+def _find_flags(stage: StageFacts, facts: Facts) -> dict[str, Any]:
+    inputs = stage.metrics["inputs"]
+    flags: dict[str, Any] = {}
+    if stage.name == "float":
+        flags = {"data_dir": facts.data_name, **_find_network_flags(facts)}
+    elif stage.name == "pruned":
+        flags = {"sparsity": inputs["sparsity"]} if "sparsity" in inputs else {}
+    elif stage.name == "int8":
+        flags = {"source": inputs["source"]}
+    return {**flags, **list_differences(stage)}
+
+
+def _find_network_flags(facts: Facts) -> dict[str, Any]:
+    network = facts.network
+    flags = {
+        "model": network["model"],
+        "width": network["width"],
+        "image_size": network["size_hw"][0],
+    }
+    if facts.preprocessing.fit != "crop":
+        flags["fit"] = facts.preprocessing.fit
+    if facts.weights_name:
+        flags["weights"] = Path(facts.weights_name).name
+        frozen, epochs = network["frozen_epochs"], network["recipe"]["epochs"]
+        if frozen == epochs:
+            flags["freeze"] = True
+        elif frozen:
+            flags["unfreeze_epoch"] = frozen
+    return flags
+
+
+def _format(verb: str, flags: Mapping[str, Any]) -> str:
+    words = [f"corallite {verb}"]
+    for name, value in flags.items():
+        if isinstance(value, bool):
+            words.append(f"--{'' if value else 'no'}{name}")
+        else:
+            words.append(f"--{name}={shlex.quote(str(value))}")
+    return " ".join(words)

@@ -1,0 +1,76 @@
+"""Images that were named wrong, small enough to be part of a page."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from corallite.convert.evaluate import Mistake
+from corallite.device import files
+from corallite.device.opencv import cv2
+from corallite.train.data import Part
+
+# Sharp on a screen with two pixels for each of a page's, and 5 kB as JPEG.
+_LONGEST_SIDE = 192
+_JPEG_QUALITY = 80
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image that was named wrong.
+
+    Attributes:
+        uri: The image itself, as a data: address.
+        path: Of the file, in the images' folder.
+        true: Name of its class.
+        predicted: What it was taken for.
+        confidence: How sure the model was of that, 0 to 1.
+        true_probability: What it gave the right class.
+    """
+
+    uri: str
+    path: str
+    true: str
+    predicted: str
+    confidence: float
+    true_probability: float
+
+
+def show_mistakes(
+    mistakes: Sequence[Mistake], part: Part, class_names: Sequence[str]
+) -> list[Picture]:
+    """Returns the images of `mistakes`, as the network sees them."""
+    return [
+        Picture(
+            uri=encode_image(part.images_rgb_u8[mistake.row]),
+            path=files.printable(part.paths[mistake.row]),
+            true=class_names[part.labels[mistake.row]],
+            predicted=class_names[mistake.predicted],
+            confidence=mistake.confidence,
+            true_probability=mistake.true_probability,
+        )
+        for mistake in mistakes
+    ]
+
+
+def encode_image(image_rgb: np.ndarray) -> str:
+    """Returns uint8 `[height, width, 3]` as a data: address.
+
+    A small image stays exact, as PNG; others are shrunk and become JPEG.
+    """
+    longest = max(image_rgb.shape[:2])
+    image_bgr = cv2.cvtColor(np.ascontiguousarray(image_rgb), cv2.COLOR_RGB2BGR)
+    if longest <= _LONGEST_SIDE // 2:
+        return _to_uri("png", cv2.imencode(".png", image_bgr)[1])
+    if longest > _LONGEST_SIDE:
+        scale = _LONGEST_SIDE / longest
+        image_bgr = cv2.resize(
+            image_bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA
+        )
+    options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    return _to_uri("jpeg", cv2.imencode(".jpg", image_bgr, options)[1])
+
+
+def _to_uri(kind: str, content: np.ndarray) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content.tobytes()).decode()}"
