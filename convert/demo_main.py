@@ -16,6 +16,7 @@ from absl import flags
 from corallite.convert import demo
 from corallite.convert.int8_stage import INT8_FILE
 from corallite.convert.pipeline import Recipes, run_pipeline
+from corallite.convert.report.report import write_report
 from corallite.convert.result_table import format_table
 from corallite.device import program
 from corallite.train import datasets
@@ -71,6 +72,7 @@ The device loop over a video of {len(rows)} test images named {right} of
 
   model  {model_path}
   video  {video_path}
+  report {write_report(run_dir)}
 
 Show it your camera: .venv/bin/corallite classify --model={model_path} --source=0"""
 

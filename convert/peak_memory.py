@@ -26,9 +26,17 @@ def measure_peak_memory(path: Path) -> int | None:
 
     Returns:
         None where the system does not say (other than Linux), or the file cannot be
-        run.
+        run in two minutes.
     """
-    done = subprocess.run(
+    try:
+        done = _start(path)
+    except subprocess.TimeoutExpired:
+        return None
+    return int(done.stdout) if done.stdout.strip().isdecimal() else None
+
+
+def _start(path: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
         [sys.executable, "-m", "corallite.convert.peak_memory", path.absolute()],
         # Not where the user is: a json.py there would be imported.
         cwd=path.absolute().parent.anchor,
@@ -37,7 +45,6 @@ def measure_peak_memory(path: Path) -> int | None:
         text=True,
         timeout=_TIMEOUT_S,
     )
-    return int(done.stdout) if done.stdout.strip().isdecimal() else None
 
 
 def _run(path: str) -> int | None:

@@ -3,7 +3,8 @@
 corallite pipeline --data_dir=photos --run_dir=runs/first
 
 Trains, prunes, trains quantization-aware, converts, evaluates every stage on the test
-part and prints the table. Stopped or killed, the same command goes on.
+part, prints the table and writes report.html. Stopped or killed, the same command goes
+on.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from corallite.convert.int8_stage import METHODS
 from corallite.convert.parity import AccuracyLostError
 from corallite.convert.parity_text import format_loss
 from corallite.convert.pipeline import Recipes, run_pipeline
+from corallite.convert.report.report import write_report
 from corallite.convert.result_table import format_table
 from corallite.device import preprocess, program
 from corallite.optimize.quantize import GRANULARITIES
@@ -91,6 +93,7 @@ def main(argv: Sequence[str]) -> int:
         print(format_loss(error))
         return program.EXIT_CHECK_FAILED
     print(format_table(results))
+    print(f"\nreport  {write_report(run_dir)}")
     return program.EXIT_DONE
 
 

@@ -13,7 +13,8 @@ from corallite.convert.report.svg import FIRST, LINE, MUTED, SECOND, drawing
 # Fits a phone; on wider pages, several stand in a row.
 _WIDTH = 330
 _PANEL_WH = (_WIDTH, 220)
-_SQUARE_WH = (_WIDTH, 330)
+# Four in a row, an upright phone's width alone.
+_SQUARE_WH = (260, 272)
 _ROW_HEIGHT = 34
 # Of the values in view, so that no mark touches the frame.
 _MARGIN = 0.06
@@ -34,7 +35,9 @@ def draw_accuracy(results: Sequence[StageResult]) -> Markup:
             axes.plot(evaluation.top1, row, "o", color=FIRST, markersize=7)
         _label_rows(axes, [name for name, _ in found])
         axes.set_title("Top-1, 95 % interval")
-        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+        axes.xaxis.set_major_formatter(
+            PercentFormatter(1.0, decimals=None, symbol=" %")
+        )
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.margins(x=_MARGIN)
     return chart.markup
@@ -58,6 +61,30 @@ def draw_sizes(results: Sequence[StageResult]) -> Markup:
         axes.set_title("File size in kB; filled: gzipped")
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.margins(x=_MARGIN)
+        axes.set_xlim(left=0)
+    return chart.markup
+
+
+def draw_latencies(results: Sequence[StageResult]) -> Markup:
+    """Draws the time of one inference, from the median to the 95th percentile."""
+    found = [
+        (x.stage, x.evaluation.latency_p50_ms, x.evaluation.latency_p95_ms)
+        for x in results
+        if x.evaluation.latency_p50_ms and x.evaluation.latency_p95_ms
+    ]
+    text = "Latency. " + "; ".join(
+        f"{stage} p50 {p50:.3f} ms, p95 {p95:.3f} ms" for stage, p50, p95 in found
+    )
+    size_wh = (_WIDTH, 70 + _ROW_HEIGHT * len(found))
+    with drawing("latencies", size_wh, text) as chart:
+        axes = chart.axes
+        for row, (_, p50_ms, p95_ms) in enumerate(found):
+            axes.plot((p50_ms, p95_ms), (row, row), color=FIRST, linewidth=2.5)
+            axes.plot(p50_ms, row, "o", color=FIRST, markersize=7)
+        _label_rows(axes, [stage for stage, *_ in found])
+        axes.set_title("Latency in ms, p50 to p95")
+        axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.margins(x=_MARGIN)
         axes.set_xlim(left=0)
     return chart.markup
@@ -90,7 +117,9 @@ def draw_curves(stage: str, history: Sequence[dict[str, float]], metric: str) ->
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
         axes.yaxis.set_major_locator(MaxNLocator(5))
         if metric == "accuracy":
-            axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+            axes.yaxis.set_major_formatter(
+                PercentFormatter(1.0, decimals=None, symbol=" %")
+            )
         axes.margins(x=_MARGIN, y=0.1)
     return chart.markup
 
@@ -114,7 +143,7 @@ def draw_reliability(stage: str, evaluation: Evaluation) -> Markup:
         _draw_shares(axes, evaluation)
         axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence", ylabel="right")
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+            axis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
             axis.set_major_locator(MaxNLocator(5))
     return chart.markup
 

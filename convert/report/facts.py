@@ -123,7 +123,7 @@ def gather_facts(run_dir: Path, part: str, made: datetime.datetime) -> Facts:
         part=part,
         stages=stages,
         pictures=show_mistakes(mistakes, data.parts[part], names),
-        parity=_read_parity(run_dir),
+        parity=_read_parity(run_dir, stages[-1]),
         model=model,
         edgetpu=predict(model) if model else None,
         versions=package_versions(),
@@ -155,8 +155,8 @@ def _count_images(data: ImageData) -> dict[str, list[int]]:
     }
 
 
-def _read_parity(run_dir: Path) -> dict[str, Any] | None:
-    """Returns what `convert` compared; None if it compared nothing.
+def _read_parity(run_dir: Path, last: StageFacts) -> dict[str, Any] | None:
+    """Returns what `convert` compared; None if that was not the file of today.
 
     Raises:
         RequestError: The file is damaged.
@@ -165,9 +165,9 @@ def _read_parity(run_dir: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     parity = files.read_json(path)
-    if not {"hops", "layers", "held"} <= parity.keys():
+    if not {"hops", "layers", "held", "file_sha256"} <= parity.keys():
         raise RequestError(
             f"{path} lacks what was compared; remove it and run `corallite convert "
             f"--run_dir={run_dir}` again."
         )
-    return parity
+    return parity if parity["file_sha256"] == last.sha256 else None

@@ -36,7 +36,7 @@ def lay_out(graph: Graph) -> Layout:
     operator that it has nothing to do with.
     """
     makers = _find_makers(graph)
-    layers = _find_layers(makers)
+    layers = _delay(_find_layers(makers), makers)
     # Of each operator whose output is read further on: the last layer that reads it.
     ends: dict[int, int] = {}
     for reader, read in makers.items():
@@ -77,6 +77,23 @@ def _find_layers(makers: Mapping[int, list[int]]) -> dict[int, int]:
     for index, read in makers.items():
         layers[index] = max((layers[maker] + 1 for maker in read), default=0)
     return layers
+
+
+def _delay(
+    layers: Mapping[int, int], makers: Mapping[int, list[int]]
+) -> dict[int, int]:
+    """Moves what reads one operator to just before what reads it.
+
+    Slices of one tensor then share its line, in place of a long one each.
+    """
+    delayed = dict(layers)
+    earliest: dict[int, int] = {}
+    for index in sorted(layers, reverse=True):
+        if index in earliest and len(makers[index]) == 1:
+            delayed[index] = earliest[index] - 1
+        for maker in makers[index]:
+            earliest[maker] = min(earliest.get(maker, delayed[index]), delayed[index])
+    return delayed
 
 
 def _members(layers: Mapping[int, int]) -> list[list[int]]:

@@ -29,13 +29,19 @@ def render(facts: Facts) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        percent=_percent, count=_count, points=_points, ms=_milliseconds, mib=_mebibytes
+        percent=_percent,
+        bare=_bare_percent,
+        count=_count,
+        points=_points,
+        ms=_milliseconds,
+        mib=_mebibytes,
     )
     return environment.get_template("report.html").render(
         facts=facts,
         evaluation=facts.last.result.evaluation,
         charts=_draw_charts(facts),
         confusion=_describe_confusion(facts),
+        hops=_list_hops(facts),
         layers=_describe_layers(facts),
         edgetpu=_describe_edgetpu(facts),
         commands=provenance.list_commands(facts),
@@ -49,6 +55,7 @@ def _draw_charts(facts: Facts) -> dict[str, Any]:
     return {
         "accuracy": charts.draw_accuracy(results),
         "sizes": charts.draw_sizes(results),
+        "latencies": charts.draw_latencies(results),
         "curves": [
             charts.draw_curves(stage.name, stage.metrics["history"], metric)
             for metric in ("accuracy", "loss")
@@ -70,6 +77,13 @@ def _describe_confusion(facts: Facts) -> dict[str, Any]:
         "pairs": find_pairs(counts, facts.class_names),
         "weakest": find_weakest(classes),
     }
+
+
+def _list_hops(facts: Facts) -> list[dict[str, Any]]:
+    """Returns the hops between neighbours, and from the first to the last of them."""
+    parity = facts.parity or {"hops": []}
+    overall = [parity["overall"]] if parity.get("overall") else []
+    return [*parity["hops"], *(overall if len(parity["hops"]) > 1 else [])]
 
 
 def _describe_layers(facts: Facts) -> list[dict[str, Any]]:
@@ -115,6 +129,11 @@ def _describe_edgetpu(facts: Facts) -> dict[str, Any] | None:
 
 def _percent(share: float | None, digits: int = 1) -> str:
     return "–" if share is None else f"{100 * share:.{digits}f} %"
+
+
+def _bare_percent(share: float, digits: int = 1) -> str:
+    """For columns whose heading has the unit."""
+    return f"{100 * share:.{digits}f}"
 
 
 def _points(difference: float) -> str:

@@ -98,5 +98,6 @@ def _for_page(svg: str, size_wh: tuple[int, int], text: str) -> str:
     body = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", body)
     for colour, variable in _VARIABLES.items():
         body = body.replace(colour, f"var(--{variable})")
-    body = re.sub(r"(\d\.\d\d)\d+", r"\1", body)
+    # Coordinates have six decimals, labels never more than four.
+    body = re.sub(r"(\d\.\d\d)\d{3,}", r"\1", body)
     return head + re.sub(r"\s*\n\s*", "\n", body).strip()

@@ -1,5 +1,6 @@
 """Scores of answers whose scores are known, and files against their models."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from corallite.convert.evaluate import (
     Evaluation,
+    Mistake,
     evaluate_file,
     evaluate_keras,
     score,
@@ -53,6 +55,27 @@ def test_calibration_error_of_certainty_that_is_right_is_zero():
     assert evaluation.calibration_error == 0
 
 
+def test_bins_hold_every_answer_and_give_the_error():
+    sure = [[0.9, 0.1]] * 4 + [[0.6, 0.4]]
+    evaluation = score(np.array(sure), np.array([0, 0, 0, 1, 1]))
+    assert [x.count for x in evaluation.calibration] == [1, 4]
+    assert [x.accuracy for x in evaluation.calibration] == [0.0, 0.75]
+    assert [x.confidence for x in evaluation.calibration] == pytest.approx([0.6, 0.9])
+
+
+def test_mistakes_are_listed_the_surest_first():
+    sure = [[0.6, 0.3, 0.1], [0.9, 0.1, 0.0], [0.1, 0.8, 0.1], [0.6, 0.2, 0.2]]
+    mistakes = score(np.array(sure), np.array([1, 2, 1, 1])).mistakes
+    assert [x.row for x in mistakes] == [1, 0, 3]
+    assert mistakes[1] == Mistake(0, 0, 0.6, 0.3)
+
+
+def test_no_more_than_100_mistakes_are_listed():
+    evaluation = score(np.tile([0.9, 0.1], (150, 1)), np.ones(150, int))
+    assert len(evaluation.mistakes) == 100
+    assert evaluation.confusion == [[0, 0], [150, 0]]
+
+
 @pytest.mark.parametrize(
     ("successes", "count", "expected"),
     [
@@ -75,8 +98,8 @@ def test_wilson_interval_stays_within_0_and_1():
 
 
 def test_an_evaluation_survives_json():
-    evaluation = score(np.eye(3), np.arange(3))
-    content = json.loads(json.dumps(evaluation.__dict__))
+    evaluation = score(np.eye(3), np.array([0, 1, 1]))
+    content = json.loads(json.dumps(dataclasses.asdict(evaluation)))
     assert Evaluation.from_json(content) == evaluation
 
 

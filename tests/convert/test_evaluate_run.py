@@ -48,9 +48,28 @@ def test_what_was_measured_is_kept(copied_run):
     # The same as when it was measured, types included.
     files.write_json(records[0], {**files.read_json(records[0]), "inputs": {}})
     anew = evaluate_run(copied_run)[0].evaluation
-    latency = {"latency_p50_ms": None}
+    latency = {"latency_p50_ms": None, "latency_p95_ms": None}
     kept = results[0].evaluation
     assert {**anew.__dict__, **latency} == {**kept.__dict__, **latency}
+
+
+def test_a_record_of_before_is_measured_anew(copied_run):
+    path = copied_run / "qat" / RECORD
+    evaluate_run(copied_run)
+    record = files.read_json(path)
+    del record["inputs"]["format"], record["evaluation"]["calibration"]
+    files.write_json(path, record)
+    assert evaluate_run(copied_run)[2].evaluation.calibration
+
+
+def test_files_are_measured_for_cost_and_memory(finished_run):
+    results = {result.stage: result for result in evaluate_run(finished_run)}
+    metrics = Stage(finished_run, "float").metrics()
+    assert results["float"].macs == results["int8"].macs == metrics["macs"]
+    assert results["qat"].macs is None
+    # An interpreter of Python with NumPy takes 20 MB; TensorFlow would take 500.
+    assert 20 < (results["int8"].peak_memory_bytes or 0) / 1e6 < 300
+    assert results["int8"].machine
 
 
 def test_another_model_is_measured_anew(copied_run):

@@ -57,7 +57,9 @@ def test_the_second_call_does_nothing_and_prints_the_table(squares_dir, finished
     assert done.returncode == 0, done.stderr
     assert state_of(finished_run) == before
     lines = done.stdout.splitlines()
-    assert [line.split()[1] for line in lines[2:]] == list(STAGES)
+    assert [line.split()[1] for line in lines[2:6]] == list(STAGES)
+    assert lines[-1] == f"report  {finished_run / 'report.html'}"
+    assert (finished_run / "report.html").exists()
     for name in STAGES:
         assert f"{name}: done already." in done.stderr
 

@@ -1,0 +1,139 @@
+"""What a page says of facts that are known, and that it says nothing else."""
+
+import dataclasses
+import html
+import re
+
+import pytest
+
+from corallite.convert.report.page import render
+
+PARITY = {
+    "part": "val",
+    "images": 600,
+    "max_drop": 0.5,
+    "method": "qat",
+    "held": False,
+    "hops": [
+        {
+            "from": "float",
+            "to": "int8",
+            "top1_from": 0.88,
+            "top1_to": 0.84,
+            "difference": -0.04,
+            "interval": [-0.05, -0.03],
+            "agreement": 0.95,
+        }
+    ],
+    "layers": [
+        {
+            "layer": "stage2_<unit>",
+            "own_relative_mse": 0.01,
+            "relative_mse": 0.04,
+            "cosine": 0.98,
+        }
+    ],
+}
+
+
+def text_of(page):
+    """What a reader sees, without tags, style and spaces in a row."""
+    body = page[page.index("<body") :]
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", body)).split())
+
+
+def test_a_page_says_what_was_trained_and_measured(make_facts):
+    facts = make_facts()
+    text = text_of(render(facts))
+    evaluation = facts.last.result.evaluation
+    for expected in (
+        "shufflenet_v2, width 0.5x, 700 parameters, 3,000 MACs",
+        "photos: 12 to train, 12 to validate, 12 to test",
+        "random weights, seed 0",
+        f"{100 * evaluation.top1:.2f} {100 * evaluation.top1_interval[0]:.1f}–",
+        "2,000 1,000 50.0 % 3,000 0.500 0.750",
+        f"ECE {evaluation.calibration_error:.3f}",
+        "f" * 64,
+        "Written 2026-01-02 03:04 UTC",
+        "corallite train --run_dir=runs/made-up --data_dir=photos "
+        "--model=shufflenet_v2 --width=0.5 --image_size=32 --epochs=2",
+        "corallite convert --run_dir=runs/made-up --source=float",
+    ):
+        assert expected in text
+
+
+def test_the_same_facts_give_the_same_bytes(make_facts):
+    assert render(make_facts()) == render(make_facts())
+
+
+@pytest.mark.parametrize(
+    "name", ["<script>alert(1)</script>", "a&b \"c\" 'd'", "größe_猫", "x" * 300]
+)
+def test_names_of_classes_are_text_and_nothing_else(make_facts, name):
+    page = render(make_facts((name, "dog", "owl")))
+    assert "<script" not in page
+    assert text_of(page).count(" ".join(name.split())) > 3
+
+
+def test_few_classes_make_a_matrix_and_many_a_list(make_facts):
+    few = render(make_facts([f"class {i}" for i in range(30)]))
+    many = render(make_facts([f"class {i}" for i in range(100)]))
+    assert 'class="matrix"' in few
+    assert 'class="matrix"' not in many
+    assert "Weakest classes" in many
+    assert text_of(many).count("class 99") >= 1
+
+
+def test_the_worst_mistakes_are_shown_the_surest_first(make_facts):
+    facts = make_facts()
+    page = render(facts)
+    shown = re.findall(r'<img src="(data:image/png[^"]+)" alt="([^"]+)"', page)
+    assert [path for _, path in shown] == [x.path for x in facts.pictures]
+    sureness = [x.confidence for x in facts.pictures]
+    assert sureness == sorted(sureness, reverse=True)
+
+
+def test_without_mistakes_a_sentence_says_so(make_facts):
+    text = text_of(render(make_facts(is_right=True)))
+    assert "int8 named all 12 test images right" in text
+    assert "int8 confuses none of the 12 images" in text
+
+
+def test_the_first_cut_is_named_with_its_cure(make_facts):
+    page = render(make_facts())
+    text = text_of(page)
+    assert "1 of 3 operators would run on the Edge TPU, in 1 piece" in text
+    assert "The first that cuts the graph is 1 ELU (b)" in text
+    assert "The cure: use ReLU or ReLU6" in text
+    assert "a prediction" in text
+    # Once on the wide map and once on the narrow one.
+    assert page.count('<g class="cpu cut">') == 2
+
+
+def test_hops_and_layers_are_shown(make_facts):
+    page = render(make_facts(parity=PARITY))
+    text = text_of(page)
+    assert "A hop lost more than the 0.5 points" in text
+    assert "float int8 88.00 % 84.00 % −4.00 −5.00 … −3.00 95.0 %" in text
+    assert "stage2_<unit> 10.0 % of 20.0 %" in text
+    assert 'class="bar own" style="width: 50.0%"' in page
+
+
+def test_what_is_missing_is_a_sentence_with_the_command(make_facts):
+    facts = make_facts(model=None, edgetpu=None)
+    text = text_of(render(dataclasses.replace(facts, stages=facts.stages[:1])))
+    assert text.count("There is no int8 file yet; corallite convert --run_dir=") == 2
+    assert "Nothing is made of the float model yet" in text
+
+
+def test_weights_from_elsewhere_are_named(make_facts):
+    facts = make_facts(weights_name="lite0.pth")
+    network = {**facts.network, "weights": "abc", "frozen_epochs": 1}
+    text = text_of(render(dataclasses.replace(facts, network=network)))
+    assert "the weights of lite0.pth (SHA-256 abc…), the head alone for 1 epoch" in text
+    assert "--weights=lite0.pth --unfreeze_epoch=1" in text
+
+
+def test_no_two_elements_have_the_same_id(make_facts):
+    ids = re.findall(r'\bid="([^"]+)"', render(make_facts()))
+    assert len(ids) == len(set(ids))
