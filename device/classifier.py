@@ -37,6 +37,7 @@ class Classifier:
         *,
         manifest: Manifest | None = None,
         num_threads: int = 1,
+        interpreter: Any = None,
     ) -> None:
         """Loads the model.
 
@@ -45,12 +46,15 @@ class Classifier:
                 output of one number per class, each uint8, int8 or float32.
             manifest: Used in place of the one that the file carries.
             num_threads: Threads of one inference, at least 1.
+            interpreter: Has the file loaded already; default, it is loaded here, to
+                run on the CPU.
 
         Raises:
             RequestError: The file cannot be run or is no such model, or there is no
                 manifest, or it does not describe this model.
         """
-        interpreter = load_interpreter(path, num_threads)
+        if interpreter is None:
+            interpreter = load_interpreter(path, num_threads)
         self.manifest = manifest or _require_manifest(path)
         self._interpreter = interpreter
         _check_size(input_size_hw(interpreter, path), self.preprocessing, path)
@@ -104,6 +108,16 @@ class Classifier:
     def status(self) -> Status:
         """Tells which model it is; nothing can happen to it."""
         return Status(self.manifest.model, self.manifest.version)
+
+    def start(self) -> None:
+        """Does nothing: it needs no accelerator."""
+
+    def wait_started(self, timeout_s: float) -> str:
+        """Returns "": nothing can be in the way."""
+        return ""
+
+    def pause(self) -> None:
+        """Does nothing: it keeps no accelerator from others."""
 
     def close(self) -> None:
         """Does nothing: no process or thread is behind it."""

@@ -12,6 +12,7 @@ from corallite.device.preprocess import Preprocessing
 def choose_manifest(
     model_path: str | Path,
     *,
+    content: bytes | None = None,
     labels_path: str | Path | None = None,
     fit: str | None = None,
     input_range: tuple[float, float] | None = None,
@@ -20,6 +21,7 @@ def choose_manifest(
 
     Args:
         model_path: A `.tflite` file.
+        content: All of it; default, it is read.
         labels_path: A file with one label a line; needed if there is no manifest.
         fit: "crop", "pad" or "stretch"; without manifest, "crop" by default.
         input_range: What pixels 0 and 255 stand for; without manifest, (0, 1).
@@ -28,11 +30,11 @@ def choose_manifest(
         RequestError: A file cannot be read or is of another kind, or there are
             neither a manifest nor labels.
     """
-    manifest = read_manifest(model_path)
+    manifest = read_manifest(model_path, content)
     if manifest is None:
         # First of all, because it says so if this is no model at all.
-        preprocessing = Preprocessing(read_input_size_hw(model_path))
-        manifest = Manifest(Path(model_path).stem, "", (), preprocessing)
+        preprocessing = Preprocessing(read_input_size_hw(model_path, content))
+        manifest = Manifest(Path(model_path).stem, "", (), preprocessing, output="")
     if labels_path is not None:
         manifest = replace(manifest, labels=read_labels(labels_path))
     if not manifest.labels:
@@ -44,7 +46,8 @@ def choose_manifest(
         preprocessing = replace(manifest.preprocessing, fit=fit)
         manifest = replace(manifest, preprocessing=preprocessing)
     if input_range is not None:
-        manifest = replace(manifest, input_range=input_range)
+        # With other numbers at the input it gives other answers.
+        manifest = replace(manifest, input_range=input_range, selftest=None)
     return manifest
 
 

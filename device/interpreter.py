@@ -18,13 +18,41 @@ RUNTIMES = ("ai_edge_litert", "tflite_runtime")
 _IDENTIFIER = b"TFL3"
 
 
-def load_interpreter(path: str | Path, num_threads: int = 1) -> Any:
+# Google's library, by the name under which every build of it is installed.
+_EDGETPU_LIBRARY = "libedgetpu.so.1"
+
+
+def read_model(path: str | Path) -> bytes:
+    """Returns the content of a `.tflite` file.
+
+    Raises:
+        RequestError: The file is missing or of another kind.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise RequestError(
+            f"{path}: cannot be read ({error.strerror}); check its name."
+        ) from error
+    if content[4:8] != _IDENTIFIER:
+        raise RequestError(
+            f"{path}: is not a TFLite model; convert one with: corallite convert."
+        )
+    return content
+
+
+def load_interpreter(
+    path: str | Path, num_threads: int = 1, content: bytes | None = None
+) -> Any:
     """Returns a TFLite `Interpreter` of a file, with its tensors allocated.
 
+    It keeps the content in memory and not the file mapped, so that whoever writes
+    into the file, as `scp` does, changes nothing under it.
+
     Args:
-        path: A `.tflite` file. It is mapped into memory: replace it by renaming
-            another over it, never by writing into it.
+        path: A `.tflite` file.
         num_threads: Threads of one inference, at least 1.
+        content: What `read_model` gave for it; default, it is read.
 
     Raises:
         RequestError: The file is missing, of another kind, cut short or needs what
@@ -34,16 +62,42 @@ def load_interpreter(path: str | Path, num_threads: int = 1) -> Any:
         raise ValueError(
             f"Expected `num_threads` to be at least 1, got {num_threads!r}."
         )
-    _check_identifier(Path(path))
-    interpreter_class = _import_runtime(choose_runtime())
+    content = read_model(path) if content is None else content
+    runtime = _import_runtime(choose_runtime())
     try:
-        interpreter = interpreter_class(model_path=str(path), num_threads=num_threads)
+        interpreter = runtime.Interpreter(
+            model_content=content, num_threads=num_threads
+        )
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise RequestError(
             f"{path}: cannot be run ({_first_line(error)}); copy or convert it again, "
             "or update the TFLite runtime."
         ) from error
+    return interpreter
+
+
+def load_on_edgetpu(content: bytes, options: dict[str, str]) -> Any:
+    """Returns an `Interpreter` of a compiled model on an Edge TPU.
+
+    Whatever is wrong with the library, the driver or their versions may as well
+    crash or hang: call it in a process that may.
+
+    Args:
+        content: What `read_model` gave.
+        options: libedgetpu's, such as {"device": ":1"}; {} for any Edge TPU.
+
+    Raises:
+        RequestError: There is no runtime that works here.
+        OSError: There is no libedgetpu.
+        ValueError, RuntimeError: It finds no Edge TPU, or it does not take the model.
+    """
+    runtime = _import_runtime(choose_runtime())
+    delegate = runtime.load_delegate(_EDGETPU_LIBRARY, options)
+    interpreter = runtime.Interpreter(
+        model_content=content, experimental_delegates=[delegate]
+    )
+    interpreter.allocate_tensors()
     return interpreter
 
 
@@ -75,13 +129,19 @@ def choose_runtime(
     return found[0]
 
 
-def read_input_size_hw(path: str | Path) -> tuple[int, int]:
+def read_input_size_hw(
+    path: str | Path, content: bytes | None = None
+) -> tuple[int, int]:
     """Returns the height and width of the image that a model file takes.
+
+    Args:
+        path: A `.tflite` file.
+        content: What `read_model` gave for it; default, it is read.
 
     Raises:
         RequestError: As `load_interpreter`, or the input is not one RGB image.
     """
-    return input_size_hw(load_interpreter(path), path)
+    return input_size_hw(load_interpreter(path, content=content), path)
 
 
 def input_size_hw(interpreter: Any, path: str | Path) -> tuple[int, int]:
@@ -103,33 +163,18 @@ def input_size_hw(interpreter: Any, path: str | Path) -> tuple[int, int]:
     return shapes[0][1], shapes[0][2]
 
 
-def _check_identifier(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            start = file.read(8)
-    except OSError as error:
-        raise RequestError(
-            f"{path}: cannot be read ({error.strerror}); check its name."
-        ) from error
-    if start[4:] != _IDENTIFIER:
-        raise RequestError(
-            f"{path}: is not a TFLite model; convert one with: corallite convert."
-        )
-
-
 def _is_installed(name: str) -> bool:
     return importlib.util.find_spec(name) is not None
 
 
 def _import_runtime(name: str) -> Any:
     try:
-        module = importlib.import_module(f"{name}.interpreter")
+        return importlib.import_module(f"{name}.interpreter")
     except ImportError as error:
         raise RequestError(
             f"The installed {name} cannot be loaded ({_first_line(error)}); install "
             "it again for this Python and system."
         ) from error
-    return module.Interpreter
 
 
 def _first_line(error: Exception) -> str:

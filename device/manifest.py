@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from corallite.device.errors import RequestError
 from corallite.device.preprocess import Preprocessing
@@ -23,6 +23,21 @@ FORMAT = 1
 
 # What zipfile and json raise for damaged content; RuntimeError is encryption.
 _ARCHIVE_ERRORS = (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, zlib.error)
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """What a model answers for an image that anyone can draw: see `selftest`.
+
+    Attributes:
+        recipe: Which image; a reader that does not know it leaves the test out.
+        index: Of the most probable label.
+        probability: Its probability, 0 to 1.
+    """
+
+    recipe: int
+    index: int
+    probability: float
 
 
 @dataclass(frozen=True)
@@ -37,10 +52,11 @@ class Manifest:
         colour_order: Of the input's last axis; always "RGB".
         input_range: The floats that pixels 0 and 255 stand for at the input. Ours
             are trained on (0, 1); models from elsewhere often on (-1, 1).
-        output: What the output is: "probabilities", which sum to 1.
+        output: What the output is: "probabilities", which sum to 1; "" if unknown.
         data_fingerprint: Identifies the images it was trained on.
         accuracy: Top-1 on the validation part, 0 to 1, by stage: "float", "int8".
         versions: Version by name of the tools that made the file.
+        selftest: What the file answered when it was made; None if nobody asked it.
     """
 
     model: str
@@ -53,12 +69,14 @@ class Manifest:
     data_fingerprint: str = ""
     accuracy: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    selftest: SelfTest | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns a dict that `json` can write and `from_json` takes."""
         content = {**vars(self), "format": FORMAT, "labels": list(self.labels)}
         content["preprocessing"] = self.preprocessing.to_json()
         content["input_range"] = list(self.input_range)
+        content["selftest"] = vars(self.selftest) if self.selftest else None
         return content
 
     @classmethod
@@ -74,6 +92,7 @@ class Manifest:
         low, high = content.get("input_range", cls.input_range)
         known["input_range"] = (float(low), float(high))
         known["preprocessing"] = Preprocessing.from_json(content["preprocessing"])
+        known["selftest"] = _parse_selftest(content.get("selftest"))
         return cls(**known)
 
 
@@ -104,23 +123,28 @@ def attach_manifest(model: bytes, manifest: Manifest) -> bytes:
     return content.getvalue()
 
 
-def read_manifest(path: str | Path) -> Manifest | None:
+def read_manifest(path: str | Path, content: bytes | None = None) -> Manifest | None:
     """Reads the manifest of a model file; None if it has none.
+
+    Args:
+        path: A `.tflite` file.
+        content: All of it; default, it is read.
 
     Raises:
         RequestError: The file cannot be read, or its manifest is damaged or of a
             newer format.
     """
     try:
-        text = _read_archived(Path(path), MANIFEST_NAME)
-        content = None if text is None else json.loads(text)
+        with open(path, "rb") if content is None else io.BytesIO(content) as file:
+            text = _read_archived(file, MANIFEST_NAME)
+        parsed = None if text is None else json.loads(text)
     except OSError as error:
         raise RequestError(
             f"{path}: cannot be read ({error.strerror}); check its name."
         ) from error
     except _ARCHIVE_ERRORS as error:
         raise _damaged(path, error) from error
-    return None if content is None else _parse(content, path)
+    return None if parsed is None else _parse(parsed, path)
 
 
 def _parse(content: Any, path: str | Path) -> Manifest:
@@ -143,12 +167,18 @@ def _damaged(path: str | Path, error: Exception) -> RequestError:
     )
 
 
-def _read_archived(path: Path, name: str) -> bytes | None:
-    with path.open("rb") as file:
-        if not zipfile.is_zipfile(file):
-            return None
-        with zipfile.ZipFile(file) as archive:
-            return archive.read(name) if name in archive.namelist() else None
+def _parse_selftest(content: Any) -> SelfTest | None:
+    if content is None:
+        return None
+    index, probability = int(content["index"]), float(content["probability"])
+    return SelfTest(int(content["recipe"]), index, probability)
+
+
+def _read_archived(file: BinaryIO, name: str) -> bytes | None:
+    if not zipfile.is_zipfile(file):
+        return None
+    with zipfile.ZipFile(file) as archive:
+        return archive.read(name) if name in archive.namelist() else None
 
 
 def _split(model: bytes) -> tuple[bytes, dict[str, bytes]]:

@@ -34,7 +34,19 @@ def read_needs(path: str | Path) -> ModelNeeds:
         OSError: The file cannot be read.
         ValueError: It is damaged.
     """
-    data = Path(path).read_bytes()
+    return parse_needs(Path(path).read_bytes(), path)
+
+
+def parse_needs(data: bytes, path: str | Path) -> ModelNeeds:
+    """Reads what a model asks for.
+
+    Args:
+        data: All of the file.
+        path: Its name, for the error.
+
+    Raises:
+        ValueError: It is damaged.
+    """
     try:
         model = _root(data, 0)
         return ModelNeeds(_min_runtime(model), _min_edgetpu_runtime(model))

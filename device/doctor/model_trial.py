@@ -1,6 +1,5 @@
 """Runs a model twice and prints how it went; for a process that may crash."""
 
-import importlib
 import json
 import sys
 import time
@@ -11,10 +10,12 @@ import numpy as np
 
 from corallite.device.classifier import Classifier
 from corallite.device.errors import RequestError
-from corallite.device.interpreter import choose_runtime, load_interpreter
+from corallite.device.interpreter import (
+    load_interpreter,
+    load_on_edgetpu,
+    read_model,
+)
 from corallite.device.manifest import read_manifest
-
-_EDGETPU_LIBRARY = "libedgetpu.so.1"
 
 
 def main(path: str, is_for_edgetpu: bool) -> None:
@@ -29,7 +30,7 @@ def main(path: str, is_for_edgetpu: bool) -> None:
     try:
         manifest = read_manifest(path)
         if is_for_edgetpu:
-            invoke = _prepare(_load_on_edgetpu(path))
+            invoke = _prepare(load_on_edgetpu(read_model(path), {}))
         elif manifest is None:
             invoke = _prepare(load_interpreter(path))
         else:
@@ -44,16 +45,6 @@ def main(path: str, is_for_edgetpu: bool) -> None:
     labels = 0 if manifest is None else len(manifest.labels)
     content = {"has_manifest": manifest is not None, "labels": labels}
     print(json.dumps({**content, "latency_ms": round(latency_ms, 3)}))
-
-
-def _load_on_edgetpu(path: str) -> Any:
-    runtime = importlib.import_module(f"{choose_runtime()}.interpreter")
-    delegate = runtime.load_delegate(_EDGETPU_LIBRARY)
-    interpreter = runtime.Interpreter(
-        model_path=path, experimental_delegates=[delegate]
-    )
-    interpreter.allocate_tensors()
-    return interpreter
 
 
 def _prepare(interpreter: Any) -> Callable[[], object]:

@@ -68,7 +68,7 @@ def try_python(
         _kill(process)
         raise
     if process.returncode < 0:
-        return Outcome(output, _name_signal(-process.returncode), crashed=True)
+        return Outcome(output, name_signal(-process.returncode), crashed=True)
     if process.returncode:
         return Outcome(output, _last_line(complaints))
     return Outcome(output)
@@ -82,7 +82,8 @@ def _kill(process: subprocess.Popen[str]) -> None:
         process.communicate(timeout=1)
 
 
-def _name_signal(number: int) -> str:
+def name_signal(number: int) -> str:
+    """Returns, as part of a sentence, that signal `number` ended a process."""
     name = signal.Signals(number).name
     reason = _SIGNAL_REASONS.get(signal.Signals(number))
     return f"crashed with {name}" + (f": {reason}" if reason else "")
