@@ -1,14 +1,19 @@
-"""Stand-ins for cameras: a real HTTP server of MJPEG, and what waits for them."""
+"""Stand-ins for cameras and Edge TPUs, and what waits for them."""
 
 import contextlib
 import http.server
+import io
 import socket
 import threading
 import time
+import zipfile
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+
+from corallite.device.manifest import attach_manifest
 
 # Long enough for any machine: only a test that fails waits for so long.
 LIMIT_S = 60
@@ -158,3 +163,54 @@ def _edgetpu_model(*runtimes):
     builder = flatbuffers.Builder()
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
+
+
+class EdgeTpu:
+    """A stand-in for an Edge TPU, as the accelerator's process sees it."""
+
+    def __init__(self, folder, make_model):
+        self.folder = folder
+        self.make_model = make_model
+        (folder / "users").touch()
+        self.mode = "works"
+
+    @property
+    def mode(self):
+        """How it is: see `edgetpu_standin/sitecustomize.py`."""
+        return (self.folder / "mode").read_text()
+
+    @mode.setter
+    def mode(self, mode):
+        partial = self.folder / "mode.partial"
+        partial.write_text(mode)
+        partial.rename(self.folder / "mode")
+
+    @property
+    def users(self):
+        """The ids of the processes that have tried to have it, in order."""
+        lines = (self.folder / "users").read_text().splitlines()
+        return [int(line.split()[0]) for line in lines]
+
+    def compile(self, model, manifest=None):
+        """Returns what stands for the compiled file of a model's content."""
+        content = io.BytesIO(self.make_model(14))
+        with zipfile.ZipFile(content, "a") as archive:
+            archive.writestr("standin.tflite", model)
+        compiled = content.getvalue()
+        return attach_manifest(compiled, manifest) if manifest else compiled
+
+
+@pytest.fixture
+def edgetpu(tmp_path, monkeypatch, edgetpu_model):
+    """An Edge TPU that works, in a process of its own like a real one."""
+    folder = tmp_path / "edgetpu"
+    folder.mkdir()
+    monkeypatch.setenv("EDGETPU_STANDIN", str(folder))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "edgetpu_standin"))
+    device = EdgeTpu(folder, edgetpu_model)
+    yield device
+    # Nothing may be left of it once a test has closed what it opened.
+    deadline_s = time.monotonic() + LIMIT_S
+    while any(Path(f"/proc/{user}").exists() for user in device.users):
+        assert time.monotonic() < deadline_s, "a process is left over"
+        time.sleep(0.01)
