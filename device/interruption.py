@@ -3,7 +3,7 @@
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 
@@ -43,3 +43,20 @@ def stop_on_signals() -> Iterator[Stop]:
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def calling_on_hangup(call: Callable[[], None]) -> Iterator[None]:
+    """Has SIGHUP call `call`, which must not wait; the former handler is back after.
+
+    In a thread other than the main one, where Python allows no handlers, it does
+    nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGHUP, lambda number, frame: call())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, former)

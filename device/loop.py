@@ -28,6 +28,7 @@ class Result:
         age_ms: Time from the frame's capture to its probabilities, waits included.
         dropped: How many frames the source has dropped so far for newer ones.
         active: The labels that a `Smoother` says are on; None without threshold.
+        device: What answered: "cpu", or "edgetpu:0" and so on.
     """
 
     frame: int
@@ -38,6 +39,7 @@ class Result:
     age_ms: float = 0.0
     dropped: int = 0
     active: list[str] | None = None
+    device: str = "cpu"
 
 
 def classify_frames(
@@ -74,6 +76,7 @@ def classify_frames(
             age_ms,
             frame.dropped,
             smoother.name_active(classifier.labels),
+            classifier.status().device,
         )
 
 

@@ -1,24 +1,38 @@
 """Flags of every program that runs the loop, and what they describe."""
 
 import contextlib
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 from absl import flags
 
-from corallite.device.classifier import Classifier
 from corallite.device.engine import Engine
 from corallite.device.errors import RequestError
-from corallite.device.foreign import choose_manifest
 from corallite.device.frame import FrameStream
+from corallite.device.interruption import calling_on_hangup
+from corallite.device.model_request import ModelRequest
 from corallite.device.preprocess import FITS
 from corallite.device.smoothing import Smoother
 from corallite.device.source_state import Patience
 from corallite.device.sources import open_source
+from corallite.device.swapping import Swapping
 
 _MODEL = flags.DEFINE_string(
     "model", None, "The .tflite file of a classifier.", required=True
+)
+_DEVICE = flags.DEFINE_string(
+    "device",
+    "auto",
+    "cpu; edgetpu; edgetpu:N for one of several; or auto: the Edge TPU if --model was "
+    "compiled for it and there is one, else the CPU.",
+)
+_CPU_MODEL = flags.DEFINE_string(
+    "cpu_model",
+    None,
+    "The int8 file that a --model for the Edge TPU was compiled from: runs when that "
+    "fails. Default, the same name without _edgetpu.",
 )
 _SOURCE = flags.DEFINE_string(
     "source",
@@ -88,21 +102,24 @@ _NUM_THREADS = flags.DEFINE_integer(
 def open_engine() -> Iterator[Engine]:
     """Opens the model that the flags name, on what they name.
 
+    A file that changes, or SIGHUP, has it replaced by what the file then holds.
+
     Raises:
         RequestError: It cannot be run, or the flags do not describe it.
     """
-    manifest = choose_manifest(
+    request = ModelRequest(
         _MODEL.value,
-        labels_path=_LABELS.value,
-        fit=_FIT.value,
-        input_range=_parse_range(_INPUT_RANGE.value),
+        _check_device(_DEVICE.value),
+        _CPU_MODEL.value,
+        _LABELS.value,
+        _FIT.value,
+        _parse_range(_INPUT_RANGE.value),
+        _NUM_THREADS.value,
     )
-    threads = _NUM_THREADS.value
-    engine = Classifier(_MODEL.value, manifest=manifest, num_threads=threads)
-    try:
-        yield engine
-    finally:
-        engine.close()
+    with contextlib.closing(Swapping(request)) as engine:
+        with calling_on_hangup(engine.ask_to_swap):
+            engine.start()
+            yield engine
 
 
 def open_frames(stop: threading.Event) -> AbstractContextManager[FrameStream]:
@@ -128,6 +145,15 @@ def make_smoother() -> Smoother:
 def top_k() -> int:
     """Returns how many labels a result has."""
     return _TOP_K.value
+
+
+def _check_device(device: str) -> str:
+    if not re.fullmatch(r"auto|cpu|edgetpu(:[0-9]+)?", device):
+        raise RequestError(
+            f"--device={device}: is no device; write auto, cpu, edgetpu or edgetpu:N, "
+            "such as edgetpu:1."
+        )
+    return device
 
 
 def _parse_range(words: list[str] | None) -> tuple[float, float] | None:

@@ -56,10 +56,15 @@ class Smoother:
         """Takes a frame's probabilities; returns the average with those before it.
 
         Args:
-            probabilities: float32 [classes].
+            probabilities: float32 [classes]. With another number of classes, those
+                of another model, everything starts again.
             time_s: The frame's time. If it lies before the last one's, as when a film
                 starts again, the average starts again.
         """
+        if self._recent and len(self._recent[-1][1]) != len(probabilities):
+            self._recent.clear()
+        if len(self._active) not in (1, len(probabilities)):
+            self._active = np.zeros(1, bool)
         average = self._average(probabilities, time_s)
         if self._threshold is not None and self._release is not None:
             stays = self._active & (average >= np.float32(self._release))

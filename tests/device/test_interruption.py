@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from corallite.device.interruption import stop_on_signals
+from corallite.device.interruption import calling_on_hangup, stop_on_signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -31,3 +31,13 @@ def test_other_threads_get_an_event_that_stays_unset():
     thread.start()
     thread.join()
     assert seen == [False]
+
+
+def test_hangup_calls_and_the_former_handler_is_back():
+    former = signal.getsignal(signal.SIGHUP)
+    calls = []
+    with calling_on_hangup(lambda: calls.append("again")):
+        signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGHUP)
+    assert calls == ["again", "again"]
+    assert signal.getsignal(signal.SIGHUP) == former

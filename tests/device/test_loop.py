@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from corallite.device.classifier import Prediction
+from corallite.device.engine import Status
 from corallite.device.frame import Frame
 from corallite.device.loop import Result, classify_frames, to_json_line, to_text_line
 from corallite.device.smoothing import Smoother
@@ -19,6 +20,9 @@ class FakeClassifier:
 
     def classify(self, image_rgb_u8):
         return np.array([0.2, 0.7, 0.1], np.float32)
+
+    def status(self):
+        return Status("fake", "1", "edgetpu:1")
 
 
 FAKE: Any = FakeClassifier()
@@ -57,7 +61,7 @@ def test_json_line_has_the_fields_and_is_one_line():
     content = json.loads(line)
     assert list(content) == [
         *("frame", "time_s", "source", "top"),
-        *("latency_ms", "age_ms", "dropped", "active"),
+        *("latency_ms", "age_ms", "dropped", "active", "device"),
     ]
     assert content["top"][0] == {"label": "dog", "probability": 0.7}
     assert content["latency_ms"] == 1.235

@@ -85,3 +85,11 @@ def test_without_release_the_threshold_is_both():
 def test_nonsense_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         Smoother(**arguments)
+
+
+def test_another_number_of_labels_starts_again():
+    smoother = Smoother(window_s=9, threshold=0.5)
+    smoother.add(np.array([0, 1], np.float32), 0.0)
+    average = smoother.add(np.array([0.25, 0.125, 0.625], np.float32), 1.0)
+    assert average.tolist() == [0.25, 0.125, 0.625]
+    assert smoother.name_active(("a", "b", "c")) == ["c"]
