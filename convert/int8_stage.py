@@ -14,9 +14,11 @@ from corallite.convert.float_file import make_manifest
 from corallite.convert.measure_parity import Steps, measure_parity
 from corallite.convert.parity import MAX_DROP, AccuracyLostError, Parity
 from corallite.convert.tflite_file import count_operators
-from corallite.device import files
+from corallite.device import files, selftest
+from corallite.device.classifier import Classifier
 from corallite.device.errors import RequestError
-from corallite.device.manifest import attach_manifest
+from corallite.device.interpreter import load_interpreter
+from corallite.device.manifest import Manifest, SelfTest, attach_manifest
 from corallite.optimize.bias_correction import correct_biases
 from corallite.optimize.calibration import DEFAULT_COUNT, choose_checked_images
 from corallite.optimize.load import load_model
@@ -157,7 +159,9 @@ def _convert_by(
     with files.replacing(stage.model_path) as partial:
         answers = _answer(content, run_dir, data, partial)
         accuracy = _accuracy(run_dir, answers, data)
-        whole = attach_manifest(content, make_manifest(run_dir, data, accuracy))
+        manifest = make_manifest(run_dir, data, accuracy)
+        manifest = dataclasses.replace(manifest, selftest=_ask(content, manifest))
+        whole = attach_manifest(content, manifest)
         steps = Steps(_float_stages(run_dir, parent), model, method, granularity)
         parity = measure_parity(steps, answers, whole, data.parts["val"])
         parity = parity.with_limit(options.max_drop)
@@ -224,15 +228,19 @@ def _float_stages(run_dir: Path, parent: Stage) -> list[Stage]:
     return [first] if name == "float" else [first, Stage(run_dir, name)]
 
 
+def _ask(content: bytes, manifest: Manifest) -> SelfTest:
+    """Returns what the model answers, for a device to compare with."""
+    interpreter = load_interpreter(INT8_FILE, content=content)
+    model = Classifier(INT8_FILE, manifest=manifest, interpreter=interpreter)
+    return selftest.record(model)
+
+
 def _answer(
     content: bytes, run_dir: Path, data: ImageData, partial: Path
 ) -> np.ndarray:
     """Returns the file's answers on the validation part; `partial` is scratch."""
     partial.write_bytes(attach_manifest(content, make_manifest(run_dir, data, {})))
-    answers = answer_images_by_file(partial, data.parts["val"])
-    # An interpreter maps its file: one that is still about must not see it change.
-    partial.unlink()
-    return answers
+    return answer_images_by_file(partial, data.parts["val"])
 
 
 def _accuracy(run_dir: Path, answers: np.ndarray, data: ImageData) -> dict[str, float]:

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from corallite.convert.int8_stage import INT8_FILE, convert
-from corallite.device import files
+from corallite.device import files, selftest
 from corallite.device.classifier import Classifier
 from corallite.device.errors import RequestError
 from corallite.device.manifest import read_manifest
@@ -28,6 +28,9 @@ def test_the_file_tells_all_that_a_device_needs(finished_run):
     assert manifest.accuracy.keys() == {"float", "int8"}
     assert min(manifest.accuracy.values()) > 0.8
     assert "tensorflow" in manifest.versions
+    assert manifest.selftest == selftest.record(
+        Classifier(finished_run / "int8" / INT8_FILE)
+    )
 
 
 def test_the_accuracy_is_that_of_the_validation_part(finished_run):

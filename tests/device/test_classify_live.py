@@ -2,10 +2,12 @@
 
 import contextlib
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -166,6 +168,50 @@ def test_jumps_of_the_clock_do_not_matter(start, camera_server, tmp_path, monkey
     assert "stale" not in err and len(camera_server.requests) == 1
 
 
+@pytest.mark.slow
+def test_hangup_and_a_new_file_replace_the_model(start, model, camera_server, tmp_path):
+    path = tmp_path / "model.tflite"
+    shutil.copy(model, path)
+    process = start(camera_server.url, f"--model={path}")
+    assert label(process.stdout.readline()) == "red"
+    process.send_signal(signal.SIGHUP)
+    while "the new model runs (tiny 1)." not in process.stderr.readline():
+        assert process.poll() is None
+    content = model.read_bytes()
+    path.write_bytes(content[:-300])
+    while "the new model is not used" not in process.stderr.readline():
+        assert process.poll() is None
+    labels = replace(MANIFEST, version="2", labels=("rot", "grün", "blau"))
+    path.write_bytes(attach_manifest(content, labels))
+    lines = iter(process.stdout.readline, "")
+    assert "rot" in map(label, lines)
+    process.terminate()
+    assert process.wait(60) == 0
+
+
+def test_edgetpu_that_is_killed_is_not_missed(start, edgetpu, model, jpeg, tmp_path):
+    content = model.read_bytes()
+    (tmp_path / "model.tflite").write_bytes(content)
+    path = tmp_path / "model_edgetpu.tflite"
+    path.write_bytes(edgetpu.compile(content))
+    flags = [f"--model={path}", "--device=edgetpu"]
+    process = start("-", *flags, stdin=subprocess.PIPE, text=False)
+    devices = []
+    for number in range(40):
+        process.stdin.write(jpeg(RED))
+        process.stdin.flush()
+        line = json.loads(process.stdout.readline())
+        assert line["frame"] == number and line["top"][0]["label"] == "red"
+        devices.append(line["device"])
+        if number == 20:
+            os.kill(edgetpu.users[-1], signal.SIGKILL)
+    assert devices[:20] == ["edgetpu"] * 20 and "cpu" in devices
+    process.terminate()
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert b"edgetpu: lost (its process crashed with SIGKILL" in err
+
+
 def test_smoothing_flags(start, jpeg):
     flags = ["--smooth=1000", "--threshold=0.5", "--release=0.4", "--top_k=1"]
     process = start("-", *flags, stdin=subprocess.PIPE, text=False)
@@ -181,6 +227,8 @@ def test_smoothing_flags(start, jpeg):
         (["--release=0.5"], "--release=0.5: needs a --threshold that is not less"),
         (["--release=0.5", "--threshold=0.4"], "--release=0.5: needs a --threshold"),
         (["--stale_after=0"], "flag --stale_after=0"),
+        (["--device=tpu"], "--device=tpu: is no device; write auto, cpu, edgetpu"),
+        (["--device=edgetpu"], "model.tflite: is not compiled for the Edge TPU"),
         (["--source=ftp://cam/x"], "ftp://cam/x: is no address of a stream"),
     ],
 )

@@ -9,7 +9,12 @@ import pytest
 
 from corallite.device import manifest as manifest_module
 from corallite.device.errors import RequestError
-from corallite.device.manifest import Manifest, attach_manifest, read_manifest
+from corallite.device.manifest import (
+    Manifest,
+    SelfTest,
+    attach_manifest,
+    read_manifest,
+)
 from corallite.device.preprocess import Preprocessing
 
 MODEL = b"\x1c\0\0\0TFL3" + bytes(range(256)) * 4
@@ -21,6 +26,7 @@ MANIFEST = Manifest(
     data_fingerprint="ab12",
     accuracy={"float": 0.91, "int8": 0.905},
     versions={"tensorflow": "2.21.0"},
+    selftest=SelfTest(1, 2, 0.875),
 )
 
 
@@ -33,6 +39,18 @@ def write(tmp_path, content):
 def test_manifest_survives_the_round_trip(tmp_path):
     path = write(tmp_path, attach_manifest(MODEL, MANIFEST))
     assert read_manifest(path) == MANIFEST
+
+
+def test_content_is_read_as_the_file_is(tmp_path):
+    content = attach_manifest(MODEL, MANIFEST)
+    assert read_manifest(tmp_path / "gone.tflite", content) == MANIFEST
+    assert read_manifest(tmp_path / "gone.tflite", MODEL) is None
+
+
+def test_manifest_of_a_file_that_nobody_asked_has_no_selftest():
+    content = MANIFEST.to_json()
+    del content["selftest"]
+    assert Manifest.from_json(content).selftest is None
 
 
 def test_model_stays_at_the_front_of_the_file():

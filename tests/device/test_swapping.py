@@ -115,7 +115,7 @@ def test_copy_in_progress_waits_for_its_end(run, path, make, wait_until):
 BAD = {
     "is not a TFLite model": lambda make: b"milk and eggs" * 99,
     "no manifest": lambda make: make(SECOND)[:-300],
-    "has 3 outputs but 2 labels": lambda make: make(replace(SECOND, labels="ab")),
+    "has 3 outputs but 2 labels": lambda make: make(replace(SECOND, labels=("a", "b"))),
     "when it was made": lambda make: make(
         replace(SECOND, selftest=SelfTest(1, 2, 0.99))
     ),
