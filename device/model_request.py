@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Protocol
 
 from corallite.device.classifier import Classifier
-from corallite.device.doctor.model_needs import parse_needs
 from corallite.device.engine import Engine
 from corallite.device.errors import RequestError
 from corallite.device.foreign import choose_manifest
@@ -15,6 +14,7 @@ from corallite.device.manifest import Manifest, read_manifest
 
 # What the Edge TPU compiler adds to a file's name.
 _COMPILED = "_edgetpu"
+_OPERATOR = b"edgetpu-custom-op"
 _APEX_NODES = "dev/apex_*"
 _USB_FOLDERS = "sys/bus/usb/devices/*"
 
@@ -116,6 +116,11 @@ def is_compiled(content: bytes, path: str) -> bool:
     Raises:
         RequestError: It is damaged.
     """
+    if _OPERATOR not in content:
+        return False
+    # Only now: most models are for the CPU, and the import takes longer than this.
+    from corallite.device.doctor.model_needs import parse_needs
+
     try:
         return parse_needs(content, path).min_edgetpu_runtime is not None
     except ValueError as error:

@@ -95,10 +95,14 @@ def test_twin_with_other_labels_is_refused(files):
         open_file(files[0])
 
 
-def test_damaged_file_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("end", "sentence"),
+    [(b"edgetpu-custom-op", "is damaged"), (bytes(17), "cannot be run")],
+)
+def test_damaged_file_is_refused(tmp_path, end, sentence):
     path = tmp_path / "model.tflite"
-    path.write_bytes(b"\x1c\0\0\0TFL3" + bytes(9))
-    with pytest.raises(RequestError, match="model.tflite: is damaged"):
+    path.write_bytes(b"\xff\x7f\0\0TFL3" + end)
+    with pytest.raises(RequestError, match=f"model.tflite: {sentence}"):
         open_file(path)
 
 
