@@ -17,7 +17,7 @@ class Status:
     Attributes:
         model: The architecture, as the manifest has it.
         version: Of the model, as the manifest has it.
-        device: What gave the last answer: "cpu", or "edgetpu:0" and so on.
+        device: What gave the last answer: "cpu", "edgetpu", or "edgetpu:0" and so on.
         state: "ready", or "lost" while the CPU stands in for an accelerator.
         losses: How many times an accelerator was lost.
         swaps: How many times the model was replaced by another.

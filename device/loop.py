@@ -28,7 +28,7 @@ class Result:
         age_ms: Time from the frame's capture to its probabilities, waits included.
         dropped: How many frames the source has dropped so far for newer ones.
         active: The labels that a `Smoother` says are on; None without threshold.
-        device: What answered: "cpu", or "edgetpu:0" and so on.
+        device: What answered: "cpu", "edgetpu", or "edgetpu:0" and so on.
     """
 
     frame: int
