@@ -68,7 +68,7 @@ class Pace:
         self._governor = governor
         self._look = look or look_at_board
         self._period_s = period_s
-        self._due_s = 0.0
+        self._due_s: float | None = None
         self._frames = 0
         self._latencies: deque[float] = deque(maxlen=_MAX_LATENCIES)
         self._status = PaceStatus()
@@ -83,6 +83,9 @@ class Pace:
         if fps is None:
             return
         now_s = time.monotonic()
+        if self._due_s is None:
+            self._due_s = now_s
+            return
         # One late frame is made up for, not more: nobody wants a burst.
         self._due_s = max(self._due_s + 1 / fps, now_s - 1 / fps)
         while (left_s := self._due_s - time.monotonic()) > 0:
