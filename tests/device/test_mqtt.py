@@ -33,7 +33,9 @@ class Broker:
             self.port = probe.getsockname()[1]
         self.config = folder / "mosquitto.conf"
         listener = f"listener {self.port} 127.0.0.1\n"
-        self.config.write_text(f"{listener}{extra or 'allow_anonymous true'}\n")
+        # Started by root it becomes another user, who cannot read our folder.
+        settings = f"user root\n{listener}{extra or 'allow_anonymous true'}\n"
+        self.config.write_text(settings)
         self.process = None
 
     def start(self):
@@ -45,6 +47,7 @@ class Broker:
                 socket.create_connection(("127.0.0.1", self.port)).close()
                 return
             time.sleep(0.02)
+        raise TimeoutError("mosquitto does not start")
 
     def kill(self):
         if self.process is not None:
@@ -185,9 +188,6 @@ def test_broker_that_is_not_there_delays_nothing(tmp_path, caplog, wait_until):
 def test_wrong_password_is_told(tmp_path, caplog, wait_until):
     passwords = tmp_path / "passwords"
     passwords.write_text("")
-    # Started by root, mosquitto reads it as another user.
-    passwords.chmod(0o644)
-    tmp_path.chmod(0o755)
     broker = Broker(tmp_path, f"allow_anonymous false\npassword_file {passwords}")
     broker.start()
     address = Address("127.0.0.1", broker.port, "home/cam", "me", "wrong")
@@ -209,8 +209,6 @@ def test_encrypted_broker_must_show_its_certificate(
     files = ["-keyout", str(key), "-out", str(certificate)]
     done = subprocess.run([*make.split(), *more, *files], capture_output=True)
     assert done.returncode == 0, done.stderr
-    tmp_path.chmod(0o755)
-    key.chmod(0o644)
     broker = Broker(tmp_path, f"allow_anonymous true\ncertfile {certificate}")
     broker.config.write_text(f"{broker.config.read_text()}keyfile {key}\n")
     broker.start()
