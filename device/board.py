@@ -5,7 +5,6 @@ Every reader takes the folder that stands for /, and gives None for what is not 
 
 import contextlib
 import re
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +85,8 @@ def read_throttled(root: Path) -> int | None:
 
 def ask_firmware() -> int | None:
     """Returns the throttling bits from vcgencmd, which may take seconds."""
+    import subprocess  # Where it is needed: each start would be slower.
+
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         command = ["vcgencmd", "get_throttled"]
         done = subprocess.run(

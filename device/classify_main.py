@@ -6,8 +6,8 @@ Writes a line for each frame: JSON, or on a terminal one to be read. `latency_ms
 preprocessing and inference, without decoding; `age_ms` the time since the frame was
 captured; `dropped` counts frames left out because a newer one had come; `limit_fps`
 is the frame rate that heat allows, null while it allows any. A camera or stream that
-fails is opened again until it is back. SIGTERM and Ctrl-C end it between frames, with
-status 0.
+fails is opened again until it is back; a full disk costs lines and not the loop.
+SIGTERM and Ctrl-C end it between frames, with status 0, or 2 if lines were lost.
 """
 
 import itertools
@@ -33,7 +33,7 @@ _JSON = flags.DEFINE_boolean(
 )
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: Sequence[str]) -> int:
     """Runs the loop on what the flags say."""
     program.reject_arguments(argv)
     smoother = loop_flags.make_smoother()
@@ -54,6 +54,7 @@ def main(argv: Sequence[str]) -> None:
             sinks.put(result)
             rate.tick()
     _log_summary(rate, frames, pace.status())
+    return program.EXIT_BAD_REQUEST if lines.lost else program.EXIT_DONE
 
 
 def _open_lines() -> Lines:

@@ -39,7 +39,8 @@ class FrameStream(Iterator[Frame]):
     """The frames of an open source.
 
     Attributes:
-        is_live: Whether it gives the newest frame, and not every one.
+        looks_ahead: Whether a frame may be worked on before it is asked for: those of
+            files may, of a camera the newest is wanted.
         skipped: How many images could not be read so far.
         dropped: How many were dropped so far because a newer one came.
         opened: How many times the source was opened, or was tried to be.
@@ -47,10 +48,9 @@ class FrameStream(Iterator[Frame]):
             and whatever brings it still works, for a watchdog.
     """
 
-    is_live = False
-
     def __init__(self) -> None:
         """Has no frames until `frames` is given some."""
+        self.looks_ahead = False
         self.skipped = 0
         self.dropped = 0
         self.opened = 1

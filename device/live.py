@@ -32,8 +32,6 @@ class LiveStream(FrameStream):
     and never for the camera itself: a read that hangs is left alone with its thread.
     """
 
-    is_live = True
-
     def __init__(
         self,
         name: str,

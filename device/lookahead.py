@@ -2,8 +2,10 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 _Item = TypeVar("_Item")
 # One is decoded while another is classified: two stages that overlap need no more,
@@ -28,6 +30,9 @@ def looking_ahead(
         on_wait: Called every tenth of a second while a frame is waited for.
         count: Frames to read ahead, at least 1.
     """
+    # Imported where they are needed: one image or a camera starts without.
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(1, "reader ahead") as pool:
         try:
             yield _read_ahead(frames, on_wait, count, pool)
@@ -39,7 +44,7 @@ def _read_ahead(
     frames: Iterator[_Item],
     on_wait: Callable[[], None],
     count: int,
-    pool: ThreadPoolExecutor,
+    pool: "ThreadPoolExecutor",
 ) -> Iterator[_Item]:
     coming = [pool.submit(next, frames, None) for _ in range(count)]
     while (frame := _take(coming.pop(0), on_wait)) is not None:
@@ -48,6 +53,9 @@ def _read_ahead(
 
 
 def _take(coming: "Future[_Item | None]", on_wait: Callable[[], None]) -> _Item | None:
-    while not coming.done() and not wait([coming], _TICK_S).done:
-        on_wait()
+    if not coming.done():
+        from concurrent.futures import wait
+
+        while not wait([coming], _TICK_S).done:
+            on_wait()
     return coming.result()

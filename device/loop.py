@@ -135,7 +135,7 @@ def _fitting_ahead(
     Not those of a camera: there the newest frame counts, and one that was taken
     earlier to be ready is an older one.
     """
-    if not isinstance(frames, FrameStream) or frames.is_live:
+    if not isinstance(frames, FrameStream) or not frames.looks_ahead:
         yield map(_Fitted, frames)
         return
 

@@ -110,7 +110,8 @@ class Pace:
 
     def _watch(self) -> None:
         start_s, frames = time.monotonic(), 0
-        while not self._closing.is_set():
+        # Not at once: the first answer is waited for.
+        while not self._closing.wait(self._period_s):
             board = self._look()
             now_s, now_frames = time.monotonic(), self._frames
             fps = (now_frames - frames) / max(now_s - start_s, 1e-9)
@@ -118,7 +119,6 @@ class Pace:
             latencies, self._latencies = self._latencies, deque(maxlen=_MAX_LATENCIES)
             latency_ms = sorted(latencies)[len(latencies) // 2] if latencies else None
             self._govern(board, fps, latency_ms)
-            self._closing.wait(self._period_s)
 
     def _govern(self, board: Board, fps: float, latency_ms: float | None) -> None:
         governor = self._governor

@@ -141,6 +141,7 @@ def _open_recorded(source: str, stop: threading.Event) -> Iterator[FrameStream]:
             capture = stack.enter_context(_reading(path))
             frames = recorded.video_frames(capture, path)
         stream.frames = stack.enter_context(looking_ahead(frames, stream.note_wait))
+        stream.looks_ahead = True
         stack.callback(closing.set)
         yield stream
 

@@ -7,9 +7,11 @@ from corallite.device.governor import Governor
 
 
 def judge(governor, looks, board, fps=30.0, latency_ms=10.0):
+    """Looks so often; returns the limit."""
     for _ in range(looks):
         held = fps if governor.limit_fps is None else min(fps, governor.limit_fps)
         governor.judge(board, held, latency_ms)
+    return governor.limit_fps
 
 
 def test_cool_board_has_no_limit():
@@ -74,13 +76,10 @@ def test_word_of_the_firmware_counts():
 def test_slow_inference_stands_in_where_nothing_is_known():
     governor = Governor(80)
     judge(governor, 3, Board())
-    judge(governor, 1, Board(), latency_ms=14.9)
-    assert governor.limit_fps is None
-    judge(governor, 9, Board(), latency_ms=16)
-    assert governor.limit_fps == 15
+    assert judge(governor, 1, Board(), latency_ms=14.9) is None
+    assert judge(governor, 9, Board(), latency_ms=16) == 15
     assert governor.reason == "inference takes 1.6 times as long as at its fastest"
-    judge(governor, 9, Board(), latency_ms=11)
-    assert governor.limit_fps is None
+    assert judge(governor, 9, Board(), latency_ms=11) is None
 
 
 def test_slow_inference_of_a_cool_board_is_no_heat():
@@ -94,7 +93,5 @@ def test_slow_inference_of_a_cool_board_is_no_heat():
 def test_inference_that_stays_slow_becomes_normal():
     governor = Governor(80)
     judge(governor, 1, Board())
-    judge(governor, 29, Board(), latency_ms=30)
-    assert governor.limit_fps is not None
-    judge(governor, 20, Board(), latency_ms=30)
-    assert governor.limit_fps is None
+    assert judge(governor, 29, Board(), latency_ms=30) is not None
+    assert judge(governor, 20, Board(), latency_ms=30) is None

@@ -39,7 +39,7 @@ class Broker:
         self.process = None
 
     def start(self):
-        command = [MOSQUITTO, "-c", str(self.config)]
+        command = [str(MOSQUITTO), "-c", str(self.config)]
         self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         deadline_s = time.monotonic() + 60
         while time.monotonic() < deadline_s:
@@ -71,7 +71,8 @@ def subscribe():
 
     def subscribe(port):
         client = paho.Client(paho.CallbackAPIVersion.VERSION2)
-        messages, is_subscribed = queue.Queue(), threading.Event()
+        messages: queue.Queue = queue.Queue()
+        is_subscribed = threading.Event()
 
         def take(client, data, message):
             messages.put((message.topic, message.payload.decode(), message.retain))
@@ -97,7 +98,7 @@ def see(sink, label, frame=0, **fields):
 
 def states(messages, count):
     """Waits for so many states; returns their frames' numbers."""
-    found = []
+    found: list[int] = []
     while len(found) < count:
         topic, text, _ = messages.get(timeout=60)
         if topic == "home/cam":
