@@ -4,6 +4,7 @@ Every reader takes the folder that stands for /, and gives None for what is not 
 """
 
 import contextlib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ class Board:
         apex_c: Of the hottest Edge TPU on PCIe.
         throttled: The firmware's bits.
         frequency_mhz: Of the first core.
-        load: Processes that ran or wanted to, averaged over the last minute.
+        load: Processes that ran or wanted to, for each core, in the last minute.
     """
 
     temperature_c: float | None = None
@@ -118,7 +119,7 @@ def _read_hottest_c(paths: list[Path]) -> float | None:
 
 def _read_load(root: Path) -> float | None:
     found = re.match(r"\d+\.\d+", read_text(root / "proc/loadavg"))
-    return float(found[0]) if found else None
+    return float(found[0]) / (os.cpu_count() or 1) if found else None
 
 
 def _to_int(text: str) -> int | None:

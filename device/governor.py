@@ -11,8 +11,11 @@ _LOWER_FACTOR = 0.8
 _RAISE_FACTOR = 1.1
 _LEAST_FPS = 1.0
 # Where no temperature is known: inference this many times slower than at its fastest
-# is taken for heat, and up to so many times for none.
+# is taken for heat, and up to so many times for none. Not if it waits for a core that
+# others have, and not at the first look.
 _DRIFT, _NO_DRIFT = 1.5, 1.2
+_BUSY_LOAD = 1.0
+_DRIFT_FIRST_LOOKS = 3
 # Slower for another reason, it would stay so. The rate is not taken below half for it,
 # and after so many looks what is now is taken for normal.
 _DRIFT_LEAST = 0.5
@@ -72,7 +75,9 @@ class Governor:
 
     def _measure_drift(self, board: Board, latency_ms: float | None) -> float:
         """Returns the latency as a multiple of the best one; 1 if there is better."""
-        if board.hottest_c is not None or board.throttled is not None:
+        is_known = board.hottest_c is not None or board.throttled is not None
+        if is_known or (board.load is not None and board.load >= _BUSY_LOAD):
+            self._drift_looks = 0
             return 1.0
         if latency_ms is None:
             return 1.0 if self._fastest_ms is None else _NO_DRIFT
@@ -80,6 +85,8 @@ class Governor:
             self._fastest_ms = latency_ms
         drift = latency_ms / self._fastest_ms
         self._drift_looks = self._drift_looks + 1 if drift >= _DRIFT else 0
+        if 0 < self._drift_looks < _DRIFT_FIRST_LOOKS:
+            return _NO_DRIFT
         if self._drift_looks < _DRIFT_LOOKS:
             return drift
         self._fastest_ms, self._drift_looks = latency_ms, 0

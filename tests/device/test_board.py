@@ -1,5 +1,7 @@
 """Boards made of files."""
 
+import os
+
 import pytest
 
 from corallite.device.board import Board, name_throttling, read_board
@@ -23,13 +25,14 @@ def test_nothing_there_is_unknown(tmp_path):
     assert read_board(tmp_path) == Board() and Board().hottest_c is None
 
 
-def test_raspberry_pi_is_read(root):
+def test_raspberry_pi_is_read(root, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
     files = {
         "sys/class/thermal/thermal_zone0/type": "cpu-thermal\n",
         "sys/class/thermal/thermal_zone0/temp": "48312\n",
         "sys/devices/platform/soc/soc:firmware/get_throttled": "50005\n",
         "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": "1500000\n",
-        "proc/loadavg": "1.25 0.80 0.50 2/345 6789\n",
+        "proc/loadavg": "5.00 0.80 0.50 2/345 6789\n",
     }
     assert read_board(root(files)) == Board(48.312, None, 0x50005, 1500.0, 1.25)
 

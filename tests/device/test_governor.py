@@ -77,14 +77,15 @@ def test_slow_inference_stands_in_where_nothing_is_known():
     governor = Governor(80)
     judge(governor, 3, Board())
     assert judge(governor, 1, Board(), latency_ms=14.9) is None
+    assert judge(governor, 2, Board(), latency_ms=16) is None
     assert judge(governor, 9, Board(), latency_ms=16) == 15
     assert governor.reason == "inference takes 1.6 times as long as at its fastest"
     assert judge(governor, 9, Board(), latency_ms=11) is None
 
 
-def test_slow_inference_of_a_cool_board_is_no_heat():
+def test_slow_inference_of_a_cool_or_busy_board_is_no_heat():
     governor = Governor(80)
-    for board in (Board(temperature_c=40), Board(throttled=0)):
+    for board in (Board(temperature_c=40), Board(throttled=0), Board(load=1.1)):
         judge(governor, 2, board)
         judge(governor, 9, board, latency_ms=50)
     assert governor.limit_fps is None
