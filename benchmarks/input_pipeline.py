@@ -15,11 +15,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from absl import flags
+from made_photos import make_photos
 
-from corallite.device import files, program
-from corallite.device.opencv import cv2
+from corallite.device import program
 from corallite.device.preprocess import Preprocessing
 from corallite.train import augment
 from corallite.train.data import ImageData, prepare_data
@@ -54,7 +53,6 @@ _MIN_RATIO = flags.DEFINE_float(
 # In a turn's first steps the other kind's prefetching still runs, or its own buffer is
 # still full from before; they are not counted.
 _UNCOUNTED_STEPS = 4
-_CLASSES = 4
 
 
 def main(argv: Sequence[str]) -> int:
@@ -77,19 +75,6 @@ def main(argv: Sequence[str]) -> int:
     print(json.dumps(rows))
     is_fast = all(row["ratio"] >= _MIN_RATIO.value for row in rows)
     return program.EXIT_DONE if is_fast else program.EXIT_CHECK_FAILED
-
-
-def make_photos(folder: Path, count: int) -> None:
-    """Writes JPEGs of 640x480 with soft colours and noise, four classes, once."""
-    rng = np.random.default_rng(0)
-    for number in range(count):
-        path = folder / f"class_{number % _CLASSES}" / f"{number:05d}.jpg"
-        colours = rng.integers(0, 256, (6, 8, 3), np.uint8)
-        image = cv2.resize(colours, (640, 480), interpolation=cv2.INTER_CUBIC)
-        noise = rng.integers(0, 24, image.shape, np.uint8)
-        if not path.exists():
-            jpeg = cv2.imencode(".jpg", cv2.add(image, noise))[1]
-            files.write_bytes(path, jpeg.tobytes())
 
 
 def _measure(name: str, data_dir: Path, run_dir: Path, size: int) -> dict[str, Any]:

@@ -119,6 +119,9 @@ class Accelerated:
                 self._note(device="cpu")
             return self._twin.run(pixels_u8)
 
+    def renew(self) -> None:
+        """Does nothing: it has one model."""
+
     def status(self) -> Status:
         """Tells how it is; may be called from any thread."""
         return self._status

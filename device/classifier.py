@@ -105,6 +105,9 @@ class Classifier:
         raw = self._interpreter.get_tensor(self._output["index"]).reshape(-1)
         return _dequantize(raw, *self._output["quantization"])
 
+    def renew(self) -> None:
+        """Does nothing: it has one model."""
+
     def status(self) -> Status:
         """Tells which model it is; nothing can happen to it."""
         return Status(self.manifest.model, self.manifest.version)

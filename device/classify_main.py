@@ -4,9 +4,10 @@ corallite classify --model=model_int8.tflite --source=0
 
 Writes a line for each frame: JSON, or on a terminal one to be read. `latency_ms` is
 preprocessing and inference, without decoding; `age_ms` the time since the frame was
-captured; `dropped` counts frames left out because a newer one had come. A camera or
-stream that fails is opened again until it is back. SIGTERM and Ctrl-C end it between
-frames, with status 0.
+captured; `dropped` counts frames left out because a newer one had come; `limit_fps`
+is the frame rate that heat allows, null while it allows any. A camera or stream that
+fails is opened again until it is back; a full disk costs lines and not the loop.
+SIGTERM and Ctrl-C end it between frames, with status 0, or 2 if lines were lost.
 """
 
 import itertools
@@ -16,8 +17,12 @@ from collections.abc import Sequence
 from absl import flags, logging
 
 from corallite.device import loop, loop_flags, program
+from corallite.device.frame import FrameStream
 from corallite.device.interruption import stop_on_signals
+from corallite.device.pace import PaceStatus
 from corallite.device.rate import Rate
+from corallite.device.sinks import Lines
+from corallite.device.systemd import Service
 
 flags.adopt_module_key_flags(loop_flags)
 _MAX_FRAMES = flags.DEFINE_integer(
@@ -28,24 +33,37 @@ _JSON = flags.DEFINE_boolean(
 )
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: Sequence[str]) -> int:
     """Runs the loop on what the flags say."""
     program.reject_arguments(argv)
     smoother = loop_flags.make_smoother()
-    as_json = not sys.stdout.isatty() if _JSON.value is None else _JSON.value
-    to_line = loop.to_json_line if as_json else loop.to_text_line
-    rate = Rate()
+    rate, service, lines = Rate(), Service(), _open_lines()
     with (
         loop_flags.open_engine() as engine,
         stop_on_signals() as stop,
         loop_flags.open_frames(stop) as frames,
+        loop_flags.open_pace() as pace,
+        loop_flags.open_sinks(engine.labels, service, lines, pace) as sinks,
     ):
+        service.begin(frames)
+        pace.on_wait = service.feed
         results = loop.classify_frames(
-            frames, engine, stop, loop_flags.top_k(), smoother
+            frames, engine, stop, loop_flags.top_k(), smoother, pace
         )
         for result in itertools.islice(results, _MAX_FRAMES.value):
-            print(to_line(result), flush=True)
+            sinks.put(result)
             rate.tick()
+    _log_summary(rate, frames, pace.status())
+    return program.EXIT_BAD_REQUEST if lines.lost else program.EXIT_DONE
+
+
+def _open_lines() -> Lines:
+    as_json = not sys.stdout.isatty() if _JSON.value is None else _JSON.value
+    to_line = loop.to_json_line if as_json else loop.to_text_line
+    return Lines(sys.stdout.fileno(), to_line, sys.stdout.encoding)
+
+
+def _log_summary(rate: Rate, frames: FrameStream, pace: PaceStatus) -> None:
     logging.info(
         "%d frames in %.1f s, %.1f frames/s, %d skipped, %d dropped.",
         rate.frames,
@@ -54,6 +72,8 @@ def main(argv: Sequence[str]) -> None:
         frames.skipped,
         frames.dropped,
     )
+    if pace.lowered:
+        logging.info("Lowered the frame rate %d times for heat.", pace.lowered)
 
 
 if __name__ == "__main__":

@@ -53,6 +53,9 @@ class Engine(Protocol):
     def run(self, pixels_u8: Image) -> npt.NDArray[np.float32]:
         """Classifies uint8 RGB [height, width, 3] of the input's size."""
 
+    def renew(self) -> None:
+        """Lets a new model take over, if one waits; `classify` does so by itself."""
+
     def status(self) -> Status:
         """Tells how it is; may be called from any thread."""
 

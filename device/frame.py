@@ -1,11 +1,14 @@
 """A frame, and an iterator of frames that counts what it could not give."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from corallite.device.preprocess import Image
 from corallite.device.source_state import State
+
+# Without a sign of life for so long, what brings the frames is taken to hang.
+_BEAT_LIMIT_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -36,17 +39,24 @@ class FrameStream(Iterator[Frame]):
     """The frames of an open source.
 
     Attributes:
+        looks_ahead: Whether a frame may be worked on before it is asked for: those of
+            files may, of a camera the newest is wanted.
         skipped: How many images could not be read so far.
         dropped: How many were dropped so far because a newer one came.
         opened: How many times the source was opened, or was tried to be.
+        on_wait: Called about every tenth of a second while `next` waits for a frame
+            and whatever brings it still works, for a watchdog.
     """
 
     def __init__(self) -> None:
         """Has no frames until `frames` is given some."""
+        self.looks_ahead = False
         self.skipped = 0
         self.dropped = 0
         self.opened = 1
+        self.on_wait: Callable[[], None] = _do_nothing
         self.frames: Iterator[Frame] = iter(())
+        self._beat_s = time.monotonic()
 
     @property
     def state(self) -> State:
@@ -55,3 +65,16 @@ class FrameStream(Iterator[Frame]):
 
     def __next__(self) -> Frame:
         return next(self.frames)
+
+    def beat(self) -> None:
+        """Tells that what brings the frames works; for its own thread."""
+        self._beat_s = time.monotonic()
+
+    def note_wait(self) -> None:
+        """Tells that `next` still waits, which is fine as long as there are beats."""
+        if time.monotonic() - self._beat_s < _BEAT_LIMIT_S:
+            self.on_wait()
+
+
+def _do_nothing() -> None:
+    """Nobody watches."""

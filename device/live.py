@@ -9,9 +9,10 @@ from absl import logging
 
 from corallite.device.captures import Capture
 from corallite.device.errors import RequestError
+from corallite.device.failures import is_power_of_two
 from corallite.device.frame import Frame, FrameStream
 from corallite.device.preprocess import Image
-from corallite.device.reader import Reader, is_power_of_two
+from corallite.device.reader import Reader
 from corallite.device.source_state import Action, Patience, SourceState, State
 
 # How often the state is looked at, and whether to stop.
@@ -83,8 +84,8 @@ class LiveStream(FrameStream):
         """
         while not self._stop.is_set():
             with self._changed:
-                if self._newest is None:
-                    self._changed.wait(_TICK_S)
+                if self._newest is None and not self._changed.wait(_TICK_S):
+                    self.note_wait()
                 frame, self._newest = self._newest, None
                 if frame is None and self.state is State.GIVEN_UP:
                     raise RequestError(f"Given up: {self._failure}")
@@ -135,6 +136,7 @@ class LiveStream(FrameStream):
         while not self._closing.wait(_TICK_S if self.opened else 0):
             with self._changed:
                 self._step(time.monotonic())
+            self.beat()
 
     def _step(self, now_s: float) -> None:
         was_stale = self.state is State.STALE

@@ -1,16 +1,23 @@
 """The loop of a classifying camera: read, classify, hand on, until told to stop."""
 
+import contextlib
 import json
 import threading
 import time
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from corallite.device.classifier import Prediction
 from corallite.device.classifier import top_k as most_probable
 from corallite.device.engine import Engine
-from corallite.device.frame import Frame
+from corallite.device.frame import Frame, FrameStream
+from corallite.device.lookahead import looking_ahead
+from corallite.device.preprocess import Image, Preprocessing, fit_image
 from corallite.device.smoothing import Smoother
 
 
@@ -29,6 +36,7 @@ class Result:
         dropped: How many frames the source has dropped so far for newer ones.
         active: The labels that a `Smoother` says are on; None without threshold.
         device: What answered: "cpu", "edgetpu", or "edgetpu:0" and so on.
+        limit_fps: The frames a second that heat allows; None: any.
     """
 
     frame: int
@@ -40,6 +48,16 @@ class Result:
     dropped: int = 0
     active: list[str] | None = None
     device: str = "cpu"
+    limit_fps: float | None = None
+
+
+class Brake(Protocol):
+    """Holds a loop back; see `Pace`."""
+
+    limit_fps: float | None
+
+    def wait(self, stop: threading.Event) -> None:
+        """Waits until the next frame may be taken, or `stop` is set."""
 
 
 def classify_frames(
@@ -48,6 +66,7 @@ def classify_frames(
     stop: threading.Event,
     top_k: int,
     smoother: Smoother | None = None,
+    brake: Brake | None = None,
 ) -> Iterator[Result]:
     """Yields a result for each frame, until there are no more or `stop` is set.
 
@@ -57,27 +76,92 @@ def classify_frames(
         stop: Looked at before each frame is classified.
         top_k: How many labels a result has, at least 1.
         smoother: Averages over frames; default, each stands for itself.
+        brake: Waited for before each frame is taken; default, none.
     """
     smoother = smoother or Smoother()
-    for frame in frames:
-        if stop.is_set():
-            return
+    with _fitting_ahead(frames, classifier) as fitted_frames:
+        taken = fitted_frames
+        if brake is not None:
+            taken = _hold_back(fitted_frames, brake, stop)
+        for fitted in taken:
+            if stop.is_set():
+                return
+            start_s = time.perf_counter()
+            probabilities = fitted.classify(classifier)
+            latency_ms = (time.perf_counter() - start_s + fitted.fit_s) * 1000
+            frame = fitted.frame
+            age_ms = (time.monotonic() - frame.captured_s) * 1000
+            probabilities = smoother.add(probabilities, frame.time_s)
+            yield Result(
+                frame.number,
+                frame.time_s,
+                frame.name,
+                most_probable(probabilities, classifier.labels, top_k),
+                latency_ms,
+                age_ms,
+                frame.dropped,
+                smoother.name_active(classifier.labels),
+                classifier.status().device,
+                None if brake is None else brake.limit_fps,
+            )
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """A frame, and what was done ahead to bring it to the model's size.
+
+    Attributes:
+        frame: As it came.
+        preprocessing: How it was fitted; None if it was not.
+        pixels_u8: The result.
+        fit_s: How long that took.
+    """
+
+    frame: Frame
+    preprocessing: Preprocessing | None = None
+    pixels_u8: Image | None = None
+    fit_s: float = 0.0
+
+    def classify(self, classifier: Engine) -> npt.NDArray[np.float32]:
+        """Classifies it, by what is ready if the model still wants it so."""
+        if self.pixels_u8 is not None:
+            classifier.renew()
+        if self.pixels_u8 is None or self.preprocessing != classifier.preprocessing:
+            return classifier.classify(self.frame.image_rgb_u8)
+        return classifier.run(self.pixels_u8)
+
+
+@contextlib.contextmanager
+def _fitting_ahead(
+    frames: Iterable[Frame], classifier: Engine
+) -> Iterator[Iterator[_Fitted]]:
+    """Lets a thread fit a frame while the last one is classified.
+
+    Not those of a camera: there the newest frame counts, and one that was taken
+    earlier to be ready is an older one.
+    """
+    if not isinstance(frames, FrameStream) or not frames.looks_ahead:
+        yield map(_Fitted, frames)
+        return
+
+    def fit(frame: Frame) -> _Fitted:
         start_s = time.perf_counter()
-        probabilities = classifier.classify(frame.image_rgb_u8)
-        latency_ms = (time.perf_counter() - start_s) * 1000
-        age_ms = (time.monotonic() - frame.captured_s) * 1000
-        probabilities = smoother.add(probabilities, frame.time_s)
-        yield Result(
-            frame.number,
-            frame.time_s,
-            frame.name,
-            most_probable(probabilities, classifier.labels, top_k),
-            latency_ms,
-            age_ms,
-            frame.dropped,
-            smoother.name_active(classifier.labels),
-            classifier.status().device,
-        )
+        preprocessing = classifier.preprocessing
+        pixels = fit_image(frame.image_rgb_u8, preprocessing)
+        return _Fitted(frame, preprocessing, pixels, time.perf_counter() - start_s)
+
+    with looking_ahead(map(fit, frames), frames.note_wait) as fitted_frames:
+        yield fitted_frames
+
+
+def _hold_back(
+    frames: Iterator[_Fitted], brake: Brake, stop: threading.Event
+) -> Iterator[_Fitted]:
+    """Waits before a frame is taken, not after: it shall be the newest one then."""
+    brake.wait(stop)
+    while not stop.is_set() and (frame := next(frames, None)) is not None:
+        yield frame
+        brake.wait(stop)
 
 
 def to_json_line(result: Result) -> str:

@@ -10,6 +10,7 @@ from absl import logging
 from corallite.device.captures import Capture, retrieve_rgb
 from corallite.device.driver_thread import DriverThread
 from corallite.device.errors import RequestError
+from corallite.device.failures import is_power_of_two
 from corallite.device.preprocess import Image
 
 
@@ -87,8 +88,3 @@ class Reader(DriverThread):
                 logging.warning("Skipped, the %dth: %s", skipped, error)
             return
         self._accept(self, image, captured_s)
-
-
-def is_power_of_two(count: int) -> bool:
-    """Tells whether to log something that may happen again for weeks, `count` times."""
-    return count & (count - 1) == 0

@@ -3,9 +3,8 @@
 import os
 import select
 import sys
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -90,21 +89,21 @@ def folder_frames(folder: Path, stream: FrameStream) -> Iterator[Frame]:
         )
 
 
-def stdin_frames(stream: FrameStream, stop: threading.Event) -> Iterator[Frame]:
+def stdin_frames(stream: FrameStream, is_over: Callable[[], bool]) -> Iterator[Frame]:
     """Yields the JPEG images that come through stdin, one after the other, to its end.
 
     None is dropped: whoever writes them waits for us.
 
     Args:
         stream: Counts the images that cannot be read; each is logged.
-        stop: Ends it, even if nothing comes.
+        is_over: Looked at ten times a second: True ends it, even if nothing comes.
 
     Raises:
         RequestError: None came that can be read.
     """
     start_s = time.monotonic()
     number = 0
-    for jpeg in _piped_images(stream, stop):
+    for jpeg in _piped_images(stream, is_over):
         captured_s = time.monotonic()
         try:
             image = decode_image(jpeg, "stdin")
@@ -114,22 +113,22 @@ def stdin_frames(stream: FrameStream, stop: threading.Event) -> Iterator[Frame]:
             continue
         yield Frame(number, captured_s - start_s, image, "stdin", captured_s)
         number += 1
-    if not number and not stop.is_set():
+    if not number and not is_over():
         raise RequestError(
             f"stdin: has no image that can be read ({stream.skipped} skipped); pipe "
             "JPEG files into it, as with: cat *.jpg | corallite classify --source=-"
         )
 
 
-def _piped_images(stream: FrameStream, stop: threading.Event) -> Iterator[bytes]:
+def _piped_images(stream: FrameStream, is_over: Callable[[], bool]) -> Iterator[bytes]:
     splitter = JpegSplitter()
     counted = 0
-    for data in _chunks(_open_stdin(), stop):
+    for data in _chunks(_open_stdin(), stream, is_over):
         images = splitter.feed(data)
         stream.skipped += splitter.broken - counted
         counted = splitter.broken
         yield from images
-    if splitter.is_inside_image and not stop.is_set():
+    if splitter.is_inside_image and not is_over():
         logging.warning("Skipped: stdin: the last image is cut short.")
         stream.skipped += 1
 
@@ -143,9 +142,12 @@ def _open_stdin() -> int:
     return sys.stdin.fileno()
 
 
-def _chunks(descriptor: int, stop: threading.Event) -> Iterator[bytes]:
+def _chunks(
+    descriptor: int, stream: FrameStream, is_over: Callable[[], bool]
+) -> Iterator[bytes]:
     """Yields what comes; never waits in a read, which a signal does not end."""
-    while not stop.is_set():
+    while not is_over():
+        stream.beat()
         if select.select([descriptor], [], [], _TICK_S)[0]:
             data = os.read(descriptor, 1 << 16)
             if not data:

@@ -19,6 +19,7 @@ from corallite.device.captures import (
 from corallite.device.errors import RequestError
 from corallite.device.frame import FrameStream
 from corallite.device.live import LiveStream
+from corallite.device.lookahead import looking_ahead
 from corallite.device.opencv import cv2
 from corallite.device.preprocess import IMAGE_SUFFIXES
 from corallite.device.source_state import Patience
@@ -123,17 +124,25 @@ def _check_url(url: str) -> None:
 def _open_recorded(source: str, stop: threading.Event) -> Iterator[FrameStream]:
     path = Path(source)
     stream = FrameStream()
+    closing = threading.Event()
     with contextlib.ExitStack() as stack:
         if source == "-":
-            stream.frames = recorded.stdin_frames(stream, stop)
+            frames = recorded.stdin_frames(
+                stream, lambda: stop.is_set() or closing.is_set()
+            )
         elif path.is_dir():
-            stream.frames = recorded.folder_frames(path, stream)
+            frames = recorded.folder_frames(path, stream)
         elif path.suffix.lower() in IMAGE_SUFFIXES:
             stream.frames = recorded.image_frames(path)
+            yield stream
+            return
         else:
             _require_file(path)
             capture = stack.enter_context(_reading(path))
-            stream.frames = recorded.video_frames(capture, path)
+            frames = recorded.video_frames(capture, path)
+        stream.frames = stack.enter_context(looking_ahead(frames, stream.note_wait))
+        stream.looks_ahead = True
+        stack.callback(closing.set)
         yield stream
 
 

@@ -101,15 +101,21 @@ class Swapping:
 
         A new model takes over before, so that `labels` are those of the answer.
         """
-        self._take_next()
+        self.renew()
         return self._engine.classify(image_rgb_u8)
 
     def run(self, pixels_u8: Image) -> npt.NDArray[np.float32]:
         """Classifies uint8 RGB [height, width, 3] of the size of `preprocessing`.
 
-        No new model takes over here: the pixels are of the former's size.
+        No new model takes over here: the pixels are of the present size.
         """
         return self._engine.run(pixels_u8)
+
+    def renew(self) -> None:
+        """Lets a new model take over, if one waits."""
+        if self._next is not None:
+            self._engine, self._next = self._next, None
+            self._switched.set()
 
     def status(self) -> Status:
         """Tells how it is; may be called from any thread."""
@@ -144,11 +150,6 @@ class Swapping:
     def _existing_paths(self) -> list[str]:
         self._paths = [path for path in self._paths if os.path.exists(path)]
         return self._paths
-
-    def _take_next(self) -> None:
-        if self._next is not None:
-            self._engine, self._next = self._next, None
-            self._switched.set()
 
     def _look(self) -> None:
         while not self._closing.wait(self._look_s):

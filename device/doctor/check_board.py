@@ -2,17 +2,12 @@
 
 import datetime
 
+from corallite.device.board import name_throttling
 from corallite.device.doctor.finding import Finding, failure, ok, warning
 from corallite.device.doctor.machine import Camera, Machine
 
 # Drivers that give only what the sensor says; libcamera makes pictures of it.
 _CSI_DRIVERS = ("unicam", "rp1-cfe", "bcm2835-unicam")
-_BITS = {
-    0: "the voltage is too low",
-    1: "the frequency is capped",
-    2: "it is throttled",
-    3: "it is at its temperature limit",
-}
 _SINCE_START = 16
 _HOT_C = 80
 _LITTLE_MEMORY_MB, _TOO_LITTLE_MEMORY_MB = 200, 60
@@ -64,8 +59,8 @@ def check_power(machine: Machine) -> Finding:
     heat = ""
     if machine.temperature_c is not None:
         heat = f"{machine.temperature_c:.0f} degrees"
-    now = _name_bits(machine.throttled or 0)
-    past = _name_bits((machine.throttled or 0) >> _SINCE_START)
+    now = name_throttling(machine.throttled or 0)
+    past = name_throttling((machine.throttled or 0) >> _SINCE_START)
     remedy = "use the board's own power supply and cable, and cool it"
     if now:
         return warning(_join(f"now {', '.join(now)}", heat), remedy)
@@ -123,10 +118,6 @@ def check_clock(machine: Machine) -> Finding:
 
 def _is_csi(camera: Camera) -> bool:
     return camera.driver in _CSI_DRIVERS
-
-
-def _name_bits(bits: int) -> list[str]:
-    return [name for bit, name in _BITS.items() if bits >> bit & 1]
 
 
 def _join(*parts: str) -> str:

@@ -6,11 +6,16 @@ import grp
 import os
 import re
 import shutil
-import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
 
+from corallite.device.board import (
+    ask_firmware,
+    read_temperature_c,
+    read_text,
+    read_throttled,
+)
 from corallite.device.doctor.check_edgetpu import USB_IDS
 from corallite.device.doctor.machine import Machine, Node, UsbDevice
 from corallite.device.doctor.survey_model import survey_model
@@ -19,8 +24,6 @@ from corallite.device.doctor.v4l2 import describe_camera
 
 _EDGETPU_PCI_ID = ("0x1ac1", "0x089a")
 _RULE_FOLDERS = ("etc/udev/rules.d", "lib/udev/rules.d", "usr/lib/udev/rules.d")
-_THROTTLED_FILE = "sys/devices/platform/soc/soc:firmware/get_throttled"
-_COMMAND_TIMEOUT_S = 5
 
 
 def survey_machine(model_path: str | None = None) -> Machine:
@@ -33,7 +36,7 @@ def survey_machine(model_path: str | None = None) -> Machine:
     machine = survey_system(machine, Path("/"))
     machine = replace(
         machine,
-        throttled=_ask_firmware() if machine.throttled is None else machine.throttled,
+        throttled=ask_firmware() if machine.throttled is None else machine.throttled,
         libedgetpu=survey_edgetpu_library(Path("/")),
         has_rpicam=any(map(shutil.which, ("rpicam-vid", "libcamera-vid"))),
         user=_name_user(),
@@ -50,14 +53,14 @@ def survey_system(machine: Machine, root: Path) -> Machine:
     cameras = map(describe_camera, sorted(root.glob("dev/video*"), key=_number))
     return replace(
         machine,
-        board=_read(root / "proc/device-tree/model").rstrip("\0"),
+        board=read_text(root / "proc/device-tree/model").rstrip("\0"),
         edgetpu_usb=tuple(_find_usb(root)),
         edgetpu_pci=_count_pci(root),
         apex_nodes=tuple(_describe(path) for path in sorted(root.glob("dev/apex_*"))),
         udev_rules=_find_rules(root),
         cameras=tuple(camera for camera in cameras if camera is not None),
-        throttled=_parse_hex(_read(root / _THROTTLED_FILE)),
-        temperature_c=_read_temperature(root),
+        throttled=read_throttled(root),
+        temperature_c=read_temperature_c(root),
         memory_free_mb=_read_free_memory(root),
         is_clock_kept=_is_clock_kept(root),
     )
@@ -66,9 +69,9 @@ def survey_system(machine: Machine, root: Path) -> Machine:
 def _find_usb(root: Path) -> list[UsbDevice]:
     found = []
     for folder in sorted(root.glob("sys/bus/usb/devices/*")):
-        usb_id = f"{_read(folder / 'idVendor')}:{_read(folder / 'idProduct')}"
+        usb_id = f"{read_text(folder / 'idVendor')}:{read_text(folder / 'idProduct')}"
         if usb_id in USB_IDS:
-            numbers = [_read(folder / name) for name in ("busnum", "devnum")]
+            numbers = [read_text(folder / name) for name in ("busnum", "devnum")]
             path = root.joinpath("dev/bus/usb", *(n.zfill(3) for n in numbers))
             found.append(UsbDevice(usb_id, _describe(path)))
     return found
@@ -76,7 +79,7 @@ def _find_usb(root: Path) -> list[UsbDevice]:
 
 def _count_pci(root: Path) -> int:
     return sum(
-        (_read(folder / "vendor"), _read(folder / "device")) == _EDGETPU_PCI_ID
+        (read_text(folder / "vendor"), read_text(folder / "device")) == _EDGETPU_PCI_ID
         for folder in root.glob("sys/bus/pci/devices/*")
     )
 
@@ -85,7 +88,7 @@ def _find_rules(root: Path) -> frozenset[str]:
     found = set()
     for folder in _RULE_FOLDERS:
         for path in root.glob(f"{folder}/*.rules"):
-            for line in _read(path).splitlines():
+            for line in read_text(path).splitlines():
                 found |= {
                     usb_id
                     for usb_id in USB_IDS
@@ -98,13 +101,10 @@ def _is_rule_for(line: str, usb_id: str) -> bool:
     return all(f'"{part}"' in line.lower() for part in usb_id.split(":"))
 
 
-def _read_temperature(root: Path) -> float | None:
-    text = _read(root / "sys/class/thermal/thermal_zone0/temp")
-    return int(text) / 1000 if text.lstrip("-").isdecimal() else None
-
-
 def _read_free_memory(root: Path) -> int | None:
-    found = re.search(r"^MemAvailable: +(\d+) kB", _read(root / "proc/meminfo"), re.M)
+    found = re.search(
+        r"^MemAvailable: +(\d+) kB", read_text(root / "proc/meminfo"), re.M
+    )
     return int(found[1]) >> 10 if found else None
 
 
@@ -112,20 +112,6 @@ def _is_clock_kept(root: Path) -> bool | None:
     """Looks for the mark of systemd-timesyncd, which Raspberry Pi OS runs."""
     folder = root / "run/systemd/timesync"
     return (folder / "synchronized").exists() if folder.exists() else None
-
-
-def _ask_firmware() -> int | None:
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        command = ["vcgencmd", "get_throttled"]
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_COMMAND_TIMEOUT_S
-        )
-        return _parse_hex(done.stdout.partition("=")[2])
-    return None
-
-
-def _parse_hex(text: str) -> int | None:
-    return int(text, 16) if re.fullmatch(r"(?:0x)?[0-9a-f]+", text.strip()) else None
 
 
 def _measure_disk() -> int | None:
@@ -156,9 +142,3 @@ def _name_groups() -> list[str]:
         with contextlib.suppress(KeyError):
             names.append(grp.getgrgid(number).gr_name)
     return names
-
-
-def _read(path: Path) -> str:
-    with contextlib.suppress(OSError):
-        return path.read_text(errors="replace").strip()
-    return ""

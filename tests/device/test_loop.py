@@ -61,7 +61,7 @@ def test_json_line_has_the_fields_and_is_one_line():
     content = json.loads(line)
     assert list(content) == [
         *("frame", "time_s", "source", "top"),
-        *("latency_ms", "age_ms", "dropped", "active", "device"),
+        *("latency_ms", "age_ms", "dropped", "active", "device", "limit_fps"),
     ]
     assert content["top"][0] == {"label": "dog", "probability": 0.7}
     assert content["latency_ms"] == 1.235

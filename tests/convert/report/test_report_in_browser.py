@@ -1,6 +1,7 @@
 """The page in a real browser: silent, alone and no wider than the window."""
 
 import pytest
+
 from corallite.convert.report.page import render
 
 pytestmark = pytest.mark.slow

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from corallite.device import interpreter
-from corallite.device.doctor import survey, survey_python
+from corallite.device import board, interpreter
+from corallite.device.doctor import survey_python
 from corallite.device.doctor.machine import Machine, Node, UsbDevice
 from corallite.device.doctor.survey import survey_machine, survey_system
 from corallite.device.doctor.survey_python import survey_edgetpu_library
@@ -101,7 +101,7 @@ def test_firmware_is_asked(tmp_path, monkeypatch, answer, throttled):
     program.write_text(f"#!/bin/sh\n[ $1 = get_throttled ] && echo '{answer}'\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert survey._ask_firmware() == throttled
+    assert board.ask_firmware() == throttled
 
 
 def test_this_machine_is_surveyed():

@@ -1,0 +1,206 @@
+"""Measures the loop against its parts.
+
+    python benchmarks/loop.py --model=model_int8.tflite --work_dir=runs/loop
+
+On a folder of JPEG photos, a video of them, and a network camera that sends them as
+fast as it can, in turns: the parts alone (capture with decoding, resizing,
+inference) and the whole loop with a JSON line for each frame. The bound is the speed of
+the slowest part, or of all together on this machine's cores if that is less. The cost
+is the processor time that the loop takes over a plain sequence of the parts. Exit
+status 1 if a source reaches less than --min_ratio of its bound, or the loop costs more
+than --max_cost.
+"""
+
+import contextlib
+import itertools
+import json
+import os
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from made_photos import make_photos
+from mjpeg_server import serving
+
+from corallite.device import loop, program
+from corallite.device.captures import retrieve_rgb
+from corallite.device.classifier import Classifier
+from corallite.device.http_capture import open_http
+from corallite.device.opencv import cv2
+from corallite.device.preprocess import Image, bgr_to_rgb, fit_image, read_image
+from corallite.device.sinks import Lines, Sinks
+from corallite.device.sources import open_source
+
+_MODEL = flags.DEFINE_string("model", None, "The .tflite file.", required=True)
+_WORK_DIR = flags.DEFINE_string("work_dir", "runs/loop", "Where photos are kept.")
+_FRAMES = flags.DEFINE_integer("frames", 200, "Frames a turn.", lower_bound=10)
+_ROUNDS = flags.DEFINE_integer(
+    "rounds", 7, "Turns; the median of their ratios counts.", lower_bound=1
+)
+_MIN_RATIO = flags.DEFINE_float(
+    "min_ratio", 0.9, "Least share of the bound.", lower_bound=0.0
+)
+_MAX_COST = flags.DEFINE_float(
+    "max_cost", 0.1, "Highest cost, as a share of the parts' time.", lower_bound=0.0
+)
+
+_PARTS = ("capture", "resize", "inference")
+
+
+def main(argv: Sequence[str]) -> int:
+    program.reject_arguments(argv)
+    work_dir = Path(_WORK_DIR.value)
+    photos, video = work_dir / "photos", work_dir / "video.avi"
+    make_photos(photos, _FRAMES.value)
+    _make_video(video, photos)
+    jpegs = [path.read_bytes() for path in sorted(photos.rglob("*.jpg"))[:32]]
+    classifier = Classifier(_MODEL.value)
+    with serving(jpegs) as url:
+        captures: dict[str, tuple[str, Callable[[], Iterator[Image]]]] = {
+            "folder": (str(photos), lambda: _read_folder(photos)),
+            "video": (str(video), lambda: _read_video(video)),
+            "http": (url, lambda: _read_http(url)),
+        }
+        rows = [_measure(name, classifier, *how) for name, how in captures.items()]
+    print(
+        f"{'source':<8}{'capture':>10}{'resize':>10}{'inference':>11}{'bound':>10}"
+        f"{'loop':>10}{'ratio':>8}{'cost':>8}"
+    )
+    for row in rows:
+        print(
+            f"{row['source']:<8}{row['capture_ms']:>7.2f} ms{row['resize_ms']:>7.2f} ms"
+            f"{row['inference_ms']:>8.2f} ms{row['bound_fps']:>8.1f}/s"
+            f"{row['loop_fps']:>8.1f}/s{row['ratio']:>8.3f}{row['cost']:>8.1%}"
+        )
+    print(json.dumps(rows))
+    is_fast = all(
+        row["ratio"] >= _MIN_RATIO.value and row["cost"] <= _MAX_COST.value
+        for row in rows
+    )
+    return program.EXIT_DONE if is_fast else program.EXIT_CHECK_FAILED
+
+
+def _measure(
+    name: str,
+    classifier: Classifier,
+    source: str,
+    capture: Callable[[], Iterator[Image]],
+) -> dict[str, Any]:
+    turns = []
+    _run_loop(classifier, source)  # Reads the files into the system's cache.
+    for _ in range(_ROUNDS.value):
+        turn = _time_parts(classifier, capture)
+        turn["loop_s"], turn["loop_cpu_s"] = _run_loop(classifier, source)
+        turn["bound_s"] = _bound_s(turn)
+        turn["ratio"] = turn["bound_s"] / turn["loop_s"]
+        turn["cost"] = turn["loop_cpu_s"] / turn["plain_cpu_s"] - 1
+        turns.append(turn)
+    medians = {key: statistics.median(turn[key] for turn in turns) for key in turns[0]}
+    return {
+        "source": name,
+        **{f"{part}_ms": round(medians[f"{part}_s"] * 1000, 3) for part in _PARTS},
+        "bound_fps": round(1 / medians["bound_s"], 1),
+        "loop_fps": round(1 / medians["loop_s"], 1),
+        "ratio": round(medians["ratio"], 4),
+        "ratios": [round(turn["ratio"], 3) for turn in turns],
+        "cost": round(medians["cost"], 4),
+        "costs": [round(turn["cost"], 3) for turn in turns],
+    }
+
+
+def _bound_s(turn: dict[str, float]) -> float:
+    """Returns seconds a frame at best: of the slowest part, or all parts by cores."""
+    parts_s = [turn[f"{part}_s"] for part in _PARTS]
+    return max(*parts_s, sum(parts_s) / len(os.sched_getaffinity(0)))
+
+
+def _time_parts(
+    classifier: Classifier, capture: Callable[[], Iterator[Image]]
+) -> dict[str, float]:
+    """Returns seconds a frame of each part alone, and of them in sequence."""
+    count = _FRAMES.value
+    with contextlib.closing(capture()) as images:
+        kept = list(itertools.islice(images, 16))
+        capture_s, _ = _time(lambda: sum(1 for _ in itertools.islice(images, count)))
+    frames = list(itertools.islice(itertools.cycle(kept), count))
+    preprocessing = classifier.preprocessing
+    resize_s, _ = _time(lambda: [fit_image(f, preprocessing) is f for f in frames])
+    pixels = [fit_image(frame, preprocessing) for frame in kept]
+    inputs = list(itertools.islice(itertools.cycle(pixels), count))
+    inference_s, _ = _time(lambda: [classifier.run(p).size for p in inputs])
+    _, plain_cpu_s = _time(lambda: _run_plainly(classifier, capture))
+    return {
+        "capture_s": capture_s / max(1, count),
+        "resize_s": resize_s / count,
+        "inference_s": inference_s / count,
+        "plain_cpu_s": plain_cpu_s / count,
+    }
+
+
+def _run_plainly(
+    classifier: Classifier, capture: Callable[[], Iterator[Image]]
+) -> None:
+    with contextlib.closing(capture()) as images:
+        for image in itertools.islice(images, _FRAMES.value):
+            classifier.run(fit_image(image, classifier.preprocessing))
+
+
+def _run_loop(classifier: Classifier, source: str) -> tuple[float, float]:
+    """Returns seconds and processor seconds a frame of the whole loop."""
+    stop = threading.Event()
+    with open(os.devnull, "wb") as file, open_source(source, stop) as frames:
+        sinks = Sinks([Lines(file.fileno(), loop.to_json_line)])
+
+        def run() -> None:
+            results = loop.classify_frames(frames, classifier, stop, 3)
+            for result in itertools.islice(results, _FRAMES.value):
+                sinks.put(result)
+
+        seconds, cpu_s = _time(run)
+    return seconds / _FRAMES.value, cpu_s / _FRAMES.value
+
+
+def _time(work: Callable[[], object]) -> tuple[float, float]:
+    start_s, start_cpu_s = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - start_s, time.process_time() - start_cpu_s
+
+
+def _read_folder(folder: Path) -> Iterator[Image]:
+    for path in itertools.cycle(sorted(folder.rglob("*.jpg"))):
+        yield read_image(path)
+
+
+def _read_video(path: Path) -> Iterator[Image]:
+    while True:
+        capture = cv2.VideoCapture(str(path))
+        try:
+            while (read := capture.read())[0]:
+                yield bgr_to_rgb(read[1])
+        finally:
+            capture.release()
+
+
+def _read_http(url: str) -> Iterator[Image]:
+    capture = open_http(url)
+    try:
+        while capture.grab():
+            yield retrieve_rgb(capture)
+    finally:
+        capture.release()
+
+
+def _make_video(path: Path, photos: Path) -> None:
+    codec = cv2.VideoWriter.fourcc(*"MJPG")
+    writer = cv2.VideoWriter(str(path), codec, 30, (640, 480))
+    for photo in sorted(photos.rglob("*.jpg"))[: _FRAMES.value]:
+        writer.write(read_image(photo)[..., ::-1])
+    writer.release()
+
+
+if __name__ == "__main__":
+    program.run(main)

@@ -1,0 +1,31 @@
+"""Photos of no meaning, for what is measured on pictures of a camera's kind."""
+
+from pathlib import Path
+
+import numpy as np
+
+from corallite.device import files
+from corallite.device.opencv import cv2
+
+_CLASSES = 4
+
+
+def make_photos(
+    folder: Path, count: int, size_wh: tuple[int, int] = (640, 480)
+) -> None:
+    """Writes JPEGs with soft colours and noise, in four class folders, once.
+
+    Args:
+        folder: Photos that are already there stay as they are.
+        count: How many.
+        size_wh: Width and height in pixels.
+    """
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        path = folder / f"class_{number % _CLASSES}" / f"{number:05d}.jpg"
+        colours = rng.integers(0, 256, (6, 8, 3), np.uint8)
+        image = cv2.resize(colours, size_wh, interpolation=cv2.INTER_CUBIC)
+        noise = rng.integers(0, 24, image.shape, np.uint8)
+        if not path.exists():
+            jpeg = cv2.imencode(".jpg", cv2.add(image, noise))[1]
+            files.write_bytes(path, jpeg.tobytes())

@@ -1,0 +1,130 @@
+"""How hot and how fast the board is, from the files that the kernel shows.
+
+Every reader takes the folder that stands for /, and gives None for what is not there.
+"""
+
+import contextlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+# What the bits of a Raspberry Pi's `get_throttled` mean; 16 higher, that it was so
+# since the start.
+THROTTLED_BITS = {
+    0: "the voltage is too low",
+    1: "the frequency is capped",
+    2: "it is throttled",
+    3: "it is at its temperature limit",
+}
+_THROTTLED_FILE = "sys/devices/platform/soc/soc:firmware/get_throttled"
+_COMMAND_TIMEOUT_S = 5
+# Zones of the processor go by these names: cpu-thermal on a Raspberry Pi, cpu_thermal
+# on older kernels of it, x86_pkg_temp on a PC. Others are of batteries, disks, Wi-Fi.
+_PROCESSOR_ZONE = re.compile(r"cpu|soc|x86_pkg", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Board:
+    """A board at one moment; None is unknown.
+
+    Attributes:
+        temperature_c: Of the processor.
+        apex_c: Of the hottest Edge TPU on PCIe.
+        throttled: The firmware's bits.
+        frequency_mhz: Of the first core.
+        load: Processes that ran or wanted to, for each core, in the last minute.
+    """
+
+    temperature_c: float | None = None
+    apex_c: float | None = None
+    throttled: int | None = None
+    frequency_mhz: float | None = None
+    load: float | None = None
+
+    @property
+    def hottest_c(self) -> float | None:
+        """The highest temperature that is known."""
+        known = [c for c in (self.temperature_c, self.apex_c) if c is not None]
+        return max(known, default=None)
+
+
+def read_board(root: Path) -> Board:
+    """Reads what changes on a board; takes less than a millisecond.
+
+    Args:
+        root: / or a copy of parts of it.
+    """
+    kilohertz = _to_int(
+        read_text(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq")
+    )
+    return Board(
+        read_temperature_c(root),
+        read_apex_c(root),
+        read_throttled(root),
+        None if kilohertz is None else kilohertz / 1000,
+        _read_load(root),
+    )
+
+
+def read_temperature_c(root: Path) -> float | None:
+    """Returns the processor's temperature: of its hottest zone, or of the first."""
+    zones = sorted(root.glob("sys/class/thermal/thermal_zone*"))
+    ours = [z for z in zones if _PROCESSOR_ZONE.search(read_text(z / "type"))]
+    return _read_hottest_c([zone / "temp" for zone in ours or zones[:1]])
+
+
+def read_apex_c(root: Path) -> float | None:
+    """Returns the temperature of the hottest Edge TPU on PCIe."""
+    return _read_hottest_c(list(root.glob("sys/class/apex/apex_*/temp")))
+
+
+def read_throttled(root: Path) -> int | None:
+    """Returns the throttling bits of a Raspberry Pi's firmware, from its file."""
+    return _parse_hex(read_text(root / _THROTTLED_FILE))
+
+
+def ask_firmware() -> int | None:
+    """Returns the throttling bits from vcgencmd, which may take seconds."""
+    import subprocess  # Where it is needed: each start would be slower.
+
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        command = ["vcgencmd", "get_throttled"]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_COMMAND_TIMEOUT_S
+        )
+        return _parse_hex(done.stdout.partition("=")[2])
+    return None
+
+
+def name_throttling(throttled: int) -> list[str]:
+    """Returns what the lower bits say about now."""
+    return [text for bit, text in THROTTLED_BITS.items() if throttled >> bit & 1]
+
+
+def read_text(path: Path) -> str:
+    """Returns a small file without white space around it; "" if it cannot be read."""
+    with contextlib.suppress(OSError):
+        return path.read_text(errors="replace").strip()
+    return ""
+
+
+def _read_hottest_c(paths: list[Path]) -> float | None:
+    """Reads files of thousandths of a degree."""
+    known = [
+        value for value in map(_to_int, map(read_text, paths)) if value is not None
+    ]
+    return max(known) / 1000 if known else None
+
+
+def _read_load(root: Path) -> float | None:
+    found = re.match(r"\d+\.\d+", read_text(root / "proc/loadavg"))
+    return float(found[0]) / (os.cpu_count() or 1) if found else None
+
+
+def _to_int(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"-?[0-9]+", text) else None
+
+
+def _parse_hex(text: str) -> int | None:
+    return int(text, 16) if re.fullmatch(r"(?:0x)?[0-9a-f]+", text.strip()) else None

@@ -1,0 +1,106 @@
+"""Where results go: to any number of sinks, none of which can stop the loop."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from absl import logging
+
+from corallite.device.failures import Failures
+from corallite.device.loop import Result
+
+
+class Sink(Protocol):
+    """Takes every result of the loop, in the loop's own thread."""
+
+    def put(self, result: Result) -> None:
+        """Takes a result, and returns soon: whatever may take long is done beside.
+
+        Raises:
+            OSError: It could not be taken; the next one is tried all the same.
+        """
+
+    def close(self) -> None:
+        """Ends what goes on beside, within a few seconds."""
+
+
+class Sinks:
+    """Several sinks as one, which only fails when nobody reads the results."""
+
+    def __init__(self, sinks: Sequence[Sink]) -> None:
+        """Takes over `sinks`, to be called in this order."""
+        self._sinks = [(sink, Failures()) for sink in sinks]
+
+    def put(self, result: Result) -> None:
+        """Gives `result` to every sink; logs which of them fail.
+
+        Raises:
+            BrokenPipeError: Whoever read the results has gone.
+        """
+        for sink, failures in self._sinks:
+            try:
+                sink.put(result)
+            except BrokenPipeError:
+                raise
+            except OSError as error:
+                failures.note(f"{type(sink).__name__}: {error.strerror or error}.")
+
+    def close(self) -> None:
+        """Closes every sink."""
+        for sink, _ in self._sinks:
+            sink.close()
+
+
+class Lines:
+    """Writes each result as a line, past Python's buffers.
+
+    A line that does not fit on a full disk is lost and counted. One that was begun is
+    ended when there is room again, so that a line is there as a whole or not at all.
+
+    Attributes:
+        lost: How many lines are lost so far.
+    """
+
+    def __init__(
+        self,
+        descriptor: int,
+        to_line: Callable[[Result], str],
+        encoding: str = "ascii",
+    ) -> None:
+        """Writes nothing yet.
+
+        Args:
+            descriptor: To write to; stays open.
+            to_line: Writes a result, without the line's end.
+            encoding: What it lacks is written with backslashes.
+        """
+        self.lost = 0
+        self._descriptor = descriptor
+        self._to_line = to_line
+        self._encoding = encoding
+        # Of a line that was begun.
+        self._rest = b""
+
+    def put(self, result: Result) -> None:
+        """Writes a line; waits for a reader that is slow.
+
+        Raises:
+            OSError: It is lost, or only a part of it could be written so far.
+        """
+        line = f"{self._to_line(result)}\n".encode(self._encoding, "backslashreplace")
+        self._rest += line
+        try:
+            while self._rest:
+                written = os.write(self._descriptor, self._rest)
+                self._rest = self._rest[written:]
+        except OSError:
+            if len(self._rest) >= len(line):
+                self._rest = self._rest[: -len(line)]
+                self.lost += 1
+            raise
+
+    def close(self) -> None:
+        """Says how many lines were lost, if any were."""
+        if self.lost or self._rest:
+            lost = self.lost + bool(self._rest)
+            logging.warning("%d results could not be written.", lost)
