@@ -22,15 +22,21 @@ def choose_manifest(
     Args:
         model_path: A `.tflite` file.
         content: All of it; default, it is read.
-        labels_path: A file with one label a line; needed if there is no manifest.
+        labels_path: A file with one label a line; needed if there is no manifest, or
+            one that is damaged or of a newer format: then nothing of it is used.
         fit: "crop", "pad" or "stretch"; without manifest, "crop" by default.
         input_range: What pixels 0 and 255 stand for; without manifest, (0, 1).
 
     Raises:
         RequestError: A file cannot be read or is of another kind, or there are
-            neither a manifest nor labels.
+            neither a manifest that can be read nor labels.
     """
-    manifest = read_manifest(model_path, content)
+    try:
+        manifest = read_manifest(model_path, content)
+    except RequestError:
+        if labels_path is None:
+            raise
+        manifest = None
     if manifest is None:
         # First of all, because it says so if this is no model at all.
         preprocessing = Preprocessing(read_input_size_hw(model_path, content))

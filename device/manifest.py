@@ -3,26 +3,24 @@
 The manifest is a zip archive appended to the `.tflite` file, which is how TFLite's
 associated files travel: an interpreter reads the front of the file and never sees
 it, and any unzip program opens it. It holds `corallite.json`, which is the manifest,
-and `labels.txt`, one label a line, for other tools.
+and `labels.txt`, one label a line, for other tools. They learn of that file, and how
+to normalize pixels, from TFLite Metadata inside the model: see `model_metadata`.
 """
 
 import io
 import json
 import zipfile
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
+from corallite.device.archive import ARCHIVE_ERRORS, read_archived, split_archive
 from corallite.device.errors import RequestError
 from corallite.device.preprocess import Preprocessing
 
 MANIFEST_NAME = "corallite.json"
 LABELS_NAME = "labels.txt"
 FORMAT = 1
-
-# What zipfile and json raise for damaged content; RuntimeError is encryption.
-_ARCHIVE_ERRORS = (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -97,19 +95,24 @@ class Manifest:
 
 
 def attach_manifest(model: bytes, manifest: Manifest) -> bytes:
-    """Returns `model` with `manifest` appended, in place of one it may have.
+    """Returns `model` with `manifest` in it, in place of one it may have.
 
-    Other files that the model carries are kept. The same arguments give the same
-    bytes.
+    TFLite Metadata inside it, JSON and labels behind it. Weights stay as they are,
+    byte by byte; other metadata and other files that the model carries are kept. The
+    same arguments give the same bytes, and so does doing it again.
 
     Args:
         model: Content of a `.tflite` file.
         manifest: What to say about it.
 
     Raises:
-        ValueError: The archive at the end of `model` is damaged.
+        ValueError: `model` is damaged, or keeps its weights behind the flatbuffer.
     """
+    # What only reads manifests, as a device does, need not load it.
+    from corallite.device.model_metadata import put_metadata
+
     flatbuffer, files = _split(model)
+    flatbuffer = put_metadata(flatbuffer, manifest)
     # A folder's name, which becomes a label, may hold line ends or invalid UTF-8.
     lines = [" ".join(label.splitlines()) + "\n" for label in manifest.labels]
     files[LABELS_NAME] = "".join(lines).encode(errors="replace")
@@ -136,13 +139,13 @@ def read_manifest(path: str | Path, content: bytes | None = None) -> Manifest | 
     """
     try:
         with open(path, "rb") if content is None else io.BytesIO(content) as file:
-            text = _read_archived(file, MANIFEST_NAME)
+            text = read_archived(file, MANIFEST_NAME)
         parsed = None if text is None else json.loads(text)
     except OSError as error:
         raise RequestError(
             f"{path}: cannot be read ({error.strerror}); check its name."
         ) from error
-    except _ARCHIVE_ERRORS as error:
+    except ARCHIVE_ERRORS as error:
         raise _damaged(path, error) from error
     return None if parsed is None else _parse(parsed, path)
 
@@ -163,7 +166,8 @@ def _parse(content: Any, path: str | Path) -> Manifest:
 def _damaged(path: str | Path, error: Exception) -> RequestError:
     detail = str(error).rstrip(".") or type(error).__name__
     return RequestError(
-        f"{path}: its manifest is damaged ({detail}); convert the model again."
+        f"{path}: its manifest is damaged ({detail}); convert the model again, or "
+        "give --labels=FILE with one label a line."
     )
 
 
@@ -174,23 +178,11 @@ def _parse_selftest(content: Any) -> SelfTest | None:
     return SelfTest(int(content["recipe"]), index, probability)
 
 
-def _read_archived(file: BinaryIO, name: str) -> bytes | None:
-    if not zipfile.is_zipfile(file):
-        return None
-    with zipfile.ZipFile(file) as archive:
-        return archive.read(name) if name in archive.namelist() else None
-
-
 def _split(model: bytes) -> tuple[bytes, dict[str, bytes]]:
     """Separates the flatbuffer from the files appended to it."""
-    if not zipfile.is_zipfile(io.BytesIO(model)):
-        return model, {}
     try:
-        with zipfile.ZipFile(io.BytesIO(model)) as archive:
-            files = {name: archive.read(name) for name in archive.namelist()}
-            starts = [entry.header_offset for entry in archive.infolist()]
-    except _ARCHIVE_ERRORS as error:
+        return split_archive(model)
+    except ARCHIVE_ERRORS as error:
         raise ValueError(
             f"Expected `model` to end in an intact archive or none: {error}."
         ) from error
-    return model[: min(starts, default=len(model))], files

@@ -14,6 +14,7 @@ from corallite.convert.audit.cost import (
     find_peak,
 )
 from corallite.convert.audit.dynamic import describe_dynamic
+from corallite.convert.audit.metadata import describe_metadata
 from corallite.convert.audit.model import Model, Operator, Tensor
 from corallite.convert.audit.model_file import read_model
 from corallite.convert.audit.precision import Finding, find_not_int8
@@ -21,9 +22,7 @@ from corallite.convert.audit.xnnpack import Partitions, Probe
 from corallite.convert.edgetpu.compilers import DEFAULT_COMPILER
 from corallite.convert.edgetpu.prediction import Prediction, predict
 from corallite.device.errors import RequestError
-
-# Labels and a manifest take kilobytes.
-_MOST_UNPACKED_BYTES = 16 << 20
+from corallite.device.flatbuffer import DamagedError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +35,8 @@ class Audit:
         model: Its structure.
         manifest: What it says about itself, as JSON; None if it says nothing.
         manifest_error: Why that cannot be read; "" if it can.
+        metadata: What its TFLite Metadata say, as JSON; None if it has none.
+        metadata_error: Why these cannot be read; "" if they can.
         macs: Multiply-accumulates of one run.
         parameter_bytes: Of all constants, shared ones once.
         peak: Where it needs the most memory for activations.
@@ -50,6 +51,8 @@ class Audit:
     model: Model
     manifest: dict[str, Any] | None
     manifest_error: str
+    metadata: dict[str, Any] | None
+    metadata_error: str
     macs: int
     parameter_bytes: int
     peak: Peak
@@ -69,6 +72,8 @@ class Audit:
             "subgraphs": len(self.model.graphs),
             "manifest": self.manifest,
             "manifest_error": self.manifest_error or None,
+            "metadata": self.metadata,
+            "metadata_error": self.metadata_error or None,
             "inputs": [_describe_tensor(tensor) for tensor in graph.inputs],
             "outputs": [_describe_tensor(tensor) for tensor in graph.outputs],
             "operators": [_describe_operator(op) for op in graph.operators],
@@ -105,6 +110,7 @@ def audit_file(
     peak = find_peak(graph)
     with Probe(path, peak.bytes) as probe:
         manifest, manifest_error = _read_manifest(path)
+        metadata, metadata_error = _describe_metadata(model)
         edgetpu = predict(
             model, compiler=compiler, multiple_subgraphs=multiple_subgraphs
         )
@@ -114,6 +120,8 @@ def audit_file(
             model=model,
             manifest=manifest,
             manifest_error=manifest_error,
+            metadata=metadata,
+            metadata_error=metadata_error,
             macs=sum(count_macs(operator) for operator in graph.operators),
             parameter_bytes=count_parameter_bytes(graph),
             peak=peak,
@@ -127,8 +135,6 @@ def audit_file(
 def _read_manifest(path: Path) -> tuple[dict[str, Any] | None, str]:
     if not zipfile.is_zipfile(path):
         return None, ""
-    if _unpacked_bytes(path) > _MOST_UNPACKED_BYTES:
-        return None, f"{path}: what is packed behind the model is too large to unpack."
     # It loads OpenCV, a third of a second that other files need not wait for.
     from corallite.device.manifest import read_manifest
 
@@ -139,13 +145,11 @@ def _read_manifest(path: Path) -> tuple[dict[str, Any] | None, str]:
     return (manifest.to_json() if manifest else None), ""
 
 
-def _unpacked_bytes(path: Path) -> int:
-    """Returns what the files behind a model claim to be; more is never unpacked."""
+def _describe_metadata(model: Model) -> tuple[dict[str, Any] | None, str]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            return sum(entry.file_size for entry in archive.infolist())
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
-        return 0
+        return describe_metadata(model), ""
+    except DamagedError as error:
+        return None, f"the metadata are damaged ({error}); convert the model again."
 
 
 def _describe_operator(operator: Operator) -> dict[str, Any]:

@@ -51,10 +51,33 @@ def _format_file(audit: Audit) -> list[str]:
         lines += _entry("accuracy", accuracy or "-")
     else:
         lines += _entry("manifest", audit.manifest_error or "none")
+    lines += _format_metadata(audit)
     for name, tensors in (("input", model.main.inputs), ("output", model.main.outputs)):
         for tensor in tensors:
             lines += _entry(name, _describe(tensor))
     return lines
+
+
+def _format_metadata(audit: Audit) -> list[str]:
+    found = audit.metadata
+    if found is None:
+        return _entry("metadata", audit.metadata_error or "none")
+    owner = [f"{key} {found[key]}" for key in ("author", "license") if found[key]]
+    lines = _entry("metadata", ", ".join([found["name"] or "unnamed", *owner]))
+    for tensor in (*found["inputs"], *found["outputs"])[:_MOST_LISTED]:
+        says = [tensor["name"], tensor["color_space"] or tensor["content"]]
+        for key in ("mean", "std", "min", "max"):
+            if tensor[key]:
+                says.append(f"{key} {_join(tensor[key])}")
+        says += [f"{file['name']} ({file['type']})" for file in tensor["files"]]
+        lines += _entry("", ", ".join(filter(None, says)))
+    return lines
+
+
+def _join(numbers: Sequence[float | None]) -> str:
+    """Returns at most three numbers, one of each channel."""
+    shown = ["?" if number is None else f"{number:.4g}" for number in numbers[:3]]
+    return "/".join(shown)
 
 
 def _format_operators(audit: Audit, details: bool) -> Iterator[str]:

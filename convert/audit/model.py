@@ -2,6 +2,7 @@
 
 import math
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from mmap import mmap
 
@@ -131,7 +132,7 @@ class Model:
         description: Free text by whatever wrote the file.
         graphs: At least one.
         operator_codes: (name, version) of all operators that the file declares.
-        metadata: Names of the metadata buffers.
+        metadata: Where the metadata entries are, by name: (start, size).
         content: The file.
     """
 
@@ -139,7 +140,7 @@ class Model:
     description: str
     graphs: tuple[Graph, ...]
     operator_codes: tuple[tuple[str, int], ...]
-    metadata: tuple[str, ...]
+    metadata: Mapping[str, tuple[int, int]]
     content: bytes | mmap
 
     @property

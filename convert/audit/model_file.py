@@ -6,10 +6,10 @@ import stat
 import zipfile
 from pathlib import Path
 
-from corallite.convert.audit.flatbuffer import DamagedError, Flatbuffer, Table
 from corallite.convert.audit.model import Graph, Model, Operator, Tensor
 from corallite.convert.audit.schema import OPERATOR_NAMES, OPTIONS, TENSOR_TYPES
 from corallite.device.errors import RequestError
+from corallite.device.flatbuffer import DamagedError, Flatbuffer, Table
 
 _IDENTIFIER = b"TFL3"
 # More than any operator takes; a product of more dimensions takes its time.
@@ -55,7 +55,7 @@ def decode(content: bytes | mmap.mmap) -> Model:
         description=root.text(3),
         graphs=tuple(graphs),
         operator_codes=tuple((name, version) for name, version, _ in codes),
-        metadata=tuple(table.text(0) for table in root.tables(6)),
+        metadata=_find_metadata(root.tables(6), buffers),
         content=content,
     )
     _check_archive(content, buffer.end)
@@ -93,6 +93,19 @@ def _find_bytes(buffer: Flatbuffer, table: Table) -> tuple[int, int]:
         buffer.require(start, size)
         return start, size
     return table.span(0)
+
+
+def _find_metadata(
+    entries: list[Table], buffers: list[tuple[int, int]]
+) -> dict[str, tuple[int, int]]:
+    """Returns where the bytes of each entry are; of those of one name, the first's."""
+    found: dict[str, tuple[int, int]] = {}
+    for entry in entries:
+        number = entry.number(1, "I")
+        if number >= len(buffers):
+            raise DamagedError(f"metadata want buffer {number}, which is not there")
+        found.setdefault(entry.text(0), buffers[number])
+    return found
 
 
 def _decode_code(table: Table) -> tuple[str, int, str]:

@@ -1,7 +1,11 @@
 """Models without our manifest, and flags in place of what a manifest says."""
 
+import io
+import zipfile
+
 import pytest
 
+from corallite.device.archive import split_archive
 from corallite.device.classifier import Classifier
 from corallite.device.errors import RequestError
 from corallite.device.foreign import choose_manifest, read_labels
@@ -49,6 +53,39 @@ def test_flags_replace_what_the_manifest_says(tiny_models, tmp_path, labels_file
     assert changed.preprocessing.fit == "stretch"
     assert changed.input_range == (-1.0, 1.0)
     assert (changed.model, changed.version) == ("tiny", "1")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(b'"labels"', b'"lables"'), (b'"format": 1', b'"format": 9')]
+)
+def test_a_damaged_manifest_is_used_with_labels_only(
+    tiny_models, tmp_path, labels_file, old, new
+):
+    """As if there were none: nothing that it says is believed."""
+    manifest = Manifest("tiny", "1", ("r", "g", "b"), Preprocessing((32, 32), "pad"))
+    content = attach_manifest(tiny_models["uint8"].read_bytes(), manifest)
+    path = tmp_path / "model.tflite"
+    path.write_bytes(repack(content, old, new))
+    with pytest.raises(
+        RequestError, match="manifest (is damaged.*labels=FILE|has for)"
+    ):
+        choose_manifest(path)
+    with pytest.raises(RequestError, match="manifest (is damaged|has format 9)"):
+        choose_manifest(path, fit="crop", input_range=(0.0, 1.0))
+    chosen = choose_manifest(path, labels_path=labels_file)
+    assert chosen.labels == ("red", "bright green", "blue")
+    assert chosen.preprocessing == Preprocessing((32, 32), "crop")
+    assert Classifier(path, manifest=chosen).labels == chosen.labels
+
+
+def repack(content, old, new):
+    """Changes the manifest of a file, the checksum with it."""
+    model, files = split_archive(content)
+    changed = io.BytesIO(model)
+    with zipfile.ZipFile(changed, "a") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data.replace(old, new))
+    return changed.getvalue()
 
 
 def test_wrong_number_of_labels_is_refused(tiny_models, tmp_path):

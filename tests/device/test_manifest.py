@@ -9,6 +9,7 @@ import pytest
 
 from corallite.device import manifest as manifest_module
 from corallite.device.errors import RequestError
+from corallite.device.flatbuffer_writer import Number, write_flatbuffer
 from corallite.device.manifest import (
     Manifest,
     SelfTest,
@@ -17,7 +18,8 @@ from corallite.device.manifest import (
 )
 from corallite.device.preprocess import Preprocessing
 
-MODEL = b"\x1c\0\0\0TFL3" + bytes(range(256)) * 4
+# A model with one graph without content and one buffer without bytes.
+MODEL = bytes(write_flatbuffer({0: Number("I", 3), 2: [{}], 4: [{}]}, b"TFL3"))
 MANIFEST = Manifest(
     model="shufflenet_v2 1.0x",
     version="3",
@@ -54,7 +56,8 @@ def test_manifest_of_a_file_that_nobody_asked_has_no_selftest():
 
 
 def test_model_stays_at_the_front_of_the_file():
-    assert attach_manifest(MODEL, MANIFEST).startswith(MODEL)
+    content = attach_manifest(MODEL, MANIFEST)
+    assert content[4:8] == b"TFL3" and MODEL in content[: content.index(b"PK\3\4")]
 
 
 def test_labels_are_readable_by_any_unzip():
@@ -125,7 +128,7 @@ def test_manifest_of_nonsense_is_refused(tmp_path, text):
 def test_any_flipped_byte_gives_a_manifest_or_one_sentence(tmp_path):
     content = attach_manifest(MODEL, MANIFEST)
     refused = 0
-    for position in range(len(MODEL), len(content)):
+    for position in range(content.index(b"PK\3\4"), len(content)):
         damaged = bytearray(content)
         damaged[position] ^= 0xFF
         path = write(tmp_path, damaged)
@@ -142,3 +145,9 @@ def test_attaching_to_a_damaged_archive_is_refused():
     content[content.index(b"cat")] ^= 1
     with pytest.raises(ValueError, match="intact archive"):
         attach_manifest(bytes(content), MANIFEST)
+
+
+@pytest.mark.parametrize("content", [b"", MODEL[:20], b"\xff" * 64])
+def test_attaching_to_a_damaged_model_is_refused(content):
+    with pytest.raises(ValueError, match="`model` to be intact"):
+        attach_manifest(content, MANIFEST)

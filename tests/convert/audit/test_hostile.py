@@ -12,12 +12,12 @@ from ai_edge_litert import schema_py_generated as schema
 
 from corallite.convert.audit.cost import count_macs, find_peak
 from corallite.convert.audit.dynamic import describe_dynamic
-from corallite.convert.audit.flatbuffer import DamagedError
 from corallite.convert.audit.model_file import decode, read_model
 from corallite.convert.audit.precision import find_not_int8
 from corallite.convert.edgetpu.compilers import COMPILERS
 from corallite.convert.edgetpu.prediction import predict
 from corallite.device.errors import RequestError
+from corallite.device.flatbuffer import DamagedError
 
 
 def examine(content):

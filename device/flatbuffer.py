@@ -87,9 +87,13 @@ class Flatbuffer:
 
 
 class Table:
-    """One table; its fields are asked for by their number in the schema."""
+    """One table; its fields are asked for by their number in the schema.
 
-    __slots__ = ("_buffer", "_fields", "_position")
+    Attributes:
+        position: Where in the file it begins.
+    """
+
+    __slots__ = ("_buffer", "_fields", "position")
 
     def __init__(self, buffer: Flatbuffer, position: int) -> None:
         buffer.count_part()
@@ -100,18 +104,18 @@ class Table:
         layout = struct.Struct(f"<{max(count, 0)}H")
         self._fields = buffer.unpack(layout, position - back + _SIZES.size)
         self._buffer = buffer
-        self._position = position
+        self.position = position
 
     def number(self, field: int, kind: str, default: int = 0) -> int:
         """Returns a number stored in the table; `kind` is its letter in `struct`."""
-        position = self._find(field)
+        position = self.find(field)
         if position is None:
             return default
         return self._buffer.unpack(struct.Struct(f"<{kind}"), position)[0]
 
     def numbers(self, field: int, kind: str) -> tuple:
         """Returns a vector of numbers, empty if there is none."""
-        position = self._find(field)
+        position = self.find(field)
         if position is None:
             return ()
         item_size = struct.calcsize(f"<{kind}")
@@ -131,28 +135,44 @@ class Table:
 
     def span(self, field: int) -> tuple[int, int]:
         """Returns where the bytes of a vector are, (start, size); not the bytes."""
-        position = self._find(field)
+        position = self.find(field)
         if position is None:
             return 0, 0
         return self._buffer.vector(self._buffer.follow(position), 1)
 
     def table(self, field: int) -> "Table | None":
         """Returns a table that this one refers to."""
-        position = self._find(field)
+        position = self.find(field)
         if position is None:
             return None
         return Table(self._buffer, self._buffer.follow(position))
 
     def tables(self, field: int) -> list["Table"]:
         """Returns a vector of tables, empty if there is none."""
-        position = self._find(field)
+        position = self.find(field)
         if position is None:
             return []
         start, count = self._buffer.vector(self._buffer.follow(position), _OFFSET.size)
         places = range(start, start + count * _OFFSET.size, _OFFSET.size)
         return [Table(self._buffer, self._buffer.follow(place)) for place in places]
 
-    def _find(self, field: int) -> int | None:
+    @property
+    def field_count(self) -> int:
+        """How many fields it knows, whether they are there or not."""
+        return len(self._fields)
+
+    def follow(self, field: int) -> int:
+        """Returns where a field leads that is an offset and is there."""
+        return self._buffer.follow(self.require(field))
+
+    def require(self, field: int) -> int:
+        """Returns where a field is stored; raises `DamagedError` if it is not."""
+        position = self.find(field)
+        if position is None:
+            raise DamagedError(f"a table lacks its field {field}")
+        return position
+
+    def find(self, field: int) -> int | None:
         """Returns where a field is stored; None if it has its default."""
         offset = self._fields[field] if field < len(self._fields) else 0
-        return self._position + offset if offset else None
+        return self.position + offset if offset else None

@@ -1,0 +1,101 @@
+"""Reads TFLite Metadata, which files of other tools carry, without trusting it.
+
+Fields are numbered by metadata_schema.fbs (MediaPipe).
+"""
+
+import math
+from typing import Any
+
+from corallite.convert.audit.model import Model
+from corallite.device.flatbuffer import DamagedError, Flatbuffer, Table
+from corallite.device.model_entry import METADATA_IDENTIFIER, METADATA_NAME
+
+# More than any file with a purpose holds; the weights are elsewhere.
+_MOST_BYTES = 16 << 20
+_CONTENTS = ("", "feature", "image", "bounding box", "audio")
+_COLOURS = ("", "RGB", "grayscale")
+_NORMALIZATION = 1
+_FILE_TYPES = (
+    "UNKNOWN DESCRIPTIONS TENSOR_AXIS_LABELS TENSOR_VALUE_LABELS "
+    "TENSOR_AXIS_SCORE_CALIBRATION VOCABULARY SCANN_INDEX_FILE"
+).split()
+
+
+def describe_metadata(model: Model) -> dict[str, Any] | None:
+    """Returns what the metadata of a model says, as JSON; None if it has none.
+
+    Raises:
+        DamagedError: It is not what it should be.
+    """
+    start, size = model.metadata.get(METADATA_NAME, (0, 0))
+    if not size:
+        return None
+    if size > _MOST_BYTES:
+        raise DamagedError(f"it has {size:,} bytes")
+    content = model.content[start : start + size]
+    if content[4:8] != METADATA_IDENTIFIER:
+        raise DamagedError(f"it does not begin with {METADATA_IDENTIFIER.decode()}")
+    root = Flatbuffer(content).root()
+    graphs = root.tables(3)
+    return {
+        "name": root.text(0),
+        "description": root.text(1),
+        "version": root.text(2),
+        "author": root.text(4),
+        "license": root.text(5),
+        "min_parser_version": root.text(7),
+        "inputs": _describe_tensors(graphs, 2),
+        "outputs": _describe_tensors(graphs, 3),
+        "files": [_describe_file(file) for file in root.tables(6)],
+    }
+
+
+def _describe_tensors(graphs: list[Table], field: int) -> list[dict[str, Any]]:
+    """Describes the inputs or outputs of the first graph."""
+    return [_describe_tensor(t) for t in graphs[0].tables(field)] if graphs else []
+
+
+def _describe_tensor(table: Table) -> dict[str, Any]:
+    stats = table.table(5)
+    return {
+        "name": table.text(0),
+        "description": table.text(1),
+        **_describe_content(table.table(3)),
+        **_describe_normalization(table.tables(4)),
+        "max": _finite(stats, 0),
+        "min": _finite(stats, 1),
+        "files": [_describe_file(file) for file in table.tables(6)],
+    }
+
+
+def _describe_content(content: Table | None) -> dict[str, Any]:
+    kind = _name(_CONTENTS, content.number(0, "B")) if content else ""
+    properties = content.table(1) if content and kind == "image" else None
+    colour = _name(_COLOURS, properties.number(0, "b")) if properties else ""
+    return {"content": kind or None, "color_space": colour or None}
+
+
+def _describe_normalization(units: list[Table]) -> dict[str, Any]:
+    """Returns mean and std, both empty if pixels are not normalized."""
+    options = (u.table(1) for u in units if u.number(0, "B") == _NORMALIZATION)
+    found = next(options, None)
+    return {"mean": _finite(found, 0), "std": _finite(found, 1)}
+
+
+def _describe_file(table: Table) -> dict[str, Any]:
+    return {
+        "name": table.text(0),
+        "description": table.text(1),
+        "type": _name(_FILE_TYPES, table.number(2, "b")),
+        "locale": table.text(3),
+    }
+
+
+def _name(names: list[str] | tuple[str, ...], number: int) -> str:
+    return names[number] if 0 <= number < len(names) else str(number)
+
+
+def _finite(table: Table | None, field: int) -> list[float | None]:
+    """Returns floats; JSON has no infinity and no NaN."""
+    numbers = table.numbers(field, "f") if table else ()
+    return [number if math.isfinite(number) else None for number in numbers]

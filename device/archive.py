@@ -1,0 +1,98 @@
+"""The zip archive behind a model, which nobody vouches for.
+
+zipfile reads a list of contents of whatever length a file claims, and unpacks whatever
+comes out. Here both have an end.
+"""
+
+import io
+import zipfile
+import zlib
+from collections.abc import Collection
+from typing import BinaryIO
+
+# What zipfile raises for damaged content; RuntimeError is encryption or a kind of
+# compression that it does not know.
+ARCHIVE_ERRORS = (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, zlib.error)
+# Of all that is unpacked at a time. Labels and a manifest take kilobytes.
+MOST_BYTES = 16 << 20
+# Of the list of contents: 20,000 files. zipfile needs 16 MB for it.
+_MOST_AT_ONCE = 1 << 20
+_CHUNK = 1 << 16
+# The others unpack a few bytes to megabytes that are nowhere announced.
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+def read_archived(file: BinaryIO, name: str) -> bytes | None:
+    """Returns a file of the archive at the end of `file`; None if it is not there.
+
+    Raises:
+        OSError: The file cannot be read.
+        ARCHIVE_ERRORS: The archive is damaged, or more than `MOST_BYTES` come out.
+    """
+    return _read_files(file, (name,))[0].get(name)
+
+
+def split_archive(model: bytes) -> tuple[bytes, dict[str, bytes]]:
+    """Separates a model from the files in the archive behind it.
+
+    Raises:
+        ARCHIVE_ERRORS: The archive is damaged, or more than `MOST_BYTES` come out.
+    """
+    files, start = _read_files(io.BytesIO(model), None)
+    return model[:start], files
+
+
+def _read_files(
+    file: BinaryIO, names: Collection[str] | None
+) -> tuple[dict[str, bytes], int | None]:
+    """Returns the files with `names`, by default all, and where the archive begins."""
+    bounded = _Bounded(file)
+    if not zipfile.is_zipfile(bounded):
+        return {}, None
+    with zipfile.ZipFile(bounded) as archive:
+        start = min((e.header_offset for e in archive.infolist()), default=None)
+        found = [name for name in archive.namelist() if names is None or name in names]
+        # A name may be there twice, of which zipfile knows the last.
+        entries = {name: archive.getinfo(name) for name in found}
+        _require_moderate(list(entries.values()))
+        return {name: _read(archive, entry) for name, entry in entries.items()}, start
+
+
+def _require_moderate(entries: list[zipfile.ZipInfo]) -> None:
+    if sum(entry.file_size for entry in entries) > MOST_BYTES:
+        raise zipfile.BadZipFile(
+            f"what is packed is larger than {MOST_BYTES >> 20} MiB"
+        )
+    for entry in entries:
+        if entry.compress_type not in _COMPRESSIONS:
+            raise zipfile.BadZipFile(f"{entry.filename!r} is packed in an unusual way")
+
+
+def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    """Reads a file, never more than it is said to have."""
+    with archive.open(entry) as packed:
+        return b"".join(iter(lambda: packed.read(_CHUNK), b""))
+
+
+class _Bounded(io.RawIOBase):
+    """A file of which no more than `_MOST_AT_ONCE` bytes are read at a time."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self, size: int | None = -1) -> bytes:
+        most = _MOST_AT_ONCE + 1
+        wanted = most if size is None or size < 0 else min(size, most)
+        data = self._file.read(wanted)
+        if len(data) == most:
+            raise zipfile.BadZipFile("its list of contents is too long")
+        return data
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._file.tell()
