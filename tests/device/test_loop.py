@@ -10,8 +10,9 @@ import pytest
 
 from corallite.device.classifier import Prediction
 from corallite.device.engine import Status
-from corallite.device.frame import Frame
+from corallite.device.frame import Frame, FrameStream
 from corallite.device.loop import Result, classify_frames, to_json_line, to_text_line
+from corallite.device.preprocess import Preprocessing
 from corallite.device.smoothing import Smoother
 
 
@@ -115,3 +116,61 @@ def test_text_line_fits_80_columns(label, source):
 def test_text_line_cannot_move_the_cursor():
     top = [Prediction("a\nb", 1.0)]
     assert to_text_line(result(source="\x1b[2J", top=top)).isprintable()
+
+
+class Shapes(FakeClassifier):
+    """Tells which shapes it was given, and changes its size after two frames."""
+
+    preprocessing = Preprocessing((8, 8))
+
+    def __init__(self):
+        self.shapes = []
+
+    def renew(self):
+        pass
+
+    def classify(self, image_rgb_u8):
+        self.shapes.append(image_rgb_u8.shape[:2])
+        if len(self.shapes) == 2:
+            self.preprocessing = Preprocessing((16, 16))
+        return super().classify(image_rgb_u8)
+
+    def run(self, pixels_u8):
+        return self.classify(pixels_u8)
+
+
+@pytest.mark.parametrize("looks_ahead", [False, True])
+def test_frames_are_fitted_ahead_where_that_is_allowed(looks_ahead):
+    stream, shapes = FrameStream(), Shapes()
+    images = [np.zeros((40, 40, 3), np.uint8)] * 9
+    stream.frames = (Frame(n, n / 10, image, "x") for n, image in enumerate(images))
+    stream.looks_ahead = looks_ahead
+    engine: Any = shapes
+    results = list(classify_frames(stream, engine, threading.Event(), 1))
+    assert [found.frame for found in results] == list(range(9))
+    assert all(found.latency_ms > 0 for found in results)
+    if not looks_ahead:
+        assert shapes.shapes == [(40, 40)] * 9
+    else:
+        # Fitted for another model than is there, a frame is given as it came.
+        assert shapes.shapes[:2] == [(8, 8)] * 2 and shapes.shapes[-1] == (16, 16)
+        assert set(shapes.shapes[2:]) <= {(40, 40), (16, 16)}
+
+
+def test_brake_is_asked_before_each_frame_is_taken():
+    class Counting:
+        limit_fps = 2.5
+        waits = 0
+
+        def wait(self, stop):
+            self.waits += 1
+
+    brake, taken = Counting(), []
+
+    def counted():
+        for frame in frames(3):
+            taken.append(brake.waits)
+            yield frame
+
+    results = list(classify_frames(counted(), FAKE, threading.Event(), 1, None, brake))
+    assert taken == [1, 2, 3] and [found.limit_fps for found in results] == [2.5] * 3
