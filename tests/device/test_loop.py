@@ -159,7 +159,7 @@ def test_frames_are_fitted_ahead_where_that_is_allowed(looks_ahead):
 
 def test_brake_is_asked_before_each_frame_is_taken():
     class Counting:
-        limit_fps = 2.5
+        limit_fps: float | None = 2.5
         waits = 0
 
         def wait(self, stop):
