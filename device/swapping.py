@@ -24,6 +24,9 @@ _START_LIMIT_S = 10.0
 # For it to take another model: loading and the first answers.
 _SETTLE_LIMIT_S = 30.0
 _CLOSE_LIMIT_S = 2.0
+# What a model, a runtime or the lack of memory may bring on without a crash; the
+# watcher must outlive it.
+_ERRORS = (RequestError, RuntimeError, ValueError, OSError)
 _TRIAL_CODE = """
 from corallite.device import swap_trial
 swap_trial.main(*sys.argv[1:])
@@ -161,7 +164,7 @@ class Swapping:
     def _try(self, stamp: Stamp) -> None:
         try:
             engine = self._prepare()
-        except RequestError as error:
+        except _ERRORS as error:
             # A file that has changed meanwhile is not at fault yet.
             if read_stamp(self._paths) == stamp:
                 self._watch.note_tried(stamp)
@@ -177,7 +180,7 @@ class Swapping:
         """Returns the new model, found to be sound.
 
         Raises:
-            RequestError: It is not.
+            RequestError, RuntimeError, ValueError, OSError: It is not.
         """
         # Only now that there is something to try.
         from corallite.device import selftest
@@ -191,7 +194,7 @@ class Swapping:
         engine = self._open_engine(self._request)
         try:
             selftest.check(engine)
-        except RequestError:
+        except _ERRORS:
             engine.close()
             raise
         return engine

@@ -160,6 +160,21 @@ def test_crash_of_the_runtime_in_the_trial_is_told(
     assert set(loop.seen) == {"red"}
 
 
+def test_lack_of_memory_in_a_swap_is_survived(run, path, make, wait_until):
+    loop = run()
+
+    def open_engine(request):
+        raise OSError("Cannot allocate memory")
+
+    loop.engine._open_engine = open_engine
+    path.write_bytes(make(SECOND))
+    wait_until(lambda: loop.engine.status().last_error)
+    assert "not used (Cannot allocate memory)" in loop.engine.status().last_error
+    loop.engine._open_engine = open_model
+    loop.engine.ask_to_swap()
+    wait_until(lambda: loop.engine.status().swaps == 1)
+
+
 def test_unchanged_file_is_tried_when_asked_for(run, path, wait_until):
     loop = run()
     loop.engine.ask_to_swap()
