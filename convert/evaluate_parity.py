@@ -1,4 +1,4 @@
-"""The parity of what is in a run folder already: recalled, or measured from its files."""
+"""The parity of what is in a run folder already: recalled, or measured anew."""
 
 from pathlib import Path
 

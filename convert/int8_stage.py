@@ -125,10 +125,10 @@ def _choose_methods(run_dir: Path, options: _Options) -> Sequence[str]:
         )
     if method != "auto":
         return [method]
-    # What was chosen before stays chosen.
-    made_by = Stage(run_dir, "int8", INT8_FILE).metrics().get("inputs", {})
-    if made_by.get("method") in MAX_DROP and not options.overwrite:
-        return [made_by["method"]]
+    # What was chosen before stays chosen, as long as it holds.
+    known = read_parity(run_dir)
+    if known and known.with_limit(options.max_drop).held and not options.overwrite:
+        return [known.method]
     return list(MAX_DROP)
 
 
@@ -147,7 +147,9 @@ def _convert_by(
         "data": data.fingerprint,
     }
     known = read_parity(run_dir)
-    if stage.is_done(inputs, options.overwrite) and known:
+    # Who lets us choose does not mind that it was made by another method.
+    may_replace = options.overwrite or options.method == "auto"
+    if stage.is_done(inputs, may_replace) and known:
         logging.info("int8: done already.")
         known = known.with_limit(options.max_drop)
         known.check()

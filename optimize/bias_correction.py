@@ -39,8 +39,7 @@ def correct_biases(quantized: keras.Model, images: np.ndarray) -> None:
     @tf.function(reduce_retracing=True)
     def shifts(batch):
         return [
-            tf.reduce_sum(layer(x) - other(x), axis=list(range(len(x.shape) - 1)))
-            / (tf.size(layer(x), tf.float32) / layer(x).shape[-1])
+            tf.reduce_mean(layer(x) - other(x), axis=list(range(len(x.shape) - 1)))
             for layer, other, x in zip(
                 layers, rounded, tf.nest.flatten(inputs(batch)), strict=True
             )

@@ -73,6 +73,25 @@ def draw_square():
 
 
 @pytest.fixture(scope="session")
+def draw_clouds():
+    """A function that draws what looks like photos: (count, height, width).
+
+    float32 [count, height, width, 3], 0 to 1. Pixels that touch are alike, which noise
+    would not do: ranges are not measured on noise.
+    """
+
+    def draw(count, height, width):
+        import cv2
+
+        rng = np.random.default_rng(0)
+        coarse = rng.random((count, max(2, height // 3), max(2, width // 3), 3))
+        clouds = [cv2.resize(image, (width, height)) for image in coarse]
+        return np.array(clouds, np.float32)
+
+    return draw
+
+
+@pytest.fixture(scope="session")
 def square_images(draw_square):
     """float32 [64, 32, 32, 3], pixel/255, of the classes 0 to 3 in turn."""
     rng = np.random.default_rng(0)

@@ -69,7 +69,7 @@ def test_the_float_model_can_be_converted_with_training_images(copied_run, monke
         seen.append(part)
         return choose(part, *arguments)
 
-    monkeypatch.setattr("corallite.convert.int8_stage.choose_images", remember)
+    monkeypatch.setattr("corallite.optimize.calibration.choose_images", remember)
     stage = convert(copied_run, source="float", overwrite=True)
     train = load_data(copied_run).parts["train"]
     assert [part.paths for part in seen] == [train.paths]
@@ -112,7 +112,7 @@ def test_a_failed_conversion_leaves_the_former_file(
     def fail(*arguments):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("corallite.convert.int8_stage.evaluate_file", fail)
+    monkeypatch.setattr("corallite.convert.int8_stage.answer_images_by_file", fail)
     with pytest.raises(OSError, match="No space") as caught:
         convert(copied_run, source="float", overwrite=True)
     assert caught.value.filename == str(stage.model_path)

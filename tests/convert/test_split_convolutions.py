@@ -39,11 +39,16 @@ def answer_of(content):
     return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
 
 
-def convert_whole(model, monkeypatch):
-    """Returns the int8 file as it was before its convolutions were split."""
-    images = np.random.default_rng(0).random((5, *model.input_shape[1:]), np.float32)
-    monkeypatch.setattr(tflite, "split_convolutions", lambda content: content)
-    return tflite.convert_to_int8(model, images)
+@pytest.fixture
+def convert_whole(monkeypatch, draw_clouds):
+    """A function that converts a model and leaves its convolutions as they are."""
+
+    def convert(model):
+        _, height, width, _ = model.input_shape
+        monkeypatch.setattr(tflite, "split_convolutions", lambda content: content)
+        return tflite.convert_to_int8(model, draw_clouds(5, height, width))
+
+    return convert
 
 
 @pytest.mark.parametrize(
@@ -59,8 +64,8 @@ def convert_whole(model, monkeypatch):
         ([(0, 30), (20, 50)], 1, 2),  # Ten that are read twice.
     ],
 )
-def test_the_same_is_computed_bit_by_bit(edges, convolutions, slices, monkeypatch):
-    whole = convert_whole(sliced_model(edges), monkeypatch)
+def test_the_same_is_computed_bit_by_bit(edges, convolutions, slices, convert_whole):
+    whole = convert_whole(sliced_model(edges))
     split = split_convolutions(whole)
     operators = count_operators(split)
     # And the one that reads them.
@@ -70,9 +75,9 @@ def test_the_same_is_computed_bit_by_bit(edges, convolutions, slices, monkeypatc
     assert split == whole or convolutions > 1
 
 
-def test_a_convolution_that_is_read_whole_too_stays_whole(monkeypatch):
+def test_a_convolution_that_is_read_whole_too_stays_whole(convert_whole):
     model = sliced_model([(0, 25), (25, 50)], read_whole=True)
-    whole = convert_whole(model, monkeypatch)
+    whole = convert_whole(model)
     assert split_convolutions(whole) == whole
 
 
@@ -95,8 +100,8 @@ def test_slices_of_the_image_are_no_slices_of_channels():
     assert split_convolutions(whole) == whole
 
 
-def test_nothing_is_left_behind(monkeypatch):
-    whole = convert_whole(sliced_model([(0, 25), (25, 50)]), monkeypatch)
+def test_nothing_is_left_behind(convert_whole):
+    whole = convert_whole(sliced_model([(0, 25), (25, 50)]))
     split = split_convolutions(whole)
     interpreter = Interpreter(model_content=split)
     names = [tensor["name"] for tensor in interpreter.get_tensor_details()]

@@ -163,23 +163,23 @@ def test_zeros_of_the_model_are_zeros_of_the_file(name, trained_networks, int8_f
 
 
 @pytest.mark.slow
-def test_counting_partitions_sees_one_that_is_cut():
+def test_counting_partitions_sees_one_that_is_cut(draw_clouds):
     image = keras.Input((8, 8, 3))
     branches = [
         keras.layers.ReLU(6.0)(keras.layers.Conv2D(4, 1)(image)) for _ in range(6)
     ]
     x = keras.layers.Conv2D(4, 1)(keras.layers.Concatenate()(branches))
     model = keras.Model(image, keras.layers.GlobalAveragePooling2D()(x))
-    images = np.random.default_rng(0).random((5, 8, 8, 3), np.float32)
+    images = draw_clouds(5, 8, 8)
     executed = executed_operators(convert_to_int8(model, images))
     assert executed.count("DELEGATE") == 2
     assert "CONCATENATION" in executed
 
 
 @pytest.mark.slow
-def test_at_224_pixels_with_max_pool_it_is_one_piece_too():
+def test_at_224_pixels_with_max_pool_it_is_one_piece_too(draw_clouds):
     model = build("shufflenet_v2", (224, 224, 3), 3, width=0.5)
-    images = np.random.default_rng(0).random((2, 224, 224, 3), np.float32)
+    images = draw_clouds(2, 224, 224)
     content = convert_to_int8(model, images)
     assert count_operators(content)["MAX_POOL_2D"] == 1
     assert_whole(content)
@@ -187,12 +187,14 @@ def test_at_224_pixels_with_max_pool_it_is_one_piece_too():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "side"), [("calibrated", 128), ("learned", 32)])
-def test_with_the_padding_and_relu_of_torchvision_it_is_one_piece_too(kind, side):
+def test_with_the_padding_and_relu_of_torchvision_it_is_one_piece_too(
+    kind, side, draw_clouds
+):
     keras.utils.set_random_seed(0)
     model = shufflenet_v2(
         (side, side, 3), 4, width=0.5, conventions=TORCHVISION_SHUFFLENET
     )
-    images = np.random.default_rng(0).random((8, side, side, 3), np.float32)
+    images = draw_clouds(8, side, side)
     model = quantize(model, images, shared_range=kind)
     if kind == "learned":
         model.compile("sgd", "categorical_crossentropy", run_eagerly=True)
@@ -224,12 +226,12 @@ def test_a_float_file_answers_as_the_model(networks, square_images):
 
 
 @pytest.mark.slow
-def test_a_model_that_leaves_float_tensors_is_refused():
+def test_a_model_that_leaves_float_tensors_is_refused(draw_clouds):
     image = keras.Input((8, 8, 3))
     # The converter has no int8 for ELU.
     x = keras.layers.Conv2D(4, 1, activation="elu")(image)
     model = keras.Model(image, keras.layers.GlobalAveragePooling2D()(x))
-    images = np.random.default_rng(0).random((5, 8, 8, 3), np.float32)
+    images = draw_clouds(5, 8, 8)
     with pytest.raises(
         RequestError, match="not full int8: tensor .* replace the layer"
     ):
@@ -239,7 +241,7 @@ def test_a_model_that_leaves_float_tensors_is_refused():
 @pytest.mark.slow
 @pytest.mark.parametrize("bias", [5.0, -500.0])
 @pytest.mark.parametrize("kind", ["conv", "depthwise", "dense"])
-def test_the_bias_of_a_kernel_of_zeros_survives(kind, bias):
+def test_the_bias_of_a_kernel_of_zeros_survives(kind, bias, draw_clouds):
     image = keras.Input((4, 4, 3))
     # Dim, so that the scale of the bias is small.
     x = keras.layers.Conv2D(4, 1, name="dim")(image)
@@ -262,7 +264,7 @@ def test_the_bias_of_a_kernel_of_zeros_survives(kind, bias):
     if kind != "depthwise":
         kernel[..., 1] = 0
     model.get_layer("zero").set_weights([kernel, np.array([0, bias, 0, 0])])
-    images = np.random.default_rng(0).random((10, 4, 4, 3), np.float32)
+    images = draw_clouds(10, 4, 4)
     images = np.round(images * 255) / np.float32(255)
     quantized = quantize(model, images)
     answers = answers_of(convert_to_int8(quantized, images), images)

@@ -36,8 +36,8 @@ def small_model(*, joined=keras.layers.ReLU, limit=6.0):
 
 
 @pytest.fixture
-def noise():
-    return np.random.default_rng(0).random((20, 8, 8, 3), np.float32)
+def clouds(draw_clouds):
+    return draw_clouds(20, 8, 8)
 
 
 @pytest.mark.slow
@@ -101,48 +101,48 @@ def test_all_that_meets_in_a_concatenation_has_one_range(quantized_networks):
                 assert (output.minimum, output.maximum) == (0, 6)
 
 
-def test_the_argument_is_not_changed(noise):
+def test_the_argument_is_not_changed(clouds):
     model = small_model()
     before = model.get_weights()
-    expected = model(noise).numpy()
-    quantized = quantize(model, noise)
+    expected = model(clouds).numpy()
+    quantized = quantize(model, clouds)
     quantized.set_weights([weight * 0 for weight in quantized.get_weights()])
     for weight, former in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, former)
-    np.testing.assert_array_equal(model(noise).numpy(), expected)
+    np.testing.assert_array_equal(model(clouds).numpy(), expected)
 
 
-def test_ranges_are_measured_without_dropout(noise):
-    first, second = (quantize(model, noise) for model in [small_model()] * 2)
+def test_ranges_are_measured_without_dropout(clouds):
+    first, second = (quantize(model, clouds) for model in [small_model()] * 2)
     for weight, other in zip(first.get_weights(), second.get_weights(), strict=True):
         np.testing.assert_array_equal(weight, other)
     (dropout,) = (x for x in first.layers if isinstance(x, keras.layers.Dropout))
     assert dropout.rate == 0.5
 
 
-def test_an_unknown_layer_is_named(noise):
+def test_an_unknown_layer_is_named(clouds):
     image = keras.Input((8, 8, 3))
     x = keras.layers.UpSampling2D(name="enlarge")(image)
     model = keras.Model(image, keras.layers.GlobalAveragePooling2D()(x))
     message = "Layer 'enlarge' is a UpSampling2D, which cannot be quantized"
     with pytest.raises(RequestError, match=message):
-        quantize(model, noise)
+        quantize(model, clouds)
 
 
-def test_a_transposed_convolution_is_not_taken_for_a_convolution(noise):
+def test_a_transposed_convolution_is_not_taken_for_a_convolution(clouds):
     image = keras.Input((8, 8, 3))
     x = keras.layers.Conv2DTranspose(4, 2, 2)(image)
     model = keras.Model(image, keras.layers.GlobalAveragePooling2D()(x))
     with pytest.raises(RequestError, match="is a Conv2DTranspose"):
-        quantize(model, noise)
+        quantize(model, clouds)
 
 
 @pytest.mark.parametrize("kind", SHARED_RANGES)
-def test_joined_tensors_are_rounded_alike(noise, kind):
+def test_joined_tensors_are_rounded_alike(clouds, kind):
     model = small_model()
-    quantized = quantize(model, noise, shared_range=kind)
+    quantized = quantize(model, clouds, shared_range=kind)
     join = quantized.get_layer("join")
-    joined = keras.Model(quantized.input, join.input)(noise)
+    joined = keras.Model(quantized.input, join.input)(clouds)
     highest = max(tensor.numpy().max() for tensor in joined)
     if kind == "fixed":
         highest = 6.0
@@ -151,24 +151,24 @@ def test_joined_tensors_are_rounded_alike(noise, kind):
         # Float32 holds 7 digits of up to 255 steps.
         np.testing.assert_allclose(steps, np.round(steps), atol=1e-3)
     # The kernels' rounding, 1/254 of the largest weight of 27, in every layer.
-    expected = keras.Model(model.input, model.get_layer("join").output)(noise)
+    expected = keras.Model(model.input, model.get_layer("join").output)(clouds)
     np.testing.assert_allclose(np.concatenate(joined, -1), expected, atol=0.05)
 
 
-def test_by_default_relu6_has_a_fixed_range_and_relu_a_calibrated_one(noise):
+def test_by_default_relu6_has_a_fixed_range_and_relu_a_calibrated_one(clouds):
     kinds = {}
     for limit in (6.0, None):
-        layers = quantize(small_model(limit=limit), noise).layers
+        layers = quantize(small_model(limit=limit), clouds).layers
         kinds[limit] = [x.is_learned for x in layers if isinstance(x, SharedRange)]
     assert kinds == {6.0: [], None: [False]}
 
 
-def test_tensors_below_zero_can_be_joined(noise):
+def test_tensors_below_zero_can_be_joined(clouds):
     model = small_model(joined=None)
-    quantized = quantize(model, noise)
+    quantized = quantize(model, clouds)
     # Eight bits in five layers.
-    np.testing.assert_allclose(quantized(noise), model(noise), atol=0.02)
-    joined = keras.Model(quantized.input, quantized.get_layer("join").input)(noise)
+    np.testing.assert_allclose(quantized(clouds), model(clouds), atol=0.02)
+    joined = keras.Model(quantized.input, quantized.get_layer("join").input)(clouds)
     lowest, highest = (f(tuple(map(f, joined))) for f in (np.min, np.max))
     # The ends of the range, but for half a step.
     assert lowest < 0
@@ -177,12 +177,12 @@ def test_tensors_below_zero_can_be_joined(noise):
 
 
 @pytest.mark.parametrize("kind", SHARED_RANGES)
-def test_a_shared_range_is_trained_as_its_kind_says(noise, kind, tmp_path):
-    quantized = quantize(small_model(), noise, shared_range=kind)
+def test_a_shared_range_is_trained_as_its_kind_says(clouds, kind, tmp_path):
+    quantized = quantize(small_model(), clouds, shared_range=kind)
     save_model(quantized, tmp_path / "before.h5")
-    before = keras.Model(quantized.input, quantized.get_layer("join").input)(noise)
+    before = keras.Model(quantized.input, quantized.get_layer("join").input)(clouds)
     quantized.compile(keras.optimizers.SGD(0.1), "categorical_crossentropy")
-    quantized.fit(noise, np.eye(3)[np.arange(20) % 3], batch_size=10, verbose=0)
+    quantized.fit(clouds, np.eye(3)[np.arange(20) % 3], batch_size=10, verbose=0)
     ranges = [x for x in quantized.layers if isinstance(x, SharedRange)]
     assert len(ranges) == (kind != "fixed")
     for layer in ranges:
@@ -190,7 +190,7 @@ def test_a_shared_range_is_trained_as_its_kind_says(noise, kind, tmp_path):
             [f"{layer.name}/limit:0"] if kind == "learned" else []
         )
     loaded = load_model(tmp_path / "before.h5")
-    again = keras.Model(loaded.input, loaded.get_layer("join").input)(noise)
+    again = keras.Model(loaded.input, loaded.get_layer("join").input)(clouds)
     for tensor, former in zip(again, before, strict=True):
         np.testing.assert_array_equal(tensor, former)
     for layer in ranges:
@@ -200,17 +200,17 @@ def test_a_shared_range_is_trained_as_its_kind_says(noise, kind, tmp_path):
         assert moving.numpy() != at_first.numpy()
 
 
-def test_a_frozen_layer_is_not_trained(noise):
+def test_a_frozen_layer_is_not_trained(clouds):
     model = small_model()
     frozen = {"conv", "depthwise"}
     for name in frozen:
         model.get_layer(name).trainable = False
-    quantized = quantize(model, noise)
+    quantized = quantize(model, clouds)
     layers = [quantized.get_layer(f"quant_{name}") for name in sorted(frozen)]
     before = [layer.get_weights() for layer in layers]
     optimizer = keras.optimizers.SGD(0.1, momentum=0.9, weight_decay=0.1)
     quantized.compile(optimizer, "categorical_crossentropy")
-    quantized.fit(noise, np.eye(3)[np.arange(20) % 3], verbose=0)
+    quantized.fit(clouds, np.eye(3)[np.arange(20) % 3], verbose=0)
     for layer, weights in zip(layers, before, strict=True):
         assert layer.trainable_weights == []
         for weight, former in zip(layer.weights, weights, strict=True):
@@ -218,10 +218,10 @@ def test_a_frozen_layer_is_not_trained(noise):
                 np.testing.assert_array_equal(weight.numpy(), former)
 
 
-def test_an_unknown_kind_of_shared_range_is_told_the_known_ones(noise):
+def test_an_unknown_kind_of_shared_range_is_told_the_known_ones(clouds):
     message = "one of fixed, calibrated, learned, got 'free'"
     with pytest.raises(RequestError, match=message):
-        quantize(small_model(), noise, shared_range="free")
+        quantize(small_model(), clouds, shared_range="free")
 
 
 @pytest.mark.parametrize(
@@ -233,21 +233,21 @@ def test_an_unknown_kind_of_shared_range_is_told_the_known_ones(noise):
     ],
 )
 def test_joining_what_has_no_range_of_the_kind_is_refused(
-    noise, joined, limit, kind, message
+    clouds, joined, limit, kind, message
 ):
     with pytest.raises(RequestError, match=message):
-        quantize(small_model(joined=joined, limit=limit), noise, shared_range=kind)
+        quantize(small_model(joined=joined, limit=limit), clouds, shared_range=kind)
 
 
-def test_a_leaky_relu_has_no_fixed_range(noise):
+def test_a_leaky_relu_has_no_fixed_range(clouds):
     joined = functools.partial(keras.layers.ReLU, negative_slope=0.1)
     with pytest.raises(RequestError, match="'other' is joined"):
-        quantize(small_model(joined=joined), noise, shared_range="fixed")
+        quantize(small_model(joined=joined), clouds, shared_range="fixed")
 
 
-def test_joining_the_image_itself_is_refused(noise):
+def test_joining_the_image_itself_is_refused(clouds):
     image = keras.Input((8, 8, 3), name="image")
     x = keras.layers.Concatenate()([image, keras.layers.Conv2D(4, 1)(image)])
     model = keras.Model(image, keras.layers.GlobalAveragePooling2D()(x))
     with pytest.raises(RequestError, match="'image' is joined with others"):
-        quantize(model, noise)
+        quantize(model, clouds)
