@@ -1,20 +1,35 @@
 """The file that goes to the device: what it carries, and when it is made."""
 
+import dataclasses
 import errno
 import subprocess
 
+import numpy as np
 import pytest
 
-from corallite.convert.int8_stage import INT8_FILE, convert
+from corallite.convert import int8_stage
+from corallite.convert.int8_stage import (
+    INT8_FILE,
+    PARITY_FILE,
+    REJECTED_FILE,
+    REJECTED_PARITY_FILE,
+    convert,
+    read_parity,
+)
+from corallite.convert.parity import AccuracyLostError, Parity
 from corallite.device import files, selftest
 from corallite.device.classifier import Classifier
 from corallite.device.errors import RequestError
 from corallite.device.manifest import read_manifest
 from corallite.optimize import calibration
+from corallite.optimize.load import load_model
 from corallite.train.data import load_data
+from corallite.train.model_file import save_model
 from corallite.train.run_folder import Stage, hash_file
 
 pytestmark = pytest.mark.slow
+# A convolution that all channels of the second stage go through.
+BROKEN = "stage3_unit0_branch_in"
 
 
 def test_the_file_tells_all_that_a_device_needs(finished_run):
@@ -78,7 +93,7 @@ def test_the_float_model_can_be_converted_with_training_images(copied_run, monke
 
 
 def test_other_settings_are_refused(copied_run):
-    with pytest.raises(RequestError, match="source qat, now float"):
+    with pytest.raises(RequestError, match="source qat, now float, method qat, now p"):
         convert(copied_run, source="float")
     assert Stage(copied_run, "int8", INT8_FILE).is_complete()
 
@@ -92,6 +107,117 @@ def test_the_verb_that_makes_what_is_missing_is_named(copied_run, stage, verb):
         RequestError, match=f"finished {stage} stage; run `corallite {verb} "
     ):
         convert(copied_run, source=stage)
+
+
+def test_the_parity_of_the_file_is_in_the_run(finished_run):
+    parity = read_parity(finished_run)
+    assert parity
+    assert parity.held
+    hops = [(hop.from_name, hop.to_name) for hop in parity.hops]
+    assert hops == [("float", "pruned"), ("pruned", "qat"), ("qat", "int8")]
+    assert parity.images == len(load_data(finished_run).parts["val"].labels)
+    assert (parity.method, parity.max_drop) == ("qat", 0.5)
+    metrics = Stage(finished_run, "int8", INT8_FILE).metrics()
+    assert parity.overall.top1_to == pytest.approx(metrics["val_accuracy"], abs=1e-4)
+    layers = {
+        layer.name for layer in load_model(finished_run / "float/model.h5").layers
+    }
+    assert {error.layer for error in parity.layers} < layers
+    assert all(error.change is not None for error in parity.layers)
+
+
+def break_layer(path, name):
+    """Makes the greatest weight of a layer a thousand times as great."""
+    model = load_model(path)
+    layer = model.get_layer(name)
+    kernel, *rest = layer.get_weights()
+    kernel = kernel.copy()
+    kernel.ravel()[np.argmax(np.abs(kernel))] *= 1000
+    layer.set_weights([kernel, *rest])
+    save_model(model, path)
+
+
+@pytest.mark.parametrize("granularity", ["tensor", "channel"])
+def test_a_broken_layer_is_caught_and_named(copied_run, granularity):
+    stage = Stage(copied_run, "int8", INT8_FILE)
+    before = hash_file(stage.model_path), (stage.path / PARITY_FILE).read_bytes()
+    break_layer(Stage(copied_run, "pruned").model_path, BROKEN)
+    with pytest.raises(AccuracyLostError, match=BROKEN) as caught:
+        convert(copied_run, source="pruned", granularity=granularity, overwrite=True)
+    parity = caught.value.parity
+    assert parity.overall.drop_points > 10
+    assert BROKEN in parity.changed_layers()
+    if granularity == "tensor":
+        assert parity.worst_layers()[0] == BROKEN
+    # The former file is as it was, and finished; the other is beside it.
+    assert before == (
+        hash_file(stage.model_path),
+        (stage.path / PARITY_FILE).read_bytes(),
+    )
+    assert stage.is_complete()
+    rejected = stage.path / REJECTED_FILE
+    assert Classifier(rejected).manifest.accuracy["int8"] == pytest.approx(
+        parity.overall.top1_to, abs=1e-4
+    )
+    content = files.read_json(stage.path / REJECTED_PARITY_FILE)
+    assert Parity.from_json(content) == parity
+
+
+def test_a_file_that_was_made_is_held_to_another_limit(copied_run):
+    path = copied_run / "int8" / PARITY_FILE
+    content = files.read_json(path)
+    content["overall"]["difference"] = -0.004
+    files.write_json(path, content)
+    convert(copied_run, source="qat", max_drop=0.4)
+    assert files.read_json(path)["max_drop"] == 0.4
+    with pytest.raises(
+        AccuracyLostError, match="0.40 points below float.*max_drop=0.3"
+    ):
+        convert(copied_run, source="qat", max_drop=0.3)
+    assert Stage(copied_run, "int8", INT8_FILE).is_complete()
+    assert files.read_json(path)["max_drop"] == 0.4
+
+
+def test_auto_stops_at_the_first_that_holds(copied_run, monkeypatch):
+    drops = {"ptq": -0.3, "ptq_corrected": -0.02, "qat": 0.0}
+    tried = []
+    measure = int8_stage.measure_parity
+
+    def pretend(steps, *arguments):
+        tried.append(steps.method)
+        parity = measure(steps, *arguments)
+        overall = dataclasses.replace(parity.overall, difference=drops[steps.method])
+        return dataclasses.replace(parity, overall=overall)
+
+    monkeypatch.setattr(int8_stage, "measure_parity", pretend)
+    stage = convert(copied_run, method="auto", max_drop=2.0, overwrite=True)
+    assert tried == ["ptq", "ptq_corrected"]
+    assert stage.metrics()["inputs"]["method"] == "ptq_corrected"
+    assert stage.metrics()["calibration"]["images"] > 0
+    assert not (stage.path / REJECTED_FILE).exists()
+    # Asked again, nothing is done; by a narrower limit, the choice goes on.
+    convert(copied_run, method="auto", max_drop=2.0)
+    assert len(tried) == 2
+    convert(copied_run, method="auto", max_drop=1.0)
+    assert tried[2:] == ["ptq", "ptq_corrected", "qat"]
+    assert read_parity(copied_run).method == "qat"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "qat", "source": "float"}, "method=qat does not convert the float"),
+        ({"method": "ptq", "source": "qat"}, "method=ptq does not convert the qat"),
+        ({"method": "best"}, "ptq, ptq_corrected, qat, auto and .*got 'best'"),
+        (
+            {"source": "qat", "granularity": "tensor"},
+            "scale per channel; for one per tensor: corallite quantize .*--overwrite",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_refused(finished_run, options, message):
+    with pytest.raises(RequestError, match=message):
+        convert(finished_run, **options)
 
 
 @pytest.fixture
