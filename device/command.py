@@ -16,10 +16,11 @@ VERBS = {
     "report": ("corallite.convert.report_main", "one HTML file that says how it went"),
     "pipeline": ("corallite.convert.pipeline_main", "all of the above, in order"),
     "classify": ("corallite.device.classify_main", "classifies a camera or files"),
+    "benchmark": ("corallite.device.benchmark_main", "times files, side by side"),
     "doctor": ("corallite.device.doctor_main", "says what will not work here, and why"),
 }
 # The others cannot do without.
-WITHOUT_TENSORFLOW = ("audit", "classify", "doctor")
+WITHOUT_TENSORFLOW = ("audit", "benchmark", "classify", "doctor")
 
 
 def main() -> int:

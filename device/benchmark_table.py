@@ -1,0 +1,55 @@
+"""Prints what `benchmark` measured, 80 columns wide."""
+
+from pathlib import PurePath
+from typing import Any
+
+_HEAD = (
+    f"{'model':<17}{'thr':>3}{'p50':>8}{'p95':>8}{'p99':>8}"
+    f"{'ratio':>7} {'(quartiles)':<12}{'MiB':>5}{'start':>6}{'mJ':>5}"
+)
+
+
+def to_table(content: dict[str, Any]) -> str:
+    """Returns the lines of what `--json` writes; times are in milliseconds."""
+    rows = [_to_line(row) for row in content["cases"]]
+    notes = [
+        f"{row['model']}: was not steady after {row['warm_runs']} inferences."
+        for row in content["cases"]
+        if not row["is_warm"]
+    ]
+    tools = [
+        f"{row['model']}, {row['num_threads']} threads: mean {row['tool_mean_ms']:.3f} "
+        f"ms, measured by {content['tool']}."
+        for row in content["cases"]
+        if row.get("tool_mean_ms") is not None
+    ]
+    return "\n".join(
+        [_HEAD, *rows, "", f"Measured by {_who(content)}.", *notes, *tools]
+    )
+
+
+def _who(content: dict[str, Any]) -> str:
+    meter = content["meter"]
+    pinned = ",".join(map(str, content["cpus"])) if content["cpus"] else "any"
+    return (
+        f"corallite with {content['runtime']}, CPU {pinned}, "
+        f"energy by {meter or 'no meter'}"
+    )
+
+
+def _to_line(row: dict[str, Any]) -> str:
+    low, middle, high = row["ratio_quartiles"]
+    energy, peak = row["energy_mj"], row["peak_mib"]
+    return (
+        f"{_shorten(PurePath(row['model']).name, 16):<17}{row['num_threads']:>3}"
+        f"{row['p50_ms']:>8.3f}{row['p95_ms']:>8.3f}{row['p99_ms']:>8.3f}"
+        f"{middle:>7.2f} {f'{low:.2f}-{high:.2f}':<12}"
+        f"{'-' if peak is None else f'{peak:.1f}':>5}{row['cold_start_ms']:>6.0f}"
+        f"{'-' if energy is None else f'{energy:.1f}':>5}"
+    )
+
+
+def _shorten(name: str, width: int) -> str:
+    """Keeps both ends: names differ in either."""
+    half = width // 2
+    return name if len(name) <= width else f"{name[:half]}~{name[half - width + 1 :]}"
