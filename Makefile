@@ -12,11 +12,12 @@ SYSTEM := $(VENV)/system
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format bench clean
+.PHONY: help install demo test test-arm64 check lint format bench clean
 
 help:
 	@echo 'make demo     the whole road on the sample images, into runs/demo'
 	@echo 'make test     the test suite (one part: make test TESTS=tests/device)'
+	@echo 'make test-arm64  classify and doctor in an emulated arm64 userland, against here'
 	@echo 'make lint     ruff, mypy, import-linter'
 	@echo 'make check    lint and test'
 	@echo 'make format   lets ruff rewrite the sources'
@@ -31,6 +32,22 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED) $(SYSTEM)
 	$(BIN)/pytest --numprocesses=2 --dist=loadfile $(TESTS)
+
+# Not part of `test`: needs debootstrap and qemu-user, the first time some minutes, and
+# the model and images of `make demo` unless others are named.
+ARM64 := $(VENV)/arm64
+ARM64_MODEL ?= runs/demo/int8/model_int8.tflite
+ARM64_IMAGES ?= tests/golden
+
+test-arm64: $(ARM64)/python $(ARM64_MODEL)
+	$(BIN)/python benchmarks/arm64/compare.py --arm64_python=$(ARM64)/python \
+	  --model=$(ARM64_MODEL) --images=$(ARM64_IMAGES)
+
+$(ARM64)/python: benchmarks/arm64/make_userland.sh | $(INSTALLED)
+	PYTHON=$(BIN)/python $< $(ARM64)
+
+runs/demo/int8/model_int8.tflite:
+	$(MAKE) demo
 
 check: lint test
 

@@ -1,6 +1,5 @@
 """Prints what `benchmark` measured, 80 columns wide."""
 
-from pathlib import PurePath
 from typing import Any
 
 _HEAD = (
@@ -41,7 +40,7 @@ def _to_line(row: dict[str, Any]) -> str:
     low, middle, high = row["ratio_quartiles"]
     energy, peak = row["energy_mj"], row["peak_mib"]
     return (
-        f"{_shorten(PurePath(row['model']).name, 16):<17}{row['num_threads']:>3}"
+        f"{_shorten(row['model'], 16):<17}{row['num_threads']:>3}"
         f"{row['p50_ms']:>8.3f}{row['p95_ms']:>8.3f}{row['p99_ms']:>8.3f}"
         f"{middle:>7.2f} {f'{low:.2f}-{high:.2f}':<12}"
         f"{'-' if peak is None else f'{peak:.1f}':>5}{row['cold_start_ms']:>6.0f}"
@@ -50,6 +49,6 @@ def _to_line(row: dict[str, Any]) -> str:
 
 
 def _shorten(name: str, width: int) -> str:
-    """Keeps both ends: names differ in either."""
-    half = width // 2
-    return name if len(name) <= width else f"{name[:half]}~{name[half - width + 1 :]}"
+    """Keeps the end of a path: files of two runs may have one name."""
+    name = name.removesuffix(".tflite")
+    return name if len(name) <= width else f"~{name[1 - width :]}"

@@ -2,7 +2,7 @@
 # Makes a folder with Debian's arm64 userland and what a device runs, for emulation:
 #
 #     benchmarks/arm64/make_userland.sh FOLDER [REQUIREMENT...]
-#     FOLDER/python -m corallite.device.doctor_main
+#     FOLDER/python -m corallite.device.doctor_main --model=model_int8.tflite
 #
 # FOLDER/python is arm64 Python under qemu-aarch64, with the device's wheels, those of
 # each REQUIREMENT, and the sources of this checkout. It sees the whole machine's files.
@@ -49,6 +49,9 @@ fi
 # corallite.device is device/ in the checkout: the package is the checkout itself.
 mkdir -p "$folder/opt/sources"
 ln -sfn "$root" "$folder/opt/sources/corallite"
+# Processes that Python starts of itself, as the doctor's trials are, need the emulator.
+echo "import sys; sys.executable = '$folder/python'" \
+  > "$folder/opt/sources/sitecustomize.py"
 
 cat > "$folder/python" << END
 #!/bin/sh

@@ -1,0 +1,114 @@
+"""Compares what this machine and an emulated arm64 userland answer for a folder.
+
+python benchmarks/arm64/compare.py --model=model_int8.tflite --images=tests/golden \
+    --arm64_python=.venv/arm64/python
+
+Runs `classify --json` and `doctor` in both, each as a user would, and ends with a line
+that begins with PASS or, with status 1, FAIL. The labels must be the same and the
+probabilities within one step of int8, 1/256: kernels for the two CPUs may round apart.
+`make test-arm64` makes the userland first.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from absl import flags
+
+from corallite.device import program
+from corallite.device.errors import RequestError
+
+_MODEL = flags.DEFINE_string("model", None, "A .tflite file.", required=True)
+_IMAGES = flags.DEFINE_string("images", None, "Folder of images.", required=True)
+_ARM64_PYTHON = flags.DEFINE_string(
+    "arm64_python", ".venv/arm64/python", "What make_userland.sh made."
+)
+_MAX_FRAMES = flags.DEFINE_integer(
+    "max_frames", 100, "Images to classify at most.", lower_bound=1
+)
+
+# One step of a full-int8 model's probabilities, and what printing them rounds away.
+_TOLERANCE = 1 / 256 + 1e-4
+# Emulated, the start alone takes some ten seconds on a busy machine.
+_TIMEOUT_S = 600
+# What an emulated userland must find in order, as the machine itself does.
+_DOCTOR_CHECKS = ("python", "wheels", "numpy", "runtime", "opencv", "run", "manifest")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Prints what differs and the verdict."""
+    program.reject_arguments(argv)
+    pythons = {"here": sys.executable, "arm64": _ARM64_PYTHON.value}
+    flaws = [
+        *_compare_answers(*(_classify(python) for python in pythons.values())),
+        *(f for name, python in pythons.items() for f in _diagnose(name, python)),
+    ]
+    for flaw in flaws:
+        print(f"  {flaw}")
+    print(f"FAIL: {len(flaws)} differences" if flaws else "PASS: arm64 answers as here")
+    return program.EXIT_CHECK_FAILED if flaws else program.EXIT_DONE
+
+
+def _classify(python: str) -> list[dict]:
+    lines = _run(
+        python,
+        "classify",
+        f"--model={_MODEL.value}",
+        f"--source={_IMAGES.value}",
+        f"--max_frames={_MAX_FRAMES.value}",
+        "--top_k=1000",
+        "--json",
+    ).stdout.splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def _compare_answers(here: list[dict], arm64: list[dict]) -> list[str]:
+    """Returns a sentence for each image whose answers differ too much."""
+    if not here or len(here) != len(arm64):
+        return [f"{len(here)} answers here, {len(arm64)} on arm64"]
+    flaws, largest = [], 0.0
+    for row, (one, other) in enumerate(zip(here, arm64, strict=True)):
+        first, second = _probabilities(one), _probabilities(other)
+        if next(iter(first)) != next(iter(second)):
+            flaws.append(f"image {row}: {next(iter(first))}, {next(iter(second))}")
+        apart = max(abs(p - second.get(label, 0.0)) for label, p in first.items())
+        if apart > _TOLERANCE:
+            flaws.append(f"image {row}: probabilities {apart:.4f} apart")
+        largest = max(largest, apart)
+    print(f"{len(here)} images, probabilities at most {largest * 256:.2f}/256 apart")
+    return flaws
+
+
+def _probabilities(answer: dict) -> dict[str, float]:
+    """Returns the probability of each label, the most probable first."""
+    return {row["label"]: row["probability"] for row in answer["top"]}
+
+
+def _diagnose(name: str, python: str) -> list[str]:
+    """Returns a sentence for each check of the doctor that did not come out well."""
+    done = _run(python, "doctor", f"--model={_MODEL.value}", "--json", check=False)
+    content = json.loads(done.stdout)
+    levels = {row["check"]: row["level"] for row in content["findings"]}
+    listed = " ".join(f"{check}={level}" for check, level in levels.items())
+    print(f"doctor {name}: exit {done.returncode}: {listed}")
+    bad = [check for check in _DOCTOR_CHECKS if levels.get(check) != "ok"]
+    return [f"doctor {name}: {check} is {levels.get(check)}" for check in bad]
+
+
+def _run(
+    python: str, verb: str, *arguments: str, check: bool = True
+) -> subprocess.CompletedProcess[str]:
+    command = [python, "-m", f"corallite.device.{verb}_main", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S)
+    if done.returncode < 0 or (check and done.returncode):
+        last = (done.stderr.strip().splitlines() or ["nothing said"])[-1]
+        raise RequestError(
+            f"{python}: {verb} ended with {done.returncode} ({last}); "
+            "make the userland again."
+        )
+    return done
+
+
+if __name__ == "__main__":
+    program.run(main)
