@@ -37,7 +37,7 @@ test: $(INSTALLED) $(SYSTEM)
 # the model and images of `make demo` unless others are named.
 ARM64 := $(VENV)/arm64
 ARM64_MODEL ?= runs/demo/int8/model_int8.tflite
-ARM64_IMAGES ?= tests/golden
+ARM64_IMAGES ?= runs/demo/images/test
 
 test-arm64: $(ARM64)/python $(ARM64_MODEL)
 	$(BIN)/python benchmarks/arm64/compare.py --arm64_python=$(ARM64)/python \

@@ -1,6 +1,6 @@
 """Compares what this machine and an emulated arm64 userland answer for a folder.
 
-python benchmarks/arm64/compare.py --model=model_int8.tflite --images=tests/golden \
+python benchmarks/arm64/compare.py --model=model_int8.tflite --images=photos/test \
     --arm64_python=.venv/arm64/python
 
 Runs `classify --json` and `doctor` in both, each as a user would, and ends with a line
@@ -25,7 +25,7 @@ _ARM64_PYTHON = flags.DEFINE_string(
     "arm64_python", ".venv/arm64/python", "What make_userland.sh made."
 )
 _MAX_FRAMES = flags.DEFINE_integer(
-    "max_frames", 100, "Images to classify at most.", lower_bound=1
+    "max_frames", 2000, "Images to classify at most.", lower_bound=1
 )
 
 # One step of a full-int8 model's probabilities, and what printing them rounds away.
@@ -67,6 +67,9 @@ def _compare_answers(here: list[dict], arm64: list[dict]) -> list[str]:
     """Returns a sentence for each image whose answers differ too much."""
     if not here or len(here) != len(arm64):
         return [f"{len(here)} answers here, {len(arm64)} on arm64"]
+    kinds = len({next(iter(_probabilities(answer))) for answer in here})
+    if kinds == 1:
+        return ["all images have one label, which shows nothing; take other images"]
     flaws, largest = [], 0.0
     for row, (one, other) in enumerate(zip(here, arm64, strict=True)):
         first, second = _probabilities(one), _probabilities(other)
@@ -76,7 +79,10 @@ def _compare_answers(here: list[dict], arm64: list[dict]) -> list[str]:
         if apart > _TOLERANCE:
             flaws.append(f"image {row}: probabilities {apart:.4f} apart")
         largest = max(largest, apart)
-    print(f"{len(here)} images, probabilities at most {largest * 256:.2f}/256 apart")
+    print(
+        f"{len(here)} images, {kinds} labels, "
+        f"probabilities at most {largest * 256:.2f}/256 apart"
+    )
     return flaws
 
 
