@@ -25,6 +25,7 @@ from corallite.device.sinks import Lines
 from corallite.device.systemd import Service
 
 flags.adopt_module_key_flags(loop_flags)
+flags.mark_flag_as_required("source")
 _MAX_FRAMES = flags.DEFINE_integer(
     "max_frames", None, "Stops after this many frames; default, never.", lower_bound=1
 )

@@ -16,11 +16,12 @@ VERBS = {
     "report": ("corallite.convert.report_main", "one HTML file that says how it went"),
     "pipeline": ("corallite.convert.pipeline_main", "all of the above, in order"),
     "classify": ("corallite.device.classify_main", "classifies a camera or files"),
+    "serve": ("corallite.device.serve_main", "answers over HTTP, with a live page"),
     "benchmark": ("corallite.device.benchmark_main", "times files, side by side"),
     "doctor": ("corallite.device.doctor_main", "says what will not work here, and why"),
 }
 # The others cannot do without.
-WITHOUT_TENSORFLOW = ("audit", "benchmark", "classify", "doctor")
+WITHOUT_TENSORFLOW = ("audit", "benchmark", "classify", "serve", "doctor")
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 
 from absl import flags
 
+from corallite.device.captures import without_secrets
 from corallite.device.engine import Engine
 from corallite.device.errors import RequestError
 from corallite.device.frame import FrameStream
@@ -42,7 +43,6 @@ _SOURCE = flags.DEFINE_string(
     None,
     "A USB camera's number, such as 0, or path; csi or csi:1; an http or rtsp URL; the "
     "path of a video, an image or a folder; or - for JPEG images on stdin.",
-    required=True,
 )
 _TOP_K = flags.DEFINE_integer(
     "top_k", 3, "Labels for each frame, the most probable first.", lower_bound=1
@@ -170,6 +170,12 @@ def open_frames(stop: threading.Event) -> AbstractContextManager[FrameStream]:
     """Opens the source that the flags name; `stop` ends its frames."""
     patience = Patience(_STALE_AFTER.value, _GIVE_UP_AFTER.value)
     return open_source(_SOURCE.value, stop, patience)
+
+
+def source_name() -> str | None:
+    """Returns what to call the source, without a password; None if none is named."""
+    source = _SOURCE.value
+    return without_secrets(source) if source and "://" in source else source
 
 
 def make_smoother() -> Smoother:

@@ -1,0 +1,162 @@
+"""The camera's loop in a thread of its own, and the newest of what it saw."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from absl import logging
+
+from corallite.device.engine import Engine
+from corallite.device.errors import RequestError
+from corallite.device.frame import Frame, FrameStream
+from corallite.device.loop import Brake, Result, classify_frames
+from corallite.device.opencv import cv2
+from corallite.device.preprocess import Image
+from corallite.device.rate import Rate
+from corallite.device.reader import is_power_of_two
+from corallite.device.smoothing import Smoother
+from corallite.device.source_state import State
+
+# What a frame may bring about: the engine's, OpenCV's and the system's. Anything else
+# is a mistake of ours, which ends the loop; the server stays.
+_FAILURES = (RequestError, OSError, RuntimeError, ValueError, MemoryError, cv2.error)
+_PAUSE_S = 0.5
+# Frames may be read ahead of the one that is classified.
+_KEPT_FRAMES = 8
+_JOIN_S = 1.0
+
+
+@dataclass(frozen=True)
+class Sight:
+    """One frame and what was seen on it.
+
+    Attributes:
+        image_rgb_u8: uint8 RGB [height, width, 3]. Not to be changed.
+        result: Of the loop.
+        seen_s: When it was ready, on `time.monotonic`'s clock.
+    """
+
+    image_rgb_u8: Image
+    result: Result
+    seen_s: float
+
+
+class Camera:
+    """Classifies the frames of a source until told to stop.
+
+    Attributes:
+        name: Of the source.
+        newest: What was seen last; None before the first frame.
+        rate: Of the frames that were classified.
+        failures: How many frames could not be classified.
+        last_error: The last thing that went wrong, one sentence; "" if nothing has.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        frames: FrameStream,
+        engine: Engine,
+        stop: threading.Event,
+        top_k: int,
+        smoother: Smoother,
+        observe: Callable[[Result], None],
+        brake: Brake | None = None,
+    ) -> None:
+        """Is not started yet.
+
+        Args:
+            name: What to call the source.
+            frames: Of an open source, which nobody else reads.
+            engine: Only this thread may use it; a `Share` for instance.
+            stop: Ends the loop.
+            top_k: How many labels a result has.
+            smoother: Averages over frames.
+            observe: Called with each result, in the loop's thread.
+            brake: Waited for before each frame is taken; default, none.
+        """
+        self.name = name
+        self.newest: Sight | None = None
+        self.rate = Rate()
+        self.failures = 0
+        self.last_error = ""
+        self.frames = frames
+        self._engine = engine
+        self._stop = stop
+        self._top_k = top_k
+        self._smoother = smoother
+        self._observe = observe
+        self._brake = brake
+        self._recent: deque[Frame] = deque(maxlen=_KEPT_FRAMES)
+        self._end = ""
+        # Daemon: a driver that hangs must not keep the process.
+        self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
+
+    @property
+    def state(self) -> str:
+        """The source's state, or "ended", "given up" or "failed" if no more comes."""
+        return self._end or self.frames.state.value
+
+    def start(self) -> None:
+        """Starts the loop."""
+        self._thread.start()
+
+    def join(self) -> None:
+        """Waits a little for the loop to end, once `stop` is set."""
+        self._thread.join(_JOIN_S)
+
+    def _run(self) -> None:
+        end = "failed"
+        try:
+            while not self._stop.is_set():
+                if self._classify_all():
+                    end = "ended"
+                    return
+                if self.frames.state is State.GIVEN_UP:
+                    end = State.GIVEN_UP.value
+                    return
+                self._stop.wait(_PAUSE_S)
+        finally:
+            if end == "failed" and not self.last_error:
+                self.last_error = "The camera's loop broke down; see the log."
+            self._end = end
+            logging.info("%s: %s.", self.name, end)
+
+    def _classify_all(self) -> bool:
+        """Returns whether the frames came to their end; False if something failed."""
+        results = classify_frames(
+            self._remember(),
+            self._engine,
+            self._stop,
+            self._top_k,
+            self._smoother,
+            self._brake,
+        )
+        try:
+            for result in results:
+                self._accept(result)
+        except _FAILURES as error:
+            self._note(error)
+            return False
+        return True
+
+    def _remember(self) -> Iterator[Frame]:
+        for frame in self.frames:
+            self._recent.append(frame)
+            yield frame
+
+    def _accept(self, result: Result) -> None:
+        self.rate.tick()
+        self._observe(result)
+        for frame in reversed(self._recent):
+            if frame.number == result.frame:
+                self.newest = Sight(frame.image_rgb_u8, result, time.monotonic())
+                return
+
+    def _note(self, error: BaseException) -> None:
+        self.failures += 1
+        self.last_error = str(error) or type(error).__name__
+        if is_power_of_two(self.failures):
+            logging.warning("%s, failure %d: %s", self.name, self.failures, error)

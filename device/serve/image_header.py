@@ -1,0 +1,92 @@
+"""What an image's first bytes say, before a decoder takes memory for the rest.
+
+JPEG: ITU-T T.81, annex B. PNG: its specification, 11.2.2. WebP: RFC 9649.
+"""
+
+from dataclasses import dataclass
+
+# SOF0 to SOF15, without DHT, JPG and DAC, which lie among them.
+_START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# Without a segment: a stuffed byte, TEM, RST0 to RST7, SOI.
+_BARE = frozenset((0x00, 0x01, *range(0xD0, 0xD9)))
+_END = frozenset((0xD9, 0xDA))
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """The kind of an image and its size in pixels, before any rotation."""
+
+    kind: str
+    width: int
+    height: int
+
+
+def read_header(data: bytes) -> ImageHeader | None:
+    """Reads the header of a JPEG, PNG or WebP file.
+
+    Returns:
+        None if `data` is none of these or breaks off before its size; for those, see
+        `is_known_kind`.
+    """
+    if data.startswith(b"\xff\xd8\xff"):
+        return _read_jpeg(data)
+    if data.startswith(b"\x89PNG\r\n\x1a\n") and data[12:16] == b"IHDR":
+        return _make("PNG", data[16:24], 4, "big")
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return _read_webp(data)
+    return None
+
+
+def is_known_kind(data: bytes) -> bool:
+    """Tells whether `data` begins as a JPEG, PNG or WebP file does."""
+    return data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")) or (
+        data[:4] == b"RIFF" and data[8:12] == b"WEBP"
+    )
+
+
+def _read_jpeg(data: bytes) -> ImageHeader | None:
+    position = 2
+    while (position := data.find(b"\xff", position)) >= 0:
+        marker = data[position + 1] if position + 1 < len(data) else 0xD9
+        if marker == 0xFF:
+            position += 1  # Fill byte.
+        elif marker in _BARE:
+            position += 2
+        elif marker in _START_OF_FRAME:
+            height_width = data[position + 5 : position + 9]
+            return _make("JPEG", height_width[2:] + height_width[:2], 2, "big")
+        elif marker in _END:
+            return None
+        else:
+            length = int.from_bytes(data[position + 2 : position + 4], "big")
+            position += 2 + max(2, length)
+    return None
+
+
+def _read_webp(data: bytes) -> ImageHeader | None:
+    chunk = data[12:16]
+    if chunk == b"VP8X":
+        return _make("WebP", data[24:30], 3, "little", add=1)
+    if chunk == b"VP8L" and len(data) >= 25:
+        bits = int.from_bytes(data[21:25], "little")
+        return ImageHeader("WebP", (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
+    if chunk == b"VP8 " and len(data) >= 30:
+        width, height = (
+            int.from_bytes(data[start : start + 2], "little") & 0x3FFF
+            for start in (26, 28)
+        )
+        return ImageHeader("WebP", width, height)
+    return None
+
+
+def _make(
+    kind: str, width_height: bytes, length: int, order: str, add: int = 0
+) -> ImageHeader | None:
+    """Returns the header from two numbers of `length` bytes each."""
+    if len(width_height) < 2 * length:
+        return None
+    width, height = (
+        int.from_bytes(number, "big" if order == "big" else "little") + add
+        for number in (width_height[:length], width_height[length:])
+    )
+    return ImageHeader(kind, width, height)

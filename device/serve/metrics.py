@@ -1,0 +1,147 @@
+"""What Prometheus reads: counters, histograms, and the state at that moment."""
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from corallite.device.loop import Result
+from corallite.device.serve.bodies import SourceBody, StateBody, StatusBody
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+# From a small network on a PC to a large one on a board that is busy.
+_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+_SOURCE_STATES = (
+    *("opening", "live", "stale", "reopening", "given up", "ended", "failed"),
+)
+
+
+class Metrics:
+    """The metrics of one server."""
+
+    def __init__(self) -> None:
+        """Has counted nothing."""
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self._latency = self._histogram("latency", "Preprocessing and inference.")
+        self._age = self._histogram("frame_age", "From capture to result.")
+        self._requests = Counter(
+            "corallite_requests",
+            "Answers by method, route and status.",
+            ("method", "path", "code"),
+            registry=self._registry,
+        )
+        self._request_seconds = Histogram(
+            "corallite_request_seconds",
+            "Time to classify an image, waits included.",
+            buckets=_BUCKETS_S,
+            registry=self._registry,
+        )
+
+    def put(self, result: Result) -> None:
+        """Notes a frame's result; may be called from any thread."""
+        self._latency.observe(result.latency_ms / 1000)
+        self._age.observe(result.age_ms / 1000)
+
+    def close(self) -> None:
+        """Does nothing: what was noted stays to be read."""
+
+    def count_request(
+        self, method: str, path: str, status: int, seconds: float
+    ) -> None:
+        """Notes an answer; may be called from any thread."""
+        self._requests.labels(method, path, status).inc()
+        if path == "/v1/classify" and status == 200:
+            self._request_seconds.observe(seconds)
+
+    def watch(
+        self,
+        read_state: Callable[[], StateBody],
+        read_queue: Callable[[], dict[str, int]],
+    ) -> None:
+        """Adds what is asked for only when somebody reads the metrics.
+
+        Args:
+            read_state: Returns the state of now.
+            read_queue: Returns how many requests and clients there are, by name.
+        """
+        self._registry.register(_Moment(read_state, read_queue))
+
+    def to_text(self) -> bytes:
+        """Returns all of it in Prometheus's text format."""
+        return generate_latest(self._registry)
+
+    def _histogram(self, name: str, does: str) -> Histogram:
+        full_name = f"corallite_{name}_seconds"
+        return Histogram(full_name, does, buckets=_BUCKETS_S, registry=self._registry)
+
+
+class _Moment(Collector):
+    def __init__(
+        self,
+        read_state: Callable[[], StateBody],
+        read_queue: Callable[[], dict[str, int]],
+    ) -> None:
+        self._read_state = read_state
+        self._read_queue = read_queue
+
+    def describe(self) -> list[Metric]:
+        """Has no list: otherwise it would be collected once at the start."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Yields the state, as prometheus_client asks for it."""
+        state = self._read_state()
+        yield from _model_metrics(state.model)
+        if state.source is not None:
+            yield from _source_metrics(state.source)
+        if state.board is not None and state.board.temperature_c is not None:
+            degrees = state.board.temperature_c
+            yield _gauge("temperature_celsius", "Of the processor.", degrees)
+        if state.board is not None and state.board.throttled is not None:
+            bits = state.board.throttled
+            yield _gauge("throttled", "The firmware's bits; 0 is good.", bits)
+        for name, count in self._read_queue().items():
+            yield _gauge(name, "At this moment.", count)
+
+
+def _model_metrics(model: StatusBody) -> Iterator[Metric]:
+    info = GaugeMetricFamily(
+        "corallite_model_info", "Which model.", labels=("model", "version", "device")
+    )
+    info.add_metric((model.model, model.version, model.device), 1)
+    yield info
+    lost = int(model.state == "lost")
+    yield _gauge("accelerator_lost", "1 while the CPU stands in.", lost)
+    yield _counter("accelerator_losses", "How often it was lost.", model.losses)
+    yield _counter("model_swaps", "How often the model was replaced.", model.swaps)
+
+
+def _source_metrics(source: SourceBody) -> Iterator[Metric]:
+    state = GaugeMetricFamily(
+        "corallite_source_state", "1 for the state it is in.", labels=("state",)
+    )
+    for name in _SOURCE_STATES:
+        state.add_metric((name,), int(name == source.state))
+    yield state
+    yield _counter("frames", "Frames classified.", source.frames)
+    yield _counter("frames_dropped", "Left out for newer ones.", source.dropped)
+    yield _counter("frames_skipped", "Could not be read.", source.skipped)
+    yield _counter("frames_failed", "Could not be classified.", source.failures)
+    yield _counter("source_opened", "How often it was opened.", source.opened)
+
+
+def _gauge(name: str, does: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"corallite_{name}", does, value=value)
+
+
+def _counter(name: str, does: str, value: float) -> Metric:
+    return CounterMetricFamily(f"corallite_{name}", does, value=value)

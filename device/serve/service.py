@@ -1,0 +1,197 @@
+"""What answers: the model, the camera if there is one, and what is known of both."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Protocol
+
+from corallite.device.classifier import top_k as most_probable
+from corallite.device.engine import Engine
+from corallite.device.errors import RequestError
+from corallite.device.files import printable
+from corallite.device.preprocess import Image, decode_image
+from corallite.device.serve import bodies
+from corallite.device.serve.camera import Camera, Sight
+from corallite.device.serve.image_header import is_known_kind, read_header
+from corallite.device.serve.refusal import Limits, Refusal, busy
+from corallite.device.source_state import State
+
+
+class Board(Protocol):
+    """A board at one moment; None is unknown."""
+
+    @property
+    def temperature_c(self) -> float | None: ...
+    @property
+    def throttled(self) -> int | None: ...
+    @property
+    def frequency_mhz(self) -> float | None: ...
+    @property
+    def load(self) -> float | None: ...
+
+
+class Service:
+    """Answers for images, one after the other in a thread of its own.
+
+    So there is never more than one decoded image of a request in memory, whatever
+    number of them is in flight.
+
+    Attributes:
+        limits: What it takes on.
+        camera: None if there is none.
+        stop: Set when the server is to end.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        camera: Camera | None,
+        limits: Limits,
+        stop: threading.Event,
+        read_board: Callable[[], Board] | None = None,
+    ) -> None:
+        """Starts its thread with the first request.
+
+        Args:
+            engine: Only this thread may use it; a `Share` for instance.
+            camera: Started by whoever made it.
+            limits: What it takes on.
+            stop: Set when the server is to end.
+            read_board: Reads temperature and the like, in less than a millisecond.
+        """
+        self.limits = limits
+        self.camera = camera
+        self.stop = stop
+        self._engine = engine
+        self._read_board = read_board
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="requests")
+
+    def close(self) -> None:
+        """Waits for the answer under way; there will be no more."""
+        self._worker.shutdown(cancel_futures=True)
+
+    async def answer(self, data: bytes, top_k: int) -> bodies.AnswerBody:
+        """Classifies an image file.
+
+        Args:
+            data: JPEG, PNG or WebP.
+            top_k: How many labels, at least 1.
+
+        Raises:
+            Refusal: It is no such image or too large, or the model is not to be had.
+        """
+        check_image(data, self.limits)
+        loop = asyncio.get_running_loop()
+        work = partial(self._answer, data, top_k)
+        return await loop.run_in_executor(self._worker, work)
+
+    def _answer(self, data: bytes, top_k: int) -> bodies.AnswerBody:
+        image = _decode(data)
+        start_s = time.perf_counter()
+        try:
+            probabilities = self._engine.classify(image)
+        except RequestError as error:
+            raise busy(printable(str(error))) from error
+        latency_ms = (time.perf_counter() - start_s) * 1000
+        manifest = self._engine.manifest
+        top = most_probable(probabilities, manifest.labels, top_k)
+        return bodies.AnswerBody(
+            model=printable(manifest.model),
+            version=printable(manifest.version),
+            top=bodies.label_bodies(top),
+            latency_ms=round(latency_ms, 3),
+        )
+
+    def describe_model(self) -> bodies.ModelBody:
+        """Returns the manifest of the last answer, and the status of now."""
+        content = self._engine.manifest.to_json()
+        content["labels"] = [printable(label) for label in content["labels"]]
+        status = bodies.status_body(self._engine.status())
+        return bodies.ModelBody(manifest=content, status=status)
+
+    def describe_state(self) -> bodies.StateBody:
+        """Returns all that is known of this moment."""
+        camera = self.camera
+        sight = camera.newest if camera else None
+        return bodies.StateBody(
+            model=bodies.status_body(self._engine.status()),
+            source=_describe_source(camera) if camera else None,
+            result=_describe_sight(sight) if sight else None,
+            board=self._describe_board(),
+        )
+
+    def why_not_ready(self) -> str | None:
+        """Returns why the camera gives no answers; None if it does, or is none."""
+        camera = self.camera
+        if camera is None or camera.state == State.LIVE.value:
+            return None
+        return f"The camera: {camera.state}; see its connection, or the log."
+
+    def _describe_board(self) -> bodies.BoardBody | None:
+        if self._read_board is None:
+            return None
+        board = self._read_board()
+        names = bodies.BoardBody.model_fields
+        return bodies.BoardBody(**{name: getattr(board, name) for name in names})
+
+
+def check_image(data: bytes, limits: Limits) -> None:
+    """Refuses what is no image of a known kind, or has too many pixels.
+
+    Before it is decoded: a file of a few kilobytes may stand for gigabytes.
+
+    Raises:
+        Refusal: 400, 413 or 415.
+    """
+    if not data:
+        raise Refusal(400, "The image is empty; send its bytes.")
+    header = read_header(data)
+    if header is None and not is_known_kind(data):
+        raise Refusal(400, "The body is not an image; send a JPEG, PNG or WebP file.")
+    if header is None:
+        raise Refusal(400, "The image is damaged or cut short; send it again.")
+    pixels = header.width * header.height
+    if pixels > limits.pixels:
+        raise Refusal(
+            413,
+            f"The image has {pixels / 1e6:.1f} megapixels; send one of at most "
+            f"{limits.pixels / 1e6:g}.",
+        )
+
+
+def _decode(data: bytes) -> Image:
+    try:
+        return decode_image(data, "The image")
+    except RequestError:
+        sentence = "The image is damaged or cut short; send it again."
+        raise Refusal(400, sentence) from None
+
+
+def _describe_source(camera: Camera) -> bodies.SourceBody:
+    return bodies.SourceBody(
+        name=printable(camera.name),
+        state=camera.state,
+        frames=camera.rate.frames,
+        dropped=camera.frames.dropped,
+        skipped=camera.frames.skipped,
+        opened=camera.frames.opened,
+        failures=camera.failures,
+        last_error=printable(camera.last_error),
+    )
+
+
+def _describe_sight(sight: Sight) -> bodies.ResultBody:
+    result = sight.result
+    active = result.active
+    return bodies.ResultBody(
+        frame=result.frame,
+        source=printable(result.source),
+        top=bodies.label_bodies(result.top),
+        active=None if active is None else [printable(label) for label in active],
+        latency_ms=round(result.latency_ms, 3),
+        age_ms=round(result.age_ms, 3),
+        seconds_ago=round(time.monotonic() - sight.seen_s, 3),
+    )

@@ -1,0 +1,190 @@
+"""What the addresses answer, and what they refuse."""
+
+import struct
+import threading
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from corallite.device.classifier import Classifier
+from corallite.device.errors import RequestError
+from corallite.device.preprocess import read_image
+from corallite.device.serve.access import Access
+from corallite.device.serve.refusal import Limits
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+TYPES = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
+IMAGES = sorted(path for path in GOLDEN.iterdir() if path.suffix in TYPES)
+TOKEN = "0123456789abcdef"
+RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+JPEG = {"Content-Type": "image/jpeg"}
+
+
+def post(client, data, kind="image/jpeg", **options):
+    headers = {"Content-Type": kind}
+    return client.post("/v1/classify", content=data, headers=headers, **options)
+
+
+def bomb(width, height):
+    def chunk(kind, data):
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"")
+
+
+@pytest.mark.parametrize("path", IMAGES, ids=lambda path: path.name)
+def test_answer_is_that_of_the_camera_loop(path, make_client, model):
+    expected = Classifier(model).classify(read_image(path))
+    client = make_client()
+    data = path.read_bytes()
+    raw = post(client, data, TYPES[path.suffix]).json()
+    form = client.post("/v1/classify", files={"image": ("x", data)}).json()
+    for answer in (raw, form):
+        found = {row["label"]: row["probability"] for row in answer["top"]}
+        values = [found[label] for label in ("red", "green", "blue")]
+        # Six digits are sent.
+        np.testing.assert_allclose(values, expected, atol=5e-7)
+        assert (answer["model"], answer["version"]) == ("tiny", "1")
+        assert answer["latency_ms"] > 0
+
+
+def test_top_k_bounds_the_labels(make_client, jpeg):
+    client = make_client()
+    assert len(post(client, jpeg(), params={"top_k": 1}).json()["top"]) == 1
+    refused = post(client, jpeg(), params={"top_k": 0})
+    assert refused.status_code == 422 and refused.json()["error"].startswith("top_k: ")
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "status", "sentence"),
+    [
+        (b"", "image/jpeg", 400, "is empty"),
+        (b"hello", "image/png", 400, "is not an image"),
+        (b"\xff\xd8\xff\xe0", "image/jpeg", 400, "damaged or cut short"),
+        (b"x", "text/plain", 415, "Content-Type is text/plain; send image/jpeg"),
+        (b"x", "multipart/form-data", 400, "without its boundary"),
+        (b"x", "multipart/form-data; boundary=b", 400, "build it anew"),
+        (b"--b\r\n", "multipart/form-data; boundary=b", 400, "cut short"),
+        (bomb(20_000, 20_000), "image/png", 413, "400.0 megapixels"),
+    ],
+)
+def test_bad_body_is_one_sentence(make_client, data, kind, status, sentence):
+    answer = post(make_client(), data, kind)
+    assert answer.status_code == status
+    assert sentence in answer.json()["error"]
+
+
+def test_truncated_image_is_refused(make_client):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    client = make_client()
+    for suffix, kind in TYPES.items():
+        data = cv2.imencode(suffix, noise)[1].tobytes()
+        assert post(client, data, kind).status_code == 200
+        answer = post(client, data[: len(data) // 2], kind)
+        assert answer.status_code == 400 and "cut short" in answer.json()["error"]
+
+
+def test_form_without_the_field_is_refused(make_client, jpeg):
+    answer = make_client().post("/v1/classify", files={"photo": ("x", jpeg())})
+    assert answer.status_code == 422 and "no field 'image'" in answer.json()["error"]
+
+
+def test_body_that_is_too_large_is_refused(make_client):
+    client = make_client(Limits(body_bytes=5000))
+    chunks = (bytes(1000) for _ in range(6))
+    answer = client.post("/v1/classify", content=chunks, headers=JPEG)
+    assert answer.status_code == 413 and "more than 0.005 MB" in answer.json()["error"]
+    announced = {**JPEG, "Content-Length": "9" * 30}
+    answer = client.post("/v1/classify", content=b"", headers=announced)
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/none", 404), ("PUT", "/v1/model", 405), ("GET", "/stream.mjpg", 404)],
+)
+def test_wrong_address_is_one_sentence(make_client, method, path, status):
+    answer = make_client().request(method, path)
+    assert answer.status_code == status and answer.json()["error"].endswith(".")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_token_is_asked_for_and_a_cookie_stands_for_it(make_client, jpeg):
+    client = make_client(access=Access(TOKEN))
+    for path in ("/", "/healthz", "/readyz", "/openapi.json", "/page/page.js"):
+        assert client.get(path).status_code == 200
+    for path in ("/v1/model", "/v1/state", "/metrics", "/stream.mjpg", "/none"):
+        answer = client.get(path)
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"] == "Bearer"
+    wrong = {"Authorization": f"Bearer {TOKEN}x"}
+    assert client.post("/v1/session", headers=wrong).status_code == 401
+    right = {"Authorization": f"Bearer {TOKEN}"}
+    assert client.get("/v1/model", headers=right).status_code == 200
+    answer = client.post("/v1/session", headers=right)
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie and "SameSite=strict" in cookie and TOKEN not in cookie
+    assert client.get("/v1/model").status_code == 200
+
+
+def test_other_names_of_this_machine_are_refused(make_client):
+    client = make_client(access=Access(local_only=True))
+    for host in ("127.0.0.1:8000", "localhost", "[::1]:8000", "LOCALHOST:1"):
+        assert client.get("/v1/model", headers={"Host": host}).status_code == 200
+    for host in ("evil.example", "127.0.0.1.evil.example:8000", "10.0.0.7"):
+        assert client.get("/v1/model", headers={"Host": host}).status_code == 421
+
+
+class Blocking(Classifier):
+    """Waits before it answers until it is let go."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.go = threading.Event()
+
+    def classify(self, image_rgb_u8):
+        assert self.go.wait(60)
+        return super().classify(image_rgb_u8)
+
+
+def test_full_queue_answers_503_and_forgets_nobody(
+    make_client, model, jpeg, wait_until
+):
+    engine = Blocking(model)
+    client = make_client(Limits(bodies=2, waiting=3), engine=engine)
+    colours = [RED, GREEN, BLUE, RED, GREEN]
+    with ThreadPoolExecutor(5) as pool:
+        futures = [pool.submit(post, client, jpeg(colour)) for colour in colours]
+        wait_until(lambda: "requests_waiting 3.0" in client.get("/metrics").text)
+        refused = post(client, jpeg())
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        engine.go.set()
+        first = [future.result().json()["top"][0]["label"] for future in futures]
+    assert first == ["red", "green", "blue", "red", "green"]
+    assert "requests_waiting 0.0" in client.get("/metrics").text
+
+
+class Failing(Classifier):
+    def classify(self, image_rgb_u8):
+        raise RequestError("The accelerator is gone; plug it in.")
+
+
+def test_engine_that_fails_is_503(make_client, model, jpeg):
+    answer = post(make_client(engine=Failing(model)), jpeg())
+    assert answer.status_code == 503 and "accelerator is gone" in answer.text
+
+
+def test_metrics_count_routes_and_not_what_clients_make_up(make_client, jpeg):
+    client = make_client()
+    post(client, jpeg())
+    client.get("/made-up")
+    text = client.get("/metrics").text
+    counted = 'corallite_requests_total{code="200",method="POST",path="/v1/classify"}'
+    assert f"{counted} 1.0" in text
+    assert "made-up" not in text and 'path="other"' in text
