@@ -1,8 +1,8 @@
 """The charts of a report."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -20,7 +20,7 @@ _ROW_HEIGHT = 34
 _MARGIN = 0.06
 
 
-def draw_accuracy(results: Sequence[StageResult]) -> Markup:
+def draw_accuracy(results: Sequence[StageResult]) -> str:
     """Draws top-1 of each stage with its 95 % interval."""
     found = [(x.stage, x.evaluation) for x in results]
     text = "Top-1 with 95 % interval. " + "; ".join(
@@ -43,7 +43,7 @@ def draw_accuracy(results: Sequence[StageResult]) -> Markup:
     return chart.markup
 
 
-def draw_sizes(results: Sequence[StageResult]) -> Markup:
+def draw_sizes(results: Sequence[StageResult]) -> str:
     """Draws the bytes of each file, and what is left of them compressed."""
     found = [x for x in results if x.file_bytes and x.gzipped_bytes]
     text = "File sizes. " + "; ".join(
@@ -66,7 +66,7 @@ def draw_sizes(results: Sequence[StageResult]) -> Markup:
     return chart.markup
 
 
-def draw_latencies(results: Sequence[StageResult]) -> Markup:
+def draw_latencies(results: Sequence[StageResult]) -> str:
     """Draws the time of one inference, from the median to the 95th percentile."""
     found = [
         (x.stage, x.evaluation.latency_p50_ms, x.evaluation.latency_p95_ms)
@@ -90,7 +90,7 @@ def draw_latencies(results: Sequence[StageResult]) -> Markup:
     return chart.markup
 
 
-def draw_curves(stage: str, history: Sequence[dict[str, float]], metric: str) -> Markup:
+def draw_curves(stage: str, history: Sequence[dict[str, float]], metric: str) -> str:
     """Draws a metric of training and validation over the epochs.
 
     Args:
@@ -109,7 +109,7 @@ def draw_curves(stage: str, history: Sequence[dict[str, float]], metric: str) ->
         axes = chart.axes
         # One epoch makes a point and no line.
         marker = "o" if len(history) < 12 else ""
-        style = {"marker": marker, "markersize": 4}
+        style: dict[str, Any] = {"marker": marker, "markersize": 4}
         axes.plot(epochs, ours, color=SECOND, linestyle=(0, (4, 2)), **style)
         axes.plot(epochs, theirs, color=FIRST, **style)
         axes.set_title(f"{stage}: {metric}")
@@ -124,7 +124,7 @@ def draw_curves(stage: str, history: Sequence[dict[str, float]], metric: str) ->
     return chart.markup
 
 
-def draw_reliability(stage: str, evaluation: Evaluation) -> Markup:
+def draw_reliability(stage: str, evaluation: Evaluation) -> str:
     """Draws how often a stage is right against how sure it is."""
     bins = evaluation.calibration
     text = f"{stage}: expected calibration error {evaluation.calibration_error:.3f}"

@@ -5,8 +5,8 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -18,7 +18,8 @@ FIRST, SECOND = "#010206", "#010207"
 _VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", FIRST: "first", SECOND: "other"}
 # One unit of the drawing is a pixel.
 _DPI = 72
-_SETTINGS = {
+# Matplotlib types each name of these apart, and only its own literals.
+_SETTINGS: dict[Any, Any] = {
     # As text: it can be searched, takes the page's font and a tenth of the bytes.
     "svg.fonttype": "none",
     "font.size": 11,
@@ -56,7 +57,7 @@ class Drawing:
     """
 
     axes: Axes
-    markup: Markup
+    markup: str
 
 
 @contextmanager
@@ -77,7 +78,7 @@ def drawing(name: str, size_wh: tuple[int, int], text: str) -> Iterator[Drawing]
         written = io.StringIO()
         metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(written, format="svg", metadata=metadata, transparent=True)
-    result.markup = Markup(_for_page(written.getvalue(), size_wh, text))
+    result.markup = _for_page(written.getvalue(), size_wh, text)
 
 
 def _for_page(svg: str, size_wh: tuple[int, int], text: str) -> str:

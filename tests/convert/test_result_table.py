@@ -8,7 +8,18 @@ from corallite.convert.result_table import format_table
 
 
 def result(stage="int8", top1=0.9321, low=0.927, high=0.937, latency=0.312, size=1234):
-    evaluation = Evaluation(10_000, top1, (low, high), 1.0, 0.01, [[1]], latency)
+    evaluation = Evaluation(
+        images=10_000,
+        top1=top1,
+        top1_interval=(low, high),
+        top5=1.0,
+        top5_interval=(0.99, 1.0),
+        calibration_error=0.01,
+        calibration=[],
+        confusion=[[1]],
+        mistakes=[],
+        latency_p50_ms=latency,
+    )
     return StageResult(stage, evaluation, 0.5, "int8/x.tflite", size, size)
 
 

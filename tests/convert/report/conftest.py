@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ DATE = datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.timezone.utc)
 
 def make_graph(*operators):
     """A graph of (type, names of inputs, name of output), from "in" to the last."""
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
 
     def tensor(name):
         shape = (1, 8, 8, 4)
@@ -32,7 +33,7 @@ def make_graph(*operators):
         Operator(i, kind, 1, tuple(map(tensor, read)), (tensor(written),))
         for i, (kind, read, written) in enumerate(operators)
     ]
-    first, last = tensor("in"), made[-1].outputs[0]
+    first, last = tensor("in"), tensor(operators[-1][2])
     return Graph(tuple(tensors.values()), tuple(made), (first,), (last,))
 
 
@@ -98,7 +99,7 @@ def make_stage(name, evaluation):
         evaluation, latency_p50_ms=0.5, latency_p95_ms=0.75
     )
     result = StageResult(name, evaluation, 0.5, f"{name}.tflite", 2000, 1000, 3000)
-    metrics = {
+    metrics: dict[str, Any] = {
         "inputs": {"source": "float"},
         "finished": "2026-01-02T03:04:05+00:00",
         "versions": {"corallite": "0.1.0"},

@@ -47,7 +47,9 @@ def test_a_picture_is_exact_if_small_and_shrunk_if_large(size_hw, kind, expected
     head, content = encode_image(image).split(",")
     assert head == f"data:image/{kind};base64"
     raw = np.frombuffer(base64.b64decode(content), np.uint8)
-    shown = cv2.imdecode(raw, cv2.IMREAD_COLOR)[:, :, ::-1]
+    shown_bgr = cv2.imdecode(raw, cv2.IMREAD_COLOR)
+    assert shown_bgr is not None
+    shown = shown_bgr[:, :, ::-1]
     assert shown.shape[:2] == expected
     # JPEG rounds a flat colour by a step or two.
     atol = 0 if kind == "png" else 3
