@@ -63,7 +63,7 @@ def make_facts():
         graph = make_graph(
             ("CONV_2D", ["in"], "a"), ("ELU", ["a"], "b"), ("CONV_2D", ["b"], "c")
         )
-        model = Model(3, "", (graph,), (), (), b"")
+        model = Model(3, "", (graph,), (), {}, b"")
         facts = Facts(
             run_dir="runs/made-up",
             network={
