@@ -11,6 +11,7 @@ VERBS = {
     "prune": ("corallite.optimize.prune_main", "zeroes the smallest weights"),
     "quantize": ("corallite.optimize.quantize_main", "quantization-aware training"),
     "convert": ("corallite.convert.convert_main", "writes the full-int8 TFLite file"),
+    "compile": ("corallite.convert.compile_main", "compiles for the Edge TPU"),
     "audit": ("corallite.convert.audit_main", "says what is in a .tflite file"),
     "evaluate": ("corallite.convert.evaluate_main", "measures any stage or file"),
     "report": ("corallite.convert.report_main", "one HTML file that says how it went"),
@@ -21,7 +22,7 @@ VERBS = {
     "doctor": ("corallite.device.doctor_main", "says what will not work here, and why"),
 }
 # The others cannot do without.
-WITHOUT_TENSORFLOW = ("audit", "benchmark", "classify", "serve", "doctor")
+WITHOUT_TENSORFLOW = ("audit", "benchmark", "classify", "compile", "serve", "doctor")
 
 
 def main() -> int:

@@ -7,6 +7,7 @@ refer to each other a million times.
 """
 
 import struct
+from collections.abc import Iterator
 from mmap import mmap
 
 # Of one file, in all. ShuffleNetV2 1.0x has 900 parts and 11,000 numbers.
@@ -149,12 +150,20 @@ class Table:
 
     def tables(self, field: int) -> list["Table"]:
         """Returns a vector of tables, empty if there is none."""
+        return [Table(self._buffer, place) for place in self._places(field)]
+
+    def spans(self, field: int) -> list[tuple[int, int]]:
+        """Returns where each of a vector of byte vectors is, (start, size)."""
+        return [self._buffer.vector(place, 1) for place in self._places(field)]
+
+    def _places(self, field: int) -> Iterator[int]:
+        """Yields where the offsets of a vector lead."""
         position = self.find(field)
         if position is None:
-            return []
+            return
         start, count = self._buffer.vector(self._buffer.follow(position), _OFFSET.size)
-        places = range(start, start + count * _OFFSET.size, _OFFSET.size)
-        return [Table(self._buffer, self._buffer.follow(place)) for place in places]
+        for place in range(start, start + count * _OFFSET.size, _OFFSET.size):
+            yield self._buffer.follow(place)
 
     @property
     def field_count(self) -> int:

@@ -2,7 +2,7 @@
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from corallite.convert.audit.audit import Audit
 from corallite.convert.audit.cost import count_macs
@@ -157,10 +157,25 @@ def _format_xnnpack(audit: Audit) -> list[str]:
 
 
 def _format_edgetpu(audit: Audit) -> list[str]:
-    found, operators = audit.edgetpu, audit.model.main.operators
+    found = audit.edgetpu
     if found.is_compiled:
         return _entry("Edge TPU", "compiled already; what is left runs on the CPU")
-    lines = _entry("Edge TPU", f"as compiler {found.compiler} is expected to say:")
+    title = f"as compiler {found.compiler} is expected to say:"
+    lines = format_mapping(found, audit.model.main.operators, title)
+    return lines + (format_memory(found) if found.mapped else [])
+
+
+def format_mapping(
+    found: Prediction, operators: Sequence[Operator], title: str
+) -> list[str]:
+    """Returns lines about what is mapped, and what is in the way.
+
+    Args:
+        found: What is expected, or what was found.
+        operators: Of the model.
+        title: Of what follows.
+    """
+    lines = _entry("Edge TPU", title)
     if found.failure:
         lines += _entry("", found.failure)
     counts = Counter((operators[i].name, text) for i, text in found.status.items())
@@ -172,10 +187,11 @@ def _format_edgetpu(audit: Audit) -> list[str]:
         lines += _entry("first cut", _describe(operators[found.first_cut]))
     if found.cure:
         lines += _entry("cure", found.cure)
-    return lines + (_format_memory(found) if found.mapped else [])
+    return lines
 
 
-def _format_memory(found: Prediction) -> list[str]:
+def format_memory(found: Prediction) -> list[str]:
+    """Returns lines about where the parameters are."""
     parameters = found.parameters
     low, high = memory.CAPACITY_RANGE_BYTES
     verdict = "they fit" if parameters.fit else "they do not all fit"
@@ -203,6 +219,11 @@ def _format_memory(found: Prediction) -> list[str]:
 def _mapped_last(item: tuple[tuple[str, str], int]) -> tuple[bool, str]:
     (name, status), _ = item
     return status == MAPPED, name
+
+
+def format_entries(entries: Iterable[tuple[str, str]]) -> list[str]:
+    """Returns lines of labels and what they are of, wrapped to 80 columns."""
+    return [line for label, text in entries for line in _entry(label, text)]
 
 
 def _entry(label: str, text: str) -> list[str]:

@@ -65,7 +65,12 @@ def test_training_verb_without_tensorflow_names_the_extra(verb: str) -> None:
 
 @pytest.mark.parametrize(
     ("verb", "flag"),
-    [("audit", "--compiler"), ("classify", "--source"), ("doctor", "--model")],
+    [
+        ("audit", "--compiler"),
+        ("classify", "--source"),
+        ("compile", "--min_mapped"),
+        ("doctor", "--model"),
+    ],
 )
 def test_verb_of_the_device_runs_without_tensorflow(verb: str, flag: str) -> None:
     done = corallite(verb, "--help", before=HIDE_TENSORFLOW)
