@@ -10,9 +10,10 @@ import numpy as np
 
 from corallite.convert.audit.model import Model
 from corallite.convert.audit.model_file import read_model
-from corallite.convert.edgetpu.prediction import Prediction, predict
+from corallite.convert.edgetpu.prediction import Prediction
 from corallite.convert.evaluate_run import StageResult, evaluate_run
 from corallite.convert.int8_stage import INT8_FILE
+from corallite.convert.report.edgetpu_verdict import find_verdict
 from corallite.convert.report.thumbnails import Picture, show_mistakes
 from corallite.convert.this_machine import describe_machine
 from corallite.device import files
@@ -65,7 +66,8 @@ class Facts:
         pictures: Images that the last stage named wrong, the surest first.
         parity: What the gates of `convert` measured; None if there is no such file.
         model: The int8 file's structure; None if there is no such file.
-        edgetpu: What the Edge TPU compiler is expected to make of it.
+        edgetpu: What the Edge TPU compiler makes of it; None if there is no such file.
+        is_predicted: The compiler was not run, `edgetpu` is a prediction.
         versions: Of the packages here.
         machine: This one.
         made: When.
@@ -86,6 +88,7 @@ class Facts:
     parity: dict[str, Any] | None
     model: Model | None
     edgetpu: Prediction | None
+    is_predicted: bool
     versions: dict[str, str]
     machine: str
     made: datetime.datetime
@@ -107,7 +110,10 @@ def gather_facts(run_dir: Path, part: str, made: datetime.datetime) -> Facts:
     stages = [_describe_stage(run_dir, x) for x in evaluate_run(run_dir, part)]
     run = files.read_json(run_dir / "run.json")
     weights = run.get("weights")
-    model = _read_int8(run_dir) if stages[-1].name == "int8" else None
+    model, edgetpu, is_predicted = None, None, True
+    if stages[-1].name == "int8":
+        model = read_model(run_dir / stages[-1].model)
+        edgetpu, is_predicted = find_verdict(run_dir, model, stages[-1].sha256)
     names = tuple(map(files.printable, data.class_names))
     mistakes = stages[-1].result.evaluation.mistakes[:_MOST_PICTURES]
     return Facts(
@@ -125,7 +131,8 @@ def gather_facts(run_dir: Path, part: str, made: datetime.datetime) -> Facts:
         pictures=show_mistakes(mistakes, data.parts[part], names),
         parity=_read_parity(run_dir, stages[-1]),
         model=model,
-        edgetpu=predict(model) if model else None,
+        edgetpu=edgetpu,
+        is_predicted=is_predicted,
         versions=package_versions(),
         machine=describe_machine(),
         made=made,
@@ -141,10 +148,6 @@ def _describe_stage(run_dir: Path, result: StageResult) -> StageFacts:
         stage.model_path.relative_to(run_dir).as_posix(),
         hash_file(stage.model_path),
     )
-
-
-def _read_int8(run_dir: Path) -> Model:
-    return read_model(Stage(run_dir, "int8", INT8_FILE).model_path)
 
 
 def _count_images(data: ImageData) -> dict[str, list[int]]:

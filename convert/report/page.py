@@ -115,7 +115,7 @@ def _describe_edgetpu(facts: Facts) -> dict[str, Any] | None:
     cut = prediction.first_cut
     return {
         "prediction": prediction,
-        "is_predicted": True,
+        "is_predicted": facts.is_predicted,
         "operators": len(graph.operators),
         "maps": {
             "wide": edgetpu_map.draw_map(graph, prediction, edgetpu_map.WIDE),

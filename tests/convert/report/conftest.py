@@ -85,6 +85,7 @@ def make_facts():
             parity=None,
             model=model,
             edgetpu=predict(model),
+            is_predicted=True,
             versions={"corallite": "0.1.0"},
             machine="a machine",
             made=DATE,

@@ -110,6 +110,13 @@ def test_the_first_cut_is_named_with_its_cure(make_facts):
     assert page.count('<g class="cpu cut">') == 2
 
 
+def test_what_the_compiler_said_is_not_called_a_prediction(make_facts):
+    text = text_of(render(make_facts(is_predicted=False)))
+    assert "1 of 3 operators run on the Edge TPU" in text
+    assert "This is what compiler" in text
+    assert "predict" not in text
+
+
 def test_hops_and_layers_are_shown(make_facts):
     page = render(make_facts(parity=PARITY))
     text = text_of(page)

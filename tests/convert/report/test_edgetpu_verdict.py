@@ -1,0 +1,45 @@
+"""The compiler's word counts for the file it was given, and for no other."""
+
+import pytest
+
+from corallite.convert.audit.model import Model
+from corallite.convert.edgetpu.prediction import predict
+from corallite.convert.report.edgetpu_verdict import find_verdict
+from corallite.device import files
+from corallite.device.errors import RequestError
+
+
+@pytest.fixture
+def model(make_graph):
+    graph = make_graph(("CONV_2D", ["in"], "a"), ("ELU", ["a"], "b"))
+    return Model(3, "", (graph,), (), (), b"")
+
+
+def write(run_dir, model, **changes):
+    said = {**predict(model).to_json(), "mapped": [], "cure": "said so"}
+    record = {"inputs": {"parent": "abc"}, "is_predicted": False, "edgetpu": said}
+    files.write_json(run_dir / "edgetpu" / "metrics.json", {**record, **changes})
+
+
+def test_without_a_compilation_it_is_predicted(model, tmp_path):
+    assert find_verdict(tmp_path, model, "abc") == (predict(model), True)
+
+
+def test_what_the_compiler_said_counts_for_its_file_alone(model, tmp_path):
+    write(tmp_path, model)
+    verdict, is_predicted = find_verdict(tmp_path, model, "abc")
+    assert (verdict.mapped, verdict.cure, is_predicted) == ((), "said so", False)
+    assert verdict.status == predict(model).status
+    assert verdict.parameters == predict(model).parameters
+    assert find_verdict(tmp_path, model, "other") == (predict(model), True)
+
+
+def test_a_recorded_prediction_stays_one(model, tmp_path):
+    write(tmp_path, model, is_predicted=True)
+    assert find_verdict(tmp_path, model, "abc") == (predict(model), True)
+
+
+def test_a_damaged_record_is_refused(model, tmp_path):
+    write(tmp_path, model, edgetpu={"mapped": [0]})
+    with pytest.raises(RequestError, match=r"metrics\.json is damaged \(KeyError"):
+        find_verdict(tmp_path, model, "abc")
