@@ -45,7 +45,6 @@ def render(facts: Facts) -> str:
         layers=_describe_layers(facts),
         edgetpu=_describe_edgetpu(facts),
         commands=provenance.list_commands(facts),
-        differences={x.name: provenance.list_differences(x) for x in facts.stages},
     )
 
 

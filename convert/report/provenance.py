@@ -3,7 +3,6 @@
 import dataclasses
 import shlex
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from corallite.convert.report.facts import Facts, StageFacts
@@ -34,7 +33,7 @@ def list_commands(facts: Facts) -> list[str]:
     return [*commands, _format("report", {**run_dir, **part})]
 
 
-def list_differences(stage: StageFacts) -> dict[str, Any]:
+def _list_differences(stage: StageFacts) -> dict[str, Any]:
     """Returns the fields of a stage's recipe that are not the default."""
     recipe = stage.metrics["inputs"].get("recipe")
     if recipe is None:
@@ -52,7 +51,7 @@ def _find_flags(stage: StageFacts, facts: Facts) -> dict[str, Any]:
         flags = {"sparsity": inputs["sparsity"]} if "sparsity" in inputs else {}
     elif stage.name == "int8":
         flags = {"source": inputs["source"]}
-    return {**flags, **list_differences(stage)}
+    return {**flags, **_list_differences(stage)}
 
 
 def _find_network_flags(facts: Facts) -> dict[str, Any]:
@@ -65,7 +64,7 @@ def _find_network_flags(facts: Facts) -> dict[str, Any]:
     if facts.preprocessing.fit != "crop":
         flags["fit"] = facts.preprocessing.fit
     if facts.weights_name:
-        flags["weights"] = Path(facts.weights_name).name
+        flags["weights"] = facts.weights_name
         frozen, epochs = network["frozen_epochs"], network["recipe"]["epochs"]
         if frozen == epochs:
             flags["freeze"] = True
