@@ -191,8 +191,8 @@ def test_no_mixture_of_true_lines_raises(lines, cut):
         (
             "ERROR: Attempting to use a delegate that only supports static-sized "
             "tensors with a graph that has dynamic-sized tensors.\nCompilation failed: "
-            "Model failed in Tflite interpreter. Please ensure model can be loaded/run in "
-            "Tflite interpreter.",
+            "Model failed in Tflite interpreter. Please ensure model can be loaded/run "
+            "in Tflite interpreter.",
             "batch of 1",
             False,
         ),
