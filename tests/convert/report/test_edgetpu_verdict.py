@@ -12,7 +12,7 @@ from corallite.device.errors import RequestError
 @pytest.fixture
 def model(make_graph):
     graph = make_graph(("CONV_2D", ["in"], "a"), ("ELU", ["a"], "b"))
-    return Model(3, "", (graph,), (), (), b"")
+    return Model(3, "", (graph,), (), {}, b"")
 
 
 def write(run_dir, model, **changes):

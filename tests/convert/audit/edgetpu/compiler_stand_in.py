@@ -120,7 +120,7 @@ def compile_model(path, name, settings, options):
     ]
     left = settings.get("left_to_cpu", {})
     mapped = first_piece([kind not in left for kind in types])
-    rows = {}
+    rows: dict[tuple[str, str], int] = {}
     for index, kind in enumerate(types):
         status = MAPPED if index in mapped else left.get(kind, LATER)
         rows[kind, status] = rows.get((kind, status), 0) + 1

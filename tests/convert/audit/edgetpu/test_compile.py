@@ -63,7 +63,8 @@ def test_an_internal_error_that_stays_is_a_failure(stand_in, network, tmp_path):
     compiler = stand_in(internal_errors=99)
     options = Options(retries=1)
     made = compile_file(network, tmp_path, compiler.program, options, bisect=False)
-    assert not made.compiled and "Internal compiler error" in made.edgetpu.failure
+    assert not made.compiled
+    assert "Internal compiler error" in (made.edgetpu.failure or "")
     assert len(compiler.calls()) == 2
 
 
@@ -93,8 +94,9 @@ def test_a_failure_keeps_the_former_file(stand_in, network, tmp_path):
 
 def test_bisection_names_the_operator_that_breaks_it(stand_in, network, tmp_path):
     graph = read_model(network).main
-    broken = graph.operators[6]
-    compiler = stand_in(breaks_at=broken.outputs[0].name)
+    (broken,) = graph.operators[6].outputs
+    assert broken is not None
+    compiler = stand_in(breaks_at=broken.name)
     made = compile_file(network, tmp_path, compiler.program)
     assert made.breaking is not None
     assert (made.breaking.prefix, made.breaking.operator) == (6, 6)
