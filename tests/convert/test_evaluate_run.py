@@ -54,12 +54,11 @@ def test_what_was_measured_is_kept(copied_run):
 
 
 def test_a_record_of_before_is_measured_anew(copied_run):
-    path = copied_run / "qat" / RECORD
-    evaluate_run(copied_run)
+    path = copied_run / "float" / RECORD
     record = files.read_json(path)
     del record["inputs"]["format"], record["evaluation"]["calibration"]
     files.write_json(path, record)
-    assert evaluate_run(copied_run)[2].evaluation.calibration
+    assert evaluate_run(copied_run)[0].evaluation.calibration
 
 
 def test_files_are_measured_for_cost_and_memory(finished_run):
