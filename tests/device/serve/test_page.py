@@ -1,0 +1,62 @@
+"""The live page in a browser: what it shows, and that it finds its server again."""
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def text_of(browser, name):
+    return browser.driver.execute_script(
+        "return document.getElementById(arguments[0]).textContent", name
+    )
+
+
+def picture_width_px(browser):
+    return browser.driver.execute_script(
+        "return document.getElementById('picture').naturalWidth"
+    )
+
+
+@pytest.mark.parametrize("is_dark", [False, True])
+def test_page_shows_picture_labels_and_states(
+    browser, serve, camera_server, wait_until, is_dark
+):
+    served = serve(f"--source={camera_server.url}", "--stale_after=1")
+    # A phone's width.
+    browser.open(f"{served.url}/", width_px=390, is_dark=is_dark)
+    wait_until(lambda: text_of(browser, "source-state") == "live")
+    wait_until(lambda: picture_width_px(browser) == 64)
+    rows = browser.driver.find_elements("css selector", "#labels li")
+    assert [row.text.split()[0] for row in rows] == ["red", "blue", "green"] or (
+        [row.text.split()[0] for row in rows] == ["red", "green", "blue"]
+    )
+    assert text_of(browser, "device") == "cpu"
+    assert text_of(browser, "latency").endswith(" ms")
+    assert text_of(browser, "banner") == ""
+    assert browser.page_width_px() <= 390
+    assert browser.complaints() == []
+    assert {url.split("/")[2] for url in browser.requests()} == {served.url[7:]}
+    camera_server.kill()
+    wait_until(lambda: "camera is lost" in text_of(browser, "banner"))
+    camera_server.start()
+    wait_until(lambda: text_of(browser, "banner") == "")
+
+
+def test_page_asks_for_the_token_once(
+    browser, serve, camera_server, tmp_path, wait_until
+):
+    path = tmp_path / "token"
+    path.write_text("0123456789abcdef")
+    served = serve(f"--source={camera_server.url}", f"--token_file={path}")
+    browser.open(f"{served.url}/")
+    field = browser.driver.find_element("id", "token")
+    wait_until(field.is_displayed)
+    field.send_keys("wrong\n")
+    wait_until(lambda: "not the token" in text_of(browser, "sign-in-error"))
+    field.clear()
+    field.send_keys("0123456789abcdef\n")
+    wait_until(lambda: picture_width_px(browser) == 64)
+    browser.driver.refresh()
+    wait_until(lambda: text_of(browser, "source-state") == "live")
+    served.process.kill()
+    wait_until(lambda: "does not answer" in text_of(browser, "banner"))
