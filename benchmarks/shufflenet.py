@@ -27,6 +27,7 @@ from absl import flags, logging
 
 from corallite.convert.tflite import convert_to_float, convert_to_int8
 from corallite.device import program
+from corallite.device.opencv import cv2
 from corallite.train.keras import keras
 from corallite.train.models import registry
 from corallite.train.weights.torchvision import export_weights
@@ -60,9 +61,7 @@ def main(argv: Sequence[str]) -> None:
     model = _random_model(_WIDTH.value, _IMAGE_SIZE.value)
     tensors = export_weights(model, _WIDTH.value)
     size = _IMAGE_SIZE.value
-    images = np.random.default_rng(0).random(
-        (_CALIBRATION_IMAGES, size, size, 3), np.float32
-    )
+    images = _draw_clouds(_CALIBRATION_IMAGES, size)
     print(f"ShuffleNetV2 {_WIDTH.value}x, {size} pixels, {_cpu_name()}")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(_FILES_DIR.value or scratch)
@@ -74,6 +73,13 @@ def main(argv: Sequence[str]) -> None:
             rows += _measure(runs, threads)
     _print_table(rows)
     print(json.dumps(rows))
+
+
+def _draw_clouds(count: int, size: int) -> np.ndarray:
+    """Returns smooth images, pixel/255: ranges of noise would be refused."""
+    coarse = np.random.default_rng(0).random((count, 8, 8, 3), np.float32)
+    fine = [cv2.resize(x, (size, size), interpolation=cv2.INTER_CUBIC) for x in coarse]
+    return np.clip(fine, 0, 1)
 
 
 def _random_model(width: float, size: int) -> keras.Model:
