@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from absl import logging
 
+from corallite.convert.equal_scales import merge_equal_scales
 from corallite.convert.split_convolutions import split_convolutions
 from corallite.convert.tflite_file import float_tensors
 from corallite.device.errors import RequestError
@@ -49,7 +50,7 @@ def convert_to_int8(model: keras.Model, images: np.ndarray) -> bytes:
     )
     # The Edge TPU compiler and TFLite Micro want one scale for a dense layer.
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True
-    content = split_convolutions(_run(converter))
+    content = merge_equal_scales(split_convolutions(_run(converter)))
     _check_full_int8(content)
     return content
 

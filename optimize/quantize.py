@@ -263,7 +263,7 @@ def _kernel_quantizer(layer, per_channel):
     if isinstance(layer, keras.layers.Dense):
         return KernelQuantizer(None)
     if isinstance(layer, keras.layers.DepthwiseConv2D):
-        return KernelQuantizer(channel_axis=2 if per_channel else None)
+        return KernelQuantizer(channel_axis=2, shares_scale=not per_channel)
     if isinstance(layer, keras.layers.Conv2D):
         return KernelQuantizer(channel_axis=-1 if per_channel else None)
     return None

@@ -25,13 +25,16 @@ class KernelQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
     Args:
         channel_axis: The kernel's axis of output channels, each with a scale of its
             own; None for one scale in all.
+        shares_scale: All channels have the greatest of their scales. For depthwise
+            kernels: the converter does not take one scale for those.
 
     A mask, stored with the layer, keeps pruned weights at zero. The range is kept from
     falling so far below the layer's bias that this would overflow in the int8 file.
     """
 
-    def __init__(self, channel_axis: int | None):
+    def __init__(self, channel_axis: int | None, shares_scale: bool = False):
         self.channel_axis = channel_axis
+        self.shares_scale = shares_scale
 
     def build(self, tensor_shape, name, layer):
         mask = layer.add_weight(
@@ -48,16 +51,17 @@ class KernelQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
                 kernel, -limit, limit, narrow_range=True
             )
         if self.channel_axis in (-1, len(kernel.shape) - 1):
-            return _quantize_per_last_axis(kernel, floor)
+            return _quantize_per_last_axis(kernel, floor, self.shares_scale)
         # TensorFlow quantizes along the last axis only. The converter sees through a
         # transpose of the quantized constant, but not through a reshape.
         order = list(range(len(kernel.shape)))
         order[self.channel_axis], order[-1] = order[-1], order[self.channel_axis]
-        kernel = _quantize_per_last_axis(tf.transpose(kernel, order), floor)
+        kernel = tf.transpose(kernel, order)
+        kernel = _quantize_per_last_axis(kernel, floor, self.shares_scale)
         return tf.transpose(kernel, order)
 
     def get_config(self):
-        return {"channel_axis": self.channel_axis}
+        return {"channel_axis": self.channel_axis, "shares_scale": self.shares_scale}
 
 
 class FixedRange(tfmot.quantization.keras.quantizers.Quantizer):
@@ -152,9 +156,11 @@ def _kernel_floor(bias):
     return tf.maximum(floor, _MIN_KERNEL_RANGE)
 
 
-def _quantize_per_last_axis(kernel, floor):
+def _quantize_per_last_axis(kernel, floor, shares_scale):
     axes = list(range(len(kernel.shape) - 1))
     limit = tf.maximum(tf.reduce_max(tf.abs(kernel), axes), floor)
+    if shares_scale:
+        limit = tf.fill([kernel.shape[-1]], tf.reduce_max(limit))
     return tf.quantization.fake_quant_with_min_max_vars_per_channel(
         kernel, -limit, limit, narrow_range=True
     )

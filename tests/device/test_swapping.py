@@ -119,7 +119,7 @@ BAD = {
     "when it was made": lambda make: make(
         replace(SECOND, selftest=SelfTest(1, 2, 0.99))
     ),
-    "cannot be run": lambda make: make(SECOND)[:200] + bytes(400) + make(SECOND)[600:],
+    "cannot be run": lambda make: make(SECOND)[:600] + bytes(400) + make(SECOND)[1000:],
 }
 
 
