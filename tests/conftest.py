@@ -1,6 +1,7 @@
 """What tests of more than one part share."""
 
 import dataclasses
+import fcntl
 import importlib.util
 import json
 import os
@@ -205,18 +206,42 @@ def _train_two_steps(model, images):
 
 
 @pytest.fixture(scope="session")
-def squares_dir(draw_square, tmp_path_factory):
+def make_once(tmp_path_factory):
+    """A function that has a folder made by one of all test processes: (name, make).
+
+    `make` takes the path of the folder; the function returns it. What takes a minute
+    to make would be made by each process otherwise.
+    """
+    base_dir = tmp_path_factory.getbasetemp()
+    common_dir = base_dir.parent if "PYTEST_XDIST_WORKER" in os.environ else base_dir
+
+    def once(name, make):
+        path, mark = common_dir / name, common_dir / f"{name}.made"
+        with (common_dir / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not mark.exists():
+                shutil.rmtree(path, ignore_errors=True)
+                make(path)
+                mark.touch()
+        return path
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def squares_dir(draw_square, make_once):
     """Class folders of 60 squares each, in red, green and blue."""
     import cv2
 
-    folder = tmp_path_factory.mktemp("squares")
-    rng = np.random.default_rng(2)
-    for label, name in enumerate(("red", "green", "blue")):
-        (folder / name).mkdir()
-        for number in range(60):
-            image_bgr = draw_square(rng, label)[:, :, ::-1]
-            cv2.imwrite(str(folder / name / f"{number:02d}.png"), image_bgr)
-    return folder
+    def make(folder):
+        rng = np.random.default_rng(2)
+        for label, name in enumerate(("red", "green", "blue")):
+            (folder / name).mkdir(parents=True)
+            for number in range(60):
+                image_bgr = draw_square(rng, label)[:, :, ::-1]
+                cv2.imwrite(str(folder / name / f"{number:02d}.png"), image_bgr)
+
+    return make_once("squares", make)
 
 
 @pytest.fixture(scope="session")
@@ -244,11 +269,12 @@ def squares_pipeline(squares_dir):
 
 
 @pytest.fixture(scope="session")
-def finished_run(squares_pipeline, tmp_path_factory):
+def finished_run(squares_pipeline, make_once, tmp_path_factory):
     """A run folder with all stages. Not to be changed: see `copied_run`."""
+    made = make_once("squares_run", squares_pipeline)
+    # Of each process its own: reports and evaluations are written into it.
     run_dir = tmp_path_factory.mktemp("runs") / "squares"
-    squares_pipeline(run_dir)
-    return run_dir
+    return Path(shutil.copytree(made, run_dir))
 
 
 @pytest.fixture
