@@ -187,6 +187,19 @@ def test_channel_slice_keeps_the_image_and_takes_the_channels():
     np.testing.assert_array_equal(copy(x), x[..., 2:5])
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_channel_slice_sends_its_gradient_to_the_channels_it_took(training):
+    x = tf.random.stateless_uniform((2, 3, 4, 8), seed=(0, 1))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = ChannelSlice(2, 5)(x, training=training)
+        loss = tf.reduce_sum(y * y)
+    np.testing.assert_array_equal(y, x[..., 2:5])
+    expected = np.zeros(x.shape, np.float32)
+    expected[..., 2:5] = 2 * y
+    np.testing.assert_array_equal(tape.gradient(loss, x), expected)
+
+
 @pytest.mark.parametrize(
     ("width", "channels"),
     [
