@@ -14,7 +14,7 @@ from corallite.device.errors import RequestError
 from corallite.device.interruption import Stop, stop_on_signals
 from corallite.train import input_pipeline
 from corallite.train.data import ImageData, class_weights
-from corallite.train.keras import keras
+from corallite.train.keras import keras, tf
 from corallite.train.progress import ShowProgress
 from corallite.train.recipe import Recipe, Transfer, build_optimizer
 from corallite.train.tensorboard_log import LogScalars
@@ -104,6 +104,12 @@ def _compile(
         keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
         metrics=["accuracy"],
     )
+    # Makes the variables of loss and metrics. A first step that makes some is traced
+    # twice, which takes seconds for a network of 200 layers.
+    answer = tf.zeros((1, *model.output_shape[1:]))
+    model.compute_loss(y=answer, y_pred=answer)
+    model.compute_metrics(None, answer, answer, None)
+    model.reset_metrics()
 
 
 def _run_epochs(

@@ -96,6 +96,12 @@ def uninterrupted(tmp_path_factory):
     return model.get_weights(), progress
 
 
+def test_a_step_is_traced_once(tmp_path):
+    # Twice, if the first step makes variables: seconds for every stage of a real run.
+    model, _ = run(tmp_path / "float")
+    assert model.train_function.experimental_get_tracing_count() == 1
+
+
 def assert_same_training(model, progress, uninterrupted):
     weights, expected = uninterrupted
     assert len(progress.history) == len(expected.history)
