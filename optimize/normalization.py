@@ -55,13 +55,13 @@ class ColourBorder(ZeroBorder):
 
 
 def fold_normalization(model: keras.Model) -> keras.Model:
-    """Returns a model without `normalize`, or a mere copy if it has none to fold.
+    """Returns a model without `normalize`, or `model` itself if it has none to fold.
 
     It computes the same, but that the border's colour is rounded to one of 256.
     """
     found = _find(model)
     if found is None:
-        return graph.rebuild(model, graph.copy_layer)
+        return model
     normalize, padding, convolution = found
     scale, offset = _weights_of(normalize)
     rows, columns = read_padding(padding) if padding else _same_padding(convolution)
