@@ -16,7 +16,7 @@ from typing import Any
 
 from corallite.device.archive import ARCHIVE_ERRORS, read_archived, split_archive
 from corallite.device.errors import RequestError
-from corallite.device.preprocess import Preprocessing
+from corallite.device.preprocessing import Preprocessing
 
 MANIFEST_NAME = "corallite.json"
 LABELS_NAME = "labels.txt"

@@ -4,7 +4,6 @@ The one definition of it: training, calibration, evaluation and the camera loop 
 call these functions, so that a model meets on the board what it was trained on.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ import numpy.typing as npt
 
 from corallite.device.errors import RequestError
 from corallite.device.opencv import cv2
-
-FITS = ("crop", "pad", "stretch")
+from corallite.device.preprocessing import FITS as FITS
+from corallite.device.preprocessing import Preprocessing
 
 # Files that are looked for in folders. HEIC is among them although OpenCV cannot read
 # it: its owner is told so, and not left to wonder where the image is.
@@ -29,45 +28,6 @@ Image = npt.NDArray[Any]  # uint8; OpenCV's type stubs promise no more.
 
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """How an image of any size becomes a model's input.
-
-    Attributes:
-        size_hw: Height and width of the input in pixels, each at least 1.
-        fit: "crop" cuts the centre to the input's shape and resizes it, "pad" shows
-            the whole image between black bars, "stretch" changes its proportions.
-    """
-
-    size_hw: tuple[int, int]
-    fit: str = "crop"
-
-    def __post_init__(self) -> None:
-        if len(self.size_hw) != 2 or min(self.size_hw) < 1:
-            raise ValueError(
-                "Expected `size_hw` to be a height and a width of at least 1, "
-                f"got {self.size_hw!r}."
-            )
-        if self.fit not in FITS:
-            raise ValueError(
-                f"Expected `fit` to be one of {', '.join(FITS)}, got {self.fit!r}."
-            )
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns a dict that `json` can write and `from_json` takes."""
-        return {"size_hw": list(self.size_hw), "fit": self.fit}
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> "Preprocessing":
-        """Returns what `to_json` gave.
-
-        Raises:
-            KeyError, TypeError, ValueError: `content` is something else.
-        """
-        height, width = content["size_hw"]
-        return cls((int(height), int(width)), content["fit"])
 
 
 def read_image(path: str | Path) -> Image:

@@ -1,8 +1,8 @@
 """Everything that `corallite audit` knows of a file."""
 
+import contextlib
 import dataclasses
 import math
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from corallite.convert.edgetpu.compilers import DEFAULT_COMPILER
 from corallite.convert.edgetpu.prediction import Prediction, predict
 from corallite.device.errors import RequestError
 from corallite.device.flatbuffer import DamagedError
+from corallite.device.manifest import read_manifest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +94,7 @@ def audit_file(
     *,
     compiler: str = DEFAULT_COMPILER,
     multiple_subgraphs: bool = False,
+    ask_xnnpack: bool = True,
 ) -> Audit:
     """Reads a `.tflite` file, ours or not, and says what is in it.
 
@@ -100,6 +102,8 @@ def audit_file(
         path: The file.
         compiler: The Edge TPU compiler to predict, one of `compilers.COMPILERS`.
         multiple_subgraphs: Whether it would be run with --enable_multiple_subgraphs.
+        ask_xnnpack: Whether to load the file into the TFLite runtime, in a process of
+            its own, and ask what XNNPACK takes over.
 
     Raises:
         RequestError: There is no such file, it is of another kind, or damaged.
@@ -108,7 +112,7 @@ def audit_file(
     model = read_model(path)
     graph = model.main
     peak = find_peak(graph)
-    with Probe(path, peak.bytes) as probe:
+    with _start_probe(path, peak, ask_xnnpack) as probe:
         manifest, manifest_error = _read_manifest(path)
         metadata, metadata_error = _describe_metadata(model)
         edgetpu = predict(
@@ -127,17 +131,18 @@ def audit_file(
             peak=peak,
             not_int8=find_not_int8(graph),
             dynamic=list(describe_dynamic(graph)),
-            xnnpack=probe.result(),
+            xnnpack=probe.result() if probe else Partitions(None, error="not asked"),
             edgetpu=edgetpu,
         )
 
 
-def _read_manifest(path: Path) -> tuple[dict[str, Any] | None, str]:
-    if not zipfile.is_zipfile(path):
-        return None, ""
-    # It loads OpenCV, a third of a second that other files need not wait for.
-    from corallite.device.manifest import read_manifest
+def _start_probe(
+    path: Path, peak: Peak, is_wanted: bool
+) -> contextlib.AbstractContextManager[Probe | None]:
+    return Probe(path, peak.bytes) if is_wanted else contextlib.nullcontext()
 
+
+def _read_manifest(path: Path) -> tuple[dict[str, Any] | None, str]:
     try:
         manifest = read_manifest(path)
     except RequestError as error:

@@ -26,6 +26,7 @@ from corallite.convert.edgetpu.compilers import COMPILERS, DEFAULT_COMPILER
 from corallite.convert.edgetpu.prediction import Prediction, predict
 from corallite.device import files
 from corallite.device.flatbuffer import DamagedError
+from corallite.device.manifest import attach_manifest, read_manifest
 
 # What `Compilation.edgetpu` rests on.
 FROM_FILE = "the compiled file"
@@ -125,9 +126,6 @@ def compile_file(
             cannot be started.
         OSError: `output_dir` cannot be written.
     """
-    # It loads OpenCV, which those who only predict need not wait for.
-    from corallite.device.manifest import attach_manifest, read_manifest
-
     options = options or Options()
     model = read_checked_model(path, open_batch=options.open_batch)
     manifest = read_manifest(path)
