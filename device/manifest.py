@@ -118,7 +118,9 @@ def attach_manifest(model: bytes, manifest: Manifest) -> bytes:
     files[LABELS_NAME] = "".join(lines).encode(errors="replace")
     files[MANIFEST_NAME] = json.dumps(manifest.to_json(), indent=2).encode()
     content = io.BytesIO(flatbuffer)
-    with zipfile.ZipFile(content, "a") as archive:
+    content.seek(0, io.SEEK_END)
+    # Not "a": weights that look like an archive would be written over.
+    with zipfile.ZipFile(content, "w") as archive:
         for name, data in files.items():
             # ZipInfo's default date instead of today's; stored, not deflated, because
             # TFLite's own reader knows nothing else.

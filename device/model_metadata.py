@@ -21,6 +21,8 @@ _FEATURE, _IMAGE = 1, 2
 _RGB = 1
 _NORMALIZATION = 1
 _AXIS_LABELS = 2
+_BUFFERS = 4  # Of a model's root.
+_ARCHIVE_START = b"PK\x03\x04"
 # By the number of a tensor's type: the limits of its values.
 _LIMITS = {3: (0.0, 255.0), 9: (-128.0, 127.0)}
 
@@ -46,14 +48,29 @@ def put_metadata(model: bytes, manifest: Manifest) -> bytes:
         manifest: What to say.
 
     Raises:
-        ValueError: `model` is damaged, or keeps its weights behind the flatbuffer.
+        ValueError: `model` is damaged, keeps its weights behind the flatbuffer, or has
+            an archive, which then is one that could not be separated from it.
     """
     try:
+        _require_no_archive(model)
         doors = read_doors(Flatbuffer(model).root())
         former = read_entry(model, METADATA_NAME, METADATA_IDENTIFIER)
         return set_entry(model, METADATA_NAME, encode_metadata(manifest, doors, former))
     except DamagedError as error:
         raise ValueError(f"Expected `model` to be intact: {error}.") from error
+
+
+def _require_no_archive(model: bytes) -> None:
+    buffer = Flatbuffer(model)
+    for holder in buffer.root().tables(_BUFFERS):
+        holder.span(0)
+    # Weights may hold anything: what is looked at begins behind the last of them.
+    start = model.find(_ARCHIVE_START, buffer.end)
+    if start >= 0:
+        raise ValueError(
+            "Expected `model` to end in an intact archive or none: the one at byte "
+            f"{start} is cut short."
+        )
 
 
 def read_doors(model: Table) -> Doors:

@@ -9,7 +9,11 @@ import pytest
 
 from corallite.device.archive import MOST_BYTES, read_archived, split_archive
 from corallite.device.errors import RequestError
-from corallite.device.manifest import read_manifest
+from corallite.device.flatbuffer_writer import write_flatbuffer
+from corallite.device.manifest import Manifest, attach_manifest, read_manifest
+from corallite.device.preprocess import Preprocessing
+
+MANIFEST = Manifest("tiny", "1", ("red", "blue"), Preprocessing((8, 8)))
 
 
 def read(path, name):
@@ -91,3 +95,61 @@ def test_a_model_and_its_files_are_separated():
     model, files = split_archive(pack(b"text", name="a.txt"))
     assert (model, files) == (b"\x1c\0\0\0TFL3", {"a.txt": b"text"})
     assert split_archive(b"no archive") == (b"no archive", {})
+
+
+def model_with(weights):
+    """Returns a model of one buffer, which is all of it that matters here."""
+    return bytes(write_flatbuffer({4: [{}, {0: weights}]}, b"TFL3"))
+
+
+def attach(model):
+    """Attaches a manifest and returns the names of the archived files, and what of."""
+    content = attach_manifest(model, MANIFEST)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return content, archive.namelist()
+
+
+def test_an_archive_whose_end_is_damaged_gets_no_second_one_behind_it():
+    """Read as none, it would be kept, and its files be there twice."""
+    content, names = attach(model_with(bytes(100)))
+    assert sorted(names) == ["corallite.json", "labels.txt"]
+    end = content.rindex(b"PK\x05\x06")
+    for position in range(end, len(content)):
+        for value in (content[position] ^ 1, 255):
+            damaged = bytearray(content)
+            damaged[position] = value
+            try:
+                changed, found = attach(bytes(damaged))
+            except ValueError as error:
+                assert "intact archive or none" in str(error)
+                continue
+            assert found == names
+            assert changed.count(b"PK\x03\x04") == 2
+
+
+def test_an_archive_that_is_cut_short_gets_no_second_one_behind_it():
+    content, _ = attach(model_with(bytes(100)))
+    start = content.index(b"PK\x03\x04")
+    for length in range(start + 4, len(content), 7):
+        with pytest.raises(ValueError, match="intact archive or none: .* cut short"):
+            attach_manifest(content[:length], MANIFEST)
+
+
+def test_two_archives_behind_each_other_are_refused():
+    content, _ = attach(model_with(bytes(100)))
+    second = io.BytesIO(content)
+    second.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(second, "w") as archive:
+        archive.writestr("labels.txt", "cat")
+    with pytest.raises(ValueError, match="intact archive or none"):
+        attach_manifest(second.getvalue(), MANIFEST)
+
+
+def test_weights_that_look_like_an_archive_are_no_archive():
+    """zipfile looks for the end of one in the last 64 KB, whatever these are."""
+    empty = b"PK\x05\x06" + bytes(18)
+    model = model_with(b"PK\x03\x04" + empty + bytes(3000))
+    content, names = attach(model)
+    assert sorted(names) == ["corallite.json", "labels.txt"]
+    assert model in content
+    assert attach(content) == (content, names)
