@@ -33,6 +33,7 @@ class Compiler:
         types: What its default runtime computes with.
         depthwise_factor: Bytes on the chip for a weight of a depthwise convolution;
             fitted to logs.
+        softmax_factor: The same for a class of a softmax; fitted to 10 and 1001.
     """
 
     number: float
@@ -40,6 +41,7 @@ class Compiler:
     tensorflow: tuple[int, int]
     types: tuple[str, ...] = ("INT8", "UINT8")
     depthwise_factor: int = 4
+    softmax_factor: int = 0
 
 
 # Their default runtimes are 10, 12, 13, 13, 13 and 14. Compiled for runtime 10, int8
@@ -50,7 +52,7 @@ COMPILERS = {
     "2.1": Compiler(2.1, "2.1.302470888", (2, 1)),
     "14.1": Compiler(14.1, "14.1.317412892", (2, 3)),
     "15.0": Compiler(15.0, "15.0.340273435", (2, 4)),
-    "16.0": Compiler(16.0, "16.0.384591198", (2, 6)),
+    "16.0": Compiler(16.0, "16.0.384591198", (2, 6), softmax_factor=48),
 }
 # The last there is.
 DEFAULT_COMPILER = "16.0"

@@ -78,8 +78,9 @@ def spares_batch(operator: Operator, model: Model) -> bool:
 
 def reduces_depth_by_fours(operator: Operator, model: Model) -> bool:
     """What reduces the channels has a multiple of four of them."""
-    reduced = _reduced_sizes(operator, model)
-    return all(size % 4 == 0 for axis, size in reduced.items() if axis == 3)
+    source = operator.input(0)
+    innermost = len(source.shape) - 1 if source is not None else 0
+    return _reduced_sizes(operator, model).get(innermost, 0) % 4 == 0
 
 
 def reduces_at_most(count: int) -> Check:

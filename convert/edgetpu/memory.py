@@ -86,6 +86,8 @@ def layer_bytes(
         compiler: Which one lays it out.
         reserved: Whether to count the room that is set aside, in sixty-fours always.
     """
+    if operator.name == "SOFTMAX":
+        return compiler.softmax_factor * _channels(operator.output())
     weights = operator.input(1)
     if weights is None or len(weights.shape) != _WEIGHT_RANKS.get(operator.name):
         return 0
@@ -121,8 +123,12 @@ def _is_always_streamed(operator: Operator) -> bool:
 
 
 def _padded_bytes(tensor: Tensor) -> int:
-    channels = abs(tensor.shape[-1]) if tensor.shape else 1
+    channels = _channels(tensor)
     return tensor.element_count // max(channels, 1) * _up(channels, 4)
+
+
+def _channels(tensor: Tensor | None) -> int:
+    return abs(tensor.shape[-1]) if tensor is not None and tensor.shape else 1
 
 
 def _up(count: int, unit: int) -> int:

@@ -95,7 +95,6 @@ _PRECISE = (
     Limit(_SMALL_STEP, _ENLARGE, INTERPOLATION, until=2.0),  # i63
     Limit(_SMALL_STEP, _ENLARGE, since=2.1),
 )
-_REDUCTION = (_NOT_OVER_BATCH, _DEPTH_BY_FOURS)
 _CONVOLUTION = (_SAME_DILATION, _CONSTANT_PARAMETERS)
 
 # Versions are the highest that was seen mapped; where none was seen, that of int8.
@@ -129,7 +128,7 @@ RULES: Mapping[str, Rule] = {
     "LOGISTIC": Rule({"1.0": 2}),
     "MAXIMUM": Rule({"1.0": 2}),
     "MAX_POOL_2D": Rule({"1.0": 2}, (_NO_ACTIVATION,)),
-    "MEAN": Rule({"1.0": 2}, (*_REDUCTION, _FEW_VALUES)),
+    "MEAN": Rule({"1.0": 2}, (_NOT_OVER_BATCH, _DEPTH_BY_FOURS, _FEW_VALUES)),
     "MINIMUM": Rule({"1.0": 2}),
     "MUL": Rule({"1.0": 2}),
     "PACK": Rule({"2.1": 2}, (_NOT_OVER_BATCH,)),
@@ -141,8 +140,8 @@ RULES: Mapping[str, Rule] = {
     # The table has it from runtime 13 on; runtime 12 mapped it too (p).
     "QUANTIZE": Rule({"2.0": 2}),
     # The table has it from runtime 14 on; runtime 12 mapped it too (p).
-    "REDUCE_MAX": Rule({"2.0": 2}, _REDUCTION),
-    "REDUCE_MIN": Rule({"16.0": 2}, _REDUCTION),
+    "REDUCE_MAX": Rule({"2.0": 2}, (_NOT_OVER_BATCH,)),
+    "REDUCE_MIN": Rule({"16.0": 2}, (_NOT_OVER_BATCH,)),
     "RELU": Rule({"1.0": 2}),
     "RELU6": Rule({"1.0": 2}),
     "RELU_N1_TO_1": Rule({"1.0": 1}),
@@ -182,7 +181,7 @@ RULES: Mapping[str, Rule] = {
         ),
     ),
     "SUB": Rule({"1.0": 2}),
-    "SUM": Rule({"2.1": 2}, _REDUCTION),
+    "SUM": Rule({"2.1": 2}, (_NOT_OVER_BATCH,)),
     "TANH": Rule({"1.0": 2}),
     # Not in Coral's table; mapped from 1x1 to 33x33 (p).
     "TILE": Rule({"15.0": 1}),

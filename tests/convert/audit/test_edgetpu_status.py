@@ -58,6 +58,13 @@ def reduction(writer, x, name, axes, shape):
     writer.operator(name, [x, writer.integers(*axes)], shape, version=2)
 
 
+def reduction_of(writer, name, before, axis):
+    """One of any number of dimensions."""
+    x = writer.input(before)
+    after = [size for index, size in enumerate(before) if index != axis]
+    reduction(writer, x, name, (axis,), after)
+
+
 def mean_of(writer, side, channels, axes):
     x = writer.input((1, side, side, channels))
     reduction(writer, x, "MEAN", axes, (1, 1, 1, channels))
@@ -127,6 +134,14 @@ TAKEN = {
     "dense": lambda w, x: w.dense(w.input((1, 9)), 3),
     "mean": lambda w, x: mean_of(w, 64, 4, (1, 2)),
     "mean over fours": lambda w, x: mean_of(w, 8, 8, (3,)),
+    "mean over three rows": lambda w, x: reduction_of(w, "MEAN", (1, 3, 8), 1),
+    "maximum over three channels": lambda w, x: reduction_of(
+        w, "REDUCE_MAX", (1, 8, 8, 3), 3
+    ),
+    "minimum over three channels": lambda w, x: reduction_of(
+        w, "REDUCE_MIN", (1, 8, 8, 3), 3
+    ),
+    "sum over three channels": lambda w, x: reduction_of(w, "SUM", (1, 8, 8, 3), 3),
     "maximum over an axis": lambda w, x: reduction(w, x, "REDUCE_MAX", (-1,), (1, 8)),
     "pack": lambda w, x: packed(w, x, 1),
     "pad": lambda w, x: padded(w, (1, 8, 4), (0, 0, 0, 1, 0, 0), (1, 9, 4)),
@@ -178,6 +193,18 @@ REFUSED = {
     ),
     "mean over the batch": (lambda w, x: mean_of(w, 8, 4, (0, 1)), UNSPECIFIED),
     "mean over three channels": (lambda w, x: mean_of(w, 8, 3, (3,)), UNSPECIFIED),
+    "mean over three channels of three dimensions": (
+        lambda w, x: reduction_of(w, "MEAN", (1, 8, 3), 2),
+        UNSPECIFIED,
+    ),
+    "maximum over the batch": (
+        lambda w, x: reduction_of(w, "REDUCE_MAX", (1, 8, 8, 4), 0),
+        UNSPECIFIED,
+    ),
+    "sum over the batch": (
+        lambda w, x: reduction_of(w, "SUM", (1, 8, 8, 4), 0),
+        UNSPECIFIED,
+    ),
     "mean of 200 by 200": (lambda w, x: mean_of(w, 200, 4, (1, 2)), UNSPECIFIED),
     "pack of a batch": (lambda w, x: packed(w, x, 0), UNSPECIFIED),
     "pad of the batch": (
