@@ -14,7 +14,8 @@ from pathlib import Path
 
 from absl import flags
 
-from corallite.convert.int8_stage import METHODS, SOURCES, convert, read_parity
+from corallite.convert.int8_source import METHODS, SOURCES
+from corallite.convert.int8_stage import convert, read_parity
 from corallite.convert.parity import AccuracyLostError
 from corallite.convert.parity_text import format_loss, format_parity
 from corallite.device import program

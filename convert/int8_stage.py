@@ -1,7 +1,6 @@
 """The int8 stage of a run: the file that goes to the device."""
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,15 @@ from absl import logging
 from corallite.convert import tflite
 from corallite.convert.evaluate import answer_images_by_file
 from corallite.convert.float_file import make_manifest
+from corallite.convert.int8_source import (
+    Options,
+    choose_granularity,
+    choose_methods,
+    find_parent,
+    float_stages,
+)
 from corallite.convert.measure_parity import Steps, measure_parity
-from corallite.convert.parity import MAX_DROP, AccuracyLostError, Parity
+from corallite.convert.parity import AccuracyLostError, Parity
 from corallite.convert.tflite_file import count_operators
 from corallite.device import files, selftest
 from corallite.device.classifier import Classifier
@@ -24,30 +30,17 @@ from corallite.optimize.calibration import DEFAULT_COUNT, choose_checked_images
 from corallite.optimize.load import load_model
 from corallite.optimize.measure_ranges import measure_ranges
 from corallite.optimize.quantize import add_quantizers
-from corallite.optimize.quantize_stage import DEFAULT_RECIPE, train_quantized
+from corallite.optimize.quantize_stage import DEFAULT_RECIPE
 from corallite.train.data import ImageData, load_data
 from corallite.train.keras import keras
 from corallite.train.recipe import Recipe
-from corallite.train.run_folder import Stage, hash_file, latest_stage
+from corallite.train.run_folder import Stage, hash_file
 
 INT8_FILE = "model_int8.tflite"
 PARITY_FILE = "parity.json"
 # What the last conversion made that lost too much; the file in place stays.
 REJECTED_FILE = "model_int8.rejected.tflite"
 REJECTED_PARITY_FILE = "parity.rejected.json"
-SOURCES = ("float", "pruned", "qat")
-METHODS = (*MAX_DROP, "auto")
-
-
-@dataclasses.dataclass(frozen=True)
-class _Options:
-    source: str | None
-    method: str | None
-    granularity: str | None
-    calibration_count: int
-    max_drop: float | None
-    recipe: Recipe
-    overwrite: bool
 
 
 def convert(
@@ -65,11 +58,11 @@ def convert(
 
     Args:
         run_dir: A run with a trained model.
-        source: The stage to convert, one of SOURCES; None for the last that is there
-            and that the method can take.
-        method: One of METHODS; None for what suits the source. "auto" tries them in
-            order and takes the first that loses no more than it may; it trains the
-            qat stage if it comes to that.
+        source: The stage to convert, one of `int8_source.SOURCES`; None for the last
+            that is there and that the method can take.
+        method: One of `int8_source.METHODS`; None for what suits the source. "auto"
+            tries them in order and takes the first that loses no more than it may; it
+            trains the qat stage if it comes to that.
         granularity: "channel" or "tensor": the scales of convolutions. None for that
             of the qat stage, else "channel".
         calibration_count: At most so many training images for ranges.
@@ -83,12 +76,12 @@ def convert(
         AccuracyLostError: The file lost more than it may. It is kept as
             REJECTED_FILE; a former file stays as it was.
     """
-    options = _Options(
+    options = Options(
         source, method, granularity, calibration_count, max_drop, recipe, overwrite
     )
     data = load_data(run_dir)
     Stage(run_dir, "float").require()
-    *others, last = _choose_methods(run_dir, options)
+    *others, last = choose_methods(run_dir, options, read_parity(run_dir))
     for name in others:
         try:
             return _convert_by(name, run_dir, data, options)
@@ -99,74 +92,78 @@ def convert(
 
 
 def read_parity(run_dir: Path) -> Parity | None:
-    """Returns what was measured of the run's int8 file; None if that is not known."""
+    """Returns what was measured of the run's int8 file; None if that is not known.
+
+    Raises:
+        RequestError: The record is damaged.
+    """
     stage = Stage(run_dir, "int8", INT8_FILE)
     path = stage.path / PARITY_FILE
     if not path.exists() or not stage.is_complete():
         return None
-    parity = Parity.from_json(files.read_json(path))
+    content = files.read_json(path)
+    try:
+        parity = Parity.from_json(content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RequestError(
+            f"{path} lacks what was compared ({error!r}); remove it and run `corallite "
+            f"convert --run_dir={run_dir}` again."
+        ) from error
     return parity if parity.file_sha256 == hash_file(stage.model_path) else None
 
 
-def _choose_methods(run_dir: Path, options: _Options) -> Sequence[str]:
-    source, method = options.source, options.method
-    if method not in (None, *METHODS) or source not in (None, *SOURCES):
-        raise RequestError(
-            f"Expected `method` to be one of {', '.join(METHODS)} and `source` one of "
-            f"{', '.join(SOURCES)}, got {method!r} and {source!r}."
-        )
-    if method is None:
-        taken = source or latest_stage(run_dir, SOURCES).name
-        return ["qat" if taken == "qat" else "ptq"]
-    if source is not None and (source == "qat") != (method == "qat"):
-        raise RequestError(
-            f"--method={method} does not convert the {source} stage; leave --source "
-            "out."
-        )
-    if method != "auto":
-        return [method]
-    # What was chosen before stays chosen, as long as it holds.
-    known = read_parity(run_dir)
-    if known and known.with_limit(options.max_drop).held and not options.overwrite:
-        return [known.method]
-    return list(MAX_DROP)
-
-
-def _convert_by(
-    method: str, run_dir: Path, data: ImageData, options: _Options
-) -> Stage:
-    parent = _find_parent(method, run_dir, options)
-    granularity = _choose_granularity(parent, options.granularity)
-    stage = Stage(run_dir, "int8", INT8_FILE)
+def _convert_by(method: str, run_dir: Path, data: ImageData, options: Options) -> Stage:
+    parent = find_parent(method, run_dir, options)
     inputs = {
         "source": parent.name,
         "method": method,
-        "granularity": granularity,
+        "granularity": choose_granularity(parent, options.granularity),
         "calibration_count": options.calibration_count,
         "parent": hash_file(parent.require()),
         "data": data.fingerprint,
     }
-    known = read_parity(run_dir)
+    stage = Stage(run_dir, "int8", INT8_FILE)
     # Who lets us choose does not mind that it was made by another method.
     may_replace = options.overwrite or options.method == "auto"
-    if stage.is_done(inputs, may_replace) and known:
+    if stage.is_done(inputs, may_replace) and _holds(stage, options.max_drop):
         logging.info("int8: done already.")
-        known = known.with_limit(options.max_drop)
-        known.check()
-        files.write_json(stage.path / PARITY_FILE, known.to_json())
         return stage
-    images = choose_checked_images(data.parts["train"], options.calibration_count)
+    return _make(stage, parent, inputs, data, options.max_drop)
+
+
+def _holds(stage: Stage, max_drop: float | None) -> bool:
+    """Records that the file in place holds the limit; False if it was not measured.
+
+    Raises:
+        AccuracyLostError: It does not hold it.
+    """
+    known = read_parity(stage.run_dir)
+    if known is None:
+        return False
+    known = known.with_limit(max_drop)
+    known.check()
+    files.write_json(stage.path / PARITY_FILE, known.to_json())
+    return True
+
+
+def _make(
+    stage: Stage,
+    parent: Stage,
+    inputs: dict[str, Any],
+    data: ImageData,
+    max_drop: float | None,
+) -> Stage:
+    images = choose_checked_images(data.parts["train"], inputs["calibration_count"])
     model, calibration = _quantize(load_model(parent.model_path), inputs, images)
     content = tflite.convert_to_int8(model, images)
+    origins = float_stages(stage.run_dir, parent)
+    steps = Steps(origins, model, inputs["method"], inputs["granularity"])
     with files.replacing(stage.model_path) as partial:
-        answers = _answer(content, run_dir, data, partial)
-        accuracy = _accuracy(run_dir, answers, data)
-        manifest = make_manifest(run_dir, data, accuracy)
-        manifest = dataclasses.replace(manifest, selftest=_ask(content, manifest))
-        whole = attach_manifest(content, manifest)
-        steps = Steps(_float_stages(run_dir, parent), model, method, granularity)
+        answers = _answer(content, stage.run_dir, data, partial)
+        accuracy = _accuracy(stage.run_dir, answers, data)
+        whole = _complete(content, make_manifest(stage.run_dir, data, accuracy))
         parity = measure_parity(steps, answers, whole, data.parts["val"])
-        parity = parity.with_limit(options.max_drop)
+        parity = parity.with_limit(max_drop)
         _keep_if_rejected(stage, whole, parity)
         partial.write_bytes(whole)
         # Not earlier: until here a failure leaves the former file, and finished.
@@ -193,50 +190,6 @@ def _quantize(
     return quantized, dataclasses.asdict(measurement)
 
 
-def _find_parent(method: str, run_dir: Path, options: _Options) -> Stage:
-    if method != "qat":
-        if options.source:
-            return Stage(run_dir, options.source)
-        return latest_stage(run_dir, ("float", "pruned"))
-    stage = Stage(run_dir, "qat")
-    is_missing = not stage.is_complete() or stage.is_outdated()
-    if options.method == "auto" and is_missing:
-        train_quantized(
-            run_dir,
-            options.recipe,
-            granularity=options.granularity or "channel",
-            overwrite=options.overwrite,
-        )
-    return stage
-
-
-def _choose_granularity(parent: Stage, asked: str | None) -> str:
-    if parent.name != "qat":
-        return asked or "channel"
-    trained = parent.metrics().get("inputs", {}).get("granularity", "channel")
-    if asked not in (None, trained):
-        raise RequestError(
-            f"{parent.path} was trained with a scale per {trained}; for one per "
-            f"{asked}: corallite quantize --run_dir={parent.run_dir} "
-            f"--granularity={asked} --overwrite."
-        )
-    return trained
-
-
-def _float_stages(run_dir: Path, parent: Stage) -> list[Stage]:
-    """Returns the float stages that the file was made of, the first one first."""
-    name = parent.metrics()["from"] if parent.name == "qat" else parent.name
-    first = Stage(run_dir, "float")
-    return [first] if name == "float" else [first, Stage(run_dir, name)]
-
-
-def _ask(content: bytes, manifest: Manifest) -> SelfTest:
-    """Returns what the model answers, for a device to compare with."""
-    interpreter = load_interpreter(INT8_FILE, content=content)
-    model = Classifier(INT8_FILE, manifest=manifest, interpreter=interpreter)
-    return selftest.record(model)
-
-
 def _answer(
     content: bytes, run_dir: Path, data: ImageData, partial: Path
 ) -> np.ndarray:
@@ -251,6 +204,19 @@ def _accuracy(run_dir: Path, answers: np.ndarray, data: ImageData) -> dict[str, 
     best = metrics["history"][metrics["best_epoch"]]
     int8 = float(np.mean(answers == data.parts["val"].labels))
     return {"float": round(best["val_accuracy"], 4), "int8": round(int8, 4)}
+
+
+def _complete(content: bytes, manifest: Manifest) -> bytes:
+    """Returns the file with its manifest, and in that what a device must answer."""
+    manifest = dataclasses.replace(manifest, selftest=_ask(content, manifest))
+    return attach_manifest(content, manifest)
+
+
+def _ask(content: bytes, manifest: Manifest) -> SelfTest:
+    """Returns what the model answers, for a device to compare with."""
+    interpreter = load_interpreter(INT8_FILE, content=content)
+    model = Classifier(INT8_FILE, manifest=manifest, interpreter=interpreter)
+    return selftest.record(model)
 
 
 def _keep_if_rejected(stage: Stage, content: bytes, parity: Parity) -> None:

@@ -98,7 +98,7 @@ def _upper_limit(won: int, lost: int, count: int) -> float:
 
 
 def _score(difference: float, won: int, lost: int, count: int) -> float:
-    """Returns Tango's statistic, equation (9): normal if `difference` is the true."""
+    """Returns Tango's statistic: normal if `difference` is the true one."""
     deviation = won - lost - count * difference
     # The share of lost pairs that is most likely, given the difference.
     b = (2 * count - won + lost) * difference - won - lost

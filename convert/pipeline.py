@@ -44,7 +44,7 @@ def run_pipeline(
         sparsity: Zero fraction of the kernels, 0 to 1; 0 leaves pruning out.
         transfer: Weights to begin with; None for random ones.
         fit_policy: How an image is brought to the network's proportions.
-        method: How int8 is come by, one of `int8_stage.METHODS`; only "qat" and, if
+        method: How int8 is come by, one of `int8_source.METHODS`; only "qat" and, if
             it comes to that, "auto" train quantization-aware.
         granularity: Scales of a convolution, "channel" or "tensor".
         max_drop: Points of top-1 that int8 may be below float on the validation part;

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from absl import flags
 
-from corallite.convert.int8_stage import METHODS
+from corallite.convert.int8_source import METHODS
 from corallite.convert.parity import AccuracyLostError
 from corallite.convert.parity_text import format_loss
 from corallite.convert.pipeline import Recipes, run_pipeline

@@ -28,8 +28,8 @@ from corallite.train.model_file import save_model
 from corallite.train.run_folder import Stage, hash_file
 
 pytestmark = pytest.mark.slow
-# A convolution that all channels of the second stage go through.
-BROKEN = "stage3_unit0_branch_in"
+# A convolution that everything goes through.
+BROKEN = "middle"
 
 
 def test_the_file_tells_all_that_a_device_needs(finished_run):
@@ -63,20 +63,20 @@ def test_the_accuracy_is_that_of_the_validation_part(finished_run):
     )
 
 
-def test_a_deleted_file_is_made_again_the_same(copied_run):
-    path = copied_run / "int8" / INT8_FILE
+def test_a_deleted_file_is_made_again_the_same(small_copy):
+    path = small_copy / "int8" / INT8_FILE
     before = path.read_bytes()
-    others = [Stage(copied_run, x).model_path for x in ("float", "pruned", "qat")]
+    others = [Stage(small_copy, x).model_path for x in ("float", "pruned", "qat")]
     hashes = [hash_file(other) for other in others]
     path.unlink()
-    convert(copied_run, source="qat")
+    convert(small_copy, source="qat")
     # Its version is the name of the run's folder, which is another one.
     manifest = read_manifest(path)
     assert manifest and path.read_bytes() == attach_manifest(before, manifest)
     assert [hash_file(other) for other in others] == hashes
 
 
-def test_the_float_model_can_be_converted_with_training_images(copied_run, monkeypatch):
+def test_the_float_model_can_be_converted_with_training_images(small_copy, monkeypatch):
     seen = []
     choose = calibration.choose_images
 
@@ -85,28 +85,28 @@ def test_the_float_model_can_be_converted_with_training_images(copied_run, monke
         return choose(part, *arguments)
 
     monkeypatch.setattr("corallite.optimize.calibration.choose_images", remember)
-    stage = convert(copied_run, source="float", overwrite=True)
-    train = load_data(copied_run).parts["train"]
+    stage = convert(small_copy, source="float", overwrite=True)
+    train = load_data(small_copy).parts["train"]
     assert [part.paths for part in seen] == [train.paths]
     assert stage.metrics()["inputs"]["source"] == "float"
     assert stage.metrics()["val_accuracy"] > 0.8
 
 
-def test_other_settings_are_refused(copied_run):
+def test_other_settings_are_refused(small_copy):
     with pytest.raises(RequestError, match="source qat, now float, method qat, now p"):
-        convert(copied_run, source="float")
-    assert Stage(copied_run, "int8", INT8_FILE).is_complete()
+        convert(small_copy, source="float")
+    assert Stage(small_copy, "int8", INT8_FILE).is_complete()
 
 
 @pytest.mark.parametrize(
     ("stage", "verb"), [("qat", "quantize"), ("pruned", "prune"), ("float", "train")]
 )
-def test_the_verb_that_makes_what_is_missing_is_named(copied_run, stage, verb):
-    Stage(copied_run, stage).discard()
+def test_the_verb_that_makes_what_is_missing_is_named(small_copy, stage, verb):
+    Stage(small_copy, stage).discard()
     with pytest.raises(
         RequestError, match=f"finished {stage} stage; run `corallite {verb} "
     ):
-        convert(copied_run, source=stage)
+        convert(small_copy, source=stage)
 
 
 def test_the_parity_of_the_file_is_in_the_run(finished_run):
@@ -138,12 +138,12 @@ def break_layer(path, name):
 
 
 @pytest.mark.parametrize("granularity", ["tensor", "channel"])
-def test_a_broken_layer_is_caught_and_named(copied_run, granularity):
-    stage = Stage(copied_run, "int8", INT8_FILE)
+def test_a_broken_layer_is_caught_and_named(small_copy, granularity):
+    stage = Stage(small_copy, "int8", INT8_FILE)
     before = hash_file(stage.model_path), (stage.path / PARITY_FILE).read_bytes()
-    break_layer(Stage(copied_run, "pruned").model_path, BROKEN)
+    break_layer(Stage(small_copy, "pruned").model_path, BROKEN)
     with pytest.raises(AccuracyLostError, match=BROKEN) as caught:
-        convert(copied_run, source="pruned", granularity=granularity, overwrite=True)
+        convert(small_copy, source="pruned", granularity=granularity, overwrite=True)
     parity = caught.value.parity
     assert parity.overall.drop_points > 10
     assert BROKEN in parity.changed_layers()
@@ -163,22 +163,22 @@ def test_a_broken_layer_is_caught_and_named(copied_run, granularity):
     assert Parity.from_json(content) == parity
 
 
-def test_a_file_that_was_made_is_held_to_another_limit(copied_run):
-    path = copied_run / "int8" / PARITY_FILE
+def test_a_file_that_was_made_is_held_to_another_limit(small_copy):
+    path = small_copy / "int8" / PARITY_FILE
     content = files.read_json(path)
     content["overall"]["difference"] = -0.004
     files.write_json(path, content)
-    convert(copied_run, source="qat", max_drop=0.4)
+    convert(small_copy, source="qat", max_drop=0.4)
     assert files.read_json(path)["max_drop"] == 0.4
     with pytest.raises(
         AccuracyLostError, match="0.40 points below float.*max_drop=0.3"
     ):
-        convert(copied_run, source="qat", max_drop=0.3)
-    assert Stage(copied_run, "int8", INT8_FILE).is_complete()
+        convert(small_copy, source="qat", max_drop=0.3)
+    assert Stage(small_copy, "int8", INT8_FILE).is_complete()
     assert files.read_json(path)["max_drop"] == 0.4
 
 
-def test_auto_stops_at_the_first_that_holds(copied_run, monkeypatch):
+def test_auto_stops_at_the_first_that_holds(small_copy, monkeypatch):
     drops = {"ptq": -0.3, "ptq_corrected": -0.02, "qat": 0.0}
     tried = []
     measure = int8_stage.measure_parity
@@ -190,18 +190,18 @@ def test_auto_stops_at_the_first_that_holds(copied_run, monkeypatch):
         return dataclasses.replace(parity, overall=overall)
 
     monkeypatch.setattr(int8_stage, "measure_parity", pretend)
-    stage = convert(copied_run, method="auto", max_drop=2.0, overwrite=True)
+    stage = convert(small_copy, method="auto", max_drop=2.0, overwrite=True)
     assert tried == ["ptq", "ptq_corrected"]
     assert stage.metrics()["inputs"]["method"] == "ptq_corrected"
     assert stage.metrics()["calibration"]["images"] > 0
     assert not (stage.path / REJECTED_FILE).exists()
     # Asked again, nothing is done; by a narrower limit, the choice goes on.
-    convert(copied_run, method="auto", max_drop=2.0)
+    convert(small_copy, method="auto", max_drop=2.0)
     assert len(tried) == 2
-    convert(copied_run, method="auto", max_drop=1.0)
+    convert(small_copy, method="auto", max_drop=1.0)
     # The file that is there is held to the narrower limit without being made again.
     assert tried[2:] == ["ptq", "qat"]
-    parity = read_parity(copied_run)
+    parity = read_parity(small_copy)
     assert parity is not None and parity.method == "qat"
 
 
@@ -217,24 +217,24 @@ def test_auto_stops_at_the_first_that_holds(copied_run, monkeypatch):
         ),
     ],
 )
-def test_what_does_not_go_together_is_refused(finished_run, options, message):
+def test_what_does_not_go_together_is_refused(small_run, options, message):
     with pytest.raises(RequestError, match=message):
-        convert(finished_run, **options)
+        convert(small_run, **options)
 
 
 @pytest.fixture
-def instant_conversion(finished_run, monkeypatch):
+def instant_conversion(small_run, monkeypatch):
     """Has the converter give what it gave before."""
-    content = (finished_run / "int8" / INT8_FILE).read_bytes()
+    content = (small_run / "int8" / INT8_FILE).read_bytes()
     monkeypatch.setattr(
         "corallite.convert.tflite.convert_to_int8", lambda model, images: content
     )
 
 
 def test_a_failed_conversion_leaves_the_former_file(
-    copied_run, instant_conversion, monkeypatch
+    small_copy, instant_conversion, monkeypatch
 ):
-    stage = Stage(copied_run, "int8", INT8_FILE)
+    stage = Stage(small_copy, "int8", INT8_FILE)
     before = hash_file(stage.model_path)
 
     def fail(*arguments):
@@ -242,7 +242,7 @@ def test_a_failed_conversion_leaves_the_former_file(
 
     monkeypatch.setattr("corallite.convert.int8_stage.answer_images_by_file", fail)
     with pytest.raises(OSError, match="No space") as caught:
-        convert(copied_run, source="float", overwrite=True)
+        convert(small_copy, source="float", overwrite=True)
     assert caught.value.filename == str(stage.model_path)
     assert hash_file(stage.model_path) == before
     assert stage.is_complete()
@@ -267,10 +267,10 @@ def small_disk(tmp_path):
 
 
 def test_on_a_full_disk_the_former_file_stays(
-    small_disk, copied_run, instant_conversion
+    small_disk, small_copy, instant_conversion
 ):
     run_dir = small_disk / "run"
-    subprocess.run(["cp", "-r", str(copied_run), str(run_dir)], check=True)
+    subprocess.run(["cp", "-r", str(small_copy), str(run_dir)], check=True)
     stage = Stage(run_dir, "int8", INT8_FILE)
     before = hash_file(stage.model_path)
     with (small_disk / "filler").open("wb", buffering=0) as filler:

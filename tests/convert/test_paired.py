@@ -1,4 +1,4 @@
-"""Paired differences and their interval, held against published ones."""
+"""Paired differences and their interval, held against those of other programs."""
 
 import itertools
 import json
@@ -10,10 +10,19 @@ import pytest
 from corallite.convert.paired import Hop, compare_answers, paired_interval
 
 
-def test_the_interval_is_the_published_one():
-    # Fagerland, Lydersen and Laake, 2014, Statistics in Medicine 33:2850, Table VI:
-    # airway reactivity of 21 children, 1 and 7 of them discordant.
-    assert paired_interval(1, 7, 21) == pytest.approx((-0.517, -0.026), abs=5e-4)
+@pytest.mark.parametrize(
+    ("won", "lost", "count", "interval"),
+    [
+        # What the tests of R's contingencytables 3.0 expect: Cavo et al., 2012.
+        (6, 16, 161, (-0.1240, -0.0054)),
+        # What the source of R's ratesci notes of Bentur et al., 2009, three digits.
+        (1, 7, 21, (-0.517, -0.026)),
+    ],
+)
+def test_the_interval_is_that_of_other_programs(won, lost, count, interval):
+    # Half of the last digit.
+    digits = 5e-5 if count > 100 else 5e-4
+    assert paired_interval(won, lost, count) == pytest.approx(interval, abs=digits)
 
 
 @pytest.mark.parametrize("count", [1, 20, 600])

@@ -1,0 +1,66 @@
+"""The parity of a run is recalled, or measured anew where nobody wrote it down."""
+
+import dataclasses
+
+import pytest
+
+from corallite.convert.evaluate_parity import compare_file, recall_parity
+from corallite.convert.int8_stage import INT8_FILE, PARITY_FILE, read_parity
+from corallite.device import files
+from corallite.device.errors import RequestError
+from corallite.device.manifest import Manifest, attach_manifest
+from corallite.device.preprocess import Preprocessing
+from corallite.train.run_folder import Stage
+
+pytestmark = pytest.mark.slow
+
+
+def test_what_convert_measured_is_recalled(small_run):
+    known = recall_parity(small_run)
+    assert known is not None
+    assert known == read_parity(small_run)
+    assert known.max_drop == 0.5
+    assert recall_parity(small_run, 3.0) == dataclasses.replace(known, max_drop=3.0)
+
+
+def test_a_file_that_nobody_measured_is_measured_without_layers(small_copy):
+    known = read_parity(small_copy)
+    assert known is not None
+    (small_copy / "int8" / PARITY_FILE).unlink()
+    measured = recall_parity(small_copy)
+    assert measured == dataclasses.replace(known, layer_images=0, layers=[])
+
+
+def test_a_run_without_int8_has_no_parity(small_copy):
+    Stage(small_copy, "int8", INT8_FILE).discard()
+    assert recall_parity(small_copy) is None
+
+
+def test_a_damaged_record_is_refused(small_copy):
+    files.write_json(small_copy / "int8" / PARITY_FILE, {"part": "val"})
+    with pytest.raises(RequestError, match=r"parity\.json lacks what was compared.*co"):
+        recall_parity(small_copy)
+
+
+def test_any_file_is_held_against_the_float_model(small_run, tmp_path):
+    known = read_parity(small_run)
+    assert known is not None
+    path = small_run / "int8" / INT8_FILE
+    parity = compare_file(path, small_run, 1.0)
+    assert [(hop.from_name, hop.to_name) for hop in parity.hops] == [("float", "file")]
+    assert parity.overall.difference == known.overall.difference
+    assert parity.overall.agreement == known.overall.agreement
+    # The same without a manifest, which is taken to be of the run's classes.
+    content = path.read_bytes()
+    foreign = tmp_path / "foreign.tflite"
+    foreign.write_bytes(content[: content.index(b"PK\3\4")])
+    assert compare_file(foreign, small_run, 1.0).overall == parity.overall
+
+
+def test_a_file_of_other_classes_is_not_compared(small_run, tmp_path):
+    path = tmp_path / "turned.tflite"
+    content = (small_run / "int8" / INT8_FILE).read_bytes()
+    manifest = Manifest("x", "1", ("red", "blue", "green"), Preprocessing((32, 32)))
+    path.write_bytes(attach_manifest(content, manifest))
+    with pytest.raises(RequestError, match="knows the classes red, blue, green"):
+        compare_file(path, small_run, 1.0)
