@@ -2,6 +2,7 @@
 
 import importlib.util
 import runpy
+import signal
 import sys
 
 # Names, not imports: the verbs of the training side must not be loaded, nor need
@@ -41,6 +42,10 @@ def main() -> int:
         message = f"{verb} needs TensorFlow; install it with: pip install '.[train]'"
         print(f"corallite: {message}", file=sys.stderr)
         return 2
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # Until the program handles it: importing TensorFlow takes seconds, and Ctrl-C
+        # would end that with a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.argv = [f"corallite {verb}", *arguments[1:]]
     runpy.run_module(VERBS[verb][0], run_name="__main__", alter_sys=True)
     return 0

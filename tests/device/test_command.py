@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -83,3 +84,22 @@ def test_every_verb_has_its_program(verb: str) -> None:
     module, _ = VERBS[verb]
     path = ROOT / f"{module.removeprefix('corallite.').replace('.', '/')}.py"
     assert path.is_file()
+
+
+def test_ctrl_c_while_a_program_is_imported_ends_it_without_traceback(tmp_path) -> None:
+    (tmp_path / "slow_main.py").write_text(
+        "import time\nprint('importing', flush=True)\ntime.sleep(600)\n"
+    )
+    slow = "import corallite.device.command as c; c.VERBS['audit'] = ('slow_main', '')"
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{slow}\n{RUN}", "audit"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (-signal.SIGINT, "")
