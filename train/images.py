@@ -56,7 +56,7 @@ def list_images(data_dir: Path) -> Listing:
     Raises:
         RequestError: The folder is missing, its layout is another, it has less than
             two classes, a class without an image, or class names that differ only
-            by case or Unicode form.
+            by case, Unicode form or blanks at their ends.
     """
     if not data_dir.is_dir():
         raise RequestError(
@@ -178,11 +178,16 @@ def _check_names(folder: Path, names: list[str]) -> None:
                 f"{folder}: class name {name!r} has characters that a line of text "
                 "cannot hold; rename it."
             )
-        key = unicodedata.normalize("NFC", name).casefold()
+        if not name.strip():
+            raise RequestError(
+                f"{folder}: class name {name!r} is nothing but blanks; rename it."
+            )
+        # Without blanks at its ends, which readers of a line of text drop.
+        key = unicodedata.normalize("NFC", name).casefold().strip()
         if key in first_by_key:
             raise RequestError(
                 f"{folder}: classes {first_by_key[key]!r} and {name!r} differ only by "
-                "case; rename or merge them."
+                "case or blanks; rename or merge them."
             )
         first_by_key[key] = name
 

@@ -133,6 +133,16 @@ def make_name_that_is_no_text(folder: Path) -> None:
     os.mkdir(os.fsencode(folder) + b"/caf\xe9")
 
 
+def make_classes_that_differ_by_blanks(folder: Path) -> None:
+    make_one_class(folder)
+    (folder / "cat ").mkdir()
+
+
+def make_name_of_blanks(folder: Path) -> None:
+    make_one_class(folder)
+    (folder / "\u3000 ").mkdir()
+
+
 def make_class_of_the_test_part_only(folder: Path) -> None:
     for name in ("train/cat", "train/dog", "test/bird"):
         (folder / name).mkdir(parents=True)
@@ -149,6 +159,11 @@ def make_class_of_the_test_part_only(folder: Path) -> None:
         (make_empty_class, "data/dog: a class without images; add some or remove"),
         (make_classes_that_differ_by_case, "'Cat' and 'cat' differ only by case"),
         (make_classes_that_look_the_same, "differ only by"),
+        (
+            make_classes_that_differ_by_blanks,
+            "'cat' and 'cat ' differ only by case or b",
+        ),
+        (make_name_of_blanks, "is nothing but blanks; rename it"),
         (make_name_of_two_lines, "characters that a line of text cannot hold; rename"),
         (make_name_that_is_no_text, "characters that a line of text cannot hold"),
         (make_class_of_the_test_part_only, "test/bird: no such class in train"),
