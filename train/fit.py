@@ -57,7 +57,8 @@ def fit(
     Raises:
         KeyboardInterrupt: A signal asked to stop. The state is saved, and the signal
             has been delivered to the handler that was set before.
-        RequestError: The saved state is damaged, or the training diverged.
+        RequestError: The saved state is damaged, the training diverged, or memory ran
+            out.
     """
     steps = input_pipeline.steps_per_epoch(data.parts["train"], recipe.batch_size)
     _compile(model, recipe, build_optimizer(recipe, steps, transfer))
@@ -69,7 +70,11 @@ def fit(
         keeper = _Keeper(state, recipe, transfer, steps, stop)
         shown = ShowProgress(stage_dir.name, recipe.epochs, recipe.epochs * steps)
         curves = LogScalars(stage_dir / "tensorboard")
-        with contextlib.closing(curves), contextlib.closing(shown):
+        with (
+            _reporting_lack_of_memory(recipe),
+            contextlib.closing(curves),
+            contextlib.closing(shown),
+        ):
             _run_epochs(model, data, recipe, keeper, [*callbacks, shown, curves])
     if keep_best:
         model.set_weights(state.best_weights)
@@ -94,6 +99,17 @@ def _postponing_signals() -> Iterator[Stop]:
         if stop.signal_number is not None:
             signal.raise_signal(stop.signal_number)
         raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _reporting_lack_of_memory(recipe: Recipe) -> Iterator[None]:
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise RequestError(
+            "The training ran out of memory; begin again with --overwrite and a "
+            f"--batch_size below {recipe.batch_size}."
+        ) from error
 
 
 def _compile(

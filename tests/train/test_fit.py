@@ -12,7 +12,7 @@ from corallite.device.errors import RequestError
 from corallite.device.preprocess import Preprocessing
 from corallite.train.data import ImageData, Part
 from corallite.train.fit import discard_state, fit
-from corallite.train.keras import keras
+from corallite.train.keras import keras, tf
 from corallite.train.recipe import Recipe, Transfer
 from corallite.train.training_state import STATE_FILE
 
@@ -386,6 +386,18 @@ def test_a_diverged_training_says_so_and_keeps_the_state_before(tmp_path):
         )
     progress = fit(make_model(), make_data(), recipe, stage_dir, inputs=INPUTS)
     assert len(progress.history) == 3
+
+
+def test_lack_of_memory_is_told_with_the_remedy(tmp_path):
+    model = make_model()
+    # More than a process can address.
+    hoard = keras.layers.Lambda(
+        lambda x: x + tf.cast(tf.fill([2**50], x[0, 0])[0], x.dtype)
+    )
+    model = keras.Model(model.input, hoard(model.output))
+    message = "ran out of memory; begin again with .* a --batch_size below 10"
+    with pytest.raises(RequestError, match=message):
+        fit(model, make_data(), RECIPE, tmp_path / "float", inputs=INPUTS)
 
 
 @pytest.fixture
