@@ -142,7 +142,8 @@ def _warm_up_and_decay(
     recipe: Recipe, steps_per_epoch: int
 ) -> keras.optimizers.schedules.LearningRateSchedule:
     total_steps = recipe.epochs * steps_per_epoch
-    warmup_steps = min(round(recipe.warmup_epochs * steps_per_epoch), total_steps - 1)
+    warmup_epochs = min(recipe.warmup_epochs, recipe.epochs)
+    warmup_steps = min(round(warmup_epochs * steps_per_epoch), total_steps - 1)
     if warmup_steps < 1:
         return keras.optimizers.schedules.CosineDecay(recipe.learning_rate, total_steps)
     return keras.optimizers.schedules.CosineDecay(

@@ -1,5 +1,6 @@
 """The flags of a training, for every program that trains."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -75,7 +76,13 @@ _FLAGS: tuple[tuple[str, Callable[..., Any], dict[str, Any], str], ...] = (
         {"lower_bound": 0},
         "Stop after so many epochs without a better validation accuracy; 0 is off.",
     ),
-    ("seed", flags.DEFINE_integer, {}, "Seed of weights, order and augmentation."),
+    (
+        "seed",
+        flags.DEFINE_integer,
+        # What NumPy takes.
+        {"lower_bound": 0, "upper_bound": 2**32 - 1},
+        "Seed of weights, order and augmentation.",
+    ),
     (
         "mixed_precision",
         flags.DEFINE_boolean,
@@ -105,6 +112,9 @@ def define(defaults: recipe.Recipe, prefix: str = "") -> Callable[[], recipe.Rec
         name = f"{prefix}{field}"
         default = getattr(defaults, field)
         holders[field] = define_flag(name, default, help=text, **settings)
+        if define_flag is flags.DEFINE_float:
+            # Bounds let nan pass, which is neither below nor above.
+            flags.register_validator(name, math.isfinite, "must be a finite number")
 
     def read() -> recipe.Recipe:
         values = {field: holder.value for field, holder in holders.items()}

@@ -111,9 +111,11 @@ def prepare_start(network: Network, transfer: Transfer | None) -> Start:
 
     Raises:
         FileNotFoundError: There is no such file.
-        RequestError: The file is damaged or one of another network; names the first
-            tensor that does not fit. Or ImageNet weights cannot be fetched.
+        RequestError: There is no such network. Or the file is damaged or one of another
+            network; names the first tensor that does not fit. Or ImageNet weights
+            cannot be fetched.
     """
+    registry.check(network.model, (*network.size_hw, 3), 2, width=network.width)
     if transfer is None:
         return Start(network)
     path = _locate(transfer.weights, network)

@@ -12,12 +12,15 @@ from pathlib import Path
 from absl import flags
 
 from corallite.device import preprocess, program
-from corallite.train import recipe_flags
+from corallite.train import datasets, recipe_flags
 from corallite.train.models.registry import BUILDERS
 from corallite.train.train import DEFAULT_RECIPE, Network, train
 
 _DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder with one folder of images a class.", required=True
+    "data_dir", None, "Folder with one folder of images a class."
+)
+_DATASET = flags.DEFINE_enum(
+    "dataset", None, ("fashion_mnist",), "A known data set in place of --data_dir."
 )
 _RUN_DIR = flags.DEFINE_string(
     "run_dir", None, "Folder for all that this run makes.", required=True
@@ -44,7 +47,7 @@ def main(argv: Sequence[str]) -> None:
     program.reject_arguments(argv)
     size, recipe = _IMAGE_SIZE.value, _RECIPE()
     stage = train(
-        Path(_DATA_DIR.value),
+        datasets.locate(_DATA_DIR.value, _DATASET.value),
         Path(_RUN_DIR.value),
         Network(_MODEL.value, _WIDTH.value, (size, size)),
         recipe,

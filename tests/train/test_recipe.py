@@ -49,6 +49,11 @@ def test_a_warmup_longer_than_the_training_leaves_the_last_step_for_the_peak():
     np.testing.assert_allclose(schedule[:4], [0, 0.4 / 3, 0.8 / 3, 0.4], atol=1e-6)
 
 
+def test_a_warmup_beyond_all_numbers_is_one_of_all_epochs():
+    huge = dataclasses.replace(RECIPE, warmup_epochs=1e308)
+    assert rates(huge) == rates(dataclasses.replace(RECIPE, warmup_epochs=10.0))
+
+
 def test_one_single_step_has_the_peak():
     assert rates(Recipe(epochs=1, learning_rate=0.4), steps=1)[0] == pytest.approx(0.4)
 
@@ -101,28 +106,9 @@ def test_an_unknown_optimizer_is_told_the_known_ones():
         build_optimizer(Recipe(epochs=1, optimizer="lion"), 1)
 
 
+# In one process: it imports TensorFlow.
 FLAGS_PROGRAM = """
-import dataclasses, json
-from absl import flags
-from corallite.device import program
-from corallite.train import recipe_flags
-from corallite.train.recipe import Recipe
-
-first = recipe_flags.define(Recipe(epochs=7))
-second = recipe_flags.define(Recipe(epochs=3, seed=9), prefix="prune_")
-
-
-def main(argv):
-    print(json.dumps([dataclasses.asdict(read()) for read in (first, second)]))
-
-
-if __name__ == "__main__":
-    program.run(main)
-"""
-
-
-TRANSFER_PROGRAM = """
-import json, sys
+import dataclasses, json, sys
 from absl import flags
 from absl.testing import flagsaver
 from corallite.device import program
@@ -130,85 +116,109 @@ from corallite.device.errors import RequestError
 from corallite.train import recipe_flags
 from corallite.train.recipe import Recipe
 
-recipes = [
-    recipe_flags.define(Recipe(epochs=7, learning_rate=0.5)),
-    recipe_flags.define(Recipe(epochs=7, learning_rate=0.2), prefix="prune_"),
-]
-read = recipe_flags.define_transfer()
+first = recipe_flags.define(Recipe(epochs=7, learning_rate=0.5))
+second = recipe_flags.define(
+    Recipe(epochs=3, learning_rate=0.2, seed=9), prefix="prune_"
+)
+read_transfer = recipe_flags.define_transfer()
 
 
 def answer(given):
-    with flagsaver.as_parsed(**given):
-        try:
-            transfer = read(7)
-        except RequestError as error:
-            return str(error)
-        rates = [recipe().learning_rate for recipe in recipes]
-        return [transfer and [transfer.weights, transfer.frozen_epochs], rates]
+    try:
+        with flagsaver.as_parsed(**given):
+            recipes = [dataclasses.asdict(read()) for read in (first, second)]
+            transfer = read_transfer(7)
+    except (RequestError, flags.Error) as error:
+        return str(error)
+    return [transfer and dataclasses.asdict(transfer), *recipes]
 
 
 def main(argv):
-    print(json.dumps([answer(given) for given in json.load(sys.stdin)]))
+    answers = [answer(given) for given in json.load(sys.stdin)]
+    print(json.dumps([flags.FLAGS.main_module_help(), *answers]))
 
 
 if __name__ == "__main__":
     program.run(main)
 """
+RECIPES = [
+    ({}, Recipe(7, learning_rate=0.5), Recipe(3, learning_rate=0.2)),
+    # A seed, like batch size and augmentation, is one for all trainings.
+    (
+        {"epochs": "5", "seed": "4", "prune_learning_rate": "0.7"},
+        Recipe(5, learning_rate=0.5, seed=4),
+        Recipe(3, learning_rate=0.7, seed=4),
+    ),
+]
+# With weights, what the head is trained alone, and both learning rates.
+TRANSFERS = [
+    ({}, None, [0.5, 0.2]),
+    ({"weights": "a.pth"}, 0, [0.05, 0.02]),
+    ({"weights": "a.pth", "freeze": "true"}, 7, [0.05, 0.02]),
+    ({"weights": "a.pth", "unfreeze_epoch": "2"}, 2, [0.05, 0.02]),
+    ({"weights": "a.pth", "unfreeze_epoch": "2", "freeze": "true"}, 2, [0.05, 0.02]),
+    ({"weights": "a.pth", "learning_rate": "0.3"}, 0, [0.3, 0.02]),
+]
+REFUSED = [
+    ({"freeze": "true"}, "give some with --weights"),
+    ({"unfreeze_epoch": "2"}, "give some with --weights"),
+    ({"weights": "a.pth", "unfreeze_epoch": "7"}, "below the 7 epochs, got 7"),
+    ({"epochs": "0"}, "flag --epochs=0"),
+    ({"seed": "-1"}, "flag --seed=-1"),
+    ({"seed": "4294967296"}, "flag --seed=4294967296"),
+    ({"learning_rate": "nan"}, "flag --learning_rate=nan"),
+    ({"prune_warmup_epochs": "inf"}, "flag --prune_warmup_epochs=inf"),
+]
 
 
-@pytest.fixture
-def run_program(tmp_path):
-    path = tmp_path / "settings.py"
-
-    def run(*arguments, program=FLAGS_PROGRAM, stdin=""):
-        path.write_text(program)
-        command = [sys.executable, str(path), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, input=stdin)
-
-    return run
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory):
+    """The text of --help, and what the flags of each case above became, by case."""
+    path = tmp_path_factory.mktemp("flags") / "settings.py"
+    path.write_text(FLAGS_PROGRAM)
+    cases = [given for given, *_ in (*RECIPES, *TRANSFERS, *REFUSED)]
+    done = subprocess.run(
+        [sys.executable, str(path)],
+        capture_output=True,
+        text=True,
+        input=json.dumps(cases),
+    )
+    assert done.returncode == 0, done.stderr
+    shown, *found = json.loads(done.stdout)
+    keys = [json.dumps(given) for given in cases]
+    return shown, dict(zip(keys, found, strict=True))
 
 
 @pytest.mark.slow
-def test_flags_become_recipes_and_are_shown_by_help(run_program):
-    result = run_program("--epochs=5", "--seed=4", "--prune_learning_rate=0.5")
-    assert (result.returncode, result.stderr) == (0, "")
-    first, second = json.loads(result.stdout)
-    assert first == dataclasses.asdict(Recipe(epochs=5, seed=4))
-    # A seed, like batch size and augmentation, is one for all trainings.
-    assert second == dataclasses.asdict(Recipe(epochs=3, seed=4, learning_rate=0.5))
-    shown = run_program("--help").stdout
+def test_help_shows_a_flag_for_each_setting(answers):
+    shown, _ = answers
     for field in dataclasses.fields(Recipe):
         assert f"--{field.name}: " in shown or f"--[no]{field.name}: " in shown
     assert "--prune_epochs: " in shown
     assert "--prune_seed" not in shown
-    refused = run_program("--epochs=0")
-    assert refused.returncode == 2
-    assert "flag --epochs=0" in refused.stderr
 
 
 @pytest.mark.slow
-def test_flags_of_weights_say_how_long_the_head_is_alone(run_program):
-    low = [pytest.approx(0.05), pytest.approx(0.02)]
-    asked = [
-        ({}, [None, [0.5, 0.2]]),
-        ({"weights": "a.pth"}, [["a.pth", 0], low]),
-        ({"weights": "a.pth", "freeze": "true"}, [["a.pth", 7], low]),
-        ({"weights": "a.pth", "unfreeze_epoch": "2"}, [["a.pth", 2], low]),
-        (
-            {"weights": "a.pth", "unfreeze_epoch": "2", "freeze": "true"},
-            [["a.pth", 2], low],
-        ),
-        ({"weights": "a.pth", "learning_rate": "0.3"}, [["a.pth", 0], [0.3, low[1]]]),
-        ({"freeze": "true"}, "give some with --weights"),
-        ({"unfreeze_epoch": "2"}, "give some with --weights"),
-        ({"weights": "a.pth", "unfreeze_epoch": "7"}, "below the 7 epochs, got 7"),
-    ]
-    stdin = json.dumps([given for given, _ in asked])
-    result = run_program(program=TRANSFER_PROGRAM, stdin=stdin)
-    assert result.returncode == 0, result.stderr
-    answers = json.loads(result.stdout)
-    for (_, expected), answer in zip(asked, answers, strict=True):
-        if isinstance(expected, str):
-            assert expected in answer
-        else:
-            assert answer == expected
+@pytest.mark.parametrize(("given", "first", "second"), RECIPES)
+def test_flags_become_recipes(given, first, second, answers):
+    _, *recipes = answers[1][json.dumps(given)]
+    assert recipes == [dataclasses.asdict(first), dataclasses.asdict(second)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("given", "frozen_epochs", "rates"), TRANSFERS)
+def test_flags_of_weights_say_how_long_the_head_is_alone(
+    given, frozen_epochs, rates, answers
+):
+    transfer, *recipes = answers[1][json.dumps(given)]
+    assert [recipe["learning_rate"] for recipe in recipes] == pytest.approx(rates)
+    if frozen_epochs is None:
+        assert transfer is None
+    else:
+        assert transfer == {"weights": "a.pth", "frozen_epochs": frozen_epochs}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("given", "sentence"), REFUSED)
+def test_flags_that_make_no_recipe_are_named(given, sentence, answers):
+    assert sentence in answers[1][json.dumps(given)]

@@ -1,5 +1,6 @@
 """A network and its first weights, as a run records them."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -30,6 +31,16 @@ def test_random_weights_leave_no_trace():
     assert start.to_json() == {}
     fields = {"model": "mobilenet_v2", "width": 0.25, "size_hw": (32, 32)}
     assert NETWORK.to_json() == fields
+
+
+@pytest.mark.parametrize(
+    ("change", "argument"),
+    [({"model": "vgg"}, "model"), ({"width": float("nan")}, "width")],
+)
+def test_a_network_that_cannot_be_built_is_refused_at_once(change, argument):
+    network = dataclasses.replace(NETWORK, **change)
+    with pytest.raises(RequestError, match=f"Expected `{argument}`"):
+        prepare_start(network, None)
 
 
 def test_weights_bring_their_conventions_and_are_recorded(checkpoint):

@@ -1,6 +1,7 @@
 """Layers that several networks share. Every function adds named layers to a graph."""
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -154,8 +155,8 @@ def check_arguments(input_shape, num_classes, width):
         )
     if num_classes < 2:
         raise ValueError(f"Expected `num_classes` to be 2 or more, got {num_classes}.")
-    if width <= 0:
-        raise ValueError(f"Expected `width` to be above 0, got {width}.")
+    if not 0 < width < math.inf:
+        raise ValueError(f"Expected `width` to be a number above 0, got {width}.")
 
 
 def _normalize(x, name, relu, conventions):

@@ -7,7 +7,13 @@ import pytest
 
 from corallite.device.errors import RequestError
 from corallite.train.keras import keras
-from corallite.train.models import cost, registry, shufflenet_v2
+from corallite.train.models import (
+    cost,
+    efficientnet_lite,
+    mobilenet_v2,
+    registry,
+    shufflenet_v2,
+)
 from corallite.train.models.channel_slice import ChannelSlice
 
 # Trainable parameters at 224 pixels and 1,000 classes as published (torchvision's
@@ -121,8 +127,11 @@ def test_it_is_the_same_after_saving_and_loading(small, tmp_path):
 
 @pytest.fixture
 def few_units(monkeypatch):
-    """ShuffleNetV2's later units take most of a build's time and shrink nothing."""
+    """Leaves out what repeats: it takes most of a build's time and shrinks nothing."""
     monkeypatch.setattr(shufflenet_v2, "STAGE_UNITS", (1, 1, 1))
+    for network in (mobilenet_v2, efficientnet_lite):
+        once = tuple((*row[:2], 1, *row[3:]) for row in network.STAGES)
+        monkeypatch.setattr(network, "STAGES", once)
 
 
 @pytest.mark.parametrize("size_hw", SIZES_HW, ids=lambda hw: f"{hw[0]}x{hw[1]}")
@@ -143,7 +152,7 @@ def test_published_size_ends_at_seven_pixels(name, few_units):
 
 @pytest.mark.parametrize("width", [0.25, 0.35, 0.75])
 @pytest.mark.parametrize("name", registry.BUILDERS)
-def test_unpublished_widths_lie_between_the_published(name, width):
+def test_unpublished_widths_lie_between_the_published(name, width, few_units):
     narrower = {0.25: 0.2, 0.35: 0.25, 0.75: 0.35}[width]
     counts = [parameters_at(name, w) for w in (narrower, width, 1.0)]
     assert counts == sorted(set(counts))
@@ -159,6 +168,8 @@ def test_unpublished_widths_lie_between_the_published(name, width):
         ((32, 32, 3), 1, 1.0, "num_classes"),
         ((32, 32, 3), 3, 0.0, "width"),
         ((32, 32, 3), 3, -1.0, "width"),
+        ((32, 32, 3), 3, float("nan"), "width"),
+        ((32, 32, 3), 3, float("inf"), "width"),
     ],
 )
 def test_bad_arguments_are_named(name, shape, num_classes, width, argument):
