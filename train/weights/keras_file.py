@@ -116,8 +116,10 @@ def _check_fit(
 def conventions_of(content: KerasFile) -> Conventions:
     """Returns the conventions that a model of ours was built with, from its layers."""
     mean, deviation = None, OURS.deviation
-    if "normalize" in content.layers:
-        kernel, bias = content.layers["normalize"]
+    normalize = content.layers.get("normalize", [])
+    # A foreign layer of that name is refused when the layers are given to a network.
+    if [array.size for array in normalize] == [3, 3]:
+        kernel, bias = normalize
         deviation = _three(1 / kernel)
         mean = _three(-bias / kernel.ravel())
     settings = content.settings

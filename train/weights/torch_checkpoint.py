@@ -161,6 +161,8 @@ class _TensorUnpickler(pickle.Unpickler):
 def _rebuild_tensor(
     storage: Any, offset: Any, shape: Any, strides: Any, *_: Any
 ) -> _Tensor:
+    if not isinstance(storage, _Storage):
+        raise pickle.UnpicklingError("a tensor refers to no numbers")
     return _Tensor(storage, int(offset), tuple(shape), tuple(strides))
 
 
@@ -173,6 +175,9 @@ def _read_zip(file: BinaryIO) -> Any:
         pickled = [n for n in archive.namelist() if n.endswith("data.pkl")]
         if len(pickled) != 1:
             raise ValueError(f"the archive holds {len(pickled)} files data.pkl, not 1")
+        # torch.save compresses nothing; a few bytes must not unpack to fill the memory.
+        if any(x.compress_type != zipfile.ZIP_STORED for x in archive.infolist()):
+            raise ValueError("the archive is compressed")
         folder = pickled[0].removesuffix("data.pkl")
         if _read_if_there(archive, f"{folder}byteorder") == b"big":
             raise ValueError("its numbers are big-endian")
@@ -226,7 +231,7 @@ def _named_tensors(content: Any, path: Path) -> Tensors:
             )
     try:
         return {name: tensor.to_array() for name, tensor in content.items()}
-    except (ValueError, TypeError, MemoryError) as error:
+    except (ValueError, TypeError, OverflowError, MemoryError) as error:
         raise RequestError(f"{path} is damaged ({error}); get it again.") from error
 
 

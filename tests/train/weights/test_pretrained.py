@@ -169,6 +169,15 @@ def add_layer(root):
     group["kernel"] = np.zeros(3)
 
 
+def replace_normalization(root):
+    """Puts what Keras's own layer of that kind keeps: mean, variance, count."""
+    del root["normalize"]
+    group = root.create_group("normalize")
+    group.attrs["weight_names"] = [b"mean", b"variance", b"count"]
+    for name in ("mean", "variance", "count"):
+        group[name] = np.ones(3)
+
+
 def truncate(path):
     path.write_bytes(path.read_bytes()[:-1000])
 
@@ -208,6 +217,11 @@ def truncate(path):
             change_layers(lambda root: root.pop("stem_bn")),
             "no layer 'stem_bn', expected of shufflenet_v2 0.25x with arrays of shape",
         ),
+        (
+            "model.h5",
+            change_layers(replace_normalization),
+            "a layer 'normalize' that shufflenet_v2 0.25x has not",
+        ),
         ("model.h5", change_layers(add_layer), "a layer 'extra' that shufflenet_v2"),
         ("model.h5", truncate, "is not a whole file of Keras weights"),
     ],
@@ -228,10 +242,12 @@ def test_a_file_of_another_kind_is_refused(content, tmp_path):
     assert "holds no weights; give a PyTorch" in refuse(path, "shufflenet_v2")
 
 
-@pytest.mark.slow
-def test_a_quantized_model_is_refused(quantized_networks, tmp_path):
+def test_a_quantized_model_is_refused(tmp_path):
+    image = keras.Input((32, 32, 3), name="image")
+    x = keras.layers.Conv2D(8, 3, 2, name="stem")(image)
+    x = keras.layers.ReLU(6.0, name="stem_relu")(x)
     path = tmp_path / "model.h5"
-    save_model(quantized_networks["shufflenet_v2"], path)
+    save_model(add_quantizers(keras.Model(image, x)), path)
     assert "no layer 'stem', expected" in refuse(path, "shufflenet_v2")
 
 

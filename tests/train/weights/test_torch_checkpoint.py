@@ -157,6 +157,7 @@ def test_a_hostile_pickle_is_refused_and_calls_nothing(tmp_path, write, function
         tensor(4, (2,), (-1,), offset=3),
         tensor(4, (2, 2), (1 << 40, 1)),
         tensor(4, (1 << 33,), (0,)),
+        tensor(4, (0,), (1 << 70,)),
         tensor(5, (4,), (1,)),
         tensor(4, (4,), (1,), key="9"),
     ],
@@ -164,6 +165,24 @@ def test_a_hostile_pickle_is_refused_and_calls_nothing(tmp_path, write, function
 def test_a_tensor_beyond_its_numbers_is_refused(tmp_path, view):
     write_zip(tmp_path / "a.pth", {"x": view}, np.ones(4, np.float32))
     with pytest.raises(RequestError, match=r"a\.pth"):
+        read_checkpoint(tmp_path / "a.pth")
+
+
+def test_a_tensor_without_numbers_is_refused(tmp_path):
+    function = Global("torch._utils", "_rebuild_tensor_v2")
+    write_zip(tmp_path / "a.pth", {"x": Call(function, 5, 0, (1,), (1,))})
+    with pytest.raises(RequestError, match="a tensor refers to no numbers"):
+        read_checkpoint(tmp_path / "a.pth")
+
+
+def test_a_compressed_archive_is_refused_before_it_is_unpacked(tmp_path):
+    # A thousandth of what it would unpack to.
+    numbers = np.zeros(1_000_000, np.float32)
+    with zipfile.ZipFile(tmp_path / "a.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        state = {"x": tensor(numbers.size, numbers.shape, (1,))}
+        archive.writestr("weights/data.pkl", dumps(state))
+        archive.writestr("weights/data/0", numbers.tobytes())
+    with pytest.raises(RequestError, match="the archive is compressed"):
         read_checkpoint(tmp_path / "a.pth")
 
 
