@@ -1,21 +1,31 @@
 """ShuffleNetV2 without its channel shuffle: the same function, nothing moved.
 
-Ma et al., 2018, arXiv:1807.11164, Table 5. `channel_routing` explains why no shuffle
-is needed; here is what is built from it. Every branch puts out its channels sorted by
-reader, so that a unit reads one contiguous slice of each earlier branch of its stage:
+Ma et al., 2018, arXiv:1807.11164, Table 5. As published, a unit lets half of its
+channels pass, sends the other half through its branch and shuffles the two together,
+which moves them all. Yet nothing is done to a channel on its way from the branch that
+puts it out to the one that reads it: the shuffle only decides which unit that will be.
+Half of a branch's channels are read by the next unit, half of the rest by the one after
+that, and the end of the stage reads what is left. So every branch puts out its channels
+sorted by reader, and each reader takes one contiguous slice of each earlier branch of
+its stage. Behind each junction stands the share that turns off there:
 
-    unit 0     image ──┬─ shortcut ────────────┬──────┬──────┬──▶
-                       └─ branch ──────────┬───│──┬───│──┬───│──▶
-    unit 1               concat ◀── slices ┴───┘  │   │  │   │
-                         └─ branch ────────┬──────│───│──│───│──▶
-    unit 2               concat ◀── slices ┴──────┴───┘  │   │
-                         └─ branch ────────┬─────────────│───│──▶
-    ...                                                        ▼
-    end of stage         concat of what no unit has read
+    unit 0   input ─┬─ shortcut ──┬─ 1/2 ──┬─ 1/4 ──┬─ 1/8 ──┬─ 1/8
+                    └─ branch ────┼─ 1/2 ──┼─ 1/4 ──┼─ 1/8 ──┼─ 1/8
+    unit 1   concat ◀─────────────┘        │        │        │
+                └─ branch ─────────────────┼─ 1/2 ──┼─ 1/4 ──┼─ 1/4
+    unit 2   concat ◀──────────────────────┘        │        │
+                └─ branch ──────────────────────────┼─ 1/2 ──┼─ 1/2
+    unit 3   concat ◀───────────────────────────────┘        │
+                └─ branch ───────────────────────────────────┼─ all
+    end      concat ◀────────────────────────────────────────┘
 
-One deviation from the paper: ReLU6 in place of ReLU, because with all branches of a
-stage in [0, 6] eight bits have one scale for all slices of a concatenation, and
-nothing has to be requantized.
+The order inside a concatenation is another than the published one. What reads it has
+its weights in that order too, so the function stays the same. `channel_routing` works
+out which channel goes where, and weights are carried over by it.
+
+One deviation from the paper, unless `conventions` say otherwise: ReLU6 in place of
+ReLU, because with all branches of a stage in [0, 6] eight bits have one scale for all
+slices of a concatenation, and nothing has to be requantized.
 """
 
 from corallite.train.keras import keras
@@ -113,7 +123,7 @@ def _stage(x, num_units, branch_channels, name, conventions):
     routing = route_stage(num_units, branch_channels)
     unit = f"{name}_unit0"
     branches = [
-        _shortcut(x, branch_channels, f"{unit}_shortcut", conventions),
+        _depthwise_and_out(x, branch_channels, 2, f"{unit}_shortcut", conventions),
         _branch(x, branch_channels, 2, f"{unit}_branch", conventions),
     ]
     for number, slices in enumerate(routing.reads[:-1], start=1):
@@ -123,15 +133,12 @@ def _stage(x, num_units, branch_channels, name, conventions):
     return _gather(branches, routing.reads[-1], f"{name}_end")
 
 
-def _shortcut(x, channels, name, conventions):
-    x = blocks.depthwise_bn(
-        x, stride=2, relu=False, name=f"{name}_depthwise", conventions=conventions
-    )
-    return blocks.conv_bn(x, channels, 1, name=f"{name}_out", conventions=conventions)
-
-
 def _branch(x, channels, stride, name, conventions):
     x = blocks.conv_bn(x, channels, 1, name=f"{name}_in", conventions=conventions)
+    return _depthwise_and_out(x, channels, stride, name, conventions)
+
+
+def _depthwise_and_out(x, channels, stride, name, conventions):
     x = blocks.depthwise_bn(
         x, stride=stride, relu=False, name=f"{name}_depthwise", conventions=conventions
     )
@@ -140,12 +147,7 @@ def _branch(x, channels, stride, name, conventions):
 
 def _gather(branches, slices, name):
     """Concatenates slices of branches, oldest first."""
-    pieces = [
-        ChannelSlice(s.start, s.stop, name=f"{name}_from{s.branch}")(branches[s.branch])
-        if s.stop - s.start < branches[s.branch].shape[-1]
-        else branches[s.branch]
-        for s in slices
-    ]
+    pieces = [_take(branches[s.branch], s, f"{name}_from{s.branch}") for s in slices]
     # The oldest slices are the thinnest, so nesting copies little twice.
     nesting = 0
     while len(pieces) > _MAX_CONCAT_INPUTS:
@@ -155,3 +157,10 @@ def _gather(branches, slices, name):
     if len(pieces) == 1:
         return pieces[0]
     return keras.layers.Concatenate(name=f"{name}_concat")(pieces)
+
+
+def _take(branch, piece, name):
+    """Slices `branch`, unless all of it is read at once."""
+    if piece.stop - piece.start == branch.shape[-1]:
+        return branch
+    return ChannelSlice(piece.start, piece.stop, name=name)(branch)
