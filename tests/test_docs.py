@@ -1,9 +1,10 @@
 """What the pages tell people to type exists, and their links lead somewhere."""
 
+import json
 import re
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from corallite.device.command import VERBS
 
 ROOT = Path(__file__).parents[1]
+EXPLAIN = ROOT / "tests" / "explain_programs.py"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
 
 
@@ -20,10 +22,17 @@ def commands(page: Path) -> list[str]:
     return re.findall(r"^ *(?:\$ )?corallite +([a-z].*)$", text, re.MULTILINE)
 
 
-def flags_of(verb: str) -> set[str]:
-    """Returns the flags of a verb's program, with both forms of a boolean."""
-    command = [sys.executable, "-m", VERBS[verb][0], "--helpfull"]
-    text = subprocess.run(command, capture_output=True, text=True).stdout
+def explain(verbs: Iterable[str]) -> dict[str, str]:
+    """Returns what `--helpfull` says of each verb."""
+    program_of = {verb: VERBS[verb][0] for verb in verbs}
+    command = [sys.executable, EXPLAIN, "--helpfull", *program_of.values()]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    texts = json.loads(done.stdout)
+    return {verb: texts[program] for verb, program in program_of.items()}
+
+
+def flags_in(text: str) -> set[str]:
+    """Returns the flags of a program's help, with both forms of a boolean."""
     flags = re.findall(r"^ +(?:-.,)?--(\[no\])?(\w+)", text, re.MULTILINE)
     return {form for no, name in flags for form in (name, f"no{name}" if no else name)}
 
@@ -35,9 +44,7 @@ def test_commands_of_the_pages_have_the_flags_they_use() -> None:
         found = re.findall(r"--([a-z]\w*)", command)
         used.setdefault(command.split()[0], set()).update(found)
     assert used.keys() <= VERBS.keys()
-    # Two at a time: most import TensorFlow, 4 s on one core.
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        known = dict(zip(used, pool.map(flags_of, used), strict=True))
+    known = {verb: flags_in(text) for verb, text in explain(used).items()}
     unknown = {verb: names - known[verb] for verb, names in used.items()}
     assert unknown == {verb: set() for verb in used}
 
