@@ -31,9 +31,10 @@ _USERLAND = flags.DEFINE_string(
 _RUNS = flags.DEFINE_integer("runs", 10, "Inferences, and twice that.", lower_bound=1)
 
 _ARM64 = Path(__file__).parent / "arm64"
+_OURS = "ours, LiteRT int8"
 # ONNX Runtime 1.32 crashes under the qemu 7.2 of Debian 12.
 _NETWORKS = {
-    "ours, LiteRT int8": "ours_int8.tflite",
+    _OURS: "ours_int8.tflite",
     "ours, LiteRT float": "ours_float.tflite",
     "published, LiteRT int8": "published_int8.tflite",
     "published, LiteRT float": "published_float.tflite",
@@ -42,29 +43,41 @@ _NETWORKS = {
 
 def main(argv: Sequence[str]) -> None:
     program.reject_arguments(argv)
-    paths = {n: Path(_FILES_DIR.value) / file for n, file in _NETWORKS.items()}
-    paths = {name: path for name, path in paths.items() if path.exists()}
-    if not paths:
-        raise RequestError(
-            f"{_FILES_DIR.value} holds no network; make them with "
-            "benchmarks/shufflenet.py --files_dir."
-        )
+    paths = _find_networks(Path(_FILES_DIR.value))
     python = Path(_USERLAND.value) / "python"
-    ours = None
+    if not python.exists():
+        raise RequestError(
+            f"{python} is not there; make it with benchmarks/arm64/make_userland.sh "
+            f"{_USERLAND.value}."
+        )
+    millions: dict[str, float] = {}
     print(f"{'':<32}{'million instructions':>21}{'ours / it':>11}")
     with tempfile.TemporaryDirectory() as scratch:
         plugin = _build_plugin(Path(scratch))
         for name, path in paths.items():
-            millions = _count_millions(python, plugin, path)
-            ours = ours or millions
-            print(f"{name:<32}{millions:>21.2f}{ours / millions:>11.2f}", flush=True)
+            millions[name] = _count_millions(python, plugin, path)
+            ratio = millions[_OURS] / millions[name]
+            print(f"{name:<32}{millions[name]:>21.2f}{ratio:>11.2f}", flush=True)
+
+
+def _find_networks(folder: Path) -> dict[str, Path]:
+    """Returns the path of each network that is there; ours, the first, has to be."""
+    paths = {name: folder / file for name, file in _NETWORKS.items()}
+    if not paths[_OURS].exists():
+        raise RequestError(
+            f"{paths[_OURS]} is not there; make it with benchmarks/shufflenet.py "
+            f"--files_dir={folder}."
+        )
+    return {name: path for name, path in paths.items() if path.exists()}
 
 
 def _build_plugin(folder: Path) -> Path:
     plugin = folder / "count.so"
     source = _ARM64 / "count_instructions.c"
     command = ["cc", "-O2", "-shared", "-fPIC", "-o", plugin, source]
-    subprocess.run(command, check=True)
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RequestError(f"{source} could not be compiled: {_last_lines(done)}")
     return plugin
 
 
@@ -86,9 +99,12 @@ def _count(python: Path, plugin: Path, network: Path, runs: int) -> int:
     )
     counted = re.search(r"^instructions: (\d+)$", done.stderr, re.MULTILINE)
     if done.returncode or not counted:
-        last_lines = " ".join(done.stderr.splitlines()[-3:])
-        raise RequestError(f"{network} could not be counted: {last_lines}")
+        raise RequestError(f"{network} could not be counted: {_last_lines(done)}")
     return int(counted[1])
+
+
+def _last_lines(done: subprocess.CompletedProcess[str]) -> str:
+    return " ".join(done.stderr.splitlines()[-3:])
 
 
 if __name__ == "__main__":
