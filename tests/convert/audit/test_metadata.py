@@ -1,0 +1,139 @@
+"""What an audit reads of TFLite Metadata, which anybody may have written."""
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from corallite.convert.audit.audit import audit_file
+from corallite.convert.audit.audit_text import format_audit
+from corallite.convert.audit.metadata import describe_metadata
+from corallite.convert.audit.model_file import decode
+from corallite.device.flatbuffer import DamagedError
+from corallite.device.flatbuffer_writer import Number, write_flatbuffer
+from corallite.device.manifest import Manifest
+from corallite.device.model_entry import METADATA_IDENTIFIER, METADATA_NAME
+from corallite.device.model_metadata import put_metadata
+from corallite.device.preprocess import Preprocessing
+
+MANIFEST = Manifest("tiny", "7", ("cat", "dog"), Preprocessing((8, 8)))
+
+
+@pytest.fixture
+def with_metadata(writer):
+    """A function that gives a network metadata of these bytes, or of a flatbuffer."""
+
+    def give(content):
+        if isinstance(content, dict):
+            content = bytes(write_flatbuffer(content, METADATA_IDENTIFIER))
+        writer.conv(writer.input())
+        buffer, entry = schema.BufferT(), schema.MetadataT()
+        buffer.data = np.frombuffer(content, np.uint8)
+        entry.name, entry.buffer = METADATA_NAME, len(writer.model.buffers)
+        writer.model.buffers.append(buffer)
+        writer.model.metadata = [entry]
+        return writer.content()
+
+    return give
+
+
+def test_a_file_without_metadata_says_nothing(writer):
+    writer.conv(writer.input())
+    assert describe_metadata(decode(writer.content())) is None
+
+
+def test_ours_are_read_as_they_were_written(writer):
+    writer.conv(writer.input(kind="UINT8"))
+    found = describe_metadata(decode(put_metadata(writer.content(), MANIFEST)))
+    assert found is not None
+    assert (found["name"], found["version"]) == ("tiny", "7")
+    assert found["description"] == "Tells which of 2 classes an image shows."
+    (image,), (probability,) = found["inputs"], found["outputs"]
+    assert (image["content"], image["color_space"]) == ("image", "RGB")
+    # Pixels from 0 to 1: (pixel - 0) / 255.
+    assert (image["mean"], image["std"]) == ([0.0], [255.0])
+    assert (image["min"], image["max"]) == ([0.0], [255.0])
+    assert (probability["content"], probability["color_space"]) == ("feature", None)
+    (labels,) = probability["files"]
+    assert (labels["name"], labels["type"]) == ("labels.txt", "TENSOR_AXIS_LABELS")
+
+
+def test_those_of_another_tool_are_read(with_metadata):
+    """An audio model with a licence and a vocabulary, of a kind we do not write."""
+    audio = {0: "waveform", 3: {0: Number("B", 4)}}
+    file = {0: "words.txt", 1: "a word a line", 2: Number("b", 5), 3: "en"}
+    root = {0: "listener", 4: "Ann", 5: "MIT", 6: [file], 3: [{2: [audio], 3: []}]}
+    found = describe_metadata(decode(with_metadata(root)))
+    assert found is not None
+    assert (found["author"], found["license"]) == ("Ann", "MIT")
+    assert found["inputs"][0]["content"] == "audio"
+    assert found["inputs"][0]["mean"] == found["inputs"][0]["std"] == []
+    assert found["outputs"] == []
+    assert found["files"] == [
+        {
+            "name": "words.txt",
+            "description": "a word a line",
+            "type": "VOCABULARY",
+            "locale": "en",
+        }
+    ]
+
+
+def test_numbers_that_have_no_name_yet_are_shown_as_such(with_metadata):
+    image = {3: {0: Number("B", 2), 1: {0: Number("b", 9)}}}
+    unknown = {3: {0: Number("B", 77)}}
+    root = {6: [{2: Number("b", 99)}], 3: [{2: [image, unknown]}]}
+    found = describe_metadata(decode(with_metadata(root)))
+    assert found is not None
+    assert [t["content"] for t in found["inputs"]] == ["image", "77"]
+    assert found["inputs"][0]["color_space"] == "9"
+    assert found["files"][0]["type"] == "99"
+
+
+def test_numbers_that_json_has_no_word_for_are_none(with_metadata):
+    options = {0: [float("nan"), 1.0], 1: [float("inf")]}
+    units = [{0: Number("B", 1), 1: options}]
+    content = with_metadata({3: [{2: [{4: units}]}]})
+    found = describe_metadata(decode(content))
+    assert found is not None
+    assert (found["inputs"][0]["mean"], found["inputs"][0]["std"]) == (
+        [None, 1.0],
+        [None],
+    )
+
+
+def test_metadata_without_a_graph_describe_no_tensors(with_metadata):
+    found = describe_metadata(decode(with_metadata({0: "bare"})))
+    assert found is not None
+    assert (found["inputs"], found["outputs"], found["files"]) == ([], [], [])
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"\x08\0\0\0M999" + bytes(40), "does not begin with M001"),
+        (b"\xff\xff\xff\x7fM001" + bytes(40), "leads outside the file"),
+        (bytes((16 << 20) + 1), "it has 16,777,217 bytes"),
+    ],
+)
+def test_what_is_no_metadata_is_damaged(with_metadata, content, sentence):
+    model = decode(with_metadata(content))
+    with pytest.raises(DamagedError, match=sentence):
+        describe_metadata(model)
+
+
+def test_damaged_metadata_do_not_hide_the_model(with_metadata, write_file):
+    path = write_file(with_metadata(b"\x08\0\0\0M999" + bytes(40)))
+    found = audit_file(path, ask_xnnpack=False)
+    assert found.metadata is None
+    assert found.edgetpu.mapped == (0,)
+    sentence = " ".join(format_audit(found).split())
+    assert "the metadata are damaged (it does not begin with M001)" in sentence
+
+
+def test_the_text_says_what_is_expected_of_pixels(writer, write_file):
+    writer.conv(writer.input(kind="UINT8"))
+    path = write_file(put_metadata(writer.content(), MANIFEST))
+    text = " ".join(format_audit(audit_file(path, ask_xnnpack=False)).split())
+    assert "metadata tiny" in text
+    assert "image, RGB, mean 0, std 255, min 0, max 255" in text
+    assert "probability, feature, min 0, max 1, labels.txt (TENSOR_AXIS_LABELS)" in text
