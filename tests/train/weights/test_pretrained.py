@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from corallite.device.errors import RequestError
+from corallite.optimize.quantize import add_quantizers
+from corallite.train.keras import keras
 from corallite.train.model_file import save_model
 from corallite.train.models import registry
 from corallite.train.models.blocks import OURS
