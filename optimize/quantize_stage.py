@@ -52,6 +52,8 @@ def train_quantized(
         # Not where it is not given: what runs of before recorded still holds.
         **({"shared_range": shared_range} if shared_range else {}),
     }
+    if not overwrite:
+        stage.refuse_other_settings({"shared_range": shared_range, **inputs})
     if stage.is_done(inputs, overwrite):
         logging.info("qat: done already.")
         return stage

@@ -1,0 +1,27 @@
+"""The qat stage is not replaced by one of another range."""
+
+import json
+
+import pytest
+
+from corallite.device import files
+from corallite.device.errors import RequestError
+from corallite.optimize.quantize_stage import train_quantized
+from corallite.train.recipe import Recipe
+from corallite.train.run_folder import Stage
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("made", "asked"), [("learned", None), (None, "learned"), ("learned", "fixed")]
+)
+def test_another_shared_range_is_refused(made, asked, copied_run):
+    stage = Stage(copied_run, "qat")
+    metrics = json.loads((stage.path / "metrics.json").read_text())
+    recipe = Recipe(**metrics["inputs"]["recipe"])
+    if made:
+        metrics["inputs"]["shared_range"] = made
+        files.write_json(stage.path / "metrics.json", metrics)
+    with pytest.raises(RequestError, match=f"shared_range {made}, now {asked}"):
+        train_quantized(copied_run, recipe, shared_range=asked)
+    assert stage.is_complete()
