@@ -20,17 +20,28 @@ from corallite.train.models.shufflenet_v2 import shufflenet_v2
 from corallite.train.weights.conventions import TORCHVISION_SHUFFLENET
 
 KEYS = [(x, y) for x in ("shufflenet_v2", "mobilenet_v2") for y in ("qat", "ptq")]
+# Of each network, and no other.
 OPERATORS = {
-    "CONV_2D",
-    "DEPTHWISE_CONV_2D",
-    "MAX_POOL_2D",
-    "STRIDED_SLICE",
-    "CONCATENATION",
-    "ADD",
-    "MEAN",
-    "FULLY_CONNECTED",
-    "SOFTMAX",
-    "QUANTIZE",
+    "shufflenet_v2": {
+        "CONV_2D",
+        "DEPTHWISE_CONV_2D",
+        "MAX_POOL_2D",
+        "STRIDED_SLICE",
+        "CONCATENATION",
+        "MEAN",
+        "FULLY_CONNECTED",
+        "SOFTMAX",
+        "QUANTIZE",
+    },
+    "mobilenet_v2": {
+        "CONV_2D",
+        "DEPTHWISE_CONV_2D",
+        "ADD",
+        "MEAN",
+        "FULLY_CONNECTED",
+        "SOFTMAX",
+        "QUANTIZE",
+    },
 }
 # XNNPACK has neither a softmax of int8 nor the step between uint8 and int8.
 IN_ONE_PIECE = ["DELEGATE", "QUANTIZE", "QUANTIZE", "SOFTMAX"]
@@ -102,14 +113,24 @@ def test_the_file_answers_as_the_quantized_model(
     assert np.mean(answers.argmax(1) == expected.argmax(1)) > 0.95
 
 
-def assert_whole(content):
+def operator_name(model, operator):
+    code = model.operatorCodes[operator.opcodeIndex].builtinCode
+    return next(x for x, y in vars(schema.BuiltinOperator).items() if y == code)
+
+
+def assert_whole(content, name="shufflenet_v2"):
     """Checks that every operator is one that devices take, in one piece on the CPU."""
     operators = count_operators(content)
-    assert operators.keys() <= OPERATORS
-    # uint8 to int8 at the one door, int8 to uint8 at the other.
-    assert operators["QUANTIZE"] == 2
+    assert operators.keys() <= OPERATORS[name]
     model = schema.ModelT.InitFromPackedBuf(content, 0)
-    for operator in model.subgraphs[0].operators:
+    graph = model.subgraphs[0]
+    # uint8 to int8 at the one door, int8 to uint8 at the other, and nothing inside.
+    assert operators["QUANTIZE"] == 2
+    first, last = graph.operators[0], graph.operators[-1]
+    assert operator_name(model, first) == operator_name(model, last) == "QUANTIZE"
+    assert first.inputs.tolist() == graph.inputs.tolist()
+    assert last.outputs.tolist() == graph.outputs.tolist()
+    for operator in graph.operators:
         assert len(operator.inputs) <= 5
         if isinstance(operator.builtinOptions, schema.StridedSliceOptionsT):
             strides = model.subgraphs[0].tensors[operator.inputs[3]]
@@ -119,8 +140,9 @@ def assert_whole(content):
 
 
 @pytest.mark.slow
-def test_the_file_has_only_operators_that_devices_take(int8_file):
-    assert_whole(int8_file)
+@pytest.mark.parametrize("key", KEYS, ids="-".join)
+def test_the_file_has_only_operators_that_devices_take(int8_files, key):
+    assert_whole(int8_files[key], name=key[0])
 
 
 def test_the_file_has_no_float_tensor(int8_file):
