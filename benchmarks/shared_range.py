@@ -16,7 +16,7 @@ from pathlib import Path
 
 from absl import flags, logging
 
-from corallite.convert.evaluate_run import evaluate_run
+from corallite.convert.evaluate_run import evaluate_one_file, evaluate_run
 from corallite.convert.int8_stage import convert
 from corallite.device import files, program
 from corallite.optimize.load import load_model
@@ -34,6 +34,9 @@ _RUN_DIR = flags.DEFINE_string(
 _SEEDS = flags.DEFINE_integer(
     "seeds", 3, "Trainings of each way: from --seed on.", lower_bound=1
 )
+_WAYS = flags.DEFINE_multi_enum(
+    "way", SHARED_RANGES, SHARED_RANGES, "A way to measure; repeat it for more."
+)
 _RECIPE = recipe_flags.define(DEFAULT_RECIPE)
 
 # What a cell has of the run: the images, how they were split, and the float model.
@@ -42,13 +45,12 @@ _SHARED = ("cache", "classes.txt", "float", "run.json", "split.json")
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What a cell gave: top-1 in percent of the float file and of the int8 file.
+    """What a cell gave: top-1 of the int8 file, in percent.
 
     `limits` are the upper ends of the shared ranges of the stages, in their order;
     none where they are fixed.
     """
 
-    float_percent: float
     int8_percent: float
     limits: tuple[float, ...]
 
@@ -57,14 +59,15 @@ def main(argv: Sequence[str]) -> None:
     program.reject_arguments(argv)
     run_dir, first = Path(_RUN_DIR.value), _RECIPE()
     Stage(run_dir, "float").require()
-    results: dict[str, list[Result]] = {kind: [] for kind in SHARED_RANGES}
+    results: dict[str, list[Result]] = {kind: [] for kind in _WAYS.value}
     # Seed by seed, so that whatever is finished compares all ways.
     for seed in range(first.seed, first.seed + _SEEDS.value):
-        for kind in SHARED_RANGES:
+        for kind in results:
             recipe = dataclasses.replace(first, seed=seed)
             results[kind].append(_measure(run_dir, kind, recipe))
             logging.info("%s, seed %d: %s", kind, seed, results[kind][-1])
-    table = _format(results)
+    of_float = evaluate_run(run_dir)[0]
+    table = _format(100 * of_float.evaluation.top1, results)
     files.write_bytes(run_dir / "shared_range" / "table.md", table.encode())
     print(table, end="")
 
@@ -78,19 +81,18 @@ def _measure(run_dir: Path, kind: str, recipe: Recipe) -> Result:
         if not link.is_symlink():
             link.symlink_to((run_dir / name).resolve())
     stage = train_quantized(cell_dir, recipe, shared_range=kind)
-    convert(cell_dir, source="qat")
-    top1 = {x.stage: 100 * x.evaluation.top1 for x in evaluate_run(cell_dir)}
+    int8 = convert(cell_dir, source="qat")
+    of_int8 = evaluate_one_file(int8.model_path, cell_dir, "test")
     layers = load_model(stage.model_path).layers
     ranges = [layer for layer in layers if isinstance(layer, SharedRange)]
     limits = tuple(round(layer.limits()[1], 3) for layer in ranges)
     # Nine networks and their graphs would otherwise stay in memory.
     keras.backend.clear_session()
-    return Result(top1["float"], top1["int8"], limits)
+    return Result(100 * of_int8.evaluation.top1, limits)
 
 
-def _format(results: dict[str, list[Result]]) -> str:
+def _format(float_percent: float, results: dict[str, list[Result]]) -> str:
     """Returns a Markdown table; the limits of seeds are separated by semicolons."""
-    float_percent = results[SHARED_RANGES[0]][0].float_percent
     lines = [
         f"float: {float_percent:.2f}",
         "",
