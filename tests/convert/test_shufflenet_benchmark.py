@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from corallite.convert.audit.model_file import read_model
+from corallite.convert.edgetpu.prediction import predict
+
 PROGRAM = Path(__file__).parents[2] / "benchmarks" / "shufflenet.py"
 RUN = PROGRAM.parent / "arm64" / "run_network.py"
 OPTIONAL = {"ONNX Runtime": ("onnx", "onnxruntime"), "OpenVINO": ("openvino", "nncf")}
@@ -38,8 +41,20 @@ def test_the_shufflenet_benchmark_compares_what_is_installed(tmp_path):
         assert row["median_ms"] > 0
         assert row["ours_to_it"] == sorted(row["ours_to_it"])
         assert row["name"] in done.stdout.split("[")[0]
+    assert_cut_by_the_shuffle(tmp_path / "published_int8.tflite")
     # What instructions.py counts under emulation runs here too.
     for name in ("ours_int8", "published_float"):
         subprocess.run(
             [sys.executable, RUN, tmp_path / f"{name}.tflite", "1"], check=True
         )
+
+
+def assert_cut_by_the_shuffle(path):
+    """Checks that the Edge TPU would take what is before the first shuffle alone."""
+    model = read_model(path)
+    prediction = predict(model)
+    assert prediction.first_cut is not None
+    assert prediction.mapped == tuple(range(prediction.first_cut))
+    cut = model.main.operators[prediction.first_cut]
+    assert len(cut.outputs[0].shape) == 5
+    assert "shuffle" in prediction.cure

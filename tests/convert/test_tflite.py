@@ -5,6 +5,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
+from corallite.convert.audit.model_file import decode
+from corallite.convert.edgetpu.prediction import predict
 from corallite.convert.tflite import convert_to_float, convert_to_int8
 from corallite.convert.tflite_file import (
     count_operators,
@@ -119,7 +121,7 @@ def operator_name(model, operator):
 
 
 def assert_whole(content, name="shufflenet_v2"):
-    """Checks that every operator is one that devices take, in one piece on the CPU."""
+    """Checks that every operator is one that devices take, all in one piece."""
     operators = count_operators(content)
     assert operators.keys() <= OPERATORS[name]
     model = schema.ModelT.InitFromPackedBuf(content, 0)
@@ -137,6 +139,9 @@ def assert_whole(content, name="shufflenet_v2"):
             data = model.buffers[strides.buffer].data
             assert np.all(np.frombuffer(data.tobytes(), np.int32) == 1)
     assert executed_operators(content) == IN_ONE_PIECE
+    prediction = predict(decode(content))
+    assert prediction.mapped == tuple(range(len(graph.operators)))
+    assert (prediction.subgraphs, prediction.first_cut) == (1, None)
 
 
 @pytest.mark.slow
