@@ -25,7 +25,7 @@ def commands(page: Path) -> list[str]:
 def explain(verbs: Iterable[str]) -> dict[str, str]:
     """Returns what `--helpfull` says of each verb."""
     program_of = {verb: VERBS[verb][0] for verb in verbs}
-    command = [sys.executable, EXPLAIN, "--helpfull", *program_of.values()]
+    command = [sys.executable, str(EXPLAIN), "--helpfull", *program_of.values()]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     texts = json.loads(done.stdout)
     return {verb: texts[program] for verb, program in program_of.items()}

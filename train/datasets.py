@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import tarfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -167,11 +168,11 @@ def _read_idx(path: Path) -> np.ndarray:
     """Reads uint8 idx: two zeros, type 8, number of axes, big-endian sizes, data."""
     try:
         content = gzip.decompress(path.read_bytes())
-    except (gzip.BadGzipFile, EOFError) as error:
+        num_axes = content[3]
+        shape = np.frombuffer(content, ">i4", num_axes, offset=4)
+        return np.frombuffer(content, np.uint8, offset=4 + 4 * num_axes).reshape(shape)
+    except (gzip.BadGzipFile, zlib.error, EOFError, IndexError, ValueError) as error:
         raise RequestError(f"{path}: damaged ({error}); install it again.") from error
-    num_axes = content[3]
-    shape = np.frombuffer(content, ">i4", num_axes, offset=4)
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * num_axes).reshape(shape)
 
 
 def locate(data_dir: str | None, dataset: str | None) -> Path:

@@ -87,6 +87,33 @@ def test_a_damaged_idx_file_is_named(tmp_path, idx_dir):
     assert not (tmp_path / "fashion").exists()
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        # Behind the header of 10 bytes, and in the middle.
+        lambda data: data[:10] + b"\xff" * 10 + data[20:],
+        lambda data: data[:100] + bytes(50) + data[150:],
+        lambda data: b"no gzip",
+        lambda data: gzip.compress(b""),
+        lambda data: gzip.compress(gzip.decompress(data)[:-1]),
+    ],
+)
+def test_a_damaged_file_of_the_package_is_named(tmp_path, idx_dir, content):
+    path = idx_dir / "t10k-images-idx3-ubyte.gz"
+    path.write_bytes(content(path.read_bytes()))
+    with pytest.raises(RequestError, match=r"t10k-im.*: damaged .*; install it again"):
+        datasets.read_fashion_mnist(idx_dir)
+
+
+def test_a_folder_and_a_data_set_are_two_ways_to_say_it(tmp_path):
+    for data_dir, dataset in ((None, None), (str(tmp_path), "fashion_mnist")):
+        with pytest.raises(RequestError, match="either --data_dir or --dataset"):
+            datasets.locate(data_dir, dataset)
+    with pytest.raises(RequestError, match="to be fashion_mnist, got 'mnist'"):
+        datasets.locate(None, "mnist")
+    assert datasets.locate(str(tmp_path), None) == tmp_path
+
+
 def test_without_the_package_and_the_network_the_remedy_is_named(tmp_path, monkeypatch):
     from corallite.train.keras import keras
 

@@ -1,6 +1,7 @@
 """Weights of every kind of file: known by content, given whole, or refused by name."""
 
 import dataclasses
+import functools
 
 import h5py
 import numpy as np
@@ -32,8 +33,25 @@ KINDS = {
 OWN = dataclasses.replace(conventions.TORCHVISION_SHUFFLENET, relu_limit=6.0)
 
 
-def build(name, like=OURS, num_classes=CLASSES, width=WIDTH):
-    return registry.build(name, (32, 32, 3), num_classes, width=width, conventions=like)
+@functools.cache
+def build(name, like=OURS, width=WIDTH):
+    """Builds a network once, which takes seconds; a test may set its weights."""
+    return registry.build(name, (32, 32, 3), CLASSES, width=width, conventions=like)
+
+
+def replace_head(model, num_classes):
+    """Returns a network of the same layers, but for those behind the pool."""
+    pooled = model.get_layer("logits").input
+    logits = keras.layers.Dense(num_classes, name="logits")(pooled)
+    answer = keras.layers.Softmax(name="probabilities")(logits)
+    return keras.Model(model.input, answer, name=model.name)
+
+
+def fill(model, make):
+    """Sets all arrays to `make(shape)` but those that the conventions set."""
+    for layer in model.layers:
+        if layer.name != "normalize":
+            layer.set_weights([make(array.shape) for array in layer.get_weights()])
 
 
 def write_applications(model, path):
@@ -52,57 +70,67 @@ def write_applications(model, path):
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """Path and model of a file of each kind."""
+def file_of(tmp_path_factory):
+    """A function that makes a file of a kind, once.
+
+    It returns its path, the network's name, its conventions and its weights.
+    """
     folder = tmp_path_factory.mktemp("weights")
-    made = {}
-    for file_name, name in KINDS.items():
-        path = folder / file_name
-        like = OWN if file_name == "model.h5" else NETWORKS[name].conventions
-        if file_name == "applications.h5":
+
+    @functools.cache
+    def make(kind):
+        path, name = folder / kind, KINDS[kind]
+        like = OWN if kind == "model.h5" else NETWORKS[name].conventions
+        if kind == "applications.h5":
             like = conventions.KERAS_APPLICATIONS
         model = build(name, like)
+        rng = np.random.default_rng(0)
+        fill(model, lambda shape: rng.random(shape, np.float32))
         if path.suffix == ".pth":
             write_checkpoint(path, export_weights(model, WIDTH))
-        elif file_name == "model.h5":
+        elif kind == "model.h5":
             save_model(model, path)
         else:
             write_applications(model, path)
-        made[file_name] = path, model, like
-    return made
+        return path, name, like, model.get_weights()
+
+    return make
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_whole_network_is_taken_over_with_its_conventions(kind, files):
-    path, model, like = files[kind]
-    pretrained = read_pretrained(path, model.name, WIDTH)
+def test_the_whole_network_is_taken_over_with_its_conventions(kind, file_of):
+    path, name, like, weights = file_of(kind)
+    pretrained = read_pretrained(path, name, WIDTH)
     assert pretrained.conventions == like
     assert pretrained.num_classes == CLASSES
-    again = build(model.name, pretrained.conventions)
-    pretrained.give_to(again)
-    for mine, theirs in zip(again.get_weights(), model.get_weights(), strict=True):
-        np.testing.assert_array_equal(mine, theirs)
+    model = build(name, like)
+    fill(model, np.zeros)
+    pretrained.give_to(model)
+    for given, expected in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(given, expected)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_head_of_other_classes_is_left_as_it_is(kind, files):
-    path, model, like = files[kind]
-    mine = build(model.name, like, num_classes=3)
-    head = mine.get_layer("logits").get_weights()
-    read_pretrained(path, model.name, WIDTH).give_to(mine)
-    for before, after in zip(head, mine.get_layer("logits").get_weights(), strict=True):
-        np.testing.assert_array_equal(before, after)
-    np.testing.assert_array_equal(
-        mine.get_layer("last").get_weights()[0],
-        model.get_layer("last").get_weights()[0],
-    )
+def test_a_head_of_other_classes_is_left_as_it_is(kind, file_of):
+    path, name, like, weights = file_of(kind)
+    model = replace_head(build(name, like), num_classes=3)
+    fill(model, np.ones)
+    head = model.get_layer("logits").get_weights()
+    read_pretrained(path, name, WIDTH).give_to(model)
+    # The head's two arrays are the last.
+    for given, expected in zip(
+        model.get_weights(), [*weights[:-2], *head], strict=True
+    ):
+        np.testing.assert_array_equal(given, expected)
 
 
 def refuse(path, name, width=WIDTH, num_classes=CLASSES):
     """Returns the one sentence that a file is refused with."""
     with pytest.raises(RequestError) as refused:
         pretrained = read_pretrained(path, name, width)
-        model = build(name, pretrained.conventions, num_classes, width)
+        model = build(name, pretrained.conventions, width)
+        if num_classes != CLASSES:
+            model = replace_head(model, num_classes)
         pretrained.give_to(model)
     sentence = str(refused.value)
     assert str(path) in sentence
@@ -120,9 +148,9 @@ OTHER_NETWORKS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_another_network_is_refused_by_its_first_tensor(kind, files):
+def test_another_network_is_refused_by_its_first_tensor(kind, file_of):
     name, words = OTHER_NETWORKS[kind]
-    assert words in refuse(files[kind][0], name)
+    assert words in refuse(file_of(kind)[0], name)
 
 
 OTHER_WIDTHS = {
@@ -135,11 +163,11 @@ OTHER_WIDTHS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_another_width_is_refused_by_its_first_tensor(kind, files):
-    path, model, _ = files[kind]
-    sentence = refuse(path, model.name, width=0.5)
+def test_another_width_is_refused_by_its_first_tensor(kind, file_of):
+    path, name, *_ = file_of(kind)
+    sentence = refuse(path, name, width=0.5)
     assert OTHER_WIDTHS[kind] in sentence
-    assert f"{model.name} 0.5x" in sentence
+    assert f"{name} 0.5x" in sentence
 
 
 def change_tensors(change):
@@ -228,13 +256,13 @@ def truncate(path):
         ("model.h5", truncate, "is not a whole file of Keras weights"),
     ],
 )
-def test_a_file_that_does_not_fit_is_refused(kind, change, words, files, tmp_path):
-    whole, model, _ = files[kind]
+def test_a_file_that_does_not_fit_is_refused(kind, change, words, file_of, tmp_path):
+    whole, name, *_ = file_of(kind)
     path = tmp_path / kind
     path.write_bytes(whole.read_bytes())
     change(path)
     # A head that gives way to another has to be whole all the same.
-    assert words in refuse(path, model.name, num_classes=3)
+    assert words in refuse(path, name, num_classes=3)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xd8\xff\xe0" * 100, b"{}"])
@@ -253,8 +281,8 @@ def test_a_quantized_model_is_refused(tmp_path):
     assert "no layer 'stem', expected" in refuse(path, "shufflenet_v2")
 
 
-def test_a_network_without_published_weights_takes_its_own(files, monkeypatch):
-    path = files["shufflenet.pth"][0]
+def test_a_network_without_published_weights_takes_its_own(file_of, monkeypatch):
+    path = file_of("shufflenet.pth")[0]
     monkeypatch.delitem(NETWORKS, "shufflenet_v2")
     assert "of shufflenet_v2 none is known" in refuse(path, "shufflenet_v2")
 

@@ -221,6 +221,20 @@ def test_another_archive_is_refused_in_words(tmp_path):
         read_checkpoint(tmp_path / "a.pth")
 
 
+def test_big_endian_numbers_are_refused(tmp_path):
+    write_zip(tmp_path / "a.pth", {"x": tensor(1, (1,), (1,))}, np.ones(1, ">f4"))
+    with zipfile.ZipFile(tmp_path / "a.pth", "a") as archive:
+        archive.writestr("weights/byteorder", "big")
+    with pytest.raises(RequestError, match="its numbers are big-endian"):
+        read_checkpoint(tmp_path / "a.pth")
+
+
+def test_numbers_that_pytorch_has_not_are_not_written(tmp_path):
+    with pytest.raises(ValueError, match="a type PyTorch has, got uint32"):
+        write_checkpoint(tmp_path / "a.pth", {"x": np.ones(1, np.uint32)})
+    assert not (tmp_path / "a.pth").exists()
+
+
 def test_pytorch_reads_what_we_write_and_we_what_it_writes(tmp_path):
     torch = pytest.importorskip("torch")
     write_checkpoint(tmp_path / "ours.pth", tensors())
