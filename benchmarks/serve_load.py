@@ -16,9 +16,11 @@ import random
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import IO
 
 import numpy as np
 from absl import flags
@@ -80,18 +82,24 @@ def _make_requests() -> list[tuple[bytes, list[str]]]:
 def _serving() -> Iterator[int]:
     command = [sys.executable, "-m", "corallite.device.serve_main", "--port=0"]
     command.append(f"--model={_MODEL.value}")
-    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        if server.stderr is None:
-            raise RuntimeError("Expected the server's stderr to be a pipe.")
-        for line in server.stderr:
-            if found := re.search(r"Listening on http://.*:(\d+)/", line):
-                yield int(found[1])
-                return
-        raise RuntimeError("The server did not start.")
-    finally:
-        server.terminate()
-        server.wait()
+    # A file, not a pipe: decoders complain of each damaged image, and a pipe that
+    # nobody empties would stop the server.
+    with tempfile.NamedTemporaryFile("w+") as log:
+        server = subprocess.Popen(command, stderr=log)
+        try:
+            yield _wait_for_port(server, log)
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def _wait_for_port(server: subprocess.Popen[bytes], log: IO[str]) -> int:
+    while server.poll() is None:
+        log.seek(0)
+        if found := re.search(r"Listening on http://.*:(\d+)/", log.read()):
+            return int(found[1])
+        time.sleep(0.1)
+    raise RuntimeError("The server did not start.")
 
 
 async def _load(port: int, requests: list[tuple[bytes, list[str]]]) -> bool:

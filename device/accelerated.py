@@ -6,15 +6,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from absl import logging
 
-from corallite.device import selftest
+from corallite.device import log, selftest
 from corallite.device.classifier import Classifier
 from corallite.device.engine import Status
 from corallite.device.errors import RequestError
+from corallite.device.failures import is_power_of_two
 from corallite.device.manifest import Manifest
 from corallite.device.preprocess import Image, Preprocessing, fit_image
-from corallite.device.reader import is_power_of_two
 from corallite.device.remote_interpreter import AcceleratorError, RemoteInterpreter
 
 # What an Edge TPU, its process or the lack of one may bring on.
@@ -186,7 +185,7 @@ class Accelerated:
             sentence = f"{self._device}: lost ({error}); the CPU stands in."
             losses = self._status.losses + 1
             self._note(state="lost", losses=losses, last_error=sentence)
-            logging.warning("%s", sentence)
+            log.warning("%s", sentence)
         self._wake.set()
 
     def _note(self, **changes: object) -> None:
@@ -239,7 +238,7 @@ class Accelerated:
             self._accelerator = accelerator
             self._answered_s = self._ready_s = time.monotonic()
         self._note(state="ready")
-        logging.info("%s: ready.", self._device)
+        log.info("%s: ready.", self._device)
 
     def _load(self) -> Classifier:
         limits = self._limits
@@ -268,7 +267,7 @@ class Accelerated:
         self._failures += 1
         self._note(state="lost", last_error=sentence)
         if is_power_of_two(self._failures):
-            logging.warning("%s Next try in %g s.", sentence, self._delay_s())
+            log.warning("%s Next try in %g s.", sentence, self._delay_s())
 
     def _drop_remote(self) -> None:
         with self._guard:

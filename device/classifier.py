@@ -9,7 +9,11 @@ import numpy.typing as npt
 
 from corallite.device.engine import Status
 from corallite.device.errors import RequestError
-from corallite.device.interpreter import input_size_hw, load_interpreter
+from corallite.device.interpreter import (
+    first_line,
+    input_size_hw,
+    load_interpreter,
+)
 from corallite.device.manifest import Manifest, read_manifest
 from corallite.device.opencv import cv2
 from corallite.device.preprocess import Image, Preprocessing, fit_image
@@ -56,6 +60,7 @@ class Classifier:
         if interpreter is None:
             interpreter = load_interpreter(path, num_threads)
         self.manifest = manifest or _require_manifest(path)
+        self._path = path
         self._interpreter = interpreter
         _check_size(input_size_hw(interpreter, path), self.preprocessing, path)
         self._input = interpreter.get_input_details()[0]
@@ -90,6 +95,7 @@ class Classifier:
             float32 [classes], probabilities if the model ends in a softmax.
 
         Raises:
+            RequestError: The model loads but does not run.
             ValueError: `pixels_u8` has another shape or type.
         """
         expected = (*self.preprocessing.size_hw, 3)
@@ -101,7 +107,14 @@ class Classifier:
         if self._table is not None:
             pixels_u8 = cv2.LUT(pixels_u8, self._table)
         self._interpreter.set_tensor(self._input["index"], pixels_u8[np.newaxis])
-        self._interpreter.invoke()
+        try:
+            self._interpreter.invoke()
+        except RuntimeError as error:
+            # Some damage shows only now, such as a tensor that nothing fills.
+            raise RequestError(
+                f"{self._path}: cannot be run ({first_line(error)}); copy or convert "
+                "it again, or update the TFLite runtime."
+            ) from error
         raw = self._interpreter.get_tensor(self._output["index"]).reshape(-1)
         return _dequantize(raw, *self._output["quantization"])
 

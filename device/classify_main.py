@@ -14,9 +14,9 @@ import itertools
 import sys
 from collections.abc import Sequence
 
-from absl import flags, logging
+from absl import flags
 
-from corallite.device import loop, loop_flags, program
+from corallite.device import log, loop, loop_flags, program
 from corallite.device.frame import FrameStream
 from corallite.device.interruption import stop_on_signals
 from corallite.device.pace import PaceStatus
@@ -65,7 +65,7 @@ def _open_lines() -> Lines:
 
 
 def _log_summary(rate: Rate, frames: FrameStream, pace: PaceStatus) -> None:
-    logging.info(
+    log.info(
         "%d frames in %.1f s, %.1f frames/s, %d skipped, %d dropped.",
         rate.frames,
         rate.seconds,
@@ -74,8 +74,8 @@ def _log_summary(rate: Rate, frames: FrameStream, pace: PaceStatus) -> None:
         frames.dropped,
     )
     if pace.lowered:
-        logging.info("Lowered the frame rate %d times for heat.", pace.lowered)
+        log.info("Lowered the frame rate %d times for heat.", pace.lowered)
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, logs_later=True)

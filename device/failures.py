@@ -1,6 +1,6 @@
 """Counts what goes wrong again and again, and tells of it now and then."""
 
-from absl import logging
+from corallite.device import log
 
 
 class Failures:
@@ -21,7 +21,7 @@ class Failures:
         """Counts one more, and logs `sentence` if it is its turn."""
         self.count += 1
         if is_power_of_two(self.count):
-            logging.warning("%s (%d so far)", sentence, self.count)
+            log.warning("%s (%d so far)", sentence, self.count)
 
 
 def is_power_of_two(count: int) -> bool:

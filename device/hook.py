@@ -10,8 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 
-from absl import logging
-
+from corallite.device import log
 from corallite.device.errors import RequestError
 from corallite.device.failures import Failures
 from corallite.device.loop import Result
@@ -86,7 +85,7 @@ class Hook:
         if self._runner is not None:
             self._runner.join()
         if self.left_out:
-            logging.info("%s: left out %d times.", self._arguments[0], self.left_out)
+            log.info("%s: left out %d times.", self._arguments[0], self.left_out)
 
     def _run(self, environment: dict[str, str | bytes]) -> None:
         program = self._arguments[0]

@@ -71,7 +71,7 @@ def load_interpreter(
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise RequestError(
-            f"{path}: cannot be run ({_first_line(error)}); copy or convert it again, "
+            f"{path}: cannot be run ({first_line(error)}); copy or convert it again, "
             "or update the TFLite runtime."
         ) from error
     return interpreter
@@ -172,11 +172,12 @@ def _import_runtime(name: str) -> Any:
         return importlib.import_module(f"{name}.interpreter")
     except ImportError as error:
         raise RequestError(
-            f"The installed {name} cannot be loaded ({_first_line(error)}); install "
+            f"The installed {name} cannot be loaded ({first_line(error)}); install "
             "it again for this Python and system."
         ) from error
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Returns the start of what a runtime says, without a full stop."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0].rstrip(".")

@@ -5,8 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from absl import logging
-
+from corallite.device import log
 from corallite.device.captures import Capture
 from corallite.device.errors import RequestError
 from corallite.device.failures import is_power_of_two
@@ -102,7 +101,7 @@ class LiveStream(FrameStream):
         for reader in self._hung:
             reader.join(max(0.0, deadline_s - time.monotonic()))
         if any(reader.is_alive() for reader in self._hung):
-            logging.warning("%s: hangs in its driver and is left behind.", self._name)
+            log.warning("%s: hangs in its driver and is left behind.", self._name)
 
     def _accept(self, reader: Reader, image: Image, captured_s: float) -> None:
         """Takes a frame from `reader`'s thread, in place of one nobody has taken."""
@@ -114,7 +113,7 @@ class LiveStream(FrameStream):
             self._newest = Frame(self._number, time_s, image, self._name, captured_s)
             self._number += 1
             if self.state is not State.LIVE:
-                logging.info("%s: live.", self._name)
+                log.info("%s: live.", self._name)
             self._health.note_frame(time.monotonic())
             self._changed.notify()
 
@@ -148,7 +147,7 @@ class LiveStream(FrameStream):
         elif action is Action.CLOSE:
             self._leave_reader()
         if self.state is State.STALE and not was_stale:
-            logging.warning("%s: stale, no frame comes.", self._name)
+            log.warning("%s: stale, no frame comes.", self._name)
         if self.state is State.REOPENING and not self._is_told:
             self._log_failure()
 
@@ -176,7 +175,7 @@ class LiveStream(FrameStream):
         self._is_told = True
         if is_power_of_two(self._health.failures):
             wait_s = self._health.delay_s
-            logging.warning("%s Next try in %.1f s.", self._failure, wait_s)
+            log.warning("%s Next try in %.1f s.", self._failure, wait_s)
 
     def _leave_reader(self) -> None:
         if self._reader is not None:

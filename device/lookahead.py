@@ -1,16 +1,16 @@
 """Does something for the next frame while another thread is at the last one."""
 
 import contextlib
+import queue
+import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 _Item = TypeVar("_Item")
-# One is decoded while another is classified: two stages that overlap need no more,
-# and each frame of a 12-megapixel camera is 36 MB.
-_COUNT = 1
+# One would do if a thread woke at once: with two, the next is begun while whoever waits
+# for the last is still being woken. No more, as each frame of a 12-megapixel camera is
+# 36 MB.
+_COUNT = 2
 _TICK_S = 0.1
 
 
@@ -30,32 +30,66 @@ def looking_ahead(
         on_wait: Called every tenth of a second while a frame is waited for.
         count: Frames to read ahead, at least 1.
     """
-    # Imported where they are needed: one image or a camera starts without.
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(1, "reader ahead") as pool:
-        try:
-            yield _read_ahead(frames, on_wait, count, pool)
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _read_ahead(
-    frames: Iterator[_Item],
-    on_wait: Callable[[], None],
-    count: int,
-    pool: "ThreadPoolExecutor",
-) -> Iterator[_Item]:
-    coming = [pool.submit(next, frames, None) for _ in range(count)]
-    while (frame := _take(coming.pop(0), on_wait)) is not None:
-        coming.append(pool.submit(next, frames, None))
-        yield frame
+    ahead = _Ahead(frames, count)
+    thread = threading.Thread(target=ahead.read, name="reader ahead")
+    thread.start()
+    try:
+        yield ahead.take(on_wait)
+    finally:
+        ahead.end()
+        thread.join()
 
 
-def _take(coming: "Future[_Item | None]", on_wait: Callable[[], None]) -> _Item | None:
-    if not coming.done():
-        from concurrent.futures import wait
+class _Ahead:
+    """What the two threads share.
 
-        while not wait([coming], _TICK_S).done:
-            on_wait()
-    return coming.result()
+    Queues and no futures: on small images, what those cost is a tenth of the loop.
+    """
+
+    def __init__(self, frames: Iterator[Any], count: int) -> None:
+        self._frames = frames
+        self._is_ended = threading.Event()
+        # An entry is room for one more.
+        self._room: queue.SimpleQueue[None] = queue.SimpleQueue()
+        # A frame, or None at the end; and what was raised instead.
+        self._ready: queue.SimpleQueue[tuple[Any, BaseException | None]]
+        self._ready = queue.SimpleQueue()
+        for _ in range(count):
+            self._room.put(None)
+
+    def read(self) -> None:
+        """Reads as long as there is room; for the one thread."""
+        while True:
+            self._room.get()
+            if self._is_ended.is_set():
+                return
+            try:
+                frame = next(self._frames, None)
+            except BaseException as error:  # Whatever it is: `take` raises it.
+                self._ready.put((None, error))
+                return
+            self._ready.put((frame, None))
+            if frame is None:
+                return
+
+    def take(self, on_wait: Callable[[], None]) -> Iterator[Any]:
+        """Yields what was read; for the other thread."""
+        while (frame := self._next(on_wait)) is not None:
+            self._room.put(None)
+            yield frame
+
+    def end(self) -> None:
+        """Has `read` return after the frame that it is at."""
+        self._is_ended.set()
+        self._room.put(None)
+
+    def _next(self, on_wait: Callable[[], None]) -> Any:
+        while True:
+            try:
+                frame, error = self._ready.get(timeout=_TICK_S)
+            except queue.Empty:
+                on_wait()
+                continue
+            if error is not None:
+                raise error
+            return frame

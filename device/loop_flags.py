@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager
 
 from absl import flags
 
-from corallite.device.captures import without_secrets
 from corallite.device.engine import Engine
 from corallite.device.errors import RequestError
 from corallite.device.frame import FrameStream
@@ -175,7 +174,11 @@ def open_frames(stop: threading.Event) -> AbstractContextManager[FrameStream]:
 def source_name() -> str | None:
     """Returns what to call the source, without a password; None if none is named."""
     source = _SOURCE.value
-    return without_secrets(source) if source and "://" in source else source
+    if not source or "://" not in source:
+        return source
+    from corallite.device.captures import without_secrets
+
+    return without_secrets(source)
 
 
 def make_smoother() -> Smoother:

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from absl import logging
-
+from corallite.device import log
 from corallite.device.errors import RequestError
 from corallite.device.failures import Failures
 from corallite.device.loop import Result, to_json_line
@@ -117,7 +116,7 @@ class Mqtt:
         stopper.join(_CLOSE_TIMEOUT_S)
         waiting = self.lost + len(self._waiting)
         if waiting:
-            logging.warning("%d messages were not published.", waiting)
+            log.warning("%d messages were not published.", waiting)
 
     def _make_client(self) -> Any:
         try:
@@ -145,7 +144,7 @@ class Mqtt:
         if code.is_failure:
             self._failures.note(f"{self._name}: refused us: {code}.")
             return
-        logging.info("%s: connected.", self._name)
+        log.info("%s: connected.", self._name)
         client.publish(
             f"{self._address.topic}/status", "online", _AT_LEAST_ONCE, retain=True
         )

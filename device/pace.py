@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from absl import logging
-
+from corallite.device import log
 from corallite.device.board import Board, ask_firmware, read_board
 from corallite.device.governor import PERIOD_S, Governor
 from corallite.device.loop import Result
@@ -135,11 +134,11 @@ class Pace:
             latency_ms,
         )
         if before is None and governor.limit_fps is not None:
-            logging.warning(
+            log.warning(
                 "At most %.1f frames/s: %s.", governor.limit_fps, governor.reason
             )
         elif before is not None and governor.limit_fps is None:
-            logging.info("As many frames/s again as before.")
+            log.info("As many frames/s again as before.")
 
 
 def look_at_board() -> Board:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import NoReturn
 
-from absl import app, flags, logging
+from absl import flags
 
-from corallite.device import driver_thread
+from corallite.device import driver_thread, log
 from corallite.device.errors import RequestError
 
 EXIT_DONE = 0
@@ -29,19 +29,27 @@ _REMEDIES = {
 _NONE_GIVEN = re.compile(r"flag --(\w+)=None: Flag --\1 must have a value [^.]*\.")
 
 
-def run(main: Callable[[Sequence[str]], int | None]) -> None:
+def run(
+    main: Callable[[Sequence[str]], int | None], *, logs_later: bool = False
+) -> None:
     """Parses the flags, calls `main(argv)` and exits with its status.
 
     `main` returns None or 0 for done and 1 for a failed check. `RequestError` and
     `OSError` become one sentence on stderr and status 2. SIGTERM is treated as
     Ctrl-C: both raise `KeyboardInterrupt` in `main`, and one that is not handled
     there ends the process with 128 + the signal's number.
+
+    Args:
+        main: The program.
+        logs_later: It uses `corallite.device` and no other part, whose log need not be
+            loaded before there is a line to write.
     """
     interruption = _Interruption()
     signal.signal(signal.SIGTERM, interruption.raise_interrupt)
     signal.signal(signal.SIGINT, interruption.raise_interrupt)
-    logging.use_absl_handler()
-    logging.set_verbosity(logging.INFO)
+    log.begin_program()
+    if not logs_later:
+        log.load()
     # A label or a file's name may hold what the terminal's encoding has not.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
@@ -70,7 +78,7 @@ def reject_arguments(argv: Sequence[str]) -> None:
 def _exit(status: int) -> NoReturn:
     """Exits; at once, if a thread hangs in a driver: see `driver_thread`."""
     if driver_thread.is_any_left():
-        logging.flush()
+        log.flush()
         sys.stdout.flush()
         os._exit(status)
     sys.exit(status)
@@ -87,6 +95,15 @@ class _Interruption:
 
 
 def _parse_flags(argv: Sequence[str]) -> list[str]:
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error:
+        # It may be for one of absl's own, such as --help or --verbosity. What defines
+        # them brings a debugger along: every start would be slower by 20 ms.
+        flags.FLAGS.unparse_flags()
+    from absl import app
+
+    log.load()
     app.define_help_flags()
     try:
         return flags.FLAGS(argv)

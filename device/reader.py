@@ -5,8 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from absl import logging
-
+from corallite.device import log
 from corallite.device.captures import Capture, retrieve_rgb
 from corallite.device.driver_thread import DriverThread
 from corallite.device.errors import RequestError
@@ -85,6 +84,6 @@ class Reader(DriverThread):
         except RequestError as error:
             skipped = self._pass_over(0, 1)
             if is_power_of_two(skipped):
-                logging.warning("Skipped, the %dth: %s", skipped, error)
+                log.warning("Skipped, the %dth: %s", skipped, error)
             return
         self._accept(self, image, captured_s)

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from absl import logging
-
+from corallite.device import log
 from corallite.device.errors import RequestError
 from corallite.device.frame import Frame, FrameStream
 from corallite.device.jpeg_stream import JpegSplitter
@@ -52,7 +51,7 @@ def video_frames(capture: Any, path: Path) -> Iterator[Frame]:
     if not number:
         raise RequestError(f"{path}: has no frames; record or copy it again.")
     if number < announced:
-        logging.warning(
+        log.warning(
             "%s: ended after %d of %d frames; it may be cut short.",
             path,
             number,
@@ -76,7 +75,7 @@ def folder_frames(folder: Path, stream: FrameStream) -> Iterator[Frame]:
         try:
             image = read_image(path)
         except RequestError as error:
-            logging.warning("Skipped: %s", error)
+            log.warning("Skipped: %s", error)
             stream.skipped += 1
             continue
         name = path.relative_to(folder).as_posix()
@@ -108,7 +107,7 @@ def stdin_frames(stream: FrameStream, is_over: Callable[[], bool]) -> Iterator[F
         try:
             image = decode_image(jpeg, "stdin")
         except RequestError as error:
-            logging.warning("Skipped: %s", error)
+            log.warning("Skipped: %s", error)
             stream.skipped += 1
             continue
         yield Frame(number, captured_s - start_s, image, "stdin", captured_s)
@@ -129,7 +128,7 @@ def _piped_images(stream: FrameStream, is_over: Callable[[], bool]) -> Iterator[
         counted = splitter.broken
         yield from images
     if splitter.is_inside_image and not is_over():
-        logging.warning("Skipped: stdin: the last image is cut short.")
+        log.warning("Skipped: stdin: the last image is cut short.")
         stream.skipped += 1
 
 

@@ -40,8 +40,9 @@ _MAX_BODY_MB = flags.DEFINE_float(
 )
 _MAX_MEGAPIXELS = flags.DEFINE_float(
     "max_megapixels",
-    50.0,
-    "Largest image; takes 3 MB of memory each, twice that if it is to be turned.",
+    12.5,
+    "Largest image, in 10**6 pixels; the default takes those of a 12-megapixel camera. "
+    "Each million takes 3 MB of memory, twice that if the image is to be turned.",
     lower_bound=0.001,
     upper_bound=2**27 / 10**6,
 )
@@ -59,12 +60,14 @@ def main(argv: Sequence[str]) -> None:
     """Serves what the flags say."""
     program.reject_arguments(argv)
     _require_packages()
-    # Not at the top: --help and the sentence above do without the packages.
-    from corallite.device.serve import access, server
+    # Not at the top: --help and the sentences above do without the packages.
+    from corallite.device.serve import access
 
     allowed = access.make_access(
         _HOST.value, _TOKEN_FILE.value, _TLS_CERT.value, _TLS_KEY.value
     )
+    from corallite.device.serve import server
+
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(server.open_socket(_HOST.value, _PORT.value))
         stop = stack.enter_context(stop_on_signals())

@@ -4,8 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from absl import logging
-
+from corallite.device import log
 from corallite.device.failures import Failures
 from corallite.device.loop import Result
 
@@ -103,4 +102,4 @@ class Lines:
         """Says how many lines were lost, if any were."""
         if self.lost or self._rest:
             lost = self.lost + bool(self._rest)
-            logging.warning("%d results could not be written.", lost)
+            log.warning("%d results could not be written.", lost)

@@ -4,8 +4,11 @@ No camera, thread or clock is in here: what happens is told, with the time.
 """
 
 import enum
-import random
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import random
 
 # The first wait before a source is opened again; it doubles with each failure.
 _FIRST_DELAY_S = 0.5
@@ -59,7 +62,7 @@ class SourceState:
     """
 
     def __init__(
-        self, patience: Patience, now_s: float, rng: random.Random | None = None
+        self, patience: Patience, now_s: float, rng: "random.Random | None" = None
     ) -> None:
         """Is to be opened at once.
 
@@ -69,6 +72,9 @@ class SourceState:
             rng: Spreads the waits, so that the cameras of a network that was away
                 do not all come back in the same instant.
         """
+        # It loads OpenSSL, for which files, that only have a state, would wait.
+        import random
+
         self.state = State.OPENING
         self.delay_s = 0.0
         self.failures = 0

@@ -6,23 +6,19 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from corallite.device import recorded
-from corallite.device.captures import (
-    Capture,
-    open_camera,
-    open_stream,
-    without_secrets,
-)
 from corallite.device.errors import RequestError
 from corallite.device.frame import FrameStream
-from corallite.device.live import LiveStream
 from corallite.device.lookahead import looking_ahead
 from corallite.device.opencv import cv2
 from corallite.device.preprocess import IMAGE_SUFFIXES
 from corallite.device.source_state import Patience
+
+if TYPE_CHECKING:
+    from corallite.device.captures import Capture
 
 # FFmpeg draws text files, such as a list of labels, and gives that as a video.
 _ANSI_ART = cv2.VideoWriter.fourcc(*"ansi")
@@ -62,6 +58,8 @@ def open_source(
     stop = stop or threading.Event()
     live = _find_live(source)
     if live is not None:
+        from corallite.device.live import LiveStream
+
         name, open_capture = live
         stream = LiveStream(name, open_capture, patience or Patience(), stop)
         try:
@@ -73,35 +71,46 @@ def open_source(
             yield recorded_stream
 
 
-def _find_live(source: str) -> tuple[str, Callable[[], Capture]] | None:
+# What live sources need is imported when one is: it would make each start slower.
+
+
+def _find_live(source: str) -> "tuple[str, Callable[[], Capture]] | None":
     """Returns the name of a live source and what opens it; None if it is not one."""
     path = Path(source)
     if source.isdecimal() and not path.exists():
-        return f"camera {source}", partial(open_camera, int(source))
+        return _find_camera(f"camera {source}", int(source))
     if path.is_char_device():
-        return source, partial(open_camera, source)
+        return _find_camera(source, source)
     csi = re.fullmatch("csi(?::([0-9]))?", source)
     if csi and not path.exists():
         return _find_csi(int(csi[1] or 0))
     if "://" in source:
-        _check_url(source)
-        opener = _open_http if source.lower().startswith("http") else open_stream
-        return without_secrets(source), partial(opener, source)
+        return _find_url(source)
     return None
 
 
-# What these two need is imported when it is needed: it would make each start slower
-# by a tenth.
+def _find_camera(name: str, target: int | str) -> "tuple[str, Callable[[], Capture]]":
+    from corallite.device.captures import open_camera
+
+    return name, partial(open_camera, target)
 
 
-def _find_csi(number: int) -> tuple[str, Callable[[], Capture]]:
+def _find_csi(number: int) -> "tuple[str, Callable[[], Capture]]":
     from corallite.device import csi
 
     csi.require_csi_support()
     return f"camera csi:{number}", partial(csi.open_csi, number)
 
 
-def _open_http(url: str) -> Capture:
+def _find_url(url: str) -> "tuple[str, Callable[[], Capture]]":
+    _check_url(url)
+    from corallite.device.captures import open_stream, without_secrets
+
+    opener = _open_http if url.lower().startswith("http") else open_stream
+    return without_secrets(url), partial(opener, url)
+
+
+def _open_http(url: str) -> "Capture":
     from corallite.device.http_capture import open_http
 
     return open_http(url)

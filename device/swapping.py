@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-from absl import logging
 
+from corallite.device import log
 from corallite.device.engine import Status
 from corallite.device.errors import RequestError
 from corallite.device.manifest import Manifest
@@ -219,7 +219,7 @@ class Swapping:
         former.close()
         manifest = engine.manifest
         name = f"{manifest.model} {manifest.version}".strip()
-        logging.info("%s: the new model runs (%s).", self._request.path, name)
+        log.info("%s: the new model runs (%s).", self._request.path, name)
 
     def _hand_over(self, engine: Startable) -> bool:
         """Waits until `engine` has taken over; tells whether it has."""
@@ -237,4 +237,4 @@ class Swapping:
             "one goes on."
         )
         self._failure = (sentence, self._engine.status().last_error)
-        logging.warning("%s", sentence)
+        log.warning("%s", sentence)

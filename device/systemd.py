@@ -5,8 +5,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from absl import logging
-
+from corallite.device import log
 from corallite.device.frame import FrameStream
 from corallite.device.loop import Result
 
@@ -80,8 +79,8 @@ class Service:
         try:
             self._socket.sendto(text.encode(), self._address)
         except OSError as error:
-            logging.log_first_n(
-                logging.WARNING, "systemd cannot be told: %s.", 1, error.strerror
+            log.log_first_n(
+                log.WARNING, "systemd cannot be told: %s.", 1, error.strerror
             )
 
 

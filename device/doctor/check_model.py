@@ -48,6 +48,20 @@ def check_run(machine: Machine) -> Finding:
     return failure(text, "see the lines above, or convert it again")
 
 
+def check_twin(machine: Machine) -> Finding:
+    """Checks that a model for the Edge TPU has one for the CPU beside it."""
+    model = machine.model
+    if model is None or model.min_edgetpu_runtime is None:
+        return ok("no model for an Edge TPU, so no twin for the CPU needed")
+    if not model.has_twin:
+        return warning(
+            f"{model.path}: has no twin for the CPU to go on with",
+            "put the file that it was compiled from beside it, without _edgetpu in its "
+            "name, or give classify --cpu_model=FILE",
+        )
+    return ok(f"{model.path}: has its twin for the CPU beside it")
+
+
 def check_manifest(machine: Machine) -> Finding:
     """Checks that the model says what its outputs are."""
     model = machine.model

@@ -35,6 +35,7 @@ CHECKS: dict[str, Callable[[Machine], Finding]] = {
 MODEL_CHECKS: dict[str, Callable[[Machine], Finding]] = {
     "needs": check_model.check_needs,
     "run": check_model.check_run,
+    "twin": check_model.check_twin,
     "manifest": check_model.check_manifest,
 }
 _MARKS = {Level.OK: "ok", Level.WARNING: "warn", Level.FAILURE: "FAIL"}

@@ -107,6 +107,7 @@ class ModelFile:
         has_manifest: Whether it says what its labels are.
         labels: How many.
         latency_ms: Of the second inference.
+        has_twin: Whether the file for the CPU is beside one for the Edge TPU.
     """
 
     path: str
@@ -117,6 +118,7 @@ class ModelFile:
     has_manifest: bool = False
     labels: int = 0
     latency_ms: float = 0.0
+    has_twin: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from corallite.device.doctor.machine import Machine, ModelFile
 from corallite.device.doctor.model_needs import ModelNeeds, read_needs
 from corallite.device.doctor.trial import try_python
+from corallite.device.model_request import ModelRequest
 
 _TIMEOUT_S = 120
 _IDENTIFIER = b"TFL3"
@@ -33,11 +34,17 @@ def survey_model(machine: Machine, path: str, timeout_s: float = _TIMEOUT_S) -> 
         outcome.crashed,
         needs.min_runtime,
         needs.min_edgetpu_runtime,
+        has_twin=_has_twin(path),
     )
     if not outcome.failure:
         # LiteRT may have lines of its own before.
         model = replace(model, **json.loads(outcome.output.splitlines()[-1]))
     return replace(machine, model=model)
+
+
+def _has_twin(path: str) -> bool:
+    twin = ModelRequest(path).twin_path
+    return twin != path and Path(twin).is_file()
 
 
 def _read_needs(path: Path) -> ModelNeeds:

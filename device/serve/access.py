@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 
-from absl import logging
-
+from corallite.device import log
 from corallite.device.errors import RequestError
 
 TOKEN_VARIABLE = "CORALLITE_TOKEN"
@@ -92,7 +91,7 @@ def make_access(
             f"--token_file (or {TOKEN_VARIABLE}), or --tls_cert and --tls_key."
         )
     if not tls_cert:
-        logging.warning("Without --tls_cert the token can be read on the network.")
+        log.warning("Without --tls_cert the token can be read on the network.")
     return Access(token, is_tls=bool(tls_cert))
 
 
@@ -116,7 +115,7 @@ def _read_token_file(path: Path) -> str:
     try:
         text = path.read_text("utf-8", errors="replace")
         if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
-            logging.warning("%s: others can read it; chmod 600 it.", path)
+            log.warning("%s: others can read it; chmod 600 it.", path)
     except OSError as error:
         raise RequestError(
             f"{path}: cannot be read ({error.strerror}); check its name and rights."

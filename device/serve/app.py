@@ -52,6 +52,8 @@ def create_app(service: Service, access: Access, metrics: Metrics) -> Gate:
         docs_url=None,  # It loads its script from another site.
         redoc_url=None,
         exception_handlers=_exception_handlers(),
+        # It would send clients to an address made of the Host that they gave.
+        redirect_slashes=False,
     )
     admission = Admission(service.limits)
     streams = _make_streams(service)

@@ -6,16 +6,15 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from absl import logging
-
+from corallite.device import log
 from corallite.device.engine import Engine
 from corallite.device.errors import RequestError
+from corallite.device.failures import is_power_of_two
 from corallite.device.frame import Frame, FrameStream
 from corallite.device.loop import Brake, Result, classify_frames
 from corallite.device.opencv import cv2
 from corallite.device.preprocess import Image
 from corallite.device.rate import Rate
-from corallite.device.reader import is_power_of_two
 from corallite.device.smoothing import Smoother
 from corallite.device.source_state import State
 
@@ -122,7 +121,7 @@ class Camera:
             if end == "failed" and not self.last_error:
                 self.last_error = "The camera's loop broke down; see the log."
             self._end = end
-            logging.info("%s: %s.", self.name, end)
+            log.info("%s: %s.", self.name, end)
 
     def _classify_all(self) -> bool:
         """Returns whether the frames came to their end; False if something failed."""
@@ -159,4 +158,4 @@ class Camera:
         self.failures += 1
         self.last_error = str(error) or type(error).__name__
         if is_power_of_two(self.failures):
-            logging.warning("%s, failure %d: %s", self.name, self.failures, error)
+            log.warning("%s, failure %d: %s", self.name, self.failures, error)

@@ -1,5 +1,6 @@
 """What every request passes: who asks, what headers the answer has, the count."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from fastapi.responses import JSONResponse
 
 from corallite.device.serve.access import Access
-from corallite.device.serve.refusal import Refusal
+from corallite.device.serve.refusal import Refusal, busy
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -54,18 +55,24 @@ class Gate:
             await self._app(scope, receive, send)
             return
         start_s = time.perf_counter()
-        status = 500
+        status, is_begun = 500, False
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
+            nonlocal status, is_begun
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, is_begun = message["status"], True
                 message["headers"] = _add_headers(list(message.get("headers", ())))
             await send(message)
 
         try:
             app = self._refuse(scope) or self._app
             await app(scope, receive, send_with_headers)
+        except asyncio.CancelledError:
+            # The server is to end and has waited. It would log that as our mistake.
+            if is_begun:
+                raise
+            refusal = busy("The server ends; send the request again.")
+            await answer_refusal(refusal)(scope, receive, send_with_headers)
         finally:
             seconds = time.perf_counter() - start_s
             self._count(_method(scope), _route(scope), status, seconds)

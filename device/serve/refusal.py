@@ -18,7 +18,7 @@ class Limits:
     """
 
     body_bytes: int = 10 * 10**6
-    pixels: int = 50 * 10**6
+    pixels: int = 12_500_000
     bodies: int = 4
     waiting: int = 256
     wait_s: float = 30.0

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Iterator
 
 import uvicorn
-from absl import logging
 
+from corallite.device import log
 from corallite.device.errors import RequestError
 from corallite.device.serve.connection import PatientProtocol
 from corallite.device.serve.gate import Gate
@@ -93,4 +93,4 @@ class _Server(uvicorn.Server):
 def _log_address(listener: socket.socket, is_tls: bool) -> None:
     host, port = listener.getsockname()[:2]
     name = f"[{host}]" if ":" in host else host
-    logging.info("Listening on http%s://%s:%d/", "s" if is_tls else "", name, port)
+    log.info("Listening on http%s://%s:%d/", "s" if is_tls else "", name, port)

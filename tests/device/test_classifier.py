@@ -211,3 +211,21 @@ def test_top_k_is_sorted_and_keeps_the_order_of_equals():
         "a",
         "c",
     ]
+
+
+def test_model_that_loads_and_does_not_run_is_refused(tiny_models, tmp_path):
+    flatbuffers = pytest.importorskip("flatbuffers")
+    schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+    model = schema.ModelT.InitFromPackedBuf(tiny_models["uint8"].read_bytes())
+    graph = model.subgraphs[0]
+    # Its first operator reads a tensor that nothing fills.
+    first, *others = graph.operators[0].inputs
+    graph.tensors.append(graph.tensors[first])
+    graph.operators[0].inputs = np.array([len(graph.tensors) - 1, *others], np.int32)
+    builder = flatbuffers.Builder()
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    path = tmp_path / "hollow.tflite"
+    path.write_bytes(builder.Output())
+    classifier = Classifier(path, manifest=MANIFEST)
+    with pytest.raises(RequestError, match=r"hollow.tflite: cannot be run \(.*data"):
+        classifier.run(np.zeros((32, 32, 3), np.uint8))

@@ -94,11 +94,16 @@ def test_systemd_is_told_from_the_start_to_the_end(classify, jpeg, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("source", ["stdin", "http"])
-def test_nothing_grows_in_the_loop(model, source):
+@pytest.mark.parametrize(
+    ("source", "frames", "settled"),
+    # A camera that sends as fast as it can takes most of the time to itself. One image
+    # kept of each frame would still be thrice the growth that is allowed.
+    [("stdin", 3000, 1000), ("http", 900, 300)],
+)
+def test_nothing_grows_in_the_loop(model, source, frames, settled):
     command = [sys.executable, str(BENCHMARKS / "soak.py"), f"--model={model}"]
-    flags = [f"--source={source}", "--frames=3000", "--settled=1000"]
+    flags = [f"--source={source}", f"--frames={frames}", f"--settled={settled}"]
     done = subprocess.run([*command, *flags], stdout=subprocess.PIPE)
     row = json.loads(done.stdout)
     assert done.returncode == 0 and row["is_steady"], row
-    assert row["last"]["results"] == 3000
+    assert row["last"]["results"] == frames

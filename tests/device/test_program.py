@@ -166,6 +166,40 @@ def test_names_the_terminal_cannot_show_do_not_stop_it(run):
     assert (status, stdout) == (0, "K\\xe4se\n")
 
 
+@pytest.fixture
+def run_quick(tmp_path):
+    """Runs a program that leaves absl's log to its first line."""
+    program = PROGRAM.replace(
+        "from absl import flags, logging", "from absl import flags"
+    )
+    program = program.replace("import program", "import log, program")
+    program = program.replace("run(main)", "run(main, logs_later=True)")
+
+    def run_quick(body, *arguments):
+        path = tmp_path / "quick.py"
+        path.write_text(program.format(body=body))
+        command = [sys.executable, str(path), "--number=3", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True)
+        return done.returncode, done.stdout, done.stderr
+
+    return run_quick
+
+
+LOADED = "print([n for n in ('absl.app', 'absl.logging', 'pdb') if n in sys.modules])"
+
+
+def test_absl_log_is_loaded_with_the_first_line_to_write(run_quick):
+    status, stdout, stderr = run_quick(f"{LOADED}; log.info('%d up', 1); {LOADED}")
+    assert (status, stdout) == (0, "[]\n['absl.logging']\n")
+    assert "quick.py:" in stderr and stderr.endswith("] 1 up\n")
+
+
+@pytest.mark.parametrize("flag", ["--verbosity=-1", "-v=-1"])
+def test_absl_flags_are_there_though_it_is_loaded_later(run_quick, flag):
+    status, stdout, stderr = run_quick("log.info('up'); print(_NUMBER.value)", flag)
+    assert (status, stdout, stderr) == (0, "3\n", "")
+
+
 def test_logs_go_to_stderr(run):
     status, stdout, stderr = run("logging.info('working'); print('result')")
     assert (status, stdout) == (0, "result\n")

@@ -352,6 +352,19 @@ CASES = [
         FAIL,
         "a.tflite: is not a TFLite model; see the lines above",
     ),
+    ("twin", {"model": MODEL}, OK, "no model for an Edge TPU"),
+    (
+        "twin",
+        {"model": TPU_MODEL},
+        WARN,
+        "has no twin for the CPU to go on with; put the file that it was compiled from",
+    ),
+    (
+        "twin",
+        {"model": replace(TPU_MODEL, has_twin=True)},
+        OK,
+        "has its twin for the CPU beside it",
+    ),
     ("manifest", {"model": MODEL}, OK, "its manifest has 10 labels"),
     (
         "manifest",

@@ -33,6 +33,17 @@ def test_unused_operator_or_an_unknown_package_count_as_any(needs_of, edgetpu_mo
     assert needs_of(content) == ModelNeeds("", 0)
 
 
+def test_reference_to_a_part_that_is_not_there_is_told(needs_of, edgetpu_model):
+    flatbuffers = pytest.importorskip("flatbuffers")
+    schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+    model = schema.ModelT.InitFromPackedBuf(edgetpu_model(14))
+    model.subgraphs[0].operators[1].opcodeIndex = 7
+    builder = flatbuffers.Builder()
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    with pytest.raises(ValueError, match="is damaged .it refers to part 7 of 2"):
+        needs_of(bytes(builder.Output()))
+
+
 def test_damaged_files_are_told_and_never_more(needs_of, edgetpu_model):
     rng = np.random.default_rng(0)
     content = edgetpu_model(14)

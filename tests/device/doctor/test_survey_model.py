@@ -105,3 +105,20 @@ def test_edgetpu_model_without_its_library_is_told(tmp_path, edgetpu_model):
     model = survey(path)
     assert model.min_edgetpu_runtime == 14
     assert "libedgetpu.so.1" in model.failure and not model.crashed
+
+
+@pytest.mark.parametrize(
+    ("name", "twin", "has_twin"),
+    [
+        ("model_edgetpu.tflite", "model.tflite", True),
+        ("model_edgetpu.tflite", "other.tflite", False),
+        ("model.tflite", "model.tflite", False),  # It is no twin of its own.
+    ],
+)
+def test_twin_is_looked_for_where_classify_does(
+    tmp_path, edgetpu_model, name, twin, has_twin
+):
+    (tmp_path / twin).touch()
+    path = tmp_path / name
+    path.write_bytes(edgetpu_model(14))
+    assert survey(path).has_twin is has_twin

@@ -1,7 +1,9 @@
 """The program: how it starts, stays up, and ends."""
 
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 
@@ -86,6 +88,44 @@ def test_too_large_body_is_answered_before_its_end(serve):
     with socket.create_connection((host, int(port)), 60) as client:
         client.sendall(f"{head}Content-Length: 99999\r\n\r\n".encode())
         assert client.recv(1000).startswith(b"HTTP/1.1 413 ")
+
+
+def test_client_in_the_midst_of_a_body_does_not_keep_it(serve):
+    served = serve()
+    host, port = served.url.removeprefix("http://").split(":")
+    head = f"POST /v1/classify HTTP/1.1\r\nHost: {host}\r\nContent-Type: image/png\r\n"
+    with socket.create_connection((host, int(port)), 60) as client:
+        client.sendall(f"{head}Content-Length: 99\r\n\r\nbegun".encode())
+        served.process.terminate()
+        assert served.process.wait(60) == 0
+        # Not 408, which it would be if the body had been waited for.
+        assert client.recv(1000).startswith(b"HTTP/1.1 503 ")
+    assert "Traceback" not in served.log
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes the certificate")
+def test_certificate_encrypts_all_that_is_answered(serve, jpeg, tmp_path):
+    cert, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
+    made = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1"
+    )
+    name = ["-subj", "/CN=camera", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command = [*made.split(), *name, "-out", cert, "-keyout", key]
+    subprocess.run(command, check=True, capture_output=True)
+    served = serve(f"--tls_cert={cert}", f"--tls_key={key}")
+    assert served.url.startswith("https://127.0.0.1:")
+    trusted = ssl.create_default_context(cafile=cert)
+    sent = httpx.post(
+        f"{served.url}/v1/classify",
+        content=jpeg(BLUE),
+        headers={"Content-Type": "image/jpeg"},
+        verify=trusted,
+    )
+    assert sent.json()["top"][0]["label"] == "blue"
+    with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+        httpx.get(f"{served.url}/healthz")
+    with pytest.raises(httpx.TransportError):
+        httpx.get(f"http{served.url.removeprefix('https')}/healthz")
 
 
 def refused(*flags):
