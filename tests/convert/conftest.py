@@ -55,6 +55,7 @@ class Programs:
             "stderr": str(stderr),
             "cwd": str(cwd or self.folder),
         }
+        assert self.server.stdin and self.server.stdout
         print(json.dumps(request), file=self.server.stdin, flush=True)
         status = int(self.server.stdout.readline())
         return subprocess.CompletedProcess(
@@ -67,8 +68,7 @@ def programs(tmp_path_factory):
     """A `Programs`."""
     programs = Programs(tmp_path_factory.mktemp("programs"))
     yield programs
-    programs.server.stdin.close()
-    programs.server.wait()
+    programs.server.communicate()
 
 
 def build_small():
@@ -158,7 +158,8 @@ def _finish(run_dir, name, model, data, inputs=None):
     before = {"pruned": "float", "qat": "pruned"}
     inputs = {"recipe": dataclasses.asdict(Recipe(epochs=1)), **(inputs or {})}
     inputs |= {"data": data.fingerprint}
-    metrics = {"sparsity": dataclasses.asdict(measure_sparsity(model))}
+    sparsity = dataclasses.asdict(measure_sparsity(model))
+    metrics: dict[str, object] = {"sparsity": sparsity}
     if name in before:
         parent = Stage(run_dir, before[name])
         inputs["parent"] = hash_file(parent.model_path)

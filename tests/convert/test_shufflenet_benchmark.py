@@ -55,6 +55,7 @@ def assert_cut_by_the_shuffle(path):
     prediction = predict(model)
     assert prediction.first_cut is not None
     assert prediction.mapped == tuple(range(prediction.first_cut))
-    cut = model.main.operators[prediction.first_cut]
-    assert len(cut.outputs[0].shape) == 5
-    assert "shuffle" in prediction.cure
+    (put_out,) = model.main.operators[prediction.first_cut].outputs
+    assert put_out is not None
+    assert len(put_out.shape) == 5
+    assert "channel shuffle" in (prediction.cure or "")
