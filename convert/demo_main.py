@@ -42,7 +42,7 @@ _DATASET = flags.DEFINE_enum(
 _MAX_DROP = 2.0
 # Short: minutes on two cores. The defaults of the verbs are for real work.
 _RECIPES = Recipes(
-    train=Recipe(epochs=10, batch_size=64, learning_rate=0.1),
+    train=Recipe(epochs=9, batch_size=64, learning_rate=0.1),
     prune=Recipe(epochs=3, batch_size=64, learning_rate=0.02, warmup_epochs=0),
     quantize=Recipe(epochs=2, batch_size=64, learning_rate=0.005, warmup_epochs=0),
 )

@@ -76,8 +76,8 @@ def measure_layers(
     Args:
         quantized: What `quantize` made, trained since or not; not changed.
         images: float32 `[n, height, width, 3]`, pixel/255.
-        origin: The first float model, batch norms folded (see `strip_quantizers`), if
-            `quantized` was pruned or trained since.
+        origin: The first float model, batch norms folded (see `fold`), if `quantized`
+            was pruned or trained since.
     """
     units = _find_units(quantized)
     stripped = strip_quantizers(quantized)

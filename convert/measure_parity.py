@@ -11,8 +11,7 @@ from corallite.convert.paired import Hop, compare_answers
 from corallite.convert.parity import MAX_DROP, Parity
 from corallite.optimize.calibration import choose_images
 from corallite.optimize.load import load_model
-from corallite.optimize.quantize import add_quantizers
-from corallite.optimize.strip_quantizers import strip_quantizers
+from corallite.optimize.quantize import fold
 from corallite.train.data import Part
 from corallite.train.keras import keras
 from corallite.train.run_folder import Stage
@@ -58,7 +57,7 @@ def measure_parity(
     images = choose_images(part, LAYER_IMAGES)
     origin = None
     if steps.method == "qat" or len(models) > 1:
-        origin = strip_quantizers(add_quantizers(models[steps.stages[0].name]))
+        origin = fold(models[steps.stages[0].name])
     return Parity(
         part="val",
         images=len(part.labels),

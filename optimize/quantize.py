@@ -155,13 +155,21 @@ def add_quantizers(
             f"Expected `granularity` to be one of {', '.join(GRANULARITIES)}, got "
             f"{granularity!r}."
         )
-    folded = replace_padding(fold_normalization(fold_batch_norms(model)))
+    folded = fold(model)
     shared = _share_ranges(folded, shared_range)
     quantized = _wrap_layers(folded, shared, granularity == "channel")
     for layer in folded.layers:
         if layer.weights:
             _keep_zeros(layer, quantized.get_layer(PREFIX + layer.name))
     return quantized
+
+
+def fold(model: keras.Model) -> keras.Model:
+    """Returns the float model whose layers `quantize` quantizes.
+
+    It computes the same as `model`, with batch norms and normalization folded.
+    """
+    return replace_padding(fold_normalization(fold_batch_norms(model)))
 
 
 def is_quantized(model: keras.Model) -> bool:
