@@ -6,14 +6,24 @@ from corallite.convert.audit.model import Graph, Operator
 
 # Inputs whose values, not only their shapes, give the size of the output.
 _SIZE_INPUTS = {
+    "ARG_MAX": (1,),
+    "ARG_MIN": (1,),
     "BATCH_TO_SPACE_ND": (1, 2),
     "BROADCAST_TO": (1,),
+    "CONV_3D_TRANSPOSE": (0,),
     "EXPAND_DIMS": (1,),
     "FILL": (0,),
     "MEAN": (1,),
+    "MIRROR_PAD": (1,),
+    "MULTINOMIAL": (1,),
+    # As long as the most that is asked for, filled up with zeros.
+    "NON_MAX_SUPPRESSION_V4": (2,),
+    "NON_MAX_SUPPRESSION_V5": (2,),
     "ONE_HOT": (1,),
     "PAD": (1,),
     "PADV2": (1,),
+    "RANDOM_STANDARD_NORMAL": (0,),
+    "RANDOM_UNIFORM": (0,),
     "RANGE": (0, 1, 2),
     "REDUCE_ALL": (1,),
     "REDUCE_ANY": (1,),
@@ -23,8 +33,11 @@ _SIZE_INPUTS = {
     "RESHAPE": (1,),
     "RESIZE_BILINEAR": (1,),
     "RESIZE_NEAREST_NEIGHBOR": (1,),
+    "SCATTER_ND": (2,),
+    "SEGMENT_SUM": (1,),
     "SLICE": (1, 2),
     "SPACE_TO_BATCH_ND": (1, 2),
+    "SPARSE_TO_DENSE": (1,),
     "SPLIT": (0,),
     "SPLIT_V": (1, 2),
     "STRIDED_SLICE": (1, 2, 3),
@@ -35,7 +48,7 @@ _SIZE_INPUTS = {
     "TRANSPOSE_CONV": (0,),
 }
 # Types whose output is as long as what they find.
-_FINDERS = ("NON_MAX_SUPPRESSION_V4", "NON_MAX_SUPPRESSION_V5", "UNIQUE", "WHERE")
+_FINDERS = ("UNIQUE", "WHERE")
 
 
 def is_sized_by_values(operator: Operator) -> bool:

@@ -1,5 +1,7 @@
 """What is not int8, and what has no fixed size."""
 
+import pytest
+
 from corallite.convert.audit.dynamic import describe_dynamic
 from corallite.convert.audit.model_file import decode
 from corallite.convert.audit.precision import find_not_int8
@@ -64,6 +66,19 @@ def test_open_sizes_are_described(writer):
     assert first.startswith("input_0: has open dimensions; convert with a batch of 1")
     assert second.startswith("Operator 1 RESHAPE: the size of its output depends")
     assert third.startswith("Operator 2 WHERE: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "position"), [("NON_MAX_SUPPRESSION_V5", 2), ("ARG_MAX", 1), ("PAD", 1)]
+)
+def test_a_size_is_fixed_if_what_gives_it_is_a_constant(writer, name, position):
+    """As the kernels of TFLite ask when they prepare."""
+    x = writer.input()
+    inputs = [x] * position
+    writer.operator(name, [*inputs, writer.input((2,), "INT32"), x], (1, 4))
+    writer.operator(name, [*inputs, writer.integers(1, 1), x], (1, 4))
+    (described,) = describe_dynamic(decode(writer.content()).main)
+    assert described.startswith(f"Operator 0 {name}: the size of its output depends")
 
 
 def test_fixed_sizes_are_not_described(writer):
