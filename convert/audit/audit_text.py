@@ -194,8 +194,9 @@ def format_memory(found: Prediction) -> list[str]:
     """Returns lines about where the parameters are."""
     parameters = found.parameters
     low, high = memory.CAPACITY_RANGE_BYTES
+    is_large = found.activation_bytes_per_tile > memory.MOST_ACTIVATION_BYTES
     verdict = "they fit" if parameters.fit else "they do not all fit"
-    if parameters.fit and parameters.reserved > low:
+    if parameters.fit and (is_large or parameters.reserved > memory.SURE_BYTES):
         verdict = "they may just fit"
     streamed = (
         f", {parameters.streamed:,} streamed for every image"
@@ -207,11 +208,11 @@ def format_memory(found: Prediction) -> list[str]:
         f"{parameters.on_chip:,} bytes of parameters{streamed}: {verdict} "
         f"({_mib(parameters.reserved)} of {_mib(low)} to {_mib(high)} MiB set aside)",
     )
-    if found.activation_bytes_per_tile > memory.MOST_ACTIVATION_BYTES:
+    if is_large:
         lines += _entry(
             "",
-            "large activations: the compiler has to split planes, and may fail; use a "
-            "smaller input if it does",
+            "large activations: the compiler has to split planes, has less room for "
+            "parameters, and may fail; use a smaller input if it does",
         )
     return lines
 

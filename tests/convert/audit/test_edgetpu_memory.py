@@ -2,6 +2,7 @@
 
 import pytest
 
+from corallite.convert.audit.audit_text import format_memory
 from corallite.convert.audit.model_file import decode
 from corallite.convert.edgetpu.compilers import COMPILERS
 from corallite.convert.edgetpu.memory import layer_bytes
@@ -56,6 +57,28 @@ def test_layers_are_cached_as_the_compiler_caches_them(
     assert parameters.on_chip / MIB == pytest.approx(on_chip_mib, abs=0.006)
     assert parameters.streamed / MIB == pytest.approx(streamed_mib, abs=0.006)
     assert parameters.fit is (streamed_mib == 0)
+
+
+@pytest.mark.parametrize(
+    ("side", "filters", "verdict"),
+    [
+        # 5 kernels of 384 filters are 5.1 MiB, of 442 they are 6.9.
+        (64, 384, "they fit"),
+        (64, 442, "they may just fit"),
+        (64, 452, "they do not all fit"),
+        # Networks with large activations streamed when 0.6 to 3 MiB were cached.
+        (256, 384, "they may just fit"),
+    ],
+)
+def test_what_is_near_the_capacity_or_beside_large_activations_is_not_sure_to_fit(
+    writer, side, filters, verdict
+):
+    x = writer.conv(writer.input((1, side, side, 3)), filters, (3, 3))
+    for _ in range(4):
+        x = writer.conv(x, filters, (3, 3))
+    prediction = predict(decode(writer.content()))
+    text = " ".join(" ".join(format_memory(prediction)).split())
+    assert f": {verdict} (" in text
 
 
 @pytest.mark.parametrize(("inputs", "streamed"), [(5_904, False), (9_504, True)])
