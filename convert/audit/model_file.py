@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 from corallite.convert.audit.model import Graph, Model, Operator, Tensor
-from corallite.convert.audit.schema import OPERATOR_NAMES, OPTIONS, TENSOR_TYPES
+from corallite.convert.audit.schema import OPTIONS, TENSOR_TYPES, name_of
 from corallite.device.errors import RequestError
 from corallite.device.flatbuffer import DamagedError, Flatbuffer, Table
 
@@ -114,9 +114,7 @@ def _decode_code(table: Table) -> tuple[str, int, str]:
     code = max(table.number(0, "b"), table.number(3, "i"))
     if code < 0:
         raise DamagedError(f"an operator has the code {code}")
-    known = code < len(OPERATOR_NAMES)
-    name = OPERATOR_NAMES[code] if known else f"OPERATOR_{code}"
-    return name, table.number(2, "i", 1), table.text(1)
+    return name_of(code), table.number(2, "i", 1), table.text(1)
 
 
 def _check_archive(content: bytes | mmap.mmap, end: int) -> None:

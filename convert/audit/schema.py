@@ -111,3 +111,23 @@ OPTIONS: dict[str, dict[str, tuple[int, str, int]]] = {
     "SUB": {"activation": (0, "b", 0)},
     "BATCH_MATMUL": {"transpose_a": (0, "?", 0), "transpose_b": (1, "?", 0)},
 }
+
+# What a code is called that has no name here yet: this and the code.
+UNNAMED = "OPERATOR_"
+
+
+def name_of(code: int) -> str:
+    """Returns what an operator of a builtin code, at least 0, is called."""
+    named = code < len(OPERATOR_NAMES)
+    return OPERATOR_NAMES[code] if named else f"{UNNAMED}{code}"
+
+
+def code_of(name: str) -> int:
+    """Returns the builtin code of what `name_of` has named.
+
+    Raises:
+        ValueError: It has named nothing so.
+    """
+    if name.startswith(UNNAMED):
+        return int(name.removeprefix(UNNAMED))
+    return OPERATOR_NAMES.index(name)

@@ -69,7 +69,8 @@ CAUSES = (
         r"operands don't have the same rank",
         "give both operands of a broadcast the same number of dimensions",
     ),
-    # i47, i49, i92, i104, i148, i157, i173, i189, i190, i206, i211, i283, i365, i378
+    # i47, i49, i92, i104, i148, i157, i173, i189, i190, i206, i211, i283, i365, i378,
+    # i419
     Cause(
         r"Internal compiler error",
         "replace the operator, make its tensors smaller, or use another compiler",

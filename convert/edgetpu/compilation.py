@@ -95,7 +95,11 @@ def predict_file(path: Path, options: Options) -> Compilation:
         RequestError: As `compile_file`.
     """
     model = read_checked_model(path, open_batch=options.open_batch)
-    prediction = predict(model, multiple_subgraphs=options.multiple_subgraphs)
+    prediction = predict(
+        model,
+        multiple_subgraphs=options.multiple_subgraphs,
+        min_runtime_version=options.min_runtime_version,
+    )
     return Compilation(path, model, prediction, PREDICTED)
 
 
@@ -167,6 +171,7 @@ def _describe_success(
         model,
         compiler=_find_release(version),
         multiple_subgraphs=options.multiple_subgraphs,
+        min_runtime_version=options.min_runtime_version,
     )
     expected = dataclasses.replace(expected, compiler=version)
     graphs = [decode(content).main for content in attempt.content.values()]

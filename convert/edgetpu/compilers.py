@@ -4,7 +4,7 @@ Facts without another source are from Coral's documentation and the logs and thr
 google-coral/edgetpu; i225 is its issue 225.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # What stands behind an operator in the compiler's log.
 MAPPED = "Mapped to Edge TPU"
@@ -30,7 +30,8 @@ class Compiler:
         name: What it prints of itself.
         tensorflow: The TensorFlow Lite that it parses models with; concluded from the
             newest operator versions that it takes and the oldest that it does not.
-        types: What its default runtime computes with.
+        runtime: The oldest Edge TPU runtime that is to run what it makes.
+        types: What that runtime computes with.
         depthwise_factor: Bytes on the chip for a weight of a depthwise convolution;
             fitted to logs.
         softmax_factor: The same for a class of a softmax; fitted to 10 and 1001.
@@ -39,20 +40,30 @@ class Compiler:
     number: float
     name: str
     tensorflow: tuple[int, int]
+    runtime: int
     types: tuple[str, ...] = ("INT8", "UINT8")
     depthwise_factor: int = 4
     softmax_factor: int = 0
 
+    def for_runtime(self, version: int | None) -> "Compiler":
+        """Returns it as it is with --min_runtime_version; None is its default."""
+        if version is None or version >= self.runtime:
+            return self
+        types = self.types if version >= INT8_RUNTIME else _FIRST_TYPES
+        return replace(self, runtime=version, types=types)
 
-# Their default runtimes are 10, 12, 13, 13, 13 and 14. Compiled for runtime 10, int8
-# is "an unsupported data type" (i222, i225, i358).
+
+# Compiled for runtime 10 or 11, int8 is "an unsupported data type" (i222, i225, i358).
+INT8_RUNTIME = 12
+_FIRST_TYPES = ("UINT8",)
+# With their default runtimes.
 COMPILERS = {
-    "1.0": Compiler(1.0, "1.0.249710469", (1, 14), ("UINT8",), 3),
-    "2.0": Compiler(2.0, "2.0.291256449", (2, 1)),
-    "2.1": Compiler(2.1, "2.1.302470888", (2, 1)),
-    "14.1": Compiler(14.1, "14.1.317412892", (2, 3)),
-    "15.0": Compiler(15.0, "15.0.340273435", (2, 4)),
-    "16.0": Compiler(16.0, "16.0.384591198", (2, 6), softmax_factor=48),
+    "1.0": Compiler(1.0, "1.0.249710469", (1, 14), 10, _FIRST_TYPES, 3),
+    "2.0": Compiler(2.0, "2.0.291256449", (2, 1), 12),
+    "2.1": Compiler(2.1, "2.1.302470888", (2, 1), 13),
+    "14.1": Compiler(14.1, "14.1.317412892", (2, 3), 13),
+    "15.0": Compiler(15.0, "15.0.340273435", (2, 4), 13),
+    "16.0": Compiler(16.0, "16.0.384591198", (2, 6), 14, softmax_factor=48),
 }
 # The last there is.
 DEFAULT_COMPILER = "16.0"

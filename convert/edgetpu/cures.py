@@ -17,6 +17,10 @@ SHUFFLE = (
     "in its place"
 )
 BATCH = "convert with a batch of 1"
+RUNTIME = (
+    "compile for Edge TPU runtime 12 or later, which knows int8: by compiler 2.0 or "
+    "later, without --min_runtime_version"
+)
 _RELU = "use ReLU or ReLU6 in its place"
 _FLOAT_INPUT = "convert with uint8 input (inference_input_type=tf.uint8)"
 _FLOAT_OUTPUT = "convert with uint8 output (inference_output_type=tf.uint8)"

@@ -1,10 +1,11 @@
 """What stops the Edge TPU compiler altogether: then nothing is mapped."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from corallite.convert.audit.dynamic import is_sized_by_values
 from corallite.convert.audit.model import EIGHT_BIT, Model
+from corallite.convert.audit.schema import code_of
 from corallite.convert.edgetpu.compilers import Compiler
 from corallite.convert.edgetpu.operator_versions import is_known
 
@@ -26,19 +27,32 @@ class Failure:
     cure: str
 
 
-def find_failure(model: Model, compiler: Compiler) -> Failure | None:
-    """Returns what stops the compiler, None if nothing is known to."""
+def find_failure(
+    model: Model, compiler: Compiler, mapped: Collection[int]
+) -> Failure | None:
+    """Returns what stops the compiler, None if nothing is known to.
+
+    Args:
+        model: The model.
+        compiler: Which one.
+        mapped: The operators that it would map if nothing stopped it: only these does
+            it translate.
+    """
     found = (find(model, compiler) for find in _STOPS)
-    return next((failure for failure in found if failure), None)
+    first = next((failure for failure in found if failure), None)
+    return first or _find_strided_channels(model, compiler, mapped)
 
 
 def _find_unparseable(model: Model, compiler: Compiler) -> Failure | None:
     for operator in model.main.operators:
         name, version = operator.name, operator.version
         if not is_known(name, version, compiler.tensorflow):
+            text = f"Didn't find op for builtin opcode '{name}' version '{version}'."
+            if not is_known(name, 1, compiler.tensorflow):
+                text = f"Op builtin_code out of range: {code_of(name)}."
             return Failure(
                 operator.index,
-                f"Didn't find op for builtin opcode '{name}' version '{version}'.",
+                text,
                 "Model could not be parsed",
                 _OLDER.get(name, "convert with a TensorFlow of the compiler's time"),
             )
@@ -83,9 +97,11 @@ def _find_unquantized(model: Model, compiler: Compiler) -> Failure | None:
     )
 
 
-def _find_strided_channels(model: Model, compiler: Compiler) -> Failure | None:
+def _find_strided_channels(
+    model: Model, compiler: Compiler, mapped: Collection[int]
+) -> Failure | None:
     """Only compiler 16 takes strides at all, but not over the channels (i828)."""
-    for operator in model.main.operators:
+    for operator in (model.main.operators[index] for index in mapped):
         strides = model.integers(operator.input(3))
         slices = operator.name == "STRIDED_SLICE" and compiler.number >= 16
         if slices and len(strides) > 1 and strides[-1] != 1:
@@ -102,11 +118,11 @@ _NOT_RUN = "Model failed in Tflite interpreter"
 _OLDER = {
     "CONV_2D": "split grouped convolutions: SPLIT, one each, CONCATENATION",
     "FULLY_CONNECTED": "convert with one scale for the weights of dense layers",
+    "GELU": "use ReLU or ReLU6 in its place",
 }
 _STOPS: tuple[Callable[[Model, Compiler], Failure | None], ...] = (
     _find_unparseable,
     _find_flex,
     _find_sized_by_values,
     _find_unquantized,
-    _find_strided_channels,
 )

@@ -123,7 +123,7 @@ def find_cure_of_failure(
     """
     if operator is None:
         return otherwise
-    failure = find_failure(model, COMPILERS[release])
+    failure = find_failure(model, COMPILERS[release], {operator})
     if failure and failure.operator == operator:
         return failure.cure
     graph = model.main

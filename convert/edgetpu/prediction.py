@@ -78,6 +78,7 @@ def predict(
     *,
     compiler: str = DEFAULT_COMPILER,
     multiple_subgraphs: bool = False,
+    min_runtime_version: int | None = None,
 ) -> Prediction:
     """Predicts what the compiler does with the first graph of `model`.
 
@@ -85,17 +86,18 @@ def predict(
         model: Any model; one that is compiled already is said to be.
         compiler: One of `COMPILERS`.
         multiple_subgraphs: Whether it is run with --enable_multiple_subgraphs.
+        min_runtime_version: What it is run with; None for its default.
     """
-    release, graph = COMPILERS[compiler], model.main
+    release = COMPILERS[compiler].for_runtime(min_runtime_version)
+    graph = model.main
     judged = {op.index: judge(op, model, release) for op in graph.operators}
     refusals = {index: refusal for index, refusal in judged.items() if refusal}
-    failure = find_failure(model, release)
+    prediction = _map(graph, refusals, multiple_subgraphs)
+    failure = find_failure(model, release, prediction.mapped)
     if any(map(_is_compiled, graph.operators)):
         prediction = _describe_compiled(graph)
     elif failure:
         prediction = _describe_failure(graph, refusals, failure)
-    else:
-        prediction = _map(graph, refusals, multiple_subgraphs)
     operators = [graph.operators[index] for index in prediction.mapped]
     return replace(
         prediction,

@@ -43,7 +43,8 @@ class Rule:
 
     Attributes:
         versions: The highest version that is mapped, by the compiler that began to:
-            {"1.0": 2, "16.0": 3}. Before the first of them, the type is unknown.
+            {"1.0": 2, "16.0": 3}. Before the first of them, the type is unknown; so
+            it is for a runtime older than that compiler's.
         limits: Conditions on each operator.
     """
 
@@ -56,6 +57,7 @@ class Rule:
             version
             for since, version in self.versions.items()
             if COMPILERS[since].number <= compiler.number
+            and COMPILERS[since].runtime <= compiler.runtime
         ]
         return max(known, default=0)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from corallite.convert.audit.model import Model, Operator
+from corallite.convert.audit.model import EIGHT_BIT, Model, Operator
 from corallite.convert.edgetpu.compilers import (
     DATA_TYPE,
     RANK,
@@ -11,7 +11,7 @@ from corallite.convert.edgetpu.compilers import (
     VERSION,
     Compiler,
 )
-from corallite.convert.edgetpu.cures import cure_of
+from corallite.convert.edgetpu.cures import RUNTIME, cure_of
 from corallite.convert.edgetpu.rules import RULES
 
 
@@ -35,7 +35,10 @@ def judge(operator: Operator, model: Model, compiler: Compiler) -> Refusal | Non
     """
     for refuses, status in _CHECKS:
         if refuses(operator, compiler):
-            return Refusal(status, cure_of(status, operator.name))
+            cure = cure_of(status, operator.name)
+            if refuses is _has_foreign_data and _is_taken_later(operator, compiler):
+                cure = RUNTIME
+            return Refusal(status, cure)
     for limit in RULES[operator.name].limits:
         applies = limit.since <= compiler.number <= limit.until
         if applies and not limit.keeps(operator, model):
@@ -70,6 +73,12 @@ def _has_foreign_data(operator: Operator, compiler: Compiler) -> bool:
         and not (tensor.is_constant and tensor.type == "INT32")
         for tensor in tensors
     )
+
+
+def _is_taken_later(operator: Operator, compiler: Compiler) -> bool:
+    """Whether a later runtime computes with the data that it is refused for."""
+    types = {tensor.type for tensor in (*operator.read, *operator.written)}
+    return types <= set(EIGHT_BIT) and not types <= set(compiler.types)
 
 
 def _has_outer_dimensions(operator: Operator, compiler: Compiler) -> bool:

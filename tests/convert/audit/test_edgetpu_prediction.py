@@ -159,6 +159,22 @@ def test_a_version_the_compiler_cannot_parse_stops_it(writer):
     assert "SPLIT" in prediction.cure
 
 
+@pytest.mark.parametrize(("name", "code"), [("GELU", 150), ("STABLEHLO_ADD", 163)])
+def test_a_type_newer_than_the_compiler_is_out_of_range(writer, name, code):
+    writer.operator(name, [writer.conv(writer.input())], None)
+    prediction = predicted(writer)
+    assert prediction.failure == f"Op builtin_code out of range: {code}."
+    assert prediction.first_cut == 1
+    assert prediction.cure
+
+
+def test_a_type_without_a_name_yet_is_out_of_range(writer):
+    writer.operator("ADD", [writer.input()] * 2, None)
+    writer.model.operatorCodes[0].builtinCode = 999
+    writer.model.operatorCodes[0].deprecatedBuiltinCode = 127
+    assert predicted(writer).failure == "Op builtin_code out of range: 999."
+
+
 @pytest.mark.parametrize(
     ("name", "version", "compiler", "parsed"),
     [
@@ -230,6 +246,35 @@ def test_strides_over_channels_stop_the_last_compiler(writer):
     assert (prediction.mapped, prediction.first_cut) == ((), 1)
     assert "DarwiNN" in prediction.failure
     assert predicted(writer, compiler="15.0").failure is None
+
+
+def test_strides_over_channels_stop_it_only_where_they_would_be_mapped(writer):
+    """The compiler translates what it maps, and nothing behind the cut."""
+    x = chain(writer, "CONV_2D", "HARD_SWISH")
+    numbers = [writer.integers(*values) for values in ((0,) * 4, (1, 8, 8, 4))]
+    strides = writer.integers(1, 1, 1, 2)
+    writer.operator("STRIDED_SLICE", [x, *numbers, strides], (1, 8, 8, 2), version=2)
+    prediction = predicted(writer)
+    assert (prediction.mapped, prediction.failure) == ((0,), None)
+    assert "DarwiNN" in predicted(writer, multiple_subgraphs=True).failure
+
+
+@pytest.mark.parametrize("version", [10, 11])
+def test_a_runtime_that_does_not_know_int8_maps_nothing(writer, version):
+    chain(writer, "CONV_2D", "RELU")
+    prediction = predicted(writer, min_runtime_version=version)
+    assert (prediction.mapped, prediction.subgraphs) == ((), 0)
+    assert set(prediction.status.values()) == {DATA_TYPE}
+    assert (prediction.failure, prediction.cure) == (None, cures.RUNTIME)
+    assert predicted(writer, min_runtime_version=12).mapped == (0, 1)
+
+
+def test_an_operator_newer_than_the_runtime_is_not_taken(writer):
+    x = writer.input((1, 4, 6))
+    axes = writer.integers(0, 2, 1)
+    writer.operator("TRANSPOSE", [x, axes], (1, 6, 4), version=2)
+    assert predicted(writer, min_runtime_version=13).status == {0: UNSUPPORTED}
+    assert predicted(writer, min_runtime_version=14).status == {0: MAPPED}
 
 
 def test_a_compiled_model_is_said_to_be_one(writer):

@@ -6,6 +6,7 @@ from corallite.convert.audit.model_file import decode
 from corallite.convert.edgetpu.compilers import (
     DATA_TYPE,
     INTERPOLATION,
+    LATER_SUBGRAPH,
     MAPPED,
     RANK,
     UNIT_STRIDES,
@@ -266,6 +267,31 @@ REFUSED = {
         UNSUPPORTED,
     ),
 }
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (MAPPED, "Mapped to Edge TPU"),
+        (LATER_SUBGRAPH, "More than one subgraph is not supported"),
+        (DATA_TYPE, "Operation is working on an unsupported data type"),
+        (
+            UNSPECIFIED,
+            "Operation is otherwise supported, but not mapped due to some unspecified "
+            "limitation",
+        ),
+        (UNSUPPORTED, "Operation not supported"),
+        (VERSION, "Operation version not supported"),
+        (RANK, "Tensor has unsupported rank (up to 3 innermost dimensions mapped)"),
+        (UNIT_STRIDES, "Only Strided-Slice with unitary strides supported"),
+        (
+            INTERPOLATION,
+            "Image-interpolation layer won't run precisely enough on Edge TPU",
+        ),
+    ],
+)
+def test_a_status_is_that_of_published_logs_to_the_letter(status, text):
+    assert status == text
 
 
 @pytest.mark.parametrize("case", TAKEN)

@@ -14,7 +14,12 @@ from corallite.convert.edgetpu.compilation import (
 )
 from corallite.convert.edgetpu.compiler import Options
 from corallite.convert.edgetpu.compiler_program import Program, find_program
-from corallite.convert.edgetpu.compilers import LATER_SUBGRAPH, MAPPED, UNSUPPORTED
+from corallite.convert.edgetpu.compilers import (
+    DATA_TYPE,
+    LATER_SUBGRAPH,
+    MAPPED,
+    UNSUPPORTED,
+)
 from corallite.convert.edgetpu.installation import explain_installation
 from corallite.device.errors import RequestError
 from corallite.device.manifest import Manifest, attach_manifest, read_manifest
@@ -187,6 +192,12 @@ def test_options_are_passed_on(network, stand_in):
     assert call[:5] == ["-a", "-s", "-d", "--min_runtime_version=13", call[4]]
     # Later than our own, which tells what it was.
     assert call[4] == "--timeout_sec=201"
+
+
+def test_a_prediction_is_of_the_runtime_that_is_asked_for(network):
+    made = predict_file(network, Options(min_runtime_version=10))
+    assert made.edgetpu.mapped == ()
+    assert set(made.edgetpu.status.values()) == {DATA_TYPE, UNSUPPORTED}
 
 
 def test_compilers_without_a_timer_are_not_told_of_one(network, stand_in):
