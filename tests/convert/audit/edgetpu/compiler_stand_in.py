@@ -2,10 +2,11 @@
 
 Its first argument is a JSON object of settings, the others are those of the compiler.
 It takes operators in order, from the first that it takes to the last before one that it
-does not, and puts one custom operator in their place.
+does not, and puts one custom operator in their place; with -a it goes on behind.
 """
 
 import argparse
+import importlib
 import json
 import os
 import signal
@@ -14,12 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-import flatbuffers
-import numpy as np
-from ai_edge_litert import schema_py_generated as schema
-
 VERSION = "16.0.384591198"
-NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items()}
 MAPPED = "Mapped to Edge TPU"
 LATER = "More than one subgraph is not supported"
 LARGE = """\
@@ -47,10 +43,11 @@ def main(settings, arguments):
     if run <= settings.get("internal_errors", 0):
         return fail("Internal compiler error. Aborting! ")
     path = Path(options.model)
-    model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
     if settings.get("unquantized"):
         return fail(f"Invalid model: {path}\nModel not quantized", end="")
-    failure = find_failure(model, settings)
+    for line in settings.get("says", ()):
+        print(line)
+    failure = find_failure(path, settings)
     if failure and not options.search_delegate:
         return fail(failure)
     if failure:
@@ -96,35 +93,42 @@ def hang(calls):
     time.sleep(600)
 
 
-def find_failure(model, settings):
-    for code in model.operatorCodes:
-        if code.version > settings.get("highest_version", 99):
+def load_files():
+    """Returns the module that reads and writes models, when it is needed."""
+    return importlib.import_module("compiled_by_stand_in")
+
+
+def find_failure(path, settings):
+    files = load_files()
+    model = files.read(path.read_bytes())
+    for kind, version in files.list_kinds(model):
+        if version > settings.get("highest_version", 99):
             return (
-                f"ERROR: Didn't find op for builtin opcode '{NAMES[code.builtinCode]}' "
-                f"version '{code.version}'. An older version of this builtin might be "
-                f"supported. \nERROR: Registration failed.\n\nInvalid model: x\nModel "
-                "could not be parsed"
+                f"ERROR: Didn't find op for builtin opcode '{kind}' version "
+                f"'{version}'. An older version of this builtin might be supported. "
+                "\nERROR: Registration failed.\n\nInvalid model: x\nModel could not be "
+                "parsed"
             )
-    for operator in model.subgraphs[0].operators:
-        names = [model.subgraphs[0].tensors[n].name.decode() for n in operator.outputs]
-        if settings.get("breaks_at") in names:
-            return settings.get("breaks_with", LARGE)
+    outputs = files.list_outputs(model)
+    if any(settings.get("breaks_at") in names for names in outputs):
+        return settings.get("breaks_with", LARGE)
     return None
 
 
 def compile_model(path, name, settings, options):
-    model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
-    graph = model.subgraphs[0]
-    types = [
-        NAMES[model.operatorCodes[op.opcodeIndex].builtinCode] for op in graph.operators
-    ]
+    files = load_files()
+    model = files.read(path.read_bytes())
+    types = files.list_types(model)
     left = settings.get("left_to_cpu", {})
-    mapped = first_piece([kind not in left for kind in types])
+    pieces = files.list_pieces([kind not in left for kind in types])
+    if not options.enable_multiple_subgraphs:
+        pieces = pieces[:1]
+    mapped = [index for piece in pieces for index in piece]
     rows: dict[tuple[str, str], int] = {}
     for index, kind in enumerate(types):
         status = MAPPED if index in mapped else left.get(kind, LATER)
         rows[kind, status] = rows.get((kind, status), 0) + 1
-    content = replace(model, mapped)
+    content = files.replace(model, pieces)
     if settings.get("damaged"):
         content = content[:60]
     out = Path(options.out_dir)
@@ -142,7 +146,7 @@ def compile_model(path, name, settings, options):
         "On-chip memory used for caching model parameters: 3.86MiB\n"
         "On-chip memory remaining for caching model parameters: 3.83MiB\n"
         "Off-chip memory used for streaming uncached model parameters: 0.00B\n"
-        "Number of Edge TPU subgraphs: 1\n"
+        f"Number of Edge TPU subgraphs: {len(pieces)}\n"
         f"Total number of operations: {len(types)}\n"
         f"Operation log: {name}_edgetpu.log"
     )
@@ -156,50 +160,6 @@ def compile_model(path, name, settings, options):
         )
     text = "See the operation log file for individual operation details."
     print(f"\n{table}" if options.show_operations else text)
-
-
-def first_piece(supported):
-    """Returns the numbers of the first supported operators in a row."""
-    piece = []
-    for index, taken in enumerate(supported):
-        if taken:
-            piece.append(index)
-        elif piece:
-            break
-    return piece
-
-
-def replace(model, mapped):
-    """Returns a file in which one custom operator stands for the mapped ones."""
-    graph = model.subgraphs[0]
-    if mapped:
-        taken = [graph.operators[index] for index in mapped]
-        others = [op for i, op in enumerate(graph.operators) if i not in mapped]
-        written = {int(n) for op in taken for n in op.outputs}
-        read = {int(n) for op in taken for n in op.inputs} - written
-        wanted = {int(n) for op in others for n in op.inputs} | {
-            *map(int, graph.outputs)
-        }
-        custom = schema.OperatorT()
-        custom.opcodeIndex = len(model.operatorCodes)
-        custom.inputs = sorted(n for n in read if is_computed(model, n))
-        custom.outputs = sorted(written & wanted)
-        custom.customOptions = np.frombuffer(b"program", np.uint8)
-        code = schema.OperatorCodeT()
-        code.builtinCode = schema.BuiltinOperator.CUSTOM
-        code.deprecatedBuiltinCode = code.builtinCode
-        code.version, code.customCode = 1, "edgetpu-custom-op"
-        model.operatorCodes.append(code)
-        operators = [*graph.operators[: mapped[0]], custom]
-        graph.operators = operators + list(graph.operators[mapped[-1] + 1 :])
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
-
-
-def is_computed(model, number):
-    buffer = model.subgraphs[0].tensors[number].buffer
-    return model.buffers[buffer].data is None
 
 
 if __name__ == "__main__":

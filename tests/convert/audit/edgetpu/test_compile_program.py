@@ -19,15 +19,6 @@ def compile_it(*flags, **options):
     return subprocess.run([*PROGRAM, *flags], capture_output=True, text=True, **options)
 
 
-def is_running(number):
-    """A killed process that nobody has asked for yet does not run."""
-    try:
-        with open(f"/proc/{number}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 @pytest.fixture
 def run_dir(network, tmp_path):
     """A run whose int8 stage is finished, as far as this verb looks."""
@@ -80,6 +71,29 @@ def test_a_failure_names_the_operator_and_shows_progress(network, stand_in):
     assert not network.with_name("net_edgetpu.tflite").exists()
 
 
+def test_what_the_compiler_says_and_nobody_knows_is_kept(network, stand_in):
+    says = ["W0725 a warning of a later compiler", "Quantum memory used: 3 qubits"]
+    program = stand_in(says=says)
+    flags = (f"--model={network}", f"--compiler={program.path}")
+    shown = compile_it(*flags)
+    assert shown.returncode == 0
+    assert f"also printed  {says[0]}\n              {says[1]}" in shown.stdout
+    content = json.loads(compile_it(*flags, "--json").stdout)
+    assert content["compiler_text"]["unknown"] == says
+    assert content["edgetpu"]["mapped"] == list(range(8))
+
+
+def test_a_container_is_a_flag(network, docker):
+    log = docker()
+    done = compile_it(f"--model={network}", "--container_image=coral", "--json")
+    assert done.returncode == 0, done.stderr
+    content = json.loads(done.stdout)
+    assert content["is_predicted"] is False
+    assert content["edgetpu"]["mapped"] == list(range(8))
+    assert network.with_name("net_edgetpu.tflite").exists()
+    assert "run --rm" in log.read_text()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_leaves_nothing_behind(network, stand_in, number):
     program = stand_in(hangs=True)
@@ -95,14 +109,13 @@ def test_an_interruption_leaves_nothing_behind(network, stand_in, number):
     while not program.hanging.exists():
         assert time.monotonic() < deadline_s
         time.sleep(0.05)
-    children = program.hanging.read_text().split()
-    assert all(map(is_running, children))
+    assert len(program.running()) == 2
     process.send_signal(number)
     output, complaints = process.communicate(timeout=120)
     assert (process.returncode, output) == (128 + number, "")
     assert "Traceback" not in complaints
     assert not output_dir.exists()
-    assert not any(map(is_running, children))
+    assert program.running() == []
 
 
 def test_a_run_has_its_stage_and_does_not_make_it_again(run_dir, stand_in):
