@@ -155,6 +155,12 @@ def writer():
 
 
 @pytest.fixture
+def make_writer():
+    """A function that returns another empty model each time."""
+    return ModelWriter
+
+
+@pytest.fixture
 def write_file(tmp_path):
     """A function that writes the bytes of a model and returns the file's path."""
 
@@ -164,3 +170,14 @@ def write_file(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def content(writer):
+    """A file of a network with a bit of everything; its weights are a small part."""
+    x = writer.conv(writer.input((1, 8, 8, 4)), 8, (3, 3))
+    x = writer.shuffle(x)
+    x = writer.operator("PAD", [x, writer.integers(0, 0, 1, 1, 1, 1, 0, 0)], None)
+    x = writer.operator("CONCATENATION", [x, x], (1, 8, 8, 16), options="AddOptions")
+    x = writer.operator("MEAN", [x, writer.integers(1, 2)], (1, 16))
+    return writer.content(writer.dense(x, 3))
