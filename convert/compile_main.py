@@ -17,12 +17,9 @@ from typing import Any
 from absl import flags
 
 from corallite.convert import edgetpu_stage
-from corallite.convert.edgetpu.compilation import (
-    Compilation,
-    compile_file,
-    predict_file,
-)
+from corallite.convert.edgetpu.compilation import Compilation
 from corallite.convert.edgetpu.compilation_text import format_compilation
+from corallite.convert.edgetpu.compile_file import compile_file, predict_file
 from corallite.convert.edgetpu.compiler import Options
 from corallite.convert.edgetpu.compiler_program import find_program
 from corallite.convert.edgetpu.gate import parse_min_mapped

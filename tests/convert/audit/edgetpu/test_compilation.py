@@ -4,12 +4,8 @@ import dataclasses
 
 import pytest
 
-from corallite.convert.edgetpu.compilation import (
-    FROM_COMPILER,
-    FROM_FILE,
-    compile_file,
-    predict_file,
-)
+from corallite.convert.edgetpu.compilation import FROM_COMPILER, FROM_FILE
+from corallite.convert.edgetpu.compile_file import compile_file, predict_file
 from corallite.convert.edgetpu.compiler import Options
 from corallite.convert.edgetpu.compilers import (
     DATA_TYPE,

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from corallite.convert.edgetpu import compiler_program
-from corallite.convert.edgetpu.compilation import compile_file
+from corallite.convert.edgetpu.compile_file import compile_file
 from corallite.convert.edgetpu.compiler import Options
 from corallite.convert.edgetpu.compiler_program import Program, find_program
 from corallite.convert.edgetpu.installation import explain_installation
