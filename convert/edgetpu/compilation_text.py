@@ -2,13 +2,9 @@
 
 from collections.abc import Iterator
 
-from corallite.convert.audit.audit_text import (
-    format_entries,
-    format_mapping,
-    format_memory,
-)
-from corallite.convert.audit.model import Operator
+from corallite.convert.audit.text_lines import describe, format_entries
 from corallite.convert.edgetpu.compilation import Compilation
+from corallite.convert.edgetpu.prediction_text import format_mapping, format_memory
 
 _MIB = 1 << 20
 _MOST_UNKNOWN = 8
@@ -76,7 +72,7 @@ def _describe_failure(made: Compilation) -> Iterator[tuple[str, str]]:
     if breaking:
         count = len(operators)
         yield "compiles", f"the first {breaking.prefix} of {count} operators"
-        yield "breaks at", _describe(operators[breaking.operator])
+        yield "breaks at", describe(operators[breaking.operator])
         yield "", breaking.failure
     yield "cure", made.edgetpu.cure or "-"
 
@@ -86,7 +82,7 @@ def _list(made: Compilation, details: bool) -> list[str]:
     status = made.edgetpu.status if details else {}
     operators = made.model.main.operators
     return format_entries(
-        ("" if number else "operators", f"{_describe(operators[index])}: {text}")
+        ("" if number else "operators", f"{describe(operators[index])}: {text}")
         for number, (index, text) in enumerate(sorted(status.items()))
     )
 
@@ -100,9 +96,3 @@ def _unknown(made: Compilation) -> list[str]:
     return format_entries(
         ("" if number else "also printed", line) for number, line in enumerate(shown)
     )
-
-
-def _describe(operator: Operator) -> str:
-    output = operator.output()
-    name = f" ({output.name})" if output else ""
-    return f"{operator.index} {operator.custom_code or operator.name}{name}"

@@ -2,11 +2,11 @@
 
 import pytest
 
-from corallite.convert.audit.audit_text import format_memory
 from corallite.convert.audit.model_file import decode
 from corallite.convert.edgetpu.compilers import COMPILERS
 from corallite.convert.edgetpu.memory import layer_bytes
 from corallite.convert.edgetpu.prediction import predict
+from corallite.convert.edgetpu.prediction_text import format_memory
 
 MIB = 1 << 20
 
