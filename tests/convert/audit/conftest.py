@@ -5,6 +5,9 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+from corallite.convert.audit.model_file import decode
+from corallite.convert.edgetpu.prediction import predict
+
 _TYPES = {
     name: code for name, code in vars(schema.TensorType).items() if name.isupper()
 }
@@ -117,6 +120,13 @@ class ModelWriter:
     def reshape(self, x, shape):
         return self.operator("RESHAPE", [x, self.integers(*shape)], shape)
 
+    def chain(self, *names):
+        """Adds an input and one operator after another, each of the type named."""
+        x = self.input()
+        for name in names:
+            x = self.conv(x) if name == "CONV_2D" else self.operator(name, [x], None)
+        return x
+
     def shuffle(self, x, *, four_d=False):
         """Adds a channel shuffle of two groups, as published or with three axes."""
         batch, height, width, channels = self.graph.tensors[x].shape
@@ -158,6 +168,18 @@ def writer():
 def make_writer():
     """A function that returns another empty model each time."""
     return ModelWriter
+
+
+@pytest.fixture
+def status_of_last(writer):
+    """A function that returns what a compiler is predicted to say of what came last."""
+
+    def predict_last(compiler="16.0"):
+        model = decode(writer.content())
+        said = predict(model, compiler=compiler).status
+        return said[len(model.main.operators) - 1]
+
+    return predict_last
 
 
 @pytest.fixture
