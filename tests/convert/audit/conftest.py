@@ -183,6 +183,27 @@ def status_of_last(writer):
 
 
 @pytest.fixture
+def predict_cut(writer):
+    """A function that predicts an operator, between others that are mapped.
+
+    It takes what adds the operator, by (writer, x), and returns what is said of it,
+    with the prediction.
+    """
+
+    def predict_between(build):
+        # So that there is something quantized in every model.
+        x = writer.input()
+        writer.operator("RELU", [x], None)
+        last = build(writer, x) or len(writer.graph.tensors) - 1
+        writer.operator("RELU", [last], None)
+        model = decode(writer.content())
+        prediction = predict(model)
+        return prediction.status[len(model.main.operators) - 2], prediction
+
+    return predict_between
+
+
+@pytest.fixture
 def write_file(tmp_path):
     """A function that writes the bytes of a model and returns the file's path."""
 

@@ -84,22 +84,10 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_operator_is_refused_in_the_compilers_words(writer, status_of_last, case):
+def test_operator_is_refused_in_the_compilers_words(predict_cut, case):
     build, status = REFUSED[case]
-    x = writer.input()
-    # So that there is something quantized in every model.
-    writer.operator("RELU", [x], None)
-    build(writer, x)
-    assert status_of_last() == status
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_a_cure_is_known_for_each_reason(writer, case):
-    x = writer.input()
-    writer.operator("RELU", [x], None)
-    last = REFUSED[case][0](writer, x)
-    writer.operator("RELU", [last or len(writer.graph.tensors) - 1], None)
-    prediction = predict(decode(writer.content()))
+    said, prediction = predict_cut(build)
+    assert said == status
     assert prediction.first_cut is not None
     assert prediction.cure
 
