@@ -227,20 +227,6 @@ def test_a_full_disk_is_told_as_that(network, stand_in, monkeypatch):
     assert names(network.parent / "out") == []
 
 
-def test_a_float_model_is_refused(writer, write_file):
-    writer.operator("RELU", [writer.input(kind="FLOAT32")], None, "FLOAT32")
-    with pytest.raises(RequestError, match="is not full int8"):
-        predict_file(write_file(writer.content()), Options())
-
-
-def test_a_float_layer_is_refused_by_its_number(writer, write_file):
-    x = writer.conv(writer.input())
-    writer.conv(x)
-    writer.graph.tensors[-1].type = 0
-    with pytest.raises(RequestError, match=r"\(operator 1 CONV_2D: FLOAT32\)"):
-        predict_file(write_file(writer.content()), Options())
-
-
 def test_an_open_batch_is_refused_unless_it_is_wanted(writer, write_file, stand_in):
     writer.conv(writer.input())
     writer.graph.tensors[0].shapeSignature = [-1, 8, 8, 4]
@@ -251,25 +237,6 @@ def test_an_open_batch_is_refused_unless_it_is_wanted(writer, write_file, stand_
     # Before the compiler is asked.
     assert program.calls() == []
     assert compiled(path, program, open_batch=True).edgetpu.mapped == (0,)
-
-
-def test_a_size_that_is_computed_is_refused(writer, write_file):
-    x = writer.conv(writer.input())
-    shape = writer.tensor((2,), "INT32")
-    writer.operator("RESHAPE", [x, shape], (1, 256))
-    with pytest.raises(RequestError, match="operator 1 RESHAPE writes is not fixed"):
-        predict_file(write_file(writer.content()), Options())
-
-
-def test_what_is_compiled_is_not_compiled_again(network, stand_in):
-    made = compiled(network, stand_in())
-    with pytest.raises(RequestError, match="is compiled already"):
-        predict_file(made.compiled[0], Options())
-
-
-def test_a_model_without_operators_is_refused(writer, write_file):
-    with pytest.raises(RequestError, match="has no operators"):
-        predict_file(write_file(writer.content(writer.input())), Options())
 
 
 def test_a_program_for_another_machine_is_refused(network, stand_in):
