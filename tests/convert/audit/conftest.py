@@ -61,6 +61,10 @@ class ModelWriter:
         """Adds an INT32 constant, such as axes."""
         return self.tensor((len(values),), "INT32", data=values, scales=())
 
+    def scalar(self, value):
+        """Adds an INT32 constant of no dimensions, such as the axis of a SPLIT."""
+        return self.tensor((), "INT32", data=value, scales=())
+
     def operator(self, name, inputs, shape, kind="INT8", *, version=1, **options):
         """Adds an operator and returns its output.
 

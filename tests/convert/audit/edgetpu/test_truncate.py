@@ -36,26 +36,60 @@ def check_values(content, counts):
         assert outputs
         for detail in outputs:
             values = whole.get_tensor(detail["index"])
+            # Noise, which is not the same everywhere by chance.
+            assert len(np.unique(values)) > 2
             assert np.array_equal(part.get_tensor(detail["index"]), values)
 
 
-def test_the_first_operators_compute_what_they_did(tiny_models):
-    content = tiny_models["int8"].read_bytes()
-    check_values(content, range(1, len(decode(content).main.operators) + 1))
+@pytest.fixture
+def branched(writer):
+    """A network of four units like those of a ShuffleNetV2, with weights of noise."""
+    x = writer.conv(writer.input((1, 8, 8, 4)), 8, (3, 3))
+    for _ in range(4):
+        left, right = split(writer, x)
+        right = writer.conv(writer.conv(right, 4), 4, (3, 3))
+        options = {"options": "ConcatenationOptions", "axis": 3}
+        x = writer.operator(
+            "CONCATENATION", [left, right], (1, 8, 8, 8), version=2, **options
+        )
+    x = writer.operator("MEAN", [x, writer.integers(1, 2)], (1, 8), version=2)
+    writer.dense(x, 5)
+    fill_with_noise(writer)
+    return writer.content()
 
 
-@pytest.mark.slow
-def test_branches_of_a_network_end_in_outputs(int8_files):
-    """Behind some operators of a ShuffleNetV2, two tensors or more are waited for."""
-    content = int8_files["shufflenet_v2", "ptq"]
-    count = len(decode(content).main.operators)
-    check_values(content, [1, 2, *range(3, count, 5), count])
+def split(writer, x):
+    """Adds an operator with two outputs: the halves of the channels."""
+    options = {"options": "SplitOptions", "numSplits": 2}
+    left = writer.operator("SPLIT", [writer.scalar(3), x], (1, 8, 8, 4), **options)
+    right = writer.tensor((1, 8, 8, 4))
+    writer.graph.operators[-1].outputs.append(right)
+    return left, right
 
 
-def test_a_manifest_behind_the_model_does_not_matter(tiny_models):
+def fill_with_noise(writer):
+    """Sets weights, and their scales and those of biases so that little saturates."""
+    rng = np.random.default_rng(0)
+    for tensor in writer.graph.tensors:
+        buffer = writer.model.buffers[tensor.buffer]
+        if tensor.buffer and tensor.quantization.scale:
+            is_bias = tensor.type == schema.TensorType.INT32
+            tensor.quantization.scale = [0.5 * 0.004 if is_bias else 0.004]
+            if not is_bias:
+                buffer.data = rng.integers(0, 256, len(buffer.data), dtype=np.uint8)
+
+
+def test_the_first_operators_compute_what_they_did(branched):
+    """Between some of them, two tensors are waited for."""
+    count = len(decode(branched).main.operators)
+    check_values(branched, range(1, count + 1))
+    parts = [decode(truncate(branched, n)).main for n in range(1, count + 1)]
+    assert {len(part.outputs) for part in parts} == {1, 2}
+
+
+def test_a_manifest_behind_the_model_does_not_matter(branched):
     manifest = Manifest("model", "1", ("red",), Preprocessing((32, 32)))
-    content = attach_manifest(tiny_models["int8"].read_bytes(), manifest)
-    check_values(content, [1])
+    check_values(attach_manifest(branched, manifest), [1])
 
 
 def test_outputs_are_what_was_to_be_read_and_what_was_an_output(writer):
