@@ -219,10 +219,17 @@ def test_modules_load_neither_tensorflow_nor_numpy_nor_opencv(package):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["shufflenet_v2", "mobilenet_v2"])
-def test_our_networks_are_taken_whole(int8_files, write_file, name):
+def test_our_networks_are_taken_whole_and_cost_what_keras_counts(
+    square_images, write_file, name
+):
+    """Not trained, which changes neither; in full depth, as they are used."""
     from corallite.convert.audit.audit import audit_file
+    from corallite.convert.tflite import convert_to_int8
+    from corallite.train.models.cost import count_macs
+    from corallite.train.models.registry import build
 
-    found = audit_file(write_file(int8_files[name, "ptq"]))
+    model = build(name, (32, 32, 3), 4, width=0.25)
+    found = audit_file(write_file(convert_to_int8(model, square_images[:8])))
     operators = found.model.main.operators
     assert found.edgetpu.mapped == tuple(range(len(operators)))
     assert (found.edgetpu.subgraphs, found.edgetpu.first_cut) == (1, None)
@@ -231,15 +238,7 @@ def test_our_networks_are_taken_whole(int8_files, write_file, name):
     # The doors and the softmax, which XNNPACK has no kernels for.
     left = {operators[index].name for index in found.xnnpack.outside}
     assert left == {"QUANTIZE", "SOFTMAX"}
-
-
-@pytest.mark.slow
-def test_multiplications_are_those_that_keras_counts(int8_files, networks, write_file):
-    from corallite.convert.audit.audit import audit_file
-    from corallite.train.models.cost import count_macs
-
-    found = audit_file(write_file(int8_files["mobilenet_v2", "ptq"]))
-    assert found.macs == count_macs(networks["mobilenet_v2"])
+    assert found.macs == count_macs(model)
 
 
 def test_scales_that_json_has_no_word_for_are_left_out(writer, write_file):
