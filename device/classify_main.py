@@ -10,6 +10,7 @@ fails is opened again until it is back; a full disk costs lines and not the loop
 SIGTERM and Ctrl-C end it between frames, with status 0, or 2 if lines were lost.
 """
 
+import contextlib
 import itertools
 import sys
 from collections.abc import Sequence
@@ -48,12 +49,14 @@ def main(argv: Sequence[str]) -> int:
     ):
         service.begin(frames)
         pace.on_wait = service.feed
-        results = loop.classify_frames(
-            frames, engine, stop, loop_flags.top_k(), smoother, pace
-        )
-        for result in itertools.islice(results, _MAX_FRAMES.value):
-            sinks.put(result)
-            rate.tick()
+        with contextlib.closing(
+            loop.classify_frames(
+                frames, engine, stop, loop_flags.top_k(), smoother, pace
+            )
+        ) as results:
+            for result in itertools.islice(results, _MAX_FRAMES.value):
+                sinks.put(result)
+                rate.tick()
     _log_summary(rate, frames, pace.status())
     return program.EXIT_BAD_REQUEST if lines.lost else program.EXIT_DONE
 

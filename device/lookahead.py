@@ -79,9 +79,11 @@ class _Ahead:
             yield frame
 
     def end(self) -> None:
-        """Has `read` return after the frame that it is at."""
+        """Has `read` return after the frame that it is at, and `take` end."""
         self._is_ended.set()
         self._room.put(None)
+        # Whoever takes may be a thread that reads ahead itself, and outlive this one.
+        self._ready.put((None, None))
 
     def _next(self, on_wait: Callable[[], None]) -> Any:
         while True:

@@ -5,7 +5,7 @@ import json
 import threading
 import time
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
@@ -67,7 +67,7 @@ def classify_frames(
     top_k: int,
     smoother: Smoother | None = None,
     brake: Brake | None = None,
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Yields a result for each frame, until there are no more or `stop` is set.
 
     Args:
@@ -91,6 +91,8 @@ def classify_frames(
             latency_ms = (time.perf_counter() - start_s + fitted.fit_s) * 1000
             frame = fitted.frame
             age_ms = (time.monotonic() - frame.captured_s) * 1000
+            # Another model may have come between two frames.
+            smoother.begin(classifier.labels)
             probabilities = smoother.add(probabilities, frame.time_s)
             yield Result(
                 frame.number,

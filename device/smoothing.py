@@ -47,8 +47,16 @@ class Smoother:
         self._threshold = threshold
         self._release = release
         self._recent: deque[tuple[float, npt.NDArray[np.float32]]] = deque()
+        self._labels: tuple[str, ...] = ()
         # Of each label once there is one; False stands for all of them.
         self._active: npt.NDArray[np.bool_] = np.zeros(1, bool)
+
+    def begin(self, labels: tuple[str, ...]) -> None:
+        """Says whose probabilities come; of other labels, everything starts again."""
+        if labels != self._labels:
+            self._labels = labels
+            self._recent.clear()
+            self._active = np.zeros(1, bool)
 
     def add(
         self, probabilities: npt.NDArray[np.float32], time_s: float
@@ -56,15 +64,10 @@ class Smoother:
         """Takes a frame's probabilities; returns the average with those before it.
 
         Args:
-            probabilities: float32 [classes]. With another number of classes, those
-                of another model, everything starts again.
+            probabilities: float32 [classes].
             time_s: The frame's time. If it lies before the last one's, as when a film
                 starts again, the average starts again.
         """
-        if self._recent and len(self._recent[-1][1]) != len(probabilities):
-            self._recent.clear()
-        if len(self._active) not in (1, len(probabilities)):
-            self._active = np.zeros(1, bool)
         average = self._average(probabilities, time_s)
         if self._threshold is not None and self._release is not None:
             stays = self._active & (average >= np.float32(self._release))

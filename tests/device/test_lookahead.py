@@ -58,6 +58,28 @@ def test_next_is_read_while_the_last_is_in_use(wait_until):
         wait_until(started.is_set)
 
 
+def test_one_that_reads_ahead_of_another_ends_with_it(wait_until):
+    waits, threads = threading.Event(), threading.active_count()
+    is_free = threading.Event()
+
+    def reading():
+        yield 1
+        waits.set()
+        is_free.wait()
+        yield 2
+
+    with looking_ahead(reading(), do_nothing) as inner:
+        outer = looking_ahead(inner, do_nothing)
+        items = outer.__enter__()
+        assert next(items) == 1
+        # The outer thread waits for what the inner one has not read yet.
+        waits.wait()
+        threading.Timer(0.1, is_free.set).start()
+    assert next(items, None) in (None, 2)
+    outer.__exit__(None, None, None)
+    wait_until(lambda: threading.active_count() == threads)
+
+
 def test_wait_for_an_item_is_told_and_the_thread_ends():
     told, threads = threading.Event(), threading.active_count()
 

@@ -87,9 +87,13 @@ def test_nonsense_is_refused(arguments, message):
         Smoother(**arguments)
 
 
-def test_another_number_of_labels_starts_again():
-    smoother = Smoother(window_s=9, threshold=0.5)
+@pytest.mark.parametrize("labels", [("cat", "owl"), ("dog", "cat"), ("a", "b", "c")])
+def test_other_labels_start_again(labels):
+    smoother = Smoother(window_s=9, threshold=0.9, release=0.1)
+    smoother.begin(LABELS)
     smoother.add(np.array([0, 1], np.float32), 0.0)
-    average = smoother.add(np.array([0.25, 0.125, 0.625], np.float32), 1.0)
-    assert average.tolist() == [0.25, 0.125, 0.625]
-    assert smoother.name_active(("a", "b", "c")) == ["c"]
+    assert smoother.name_active(LABELS) == ["dog"]
+    smoother.begin(labels)
+    fresh = np.array([0.5, 0.5, 0][: len(labels)], np.float32)
+    assert smoother.add(fresh, 1.0).tolist() == fresh.tolist()
+    assert smoother.name_active(labels) == []
