@@ -11,9 +11,8 @@ from corallite.device.errors import RequestError
 from corallite.device.foreign import choose_manifest
 from corallite.device.interpreter import load_interpreter, read_model
 from corallite.device.manifest import Manifest, read_manifest
+from corallite.device.twin import name_twin
 
-# What the Edge TPU compiler adds to a file's name.
-_COMPILED = "_edgetpu"
 _OPERATOR = b"edgetpu-custom-op"
 _APEX_NODES = "dev/apex_*"
 _USB_FOLDERS = "sys/bus/usb/devices/*"
@@ -59,9 +58,7 @@ class ModelRequest:
     @property
     def twin_path(self) -> str:
         """The file for the CPU of a compiled one; `path` if it has no such name."""
-        path = Path(self.path)
-        name = path.stem.removesuffix(_COMPILED) + path.suffix
-        return self.cpu_path or str(path.with_name(name))
+        return self.cpu_path or name_twin(self.path)
 
     def to_json(self) -> str:
         """Returns it for another process, which `from_json` takes."""

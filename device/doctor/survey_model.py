@@ -7,7 +7,7 @@ from pathlib import Path
 from corallite.device.doctor.machine import Machine, ModelFile
 from corallite.device.doctor.model_needs import ModelNeeds, read_needs
 from corallite.device.doctor.trial import try_python
-from corallite.device.model_request import ModelRequest
+from corallite.device.twin import name_twin
 
 _TIMEOUT_S = 120
 _IDENTIFIER = b"TFL3"
@@ -43,7 +43,7 @@ def survey_model(machine: Machine, path: str, timeout_s: float = _TIMEOUT_S) -> 
 
 
 def _has_twin(path: str) -> bool:
-    twin = ModelRequest(path).twin_path
+    twin = name_twin(path)
     return twin != path and Path(twin).is_file()
 
 

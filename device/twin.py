@@ -1,0 +1,13 @@
+"""Names the file that stands in for one that is compiled for the Edge TPU."""
+
+from pathlib import Path
+
+# What the Edge TPU compiler adds to a file's name.
+_COMPILED = "_edgetpu"
+
+
+def name_twin(path: str) -> str:
+    """Returns the file for the CPU of a compiled one; `path` if it has no such name."""
+    compiled = Path(path)
+    name = compiled.stem.removesuffix(_COMPILED) + compiled.suffix
+    return str(compiled.with_name(name))
