@@ -1,6 +1,7 @@
 """Runs one verb: flags in, an exit status out, one sentence for what went wrong."""
 
 import errno
+import math
 import os
 import re
 import signal
@@ -96,7 +97,7 @@ class _Interruption:
 
 def _parse_flags(argv: Sequence[str]) -> list[str]:
     try:
-        return flags.FLAGS(argv)
+        return _parse_finite(argv)
     except flags.Error:
         # It may be for one of absl's own, such as --help or --verbosity. What defines
         # them brings a debugger along: every start would be slower by 20 ms.
@@ -106,7 +107,7 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
     log.load()
     app.define_help_flags()
     try:
-        return flags.FLAGS(argv)
+        return _parse_finite(argv)
     except flags.Error as error:
         message = _NONE_GIVEN.sub(r"--\1 is missing.", " ".join(str(error).split()))
         sys.exit(_refuse(f"{message} (--help lists the flags)"))
@@ -114,6 +115,17 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
         # absl has printed the help that was asked for, and exits with 1.
         sys.stdout.flush()
         sys.exit(EXIT_DONE)
+
+
+def _parse_finite(argv: Sequence[str]) -> list[str]:
+    """Parses the flags; bounds let nan pass, which is neither below nor above."""
+    rest = flags.FLAGS(argv)
+    for name, value in flags.FLAGS.flag_values_dict().items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise flags.IllegalFlagValueError(
+                f"flag --{name}={value}: must be a finite number"
+            )
+    return rest
 
 
 def _describe(error: OSError) -> str:

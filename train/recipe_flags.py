@@ -1,6 +1,5 @@
 """The flags of a training, for every program that trains."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -112,9 +111,6 @@ def define(defaults: recipe.Recipe, prefix: str = "") -> Callable[[], recipe.Rec
         name = f"{prefix}{field}"
         default = getattr(defaults, field)
         holders[field] = define_flag(name, default, help=text, **settings)
-        if define_flag is flags.DEFINE_float:
-            # Bounds let nan pass, which is neither below nor above.
-            flags.register_validator(name, math.isfinite, "must be a finite number")
 
     def read() -> recipe.Recipe:
         values = {field: holder.value for field, holder in holders.items()}

@@ -16,6 +16,7 @@ from corallite.device import program
 from corallite.device.errors import RequestError
 
 _NUMBER = flags.DEFINE_integer("number", None, "A number.", required=True)
+_SHARE = flags.DEFINE_float("share", 0.5, "A share.", lower_bound=0.0)
 
 
 def main(argv):
@@ -198,6 +199,15 @@ def test_absl_log_is_loaded_with_the_first_line_to_write(run_quick):
 def test_absl_flags_are_there_though_it_is_loaded_later(run_quick, flag):
     status, stdout, stderr = run_quick("log.info('up'); print(_NUMBER.value)", flag)
     assert (status, stdout, stderr) == (0, "3\n", "")
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_what_is_no_number_is_refused(run, value):
+    status, _, stderr = run("print(1)", "--number=3", f"--share={value}")
+    assert status == 2
+    assert stderr.startswith(
+        f"corallite: flag --share={value}: must be a finite number"
+    )
 
 
 def test_logs_go_to_stderr(run):

@@ -166,8 +166,6 @@ REFUSED = [
     ({"epochs": "0"}, "flag --epochs=0"),
     ({"seed": "-1"}, "flag --seed=-1"),
     ({"seed": "4294967296"}, "flag --seed=4294967296"),
-    ({"learning_rate": "nan"}, "flag --learning_rate=nan"),
-    ({"prune_warmup_epochs": "inf"}, "flag --prune_warmup_epochs=inf"),
 ]
 
 
