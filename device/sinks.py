@@ -41,8 +41,10 @@ class Sinks:
                 sink.put(result)
             except BrokenPipeError:
                 raise
-            except OSError as error:
-                failures.note(f"{type(sink).__name__}: {error.strerror or error}.")
+            # RuntimeError: no thread is to be had.
+            except (OSError, RuntimeError) as error:
+                reason = getattr(error, "strerror", None) or error
+                failures.note(f"{type(sink).__name__}: {reason}.")
 
     def close(self) -> None:
         """Closes every sink."""
@@ -89,17 +91,24 @@ class Lines:
         line = f"{self._to_line(result)}\n".encode(self._encoding, "backslashreplace")
         self._rest += line
         try:
-            while self._rest:
-                written = os.write(self._descriptor, self._rest)
-                self._rest = self._rest[written:]
+            self._write_rest()
         except OSError:
             if len(self._rest) >= len(line):
                 self._rest = self._rest[: -len(line)]
                 self.lost += 1
             raise
 
+    def _write_rest(self) -> None:
+        while self._rest:
+            written = os.write(self._descriptor, self._rest)
+            self._rest = self._rest[written:]
+
     def close(self) -> None:
-        """Says how many lines were lost, if any were."""
-        if self.lost or self._rest:
-            lost = self.lost + bool(self._rest)
-            log.warning("%d results could not be written.", lost)
+        """Ends a line that was begun, and says how many were lost, if any were."""
+        try:
+            self._write_rest()
+        except OSError:
+            self.lost += 1
+            self._rest = b""
+        if self.lost:
+            log.warning("%d results could not be written.", self.lost)

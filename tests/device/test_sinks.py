@@ -29,7 +29,7 @@ class Kept:
 
 
 class Broken(Kept):
-    error: OSError = OSError(28, "No space left on device")
+    error: Exception = OSError(28, "No space left on device")
 
     def put(self, result):
         raise self.error
@@ -45,6 +45,13 @@ def test_sink_that_fails_stops_neither_the_others_nor_the_loop(caplog):
     # The 1st, 2nd, 4th and 8th.
     assert caplog.text.count("Broken: No space left on device. (") == 4
     assert "(8 so far)" in caplog.text
+
+
+def test_sink_that_gets_no_thread_stops_nothing(caplog):
+    broken = Broken()
+    broken.error = RuntimeError("can't start new thread")
+    Sinks([broken]).put(result())
+    assert "Broken: can't start new thread. (1 so far)" in caplog.text
 
 
 def test_reader_that_has_gone_is_told():
@@ -94,6 +101,18 @@ def test_line_that_was_begun_is_ended_before_the_next(tmp_path):
     found = seen.decode().splitlines()
     assert [line.partition(":")[0] for line in found] == ["0", "1", "9"]
     assert {len(line) for line in found} == {40_002}
+
+
+def test_line_that_is_never_ended_is_lost(caplog):
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    lines = Lines(theirs, lambda result: "x" * 100_000)
+    with pytest.raises(BlockingIOError):
+        lines.put(result())
+    lines.close()
+    assert lines.lost == 1 and "1 results could not be written." in caplog.text
+    os.close(ours)
+    os.close(theirs)
 
 
 @pytest.fixture
