@@ -33,7 +33,7 @@ class StageResult:
     Attributes:
         stage: Its name.
         evaluation: On the part that was asked for.
-        sparsity: Zero fraction of the kernels, 0 to 1.
+        sparsity: Zero fraction of the kernels, 0 to 1; None if none is known.
         file: What a device can run, relative to the run folder; None for "qat", whose
             file is that of "int8".
         file_bytes: Its size.
@@ -46,7 +46,7 @@ class StageResult:
 
     stage: str
     evaluation: Evaluation
-    sparsity: float
+    sparsity: float | None
     file: str | None = None
     file_bytes: int | None = None
     gzipped_bytes: int | None = None

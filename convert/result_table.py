@@ -30,7 +30,7 @@ def _cells(result: StageResult) -> tuple[str, ...]:
         f"{100 * low:.1f}-{100 * high:.1f}",
         _count(result.file_bytes),
         _count(result.gzipped_bytes),
-        f"{result.sparsity:.3f}",
+        "-" if result.sparsity is None else f"{result.sparsity:.3f}",
         "-" if latency_ms is None else f"{latency_ms:.3f}",
     )
 

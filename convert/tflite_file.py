@@ -11,7 +11,12 @@ _FLOAT_TYPES = (
     schema.TensorType.FLOAT32,
     schema.TensorType.FLOAT64,
 )
-_DTYPES = {schema.TensorType.INT8: np.int8, schema.TensorType.FLOAT32: np.float32}
+_DTYPES = {
+    schema.TensorType.INT8: np.int8,
+    schema.TensorType.UINT8: np.uint8,
+    schema.TensorType.FLOAT16: np.float16,
+    schema.TensorType.FLOAT32: np.float32,
+}
 _WITH_KERNEL = (
     schema.BuiltinOperator.CONV_2D,
     schema.BuiltinOperator.DEPTHWISE_CONV_2D,
@@ -34,17 +39,21 @@ def float_tensors(content: bytes) -> list[str]:
     return [t.name.decode() for t in graph.tensors if t.type in _FLOAT_TYPES]
 
 
-def kernel_sparsity(content: bytes) -> float:
-    """Returns the zero fraction of the kernels of convolutions and dense layers."""
+def kernel_sparsity(content: bytes) -> float | None:
+    """Returns the zero fraction of the kernels of convolutions and dense layers.
+
+    None if the file holds none, or none of a type that is known: kernels that are
+    computed, or of four bits, do not count.
+    """
     model, graph = _read(content)
     kernels = [
-        _constant(model, graph.tensors[op.inputs[1]])
+        _kernel(model, graph.tensors[op.inputs[1]])
         for op in graph.operators
         if _code(model, op) in _WITH_KERNEL
     ]
-    # int8 kernels are symmetric: zero is stored as 0.
-    zeros = sum(int(np.sum(kernel == 0)) for kernel in kernels)
-    return zeros / sum(kernel.size for kernel in kernels)
+    found = [kernel for kernel in kernels if kernel is not None]
+    zeros = sum(int(np.sum(kernel == 0)) for kernel in found)
+    return zeros / sum(kernel.size for kernel in found) if found else None
 
 
 def _read(content: bytes) -> tuple[Any, Any]:
@@ -58,6 +67,13 @@ def _code(model: Any, operator: Any) -> int:
     return max(code.builtinCode, code.deprecatedBuiltinCode)
 
 
-def _constant(model: Any, tensor: Any) -> np.ndarray:
+def _kernel(model: Any, tensor: Any) -> np.ndarray | None:
+    """Returns a constant's numbers, 0 where they stand for zero."""
     data = model.buffers[tensor.buffer].data
-    return np.frombuffer(data.tobytes(), _DTYPES[tensor.type])
+    dtype = _DTYPES.get(tensor.type)
+    if data is None or not len(data) or dtype is None:
+        return None
+    numbers = np.frombuffer(data.tobytes(), dtype)
+    if dtype is not np.uint8:
+        return numbers  # int8 kernels are symmetric: zero is stored as 0.
+    return numbers.astype(np.int16) - int(tensor.quantization.zeroPoint[0])

@@ -1,7 +1,9 @@
 """Reads a file of which everything is known."""
 
+import flatbuffers
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from corallite.convert.tflite import convert_to_float
 from corallite.convert.tflite_file import (
@@ -38,3 +40,35 @@ def test_float_tensors_are_named(content):
 
 def test_sparsity_counts_kernels_alone(content):
     assert kernel_sparsity(content) == 4 / 20
+
+
+def rebuilt(content, change):
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    graph = model.subgraphs[0]
+    kernels = [graph.tensors[op.inputs[1]] for op in graph.operators]
+    change(model, kernels[0], kernels[-1])
+    builder = flatbuffers.Builder()
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def make_computed(model, *kernels):
+    for kernel in kernels:
+        kernel.buffer = 0
+
+
+def test_without_kernels_there_is_no_sparsity(content):
+    assert kernel_sparsity(rebuilt(content, make_computed)) is None
+
+
+def make_uint8(model, first, last):
+    """The last kernel becomes one of bytes around 128, of which 6 of 8 are zeros."""
+    first.buffer = 0
+    last.type = schema.TensorType.UINT8
+    last.quantization = schema.QuantizationParametersT()
+    last.quantization.scale, last.quantization.zeroPoint = [0.1], [128]
+    model.buffers[last.buffer].data = np.array([128] * 6 + [0, 255], np.uint8)
+
+
+def test_zeros_of_another_tool_s_uint8_lie_at_its_zero_point(content):
+    assert kernel_sparsity(rebuilt(content, make_uint8)) == 6 / 8
