@@ -31,7 +31,7 @@ demo: $(INSTALLED)
 	$(BIN)/python -m corallite.convert.demo_main $(DEMO_FLAGS)
 
 test: $(INSTALLED) $(SYSTEM)
-	$(BIN)/pytest --numprocesses=2 --dist=loadfile $(TESTS)
+	$(BIN)/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder $(TESTS)
 
 # Not part of `test`: needs debootstrap and qemu-user, the first time some minutes, and
 # the model and images of `make demo` unless others are named.

@@ -1,5 +1,6 @@
 """What tests of more than one part share."""
 
+import collections
 import contextlib
 import dataclasses
 import fcntl
@@ -111,6 +112,12 @@ class MadeOnDemand(dict):
     def __missing__(self, key):
         self[key] = self.make(key)
         return self[key]
+
+
+def pytest_collection_modifyitems(items):
+    """Files with the most slow tests first: none is left for one process at the end."""
+    slow = collections.Counter(x.path for x in items if x.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @contextlib.contextmanager

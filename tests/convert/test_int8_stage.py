@@ -126,13 +126,14 @@ def test_the_parity_of_the_file_is_in_the_run(finished_run):
     assert all(error.change is not None for error in parity.layers)
 
 
-def break_layer(path, name):
-    """Makes the greatest weight of a layer a thousand times as great."""
+def break_layer(path, name, granularity):
+    """Makes the greatest weight of a layer, or of each channel, a thousand times it."""
     model = load_model(path)
     layer = model.get_layer(name)
     kernel, *rest = layer.get_weights()
     kernel = kernel.copy()
-    kernel.ravel()[np.argmax(np.abs(kernel))] *= 1000
+    channels = kernel.reshape(-1, kernel.shape[-1] if granularity == "channel" else 1)
+    channels[np.abs(channels).argmax(0), range(channels.shape[1])] *= 1000
     layer.set_weights([kernel, *rest])
     save_model(model, path)
 
@@ -141,7 +142,7 @@ def break_layer(path, name):
 def test_a_broken_layer_is_caught_and_named(small_copy, granularity):
     stage = Stage(small_copy, "int8", INT8_FILE)
     before = hash_file(stage.model_path), (stage.path / PARITY_FILE).read_bytes()
-    break_layer(Stage(small_copy, "pruned").model_path, BROKEN)
+    break_layer(Stage(small_copy, "pruned").model_path, BROKEN, granularity)
     with pytest.raises(AccuracyLostError, match=BROKEN) as caught:
         convert(small_copy, source="pruned", granularity=granularity, overwrite=True)
     parity = caught.value.parity

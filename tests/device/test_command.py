@@ -90,7 +90,9 @@ def test_ctrl_c_while_a_program_is_imported_ends_it_without_traceback(tmp_path) 
     (tmp_path / "slow_main.py").write_text(
         "import time\nprint('importing', flush=True)\ntime.sleep(600)\n"
     )
-    slow = "import corallite.device.command as c; c.VERBS['audit'] = ('slow_main', '')"
+    # A shell's background jobs, and all that they start, ignore it.
+    slow = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    slow += "import corallite.device.command as c; c.VERBS['audit'] = ('slow_main', '')"
     process = subprocess.Popen(
         [sys.executable, "-c", f"{slow}\n{RUN}", "audit"],
         cwd=tmp_path,
