@@ -121,16 +121,16 @@ def pytest_collection_modifyitems(items):
 
 
 @contextlib.contextmanager
-def few_units():
+def few_units(shufflenet=(1, 6, 1)):
     """Builds networks of half their units, in half the time.
 
     Of ShuffleNetV2's stages one is still so long that its end concatenates more than
-    five slices, and of MobileNetV2's all still have their sums.
+    five slices, unless others are asked for, and of MobileNetV2's all have their sums.
     """
     from corallite.train.models import efficientnet_lite, mobilenet_v2, shufflenet_v2
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shufflenet_v2, "STAGE_UNITS", (1, 6, 1))
+        patch.setattr(shufflenet_v2, "STAGE_UNITS", shufflenet)
         for network in (mobilenet_v2, efficientnet_lite):
             rows = [(*x[:2], min(x[2], 2), *x[3:]) for x in network.STAGES]
             patch.setattr(network, "STAGES", tuple(rows))
@@ -287,7 +287,7 @@ def squares_pipeline(squares_dir):
     network = Network("shufflenet_v2", 0.25, (32, 32))
 
     def run(run_dir, *, sparsity=0.5, **options):
-        with few_units():
+        with few_units(shufflenet=(1, 2, 1)):
             return run_pipeline(
                 squares_dir, run_dir, network, recipes, sparsity=sparsity, **options
             )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -43,6 +44,8 @@ class Programs:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            # NumPy's and OpenCV's threads would begin with their import.
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
         )
 
     def run(self, *arguments, cwd=None):

@@ -1,21 +1,18 @@
 """The programs of optimize and convert: their lines, statuses and sentences."""
 
 import json
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from corallite.convert.int8_stage import INT8_FILE
-from corallite.device.command import VERBS
 
 pytestmark = pytest.mark.slow
 
 
-def run(verb, *flags):
-    command = [sys.executable, "-m", VERBS[verb][0], *flags]
-    return subprocess.run(command, capture_output=True, text=True)
+@pytest.fixture
+def run(programs):
+    """Runs a verb with these flags: (verb, *flags)."""
+    return programs.run
 
 
 def assert_refused(done, *words):
@@ -40,7 +37,7 @@ RECIPE = ["--batch_size=16", "--augment=none", "--epochs=2"]
         ("convert", ["--source=qat"], "model_int8.tflite: "),
     ],
 )
-def test_what_is_done_is_said_again(finished_run, verb, flags, words):
+def test_what_is_done_is_said_again(run, finished_run, verb, flags, words):
     done = run(verb, f"--run_dir={finished_run}", *flags)
     assert done.returncode == 0, done.stderr
     first, *others = done.stdout.splitlines()
@@ -50,7 +47,7 @@ def test_what_is_done_is_said_again(finished_run, verb, flags, words):
     assert "done already" in done.stderr
 
 
-def test_evaluate_prints_json_that_programs_can_read(finished_run):
+def test_evaluate_prints_json_that_programs_can_read(run, finished_run):
     done = run("evaluate", f"--run_dir={finished_run}", "--json")
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)
@@ -59,7 +56,7 @@ def test_evaluate_prints_json_that_programs_can_read(finished_run):
     assert len(results[0]["evaluation"]["confusion"]) == 3
 
 
-def test_evaluate_measures_one_file(finished_run):
+def test_evaluate_measures_one_file(run, finished_run):
     path = finished_run / "int8" / INT8_FILE
     done = run("evaluate", f"--run_dir={finished_run}", f"--model={path}")
     assert done.returncode == 0, done.stderr
@@ -69,7 +66,7 @@ def test_evaluate_measures_one_file(finished_run):
     assert row.startswith("| file ")
 
 
-def test_wrong_flags_and_folders_are_refused(tmp_path):
+def test_wrong_flags_and_folders_are_refused(run, tmp_path):
     missing = f"--run_dir={tmp_path / 'none'}"
     requests = [
         (("prune", missing, "--sparsity=1.5"), ("sparsity", "1.5")),
@@ -82,21 +79,18 @@ def test_wrong_flags_and_folders_are_refused(tmp_path):
         (("convert", missing), ("none", "corallite train")),
         (("evaluate", missing), ("none", "corallite train")),
     ]
-    # Two at a time: each imports TensorFlow, 4 s on one core.
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        answers = list(pool.map(lambda request: run(*request[0]), requests))
-    for (_, words), done in zip(requests, answers, strict=True):
-        assert_refused(done, *words)
+    for arguments, words in requests:
+        assert_refused(run(*arguments), *words)
 
 
-def test_a_file_that_is_no_model_is_refused(finished_run, tmp_path):
+def test_a_file_that_is_no_model_is_refused(run, finished_run, tmp_path):
     path = tmp_path / "photo.tflite"
     path.write_bytes(b"\xff\xd8\xff\xe0" * 100)
     done = run("evaluate", f"--run_dir={finished_run}", f"--model={path}")
     assert_refused(done, "photo.tflite", "not a TFLite model")
 
 
-def test_the_one_file_names_the_training_images(finished_run, squares_dir):
+def test_the_one_file_names_the_training_images(run, finished_run, squares_dir):
     path = finished_run / "int8" / INT8_FILE
     done = run("classify", f"--model={path}", f"--source={squares_dir}", "--json")
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""A way of finding the shared range is measured to its end, and once."""
+"""A way of finding the shared range is measured to its end."""
 
 import subprocess
 import sys
@@ -19,16 +19,10 @@ def run(run_dir, *flags):
 
 
 @pytest.mark.slow
-def test_a_cell_is_measured_once(copied_run):
+def test_a_way_is_measured_to_its_end(copied_run):
     done = run(copied_run, "--seed=3", "--way=learned")
     assert done.returncode == 0, done.stderr
-    cells = copied_run / "shared_range"
-    model = cells / "learned_3" / "qat" / "model.h5"
-    time_ns = model.stat().st_mtime_ns
-    again = run(copied_run, "--seed=3", "--way=learned")
-    assert again.returncode == 0, again.stderr
-    assert again.stdout == done.stdout == (cells / "table.md").read_text()
-    assert model.stat().st_mtime_ns == time_ns
+    assert done.stdout == (copied_run / "shared_range" / "table.md").read_text()
     ((way, mean, each, limits),) = (
         line.split(" | ") for line in done.stdout.splitlines()[4:]
     )
