@@ -29,7 +29,11 @@ def read_model(path: str | Path) -> bytes:
         RequestError: The file is missing or of another kind.
     """
     try:
-        content = Path(path).read_bytes()
+        with open(path, "rb") as file:
+            content = file.read(8)
+            # The rest of another file may be a film, or have no end.
+            if content[4:] == _IDENTIFIER:
+                content += file.read()
     except OSError as error:
         raise RequestError(
             f"{path}: cannot be read ({error.strerror}); check its name."

@@ -45,6 +45,7 @@ def run(
         logs_later: It uses `corallite.device` and no other part, whose log need not be
             loaded before there is a line to write.
     """
+    _replace_closed_streams()
     interruption = _Interruption()
     signal.signal(signal.SIGTERM, interruption.raise_interrupt)
     signal.signal(signal.SIGINT, interruption.raise_interrupt)
@@ -74,6 +75,18 @@ def reject_arguments(argv: Sequence[str]) -> None:
     """Raises `RequestError` if anything but flags was given."""
     if len(argv) > 1:
         raise RequestError(f"Expected only flags, got {argv[1]!r}; write --name=value.")
+
+
+def _replace_closed_streams() -> None:
+    """Lets what is written to a closed stdout or stderr go nowhere.
+
+    Python has None for them; and the next file that is opened would get their number,
+    and what C++ libraries write to it.
+    """
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")
 
 
 def _exit(status: int) -> NoReturn:

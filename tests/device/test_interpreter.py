@@ -7,6 +7,7 @@ from corallite.device.interpreter import (
     choose_runtime,
     load_interpreter,
     read_input_size_hw,
+    read_model,
 )
 
 
@@ -63,6 +64,11 @@ def test_missing_file_and_folder_are_refused(tmp_path):
         load_interpreter(tmp_path / "gone.tflite")
     with pytest.raises(RequestError, match="cannot be read"):
         load_interpreter(tmp_path)
+
+
+def test_file_without_end_is_refused_by_its_beginning():
+    with pytest.raises(RequestError, match="/dev/zero: is not a TFLite model"):
+        read_model("/dev/zero")
 
 
 def test_truncated_model_is_refused(tiny_models, tmp_path):

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import queue
 import threading
 import time
@@ -24,10 +25,17 @@ SHORT = Patience(stale_after_s=0.2)
 
 
 @pytest.fixture(autouse=True)
-def no_thread_is_left(wait_until):
+def nothing_is_left(wait_until):
+    """Neither threads nor descriptors, whatever has happened to the source."""
+
+    def count_open():
+        return len(os.listdir("/proc/self/fd"))
+
+    before = count_open()
     yield
     names = ("keeper of", "reader of")
     wait_until(lambda: not [t for t in threading.enumerate() if t.name[:9] in names])
+    wait_until(lambda: count_open() <= before)
 
 
 class FakeCamera:

@@ -1,5 +1,6 @@
 """What a verb does on flags, errors, signals and a reader that goes away."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -214,3 +215,13 @@ def test_logs_go_to_stderr(run):
     status, stdout, stderr = run("logging.info('working'); print('result')")
     assert (status, stdout) == (0, "result\n")
     assert "working" in stderr
+
+
+@pytest.mark.parametrize(
+    ("closed", "out", "err"),
+    [([1], "", "corallite: No.\n"), ([2], "one\n", ""), ([1, 2], "", "")],
+)
+def test_closed_streams_do_no_harm(run, closed, out, err):
+    body = "print('one'); raise RequestError('No.')"
+    done = run(body, preexec_fn=lambda: [os.close(number) for number in closed])
+    assert done == (2, out, err)
