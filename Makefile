@@ -61,7 +61,7 @@ format: $(INSTALLED)
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-# The other runtimes are an extra: without them (pip install -e '.[bench]') the published
+# The other runtimes are an extra: without them (.venv/bin/pip install -e '.[bench]') the published
 # form is compared in LiteRT alone.
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/shufflenet.py $(BENCH_FLAGS)

@@ -4,7 +4,7 @@
 
 All from the same weights, and checked to give the same answers: our files in LiteRT,
 the published form in LiteRT, ONNX Runtime and OpenVINO, each in int8 and in float.
-Needs `pip install 'corallite[train,bench]'`; a runtime that is not installed is left
+Needs `.venv/bin/pip install -e '.[bench]'`; a runtime that is not installed is left
 out. Every round runs them all in turn, so that whatever else the machine does meets
 all of them; a ratio is that of one round, and its quartiles show how far to trust it.
 """
@@ -140,7 +140,7 @@ def _or_left_out(title: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         logging.warning(
-            "%s is left out: %s is not installed (pip install 'corallite[bench]').",
+            "%s is left out: %s is not installed (.venv/bin/pip install -e '.[bench]').",
             title,
             error.name,
         )

@@ -119,7 +119,8 @@ def _require_packages() -> None:
     missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise RequestError(
-            f"serve needs {', '.join(missing)}; install it with: pip install '.[serve]'"
+            f"serve needs {', '.join(missing)}; install it with: pip install "
+            f"{' '.join(missing)}"
         )
 
 
