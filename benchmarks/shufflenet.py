@@ -140,7 +140,8 @@ def _or_left_out(title: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         logging.warning(
-            "%s is left out: %s is not installed (.venv/bin/pip install -e '.[bench]').",
+            "%s is left out: %s is not installed; it comes with "
+            ".venv/bin/pip install -e '.[bench]'.",
             title,
             error.name,
         )

@@ -51,7 +51,13 @@ def main(argv: Sequence[str]) -> int:
         pace.on_wait = service.feed
         with contextlib.closing(
             loop.classify_frames(
-                frames, engine, stop, loop_flags.top_k(), smoother, pace
+                frames,
+                engine,
+                stop,
+                loop_flags.top_k(),
+                smoother,
+                pace,
+                survives=True,
             )
         ) as results:
             for result in itertools.islice(results, _MAX_FRAMES.value):

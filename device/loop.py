@@ -15,10 +15,24 @@ import numpy.typing as npt
 from corallite.device.classifier import Prediction
 from corallite.device.classifier import top_k as most_probable
 from corallite.device.engine import Engine
+from corallite.device.errors import RequestError
+from corallite.device.failures import Failures
 from corallite.device.frame import Frame, FrameStream
 from corallite.device.lookahead import looking_ahead
+from corallite.device.opencv import cv2
 from corallite.device.preprocess import Image, Preprocessing, fit_image
 from corallite.device.smoothing import Smoother
+
+# What a frame may bring about: the engine's, OpenCV's and the system's. Anything else
+# is a mistake of ours, which ends the loop.
+FRAME_FAILURES = (
+    RequestError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    MemoryError,
+    cv2.error,
+)
 
 
 @dataclass(frozen=True)
@@ -67,6 +81,8 @@ def classify_frames(
     top_k: int,
     smoother: Smoother | None = None,
     brake: Brake | None = None,
+    *,
+    survives: bool = False,
 ) -> Generator[Result, None, None]:
     """Yields a result for each frame, until there are no more or `stop` is set.
 
@@ -77,8 +93,10 @@ def classify_frames(
         top_k: How many labels a result has, at least 1.
         smoother: Averages over frames; default, each stands for itself.
         brake: Waited for before each frame is taken; default, none.
+        survives: One of FRAME_FAILURES costs the frame and is logged, as soon as one
+            frame has been classified; before, and by default, it is raised.
     """
-    smoother = smoother or Smoother()
+    smoother, failures, has_begun = smoother or Smoother(), Failures(), False
     with _fitting_ahead(frames, classifier) as fitted_frames:
         taken = fitted_frames
         if brake is not None:
@@ -87,7 +105,14 @@ def classify_frames(
             if stop.is_set():
                 return
             start_s = time.perf_counter()
-            probabilities = fitted.classify(classifier)
+            try:
+                probabilities = fitted.classify(classifier)
+            except FRAME_FAILURES as error:
+                if not (survives and has_begun):
+                    raise
+                failures.note(f"Frame {fitted.frame.number} is left out: {error}")
+                continue
+            has_begun = True
             latency_ms = (time.perf_counter() - start_s + fitted.fit_s) * 1000
             frame = fitted.frame
             age_ms = (time.monotonic() - frame.captured_s) * 1000
@@ -149,7 +174,10 @@ def _fitting_ahead(
     def fit(frame: Frame) -> _Fitted:
         start_s = time.perf_counter()
         preprocessing = classifier.preprocessing
-        pixels = fit_image(frame.image_rgb_u8, preprocessing)
+        try:
+            pixels = fit_image(frame.image_rgb_u8, preprocessing)
+        except FRAME_FAILURES:
+            return _Fitted(frame)  # It fails again where it is classified.
         return _Fitted(frame, preprocessing, pixels, time.perf_counter() - start_s)
 
     with looking_ahead(map(fit, frames), frames.note_wait) as fitted_frames:

@@ -8,19 +8,14 @@ from dataclasses import dataclass
 
 from corallite.device import log
 from corallite.device.engine import Engine
-from corallite.device.errors import RequestError
 from corallite.device.failures import is_power_of_two
 from corallite.device.frame import Frame, FrameStream
-from corallite.device.loop import Brake, Result, classify_frames
-from corallite.device.opencv import cv2
+from corallite.device.loop import FRAME_FAILURES, Brake, Result, classify_frames
 from corallite.device.preprocess import Image
 from corallite.device.rate import Rate
 from corallite.device.smoothing import Smoother
 from corallite.device.source_state import State
 
-# What a frame may bring about: the engine's, OpenCV's and the system's. Anything else
-# is a mistake of ours, which ends the loop; the server stays.
-_FAILURES = (RequestError, OSError, RuntimeError, ValueError, MemoryError, cv2.error)
 _PAUSE_S = 0.5
 # Frames may be read ahead of the one that is classified.
 _KEPT_FRAMES = 8
@@ -136,7 +131,7 @@ class Camera:
         try:
             for result in results:
                 self._accept(result)
-        except _FAILURES as error:
+        except FRAME_FAILURES as error:
             self._note(error)
             return False
         return True

@@ -48,6 +48,34 @@ def test_every_frame_has_a_result():
     assert results[0].source == "clip.mp4" and results[0].latency_ms > 0
 
 
+class FailsAtTimes(FakeClassifier):
+    """Fails at frames of these numbers, counted from 0."""
+
+    def __init__(self, *numbers):
+        self.numbers, self.asked = numbers, -1
+
+    def classify(self, image_rgb_u8):
+        self.asked += 1
+        if self.asked in self.numbers:
+            raise MemoryError("no room for a tensor")
+        return super().classify(image_rgb_u8)
+
+
+def test_a_frame_that_fails_is_left_out_and_told(caplog):
+    engine: Any = FailsAtTimes(2, 3)
+    found = classify_frames(frames(), engine, threading.Event(), 1, survives=True)
+    assert [result.frame for result in found] == [0, 1, 4]
+    assert "Frame 2 is left out: no room for a tensor (1 so far)" in caplog.text
+
+
+@pytest.mark.parametrize(("number", "survives"), [(0, True), (2, False)])
+def test_a_failure_ends_what_has_not_begun_or_shall_not_survive(number, survives):
+    engine: Any = FailsAtTimes(number)
+    found = classify_frames(frames(), engine, threading.Event(), 1, survives=survives)
+    with pytest.raises(MemoryError, match="no room"):
+        list(found)
+
+
 def test_it_stops_between_frames():
     stop = threading.Event()
     results = classify_frames(frames(), FAKE, stop, 1)
