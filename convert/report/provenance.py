@@ -5,8 +5,11 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from corallite.convert.int8_source import usual_method
+from corallite.convert.parity import MAX_DROP
 from corallite.convert.report.facts import Facts, StageFacts
 from corallite.optimize import prune, quantize_stage
+from corallite.optimize.calibration import DEFAULT_COUNT
 from corallite.train import train
 from corallite.train.recipe import Recipe
 from corallite.train.run_folder import VERBS
@@ -49,9 +52,31 @@ def _find_flags(stage: StageFacts, facts: Facts) -> dict[str, Any]:
         flags = {"data_dir": facts.data_name, **_find_network_flags(facts)}
     elif stage.name == "pruned":
         flags = {"sparsity": inputs["sparsity"]} if "sparsity" in inputs else {}
+    elif stage.name == "qat":
+        flags = _list_unusual(inputs, {"granularity": "channel"})
     elif stage.name == "int8":
-        flags = {"source": inputs["source"]}
+        flags = _find_int8_flags(inputs, facts.parity)
     return {**flags, **_list_differences(stage)}
+
+
+def _find_int8_flags(
+    inputs: Mapping[str, Any], parity: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Returns the flags of `convert`; runs of before recorded fewer inputs."""
+    source = inputs["source"]
+    usual = {
+        "method": usual_method(source),
+        "granularity": "channel",
+        "calibration_count": DEFAULT_COUNT,
+    }
+    flags = {"source": source, **_list_unusual(inputs, usual)}
+    if parity and parity["max_drop"] != MAX_DROP.get(parity["method"]):
+        flags["max_drop"] = parity["max_drop"]
+    return flags
+
+
+def _list_unusual(inputs: Mapping[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
+    return {x: inputs[x] for x in usual if inputs.get(x, usual[x]) != usual[x]}
 
 
 def _find_network_flags(facts: Facts) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from corallite.convert.report.page import render
+from corallite.convert.report.provenance import list_commands
 
 PARITY = {
     "part": "val",
@@ -124,6 +125,31 @@ def test_hops_and_layers_are_shown(make_facts):
     assert "float int8 88.00 % 84.00 % −4.00 −5.00 … −3.00 95.0 %" in text
     assert "stage2_<unit> 10.0 % of 20.0 %" in text
     assert 'class="bar own" style="width: 50.0%"' in page
+
+
+@pytest.mark.parametrize(
+    ("inputs", "parity", "flags"),
+    [
+        ({"source": "pruned", "method": "ptq", "granularity": "channel"}, None, ""),
+        (
+            {
+                "source": "pruned",
+                "method": "ptq_corrected",
+                "granularity": "tensor",
+                "calibration_count": 50,
+            },
+            {**PARITY, "method": "ptq_corrected", "max_drop": 1.5},
+            " --method=ptq_corrected --granularity=tensor --calibration_count=50"
+            " --max_drop=1.5",
+        ),
+    ],
+)
+def test_convert_is_told_as_it_was_asked(make_facts, inputs, parity, flags):
+    facts = make_facts(parity=parity)
+    facts.stages[-1].metrics["inputs"] = inputs
+    commands = list_commands(facts)
+    expected = f"corallite convert --run_dir={facts.run_dir} --source=pruned{flags}"
+    assert expected in commands
 
 
 def test_what_is_missing_is_a_sentence_with_the_command(make_facts):
