@@ -125,16 +125,23 @@ def few_units(shufflenet=(1, 6, 1)):
     """Builds networks of half their units, in half the time.
 
     Of ShuffleNetV2's stages one is still so long that its end concatenates more than
-    five slices, unless others are asked for, and of MobileNetV2's all have their sums.
+    five slices, unless others are asked for, and one of MobileNetV2's has its sum.
     """
     from corallite.train.models import efficientnet_lite, mobilenet_v2, shufflenet_v2
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shufflenet_v2, "STAGE_UNITS", shufflenet)
         for network in (mobilenet_v2, efficientnet_lite):
-            rows = [(*x[:2], min(x[2], 2), *x[3:]) for x in network.STAGES]
-            patch.setattr(network, "STAGES", tuple(rows))
+            first, second, *rest = network.STAGES
+            once = tuple((*row[:2], 1, *row[3:]) for row in rest)
+            patch.setattr(network, "STAGES", (first, second, *once))
         yield
+
+
+@pytest.fixture(scope="session", name="few_units")
+def _few_units():
+    """The context manager of that name."""
+    return few_units
 
 
 @pytest.fixture(scope="session")

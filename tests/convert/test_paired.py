@@ -13,9 +13,10 @@ from corallite.convert.paired import Hop, compare_answers, paired_interval
 @pytest.mark.parametrize(
     ("won", "lost", "count", "interval"),
     [
-        # What the tests of R's contingencytables 3.0 expect: Cavo et al., 2012.
+        # What the tests of R's contingencytables expect: Cavo et al., 2012.
         (6, 16, 161, (-0.1240, -0.0054)),
-        # What the source of R's ratesci notes of Bentur et al., 2009, three digits.
+        # Fagerland et al., 2014, Table V (Tango), of Bentur et al., 2009, as R's
+        # ratesci repeats it; three digits.
         (1, 7, 21, (-0.517, -0.026)),
     ],
 )

@@ -215,12 +215,13 @@ def test_at_224_pixels_with_max_pool_it_is_one_piece_too(draw_clouds):
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "side"), [("calibrated", 128), ("learned", 32)])
 def test_with_the_padding_and_relu_of_torchvision_it_is_one_piece_too(
-    kind, side, draw_clouds
+    kind, side, draw_clouds, few_units
 ):
     keras.utils.set_random_seed(0)
-    model = shufflenet_v2(
-        (side, side, 3), 4, width=0.5, conventions=TORCHVISION_SHUFFLENET
-    )
+    with few_units():
+        model = shufflenet_v2(
+            (side, side, 3), 4, width=0.5, conventions=TORCHVISION_SHUFFLENET
+        )
     images = draw_clouds(8, side, side)
     model = quantize(model, images, shared_range=kind)
     if kind == "learned":

@@ -126,7 +126,7 @@ def test_it_is_the_same_after_saving_and_loading(small, tmp_path):
 
 
 @pytest.fixture
-def few_units(monkeypatch):
+def without_repeats(monkeypatch):
     """Leaves out what repeats: it takes most of a build's time and shrinks nothing."""
     monkeypatch.setattr(shufflenet_v2, "STAGE_UNITS", (1, 1, 1))
     for network in (mobilenet_v2, efficientnet_lite):
@@ -136,7 +136,9 @@ def few_units(monkeypatch):
 
 @pytest.mark.parametrize("size_hw", SIZES_HW, ids=lambda hw: f"{hw[0]}x{hw[1]}")
 @pytest.mark.parametrize("name", registry.BUILDERS)
-def test_final_feature_map_has_at_least_four_pixels_a_side(name, size_hw, few_units):
+def test_final_feature_map_has_at_least_four_pixels_a_side(
+    name, size_hw, without_repeats
+):
     model = registry.build(name, (*size_hw, 3), 2, width=0.25)
     height, width = model.get_layer("last").output_shape[1:3]
     assert min(height, width) >= 4
@@ -145,14 +147,14 @@ def test_final_feature_map_has_at_least_four_pixels_a_side(name, size_hw, few_un
 
 
 @pytest.mark.parametrize("name", registry.BUILDERS)
-def test_published_size_ends_at_seven_pixels(name, few_units):
+def test_published_size_ends_at_seven_pixels(name, without_repeats):
     model = registry.build(name, (224, 224, 3), 2, width=0.25)
     assert model.get_layer("last").output_shape[1:3] == (7, 7)
 
 
 @pytest.mark.parametrize("width", [0.25, 0.35, 0.75])
 @pytest.mark.parametrize("name", registry.BUILDERS)
-def test_unpublished_widths_lie_between_the_published(name, width, few_units):
+def test_unpublished_widths_lie_between_the_published(name, width, without_repeats):
     narrower = {0.25: 0.2, 0.35: 0.25, 0.75: 0.35}[width]
     counts = [parameters_at(name, w) for w in (narrower, width, 1.0)]
     assert counts == sorted(set(counts))
@@ -185,7 +187,7 @@ def test_an_unknown_network_is_told_the_known_ones():
 
 
 @pytest.mark.parametrize("name", registry.BUILDERS)
-def test_dropout_is_one_layer_before_the_logits(name, few_units):
+def test_dropout_is_one_layer_before_the_logits(name, without_repeats):
     model = registry.BUILDERS[name]((32, 32, 3), 3, width=0.25, dropout=0.3)
     assert model.get_layer("dropout").rate == 0.3
     without = registry.BUILDERS[name]((32, 32, 3), 3, width=0.25, dropout=0.0)
@@ -194,7 +196,7 @@ def test_dropout_is_one_layer_before_the_logits(name, few_units):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", registry.BUILDERS)
-def test_tfmot_quantizes_it(name):
+def test_tfmot_quantizes_it(name, without_repeats):
     from tensorflow_model_optimization.quantization import keras as tfmot
 
     class NoQuantization(tfmot.QuantizeConfig):
