@@ -105,12 +105,9 @@ def classify_frames(
             if stop.is_set():
                 return
             start_s = time.perf_counter()
-            try:
-                probabilities = fitted.classify(classifier)
-            except FRAME_FAILURES as error:
-                if not (survives and has_begun):
-                    raise
-                failures.note(f"Frame {fitted.frame.number} is left out: {error}")
+            may_fail = survives and has_begun
+            probabilities = _attempt(fitted, classifier, failures if may_fail else None)
+            if probabilities is None:
                 continue
             has_begun = True
             latency_ms = (time.perf_counter() - start_s + fitted.fit_s) * 1000
@@ -156,6 +153,19 @@ class _Fitted:
         if self.pixels_u8 is None or self.preprocessing != classifier.preprocessing:
             return classifier.classify(self.frame.image_rgb_u8)
         return classifier.run(self.pixels_u8)
+
+
+def _attempt(
+    fitted: _Fitted, classifier: Engine, failures: Failures | None
+) -> npt.NDArray[np.float32] | None:
+    """Classifies a frame; None if that failed and is noted in `failures`."""
+    try:
+        return fitted.classify(classifier)
+    except FRAME_FAILURES as error:
+        if failures is None:
+            raise
+        failures.note(f"Frame {fitted.frame.number} is left out: {error}")
+        return None
 
 
 @contextlib.contextmanager

@@ -27,7 +27,7 @@ def test_all_stages_are_measured_on_the_test_part(finished_run):
         assert np.sum(result.evaluation.confusion) == count
         # Three colours: chance is 0.33.
         assert result.evaluation.top1 > 0.8
-    assert results[0].sparsity < 0.01
+    assert results[0].sparsity == pytest.approx(0, abs=0.01)
     for result in results[1:]:
         assert result.sparsity == pytest.approx(0.5, abs=0.03)
     sizes = [x.file_bytes or 0 for x in results]

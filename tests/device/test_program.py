@@ -223,5 +223,10 @@ def test_logs_go_to_stderr(run):
 )
 def test_closed_streams_do_no_harm(run, closed, out, err):
     body = "print('one'); raise RequestError('No.')"
-    done = run(body, preexec_fn=lambda: [os.close(number) for number in closed])
+
+    def close():
+        for number in closed:
+            os.close(number)
+
+    done = run(body, preexec_fn=close)
     assert done == (2, out, err)
