@@ -13,6 +13,7 @@ from absl import logging
 from corallite.device.errors import RequestError
 from corallite.optimize import graph
 from corallite.optimize.load import load_model
+from corallite.optimize.pruning_masks import PrunedLayer, UpdateMasks
 from corallite.optimize.sparsity import kernels_of, measure_sparsity
 from corallite.optimize.tfmot import tfmot
 from corallite.train.data import load_data
@@ -62,14 +63,13 @@ def prune(
     steps = recipe.epochs * steps_per_epoch(data.parts["train"], recipe.batch_size)
     model = add_pruning(load_model(source), sparsity, steps)
     stage.reopen()
-    callbacks = [tfmot.sparsity.keras.UpdatePruningStep()]
     progress = fit(
         model,
         data,
         recipe,
         stage.path,
         inputs=inputs,
-        callbacks=callbacks,
+        callbacks=[UpdateMasks()],
         keep_best=False,
     )
     model = strip_pruning(model)
@@ -82,7 +82,9 @@ def prune(
 
 
 def add_pruning(model: keras.Model, sparsity: float, total_steps: int) -> keras.Model:
-    """Returns a copy of `model` whose training of `total_steps` prunes it.
+    """Returns a copy of `model` that `total_steps` of training prune.
+
+    The training needs the callback `UpdateMasks`.
 
     Pruned are the 1x1 convolutions and the dense layer. The first convolution and the
     depthwise ones hold few weights and lose accuracy first, so they stay whole and the
@@ -106,7 +108,7 @@ def add_pruning(model: keras.Model, sparsity: float, total_steps: int) -> keras.
         copy = graph.copy_layer(layer)
         if not is_prunable(layer):
             return copy
-        return tfmot.sparsity.keras.prune_low_magnitude(copy, schedule)
+        return PrunedLayer(copy, schedule)
 
     return graph.rebuild(model, replace)
 
@@ -115,7 +117,7 @@ def strip_pruning(model: keras.Model) -> keras.Model:
     """Returns a copy of a pruned model without the wrappers; its zeros stay."""
 
     def replace(layer):
-        if isinstance(layer, keras.layers.Wrapper):
+        if isinstance(layer, PrunedLayer):
             return graph.copy_layer(layer.layer, layer.input_shape)
         return graph.copy_layer(layer)
 

@@ -7,6 +7,11 @@ Keras by then: keras-cv would find the other.
 # isort: off
 from corallite.train.keras import keras as _keras  # noqa: F401
 import tensorflow_model_optimization as tfmot
+
+# The class behind `tfmot.sparsity.keras.prune_low_magnitude` has no public name.
+from tensorflow_model_optimization.python.core.sparsity.keras.pruning_wrapper import (
+    PruneLowMagnitude,
+)
 # isort: on
 
-__all__ = ["tfmot"]
+__all__ = ["PruneLowMagnitude", "tfmot"]

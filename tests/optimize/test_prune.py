@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from corallite.device.errors import RequestError
+from corallite.optimize import graph
 from corallite.optimize import prune as prune_module
 from corallite.optimize.load import load_model
 from corallite.optimize.prune import add_pruning, prune, strip_pruning
+from corallite.optimize.pruning_masks import PrunedLayer, UpdateMasks
 from corallite.optimize.sparsity import measure_sparsity
 from corallite.optimize.tfmot import tfmot
 from corallite.train.keras import keras
@@ -30,13 +32,16 @@ def small_model():
     return keras.Model(image, keras.layers.Dense(10, name="logits")(x))
 
 
-def train_pruning(model, steps):
-    model.compile(keras.optimizers.SGD(0.01, momentum=0.9), "mse", run_eagerly=True)
+def train_pruning(model, steps, callback=UpdateMasks):
+    model.compile(
+        keras.optimizers.SGD(0.01, momentum=0.9), "mse", run_eagerly=steps < 20
+    )
     rng = np.random.default_rng(0)
     images = rng.random((4 * steps, 8, 8, 3), np.float32)
-    callback = tfmot.sparsity.keras.UpdatePruningStep()
     targets = rng.random((4 * steps, 10), np.float32)
-    model.fit(images, targets, batch_size=4, callbacks=[callback], verbose=0)
+    model.fit(
+        images, targets, batch_size=4, callbacks=[callback()], shuffle=False, verbose=0
+    )
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 7, 120])
@@ -51,9 +56,26 @@ def test_the_target_is_reached_however_short_the_training(steps, sparsity):
     assert measured.layers["pointwise"] > sparsity
 
 
+def test_weights_end_as_with_the_wrappers_of_tfmot():
+    def wrap_by_tfmot(layer):
+        if not isinstance(layer, PrunedLayer):
+            return graph.copy_layer(layer)
+        copy = graph.copy_layer(layer.layer, layer.input_shape)
+        return tfmot.sparsity.keras.prune_low_magnitude(copy, layer.pruning_schedule)
+
+    ours = add_pruning(small_model(), 0.5, 12)
+    theirs = graph.rebuild(ours, wrap_by_tfmot)
+    train_pruning(ours, 12)
+    train_pruning(theirs, 12, tfmot.sparsity.keras.UpdatePruningStep)
+    for weight, other in zip(ours.weights, theirs.weights, strict=True):
+        if weight.name.endswith("pruning_step:0"):
+            continue  # Of ours, the step of the last update.
+        np.testing.assert_array_equal(weight, other, weight.name)
+
+
 def test_sparsity_rises_during_the_first_part_of_the_steps():
     model = add_pruning(small_model(), 0.5, 100)
-    schedule = model.get_layer("prune_low_magnitude_pointwise").pruning_schedule
+    schedule = model.get_layer("pruned_layer_pointwise").pruning_schedule
     assert schedule.get_config()["config"]["end_step"] == 60
 
 
@@ -110,16 +132,15 @@ def test_the_stage_has_the_sparsity_that_it_reports(finished_run):
 def test_a_stopped_pruning_goes_on_as_if_it_had_not(
     float_run, finished_run, monkeypatch
 ):
-    class Interrupting(tfmot.sparsity.keras.UpdatePruningStep):
+    class Interrupting(UpdateMasks):
         def on_train_batch_begin(self, batch, logs=None):
+            super().on_train_batch_begin(batch, logs)
             if self.model.optimizer.iterations in (4, 17):
                 signal.raise_signal(signal.SIGINT)
 
     # Once in the middle of the first epoch, once at the last step of all.
     with monkeypatch.context() as patch:
-        patch.setattr(
-            prune_module.tfmot.sparsity.keras, "UpdatePruningStep", Interrupting
-        )
+        patch.setattr(prune_module, "UpdateMasks", Interrupting)
         for _ in range(2):
             with pytest.raises(KeyboardInterrupt):
                 prune(float_run, 0.5, RECIPE)
