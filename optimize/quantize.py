@@ -18,7 +18,7 @@ from corallite.optimize.padding import ZeroBorder, replace_padding
 from corallite.optimize.quantizers import FixedRange, KernelQuantizer, MovingRange
 from corallite.optimize.shared_range import SharedRange, find_joined
 from corallite.optimize.tfmot import tfmot
-from corallite.train.keras import keras
+from corallite.train.keras import keras, plain_python
 from corallite.train.models.channel_slice import ChannelSlice
 
 # A wrapped layer is called by this and the name of the layer.
@@ -52,6 +52,8 @@ _RELU6_RANGE = FixedRange(0.0, 6.0)
 @keras.saving.register_keras_serializable(package="corallite")
 class QuantizeWrapper(tfmot.quantization.keras.QuantizeWrapperV2):
     """tfmot's wrapper, which trains a kernel even where its layer is frozen."""
+
+    call = plain_python(tfmot.quantization.keras.QuantizeWrapperV2.call)
 
     @property
     def trainable_weights(self):

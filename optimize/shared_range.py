@@ -13,7 +13,7 @@ from corallite.optimize.quantizers import (
     quantize_between,
     quantize_to_limit,
 )
-from corallite.train.keras import keras, tf
+from corallite.train.keras import keras, plain_python, tf
 
 
 @keras.saving.register_keras_serializable(package="corallite")
@@ -43,6 +43,7 @@ class SharedRange(keras.layers.Layer):
             self.limit = self.add_weight("limit", shape=(), initializer="ones")
         super().build(input_shape)
 
+    @plain_python
     def call(self, inputs, member, training=False):
         """`member` is the number of the tensor, from 0."""
         if self.is_learned and not self.is_measuring:

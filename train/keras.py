@@ -44,4 +44,9 @@ with withholding_native_log():
     # The first look for GPUs complains if there is no driver: have it over with here.
     tf.config.list_physical_devices()
 
-__all__ = ["keras", "tf"]
+# For `call(..., training)` of our layers, where nothing depends on a tensor's value.
+# AutoGraph would rewrite each of them, which is a quarter of the time until the first
+# step of a training with quantization. (Keras sees no other signature behind it.)
+plain_python = tf.autograph.experimental.do_not_convert
+
+__all__ = ["keras", "plain_python", "tf"]

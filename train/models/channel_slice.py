@@ -1,6 +1,6 @@
 """A slice of channels as a layer, because tfmot takes layers and no operators."""
 
-from corallite.train.keras import keras, tf
+from corallite.train.keras import keras, plain_python, tf
 
 
 @keras.saving.register_keras_serializable(package="corallite")
@@ -16,6 +16,7 @@ class ChannelSlice(keras.layers.Layer):
         self.start = start
         self.stop = stop
 
+    @plain_python
     def call(self, inputs, training=None):
         # The gradient of tf.slice is a pad, that of a strided slice a kernel so slow
         # that it was a fifth of a step. `is True`, as it may be a tensor elsewhere.
