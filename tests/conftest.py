@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytest_plugins = ("small_run",)
+
 
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory):

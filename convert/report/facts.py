@@ -12,17 +12,15 @@ from corallite.convert.audit.model import Model
 from corallite.convert.audit.model_file import read_model
 from corallite.convert.edgetpu.prediction import Prediction
 from corallite.convert.evaluate_run import StageResult, evaluate_run
-from corallite.convert.int8_stage import INT8_FILE
+from corallite.convert.int8_stage import INT8_FILE, read_parity
 from corallite.convert.report.edgetpu_verdict import find_verdict
 from corallite.convert.report.thumbnails import Picture, show_mistakes
 from corallite.convert.this_machine import describe_machine
 from corallite.device import files
-from corallite.device.errors import RequestError
 from corallite.device.preprocess import Preprocessing
 from corallite.train.data import ImageData, load_data
 from corallite.train.run_folder import Stage, hash_file, package_versions
 
-PARITY_FILE = "parity.json"
 _MOST_PICTURES = 24
 
 
@@ -129,7 +127,7 @@ def gather_facts(run_dir: Path, part: str, made: datetime.datetime) -> Facts:
         part=part,
         stages=stages,
         pictures=show_mistakes(mistakes, data.parts[part], names),
-        parity=_read_parity(run_dir, stages[-1]),
+        parity=_read_parity(run_dir),
         model=model,
         edgetpu=edgetpu,
         is_predicted=is_predicted,
@@ -158,19 +156,6 @@ def _count_images(data: ImageData) -> dict[str, list[int]]:
     }
 
 
-def _read_parity(run_dir: Path, last: StageFacts) -> dict[str, Any] | None:
-    """Returns what `convert` compared; None if that was not the file of today.
-
-    Raises:
-        RequestError: The file is damaged.
-    """
-    path = run_dir / "int8" / PARITY_FILE
-    if not path.exists():
-        return None
-    parity = files.read_json(path)
-    if not {"hops", "layers", "held", "file_sha256"} <= parity.keys():
-        raise RequestError(
-            f"{path} lacks what was compared; remove it and run `corallite convert "
-            f"--run_dir={run_dir}` again."
-        )
-    return parity if parity["file_sha256"] == last.sha256 else None
+def _read_parity(run_dir: Path) -> dict[str, Any] | None:
+    parity = read_parity(run_dir)
+    return parity.to_json() if parity else None

@@ -60,12 +60,12 @@ def test_right_frames_are_counted():
 
 
 @pytest.mark.slow
-def test_the_device_loop_names_the_frames(finished_run, tmp_path):
-    data = load_data(finished_run)
+def test_the_device_loop_names_the_frames(small_run, tmp_path):
+    data = load_data(small_run)
     test_part = data.parts["test"]
     rows = demo.choose_rows(test_part, per_class=2)
     demo.write_video(tmp_path / "clip.avi", test_part, rows)
-    model_path = finished_run / "int8" / INT8_FILE
+    model_path = small_run / "int8" / INT8_FILE
     answers = demo.classify_video(model_path, tmp_path / "clip.avi")
     assert [answer["frame"] for answer in answers] == list(range(30))
     expected = [data.class_names[test_part.labels[row]] for row in rows]

@@ -104,9 +104,9 @@ def test_an_evaluation_survives_json():
 
 
 @pytest.mark.slow
-def test_the_float_file_answers_as_the_keras_model(finished_run):
-    part = load_data(finished_run).parts["test"]
-    stage = Stage(finished_run, "float")
+def test_the_float_file_answers_as_the_keras_model(small_run):
+    part = load_data(small_run).parts["test"]
+    stage = Stage(small_run, "float")
     path = export_float(stage)
     assert path == stage.path / FLOAT_FILE
     model = load_model(stage.model_path)

@@ -26,19 +26,25 @@ def assert_refused(done, *words):
         assert word in lines[0]
 
 
-RECIPE = ["--batch_size=16", "--augment=none", "--epochs=2"]
+# As `small_run` was made.
+RECIPE = [
+    "--batch_size=16",
+    "--augment=none",
+    "--epochs=2",
+    "--learning_rate=0.002",
+]
 
 
 @pytest.mark.parametrize(
     ("verb", "flags", "words"),
     [
-        ("prune", [*RECIPE, "--learning_rate=0.01"], "pruned/model.h5: sparsity 0.50"),
-        ("quantize", [*RECIPE, "--learning_rate=0.002"], "qat/model.h5: validation"),
+        ("prune", [*RECIPE, "--sparsity=0.1"], "pruned/model.h5: sparsity 0.10"),
+        ("quantize", RECIPE, "qat/model.h5: validation"),
         ("convert", ["--source=qat"], "model_int8.tflite: "),
     ],
 )
-def test_what_is_done_is_said_again(run, finished_run, verb, flags, words):
-    done = run(verb, f"--run_dir={finished_run}", *flags)
+def test_what_is_done_is_said_again(run, small_run, verb, flags, words):
+    done = run(verb, f"--run_dir={small_run}", *flags)
     assert done.returncode == 0, done.stderr
     first, *others = done.stdout.splitlines()
     assert words in first
@@ -47,8 +53,8 @@ def test_what_is_done_is_said_again(run, finished_run, verb, flags, words):
     assert "done already" in done.stderr
 
 
-def test_evaluate_prints_json_that_programs_can_read(run, finished_run):
-    done = run("evaluate", f"--run_dir={finished_run}", "--json")
+def test_evaluate_prints_json_that_programs_can_read(run, small_run):
+    done = run("evaluate", f"--run_dir={small_run}", "--json")
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)
     assert [x["stage"] for x in results] == ["float", "pruned", "qat", "int8"]
@@ -56,9 +62,9 @@ def test_evaluate_prints_json_that_programs_can_read(run, finished_run):
     assert len(results[0]["evaluation"]["confusion"]) == 3
 
 
-def test_evaluate_measures_one_file(run, finished_run):
-    path = finished_run / "int8" / INT8_FILE
-    done = run("evaluate", f"--run_dir={finished_run}", f"--model={path}")
+def test_evaluate_measures_one_file(run, small_run):
+    path = small_run / "int8" / INT8_FILE
+    done = run("evaluate", f"--run_dir={small_run}", f"--model={path}")
     assert done.returncode == 0, done.stderr
     header, _, row = done.stdout.splitlines()
     cells = [cell.strip() for cell in header.strip("|").split("|")]
@@ -83,15 +89,15 @@ def test_wrong_flags_and_folders_are_refused(run, tmp_path):
         assert_refused(run(*arguments), *words)
 
 
-def test_a_file_that_is_no_model_is_refused(run, finished_run, tmp_path):
+def test_a_file_that_is_no_model_is_refused(run, small_run, tmp_path):
     path = tmp_path / "photo.tflite"
     path.write_bytes(b"\xff\xd8\xff\xe0" * 100)
-    done = run("evaluate", f"--run_dir={finished_run}", f"--model={path}")
+    done = run("evaluate", f"--run_dir={small_run}", f"--model={path}")
     assert_refused(done, "photo.tflite", "not a TFLite model")
 
 
-def test_the_one_file_names_the_training_images(run, finished_run, squares_dir):
-    path = finished_run / "int8" / INT8_FILE
+def test_the_one_file_names_the_training_images(run, small_run, squares_dir):
+    path = small_run / "int8" / INT8_FILE
     done = run("classify", f"--model={path}", f"--source={squares_dir}", "--json")
     assert done.returncode == 0, done.stderr
     answers = [json.loads(line) for line in done.stdout.splitlines()]

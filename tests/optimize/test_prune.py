@@ -15,12 +15,7 @@ from corallite.optimize.pruning_masks import PrunedLayer, UpdateMasks
 from corallite.optimize.sparsity import measure_sparsity
 from corallite.optimize.tfmot import tfmot
 from corallite.train.keras import keras
-from corallite.train.recipe import Recipe
 from corallite.train.run_folder import Stage
-
-RECIPE = Recipe(
-    epochs=2, batch_size=16, learning_rate=0.01, warmup_epochs=0, augment="none"
-)
 
 
 def small_model():
@@ -111,18 +106,18 @@ def test_a_sparsity_that_cannot_be_reached_is_refused():
 
 
 @pytest.fixture
-def float_run(copied_run):
+def float_run(small_copy):
     """A run that has its float stage alone."""
     for name in ("pruned", "qat", "int8"):
-        shutil.rmtree(copied_run / name)
-    return copied_run
+        shutil.rmtree(small_copy / name)
+    return small_copy
 
 
 @pytest.mark.slow
-def test_the_stage_has_the_sparsity_that_it_reports(finished_run):
-    stage = Stage(finished_run, "pruned")
+def test_the_stage_has_the_sparsity_that_it_reports(small_run):
+    stage = Stage(small_run, "pruned")
     measured = measure_sparsity(load_model(stage.model_path))
-    assert measured.overall == pytest.approx(0.5, abs=0.005)
+    assert measured.overall == pytest.approx(0.1, abs=0.005)
     assert stage.metrics()["sparsity"]["overall"] == measured.overall
     assert stage.metrics()["sparsity"]["layers"] == measured.layers
     assert stage.metrics()["sparsity"]["layers"]["stem"] == 0
@@ -130,7 +125,7 @@ def test_the_stage_has_the_sparsity_that_it_reports(finished_run):
 
 @pytest.mark.slow
 def test_a_stopped_pruning_goes_on_as_if_it_had_not(
-    float_run, finished_run, monkeypatch
+    float_run, small_run, small_recipe, monkeypatch
 ):
     class Interrupting(UpdateMasks):
         def on_train_batch_begin(self, batch, logs=None):
@@ -143,10 +138,10 @@ def test_a_stopped_pruning_goes_on_as_if_it_had_not(
         patch.setattr(prune_module, "UpdateMasks", Interrupting)
         for _ in range(2):
             with pytest.raises(KeyboardInterrupt):
-                prune(float_run, 0.5, RECIPE)
+                prune(float_run, 0.1, small_recipe)
             assert not Stage(float_run, "pruned").is_complete()
-    resumed = prune(float_run, 0.5, RECIPE)
-    whole = Stage(finished_run, "pruned")
+    resumed = prune(float_run, 0.1, small_recipe)
+    whole = Stage(small_run, "pruned")
     assert len(resumed.metrics()["history"]) == 2
     measured = resumed.metrics()["sparsity"]
     assert measured["overall"] == whole.metrics()["sparsity"]["overall"]
@@ -161,14 +156,14 @@ def test_a_stopped_pruning_goes_on_as_if_it_had_not(
 
 
 @pytest.mark.slow
-def test_what_cannot_be_reached_leaves_the_finished_stage(copied_run):
+def test_what_cannot_be_reached_leaves_the_finished_stage(small_copy, small_recipe):
     with pytest.raises(RequestError, match="at most"):
-        prune(copied_run, 0.99, RECIPE, overwrite=True)
-    assert Stage(copied_run, "pruned").is_complete()
+        prune(small_copy, 0.99, small_recipe, overwrite=True)
+    assert Stage(small_copy, "pruned").is_complete()
 
 
 @pytest.mark.slow
-def test_without_float_stage_the_verb_is_named(float_run):
+def test_without_float_stage_the_verb_is_named(float_run, small_recipe):
     Stage(float_run, "float").discard()
     with pytest.raises(RequestError, match="no finished float stage; run `corallite"):
-        prune(float_run, 0.5, RECIPE)
+        prune(float_run, 0.1, small_recipe)

@@ -15,13 +15,13 @@ from corallite.train.run_folder import Stage
 @pytest.mark.parametrize(
     ("made", "asked"), [("learned", None), (None, "learned"), ("learned", "fixed")]
 )
-def test_another_shared_range_is_refused(made, asked, copied_run):
-    stage = Stage(copied_run, "qat")
+def test_another_shared_range_is_refused(made, asked, small_copy):
+    stage = Stage(small_copy, "qat")
     metrics = json.loads((stage.path / "metrics.json").read_text())
     recipe = Recipe(**metrics["inputs"]["recipe"])
     if made:
         metrics["inputs"]["shared_range"] = made
         files.write_json(stage.path / "metrics.json", metrics)
     with pytest.raises(RequestError, match=f"shared_range {made}, now {asked}"):
-        train_quantized(copied_run, recipe, shared_range=asked)
+        train_quantized(small_copy, recipe, shared_range=asked)
     assert stage.is_complete()

@@ -2,15 +2,12 @@
 
 import datetime
 import re
-import subprocess
-import sys
 
 import pytest
 
 from corallite.convert.evaluate_run import evaluate_run
 from corallite.convert.report.report import REPORT_FILE, write_report
 from corallite.device import files
-from corallite.device.command import VERBS
 from corallite.device.errors import RequestError
 from corallite.train.run_folder import Stage, hash_file
 
@@ -18,59 +15,55 @@ pytestmark = pytest.mark.slow
 DATE = datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.timezone.utc)
 
 
-def test_a_run_is_reported_with_all_stages(finished_run, squares_dir):
-    path = write_report(finished_run, made=DATE)
+def test_a_run_is_reported_with_all_stages(small_run, squares_dir):
+    path = write_report(small_run, made=DATE)
     page = path.read_text(encoding="utf-8")
-    assert path == finished_run / REPORT_FILE
-    for result in evaluate_run(finished_run):
+    assert path == small_run / REPORT_FILE
+    for result in evaluate_run(small_run):
         assert f"{100 * result.evaluation.top1:.2f}" in page
         if result.file_bytes:
             assert f"<td>{result.file_bytes:,}</td>" in page
     for name in ("float", "pruned", "qat"):
-        assert hash_file(Stage(finished_run, name).model_path) in page
+        assert hash_file(Stage(small_run, name).model_path) in page
         assert f">{name}: loss</text>" in page
     # No folder of this machine, but for the run's as it was given.
-    assert str(squares_dir.parent) not in page.replace(str(finished_run), "")
+    assert str(squares_dir.parent) not in page.replace(str(small_run), "")
     assert path.stat().st_size < 1_500_000
-    assert write_report(finished_run, made=DATE).read_text("utf-8") == page
+    assert write_report(small_run, made=DATE).read_text("utf-8") == page
 
 
-def test_a_float_model_alone_is_reported(copied_run):
+def test_a_float_model_alone_is_reported(small_copy):
     for name in ("pruned", "qat", "int8"):
-        Stage(copied_run, name).discard()
-    page = write_report(copied_run, made=DATE).read_text("utf-8")
+        Stage(small_copy, name).discard()
+    page = write_report(small_copy, made=DATE).read_text("utf-8")
     assert "Nothing is made of the float model yet" in page
     assert len(re.findall("There is no int8 file yet", page)) == 2
 
 
-def test_a_comparison_of_another_file_is_left_out(copied_run):
-    path = copied_run / "int8" / "parity.json"
-    parity = {"part": "val", "images": 9, "max_drop": 0.5, "held": True, "hops": []}
-    files.write_json(path, {**parity, "layers": [], "file_sha256": "0" * 64})
-    page = write_report(copied_run).read_text("utf-8")
+def test_a_comparison_of_another_file_is_left_out(small_copy):
+    path = small_copy / "int8" / "parity.json"
+    parity = files.read_json(path)
+    assert "No hop lost more than the 0.5 points" in write_report(small_copy).read_text(
+        "utf-8"
+    )
+    files.write_json(path, {**parity, "file_sha256": "0" * 64})
+    page = write_report(small_copy).read_text("utf-8")
     assert "was not compared layer by layer" in page
-    digest = hash_file(copied_run / "int8" / "model_int8.tflite")
-    files.write_json(path, {**parity, "layers": [], "file_sha256": digest})
-    page = write_report(copied_run).read_text("utf-8")
-    assert "No hop lost more than the 0.5 points" in page
 
 
-def test_a_damaged_comparison_is_refused(copied_run):
-    files.write_json(copied_run / "int8" / "parity.json", {"part": "val"})
+def test_a_damaged_comparison_is_refused(small_copy):
+    files.write_json(small_copy / "int8" / "parity.json", {"part": "val"})
     with pytest.raises(RequestError, match=r"parity\.json lacks what was compared"):
-        write_report(copied_run)
+        write_report(small_copy)
 
 
-def test_the_program_prints_the_path_and_refuses_what_is_no_run(finished_run, tmp_path):
-    program = [sys.executable, "-m", VERBS["report"][0]]
-    done = subprocess.run(
-        [*program, f"--run_dir={finished_run}"], capture_output=True, text=True
-    )
+def test_the_program_prints_the_path_and_refuses_what_is_no_run(
+    programs, small_run, tmp_path
+):
+    done = programs.run("report", f"--run_dir={small_run}")
     assert done.returncode == 0, done.stderr
-    assert done.stdout == f"{finished_run / REPORT_FILE}\n"
-    done = subprocess.run(
-        [*program, f"--run_dir={tmp_path / 'none'}"], capture_output=True, text=True
-    )
+    assert done.stdout == f"{small_run / REPORT_FILE}\n"
+    done = programs.run("report", f"--run_dir={tmp_path / 'none'}")
     assert done.returncode == 2
     assert "corallite train" in done.stderr
     assert "Traceback" not in done.stderr
