@@ -15,11 +15,13 @@ OPTIONAL = {"ONNX Runtime": ("onnx", "onnxruntime"), "OpenVINO": ("openvino", "n
 
 
 @pytest.mark.slow
-def test_the_shufflenet_benchmark_compares_what_is_installed(tmp_path):
+def test_the_shufflenet_benchmark_compares_what_is_installed(
+    tmp_path, command_with_few_units
+):
     flags = "--width=0.5 --image_size=32 --rounds=2 --threads=1 "
     flags += f"--files_dir={tmp_path}"
     done = subprocess.run(
-        [sys.executable, PROGRAM, *flags.split()],
+        [*command_with_few_units(PROGRAM), *flags.split()],
         check=True,
         capture_output=True,
         text=True,

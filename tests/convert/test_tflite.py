@@ -206,8 +206,9 @@ def test_counting_partitions_sees_one_that_is_cut(draw_clouds):
 
 
 @pytest.mark.slow
-def test_at_224_pixels_with_max_pool_it_is_one_piece_too(draw_clouds):
-    model = build("shufflenet_v2", (224, 224, 3), 3, width=0.5)
+def test_at_224_pixels_with_max_pool_it_is_one_piece_too(draw_clouds, few_units):
+    with few_units():
+        model = build("shufflenet_v2", (224, 224, 3), 3, width=0.5)
     images = draw_clouds(2, 224, 224)
     content = convert_to_int8(model, images)
     assert count_operators(content)["MAX_POOL_2D"] == 1

@@ -1,6 +1,5 @@
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,14 +8,19 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.mark.slow
-def test_the_input_benchmark_prints_a_table_and_json(tmp_path, make_classes):
+def test_the_input_benchmark_prints_a_table_and_json(
+    tmp_path, make_classes, command_with_few_units
+):
     flags = (
         "--num_photos=40 --photo_size=32 --batch_size=4 --rounds=1 --round_s=0 "
         f"--min_ratio=0 --run_dir={tmp_path / 'runs'} "
         f"--cifar10_dir={make_classes({'cat': 10, 'dog': 10})}"
     )
     output = subprocess.run(
-        [sys.executable, BENCHMARKS / "input_pipeline.py", *flags.split()],
+        [
+            *command_with_few_units(BENCHMARKS / "input_pipeline.py"),
+            *flags.split(),
+        ],
         check=True,
         stdout=subprocess.PIPE,
         text=True,

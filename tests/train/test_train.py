@@ -5,7 +5,6 @@ import json
 import re
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -28,16 +27,29 @@ COUNTS = {"cat": 25, "dog": 25, "wombat": 25}
 OUR_LINE = re.compile(r"[IWE]\d{4} .* \w+\.py:\d+\] |corallite: ")
 
 
-def start_command(data_dir, run_dir, *flags):
-    command = [
-        *(sys.executable, "-m", "corallite.train.train_main"),
-        *(f"--data_dir={data_dir}", f"--run_dir={run_dir}"),
-        *("--width=0.25", "--image_size=32", "--batch_size=10"),
-        *("--learning_rate=0.05", "--epochs=5", *flags),
-    ]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+@pytest.fixture(scope="module", autouse=True)
+def small_network(few_units):
+    """What `command_with_few_units` trains, for what is trained in this process."""
+    with few_units(shufflenet=(1, 2, 1)):
+        yield
+
+
+@pytest.fixture(scope="module")
+def start_command(command_with_few_units):
+    """Starts `corallite train`: (data_dir, run_dir, *flags)."""
+
+    def start(data_dir, run_dir, *flags):
+        command = [
+            *command_with_few_units("corallite.train.train_main"),
+            *(f"--data_dir={data_dir}", f"--run_dir={run_dir}"),
+            *("--width=0.25", "--image_size=32", "--batch_size=10"),
+            *("--learning_rate=0.05", "--epochs=5", *flags),
+        ]
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    return start
 
 
 def signal_after(process, shown, number):
@@ -70,7 +82,7 @@ def data_dir(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def finished(data_dir, tmp_path_factory):
+def finished(data_dir, small_network, tmp_path_factory):
     """A run that nothing disturbed, trained in this process."""
     stage = train(data_dir, tmp_path_factory.mktemp("run"), NETWORK, RECIPE)
     return stage.run_dir
@@ -78,7 +90,7 @@ def finished(data_dir, tmp_path_factory):
 
 @pytest.mark.slow
 def test_terminated_killed_and_gone_on_with_it_ends_the_same(
-    data_dir, finished, tmp_path
+    data_dir, finished, start_command, tmp_path
 ):
     def begin(*flags):
         return start_command(data_dir, tmp_path / "run", *flags)
@@ -219,7 +231,7 @@ def test_an_unfinished_training_is_not_lost_to_other_settings(
 
 
 @pytest.fixture(scope="module")
-def trained(data_dir, finished, tmp_path_factory):
+def trained(data_dir, finished, start_command, tmp_path_factory):
     """A run that began with the weights of `finished`, was killed and went on."""
     weights, run_dir = finished / "float" / "model.h5", tmp_path_factory.mktemp("run")
     process = start_command(
@@ -278,7 +290,7 @@ def test_other_weights_are_other_settings(data_dir, trained, tmp_path):
 
 @pytest.mark.slow
 def test_weights_that_do_not_fit_are_refused_before_the_images_are_read(
-    finished, tmp_path
+    finished, start_command, tmp_path
 ):
     weights = finished / "float" / "model.h5"
     process = start_command(
@@ -304,7 +316,7 @@ def test_mixed_precision_trains_in_float16_and_saves_float32(
     monkeypatch.setattr("corallite.train.train.fit", fit_and_remember)
     recipe = dataclasses.replace(RECIPE, epochs=1, mixed_precision=True)
     stage = train(data_dir, tmp_path / "run", NETWORK, recipe)
-    assert trained[0].get_layer("stage3_unit1_concat").compute_dtype == "float16"
+    assert trained[0].get_layer("stage3_end_concat").compute_dtype == "float16"
     assert "LossScale" in type(trained[0].optimizer).__name__
     assert trained[0].output.dtype == "float32"
     assert keras.mixed_precision.global_policy().name == "float32"
