@@ -9,6 +9,7 @@ INSTALLED := $(VENV)/installed
 # Debian's packages that some tests need: a browser for pages, a broker for messages.
 SYSTEM_PACKAGES := chromium chromium-driver mosquitto
 SYSTEM := $(VENV)/system
+# What is imported is compiled then: compiling all of it here would take half a minute more.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
@@ -77,7 +78,7 @@ $(INSTALLED): requirements.txt setup.cfg pyproject.toml
 	@$(CHECK_PYTHON)
 	@$(BIN)/python -c "import pip" 2> /dev/null || $(PYTHON) -m venv --clear $(VENV)
 	@echo 'Installing requirements.txt into $(VENV) (2.5 GB; a minute or more, once)'
-	@$(PIP) install --requirement requirements.txt
+	@$(PIP) install --no-compile --requirement requirements.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
