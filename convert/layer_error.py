@@ -87,7 +87,7 @@ def measure_layers(
     before = _Probe(origin, units) if has_origin else None
 
     # Layer by layer from Python it takes ten times as long.
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def add_up(batch: Any) -> list[dict[str, Any]]:
         ports = zip(units, *inside.run(batch), stages(batch), strict=True)
         powers = [_compare(unit, x, signal, y) for unit, x, signal, y in ports]

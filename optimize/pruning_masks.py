@@ -32,11 +32,12 @@ class UpdateMasks(keras.callbacks.Callback):
                 for weight, mask, _ in layer.pruning_vars:
                     weight.assign(weight * mask)
 
-        # Done eagerly, they would take longer than a small network's step; and traced
-        # there, Keras would complain of a slow callback.
-        step = tf.TensorSpec((), tf.int64)
-        self._update = tf.function(update).get_concrete_function(step)
-        self._apply = tf.function(apply).get_concrete_function()
+        # Done eagerly, they would take longer than a small network's step.
+        self._update, self._apply = tf.function(update), tf.function(apply)
+        # Traced here, for Keras warns of a callback that takes longer than a step; of
+        # step -1 nothing is due.
+        self._update(tf.constant(-1, tf.int64))
+        self._apply()
 
     def on_train_batch_begin(self, batch, logs=None):
         step = self.model.optimizer.iterations + 1  # As tfmot counts.
