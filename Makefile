@@ -16,7 +16,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .PHONY: help install demo test test-arm64 check lint format bench clean
 
 help:
-	@echo 'make demo     the whole road on the sample images, into runs/demo'
+	@echo 'make demo     the whole road on the sample images, into runs/demo; of all 70,000'
+	@echo '              images: make demo DEMO_FLAGS=--dataset=fashion_mnist'
 	@echo 'make test     the test suite (one part: make test TESTS=tests/device)'
 	@echo 'make test-arm64  classify and doctor in an emulated arm64 userland, against here'
 	@echo 'make lint     ruff, mypy, import-linter'

@@ -30,6 +30,13 @@ _MULTIPLE_SUBGRAPHS = flags.DEFINE_boolean(
     False,
     "Predict the compiler with this flag: every piece that it takes is mapped.",
 )
+_MIN_RUNTIME_VERSION = flags.DEFINE_integer(
+    "min_runtime_version",
+    None,
+    "Oldest Edge TPU runtime that is to run it, such as 13; by default the compiler's "
+    "own.",
+    lower_bound=10,
+)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -39,6 +46,7 @@ def main(argv: Sequence[str]) -> None:
         argv[1],
         compiler=_COMPILER.value,
         multiple_subgraphs=_MULTIPLE_SUBGRAPHS.value,
+        min_runtime_version=_MIN_RUNTIME_VERSION.value,
     )
     if _JSON.value:
         print(json.dumps(audit.to_json()))

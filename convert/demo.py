@@ -33,6 +33,9 @@ def write_video(path: Path, part: Part, rows: Sequence[int]) -> None:
     """Writes the images at `rows`, enlarged, for half a second each.
 
     MJPEG, because every build of OpenCV can write and read it.
+
+    Raises:
+        RequestError: It cannot be written.
     """
     with files.replacing(path) as partial:
         size_wh = (_FRAME_SIZE, _FRAME_SIZE)
@@ -44,6 +47,12 @@ def write_video(path: Path, part: Part, rows: Sequence[int]) -> None:
             for _ in range(_FRAMES_PER_IMAGE):
                 writer.write(frame_bgr)
         writer.release()
+        # OpenCV itself says nothing of a full disk.
+        written = cv2.VideoCapture(str(partial)).get(cv2.CAP_PROP_FRAME_COUNT)
+        if written != _FRAMES_PER_IMAGE * len(rows):
+            raise RequestError(
+                f"{path} could not be written; make room for it and run again."
+            )
 
 
 def classify_video(model_path: Path, video_path: Path) -> list[dict]:

@@ -26,7 +26,12 @@ from corallite.train.data import load_data
 from corallite.train.recipe import Recipe
 from corallite.train.train import Network
 
-_RUN_DIR = flags.DEFINE_string("run_dir", "runs/demo", "Folder for all that is made.")
+_RUN_DIR = flags.DEFINE_string(
+    "run_dir",
+    None,
+    "Folder for all that is made; default, runs/demo, or runs/demo_fashion_mnist for "
+    "all images.",
+)
 _ARCHIVE = flags.DEFINE_string(
     "archive", "samples/fashion_mnist.tar.xz", "The sample images."
 )
@@ -35,6 +40,9 @@ _DATASET = flags.DEFINE_enum(
     "sample",
     ("sample", "fashion_mnist"),
     "The sample, or all 70,000 images, which takes an hour or more.",
+)
+_OVERWRITE = flags.DEFINE_boolean(
+    "overwrite", False, "Make again what was made with other settings."
 )
 
 # Of 630 validation images three are half a point: the limit for real work would stop at
@@ -50,15 +58,23 @@ _RECIPES = Recipes(
 
 def main(argv: Sequence[str]) -> int:
     program.reject_arguments(argv)
-    run_dir = Path(_RUN_DIR.value)
-    if _DATASET.value == "sample":
+    is_sample = _DATASET.value == "sample"
+    default_dir = "runs/demo" if is_sample else "runs/demo_fashion_mnist"
+    run_dir = Path(_RUN_DIR.value or default_dir)
+    if is_sample:
         data_dir = datasets.unpack_sample(Path(_ARCHIVE.value), run_dir / "images")
     else:
         data_dir = datasets.locate(None, _DATASET.value)
     network = Network("shufflenet_v2", 0.5, (32, 32))
     try:
         results = run_pipeline(
-            data_dir, run_dir, network, _RECIPES, sparsity=0.5, max_drop=_MAX_DROP
+            data_dir,
+            run_dir,
+            network,
+            _RECIPES,
+            sparsity=0.5,
+            max_drop=_MAX_DROP,
+            overwrite=_OVERWRITE.value,
         )
     except AccuracyLostError as error:
         print(format_loss(error))
@@ -74,7 +90,8 @@ def _run_device_loop(run_dir: Path) -> str:
     rows = demo.choose_rows(part, per_class=4)
     video_path = run_dir / "test_images.avi"
     model_path = run_dir / "int8" / INT8_FILE
-    demo.write_video(video_path, part, rows)
+    if not video_path.exists():
+        demo.write_video(video_path, part, rows)
     answers = demo.classify_video(model_path, video_path)
     right = demo.count_right(answers, [data.class_names[part.labels[r]] for r in rows])
     p50_ms = statistics.median(answer["latency_ms"] for answer in answers)

@@ -45,9 +45,13 @@ def read_finished(run_dir: Path, options: Options) -> dict[str, Any] | None:
     if not path.exists():
         return None
     record = files.read_json(path)
-    is_same = record.get("inputs") == _describe_inputs(find_int8(run_dir), options)
-    is_there = all(Path(name).exists() for name in record.get("compiled", [""]))
-    return record if is_same and is_there else None
+    if record.get("inputs") != _describe_inputs(find_int8(run_dir), options):
+        return None
+    # By their names: the run may have been moved since.
+    compiled = [path.parent / Path(name).name for name in record.get("compiled", ["-"])]
+    if not all(map(Path.exists, compiled)):
+        return None
+    return {**record, "compiled": list(map(str, compiled))}
 
 
 def reopen(run_dir: Path) -> None:

@@ -134,13 +134,18 @@ def _recall(stage: Stage, data: ImageData, part_name: str) -> StageResult:
     if path.exists():
         record = files.read_json(path)
         # An older record lacks what is measured today.
-        if record.pop("inputs") == inputs:
-            evaluation = Evaluation.from_json(record.pop("evaluation"))
-            return StageResult(evaluation=evaluation, **record)
+        if record.get("inputs") == inputs:
+            return files.read_record(path, _to_result)
     logging.info("Evaluating %s on the %s part.", stage.name, part_name)
     result = _measure(stage, data, part_name)
     files.write_json(path, {"inputs": inputs, **dataclasses.asdict(result)})
     return result
+
+
+def _to_result(record: dict[str, Any]) -> StageResult:
+    del record["inputs"]
+    evaluation = Evaluation.from_json(record.pop("evaluation"))
+    return StageResult(evaluation=evaluation, **record)
 
 
 def _measure(stage: Stage, data: ImageData, part_name: str) -> StageResult:

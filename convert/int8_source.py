@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from absl import logging
+
 from corallite.convert.parity import MAX_DROP, Parity
 from corallite.device.errors import RequestError
 from corallite.optimize.quantize_stage import train_quantized
@@ -56,10 +58,21 @@ def choose_methods(
         )
     if method != "auto":
         return [method]
+    methods = list(MAX_DROP)
     # What was chosen before stays chosen, as long as it holds.
-    if known and known.with_limit(options.max_drop).held and not options.overwrite:
-        return [known.method]
-    return list(MAX_DROP)
+    if known and _is_still_asked_for(run_dir, options, known):
+        return methods[methods.index(known.method) :]
+    return methods
+
+
+def _is_still_asked_for(run_dir: Path, options: Options, known: Parity) -> bool:
+    inputs = Stage(run_dir, "int8").metrics().get("inputs", {})
+    return (
+        known.with_limit(options.max_drop).held
+        and not options.overwrite
+        and options.granularity in (None, inputs.get("granularity"))
+        and options.calibration_count == inputs.get("calibration_count")
+    )
 
 
 def usual_method(source: str) -> str:
@@ -75,6 +88,15 @@ def find_parent(method: str, run_dir: Path, options: Options) -> Stage:
         return latest_stage(run_dir, ("float", "pruned"))
     stage = Stage(run_dir, "qat")
     is_missing = not stage.is_complete() or stage.is_outdated()
+    pruned = Stage(run_dir, "pruned")
+    is_older = stage.metrics().get("from") == "float" and pruned.is_complete()
+    if is_older and not pruned.is_outdated():
+        logging.warning(
+            "%s was made of the float stage, not of the pruned one; for that, run "
+            "`corallite quantize --run_dir=%s` first.",
+            stage.path,
+            run_dir,
+        )
     if options.method == "auto" and is_missing:
         train_quantized(
             run_dir,

@@ -94,12 +94,14 @@ def convert(
 def read_parity(run_dir: Path) -> Parity | None:
     """Returns what was measured of the run's int8 file; None if that is not known.
 
+    Nor is it of a file whose origins have been made again since.
+
     Raises:
         RequestError: The record is damaged.
     """
     stage = Stage(run_dir, "int8", INT8_FILE)
     path = stage.path / PARITY_FILE
-    if not path.exists() or not stage.is_complete():
+    if not path.exists() or not stage.is_complete() or stage.is_outdated():
         return None
     content = files.read_json(path)
     try:

@@ -7,7 +7,7 @@ comes out. Here both have an end.
 import io
 import zipfile
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import BinaryIO
 
 # What zipfile raises for damaged content; RuntimeError is encryption or a kind of
@@ -40,6 +40,19 @@ def split_archive(model: bytes) -> tuple[bytes, dict[str, bytes]]:
     """
     files, start = _read_files(io.BytesIO(model), None)
     return model[:start], files
+
+
+def append_archive(model: bytes, files: Mapping[str, bytes]) -> bytes:
+    """Returns a model, behind which there is no archive yet, with one of `files`."""
+    content = io.BytesIO(model)
+    content.seek(0, io.SEEK_END)
+    # Not "a": weights that look like an archive would be written over.
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, data in files.items():
+            # ZipInfo's default date instead of today's; stored, not deflated, because
+            # TFLite's own reader knows nothing else.
+            archive.writestr(zipfile.ZipInfo(name), data)
+    return content.getvalue()
 
 
 def _read_files(

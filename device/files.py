@@ -3,11 +3,13 @@
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from corallite.device.errors import RequestError
+
+_T = TypeVar("_T")
 
 
 @contextlib.contextmanager
@@ -63,6 +65,22 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise RequestError(f"{path} is not a JSON object; remove it and run again.")
     return content
+
+
+def read_record(path: Path, parse: Callable[[dict[str, Any]], _T]) -> _T:
+    """Reads a JSON object of ours and returns what `parse` makes of it.
+
+    Raises:
+        RequestError: The file is not a JSON object, or `parse` raises what comes of
+            one that is not as we wrote it.
+    """
+    content = read_json(path)
+    try:
+        return parse(content)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RequestError(
+            f"{path} is damaged ({error!r}); remove it and run the same command again."
+        ) from error
 
 
 def _flush_to_disk(path: Path) -> None:

@@ -227,6 +227,16 @@ def open_sinks(labels: Sequence[str], *first: Sink) -> Iterator[Sinks]:
         yield Sinks(sinks)
 
 
+def refuse_sinks() -> None:
+    """Raises `RequestError` if a flag names a sink though there are no frames."""
+    sinks = {"mqtt": _MQTT.value, "on_label": _ON_LABEL.value, "run": _RUN.value}
+    for name, value in sinks.items():
+        if value:
+            raise RequestError(
+                f"--{name}: is told of frames, and there are none; give a --source."
+            )
+
+
 def _make_sinks(labels: Sequence[str]) -> Iterator[Sink]:
     # Imported when they are wanted: each start would be slower.
     if _ON_LABEL.value or _RUN.value:

@@ -9,12 +9,16 @@ to normalize pixels, from TFLite Metadata inside the model: see `model_metadata`
 
 import io
 import json
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from corallite.device.archive import ARCHIVE_ERRORS, read_archived, split_archive
+from corallite.device.archive import (
+    ARCHIVE_ERRORS,
+    append_archive,
+    read_archived,
+    split_archive,
+)
 from corallite.device.errors import RequestError
 from corallite.device.preprocessing import Preprocessing
 
@@ -82,7 +86,8 @@ class Manifest:
         """Returns what `to_json` gave; names it does not know are left out.
 
         Raises:
-            KeyError, TypeError, ValueError: `content` is something else.
+            AttributeError, KeyError, TypeError, ValueError, OverflowError: `content` is
+                something else.
         """
         names = cls.__dataclass_fields__
         known = {name: content[name] for name in names if name in content}
@@ -91,7 +96,15 @@ class Manifest:
         known["input_range"] = (float(low), float(high))
         known["preprocessing"] = Preprocessing.from_json(content["preprocessing"])
         known["selftest"] = _parse_selftest(content.get("selftest"))
-        return cls(**known)
+        accuracy = content.get("accuracy", {}).items()
+        known["accuracy"] = {name: float(share) for name, share in accuracy}
+        versions = content.get("versions", {}).items()
+        known["versions"] = {name: str(version) for name, version in versions}
+        manifest = cls(**known)
+        for name in ("model", "version", "colour_order", "output", "data_fingerprint"):
+            if not isinstance(getattr(manifest, name), str):
+                raise TypeError(f"{name} is no text")
+        return manifest
 
 
 def attach_manifest(model: bytes, manifest: Manifest) -> bytes:
@@ -117,15 +130,26 @@ def attach_manifest(model: bytes, manifest: Manifest) -> bytes:
     lines = [" ".join(label.splitlines()) + "\n" for label in manifest.labels]
     files[LABELS_NAME] = "".join(lines).encode(errors="replace")
     files[MANIFEST_NAME] = json.dumps(manifest.to_json(), indent=2).encode()
-    content = io.BytesIO(flatbuffer)
-    content.seek(0, io.SEEK_END)
-    # Not "a": weights that look like an archive would be written over.
-    with zipfile.ZipFile(content, "w") as archive:
-        for name, data in files.items():
-            # ZipInfo's default date instead of today's; stored, not deflated, because
-            # TFLite's own reader knows nothing else.
-            archive.writestr(zipfile.ZipInfo(name), data)
-    return content.getvalue()
+    return append_archive(flatbuffer, files)
+
+
+def carry_over(compiled: bytes, source: bytes, manifest: Manifest | None) -> bytes:
+    """Returns a compiled model with what is behind the model that it was made of.
+
+    The Edge TPU compiler keeps nothing of that.
+
+    Args:
+        compiled: Content of the compiled file.
+        source: Content of the file that it was compiled from.
+        manifest: Of `source`, if it has one.
+
+    Raises:
+        ValueError: The archive behind `source` is damaged.
+    """
+    _, files = _split(source)
+    if files:
+        compiled = append_archive(compiled, files)
+    return attach_manifest(compiled, manifest) if manifest else compiled
 
 
 def read_manifest(path: str | Path, content: bytes | None = None) -> Manifest | None:
@@ -142,7 +166,7 @@ def read_manifest(path: str | Path, content: bytes | None = None) -> Manifest | 
     try:
         with open(path, "rb") if content is None else io.BytesIO(content) as file:
             text = read_archived(file, MANIFEST_NAME)
-        parsed = None if text is None else json.loads(text)
+        parsed = None if text is None else json.loads(text, parse_constant=_refuse)
     except OSError as error:
         raise RequestError(
             f"{path}: cannot be read ({error.strerror}); check its name."
@@ -157,7 +181,7 @@ def _parse(content: Any, path: str | Path) -> Manifest:
         file_format = int(content["format"])
         if file_format <= FORMAT:
             return Manifest.from_json(content)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise _damaged(path, error) from error
     raise RequestError(
         f"{path}: its manifest has format {file_format}, this corallite reads up to "
@@ -165,11 +189,16 @@ def _parse(content: Any, path: str | Path) -> Manifest:
     )
 
 
+def _refuse(constant: str) -> float:
+    """NaN and Infinity, which Python reads, are no JSON."""
+    raise ValueError(f"{constant} is no number")
+
+
 def _damaged(path: str | Path, error: Exception) -> RequestError:
     detail = str(error).rstrip(".") or type(error).__name__
     return RequestError(
         f"{path}: its manifest is damaged ({detail}); convert the model again, or "
-        "give --labels=FILE with one label a line."
+        "give classify or serve --labels=FILE with one label a line."
     )
 
 

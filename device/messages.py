@@ -12,6 +12,8 @@ ANSWER = b"A"  # The answer: the bytes of its output.
 FAILURE = b"F"  # The answer to either, if it fails: why, in UTF-8.
 
 _HEADER = struct.Struct("=cQ")
+# Of a payload, in bytes: no model is so long.
+_MOST = 2**31
 
 
 def send(
@@ -41,11 +43,14 @@ def receive(
 
     Raises:
         EOFError: The other side is gone.
-        OSError: It is gone, or (TimeoutError) says nothing for `limit_s` seconds.
+        OSError: It is gone, (TimeoutError) says nothing for `limit_s` seconds, or
+            announces more than fits.
     """
     deadline_s = None if limit_s is None else time.monotonic() + limit_s
     header = _receive_exactly(connection, _HEADER.size, deadline_s)
     kind, length = _HEADER.unpack(header)
+    if length > _MOST:
+        raise ConnectionError(f"A message of {length} bytes is none.")
     return kind, _receive_exactly(connection, length, deadline_s)
 
 

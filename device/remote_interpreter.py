@@ -78,10 +78,13 @@ class RemoteInterpreter:
             AcceleratorError: It cannot be loaded, or the process crashed or hangs.
         """
         description = self._ask(messages.MODEL, content, limit_s)
-        self._inputs, self._outputs = (
-            [_parse_detail(detail) for detail in side]
-            for side in json.loads(description)
-        )
+        try:
+            self._inputs, self._outputs = (
+                [_parse_detail(detail) for detail in side]
+                for side in json.loads(description)
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise AcceleratorError("its process describes no model") from error
 
     def get_input_details(self) -> list[dict[str, Any]]:
         """Returns what is known of each input, as far as `Classifier` asks."""
@@ -104,9 +107,15 @@ class RemoteInterpreter:
         self._answer = self._ask(messages.PIXELS, self._pixels, self.limit_s)
 
     def get_tensor(self, index: int) -> npt.NDArray[Any]:
-        """Returns the output of the last `invoke`; there is but one."""
-        detail = self._outputs[0]
-        return np.frombuffer(self._answer, detail["dtype"]).reshape(detail["shape"])
+        """Returns the output of the last `invoke`; there is but one.
+
+        Raises:
+            AcceleratorError: The answer has another size.
+        """
+        detail, answer = self._outputs[0], self._answer
+        if len(answer) != np.prod(detail["shape"]) * np.dtype(detail["dtype"]).itemsize:
+            raise AcceleratorError(f"its process answered {len(answer)} bytes")
+        return np.frombuffer(answer, detail["dtype"]).reshape(detail["shape"])
 
     def kill(self) -> None:
         """Ends the process; may be called from any thread, and twice."""

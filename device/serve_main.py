@@ -47,7 +47,10 @@ _MAX_MEGAPIXELS = flags.DEFINE_float(
     upper_bound=2**27 / 10**6,
 )
 _MAX_WAITING = flags.DEFINE_integer(
-    "max_waiting", 256, "Requests that may wait; others are answered 503."
+    "max_waiting",
+    256,
+    "Requests that may wait; others are answered 503.",
+    lower_bound=0,
 )
 _MAX_STREAMS = flags.DEFINE_integer(
     "max_streams", 8, "Clients of the video stream at once.", lower_bound=0
@@ -103,6 +106,8 @@ def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
         )
         stack.callback(camera.join)
         camera.start()
+    else:
+        loop_flags.refuse_sinks()
     limits = Limits(
         body_bytes=round(_MAX_BODY_MB.value * 10**6),
         pixels=round(_MAX_MEGAPIXELS.value * 10**6),
@@ -110,7 +115,7 @@ def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
         streams=_MAX_STREAMS.value,
     )
     share = Share(engine, turn)
-    service = Service(share, camera, limits, stop, lambda: pace.status().board)
+    service = Service(share, camera, limits, stop, pace.status)
     stack.callback(service.close)
     return create_app(service, allowed, metrics)
 

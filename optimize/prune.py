@@ -44,9 +44,16 @@ def prune(
         overwrite: Make the stage again if it was made with other settings.
 
     Raises:
-        RequestError: There is no float model, or `sparsity` cannot be reached.
+        RequestError: There is no float model, `sparsity` cannot be reached, or the
+            recipe's patience may end the training before it is.
         KeyboardInterrupt: Asked to stop; the same call goes on from there.
     """
+    if recipe.patience:
+        raise RequestError(
+            f"--patience={recipe.patience}: would end pruning before the sparsity is "
+            "reached, as accuracy falls until then; leave it out, or ask for fewer "
+            "--epochs."
+        )
     data = load_data(run_dir)
     source = Stage(run_dir, "float").require()
     stage = Stage(run_dir, "pruned")

@@ -78,14 +78,23 @@ def hash_files(
     return hashes, unreadable
 
 
-def open_part(folder: Path, part: str, key: str) -> CachedPart | None:
-    """Returns the cached part, or None if it is not there or not complete."""
+def open_part(folder: Path, part: str, key: str, count: int) -> CachedPart | None:
+    """Returns the cached part, or None if it is not there or not complete.
+
+    Args:
+        folder: Where it is.
+        part: Its name.
+        key: See `cache_key`.
+        count: How many images it was made of, readable or not.
+    """
     try:
         unreadable = json.loads(_index_path(folder, part, key).read_text())
         images = np.load(_array_path(folder, part, key), mmap_mode="r")
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, EOFError):
         return None
-    return CachedPart(images, unreadable)
+    # Else labels would be those of other images.
+    is_whole = isinstance(unreadable, dict) and len(images) + len(unreadable) == count
+    return CachedPart(images, unreadable) if is_whole else None
 
 
 def write_part(

@@ -109,7 +109,8 @@ def load_data(run_dir: Path) -> ImageData:
     key = cache.cache_key(split.digest_parts(made.parts), preprocessing)
     parts = {}
     for part in PARTS:
-        cached = cache.open_part(_cache_dir(run_dir), part, key)
+        count = len(made.parts[part])
+        cached = cache.open_part(_cache_dir(run_dir), part, key, count)
         if cached is None:
             raise missing
         parts[part] = _to_part(made, part, cached)
@@ -205,6 +206,10 @@ def _check_every_class_is_left(data_dir: Path, data: ImageData) -> None:
         numbers = set(range(len(data.class_names)))
         missing = numbers - set(data.parts[part].labels.tolist())
         names = ", ".join(data.class_names[number] for number in sorted(missing))
+        if not len(data.parts[part].labels):
+            raise RequestError(
+                f"{data_dir}: no image of the {part} part can be read; add some."
+            )
         if missing and part == "train":
             raise RequestError(
                 f"{data_dir}: no image to train on is left of {names}; add some or "
@@ -223,9 +228,9 @@ def _fill_cache(
     unreadable = list(made.unreadable)
     cache.remove_others(folder, key)
     for part in PARTS:
-        cached = cache.open_part(folder, part, key)
+        paths = [file.path for file in made.parts[part]]
+        cached = cache.open_part(folder, part, key, len(paths))
         if cached is None:
-            paths = [file.path for file in made.parts[part]]
             cached = cache.write_part(folder, part, key, data_dir, paths, preprocessing)
         unreadable += cached.unreadable
         _check_unreadable(data_dir, unreadable, total)
@@ -257,7 +262,7 @@ def _read_preprocessing(run_dir: Path) -> Preprocessing | None:
     path = _cache_dir(run_dir) / "preprocessing.json"
     if not path.exists():
         return None
-    return Preprocessing.from_json(files.read_json(path))
+    return files.read_record(path, Preprocessing.from_json)
 
 
 def _stamp(listing: Listing) -> str:

@@ -17,6 +17,7 @@ from corallite.train.data import ImageData, class_weights
 from corallite.train.keras import keras, tf
 from corallite.train.progress import ShowProgress
 from corallite.train.recipe import Recipe, Transfer, build_optimizer
+from corallite.train.run_folder import VERBS
 from corallite.train.tensorboard_log import LogScalars
 from corallite.train.training_state import STATE_FILE, Progress, TrainingState
 
@@ -84,6 +85,9 @@ def fit(
 def discard_state(stage_dir: Path) -> None:
     """Removes the state of a training that is finished and whose model is saved."""
     (stage_dir / STATE_FILE).unlink(missing_ok=True)
+    # What a process left that was killed while it wrote.
+    for path in stage_dir.glob(f".{Path(STATE_FILE).stem}.*.part*"):
+        path.unlink(missing_ok=True)
 
 
 class _Stopped(Exception):
@@ -217,6 +221,7 @@ class _Keeper(keras.callbacks.Callback):
         self.frozen_epochs = transfer.frozen_epochs if transfer else 0
         self.steps = steps
         self.stop = stop
+        self.stage_name = state.path.parent.name
         self._epoch_began_s = 0.0
 
     def is_over(self, model: keras.Model) -> bool:
@@ -243,8 +248,9 @@ class _Keeper(keras.callbacks.Callback):
         record = {name: float(value) for name, value in logs.items()}
         if not math.isfinite(record["loss"]):
             raise RequestError(
-                f"The training diverged in epoch {epoch + 1} (the loss is "
-                f"{record['loss']}); begin again with --overwrite and a "
+                f"The {self.stage_name} training diverged in epoch {epoch + 1} (the "
+                f"loss is {record['loss']}); begin again with `corallite "
+                f"{VERBS.get(self.stage_name, 'train')}`, --overwrite and a "
                 f"--learning_rate below {self.recipe.learning_rate:g}."
             )
         record["seconds"] = round(time.monotonic() - self._epoch_began_s, 1)

@@ -58,12 +58,14 @@ class Stage:
         return not self.is_complete() and any(path.exists() for path in left)
 
     def is_outdated(self) -> bool:
-        """Tells whether the model that a finished stage was made of is gone since."""
+        """Tells whether a model that a finished stage goes back to is gone since."""
         parent = self.metrics().get("inputs", {}).get("parent")
         before = list(VERBS)[: list(VERBS).index(self.name)]
-        earlier = [Stage(self.run_dir, name) for name in before]
-        hashes = {hash_file(x.model_path) for x in earlier if x.is_complete()}
-        return bool(parent and hashes) and parent not in hashes
+        earlier = [
+            x for x in (Stage(self.run_dir, n) for n in before) if x.is_complete()
+        ]
+        hashes = {hash_file(x.model_path) for x in earlier if not x.is_outdated()}
+        return bool(parent and earlier) and parent not in hashes
 
     def is_done(self, inputs: dict[str, Any], overwrite: bool = False) -> bool:
         """Tells whether the stage was finished from these very inputs.
@@ -86,7 +88,9 @@ class Stage:
             RequestError: It was made from other values of `settings`.
         """
         made_from = self._made_from()
-        difference = made_from and _difference(made_from, _as_json(settings))
+        if made_from is None:
+            return
+        difference = _difference(made_from, _as_json(settings))
         if difference:
             state = "made" if self.is_complete() else "begun"
             raise RequestError(
@@ -111,7 +115,9 @@ class Stage:
     def metrics(self) -> dict[str, Any]:
         """Returns what `finish` recorded; empty if the stage is not finished."""
         path = self.path / "metrics.json"
-        return files.read_json(path) if path.exists() else {}
+        if not path.exists():
+            return {}
+        return files.read_record(path, lambda x: {**x, "inputs": dict(x["inputs"])})
 
     def _made_from(self) -> dict[str, Any] | None:
         """Returns the inputs of the finished stage, or of the unfinished training."""

@@ -88,7 +88,7 @@ def read_network(run_dir: Path) -> Network:
             f"{run_dir} is no run folder; make one with "
             f"corallite train --data_dir=FOLDER --run_dir={run_dir}."
         )
-    return Network.from_json(files.read_json(path)["network"])
+    return files.read_record(path, lambda x: Network.from_json(x["network"]))
 
 
 def cost_metrics(model: keras.Model) -> dict[str, Any]:

@@ -94,6 +94,7 @@ def audit_file(
     *,
     compiler: str = DEFAULT_COMPILER,
     multiple_subgraphs: bool = False,
+    min_runtime_version: int | None = None,
     ask_xnnpack: bool = True,
 ) -> Audit:
     """Reads a `.tflite` file, ours or not, and says what is in it.
@@ -102,6 +103,8 @@ def audit_file(
         path: The file.
         compiler: The Edge TPU compiler to predict, one of `compilers.COMPILERS`.
         multiple_subgraphs: Whether it would be run with --enable_multiple_subgraphs.
+        min_runtime_version: Edge TPU runtime that it would be run for; None for its
+            default.
         ask_xnnpack: Whether to load the file into the TFLite runtime, in a process of
             its own, and ask what XNNPACK takes over.
 
@@ -116,7 +119,10 @@ def audit_file(
         manifest, manifest_error = _read_manifest(path)
         metadata, metadata_error = _describe_metadata(model)
         edgetpu = predict(
-            model, compiler=compiler, multiple_subgraphs=multiple_subgraphs
+            model,
+            compiler=compiler,
+            multiple_subgraphs=multiple_subgraphs,
+            min_runtime_version=min_runtime_version,
         )
         return Audit(
             path=path,

@@ -54,7 +54,13 @@ class Finding:
 def find_not_int8(graph: Graph) -> list[Finding]:
     """Returns what is not int8 or uint8, in the order of the operators."""
     findings = []
+    given = set(graph.inputs)
     for operator in graph.operators:
+        for tensor in operator.read:
+            if tensor in given and tensor.type not in EIGHT_BIT:
+                given.discard(tensor)  # Said once, of its first reader.
+                why = _COMPUTED.get(tensor.type, _WIDE)
+                findings.append(_report(operator, tensor, f"input {why}"))
         for tensor in operator.written:
             if tensor.type not in EIGHT_BIT:
                 why = _COMPUTED.get(tensor.type, _WIDE)

@@ -29,8 +29,9 @@ from corallite.convert.edgetpu.compiler_program import Program
 from corallite.convert.edgetpu.compilers import COMPILERS, DEFAULT_COMPILER
 from corallite.convert.edgetpu.prediction import Prediction, predict
 from corallite.device import files
+from corallite.device.errors import RequestError
 from corallite.device.flatbuffer import DamagedError
-from corallite.device.manifest import attach_manifest, read_manifest
+from corallite.device.manifest import carry_over, read_manifest
 
 
 def predict_file(path: Path, options: Options) -> Compilation:
@@ -95,10 +96,17 @@ def compile_file(
             can_bisect = bisect and options.num_segments == 1
             found = _find_breaking(model, attempt, compile_part) if can_bisect else None
             return _describe_failure(path, model, attempt, found, version)
-        written = attempt.content
-        if manifest:
-            # The compiler keeps nothing of what is behind the model.
-            written = {k: attach_manifest(v, manifest) for k, v in written.items()}
+        source = bytes(model.content)
+        try:
+            written = {
+                name: carry_over(content, source, manifest)
+                for name, content in attempt.content.items()
+            }
+        except ValueError as error:
+            raise RequestError(
+                f"{path}: what is packed behind the model is damaged ({error}); make "
+                "the file again."
+            ) from error
         before_writing()
         compiled = _write(written, attempt, output_dir, path.stem)
     return _describe_success(path, model, attempt, compiled, version, options)

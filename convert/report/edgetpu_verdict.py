@@ -7,7 +7,6 @@ from corallite.convert.audit.model import Model
 from corallite.convert.edgetpu.memory import Parameters
 from corallite.convert.edgetpu.prediction import Prediction, predict
 from corallite.device import files
-from corallite.device.errors import RequestError
 
 
 def find_verdict(run_dir: Path, model: Model, sha256: str) -> tuple[Prediction, bool]:
@@ -24,15 +23,17 @@ def find_verdict(run_dir: Path, model: Model, sha256: str) -> tuple[Prediction, 
         RequestError: The record of the compilation is damaged.
     """
     path = run_dir / "edgetpu" / "metrics.json"
-    record = files.read_json(path) if path.exists() else {}
-    if record.get("inputs", {}).get("parent") != sha256 or record.get("is_predicted"):
-        return predict(model), True
-    try:
-        return _to_prediction(record["edgetpu"]), False
-    except (KeyError, TypeError, ValueError) as error:
-        raise RequestError(
-            f"{path} is damaged ({error!r}); remove it and run the same command again."
-        ) from error
+    said = (
+        files.read_record(path, lambda x: _recall(x, sha256)) if path.exists() else None
+    )
+    return (predict(model), True) if said is None else (said, False)
+
+
+def _recall(record: dict[str, Any], sha256: str) -> Prediction | None:
+    """Returns what the compiler said of the file; None if it was not run on it."""
+    if record["inputs"]["parent"] != sha256 or record.get("is_predicted"):
+        return None
+    return _to_prediction(record["edgetpu"])
 
 
 def _to_prediction(said: dict[str, Any]) -> Prediction:

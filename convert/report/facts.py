@@ -106,7 +106,7 @@ def gather_facts(run_dir: Path, part: str, made: datetime.datetime) -> Facts:
     """
     data = load_data(run_dir)
     stages = [_describe_stage(run_dir, x) for x in evaluate_run(run_dir, part)]
-    run = files.read_json(run_dir / "run.json")
+    run = files.read_record(run_dir / "run.json", _check_run)
     weights = run.get("weights")
     model, edgetpu, is_predicted = None, None, True
     if stages[-1].name == "int8":
@@ -159,3 +159,7 @@ def _count_images(data: ImageData) -> dict[str, list[int]]:
 def _read_parity(run_dir: Path) -> dict[str, Any] | None:
     parity = read_parity(run_dir)
     return parity.to_json() if parity else None
+
+
+def _check_run(run: dict[str, Any]) -> dict[str, Any]:
+    return {**run, "network": dict(run["network"]), "data_dir": str(run["data_dir"])}

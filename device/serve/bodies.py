@@ -80,12 +80,14 @@ class ResultBody(BaseModel):
 
 
 class BoardBody(BaseModel):
-    """How the board is; null is unknown."""
+    """How the board is, and what it can bear; null is unknown, or no limit."""
 
     temperature_c: float | None
     throttled: int | None = Field(description="The firmware's bits.")
     frequency_mhz: float | None
     load: float | None
+    limit_fps: float | None = Field(description="The frame rate that heat allows.")
+    limit_reason: str = Field(description="Why; empty without a limit.")
 
 
 class StateBody(BaseModel):

@@ -1,5 +1,6 @@
 """What Prometheus reads: counters, histograms, and the state at that moment."""
 
+import math
 from collections.abc import Callable, Iterator
 
 from prometheus_client import (
@@ -14,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from corallite.device.loop import Result
-from corallite.device.serve.bodies import SourceBody, StateBody, StatusBody
+from corallite.device.serve.bodies import BoardBody, SourceBody, StateBody, StatusBody
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 # From a small network on a PC to a large one on a board that is busy.
@@ -103,12 +104,8 @@ class _Moment(Collector):
         yield from _model_metrics(state.model)
         if state.source is not None:
             yield from _source_metrics(state.source)
-        if state.board is not None and state.board.temperature_c is not None:
-            degrees = state.board.temperature_c
-            yield _gauge("temperature_celsius", "Of the processor.", degrees)
-        if state.board is not None and state.board.throttled is not None:
-            bits = state.board.throttled
-            yield _gauge("throttled", "The firmware's bits; 0 is good.", bits)
+        if state.board is not None:
+            yield from _board_metrics(state.board)
         for name, count in self._read_queue().items():
             yield _gauge(name, "At this moment.", count)
 
@@ -137,6 +134,17 @@ def _source_metrics(source: SourceBody) -> Iterator[Metric]:
     yield _counter("frames_skipped", "Could not be read.", source.skipped)
     yield _counter("frames_failed", "Could not be classified.", source.failures)
     yield _counter("source_opened", "How often it was opened.", source.opened)
+
+
+def _board_metrics(board: BoardBody) -> Iterator[Metric]:
+    if board.temperature_c is not None:
+        degrees = board.temperature_c
+        yield _gauge("temperature_celsius", "Of the processor.", degrees)
+    if board.throttled is not None:
+        bits = board.throttled
+        yield _gauge("throttled", "The firmware's bits; 0 is good.", bits)
+    limit_fps = math.inf if board.limit_fps is None else board.limit_fps
+    yield _gauge("frame_limit_fps", "The rate that heat allows.", limit_fps)
 
 
 def _gauge(name: str, does: str, value: float) -> Metric:

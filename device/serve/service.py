@@ -6,31 +6,18 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Protocol
 
 from corallite.device.classifier import top_k as most_probable
 from corallite.device.engine import Engine
 from corallite.device.errors import RequestError
 from corallite.device.files import printable
+from corallite.device.pace import PaceStatus
 from corallite.device.preprocess import Image, decode_image
 from corallite.device.serve import bodies
 from corallite.device.serve.camera import Camera, Sight
 from corallite.device.serve.image_header import is_known_kind, read_header
 from corallite.device.serve.refusal import Limits, Refusal, busy
 from corallite.device.source_state import State
-
-
-class Board(Protocol):
-    """A board at one moment; None is unknown."""
-
-    @property
-    def temperature_c(self) -> float | None: ...
-    @property
-    def throttled(self) -> int | None: ...
-    @property
-    def frequency_mhz(self) -> float | None: ...
-    @property
-    def load(self) -> float | None: ...
 
 
 class Service:
@@ -51,7 +38,7 @@ class Service:
         camera: Camera | None,
         limits: Limits,
         stop: threading.Event,
-        read_board: Callable[[], Board] | None = None,
+        read_pace: Callable[[], PaceStatus] | None = None,
     ) -> None:
         """Starts its thread with the first request.
 
@@ -60,13 +47,13 @@ class Service:
             camera: Started by whoever made it.
             limits: What it takes on.
             stop: Set when the server is to end.
-            read_board: Reads temperature and the like, in less than a millisecond.
+            read_pace: Tells of heat and the like, in less than a millisecond.
         """
         self.limits = limits
         self.camera = camera
         self.stop = stop
         self._engine = engine
-        self._read_board = read_board
+        self._read_pace = read_pace
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="requests")
 
     def close(self) -> None:
@@ -131,11 +118,17 @@ class Service:
         return f"The camera: {camera.state}; see its connection, or the log."
 
     def _describe_board(self) -> bodies.BoardBody | None:
-        if self._read_board is None:
+        if self._read_pace is None:
             return None
-        board = self._read_board()
-        names = bodies.BoardBody.model_fields
-        return bodies.BoardBody(**{name: getattr(board, name) for name in names})
+        pace = self._read_pace()
+        return bodies.BoardBody(
+            temperature_c=pace.board.temperature_c,
+            throttled=pace.board.throttled,
+            frequency_mhz=pace.board.frequency_mhz,
+            load=pace.board.load,
+            limit_fps=pace.limit_fps,
+            limit_reason=pace.reason,
+        )
 
 
 def check_image(data: bytes, limits: Limits) -> None:

@@ -89,6 +89,21 @@ def test_wrong_flags_and_folders_are_refused(run, tmp_path):
         assert_refused(run(*arguments), *words)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("run.json", {"network": ["shufflenet_v2"]}),
+        ("cache/preprocessing.json", {"size_hw": 32}),
+        ("float/metrics.json", {"finished": "today"}),
+        ("float/metrics.json", {"inputs": "none"}),
+    ],
+)
+def test_a_record_of_another_shape_is_named(run, small_copy, name, content):
+    (small_copy / name).write_text(json.dumps(content))
+    for verb in ("convert", "report"):
+        assert_refused(run(verb, f"--run_dir={small_copy}"), f"{name} is damaged")
+
+
 def test_a_file_that_is_no_model_is_refused(run, small_run, tmp_path):
     path = tmp_path / "photo.tflite"
     path.write_bytes(b"\xff\xd8\xff\xe0" * 100)

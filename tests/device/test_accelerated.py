@@ -77,6 +77,7 @@ LOSSES = {
     "hangs": "no answer in 1 s",
     "crashes": "its process crashed with SIGSEGV",
     "unplugged": "Failed to execute request",
+    "is cut short": "its process answered 2 bytes",
     signal.SIGKILL: "its process crashed with SIGKILL",
     signal.SIGSTOP: "no answer in 1 s",
 }
@@ -127,6 +128,7 @@ def test_hang_is_noticed_before_a_frame_meets_it(open_engine, edgetpu, wait_unti
         ("hangs at loading", "cannot be used (no answer in 0.5 s)"),
         ("lies", "off those of the file for the CPU; check --cpu_model"),
         ("crashes", "its process crashed with SIGSEGV"),
+        ("is cut short", "its process answered 2 bytes"),
     ],
 )
 def test_edgetpu_that_is_no_use_is_tried_again(

@@ -114,6 +114,12 @@ def test_newer_format_is_refused(tmp_path, monkeypatch):
         "[]",
         "{}",
         json.dumps({"format": 1, "labels": 3}),
+        json.dumps({**MANIFEST.to_json(), "format": float("inf")}),
+        json.dumps({**MANIFEST.to_json(), "accuracy": None}),
+        json.dumps({**MANIFEST.to_json(), "accuracy": {"int8": float("nan")}}),
+        json.dumps({**MANIFEST.to_json(), "versions": ["1"]}),
+        json.dumps({**MANIFEST.to_json(), "model": 7}),
+        json.dumps(MANIFEST.to_json()).replace('"format": 1', '"format": 1e999'),
         json.dumps({**MANIFEST.to_json(), "preprocessing": {"size_hw": [0, 1]}}),
     ],
 )

@@ -15,6 +15,7 @@ from corallite.optimize.pruning_masks import PrunedLayer, UpdateMasks
 from corallite.optimize.sparsity import measure_sparsity
 from corallite.optimize.tfmot import tfmot
 from corallite.train.keras import keras
+from corallite.train.recipe import Recipe
 from corallite.train.run_folder import Stage
 
 
@@ -153,6 +154,12 @@ def test_a_stopped_pruning_goes_on_as_if_it_had_not(
     # Two threads add in another order, so that weights of nearly the same size may
     # change places.
     assert min(zeros_alike) > 0.95
+
+
+def test_patience_is_refused_as_it_would_end_the_training_early(tmp_path):
+    recipe = Recipe(epochs=9, patience=2)
+    with pytest.raises(RequestError, match="--patience=2: would end pruning before"):
+        prune(tmp_path, 0.5, recipe)
 
 
 @pytest.mark.slow

@@ -236,6 +236,17 @@ def test_a_class_left_without_training_images_is_named(make_classes, run_dir):
         prepare_data(data_dir, run_dir, SMALL)
 
 
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_a_given_part_without_readable_images_is_named(make_classes, run_dir, part):
+    counts = {"train/cat": 60, "train/dog": 60, "val/cat": 1, "test/cat": 1}
+    data_dir = make_classes(counts)
+    for name in ("val", "test"):
+        (data_dir / name / "dog").mkdir()
+    damage_by_text(data_dir / part / "cat" / "000.png")
+    with pytest.raises(RequestError, match=f"no image of the {part} part can be read"):
+        prepare_data(data_dir, run_dir, SMALL)
+
+
 def test_too_few_images_for_three_parts_is_refused(make_classes, run_dir):
     with pytest.raises(RequestError, match="too few images for a val part"):
         prepare_data(make_classes({"cat": 2, "dog": 2}), run_dir, SMALL)
@@ -277,6 +288,17 @@ def test_a_truncated_array_is_made_again(make_classes, run_dir):
     path.write_bytes(path.read_bytes()[:500])
     after = prepare_data(data_dir, run_dir, SMALL)
     np.testing.assert_array_equal(after.parts["train"].images_rgb_u8, expected)
+
+
+@pytest.mark.parametrize("content", ["null", '{"cat/000.png": "truncated"}'])
+def test_a_list_of_unreadable_images_that_does_not_fit_is_made_again(
+    make_classes, run_dir, content
+):
+    data_dir = make_classes({"cat": 10, "dog": 10})
+    before = prepare_data(data_dir, run_dir, SMALL)
+    next((run_dir / "cache").glob("train*.json")).write_text(content)
+    after = prepare_data(data_dir, run_dir, SMALL)
+    assert after.parts["train"].paths == before.parts["train"].paths
 
 
 def test_a_full_disk_is_an_error_with_a_file_name(make_classes, run_dir, monkeypatch):

@@ -374,7 +374,7 @@ def test_a_diverged_training_says_so_and_keeps_the_state_before(tmp_path):
                 logits = self.model.get_layer("logits")
                 logits.set_weights([np.nan * w for w in logits.get_weights()])
 
-    message = "diverged in epoch 2 .*--overwrite and a --learning_rate below"
+    message = "diverged in epoch 2 .*`corallite train`, --overwrite and a --lea"
     with pytest.raises(RequestError, match=message):
         fit(
             make_model(),

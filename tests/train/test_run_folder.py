@@ -139,6 +139,16 @@ def test_a_stage_of_a_model_that_was_replaced_is_refused(finished):
         pruned.require()
 
 
+def test_what_comes_of_a_replaced_model_is_outdated_to_the_end(finished):
+    pruned = make_pruned(finished)
+    qat = Stage(finished.run_dir, "qat")
+    files.write_bytes(qat.model_path, b"rounded")
+    qat.finish({"parent": run_folder.hash_file(pruned.model_path)}, {})
+    assert not qat.is_outdated()
+    files.write_bytes(finished.model_path, b"another model")
+    assert qat.is_outdated()
+
+
 def test_a_stage_needs_no_file_of_the_one_before(finished):
     pruned = make_pruned(finished)
     finished.model_path.unlink()

@@ -155,7 +155,11 @@ function showCounts(source, board) {
   }
   const degrees = board ? board.temperature_c : null;
   byId("heat-row").hidden = degrees === null;
-  if (degrees !== null) write("heat", `${degrees.toFixed(0)} °C`);
+  if (degrees !== null) {
+    const limit = board.limit_fps;
+    const held = limit === null ? "" : `, at most ${limit.toFixed(1)} frames/s`;
+    write("heat", `${degrees.toFixed(0)} °C${held}`);
+  }
 }
 
 function startStream() {

@@ -187,14 +187,13 @@ def status_of_last(writer):
 
 
 @pytest.fixture
-def predict_cut(writer):
-    """A function that predicts an operator, between others that are mapped.
+def check_cut(writer):
+    """A function that checks that an operator cuts off those behind it.
 
-    It takes what adds the operator, by (writer, x), and returns what is said of it,
-    with the prediction.
+    It takes what adds the operator, by (writer, x), and what is to be said of it.
     """
 
-    def predict_between(build):
+    def check(build, status):
         # So that there is something quantized in every model.
         x = writer.input()
         writer.operator("RELU", [x], None)
@@ -202,9 +201,11 @@ def predict_cut(writer):
         writer.operator("RELU", [last], None)
         model = decode(writer.content())
         prediction = predict(model)
-        return prediction.status[len(model.main.operators) - 2], prediction
+        assert prediction.status[len(model.main.operators) - 2] == status
+        assert prediction.first_cut is not None
+        assert prediction.cure
 
-    return predict_between
+    return check
 
 
 @pytest.fixture

@@ -111,6 +111,11 @@ def test_flags_choose_the_compiler_that_is_predicted(network):
     assert (edgetpu["mapped"], edgetpu["subgraphs"]) == ([1, 3], 2)
 
 
+def test_a_runtime_that_is_too_old_for_int8_takes_nothing(network):
+    done = audit(network, "--json", "--min_runtime_version=11")
+    assert json.loads(done.stdout)["edgetpu"]["mapped"] == []
+
+
 def test_what_a_file_says_of_itself_is_shown(writer, write_file):
     writer.conv(writer.input())
     manifest = Manifest(

@@ -231,12 +231,8 @@ def test_operator_is_mapped(writer, status_of_last, case):
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_operator_is_refused_in_the_compilers_words(predict_cut, case):
-    build, status = REFUSED[case]
-    said, prediction = predict_cut(build)
-    assert said == status
-    assert prediction.first_cut is not None
-    assert prediction.cure
+def test_operator_is_refused_in_the_compilers_words(check_cut, case):
+    check_cut(*REFUSED[case])
 
 
 @pytest.mark.parametrize(

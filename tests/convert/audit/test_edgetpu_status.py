@@ -84,12 +84,8 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_operator_is_refused_in_the_compilers_words(predict_cut, case):
-    build, status = REFUSED[case]
-    said, prediction = predict_cut(build)
-    assert said == status
-    assert prediction.first_cut is not None
-    assert prediction.cure
+def test_operator_is_refused_in_the_compilers_words(check_cut, case):
+    check_cut(*REFUSED[case])
 
 
 def test_the_first_compiler_takes_uint8(writer, status_of_last):

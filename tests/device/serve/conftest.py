@@ -37,10 +37,10 @@ def make_client(model):
     """A function that returns a client of an application: (limits, access)."""
     with contextlib.ExitStack() as stack:
 
-        def make(limits=None, access=None, camera=None, engine=None):
+        def make(limits=None, access=None, camera=None, engine=None, pace=None):
             share = Share(engine or Classifier(model), FairLock())
             stop = threading.Event()
-            service = Service(share, camera, limits or Limits(), stop)
+            service = Service(share, camera, limits or Limits(), stop, pace)
             stack.callback(service.close)
             stack.callback(stop.set)
             app = create_app(service, access or Access(), Metrics())

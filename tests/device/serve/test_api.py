@@ -10,8 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
+from corallite.device.board import Board
 from corallite.device.classifier import Classifier
 from corallite.device.errors import RequestError
+from corallite.device.pace import PaceStatus
 from corallite.device.preprocess import read_image
 from corallite.device.serve.access import Access
 from corallite.device.serve.refusal import Limits
@@ -193,3 +195,21 @@ def test_metrics_count_routes_and_not_what_clients_make_up(make_client, jpeg):
     counted = 'corallite_requests_total{code="200",method="POST",path="/v1/classify"}'
     assert f"{counted} 1.0" in text
     assert "made-up" not in text and 'path="other"' in text
+
+
+def test_heat_and_what_it_allows_are_told(make_client):
+    pace = PaceStatus(Board(temperature_c=78.5), 4.5, "the processor has 78 degrees")
+    client = make_client(pace=lambda: pace)
+    board = client.get("/v1/state").json()["board"]
+    assert board["temperature_c"] == 78.5 and board["throttled"] is None
+    assert board["limit_fps"] == 4.5
+    assert board["limit_reason"] == "the processor has 78 degrees"
+    lines = client.get("/metrics").text.splitlines()
+    assert "corallite_temperature_celsius 78.5" in lines
+    assert "corallite_frame_limit_fps 4.5" in lines
+
+
+def test_without_heat_there_is_no_limit(make_client):
+    client = make_client(pace=PaceStatus)
+    assert client.get("/v1/state").json()["board"]["limit_fps"] is None
+    assert "corallite_frame_limit_fps +Inf" in client.get("/metrics").text

@@ -143,6 +143,9 @@ def test_wrong_requests_are_one_sentence(model):
     assert "give --token_file" in refused(f"--model={model}", "--host=::x")
     assert "--host=0.0.0.0: would show" in refused(f"--model={model}", "--host=0.0.0.0")
     assert "cannot be read" in refused(f"--model={model}", "--token_file=/none")
+    for flags in (["--mqtt=mqtt://h/t"], ["--on_label=red", "--run=true"]):
+        said = refused(f"--model={model}", "--port=0", *flags)
+        assert "is told of frames, and there are none; give a --source" in said
     assert "no such file" in refused(f"--model={model}", "--port=0", "--source=/none")
 
 

@@ -13,6 +13,7 @@ from corallite.convert.edgetpu.compilers import (
     MAPPED,
     UNSUPPORTED,
 )
+from corallite.device.archive import append_archive, split_archive
 from corallite.device.errors import RequestError
 from corallite.device.manifest import Manifest, attach_manifest, read_manifest
 from corallite.device.preprocess import Preprocessing
@@ -177,6 +178,20 @@ def test_segments_are_read_together_and_each_has_the_manifest(network, stand_in)
         "net_segment_1_of_2_edgetpu.tflite",
     ]
     assert [read_manifest(path) for path in made.compiled] == [manifest] * 2
+
+
+def test_files_behind_a_model_of_others_come_along(network, stand_in):
+    content = append_archive(network.read_bytes(), {"labels.txt": b"cat\n"})
+    network.write_bytes(content)
+    (made,) = compiled(network, stand_in()).compiled
+    assert split_archive(made.read_bytes())[1] == {"labels.txt": b"cat\n"}
+
+
+def test_a_damaged_file_behind_the_model_is_told(network, stand_in):
+    content = append_archive(network.read_bytes(), {"labels.txt": b"cat\n"})
+    network.write_bytes(content.replace(b"cat", b"dog"))
+    with pytest.raises(RequestError, match="behind the model is damaged"):
+        compiled(network, stand_in())
 
 
 def test_options_are_passed_on(network, stand_in):

@@ -130,6 +130,11 @@ def test_a_run_has_its_stage_and_does_not_make_it_again(run_dir, stand_in):
     again = compile_it(*flags)
     assert json.loads(again.stdout)["edgetpu"] == json.loads(first.stdout)["edgetpu"]
     assert len(program.calls()) == 1
+    moved = run_dir.rename(run_dir.with_name("moved"))
+    found = json.loads(compile_it(f"--run_dir={moved}", *flags[1:]).stdout)
+    assert found["compiled"] == [str(moved / "edgetpu" / "model_int8_edgetpu.tflite")]
+    assert len(program.calls()) == 1
+    moved.rename(run_dir)
     compile_it(*flags, "--overwrite")
     assert len(program.calls()) == 2
 
