@@ -35,8 +35,14 @@ _MAX_DROP = flags.DEFINE_float(
     "max_drop",
     None,
     "Points of top-1 that the last of the chain may be below float on the validation "
-    "part; by default what `convert` allowed, and no limit for --model.",
+    "part; by default what `convert` allowed, and no comparison for --model.",
     lower_bound=0.0,
+)
+_AS_RUN = flags.DEFINE_boolean(
+    "as_run",
+    False,
+    "A --model whose manifest is missing or damaged is of the run's classes, in their "
+    "order, and wants pixel/255.",
 )
 _JSON = flags.DEFINE_boolean("json", False, "Print everything, for programs to read.")
 
@@ -47,9 +53,10 @@ def main(argv: Sequence[str]) -> int:
     parity = None
     if _MODEL.value:
         path = Path(_MODEL.value)
-        results = [evaluate_one_file(path, run_dir, _PART.value)]
+        as_run = _AS_RUN.value
+        results = [evaluate_one_file(path, run_dir, _PART.value, as_run=as_run)]
         if _MAX_DROP.value is not None:
-            parity = compare_file(path, run_dir, _MAX_DROP.value)
+            parity = compare_file(path, run_dir, _MAX_DROP.value, as_run=as_run)
     else:
         results = evaluate_run(run_dir, _PART.value)
         parity = recall_parity(run_dir, _MAX_DROP.value)

@@ -5,22 +5,20 @@ from pathlib import Path
 import numpy as np
 
 from corallite.convert.evaluate import answer_images, answer_images_by_file
-from corallite.convert.evaluate_run import check_same_task, finished_stages
-from corallite.convert.float_file import make_manifest
+from corallite.convert.evaluate_run import finished_stages, manifest_of
 from corallite.convert.int8_stage import read_parity
 from corallite.convert.measure_parity import compare_chain
 from corallite.convert.parity import Parity
-from corallite.device.manifest import read_manifest
 from corallite.optimize.load import load_model
 from corallite.train.data import Part, load_data
 from corallite.train.run_folder import Stage, hash_file
 
 
 def recall_parity(run_dir: Path, max_drop: float | None = None) -> Parity | None:
-    """Returns the parity of the run's int8 file; None if it has none.
+    """Returns the parity of the last stage; None if there is but the float one.
 
-    What `convert` measured, if the file is still that one. Of another file the hops
-    are measured here, and no layers.
+    What `convert` measured, if the int8 file is still that one. Of another file, or
+    before there is one, the hops are measured here, and no layers.
 
     Args:
         run_dir: The run.
@@ -30,42 +28,57 @@ def recall_parity(run_dir: Path, max_drop: float | None = None) -> Parity | None
     if known:
         return known if max_drop is None else known.with_limit(max_drop)
     stages = finished_stages(run_dir)
-    if stages[-1].name != "int8":
+    if len(stages) == 1:
         return None
     part = load_data(run_dir).parts["val"]
-    inputs = stages[-1].metrics()["inputs"]
+    last = stages[-1]
+    if last.name != "int8":
+        chain = _ask_models(stages, part)
+        return _of_chain(chain, last.model_path, part, last.name, "channel").with_limit(
+            max_drop
+        )
+    inputs = last.metrics()["inputs"]
     # Of a qat stage that was made since, or not used, the file is no heir.
     sources = ["float", inputs["source"]]
     if inputs["source"] == "qat":
         sources.insert(1, Stage(run_dir, "qat").metrics()["from"])
-    chain = [
-        (stage.name, answer_images(load_model(stage.model_path), part))
-        for stage in stages
-        if stage.name in sources
-    ]
-    path = stages[-1].model_path
+    chain = _ask_models([stage for stage in stages if stage.name in sources], part)
+    path = last.model_path
     chain.append(("int8", answer_images_by_file(path, part)))
     method = inputs.get("method", "qat" if inputs["source"] == "qat" else "ptq")
     granularity = inputs.get("granularity", "channel")
     return _of_chain(chain, path, part, method, granularity).with_limit(max_drop)
 
 
-def compare_file(path: Path, run_dir: Path, max_drop: float) -> Parity:
-    """Compares any `.tflite` file with the run's float model.
+def compare_file(
+    path: Path, run_dir: Path, max_drop: float, *, as_run: bool = False
+) -> Parity:
+    """Compares any `.tflite` file with the run's float model, and its int8 file.
+
+    Args:
+        path: The file.
+        run_dir: The run.
+        max_drop: Points of top-1 that it may be below the float model.
+        as_run: See `evaluate_run.manifest_of`.
 
     Raises:
         RequestError: The file cannot be run, or is of another task than the run.
     """
     data = load_data(run_dir)
-    manifest = read_manifest(path) or make_manifest(run_dir, data, {})
-    check_same_task(path, manifest, run_dir, data)
+    manifest = manifest_of(path, run_dir, data, as_run)
     part = data.parts["val"]
-    model = load_model(Stage(run_dir, "float").require())
-    chain = [
-        ("float", answer_images(model, part)),
-        ("file", answer_images_by_file(path, part, manifest)),
-    ]
+    Stage(run_dir, "float").require()
+    stages = {stage.name: stage for stage in finished_stages(run_dir)}
+    chain = _ask_models([stages["float"]], part)
+    if "int8" in stages:
+        answers = answer_images_by_file(stages["int8"].model_path, part)
+        chain.append(("int8", answers))
+    chain.append(("file", answer_images_by_file(path, part, manifest)))
     return _of_chain(chain, path, part, "file", "unknown").with_limit(max_drop)
+
+
+def _ask_models(stages: list[Stage], part: Part) -> list[tuple[str, np.ndarray]]:
+    return [(x.name, answer_images(load_model(x.model_path), part)) for x in stages]
 
 
 def _of_chain(

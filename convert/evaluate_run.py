@@ -66,22 +66,16 @@ def evaluate_run(run_dir: Path, part_name: str = "test") -> list[StageResult]:
     return [_recall(stage, data, part_name) for stage in finished_stages(run_dir)]
 
 
-def evaluate_one_file(path: Path, run_dir: Path, part_name: str) -> StageResult:
+def evaluate_one_file(
+    path: Path, run_dir: Path, part_name: str, *, as_run: bool = False
+) -> StageResult:
     """Evaluates any `.tflite` file on a part of a run's images.
 
-    A file without manifest is taken to be of the run's classes, in their order, and
-    to want pixel/255.
-
     Raises:
-        RequestError: The file cannot be run, or it is of other classes or of another
-            image size than the run.
+        RequestError: The file cannot be run, or see `manifest_of`.
     """
     data = load_data(run_dir)
-    manifest = read_manifest(path)
-    if manifest is None:
-        logging.warning("%s carries no manifest; taken to be of this run.", path)
-        manifest = make_manifest(run_dir, data, {})
-    check_same_task(path, manifest, run_dir, data)
+    manifest = manifest_of(path, run_dir, data, as_run)
     evaluation = evaluate_file(path, data.parts[part_name], manifest)
     return StageResult("file", evaluation, **_describe_file(path, str(path)))
 
@@ -106,10 +100,35 @@ def finished_stages(run_dir: Path) -> list[Stage]:
     return [stage for stage in finished if not stage.is_outdated()]
 
 
-def check_same_task(
-    path: Path, manifest: Manifest, run_dir: Path, data: ImageData
-) -> None:
-    """Raises `RequestError` if a file has other classes or another size than a run."""
+def manifest_of(
+    path: Path, run_dir: Path, data: ImageData, as_run: bool = False
+) -> Manifest:
+    """Returns the manifest of a file that is to be shown a run's images.
+
+    Args:
+        path: The file.
+        run_dir: The run.
+        data: Its images.
+        as_run: A file whose manifest is missing or damaged is of the run's classes, in
+            their order, and wants pixel/255.
+
+    Raises:
+        RequestError: It has other classes or another image size than the run, or no
+            sound manifest, and `as_run` is off.
+    """
+    try:
+        manifest = read_manifest(path)
+    except RequestError:
+        if not as_run:
+            raise
+        manifest = None
+    if manifest is None and not as_run:
+        read_model(path)  # What is no model is called that.
+        raise RequestError(
+            f"{path} carries no manifest; give --as_run if it knows the classes of "
+            f"{run_dir} in their order and wants pixel/255."
+        )
+    manifest = manifest or make_manifest(run_dir, data, {})
     if manifest.labels != data.class_names:
         raise RequestError(
             f"{path} knows the classes {', '.join(manifest.labels)}, but {run_dir} has "
@@ -120,6 +139,7 @@ def check_same_task(
             f"{path} wants {manifest.preprocessing}, but the images of {run_dir} are "
             f"kept as {data.preprocessing}; give a run of the same."
         )
+    return manifest
 
 
 def _recall(stage: Stage, data: ImageData, part_name: str) -> StageResult:

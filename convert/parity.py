@@ -8,6 +8,8 @@ from corallite.convert.paired import Hop
 
 # What int8 may cost, in points of top-1: with training for it, and without.
 MAX_DROP = {"ptq": 1.0, "ptq_corrected": 1.0, "qat": 0.5}
+# Of a model that is pruned and no more.
+_OTHER_MAX_DROP = 1.0
 _NAMED = 3
 # Against the layer of the middle: what stands out of the others.
 _STANDS_OUT = 10
@@ -35,7 +37,8 @@ class Parity:
     Attributes:
         part: The part of the images, "val".
         images: How many it has: all of them were shown.
-        method: How it was quantized, a key of MAX_DROP.
+        method: How it was quantized, a key of MAX_DROP; "pruned" before that, "file"
+            of one from elsewhere.
         granularity: "channel" or "tensor": the scales of its convolutions.
         max_drop: Points of top-1 that it may lose against the float model.
         hops: Neighbours in the chain, from float to int8.
@@ -64,7 +67,7 @@ class Parity:
     def with_limit(self, max_drop: float | None) -> "Parity":
         """Returns the same measured by another limit; None for the method's own."""
         if max_drop is None:
-            max_drop = MAX_DROP[self.method]
+            max_drop = MAX_DROP.get(self.method, _OTHER_MAX_DROP)
         return dataclasses.replace(self, max_drop=max_drop)
 
     def worst_layers(self) -> list[str]:
@@ -112,6 +115,7 @@ class Parity:
     def from_json(cls, content: dict[str, Any]) -> "Parity":
         fields = dict(content)
         fields.pop("held")
+        fields["max_drop"] = float(fields["max_drop"])
         fields["hops"] = [Hop.from_json(hop) for hop in fields["hops"]]
         fields["overall"] = Hop.from_json(fields["overall"])
         fields["layers"] = [LayerError(**layer) for layer in fields["layers"]]
@@ -125,12 +129,11 @@ class Parity:
             if self.granularity == "tensor"
             else ""
         )
+        if self.method == "pruned":
+            return "Try less sparsity, or a longer `corallite prune`."
         if self.method == "qat":
-            return (
-                f"Try{scales} a longer `corallite quantize`, less sparsity, or keep "
-                "the ranges of those layers apart."
-            )
+            return f"Try{scales} a longer `corallite quantize`, or less sparsity."
         return (
-            f"Try{scales} quantization-aware training (--method=qat), more images "
-            "(--calibration_count), or keep the ranges of those layers apart."
+            f"Try{scales} quantization-aware training (--method=qat), or more training "
+            "images to calibrate on (--calibration_count)."
         )

@@ -14,7 +14,9 @@ AVX-512: they take 0.7 of the time there. `TF_ENABLE_ONEDNN_OPTS=0` does without
 
 import os
 import sys
+from collections.abc import Callable
 from types import ModuleType
+from typing import Any, TypeVar
 
 from corallite.device.errors import RequestError
 from corallite.device.native_log import withholding_native_log
@@ -44,9 +46,17 @@ with withholding_native_log():
     # The first look for GPUs complains if there is no driver: have it over with here.
     tf.config.list_physical_devices()
 
-# For `call(..., training)` of our layers, where nothing depends on a tensor's value.
-# AutoGraph would rewrite each of them, which is a quarter of the time until the first
-# step of a training with quantization. (Keras sees no other signature behind it.)
-plain_python = tf.autograph.experimental.do_not_convert
+_Call = TypeVar("_Call", bound=Callable[..., Any])
+
+
+def plain_python(call: _Call) -> _Call:
+    """Keeps AutoGraph out of the `call(..., training)` of a layer of ours.
+
+    None of them decides anything by a tensor's value, and rewriting each is a quarter
+    of the time until the first step of a training with quantization. Keras sees no
+    other signature behind it.
+    """
+    return tf.autograph.experimental.do_not_convert(call)
+
 
 __all__ = ["keras", "plain_python", "tf"]

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from absl import logging
 
@@ -217,7 +218,7 @@ def _add_up(texts: list[CompilerText]) -> CompilerText:
         # Of a segment that is mapped as a whole, nothing is said.
         texts = [_fill_counts(text) for text in texts]
     known = {name: [getattr(text, name) for text in texts] for name in sums}
-    added = {
+    added: dict[str, Any] = {
         name: None if None in values else sum(values) for name, values in known.items()
     }
     unknown = tuple(line for text in texts for line in text.unknown)

@@ -31,8 +31,17 @@ def test_a_file_that_nobody_measured_is_measured_without_layers(small_copy):
     assert measured == dataclasses.replace(known, layer_images=0, layers=[])
 
 
-def test_a_run_without_int8_has_no_parity(small_copy):
-    Stage(small_copy, "int8", INT8_FILE).discard()
+def test_before_there_is_an_int8_file_the_models_are_compared(small_copy):
+    for name, hops, limit in [
+        ("int8", [("float", "pruned"), ("pruned", "qat")], 0.5),
+        ("qat", [("float", "pruned")], 1.0),
+    ]:
+        Stage(small_copy, name).discard()
+        parity = recall_parity(small_copy)
+        assert parity is not None
+        assert [(hop.from_name, hop.to_name) for hop in parity.hops] == hops
+        assert parity.max_drop == limit
+    Stage(small_copy, "pruned").discard()
     assert recall_parity(small_copy) is None
 
 
@@ -47,14 +56,19 @@ def test_any_file_is_held_against_the_float_model(small_run, tmp_path):
     assert known is not None
     path = small_run / "int8" / INT8_FILE
     parity = compare_file(path, small_run, 1.0)
-    assert [(hop.from_name, hop.to_name) for hop in parity.hops] == [("float", "file")]
+    hops = [(hop.from_name, hop.to_name) for hop in parity.hops]
+    assert hops == [("float", "int8"), ("int8", "file")]
+    assert parity.hops[1].agreement == 1
     assert parity.overall.difference == known.overall.difference
     assert parity.overall.agreement == known.overall.agreement
-    # The same without a manifest, which is taken to be of the run's classes.
+    # Without a manifest it must be said that it is of the run's classes.
     content = path.read_bytes()
     foreign = tmp_path / "foreign.tflite"
     foreign.write_bytes(content[: content.index(b"PK\3\4")])
-    assert compare_file(foreign, small_run, 1.0).overall == parity.overall
+    with pytest.raises(RequestError, match="carries no manifest; give --as_run"):
+        compare_file(foreign, small_run, 1.0)
+    same = compare_file(foreign, small_run, 1.0, as_run=True)
+    assert same.overall == parity.overall
 
 
 def test_a_file_of_other_classes_is_not_compared(small_run, tmp_path):

@@ -110,7 +110,9 @@ def test_a_file_without_manifest_is_taken_to_be_of_the_run(small_run, tmp_path):
     path = tmp_path / "foreign.tflite"
     content = (small_run / "int8" / INT8_FILE).read_bytes()
     path.write_bytes(content[: content.index(b"PK\3\4")])
-    result = evaluate_one_file(path, small_run, "test")
+    with pytest.raises(RequestError, match="carries no manifest; give --as_run"):
+        evaluate_one_file(path, small_run, "test")
+    result = evaluate_one_file(path, small_run, "test", as_run=True)
     stage = evaluate_run(small_run)[3]
     assert result.evaluation.confusion == stage.evaluation.confusion
 

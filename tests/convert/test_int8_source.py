@@ -9,7 +9,7 @@ from corallite.convert.int8_stage import read_parity
 from corallite.train.recipe import Recipe
 from corallite.train.run_folder import Stage
 
-AUTO = Options(None, "auto", None, 500, None, Recipe(), False)
+AUTO = Options(None, "auto", None, 500, None, Recipe(epochs=1), False)
 
 
 @pytest.mark.slow

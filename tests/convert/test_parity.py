@@ -44,7 +44,7 @@ def test_exactly_the_limit_holds():
             make_parity(-0.015),
             r"int8 \(ptq\) is 1.50 points below float .*--max_drop=1. Worst layers: "
             "stage2_unit0_branch_depthwise_wide, stem. Try quantization-aware .*"
-            "calibration_count.*ranges of those layers apart",
+            "calibration_count",
         ),
         (make_parity(-0.01, "qat"), "max_drop=0.5.*longer `corallite quantize`"),
         (make_parity(-0.02, granularity="tensor"), "Try a scale a channel"),

@@ -100,7 +100,8 @@ def test_wrong_flags_and_folders_are_refused(run, tmp_path):
 )
 def test_a_record_of_another_shape_is_named(run, small_copy, name, content):
     (small_copy / name).write_text(json.dumps(content))
-    for verb in ("convert", "report"):
+    # A file that is converted already is not told by what network.
+    for verb in ("report",) if name == "run.json" else ("convert", "report"):
         assert_refused(run(verb, f"--run_dir={small_copy}"), f"{name} is damaged")
 
 
