@@ -1,6 +1,7 @@
 """Opens whatever a user calls a source: a camera, a stream, files, a pipe."""
 
 import contextlib
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 # FFmpeg draws text files, such as a list of labels, and gives that as a video.
 _ANSI_ART = cv2.VideoWriter.fourcc(*"ansi")
 
+# The kernel's number of all video devices (its Documentation/admin-guide/devices.txt).
+_VIDEO4LINUX = 81
 _SCHEMES = ("http", "https", "rtsp", "rtsps")
 
 
@@ -80,6 +83,10 @@ def _find_live(source: str) -> "tuple[str, Callable[[], Capture]] | None":
     if source.isdecimal() and not path.exists():
         return _find_camera(f"camera {source}", int(source))
     if path.is_char_device():
+        if os.major(path.stat().st_rdev) != _VIDEO4LINUX:
+            raise RequestError(
+                f"{source}: is a device and no camera; cameras are /dev/video0, ..."
+            )
         return _find_camera(source, source)
     csi = re.fullmatch("csi(?::([0-9]))?", source)
     if csi and not path.exists():

@@ -7,7 +7,10 @@ from corallite.train.data import Part
 
 # At most: `measure_ranges` stops as soon as the ranges have settled.
 DEFAULT_COUNT = 500
-_TRAINING_SAMPLE = 1000
+# Of the training part, which they are held against: at most so many images, and so
+# many values, which as floats are 200 MB.
+_MOST_IMAGES = 1000
+_MOST_VALUES = 50_000_000
 
 
 def choose_images(part: Part, count: int = DEFAULT_COUNT, seed: int = 0) -> np.ndarray:
@@ -40,8 +43,8 @@ def choose_checked_images(part: Part, count: int = DEFAULT_COUNT) -> np.ndarray:
             no photos (see `check_images`).
     """
     images = choose_images(part, count)
-    total = len(part.labels)
-    rows = np.random.default_rng(0).permutation(total)[:_TRAINING_SAMPLE]
+    most = min(_MOST_IMAGES, _MOST_VALUES // part.images_rgb_u8[0].size)
+    rows = np.random.default_rng(0).permutation(len(part.labels))[:most]
     check_images(images, _as_floats(part, np.sort(rows)))
     return images
 

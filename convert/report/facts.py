@@ -66,6 +66,7 @@ class Facts:
         model: The int8 file's structure; None if there is no such file.
         edgetpu: What the Edge TPU compiler makes of it; None if there is no such file.
         is_predicted: The compiler was not run, `edgetpu` is a prediction.
+        compiled: SHA-256 by name of the files that it wrote.
         versions: Of the packages here.
         machine: This one.
         made: When.
@@ -87,6 +88,7 @@ class Facts:
     model: Model | None
     edgetpu: Prediction | None
     is_predicted: bool
+    compiled: dict[str, str]
     versions: dict[str, str]
     machine: str
     made: datetime.datetime
@@ -131,6 +133,7 @@ def gather_facts(run_dir: Path, part: str, made: datetime.datetime) -> Facts:
         model=model,
         edgetpu=edgetpu,
         is_predicted=is_predicted,
+        compiled={} if is_predicted else _hash_compiled(run_dir),
         versions=package_versions(),
         machine=describe_machine(),
         made=made,
@@ -163,3 +166,8 @@ def _read_parity(run_dir: Path) -> dict[str, Any] | None:
 
 def _check_run(run: dict[str, Any]) -> dict[str, Any]:
     return {**run, "network": dict(run["network"]), "data_dir": str(run["data_dir"])}
+
+
+def _hash_compiled(run_dir: Path) -> dict[str, str]:
+    paths = sorted((run_dir / "edgetpu").glob("*.tflite"))
+    return {path.relative_to(run_dir).as_posix(): hash_file(path) for path in paths}

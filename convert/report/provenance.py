@@ -32,6 +32,8 @@ def list_commands(facts: Facts) -> list[str]:
         _format(VERBS[stage.name], {**run_dir, **_find_flags(stage, facts)})
         for stage in facts.stages
     ]
+    if facts.compiled:
+        commands.append(_format("compile", run_dir))
     part = {} if facts.part == "test" else {"part": facts.part}
     return [*commands, _format("report", {**run_dir, **part})]
 

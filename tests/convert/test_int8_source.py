@@ -33,12 +33,13 @@ def test_what_was_chosen_stays_chosen_for_the_same_request(small_run, changes, m
 def test_a_network_pruned_after_its_training_with_quantization_is_told(
     small_copy, caplog
 ):
+    options = dataclasses.replace(AUTO, method="qat")
     stage = Stage(small_copy, "qat")
     metrics = stage.metrics()
     stage.finish(metrics["inputs"], {**metrics, "from": "float"})
-    assert find_parent("qat", small_copy, AUTO) == stage
+    assert find_parent("qat", small_copy, options) == stage
     assert "qat was made of the float stage, not of the pruned one" in caplog.text
     caplog.clear()
     Stage(small_copy, "pruned").discard()
-    find_parent("qat", small_copy, AUTO)
+    find_parent("qat", small_copy, options)
     assert caplog.text == ""

@@ -320,3 +320,9 @@ def test_address_of_no_stream_is_refused_at_once(url, shown):
     with pytest.raises(RequestError) as refused, open_source(url):
         pass
     assert str(refused.value).startswith(f"{shown}: is no address of a stream; write")
+
+
+def test_device_that_is_no_camera_is_refused_at_once():
+    with pytest.raises(RequestError, match="/dev/null: is a device and no camera"):
+        with open_source("/dev/null"):
+            pass

@@ -86,6 +86,7 @@ def make_facts():
             model=model,
             edgetpu=predict(model),
             is_predicted=True,
+            compiled={},
             versions={"corallite": "0.1.0"},
             machine="a machine",
             made=DATE,

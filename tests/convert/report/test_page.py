@@ -121,7 +121,7 @@ def test_what_the_compiler_said_is_not_called_a_prediction(make_facts):
 def test_hops_and_layers_are_shown(make_facts):
     page = render(make_facts(parity=PARITY))
     text = text_of(page)
-    assert "A hop lost more than the 0.5 points" in text
+    assert "The int8 file lost more than the 0.5 points against float" in text
     assert "float int8 88.00 % 84.00 % −4.00 −5.00 … −3.00 95.0 %" in text
     assert "stage2_<unit> 10.0 % of 20.0 %" in text
     assert 'class="bar own" style="width: 50.0%"' in page
@@ -150,6 +150,13 @@ def test_convert_is_told_as_it_was_asked(make_facts, inputs, parity, flags):
     commands = list_commands(facts)
     expected = f"corallite convert --run_dir={facts.run_dir} --source=pruned{flags}"
     assert expected in commands
+
+
+def test_what_the_compiler_wrote_is_told(make_facts):
+    name = "edgetpu/model_int8_edgetpu.tflite"
+    text = text_of(render(make_facts(is_predicted=False, compiled={name: "ab" * 32})))
+    assert "corallite compile --run_dir=runs/made-up" in text
+    assert f"edgetpu {name} – {'ab' * 32}" in text
 
 
 def test_what_is_missing_is_a_sentence_with_the_command(make_facts):
