@@ -187,10 +187,12 @@ def test_index_of_no_camera_is_named():
             next(stream)
 
 
-def test_path_of_a_device_is_a_camera(camera, tmp_path):
+def test_path_of_a_device_is_a_camera(camera, tmp_path, monkeypatch):
     camera(frames=1)
     link = tmp_path / "by-id"
-    link.symlink_to(os.devnull)  # A character device, as cameras are.
+    # A character device, as cameras are, with their number.
+    link.symlink_to(os.devnull)
+    monkeypatch.setattr(os, "major", lambda device: 81)
     with open_source(str(link), patience=ONE_TRY) as stream:
         assert next(stream).name == str(link)
 
