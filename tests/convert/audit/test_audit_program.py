@@ -225,16 +225,16 @@ def test_modules_load_neither_tensorflow_nor_numpy_nor_opencv(package):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["shufflenet_v2", "mobilenet_v2"])
 def test_our_networks_are_taken_whole_and_cost_what_keras_counts(
-    square_images, write_file, name
+    draw_clouds, write_file, name
 ):
-    """Not trained, which changes neither; in full depth, as they are used."""
+    """Not trained, which changes neither; of full size, as they are used."""
     from corallite.convert.audit.audit import audit_file
     from corallite.convert.tflite import convert_to_int8
     from corallite.train.models.cost import count_macs
     from corallite.train.models.registry import build
 
-    model = build(name, (32, 32, 3), 4, width=0.25)
-    found = audit_file(write_file(convert_to_int8(model, square_images[:8])))
+    model = build(name, (224, 224, 3), 4, width=1.0)
+    found = audit_file(write_file(convert_to_int8(model, draw_clouds(2, 224, 224))))
     operators = found.model.main.operators
     assert found.edgetpu.mapped == tuple(range(len(operators)))
     assert (found.edgetpu.subgraphs, found.edgetpu.first_cut) == (1, None)
