@@ -43,6 +43,9 @@ class Admission:
             self._slots.release()
 
     async def _wait(self) -> None:
+        if not self._slots.locked():
+            await self._slots.acquire()  # At once: it takes no place in the queue.
+            return
         self.waiting += 1
         try:
             await asyncio.wait_for(self._slots.acquire(), self._limits.wait_s)

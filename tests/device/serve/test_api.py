@@ -1,5 +1,6 @@
 """What the addresses answer, and what they refuse."""
 
+import asyncio
 import struct
 import threading
 import zlib
@@ -16,6 +17,7 @@ from corallite.device.errors import RequestError
 from corallite.device.pace import PaceStatus
 from corallite.device.preprocess import read_image
 from corallite.device.serve.access import Access
+from corallite.device.serve.admission import Admission
 from corallite.device.serve.refusal import Limits
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -158,6 +160,27 @@ class Blocking(Classifier):
     def classify(self, image_rgb_u8):
         assert self.go.wait(60)
         return super().classify(image_rgb_u8)
+
+
+@pytest.mark.parametrize("ticks", range(5))
+def test_who_is_being_let_in_takes_nobodys_place_in_the_queue(ticks):
+    async def knock():
+        admission, go = Admission(Limits(bodies=2, waiting=3)), asyncio.Event()
+
+        async def visit():
+            async with admission.enter():
+                await go.wait()
+
+        visits = [asyncio.create_task(visit()) for _ in range(2)]
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        visits += [asyncio.create_task(visit()) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        assert (admission.running, admission.waiting) == (2, 3)
+        go.set()
+        await asyncio.gather(*visits)
+
+    asyncio.run(knock())
 
 
 def test_full_queue_answers_503_and_forgets_nobody(
