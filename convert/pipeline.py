@@ -56,8 +56,9 @@ def run_pipeline(
         AccuracyLostError: int8 lost more than it may; all before it is done.
         KeyboardInterrupt: Asked to stop; the same call goes on from there.
     """
-    if sparsity:
+    if sparsity:  # Before a training of hours.
         prune.check_sparsity(sparsity)
+        prune.check_recipe(recipes.prune)
     train.train(
         data_dir,
         run_dir,

@@ -133,25 +133,6 @@ def attach_manifest(model: bytes, manifest: Manifest) -> bytes:
     return append_archive(flatbuffer, files)
 
 
-def carry_over(compiled: bytes, source: bytes, manifest: Manifest | None) -> bytes:
-    """Returns a compiled model with what is behind the model that it was made of.
-
-    The Edge TPU compiler keeps nothing of that.
-
-    Args:
-        compiled: Content of the compiled file.
-        source: Content of the file that it was compiled from.
-        manifest: Of `source`, if it has one.
-
-    Raises:
-        ValueError: The archive behind `source` is damaged.
-    """
-    _, files = _split(source)
-    if files:
-        compiled = append_archive(compiled, files)
-    return attach_manifest(compiled, manifest) if manifest else compiled
-
-
 def read_manifest(path: str | Path, content: bytes | None = None) -> Manifest | None:
     """Reads the manifest of a model file; None if it has none.
 

@@ -48,12 +48,7 @@ def prune(
             recipe's patience may end the training before it is.
         KeyboardInterrupt: Asked to stop; the same call goes on from there.
     """
-    if recipe.patience:
-        raise RequestError(
-            f"--patience={recipe.patience}: would end pruning before the sparsity is "
-            "reached, as accuracy falls until then; leave it out, or ask for fewer "
-            "--epochs."
-        )
+    check_recipe(recipe)
     data = load_data(run_dir)
     source = Stage(run_dir, "float").require()
     stage = Stage(run_dir, "pruned")
@@ -136,6 +131,16 @@ def is_prunable(layer: keras.layers.Layer) -> bool:
     if isinstance(layer, keras.layers.Conv2D):
         return not isinstance(graph.producer(layer), keras.layers.InputLayer)
     return isinstance(layer, keras.layers.Dense)
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Raises `RequestError` for a training that may end below its sparsity."""
+    if recipe.patience:
+        raise RequestError(
+            f"A patience of {recipe.patience} epochs would end pruning before the "
+            "sparsity is reached, as accuracy falls until then; leave the flag out, or "
+            "give fewer epochs."
+        )
 
 
 def check_sparsity(sparsity: float) -> None:

@@ -29,9 +29,10 @@ from corallite.convert.edgetpu.compiler_program import Program
 from corallite.convert.edgetpu.compilers import COMPILERS, DEFAULT_COMPILER
 from corallite.convert.edgetpu.prediction import Prediction, predict
 from corallite.device import files
+from corallite.device.archive import ARCHIVE_ERRORS, append_archive, split_archive
 from corallite.device.errors import RequestError
 from corallite.device.flatbuffer import DamagedError
-from corallite.device.manifest import carry_over, read_manifest
+from corallite.device.manifest import Manifest, attach_manifest, read_manifest
 
 
 def predict_file(path: Path, options: Options) -> Compilation:
@@ -72,13 +73,13 @@ def compile_file(
         before_writing: Called when the compiler has succeeded.
 
     Raises:
-        RequestError: The file is no full-int8 model of fixed sizes, or the compiler
-            cannot be started.
+        RequestError: The file is no full-int8 model of fixed sizes, what is packed
+            behind it is damaged, or the compiler cannot be started.
         OSError: `output_dir` cannot be written.
     """
     options = options or Options()
     model = read_checked_model(path, open_batch=options.open_batch)
-    manifest = read_manifest(path)
+    manifest, packed = read_manifest(path), _read_packed(path, model)
     with _scratch(output_dir) as scratch:
         version = program.ask_version(scratch)
         compile_it = functools.partial(
@@ -96,20 +97,33 @@ def compile_file(
             can_bisect = bisect and options.num_segments == 1
             found = _find_breaking(model, attempt, compile_part) if can_bisect else None
             return _describe_failure(path, model, attempt, found, version)
-        source = bytes(model.content)
-        try:
-            written = {
-                name: carry_over(content, source, manifest)
-                for name, content in attempt.content.items()
-            }
-        except ValueError as error:
-            raise RequestError(
-                f"{path}: what is packed behind the model is damaged ({error}); make "
-                "the file again."
-            ) from error
+        written = {
+            name: _pack_again(content, packed, manifest)
+            for name, content in attempt.content.items()
+        }
         before_writing()
         compiled = _write(written, attempt, output_dir, path.stem)
     return _describe_success(path, model, attempt, compiled, version, options)
+
+
+def _read_packed(path: Path, model: Model) -> dict[str, bytes]:
+    """Returns the files behind a model, such as the labels of MediaPipe's."""
+    try:
+        return split_archive(bytes(model.content))[1]
+    except ARCHIVE_ERRORS as error:
+        raise RequestError(
+            f"{path}: what is packed behind the model is damaged ({error}); make the "
+            "file again."
+        ) from error
+
+
+def _pack_again(
+    content: bytes, packed: dict[str, bytes], manifest: Manifest | None
+) -> bytes:
+    """Puts behind a compiled model what the compiler kept nothing of."""
+    if packed:
+        content = append_archive(content, packed)
+    return attach_manifest(content, manifest) if manifest else content
 
 
 def _describe_success(

@@ -89,6 +89,15 @@ def test_a_sparsity_of_1_is_refused_before_any_training(squares_pipeline, tmp_pa
     assert not (tmp_path / "run").exists()
 
 
+def test_patience_in_pruning_is_refused_before_any_training(squares_dir, tmp_path):
+    run_dir = tmp_path / "run"
+    command = command_of(squares_dir, run_dir, "--prune_patience=1")
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "patience of 1 epochs would end pruning" in done.stderr.splitlines()[-1]
+    assert not run_dir.exists()
+
+
 def test_a_run_without_weights_is_not_one_with_them(squares_pipeline, copied_run):
     weights = str(Stage(copied_run, "float").model_path)
     with pytest.raises(

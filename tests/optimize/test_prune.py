@@ -158,7 +158,7 @@ def test_a_stopped_pruning_goes_on_as_if_it_had_not(
 
 def test_patience_is_refused_as_it_would_end_the_training_early(tmp_path):
     recipe = Recipe(epochs=9, patience=2)
-    with pytest.raises(RequestError, match="--patience=2: would end pruning before"):
+    with pytest.raises(RequestError, match="patience of 2 epochs would end pruning"):
         prune(tmp_path, 0.5, recipe)
 
 

@@ -39,7 +39,15 @@ def test_a_recorded_prediction_stays_one(model, tmp_path):
     assert find_verdict(tmp_path, model, "abc") == (predict(model), True)
 
 
-def test_a_damaged_record_is_refused(model, tmp_path):
-    write(tmp_path, model, edgetpu={"mapped": [0]})
-    with pytest.raises(RequestError, match=r"metrics\.json is damaged \(KeyError"):
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"edgetpu": {"mapped": [0]}}, "KeyError"),
+        ({"edgetpu": []}, "AttributeError"),
+        ({"inputs": []}, "TypeError"),
+    ],
+)
+def test_a_damaged_record_is_refused(model, tmp_path, changes, error):
+    write(tmp_path, model, **changes)
+    with pytest.raises(RequestError, match=rf"metrics\.json is damaged \({error}"):
         find_verdict(tmp_path, model, "abc")

@@ -119,7 +119,8 @@ def compile_model(path, name, settings, options):
     files = load_files()
     model = files.read(path.read_bytes())
     types = files.list_types(model)
-    left = settings.get("left_to_cpu", {})
+    is_cut = name.endswith(settings.get("cut_in", ""))
+    left = settings.get("left_to_cpu", {}) if is_cut else {}
     pieces = files.list_pieces([kind not in left for kind in types])
     if not options.enable_multiple_subgraphs:
         pieces = pieces[:1]

@@ -194,6 +194,23 @@ def test_a_damaged_file_behind_the_model_is_told(network, stand_in):
         compiled(network, stand_in())
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_segment_that_is_mapped_whole_counts_though_nothing_is_said(
+    network, stand_in, number
+):
+    program = stand_in(cut_in=f"_segment_{number}_of_2", **PARTIAL)
+    text = compiled(network, program, num_segments=2).text
+    # Five of one's eight, and all of the other's.
+    assert (text.operations, text.on_edgetpu, text.on_cpu) == (16, 13, 3)
+
+
+def test_ten_segments_and_more_are_in_the_order_of_the_pipeline(network, stand_in):
+    made = compiled(network, stand_in(), num_segments=11)
+    assert [path.name for path in made.compiled] == [
+        f"net_segment_{number}_of_11_edgetpu.tflite" for number in range(11)
+    ]
+
+
 def test_options_are_passed_on(network, stand_in):
     program = stand_in()
     compiled(
