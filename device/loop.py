@@ -6,7 +6,7 @@ import threading
 import time
 import unicodedata
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -206,13 +206,21 @@ def _hold_back(
 
 def to_json_line(result: Result) -> str:
     """Returns `result` as JSON without line ends, in ASCII."""
-    content = asdict(result)
-    content["time_s"] = round(result.time_s, 6)
-    content["latency_ms"] = round(result.latency_ms, 3)
-    content["age_ms"] = round(result.age_ms, 3)
-    for prediction in content["top"]:
-        prediction["probability"] = round(prediction["probability"], 6)
-    return json.dumps(content)
+    # `asdict` copies whatever it meets, which is two thirds of the work.
+    return json.dumps(
+        {
+            **vars(result),
+            "time_s": round(result.time_s, 6),
+            "top": [_round_prediction(prediction) for prediction in result.top],
+            "latency_ms": round(result.latency_ms, 3),
+            "age_ms": round(result.age_ms, 3),
+        }
+    )
+
+
+def _round_prediction(prediction: Prediction) -> dict[str, str | float]:
+    probability = round(prediction.probability, 6)
+    return {"label": prediction.label, "probability": probability}
 
 
 def to_text_line(result: Result, columns: int = 80) -> str:
