@@ -1,11 +1,15 @@
 """Cuts a stream of bytes into the JPEG images in it."""
 
+from corallite.device.jpeg_markers import (
+    END_OF_IMAGE,
+    START_OF_IMAGE,
+    find_marker,
+    skip_segment,
+)
+
 _START = b"\xff\xd8\xff"
-_END = 0xD9
-_START_OF_IMAGE = 0xD8
-# Markers without a segment: a stuffed byte, TEM, RST0 to RST7.
-_BARE = frozenset((0x00, 0x01, *range(0xD0, 0xD8)))
-_FILL = 0xFF
+# Of a marker and the length of its segment.
+_HEAD_BYTES = 4
 
 
 class JpegSplitter:
@@ -66,32 +70,22 @@ class JpegSplitter:
 
     def _find_end(self) -> int | None:
         """Returns the length of the image; None if more bytes are needed."""
-        while (marker_at := self._buffer.find(b"\xff", self._position)) >= 0:
-            if marker_at + 4 > len(self._buffer):
-                return self._end_in_tail(marker_at)
+        while (marker_at := find_marker(self._buffer, self._position)) >= 0:
             marker = self._buffer[marker_at + 1]
-            if marker == _END:
+            if marker == END_OF_IMAGE:
                 return marker_at + 2
-            if marker == _START_OF_IMAGE:
+            if marker_at + _HEAD_BYTES > len(self._buffer):
+                self._position = marker_at
+                return None
+            if marker == START_OF_IMAGE:
                 self._break_off(marker_at)
                 if not self._position:
                     return None
-            elif marker in _BARE:
-                self._position = marker_at + 2
-            elif marker == _FILL:
-                self._position = marker_at + 1
             else:
-                length = self._buffer[marker_at + 2 : marker_at + 4]
-                self._position = marker_at + 2 + max(2, int.from_bytes(length, "big"))
-        # A segment may reach beyond what has come so far.
-        self._position = max(self._position, len(self._buffer))
+                self._position = skip_segment(self._buffer, marker_at)
+        # The last byte may begin a marker, and a segment reach beyond what has come.
+        self._position = max(self._position, len(self._buffer) - 1)
         return None
-
-    def _end_in_tail(self, marker_at: int) -> int | None:
-        """The last bytes hold a marker; only the end of the image needs no length."""
-        self._position = marker_at
-        tail = self._buffer[marker_at + 1 : marker_at + 2]
-        return marker_at + 2 if tail == bytes([_END]) else None
 
     def _break_off(self, start: int) -> None:
         """Gives the image up, and looks for another one from `start` on."""

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from corallite.device.errors import RequestError
+from corallite.device.jpeg_markers import END_OF_IMAGE, find_marker, skip_segment
 from corallite.device.opencv import cv2
 from corallite.device.preprocessing import FITS as FITS
 from corallite.device.preprocessing import Preprocessing
@@ -159,22 +160,12 @@ def _resize(image: Image, height: int, width: int) -> Image:
 
 
 def _jpeg_has_end(data: bytes) -> bool:
-    """Follows the JPEG segments (ITU-T T.81, annex B) to the end-of-image marker.
-
-    Thumbnails inside a segment and bytes after the image do not mislead it.
-    """
+    """Tells whether the image ends, whatever thumbnails it holds and what follows."""
     position = 2
-    while (position := data.find(b"\xff", position)) >= 0:
-        marker = data[position + 1 : position + 2]
-        if marker == b"\xd9":
+    while (position := find_marker(data, position)) >= 0:
+        if data[position + 1] == END_OF_IMAGE:
             return True
-        if marker in (b"\x00", b"\x01") or b"\xd0" <= marker <= b"\xd8":
-            position += 2  # A stuffed byte or a marker without a segment.
-        elif marker == b"\xff":
-            position += 1  # Fill byte.
-        else:
-            length = int.from_bytes(data[position + 2 : position + 4], "big")
-            position += 2 + max(2, length)
+        position = skip_segment(data, position)
     return False
 
 

@@ -5,11 +5,11 @@ JPEG: ITU-T T.81, annex B. PNG: its specification, 11.2.2. WebP: RFC 9649.
 
 from dataclasses import dataclass
 
+from corallite.device.jpeg_markers import END_OF_IMAGE, find_marker, skip_segment
+
 # SOF0 to SOF15, without DHT, JPG and DAC, which lie among them.
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-# Without a segment: a stuffed byte, TEM, RST0 to RST7, SOI.
-_BARE = frozenset((0x00, 0x01, *range(0xD0, 0xD9)))
-_END = frozenset((0xD9, 0xDA))
+_START_OF_SCAN = 0xDA
 
 
 @dataclass(frozen=True)
@@ -46,20 +46,14 @@ def is_known_kind(data: bytes) -> bool:
 
 def _read_jpeg(data: bytes) -> ImageHeader | None:
     position = 2
-    while (position := data.find(b"\xff", position)) >= 0:
-        marker = data[position + 1] if position + 1 < len(data) else 0xD9
-        if marker == 0xFF:
-            position += 1  # Fill byte.
-        elif marker in _BARE:
-            position += 2
-        elif marker in _START_OF_FRAME:
+    while (position := find_marker(data, position)) >= 0:
+        marker = data[position + 1]
+        if marker in _START_OF_FRAME:
             height_width = data[position + 5 : position + 9]
             return _make("JPEG", height_width[2:] + height_width[:2], 2, "big")
-        elif marker in _END:
+        if marker in (_START_OF_SCAN, END_OF_IMAGE):
             return None
-        else:
-            length = int.from_bytes(data[position + 2 : position + 4], "big")
-            position += 2 + max(2, length)
+        position = skip_segment(data, position)
     return None
 
 
