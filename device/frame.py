@@ -4,11 +4,26 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from corallite.device.preprocess import Image
+from corallite.device.preprocess import Image, Preprocessing
 from corallite.device.source_state import State
 
 # Without a sign of life for so long, what brings the frames is taken to hang.
 _BEAT_LIMIT_S = 10.0
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A frame's image as a model wants it.
+
+    Attributes:
+        pixels_u8: What `fit_image` gave.
+        preprocessing: What it was given.
+        seconds: How long it took.
+    """
+
+    pixels_u8: Image
+    preprocessing: Preprocessing
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -25,6 +40,7 @@ class Frame:
         captured_s: When it came out of the camera, the network or the file, on
             `time.monotonic`'s clock, which no change of the date moves.
         dropped: How many frames of its source were dropped before it.
+        fitted: What was made of it ahead of its turn, if anything was.
     """
 
     number: int
@@ -33,14 +49,16 @@ class Frame:
     name: str
     captured_s: float = field(default_factory=time.monotonic)
     dropped: int = 0
+    fitted: Fitted | None = None
 
 
 class FrameStream(Iterator[Frame]):
     """The frames of an open source.
 
     Attributes:
-        looks_ahead: Whether a frame may be worked on before it is asked for: those of
-            files may, of a camera the newest is wanted.
+        prepare: Given a frame of a file while another one waits to be asked for, and
+            whoever iterates is busy; returns what comes in its place. Those of a
+            camera are left alone: one that is ready early is not the newest.
         skipped: How many images could not be read so far.
         dropped: How many were dropped so far because a newer one came.
         opened: How many times the source was opened, or was tried to be.
@@ -50,7 +68,7 @@ class FrameStream(Iterator[Frame]):
 
     def __init__(self) -> None:
         """Has no frames until `frames` is given some."""
-        self.looks_ahead = False
+        self.prepare: Callable[[Frame], Frame] = _leave
         self.skipped = 0
         self.dropped = 0
         self.opened = 1
@@ -74,6 +92,10 @@ class FrameStream(Iterator[Frame]):
         """Tells that `next` still waits, which is fine as long as there are beats."""
         if time.monotonic() - self._beat_s < _BEAT_LIMIT_S:
             self.on_wait()
+
+
+def _leave(frame: Frame) -> Frame:
+    return frame
 
 
 def _do_nothing() -> None:

@@ -16,7 +16,10 @@ _TICK_S = 0.1
 
 @contextlib.contextmanager
 def looking_ahead(
-    frames: Iterator[_Item], on_wait: Callable[[], None], count: int = _COUNT
+    frames: Iterator[_Item],
+    on_wait: Callable[[], None],
+    prepare: Callable[[_Item], _Item] | None = None,
+    count: int = _COUNT,
 ) -> Iterator[Iterator[_Item]]:
     """Lets a thread read `frames` ahead, until the block ends.
 
@@ -28,9 +31,12 @@ def looking_ahead(
         frames: Read by one thread, never two at once. After the block it is not
             being read any more; until then it may be `count` frames further.
         on_wait: Called every tenth of a second while a frame is waited for.
+        prepare: Called by the thread with a frame if there is time, which is when one
+            before it waits to be taken; what it returns comes in place of the frame.
+            So the two share the work whichever of them has more to do.
         count: Frames to read ahead, at least 1.
     """
-    ahead = _Ahead(frames, count)
+    ahead = _Ahead(frames, prepare or _leave, count)
     thread = threading.Thread(target=ahead.read, name="reader ahead")
     thread.start()
     try:
@@ -40,14 +46,21 @@ def looking_ahead(
         thread.join()
 
 
+def _leave(frame: _Item) -> _Item:
+    return frame
+
+
 class _Ahead:
     """What the two threads share.
 
     Queues and no futures: on small images, what those cost is a tenth of the loop.
     """
 
-    def __init__(self, frames: Iterator[Any], count: int) -> None:
+    def __init__(
+        self, frames: Iterator[Any], prepare: Callable[[Any], Any], count: int
+    ) -> None:
         self._frames = frames
+        self._prepare = prepare
         self._is_ended = threading.Event()
         # An entry is room for one more.
         self._room: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -64,13 +77,19 @@ class _Ahead:
             if self._is_ended.is_set():
                 return
             try:
-                frame = next(self._frames, None)
+                frame = self._read_one()
             except BaseException as error:  # Whatever it is: `take` raises it.
                 self._ready.put((None, error))
                 return
             self._ready.put((frame, None))
             if frame is None:
                 return
+
+    def _read_one(self) -> Any:
+        frame = next(self._frames, None)
+        if frame is None or self._ready.empty():
+            return frame
+        return self._prepare(frame)
 
     def take(self, on_wait: Callable[[], None]) -> Iterator[Any]:
         """Yields what was read; for the other thread."""
@@ -82,7 +101,7 @@ class _Ahead:
         """Has `read` return after the frame that it is at, and `take` end."""
         self._is_ended.set()
         self._room.put(None)
-        # Whoever takes may be a thread that reads ahead itself, and outlive this one.
+        # Whoever takes may wait in a thread of its own, and outlive this one.
         self._ready.put((None, None))
 
     def _next(self, on_wait: Callable[[], None]) -> Any:

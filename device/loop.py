@@ -1,12 +1,12 @@
 """The loop of a classifying camera: read, classify, hand on, until told to stop."""
 
-import contextlib
 import json
 import threading
 import time
 import unicodedata
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -17,10 +17,9 @@ from corallite.device.classifier import top_k as most_probable
 from corallite.device.engine import Engine
 from corallite.device.errors import RequestError
 from corallite.device.failures import Failures
-from corallite.device.frame import Frame, FrameStream
-from corallite.device.lookahead import looking_ahead
+from corallite.device.frame import Fitted, Frame, FrameStream
 from corallite.device.opencv import cv2
-from corallite.device.preprocess import Image, Preprocessing, fit_image
+from corallite.device.preprocess import fit_image
 from corallite.device.smoothing import Smoother
 
 # What a frame may bring about: the engine's, OpenCV's and the system's. Anything else
@@ -97,106 +96,76 @@ def classify_frames(
             frame has been classified; before, and by default, it is raised.
     """
     smoother, failures, has_begun = smoother or Smoother(), Failures(), False
-    with _fitting_ahead(frames, classifier) as fitted_frames:
-        taken = fitted_frames
-        if brake is not None:
-            taken = _hold_back(fitted_frames, brake, stop)
-        for fitted in taken:
-            if stop.is_set():
-                return
-            start_s = time.perf_counter()
-            may_fail = survives and has_begun
-            probabilities = _attempt(fitted, classifier, failures if may_fail else None)
-            if probabilities is None:
-                continue
-            has_begun = True
-            latency_ms = (time.perf_counter() - start_s + fitted.fit_s) * 1000
-            frame = fitted.frame
-            age_ms = (time.monotonic() - frame.captured_s) * 1000
-            # Another model may have come between two frames.
-            smoother.begin(classifier.labels)
-            probabilities = smoother.add(probabilities, frame.time_s)
-            yield Result(
-                frame.number,
-                frame.time_s,
-                frame.name,
-                most_probable(probabilities, classifier.labels, top_k),
-                latency_ms,
-                age_ms,
-                frame.dropped,
-                smoother.name_active(classifier.labels),
-                classifier.status().device,
-                None if brake is None else brake.limit_fps,
-            )
+    if isinstance(frames, FrameStream):
+        frames.prepare = partial(_fit, classifier)
+    taken = frames if brake is None else _hold_back(iter(frames), brake, stop)
+    for frame in taken:
+        if stop.is_set():
+            return
+        start_s = time.perf_counter()
+        may_fail = survives and has_begun
+        probabilities = _attempt(frame, classifier, failures if may_fail else None)
+        if probabilities is None:
+            continue
+        has_begun = True
+        fit_s = frame.fitted.seconds if frame.fitted else 0.0
+        latency_ms = (time.perf_counter() - start_s + fit_s) * 1000
+        age_ms = (time.monotonic() - frame.captured_s) * 1000
+        # Another model may have come between two frames.
+        smoother.begin(classifier.labels)
+        probabilities = smoother.add(probabilities, frame.time_s)
+        yield Result(
+            frame.number,
+            frame.time_s,
+            frame.name,
+            most_probable(probabilities, classifier.labels, top_k),
+            latency_ms,
+            age_ms,
+            frame.dropped,
+            smoother.name_active(classifier.labels),
+            classifier.status().device,
+            None if brake is None else brake.limit_fps,
+        )
 
 
-@dataclass(frozen=True)
-class _Fitted:
-    """A frame, and what was done ahead to bring it to the model's size.
-
-    Attributes:
-        frame: As it came.
-        preprocessing: How it was fitted; None if it was not.
-        pixels_u8: The result.
-        fit_s: How long that took.
-    """
-
-    frame: Frame
-    preprocessing: Preprocessing | None = None
-    pixels_u8: Image | None = None
-    fit_s: float = 0.0
-
-    def classify(self, classifier: Engine) -> npt.NDArray[np.float32]:
-        """Classifies it, by what is ready if the model still wants it so."""
-        if self.pixels_u8 is not None:
-            classifier.renew()
-        if self.pixels_u8 is None or self.preprocessing != classifier.preprocessing:
-            return classifier.classify(self.frame.image_rgb_u8)
-        return classifier.run(self.pixels_u8)
+def _fit(classifier: Engine, frame: Frame) -> Frame:
+    """Returns `frame` with its image brought to the model's size; for any thread."""
+    start_s = time.perf_counter()
+    preprocessing = classifier.preprocessing
+    try:
+        pixels_u8 = fit_image(frame.image_rgb_u8, preprocessing)
+    except FRAME_FAILURES:
+        return frame  # It fails again where it is classified.
+    seconds = time.perf_counter() - start_s
+    return replace(frame, fitted=Fitted(pixels_u8, preprocessing, seconds))
 
 
 def _attempt(
-    fitted: _Fitted, classifier: Engine, failures: Failures | None
+    frame: Frame, classifier: Engine, failures: Failures | None
 ) -> npt.NDArray[np.float32] | None:
     """Classifies a frame; None if that failed and is noted in `failures`."""
     try:
-        return fitted.classify(classifier)
+        return _classify(frame, classifier)
     except FRAME_FAILURES as error:
         if failures is None:
             raise
-        failures.note(f"Frame {fitted.frame.number} is left out: {error}")
+        failures.note(f"Frame {frame.number} is left out: {error}")
         return None
 
 
-@contextlib.contextmanager
-def _fitting_ahead(
-    frames: Iterable[Frame], classifier: Engine
-) -> Iterator[Iterator[_Fitted]]:
-    """Lets a thread fit a frame while the last one is classified.
-
-    Not those of a camera: there the newest frame counts, and one that was taken
-    earlier to be ready is an older one.
-    """
-    if not isinstance(frames, FrameStream) or not frames.looks_ahead:
-        yield map(_Fitted, frames)
-        return
-
-    def fit(frame: Frame) -> _Fitted:
-        start_s = time.perf_counter()
-        preprocessing = classifier.preprocessing
-        try:
-            pixels = fit_image(frame.image_rgb_u8, preprocessing)
-        except FRAME_FAILURES:
-            return _Fitted(frame)  # It fails again where it is classified.
-        return _Fitted(frame, preprocessing, pixels, time.perf_counter() - start_s)
-
-    with looking_ahead(map(fit, frames), frames.note_wait) as fitted_frames:
-        yield fitted_frames
+def _classify(frame: Frame, classifier: Engine) -> npt.NDArray[np.float32]:
+    """Classifies a frame, by what is ready if the model still wants it so."""
+    fitted = frame.fitted
+    if fitted is not None:
+        classifier.renew()  # It may bring another model.
+    if fitted is None or fitted.preprocessing != classifier.preprocessing:
+        return classifier.classify(frame.image_rgb_u8)
+    return classifier.run(fitted.pixels_u8)
 
 
 def _hold_back(
-    frames: Iterator[_Fitted], brake: Brake, stop: threading.Event
-) -> Iterator[_Fitted]:
+    frames: Iterator[Frame], brake: Brake, stop: threading.Event
+) -> Iterator[Frame]:
     """Waits before a frame is taken, not after: it shall be the newest one then."""
     brake.wait(stop)
     while not stop.is_set() and (frame := next(frames, None)) is not None:

@@ -156,8 +156,13 @@ def _open_recorded(source: str, stop: threading.Event) -> Iterator[FrameStream]:
             _require_file(path)
             capture = stack.enter_context(_reading(path))
             frames = recorded.video_frames(capture, path)
-        stream.frames = stack.enter_context(looking_ahead(frames, stream.note_wait))
-        stream.looks_ahead = True
+        ahead = looking_ahead(
+            frames,
+            stream.note_wait,
+            # Whoever iterates sets it later, when the thread runs already.
+            lambda frame: stream.prepare(frame),
+        )
+        stream.frames = stack.enter_context(ahead)
         stack.callback(closing.set)
         yield stream
 

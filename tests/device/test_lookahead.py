@@ -37,7 +37,7 @@ def test_no_more_is_read_than_was_asked_for(count, wait_until):
             read.append(number)
             yield number
 
-    with looking_ahead(reading(), do_nothing, count) as items:
+    with looking_ahead(reading(), do_nothing, count=count) as items:
         assert next(items) == 1 and next(items) == 2
         wait_until(lambda: len(read) == 2 + count)
     assert len(read) == 2 + count
@@ -58,26 +58,44 @@ def test_next_is_read_while_the_last_is_in_use(wait_until):
         wait_until(started.is_set)
 
 
-def test_one_that_reads_ahead_of_another_ends_with_it(wait_until):
-    waits, threads = threading.Event(), threading.active_count()
-    is_free = threading.Event()
+def test_only_what_comes_while_another_waits_is_prepared(wait_until):
+    may_read, prepared = threading.Semaphore(0), []
+
+    def reading():
+        for number in range(1, 5):
+            may_read.acquire()
+            yield number
+
+    def prepare(number):
+        prepared.append(number)
+        return 10 * number
+
+    with looking_ahead(reading(), do_nothing, prepare) as items:
+        may_read.release(2)
+        # Nothing waited when the first was read; the first did at the second.
+        wait_until(lambda: prepared == [2])
+        assert [next(items), next(items)] == [1, 20]
+        may_read.release(2)
+        wait_until(lambda: prepared == [2, 4])
+        assert list(items) == [3, 40]
+
+
+def test_one_that_waits_in_another_thread_is_let_go(wait_until):
+    waits, is_free = threading.Event(), threading.Event()
+    seen = []
 
     def reading():
         yield 1
         waits.set()
         is_free.wait()
-        yield 2
 
-    with looking_ahead(reading(), do_nothing) as inner:
-        outer = looking_ahead(inner, do_nothing)
-        items = outer.__enter__()
-        assert next(items) == 1
-        # The outer thread waits for what the inner one has not read yet.
+    with looking_ahead(reading(), do_nothing) as items:
+        waiter = threading.Thread(target=lambda: seen.extend(items))
+        waiter.start()
         waits.wait()
         threading.Timer(0.1, is_free.set).start()
-    assert next(items, None) in (None, 2)
-    outer.__exit__(None, None, None)
-    wait_until(lambda: threading.active_count() == threads)
+    waiter.join(60)
+    assert not waiter.is_alive() and seen == [1]
 
 
 def test_wait_for_an_item_is_told_and_the_thread_ends():

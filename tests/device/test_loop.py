@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from corallite.device.classifier import Prediction
 from corallite.device.engine import Status
-from corallite.device.frame import Frame, FrameStream
+from corallite.device.frame import Fitted, Frame, FrameStream
 from corallite.device.loop import Result, classify_frames, to_json_line, to_text_line
 from corallite.device.preprocess import Preprocessing
 from corallite.device.smoothing import Smoother
@@ -167,22 +168,60 @@ class Shapes(FakeClassifier):
         return self.classify(pixels_u8)
 
 
-@pytest.mark.parametrize("looks_ahead", [False, True])
-def test_frames_are_fitted_ahead_where_that_is_allowed(looks_ahead):
+def forty_pixels_wide(count):
+    for number in range(count):
+        yield Frame(number, number / 10, np.zeros((40, 40, 3), np.uint8), "x")
+
+
+def test_frame_that_was_prepared_is_not_fitted_again():
     stream, shapes = FrameStream(), Shapes()
-    images = [np.zeros((40, 40, 3), np.uint8)] * 9
-    stream.frames = (Frame(n, n / 10, image, "x") for n, image in enumerate(images))
-    stream.looks_ahead = looks_ahead
+    # Some source or other, that has time for a frame and not for the next.
+    stream.frames = (
+        frame if frame.number % 2 else stream.prepare(frame)
+        for frame in forty_pixels_wide(4)
+    )
     engine: Any = shapes
     results = list(classify_frames(stream, engine, threading.Event(), 1))
-    assert [found.frame for found in results] == list(range(9))
-    assert all(found.latency_ms > 0 for found in results)
-    if not looks_ahead:
-        assert shapes.shapes == [(40, 40)] * 9
-    else:
-        # Fitted for another model than is there, a frame is given as it came.
-        assert shapes.shapes[:2] == [(8, 8)] * 2 and shapes.shapes[-1] == (16, 16)
-        assert set(shapes.shapes[2:]) <= {(40, 40), (16, 16)}
+    assert [found.frame for found in results] == [0, 1, 2, 3]
+    assert shapes.shapes == [(8, 8), (40, 40), (16, 16), (40, 40)]
+
+
+def test_frame_prepared_for_another_model_is_given_as_it_came():
+    def all_ahead():
+        yield from [stream.prepare(frame) for frame in forty_pixels_wide(4)]
+
+    stream, shapes = FrameStream(), Shapes()
+    stream.frames = all_ahead()
+    engine: Any = shapes
+    list(classify_frames(stream, engine, threading.Event(), 1))
+    assert shapes.shapes == [(8, 8), (8, 8), (40, 40), (40, 40)]
+
+
+def test_latency_counts_what_was_prepared():
+    frame = next(forty_pixels_wide(1))
+    fitted = Fitted(np.zeros((8, 8, 3), np.uint8), Shapes.preprocessing, seconds=5.0)
+    engine: Any = Shapes()
+    frame = replace(frame, fitted=fitted)
+    (found,) = classify_frames([frame], engine, threading.Event(), 1)
+    assert found.latency_ms > 5000
+
+
+def test_frame_that_cannot_be_prepared_fails_where_it_is_classified(caplog):
+    stream = FrameStream()
+    frames = list(forty_pixels_wide(3))
+    frames[1] = replace(frames[1], image_rgb_u8=np.zeros((40, 40), np.uint8))
+    stream.frames = (stream.prepare(frame) for frame in frames)
+
+    class Strict(Shapes):
+        def classify(self, image_rgb_u8):
+            if image_rgb_u8.ndim != 3:
+                raise ValueError("not an image")
+            return super().classify(image_rgb_u8)
+
+    engine: Any = Strict()
+    found = classify_frames(stream, engine, threading.Event(), 1, survives=True)
+    assert [result.frame for result in found] == [0, 2]
+    assert "Frame 1 is left out: not an image" in caplog.text
 
 
 def test_brake_is_asked_before_each_frame_is_taken():
