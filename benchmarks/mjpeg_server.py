@@ -1,8 +1,10 @@
-"""A network camera in a process of its own, which sends as fast as it is read."""
+"""A network camera in a process of its own."""
 
 import contextlib
+import itertools
 import multiprocessing
 import socket
+import time
 from collections.abc import Iterator, Sequence
 
 _HEAD = (
@@ -12,15 +14,16 @@ _HEAD = (
 
 
 @contextlib.contextmanager
-def serving(jpegs: Sequence[bytes]) -> Iterator[str]:
+def serving(jpegs: Sequence[bytes], fps: float | None = None) -> Iterator[str]:
     """Serves images in turn, for ever, to one client after the other; yields the URL.
 
     Args:
         jpegs: Files' contents.
+        fps: How many a second; default, as fast as they are read.
     """
     with socket.create_server(("127.0.0.1", 0)) as server:
         camera = multiprocessing.get_context("fork").Process(
-            target=_serve, args=(server, list(jpegs)), daemon=True
+            target=_serve, args=(server, list(jpegs), fps), daemon=True
         )
         camera.start()
         try:
@@ -30,7 +33,7 @@ def serving(jpegs: Sequence[bytes]) -> Iterator[str]:
             camera.join()
 
 
-def _serve(server: socket.socket, jpegs: list[bytes]) -> None:
+def _serve(server: socket.socket, jpegs: list[bytes], fps: float | None) -> None:
     parts = [
         b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n"
         % (len(jpeg), jpeg)
@@ -41,6 +44,9 @@ def _serve(server: socket.socket, jpegs: list[bytes]) -> None:
         with client, contextlib.suppress(OSError):
             client.recv(4096)
             client.sendall(_HEAD)
-            while True:
-                for part in parts:
-                    client.sendall(part)
+            start_s = time.monotonic()
+            for number, part in enumerate(itertools.cycle(parts)):
+                if fps is not None:
+                    due_s = start_s + number / fps
+                    time.sleep(max(0.0, due_s - time.monotonic()))
+                client.sendall(part)
