@@ -48,10 +48,13 @@ def main(argv: Sequence[str]) -> int:
     work_dir = Path(_WORK_DIR.value)
     make_photos(work_dir, 1)
     photo = str(next(work_dir.rglob("*.jpg")))
-    ours = ["-m", "corallite.device.classify_main", f"--model={_MODEL.value}"]
+    corallite = str(Path(sys.executable).with_name("corallite"))
     commands = {
         "bare": [sys.executable, "-c", _BARE, _MODEL.value, photo],
-        "classify": [sys.executable, *ours, f"--source={photo}"],
+        "classify": [
+            *(corallite, "classify"),
+            *(f"--model={_MODEL.value}", f"--source={photo}"),
+        ],
     }
     times: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(_ROUNDS.value + 1):  # The first fills the system's cache.

@@ -1,6 +1,7 @@
 """Runs one verb: flags in, an exit status out, one sentence for what went wrong."""
 
 import errno
+import gc
 import math
 import os
 import re
@@ -45,6 +46,9 @@ def run(
         logs_later: It uses `corallite.device` and no other part, whose log need not be
             loaded before there is a line to write.
     """
+    # What is imported stays; see `command`. Nor need it be looked through later on.
+    gc.freeze()
+    gc.enable()
     _replace_closed_streams()
     interruption = _Interruption()
     signal.signal(signal.SIGTERM, interruption.raise_interrupt)

@@ -86,6 +86,21 @@ def test_every_verb_has_its_program(verb: str) -> None:
     assert path.is_file()
 
 
+def test_garbage_is_looked_for_again_once_a_program_is_imported(tmp_path) -> None:
+    (tmp_path / "sum_main.py").write_text(
+        "import gc\nfrom corallite.device import program\nprint(gc.isenabled())\n"
+        "program.run(lambda _: print(gc.isenabled(), gc.get_freeze_count() > 1000))\n"
+    )
+    verb = "import corallite.device.command as c; c.VERBS['audit'] = ('sum_main', '')"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{verb}\n{RUN}", "audit"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == ("False\nTrue True\n", "")
+
+
 def test_ctrl_c_while_a_program_is_imported_ends_it_without_traceback(tmp_path) -> None:
     (tmp_path / "slow_main.py").write_text(
         "import time\nprint('importing', flush=True)\ntime.sleep(600)\n"
