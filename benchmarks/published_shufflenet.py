@@ -30,6 +30,15 @@ def build_keras(tensors: Tensors, size: int) -> keras.Model:
     return model
 
 
+def build_bound(tensors: Tensors, size: int) -> keras.Model:
+    """Returns the same convolutions with nothing moved, which is another function.
+
+    No form of the network can be faster in a runtime than these in the same runtime.
+    """
+    writer = _BoundWriter(tensors, size)
+    return keras.Model(writer.image, _write(writer, size), name="bound")
+
+
 def build_onnx(tensors: Tensors, size: int) -> Any:
     """Returns the same as an `onnx.ModelProto`; its input is [1, 3, size, size]."""
     writer = _OnnxWriter(tensors, size)
@@ -44,6 +53,7 @@ def _write(writer: Any, size: int) -> Any:
     for stage, units in enumerate(STAGE_UNITS, start=2):
         for unit in range(units):
             x = _unit(writer, x, f"stage{stage}.{unit}", is_first=unit == 0)
+        x = writer.end_stage(x)
     x = writer.conv(x, "conv5.0", "conv5.1")
     return writer.head(x)
 
@@ -109,11 +119,31 @@ class _KerasWriter:
         x = keras.layers.Concatenate()([left, right])
         return ChannelShuffle(0, x.shape[-1])(x)
 
+    def end_stage(self, x):
+        return x
+
     def head(self, x):
         x = keras.layers.GlobalAveragePooling2D()(x)
         self.weights["fc"] = [self.tensors["fc.weight"].T, self.tensors["fc.bias"]]
         x = keras.layers.Dense(len(self.tensors["fc.bias"]), name="fc")(x)
         return keras.layers.Softmax()(x)
+
+
+class _BoundWriter(_KerasWriter):
+    """Lets each branch read one of the two before it, as they are.
+
+    Where published units have one tensor, here is the pair of its halves.
+    """
+
+    def split(self, x):
+        older, newer = x
+        return newer, older
+
+    def shuffle(self, left, right):
+        return left, right
+
+    def end_stage(self, x):
+        return keras.layers.Concatenate()(list(x))
 
 
 class _OnnxWriter:
@@ -176,6 +206,9 @@ class _OnnxWriter:
         shape = (1, half, 2, height, width)
         x = self._node("Transpose", [x], shape, perm=[0, 2, 1, 3, 4])
         return self._reshape(x, (1, 2 * half, height, width))
+
+    def end_stage(self, x):
+        return x
 
     def head(self, x):
         channels = self.shapes[x][1]

@@ -4,6 +4,7 @@
 
 All from the same weights, and checked to give the same answers: our files in LiteRT,
 the published form in LiteRT, ONNX Runtime and OpenVINO, each in int8 and in float.
+`bound` is another function: the same convolutions in LiteRT, and nothing else.
 Needs `.venv/bin/pip install -e '.[bench]'`; a runtime that is not installed is left
 out. Every round runs them all in turn, so that whatever else the machine does meets
 all of them; a ratio is that of one round, and its quartiles show how far to trust it.
@@ -54,6 +55,7 @@ _CALIBRATION_IMAGES = 10
 # A round's time is the median of these: a few ms, less than a scheduler's slice.
 _RUNS_A_ROUND = 10
 _OURS = "ours, LiteRT int8"
+_BOUND = "bound"
 
 
 def main(argv: Sequence[str]) -> None:
@@ -106,8 +108,12 @@ def _write_all(
     # One that was kept may be of another width.
     onnx_path = folder / "published.onnx"
     onnx_path.unlink(missing_ok=True)
-    published = published_shufflenet.build_keras(tensors, size)
-    for name, network in (("ours", model), ("published", published)):
+    networks = {
+        "ours": model,
+        "published": published_shufflenet.build_keras(tensors, size),
+        _BOUND: published_shufflenet.build_bound(tensors, size),
+    }
+    for name, network in networks.items():
         for kind, content in (
             ("int8", convert_to_int8(network, images)),
             ("float", convert_to_float(network)),
@@ -129,7 +135,8 @@ def _write_all(
             for kind, make in add(onnx_path, images).items():
                 makers[f"published, {title} {kind}"] = make
     # The int8 networks are made of these; of random weights they tell nothing.
-    for name in [name for name in makers if name.endswith("float")]:
+    alike = [name for name in makers if not name.startswith(_BOUND)]
+    for name in [name for name in alike if name.endswith("float")]:
         _check_answer(name, makers[name](1)(), expected)
     return makers
 
