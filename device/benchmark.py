@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -19,7 +20,8 @@ _CHILD = (
 # A model that takes a second, a hundred times; after that it hangs.
 _TIMEOUT_S = 3600
 _TOOL_RUNS = 50
-_TOOL_MEAN = "Inference (avg): "
+_TOOL_MEAN = re.compile(r"Inference \(avg\): (\d[\d.]*(?:e\+?\d+)?)")
+_TOOL_REMEDY = "try it by hand, or leave it out with --benchmark_model=none"
 
 
 @dataclass(frozen=True)
@@ -83,15 +85,16 @@ def measure(
     return {"meter": content["meter"], "cases": rows}
 
 
-def run_tool(tool: str, case: Case) -> float:
+def run_tool(tool: str, case: Case, timeout_s: float = _TIMEOUT_S) -> float:
     """Returns the mean latency in ms that TFLite's `benchmark_model` measures.
 
     Args:
         tool: The program's path.
         case: What it is to run.
+        timeout_s: After so long it is killed.
 
     Raises:
-        RequestError: It does not start, fails or answers otherwise than it should.
+        RequestError: It does not start, hangs, fails or tells no time.
     """
     command = [
         tool,
@@ -101,20 +104,29 @@ def run_tool(tool: str, case: Case) -> float:
     ]
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
         )
     except OSError as error:
         raise RequestError(
             f"{tool}: does not start ({error.strerror}); check --benchmark_model."
         ) from error
+    except subprocess.TimeoutExpired as error:
+        raise RequestError(
+            f"{tool}: no answer in {timeout_s:g} s on {case.path}; {_TOOL_REMEDY}."
+        ) from error
     # Some builds write it to the one, some to the other.
-    found = (done.stdout + done.stderr).rpartition(_TOOL_MEAN)[2].split()
-    if done.returncode or not found:
+    means_us = _TOOL_MEAN.findall(done.stdout + done.stderr)
+    if done.returncode or not means_us:
         raise RequestError(
             f"{tool}: ended with {done.returncode} on {case.path} and told no time; "
-            "try it by hand, or leave it out with --benchmark_model=none."
+            f"{_TOOL_REMEDY}."
         )
-    return float(found[0]) / 1000
+    return float(means_us[-1]) / 1000
 
 
 def _start(case: Case) -> dict[str, Any]:

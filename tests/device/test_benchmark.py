@@ -108,10 +108,29 @@ def test_interrupt_leaves_no_child(tiny_models):
         time.sleep(0.01)
 
 
-def test_tool_that_fails_is_a_sentence(tmp_path):
-    tool = write_tool(tmp_path, "exit 3")
-    with pytest.raises(RequestError, match="ended with 3 on a.tflite and told no"):
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [
+        ("exit 3", 3),
+        ("echo started", 0),
+        ("echo 'Inference (avg): none'", 0),
+        # Latin-1, as an old system's tools print names.
+        (r"printf '\351'", 0),
+    ],
+)
+def test_tool_that_tells_no_time_is_a_sentence(tmp_path, script, status):
+    tool = write_tool(tmp_path, script)
+    sentence = f"ended with {status} on a.tflite and told no"
+    with pytest.raises(RequestError, match=sentence):
         benchmark.run_tool(tool, benchmark.Case("a.tflite", 1))
+
+
+def test_tool_that_hangs_is_killed(tmp_path):
+    tool = write_tool(tmp_path, "exec sleep 600")
+    sentence = "no answer in 0.5 s on a.tflite; try it by hand"
+    # It returns when the tool has ended.
+    with pytest.raises(RequestError, match=sentence):
+        benchmark.run_tool(tool, benchmark.Case("a.tflite", 1), timeout_s=0.5)
 
 
 def test_tool_that_is_missing_is_a_sentence(tmp_path):
