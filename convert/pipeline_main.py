@@ -8,7 +8,6 @@ on.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from absl import flags
 
@@ -18,32 +17,11 @@ from corallite.convert.parity_text import format_loss
 from corallite.convert.pipeline import Recipes, run_pipeline
 from corallite.convert.report.report import write_report
 from corallite.convert.result_table import format_table
-from corallite.device import preprocess, program
+from corallite.device import program
 from corallite.optimize.quantize import GRANULARITIES
-from corallite.train import datasets, recipe_flags
-from corallite.train.models.registry import BUILDERS
-from corallite.train.train import Network
+from corallite.train import recipe_flags, task_flags
 
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder with one folder of images a class."
-)
-_DATASET = flags.DEFINE_enum(
-    "dataset", None, ("fashion_mnist",), "A known data set in place of --data_dir."
-)
-_RUN_DIR = flags.DEFINE_string(
-    "run_dir", None, "Folder for all that this run makes.", required=True
-)
-_MODEL = flags.DEFINE_enum("model", "shufflenet_v2", list(BUILDERS), "Network.")
-_WIDTH = flags.DEFINE_float(
-    "width", 1.0, "Multiplies the channels of all layers.", lower_bound=0.1
-)
-_IMAGE_SIZE = flags.DEFINE_integer(
-    "image_size",
-    224,
-    "Height and width of the model's input, in pixels.",
-    lower_bound=32,
-)
-_FIT = flags.DEFINE_enum("fit", "crop", preprocess.FITS, "How an image is made square.")
+_TASK = task_flags.define()
 _SPARSITY = flags.DEFINE_float(
     "sparsity",
     0.5,
@@ -73,17 +51,18 @@ _QUANTIZE = recipe_flags.define(Recipes().quantize, prefix="quantize_")
 
 def main(argv: Sequence[str]) -> int:
     program.reject_arguments(argv)
-    run_dir, size = Path(_RUN_DIR.value), _IMAGE_SIZE.value
     recipes = Recipes(_TRAIN(), _PRUNE(), _QUANTIZE())
+    transfer = _TRANSFER(recipes.train.epochs)
+    task = _TASK()
     try:
         results = run_pipeline(
-            datasets.locate(_DATA_DIR.value, _DATASET.value),
-            run_dir,
-            Network(_MODEL.value, _WIDTH.value, (size, size)),
+            task.data_dir,
+            task.run_dir,
+            task.network,
             recipes,
-            transfer=_TRANSFER(recipes.train.epochs),
+            transfer=transfer,
             sparsity=_SPARSITY.value,
-            fit_policy=_FIT.value,
+            fit_policy=task.fit_policy,
             method=_METHOD.value,
             granularity=_GRANULARITY.value,
             max_drop=_MAX_DROP.value,
@@ -93,7 +72,7 @@ def main(argv: Sequence[str]) -> int:
         print(format_loss(error))
         return program.EXIT_CHECK_FAILED
     print(format_table(results))
-    print(f"\nreport  {write_report(run_dir)}")
+    print(f"\nreport  {write_report(task.run_dir)}")
     return program.EXIT_DONE
 
 

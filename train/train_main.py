@@ -7,35 +7,14 @@ Stopped or killed, the same command goes on.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from absl import flags
 
-from corallite.device import preprocess, program
-from corallite.train import datasets, recipe_flags
-from corallite.train.models.registry import BUILDERS
-from corallite.train.train import DEFAULT_RECIPE, Network, train
+from corallite.device import program
+from corallite.train import recipe_flags, task_flags
+from corallite.train.train import DEFAULT_RECIPE, train
 
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder with one folder of images a class."
-)
-_DATASET = flags.DEFINE_enum(
-    "dataset", None, ("fashion_mnist",), "A known data set in place of --data_dir."
-)
-_RUN_DIR = flags.DEFINE_string(
-    "run_dir", None, "Folder for all that this run makes.", required=True
-)
-_MODEL = flags.DEFINE_enum("model", "shufflenet_v2", list(BUILDERS), "Network.")
-_WIDTH = flags.DEFINE_float(
-    "width", 1.0, "Multiplies the channels of all layers.", lower_bound=0.1
-)
-_IMAGE_SIZE = flags.DEFINE_integer(
-    "image_size",
-    224,
-    "Height and width of the model's input, in pixels.",
-    lower_bound=32,
-)
-_FIT = flags.DEFINE_enum("fit", "crop", preprocess.FITS, "How an image is made square.")
+_TASK = task_flags.define()
 _OVERWRITE = flags.DEFINE_boolean(
     "overwrite", False, "Make the stage again if it was made with other settings."
 )
@@ -45,14 +24,16 @@ _TRANSFER = recipe_flags.define_transfer()
 
 def main(argv: Sequence[str]) -> None:
     program.reject_arguments(argv)
-    size, recipe = _IMAGE_SIZE.value, _RECIPE()
+    recipe = _RECIPE()
+    transfer = _TRANSFER(recipe.epochs)
+    task = _TASK()
     stage = train(
-        datasets.locate(_DATA_DIR.value, _DATASET.value),
-        Path(_RUN_DIR.value),
-        Network(_MODEL.value, _WIDTH.value, (size, size)),
+        task.data_dir,
+        task.run_dir,
+        task.network,
         recipe,
-        transfer=_TRANSFER(recipe.epochs),
-        fit_policy=_FIT.value,
+        transfer=transfer,
+        fit_policy=task.fit_policy,
         overwrite=_OVERWRITE.value,
     )
     metrics = stage.metrics()
