@@ -7,7 +7,7 @@ even where all of them are the same.
 import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
-_FILE_IDENTIFIER = b"TFL3"
+from corallite.device import identifiers
 
 
 def merge_equal_scales(content: bytes) -> bytes:
@@ -17,7 +17,7 @@ def merge_equal_scales(content: bytes) -> bytes:
         for tensor in graph.tensors:
             _merge(tensor.quantization)
     builder = flatbuffers.Builder(len(content))
-    builder.Finish(model.Pack(builder), _FILE_IDENTIFIER)
+    builder.Finish(model.Pack(builder), identifiers.MODEL)
     return bytes(builder.Output())
 
 

@@ -28,8 +28,9 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from corallite.device import identifiers
+
 _MIN_CHANNELS = 12
-_FILE_IDENTIFIER = b"TFL3"
 _OUTPUT_AXIS = 3
 # A bit for each axis whose begin (end) is the first (last), whatever the tensor says.
 _ALL_BUT_CHANNELS = 0b0111
@@ -63,7 +64,7 @@ def split_convolutions(content: bytes) -> bytes:
     graph.operators = operators
     _drop_unused_tensors(model)
     builder = flatbuffers.Builder()
-    builder.Finish(model.Pack(builder), _FILE_IDENTIFIER)
+    builder.Finish(model.Pack(builder), identifiers.MODEL)
     return bytes(builder.Output())
 
 

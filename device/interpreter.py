@@ -8,15 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from corallite.device import identifiers
 from corallite.device.errors import RequestError
 
 # In order of preference. The second is the first's predecessor with the same API; it
 # is what 32-bit Arm has.
 RUNTIMES = ("ai_edge_litert", "tflite_runtime")
-
-# A flatbuffer's file identifier: bytes 4 to 8.
-_IDENTIFIER = b"TFL3"
-
 
 # Google's library, by the name under which every build of it is installed.
 _EDGETPU_LIBRARY = "libedgetpu.so.1"
@@ -32,13 +29,13 @@ def read_model(path: str | Path) -> bytes:
         with open(path, "rb") as file:
             content = file.read(8)
             # The rest of another file may be a film, or have no end.
-            if content[4:] == _IDENTIFIER:
+            if content[4:] == identifiers.MODEL:
                 content += file.read()
     except OSError as error:
         raise RequestError(
             f"{path}: cannot be read ({error.strerror}); check its name."
         ) from error
-    if content[4:8] != _IDENTIFIER:
+    if content[4:8] != identifiers.MODEL:
         raise RequestError(
             f"{path}: is not a TFLite model; convert one with: corallite convert."
         )

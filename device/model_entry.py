@@ -5,6 +5,7 @@ flatbuffer lead forward: a new root goes in front of the model, whose own offset
 all relative and so still right, and the entry's bytes go behind it.
 """
 
+from corallite.device import identifiers
 from corallite.device.flatbuffer import Flatbuffer, Table
 from corallite.device.flatbuffer_writer import (
     Number,
@@ -18,7 +19,6 @@ from corallite.device.flatbuffer_writer import (
 METADATA_NAME = "TFLITE_METADATA"
 METADATA_IDENTIFIER = b"M001"
 
-_IDENTIFIER = b"TFL3"
 # The model moves by a multiple of this. 16 is what the schema asks for; a cache line
 # keeps also what was aligned to more.
 _STEP = 64
@@ -120,7 +120,7 @@ def _write_front(root: Table, name: str, shift: int, end: int) -> bytearray:
         if root.find(field) is not None
     }
     fields |= {0: Number("I", root.number(0, "I")), _BUFFERS: buffers}
-    return write_flatbuffer({**fields, _METADATA: entries}, _IDENTIFIER)
+    return write_flatbuffer({**fields, _METADATA: entries}, identifiers.MODEL)
 
 
 def _require_movable(root: Table) -> None:

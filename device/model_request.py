@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
+from corallite.device import identifiers
 from corallite.device.classifier import Classifier
 from corallite.device.engine import Engine
 from corallite.device.errors import RequestError
@@ -13,7 +14,7 @@ from corallite.device.interpreter import load_interpreter, read_model
 from corallite.device.manifest import Manifest, read_manifest
 from corallite.device.twin import name_twin
 
-_OPERATOR = b"edgetpu-custom-op"
+_OPERATOR = identifiers.EDGETPU_OPERATOR.encode()
 _APEX_NODES = "dev/apex_*"
 _USB_FOLDERS = "sys/bus/usb/devices/*"
 

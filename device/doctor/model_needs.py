@@ -8,10 +8,9 @@ compiler puts into a custom operator.
 from dataclasses import dataclass
 from pathlib import Path
 
+from corallite.device import identifiers
 from corallite.device.flatbuffer import DamagedError, Flatbuffer, Table
 
-_EDGETPU_OPERATOR = "edgetpu-custom-op"
-_EDGETPU_IDENTIFIER = b"DWN1"
 _MIN_RUNTIME = "min_runtime_version"
 
 
@@ -67,7 +66,7 @@ def _min_runtime(model: Table, data: bytes) -> str:
 
 def _min_edgetpu_runtime(model: Table, data: bytes) -> int | None:
     codes = model.tables(1)
-    is_compiled = [code.text(1) == _EDGETPU_OPERATOR for code in codes]
+    is_compiled = [code.text(1) == identifiers.EDGETPU_OPERATOR for code in codes]
     if not any(is_compiled):
         return None
     needed = 0
@@ -81,7 +80,7 @@ def _min_edgetpu_runtime(model: Table, data: bytes) -> int | None:
 
 def _package_runtime(options: bytes) -> int:
     """Reads the first field of the package, whose identifier is its bytes 4 to 8."""
-    identifier_at = options.find(_EDGETPU_IDENTIFIER)
+    identifier_at = options.find(identifiers.EDGETPU_PACKAGE)
     if identifier_at < 4:
         return 0
     return Flatbuffer(options[identifier_at - 4 :]).root().number(0, "I")

@@ -4,13 +4,13 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from corallite.device import identifiers
 from corallite.device.doctor.machine import Machine, ModelFile
 from corallite.device.doctor.model_needs import ModelNeeds, read_needs
 from corallite.device.doctor.trial import try_python
 from corallite.device.twin import name_twin
 
 _TIMEOUT_S = 120
-_IDENTIFIER = b"TFL3"
 _TRIAL_CODE = """
 from corallite.device.doctor import model_trial
 model_trial.main(sys.argv[1], sys.argv[2] == "edgetpu")
@@ -49,6 +49,6 @@ def _has_twin(path: str) -> bool:
 
 def _read_needs(path: Path) -> ModelNeeds:
     with path.open("rb") as file:
-        if file.read(8)[4:] != _IDENTIFIER:
+        if file.read(8)[4:] != identifiers.MODEL:
             raise ValueError(f"{path}: is not a TFLite model.")
     return read_needs(path)
