@@ -5,16 +5,18 @@ import re
 from corallite.device.doctor.finding import Finding, failure, ok, warning
 from corallite.device.doctor.machine import Machine, ModelFile
 
+_UNREADABLE_REMEDY = "name a .tflite file, or copy or convert it again"
+
 
 def check_needs(machine: Machine) -> Finding:
     """Checks that the runtimes are not older than the model asks for."""
     model = machine.model
     if model is None:
         return ok("no model given; try one with --model=FILE")
+    if not model.is_readable:
+        return failure(model.failure, _UNREADABLE_REMEDY)
     if model.min_edgetpu_runtime is not None:
         return _check_edgetpu(machine, model, model.min_edgetpu_runtime)
-    if not model.min_runtime and model.failure:
-        return ok("unknown what the model needs")
     if not model.min_runtime:
         return ok(f"{model.path}: does not say what TFLite version it needs")
     needs = f"{model.path}: needs TFLite {model.min_runtime}"
@@ -65,8 +67,15 @@ def check_twin(machine: Machine) -> Finding:
 def check_manifest(machine: Machine) -> Finding:
     """Checks that the model says what its outputs are."""
     model = machine.model
-    if model is None or model.failure:
-        return ok("no manifest to look at")
+    if model is None:
+        return ok("no model given")
+    if not model.is_readable:
+        return failure(model.failure, _UNREADABLE_REMEDY)
+    if model.failure:
+        return warning(
+            f"{model.path}: its manifest is not looked at while the model does not run",
+            "mend that first",
+        )
     if not model.has_manifest:
         return warning(
             f"{model.path}: carries no manifest",

@@ -101,6 +101,7 @@ class ModelFile:
         path: The file.
         failure: Why it cannot be used, as part of a sentence; "" if it can.
         crashed: The trial ended by a crash or hung.
+        is_readable: Whether it could be read at all, as what it needs is.
         min_runtime: The TFLite version that it asks for, such as "2.3.0"; or "".
         min_edgetpu_runtime: The Edge TPU runtime that it asks for; None if it is
             for the CPU.
@@ -113,6 +114,7 @@ class ModelFile:
     path: str
     failure: str = ""
     crashed: bool = False
+    is_readable: bool = True
     min_runtime: str = ""
     min_edgetpu_runtime: int | None = None
     has_manifest: bool = False

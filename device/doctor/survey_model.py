@@ -23,17 +23,18 @@ def survey_model(machine: Machine, path: str, timeout_s: float = _TIMEOUT_S) -> 
         needs = _read_needs(Path(path))
     except OSError as error:
         failure = f"{path}: cannot be read ({error.strerror})"
-        return replace(machine, model=ModelFile(path, failure))
+        return replace(machine, model=ModelFile(path, failure, is_readable=False))
     except ValueError as error:
-        return replace(machine, model=ModelFile(path, str(error).rstrip(".")))
+        failure = str(error).rstrip(".")
+        return replace(machine, model=ModelFile(path, failure, is_readable=False))
     kind = "cpu" if needs.min_edgetpu_runtime is None else "edgetpu"
     outcome = try_python(_TRIAL_CODE, path, kind, timeout_s=timeout_s)
     model = ModelFile(
         path,
         outcome.failure,
         outcome.crashed,
-        needs.min_runtime,
-        needs.min_edgetpu_runtime,
+        min_runtime=needs.min_runtime,
+        min_edgetpu_runtime=needs.min_edgetpu_runtime,
         has_twin=_has_twin(path),
     )
     if not outcome.failure:

@@ -33,6 +33,7 @@ GOOGLE_LIBRARY = EdgeTpuLibrary("16.0", 14)
 REBUILT_LIBRARY = EdgeTpuLibrary("16.0tf2.14.1-1", 14)
 MODEL = ModelFile("a.tflite", has_manifest=True, labels=10, latency_ms=12.34)
 TPU_MODEL = replace(MODEL, path="a_edgetpu.tflite", min_edgetpu_runtime=14)
+UNREADABLE = ModelFile("a", "a: cannot be read (Is a directory)", is_readable=False)
 NOW_S = 1_800_000_000.0
 
 HEALTHY = Machine(
@@ -299,7 +300,13 @@ CASES = [
     ),
     ("clock", {"now_s": 0.0}, FAIL, "the date is 1970-01-01, before Corallite was ins"),
     # The model
-    ("needs", {"model": ModelFile("a.tflite", "x")}, OK, "unknown what"),
+    (
+        "needs",
+        {"model": UNREADABLE},
+        FAIL,
+        "a: cannot be read (Is a directory); name a .tflite file",
+    ),
+    ("needs", {"model": ModelFile("a.tflite", "x")}, OK, "does not say what TFLite"),
     ("needs", {"model": MODEL}, OK, "does not say what TFLite version it needs"),
     ("needs", {"model": replace(MODEL, min_runtime="2.3.0")}, OK, "needs TFLite 2.3.0"),
     (
@@ -372,7 +379,18 @@ CASES = [
         WARN,
         "; give classify --labels=FILE",
     ),
-    ("manifest", {"model": ModelFile("a.tflite", "x")}, OK, "no manifest to look at"),
+    (
+        "manifest",
+        {"model": UNREADABLE},
+        FAIL,
+        "a: cannot be read (Is a directory); name a .tflite file",
+    ),
+    (
+        "manifest",
+        {"model": ModelFile("a.tflite", "x")},
+        WARN,
+        "a.tflite: its manifest is not looked at while the model does not run; mend",
+    ),
 ]
 
 

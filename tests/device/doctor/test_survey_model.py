@@ -54,6 +54,7 @@ def test_foreign_model_runs_without_one(tiny_models):
 def test_manifest_of_another_model_is_told(model_of):
     manifest = Manifest("tiny", "1", ("red", "green"), Preprocessing((32, 32)))
     model = survey(model_of(manifest))
+    assert model.is_readable
     assert "has 3 outputs but 2 labels" in model.failure and not model.crashed
 
 
@@ -61,15 +62,19 @@ def test_manifest_of_another_model_is_told(model_of):
     ("content", "failure"),
     [
         (None, "model.tflite: cannot be read (No such file or directory)"),
+        ("folder", "model.tflite: cannot be read (Is a directory)"),
         (b"milk and eggs", "model.tflite: is not a TFLite model"),
         (b"\x1c\0\0\0TFL3", "model.tflite: is damaged"),
     ],
 )
 def test_what_is_no_model_is_told(tmp_path, content, failure):
     path = tmp_path / "model.tflite"
-    if content is not None:
+    if content == "folder":
+        path.mkdir()
+    elif content is not None:
         path.write_bytes(content)
-    assert failure in survey(path).failure
+    model = survey(path)
+    assert failure in model.failure and not model.is_readable
 
 
 @pytest.fixture
