@@ -200,15 +200,30 @@ def read_split(path: Path) -> Split:
     """Reads what `write_split` wrote.
 
     Raises:
-        RequestError: The file is damaged or of another format.
+        RequestError: The file is damaged or of another format, or has an image of a
+            class that is not among its names.
         FileNotFoundError: There is none.
     """
     try:
-        return _parse(json.loads(path.read_text()))
+        made = _parse(json.loads(path.read_text()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RequestError(
             f"{path}: damaged or of another version; remove it and train again."
         ) from error
+    _check_classes(path, made)
+    return made
+
+
+def _check_classes(path: Path, made: Split) -> None:
+    known = set(made.class_names)
+    for part in PARTS:
+        for file in made.parts[part]:
+            if file.class_name not in known:
+                raise RequestError(
+                    f"{path}: has {files.printable(file.path)} in a class "
+                    f"{file.class_name!r} that is not among its class_names; remove "
+                    "split.json and train again."
+                )
 
 
 def _parse(content: dict[str, Any]) -> Split:

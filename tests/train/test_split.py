@@ -1,5 +1,6 @@
 import hashlib
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -160,4 +161,15 @@ def test_a_split_is_read_as_it_was_written(tmp_path):
 def test_a_damaged_split_is_named(tmp_path, content):
     (tmp_path / "split.json").write_text(content)
     with pytest.raises(RequestError, match="split.json: damaged or of another version"):
+        split.read_split(tmp_path / "split.json")
+
+
+def test_a_split_without_the_class_of_an_image_is_named(tmp_path):
+    made = make_split()
+    names = made.class_names[1:]
+    split.write_split(tmp_path / "split.json", replace(made, class_names=names))
+    sentence = (
+        f"split.json: has .* in a class '{made.class_names[0]}' that is not among"
+    )
+    with pytest.raises(RequestError, match=sentence):
         split.read_split(tmp_path / "split.json")
