@@ -20,7 +20,7 @@ from corallite.device.errors import RequestError
 from corallite.device.manifest import Manifest, read_manifest
 from corallite.optimize.load import load_model
 from corallite.train.data import ImageData, load_data
-from corallite.train.run_folder import VERBS, Stage, hash_file, package_versions
+from corallite.train.run_folder import Stage, hash_file, package_versions
 
 # Of the records of what was measured; another one is measured anew.
 _FORMAT = 2
@@ -92,10 +92,9 @@ def finished_stages(run_dir: Path) -> list[Stage]:
         if stage.is_outdated():
             logging.warning(
                 "%s is left out: it was made of a model that has been made again "
-                "since; run `corallite %s --run_dir=%s`.",
+                "since; run `%s`.",
                 stage.path,
-                VERBS[stage.name],
-                run_dir,
+                stage.command(),
             )
     return [stage for stage in finished if not stage.is_outdated()]
 

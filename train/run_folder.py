@@ -12,6 +12,7 @@ from typing import Any
 
 from corallite.device import files
 from corallite.device.errors import RequestError
+from corallite.train.stage_command import name_command
 from corallite.train.training_state import STATE_FILE, read_header
 
 _PACKAGES = (
@@ -131,9 +132,9 @@ class Stage:
 
         Raises:
             RequestError: The stage is not finished, or what it was made of has been
-                made again since; names the verb that mends it.
+                made again since; names the command that mends it.
         """
-        command = f"`corallite {VERBS[self.name]} --run_dir={self.run_dir}`"
+        command = f"`{self.command()}`"
         if self.is_begun():
             raise RequestError(
                 f"{self.path} was begun and not finished; go on with {command}, or "
@@ -150,6 +151,11 @@ class Stage:
                 f"{command}."
             )
         return self.model_path
+
+    def command(self) -> str:
+        """Returns the command that makes the stage, or goes on with it."""
+        made_from = self._made_from() or {}
+        return name_command(VERBS[self.name], self.run_dir, made_from)
 
     def discard(self) -> None:
         """Deletes the stage's folder."""

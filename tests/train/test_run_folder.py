@@ -116,6 +116,64 @@ def test_an_unfinished_stage_is_not_passed_over(begun):
         begun.require()
 
 
+def record_run(run_dir, **changes):
+    record = {
+        "network": {**INPUTS, "size_hw": [32, 32], **changes},
+        "data_dir": "/my photos",
+    }
+    files.write_json(run_dir / "run.json", record)
+
+
+def test_the_command_of_a_run_without_a_record_leaves_the_images_open(stage):
+    command = f"corallite train --run_dir={stage.run_dir} --data_dir=FOLDER"
+    assert stage.command() == command
+
+
+@pytest.mark.parametrize(
+    ("changes", "flags"),
+    [
+        ({}, "--epochs=30"),
+        ({"preprocessing": {"fit": "pad"}}, "--epochs=30 --fit=pad"),
+        (
+            {"recipe": {"epochs": 60, "warmup_epochs": 1.0, "balance_classes": False}},
+            "--epochs=60 --warmup_epochs=1.0 --nobalance_classes",
+        ),
+    ],
+)
+def test_the_command_of_a_run_can_be_pasted(begun, changes, flags):
+    record_run(begun.run_dir, **changes)
+    assert begun.command() == (
+        f"corallite train --run_dir={begun.run_dir} --data_dir='/my photos' "
+        f"--model=shufflenet_v2 --width=1.0 --image_size=32 {flags}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("frozen_epochs", "flags"), [(0, ""), (30, " --freeze"), (4, " --unfreeze_epoch=4")]
+)
+def test_the_command_has_the_weights_of_the_run(begun, frozen_epochs, flags):
+    record_run(begun.run_dir, frozen_epochs=frozen_epochs)
+    path = begun.run_dir / "run.json"
+    files.write_json(path, {**files.read_json(path), "weights": "/a.pth"})
+    assert begun.command().endswith(f"--epochs=30 --weights=/a.pth{flags}")
+
+
+def test_the_command_of_a_later_stage_has_what_it_was_made_from(finished):
+    pruned = Stage(finished.run_dir, "pruned")
+    assert pruned.command() == f"corallite prune --run_dir={pruned.run_dir}"
+    files.write_bytes(pruned.model_path, b"zeros")
+    recipe = {"epochs": 2, "batch_size": 128, "seed": 4}
+    pruned.finish({"sparsity": 0.25, "recipe": recipe}, {})
+    words = pruned.command().split()[3:]
+    assert words == ["--sparsity=0.25", "--epochs=2", "--seed=4"]
+
+
+def test_a_damaged_record_of_the_run_is_named(begun):
+    files.write_json(begun.run_dir / "run.json", {"network": {}})
+    with pytest.raises(RequestError, match="run.json is damaged"):
+        begun.command()
+
+
 def test_a_stage_that_is_made_again_is_not_passed_over(finished):
     finished.reopen()
     with pytest.raises(RequestError, match="begun and not finished"):
