@@ -23,8 +23,9 @@ def find_int8(run_dir: Path) -> Path:
     """Returns the int8 file of a run.
 
     Raises:
-        RequestError: That stage is not finished.
+        RequestError: That stage is not finished, or the run folder is none.
     """
+    files.require_folder(run_dir)
     path = run_dir / "int8" / _INT8_FILE
     if not (path.exists() and (path.parent / _METRICS).exists()):
         raise RequestError(

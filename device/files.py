@@ -34,6 +34,22 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def require_folder(path: Path) -> None:
+    """Sees that there is a folder, or may be one: nothing else is in its place.
+
+    Raises:
+        RequestError: A file is there, or in place of one of the folders above.
+    """
+    for place in (path, *path.parents):
+        if place.is_dir():
+            return
+        if os.path.lexists(place):
+            raise RequestError(
+                f"{place}: is no folder, so nothing can be kept in {path}; name "
+                "another folder."
+            )
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes `content` to `path` in one step."""
     with replacing(path) as partial:

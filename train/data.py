@@ -71,12 +71,14 @@ def prepare_data(
 
     Raises:
         RequestError: The images cannot be used as they are (see `list_images`), more
-            than 1 % of them are unreadable, or the run is one of other images.
+            than 1 % of them are unreadable, the run is one of other images, or its
+            folder is none.
         OSError: The run folder cannot be written, with the name of the file.
         ValueError: `fractions` are not positive or do not add up to 1.
     """
     if min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
         raise ValueError(f"Expected `fractions` to add up to 1, got {fractions!r}.")
+    files.require_folder(run_dir)
     if run_dir.resolve().is_relative_to(data_dir.resolve()):
         raise RequestError(
             f"{run_dir} lies inside the images' folder and would be taken for a class; "
@@ -94,8 +96,9 @@ def load_data(run_dir: Path) -> ImageData:
     """Opens what `prepare_data` made for `run_dir`; the images stay on disk.
 
     Raises:
-        RequestError: The run folder has no data, or lacks a part of it.
+        RequestError: The run folder is none, has no data or lacks a part of it.
     """
+    files.require_folder(run_dir)
     missing = RequestError(
         f"{run_dir}: no training data in this run folder; make it with "
         f"corallite train --data_dir=FOLDER --run_dir={run_dir}."

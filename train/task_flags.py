@@ -6,7 +6,7 @@ from pathlib import Path
 
 from absl import flags
 
-from corallite.device import preprocess
+from corallite.device import files, preprocess
 from corallite.train import datasets
 from corallite.train.models.registry import BUILDERS
 from corallite.train.start import Network
@@ -62,6 +62,8 @@ def define() -> Callable[[], Task]:
     )
 
     def read() -> Task:
+        # Before a --dataset is written.
+        files.require_folder(Path(run_dir.value))
         size = image_size.value
         network = Network(model.value, width.value, (size, size))
         images = datasets.locate(data_dir.value, dataset.value)

@@ -74,6 +74,8 @@ def test_evaluate_measures_one_file(run, small_run):
 
 def test_wrong_flags_and_folders_are_refused(run, tmp_path):
     missing = f"--run_dir={tmp_path / 'none'}"
+    (tmp_path / "run.txt").touch()
+    file = f"--run_dir={tmp_path / 'run.txt'}"
     requests = [
         (("prune", missing, "--sparsity=1.5"), ("sparsity", "1.5")),
         (("quantize", missing, "--epochs=0"), ("epochs", "0")),
@@ -84,6 +86,9 @@ def test_wrong_flags_and_folders_are_refused(run, tmp_path):
         (("quantize", missing), ("none", "corallite train")),
         (("convert", missing), ("none", "corallite train")),
         (("evaluate", missing), ("none", "corallite train")),
+        (("train", file, "--dataset=fashion_mnist"), ("run.txt: is no folder",)),
+        (("report", file), ("run.txt: is no folder",)),
+        (("compile", file), ("run.txt: is no folder",)),
     ]
     for arguments, words in requests:
         assert_refused(run(*arguments), *words)

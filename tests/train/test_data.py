@@ -401,6 +401,20 @@ def test_killed_in_the_middle_the_rest_is_done(make_classes, run_dir, write_imag
     assert not list((run_dir / "cache").glob(".*"))
 
 
+@pytest.mark.parametrize("name", ["notes.txt", "notes.txt/run", "dangling"])
+def test_a_run_folder_that_is_none_is_refused_before_the_images_are_read(
+    name, tmp_path
+):
+    (tmp_path / "notes.txt").touch()
+    (tmp_path / "dangling").symlink_to("nowhere")
+    taken = tmp_path / name.partition("/")[0]
+    sentence = f"{taken}: is no folder, so nothing can be kept in {tmp_path / name}"
+    with pytest.raises(RequestError, match=sentence):
+        prepare_data(tmp_path / "photos", tmp_path / name, SMALL)
+    with pytest.raises(RequestError, match=sentence):
+        load_data(tmp_path / name)
+
+
 def test_a_run_folder_among_the_classes_is_refused(make_classes):
     data_dir = make_classes({"cat": 10, "dog": 10})
     with pytest.raises(RequestError, match="would be taken for a class"):
