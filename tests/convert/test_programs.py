@@ -1,6 +1,8 @@
 """The programs of optimize and convert: their lines, statuses and sentences."""
 
 import json
+import shutil
+import zipfile
 
 import pytest
 
@@ -108,6 +110,38 @@ def test_a_record_of_another_shape_is_named(run, small_copy, name, content):
     # A file that is converted already is not told by what network.
     for verb in ("report",) if name == "run.json" else ("convert", "report"):
         assert_refused(run(verb, f"--run_dir={small_copy}"), f"{name} is damaged")
+
+
+def test_a_truncated_model_is_named(run, small_copy):
+    path = small_copy / "float" / "model.h5"
+    path.write_bytes(path.read_bytes()[:-1000])
+    flags = [*RECIPE, "--sparsity=0.1", "--overwrite"]
+    done = run("prune", f"--run_dir={small_copy}", *flags)
+    assert_refused(done, "float/model.h5")
+    assert (small_copy / "pruned" / "metrics.json").exists()
+
+
+def test_truncated_weights_are_named(run, tmp_path):
+    path = tmp_path / "weights.pth"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02" + bytes(1000))
+    path.write_bytes(path.read_bytes()[:-100])
+    flags = [f"--run_dir={tmp_path / 'run'}", "--data_dir=none", f"--weights={path}"]
+    assert_refused(run("train", *flags), "weights.pth")
+    assert not (tmp_path / "run").exists()
+
+
+def test_other_images_are_refused_by_a_finished_run(
+    run, small_copy, squares_dir, tmp_path
+):
+    shutil.copytree(squares_dir / "red", tmp_path / "other" / "cat")
+    shutil.copytree(squares_dir / "blue", tmp_path / "other" / "dog")
+    before = (small_copy / "split.json").read_bytes()
+    flags = [f"--data_dir={tmp_path / 'other'}", "--overwrite", "--image_size=32"]
+    done = run("train", f"--run_dir={small_copy}", *flags)
+    assert_refused(done, "was begun with the images of", "choose a new --run_dir")
+    assert (small_copy / "split.json").read_bytes() == before
+    assert (small_copy / "float" / "metrics.json").exists()
 
 
 def test_a_file_that_is_no_model_is_refused(run, small_run, tmp_path):
