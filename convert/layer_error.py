@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from corallite.optimize import graph
-from corallite.optimize.quantize import PREFIX, QuantizeWrapper
+from corallite.optimize.layer_quantization import PREFIX, QuantizeWrapper
 from corallite.optimize.shared_range import SharedRange
 from corallite.optimize.strip_quantizers import strip_quantizers
 from corallite.train.keras import keras, tf

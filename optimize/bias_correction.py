@@ -10,7 +10,7 @@ norms. No training, and nothing that the int8 file would have to compute.
 import numpy as np
 
 from corallite.optimize import graph
-from corallite.optimize.quantize import QuantizeWrapper
+from corallite.optimize.layer_quantization import QuantizeWrapper
 from corallite.optimize.sparsity import kernels_of
 from corallite.optimize.strip_quantizers import strip_quantizers
 from corallite.train.keras import keras, tf

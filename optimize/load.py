@@ -4,8 +4,8 @@ from pathlib import Path
 
 from corallite.device.errors import RequestError
 
-# Imported for its registration: a model file names the class.
-from corallite.optimize.quantize import LayerQuantization  # noqa: F401
+# Imported for what it and its imports register: a model file names the classes.
+from corallite.optimize import quantize  # noqa: F401
 from corallite.optimize.tfmot import tfmot
 from corallite.train.keras import keras
 

@@ -12,17 +12,21 @@ from corallite.device.errors import RequestError
 from corallite.optimize import graph
 from corallite.optimize.calibration_check import check_images
 from corallite.optimize.fold import CONVOLUTIONS, fold_batch_norms
+from corallite.optimize.layer_quantization import (
+    PREFIX,
+    LayerQuantization,
+    kernel_name,
+    wrap,
+)
 from corallite.optimize.measure_ranges import measure_ranges
 from corallite.optimize.normalization import fold_normalization
 from corallite.optimize.padding import ZeroBorder, replace_padding
 from corallite.optimize.quantizers import FixedRange, KernelQuantizer, MovingRange
 from corallite.optimize.shared_range import SharedRange, find_joined
 from corallite.optimize.tfmot import tfmot
-from corallite.train.keras import keras, plain_python
+from corallite.train.keras import keras
 from corallite.train.models.channel_slice import ChannelSlice
 
-# A wrapped layer is called by this and the name of the layer.
-PREFIX = "quant_"
 # How the range is found that all tensors have which meet in concatenations: 0 to 6, as
 # ReLU6 gives it; the extremes of the training's batches; trained like a weight.
 SHARED_RANGES = ("fixed", "calibrated", "learned")
@@ -43,60 +47,7 @@ _MAKES_VALUES = (
     keras.layers.ReLU,
     keras.layers.GlobalAveragePooling2D,
 )
-_QUANTIZERS = {
-    kind.__name__: kind for kind in (KernelQuantizer, FixedRange, MovingRange)
-}
 _RELU6_RANGE = FixedRange(0.0, 6.0)
-
-
-@keras.saving.register_keras_serializable(package="corallite")
-class QuantizeWrapper(tfmot.quantization.keras.QuantizeWrapperV2):
-    """tfmot's wrapper, which trains a kernel even where its layer is frozen."""
-
-    call = plain_python(tfmot.quantization.keras.QuantizeWrapperV2.call)
-
-    @property
-    def trainable_weights(self):
-        return super().trainable_weights if self.layer.trainable else []
-
-    @property
-    def non_trainable_weights(self):
-        frozen = [] if self.layer.trainable else super().trainable_weights
-        return self._dedup_weights([*frozen, *super().non_trainable_weights])
-
-
-@keras.saving.register_keras_serializable(package="corallite")
-class LayerQuantization(tfmot.quantization.keras.QuantizeConfig):
-    """Which quantizers a layer's kernel and output get; None for none."""
-
-    def __init__(self, kernel=None, output=None):
-        self.kernel = kernel
-        self.output = output
-
-    def get_weights_and_quantizers(self, layer):
-        if self.kernel is None:
-            return []
-        return [(getattr(layer, _kernel_name(layer)), self.kernel)]
-
-    def get_activations_and_quantizers(self, layer):
-        return []
-
-    def set_quantize_weights(self, layer, quantize_weights):
-        if quantize_weights:
-            setattr(layer, _kernel_name(layer), quantize_weights[0])
-
-    def set_quantize_activations(self, layer, quantize_activations):
-        pass
-
-    def get_output_quantizers(self, layer):
-        return [] if self.output is None else [self.output]
-
-    def get_config(self):
-        return {"kernel": _describe(self.kernel), "output": _describe(self.output)}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(_restore(config["kernel"]), _restore(config["output"]))
 
 
 def quantize(
@@ -239,7 +190,7 @@ def _wrap_layers(folded, shared, per_channel):
 
     # Pixel/255 in eight bits: scale 1/255 and zero point 0, the raw pixel itself.
     pixels = keras.layers.Activation("linear", name="pixels")
-    pixels = _wrap(pixels, LayerQuantization(output=FixedRange(0.0, 1.0)))
+    pixels = wrap(pixels, LayerQuantization(output=FixedRange(0.0, 1.0)))
     return graph.rebuild(folded, replace, after_input=pixels)
 
 
@@ -256,16 +207,7 @@ def _quantized_copy(layer, per_channel, output_quantizer):
             "ReLU, pools, slices and concatenations."
         )
     kernel_quantizer = _kernel_quantizer(layer, per_channel)
-    return _wrap(copy, LayerQuantization(kernel_quantizer, output_quantizer))
-
-
-def _wrap(layer, config):
-    return QuantizeWrapper(layer, config, name=PREFIX + layer.name)
-
-
-def _kernel_name(layer):
-    is_depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
-    return "depthwise_kernel" if is_depthwise else "kernel"
+    return wrap(copy, LayerQuantization(kernel_quantizer, output_quantizer))
 
 
 def _kernel_quantizer(layer, per_channel):
@@ -288,19 +230,6 @@ def _output_quantizer(layer):
 
 def _keep_zeros(layer, wrapper):
     """Masks in `wrapper` the zeros of the kernel of `layer`."""
-    kernel = getattr(layer, _kernel_name(layer)).numpy()
+    kernel = getattr(layer, kernel_name(layer)).numpy()
     (mask,) = (w for w in wrapper.non_trainable_weights if w.name.endswith("_mask:0"))
     mask.assign((kernel != 0).astype("float32"))
-
-
-def _describe(quantizer):
-    if quantizer is None:
-        return None
-    return {"kind": type(quantizer).__name__, **quantizer.get_config()}
-
-
-def _restore(description):
-    if description is None:
-        return None
-    settings = dict(description)
-    return _QUANTIZERS[settings.pop("kind")](**settings)

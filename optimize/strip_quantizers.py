@@ -1,7 +1,7 @@
 """Takes the quantizers out of a quantization-aware model: the float one inside it."""
 
 from corallite.optimize import graph
-from corallite.optimize.quantize import PREFIX, QuantizeWrapper
+from corallite.optimize.layer_quantization import PREFIX, QuantizeWrapper
 from corallite.optimize.shared_range import SharedRange
 from corallite.optimize.sparsity import kernels_of
 from corallite.train.keras import keras, tf
