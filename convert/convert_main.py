@@ -72,9 +72,10 @@ def main(argv: Sequence[str]) -> int:
     except AccuracyLostError as error:
         print(format_loss(error))
         return program.EXIT_CHECK_FAILED
-    accuracy = stage.metrics()["val_accuracy"]
+    accuracy, source = stage.recall(
+        lambda x: (float(x["val_accuracy"]), x["inputs"]["source"])
+    )
     size = stage.model_path.stat().st_size
-    source = stage.metrics()["inputs"]["source"]
     print(
         f"{stage.model_path}: {size:,} bytes, from {source}, validation accuracy "
         f"{accuracy:.4f}"

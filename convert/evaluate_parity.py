@@ -6,6 +6,7 @@ import numpy as np
 
 from corallite.convert.evaluate import answer_images, answer_images_by_file
 from corallite.convert.evaluate_run import finished_stages, manifest_of
+from corallite.convert.int8_source import qat_source, usual_method
 from corallite.convert.int8_stage import read_parity
 from corallite.convert.measure_parity import compare_chain
 from corallite.convert.parity import Parity
@@ -37,15 +38,15 @@ def recall_parity(run_dir: Path, max_drop: float | None = None) -> Parity | None
         return _of_chain(chain, last.model_path, part, last.name, "channel").with_limit(
             max_drop
         )
-    inputs = last.metrics()["inputs"]
+    inputs, source = last.recall(lambda x: (x["inputs"], x["inputs"]["source"]))
     # Of a qat stage that was made since, or not used, the file is no heir.
-    sources = ["float", inputs["source"]]
-    if inputs["source"] == "qat":
-        sources.insert(1, Stage(run_dir, "qat").metrics()["from"])
+    sources = ["float", source]
+    if source == "qat":
+        sources.insert(1, qat_source(Stage(run_dir, "qat")))
     chain = _ask_models([stage for stage in stages if stage.name in sources], part)
     path = last.model_path
     chain.append(("int8", answer_images_by_file(path, part)))
-    method = inputs.get("method", "qat" if inputs["source"] == "qat" else "ptq")
+    method = inputs.get("method", usual_method(source))
     granularity = inputs.get("granularity", "channel")
     return _of_chain(chain, path, part, method, granularity).with_limit(max_drop)
 

@@ -170,8 +170,8 @@ def _to_result(record: dict[str, Any]) -> StageResult:
 def _measure(stage: Stage, data: ImageData, part_name: str) -> StageResult:
     part = data.parts[part_name]
     if stage.name == "qat":
+        sparsity = stage.recall(lambda x: float(x["sparsity"]["overall"]))
         evaluation = evaluate_keras(load_model(stage.model_path), part)
-        sparsity = stage.metrics()["sparsity"]["overall"]
         return StageResult(stage.name, evaluation, sparsity)
     path = stage.model_path if stage.name == "int8" else export_float(stage)
     shown = str(path.relative_to(stage.run_dir))

@@ -13,6 +13,7 @@ from corallite.train.recipe import Recipe
 from corallite.train.run_folder import Stage, latest_stage
 
 SOURCES = ("float", "pruned", "qat")
+_SOURCES_OF_QAT = {"float": "float", "pruned": "pruned"}
 METHODS = (*MAX_DROP, "auto")
 
 
@@ -127,6 +128,15 @@ def choose_granularity(parent: Stage, asked: str | None) -> str:
 
 def float_stages(run_dir: Path, parent: Stage) -> list[Stage]:
     """Returns the float stages that a file was made of, the first one first."""
-    name = parent.metrics()["from"] if parent.name == "qat" else parent.name
+    name = qat_source(parent) if parent.name == "qat" else parent.name
     first = Stage(run_dir, "float")
     return [first] if name == "float" else [first, Stage(run_dir, name)]
+
+
+def qat_source(stage: Stage) -> str:
+    """Returns which stage the qat stage was trained from: "float" or "pruned".
+
+    Raises:
+        RequestError: It is not finished, or its record does not say.
+    """
+    return stage.recall(lambda x: _SOURCES_OF_QAT[x["from"]])

@@ -202,10 +202,9 @@ def _answer(
 
 def _accuracy(run_dir: Path, answers: np.ndarray, data: ImageData) -> dict[str, float]:
     """Returns top-1 on the validation part, for the manifest."""
-    metrics = Stage(run_dir, "float").metrics()
-    best = metrics["history"][metrics["best_epoch"]]
+    best = Stage(run_dir, "float").best_accuracy()
     int8 = float(np.mean(answers == data.parts["val"].labels))
-    return {"float": round(best["val_accuracy"], 4), "int8": round(int8, 4)}
+    return {"float": round(best, 4), "int8": round(int8, 4)}
 
 
 def _complete(content: bytes, manifest: Manifest) -> bytes:

@@ -93,7 +93,7 @@ def read_record(path: Path, parse: Callable[[dict[str, Any]], _T]) -> _T:
     content = read_json(path)
     try:
         return parse(content)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise RequestError(
             f"{path} is damaged ({error!r}); remove it and run the same command again."
         ) from error

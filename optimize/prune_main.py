@@ -35,9 +35,12 @@ def main(argv):
     stage = prune(
         Path(_RUN_DIR.value), _SPARSITY.value, _RECIPE(), overwrite=_OVERWRITE.value
     )
-    metrics = stage.metrics()
-    accuracy = metrics["history"][-1]["val_accuracy"]
-    sparsity = metrics["sparsity"]["overall"]
+    accuracy, sparsity = stage.recall(
+        lambda x: (
+            float(x["history"][-1]["val_accuracy"]),
+            float(x["sparsity"]["overall"]),
+        )
+    )
     print(
         f"{stage.model_path}: sparsity {sparsity:.3f}, "
         f"validation accuracy {accuracy:.4f}"

@@ -6,15 +6,16 @@ import hashlib
 import importlib.metadata
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from corallite.device import files
 from corallite.device.errors import RequestError
 from corallite.train.stage_command import name_command
 from corallite.train.training_state import STATE_FILE, read_header
 
+_T = TypeVar("_T")
 _PACKAGES = (
     "corallite",
     "tensorflow",
@@ -115,10 +116,27 @@ class Stage:
 
     def metrics(self) -> dict[str, Any]:
         """Returns what `finish` recorded; empty if the stage is not finished."""
-        path = self.path / "metrics.json"
-        if not path.exists():
+        if not (self.path / "metrics.json").exists():
             return {}
-        return files.read_record(path, lambda x: {**x, "inputs": dict(x["inputs"])})
+        return self.recall(lambda x: {**x, "inputs": dict(x["inputs"])})
+
+    def recall(self, parse: Callable[[dict[str, Any]], _T]) -> _T:
+        """Returns what `parse` makes of what `finish` recorded.
+
+        Raises:
+            RequestError: The record lacks what `parse` asks for.
+        """
+        return files.read_record(self.path / "metrics.json", parse)
+
+    def best_accuracy(self) -> float:
+        """Returns top-1 on the validation part of the epoch whose weights were kept.
+
+        Raises:
+            RequestError: The stage is not finished, or its record does not say.
+        """
+        return self.recall(
+            lambda x: float(x["history"][x["best_epoch"]]["val_accuracy"])
+        )
 
     def _made_from(self) -> dict[str, Any] | None:
         """Returns the inputs of the finished stage, or of the unfinished training."""

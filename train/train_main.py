@@ -36,9 +36,7 @@ def main(argv: Sequence[str]) -> None:
         fit_policy=task.fit_policy,
         overwrite=_OVERWRITE.value,
     )
-    metrics = stage.metrics()
-    best = metrics["history"][metrics["best_epoch"]]
-    print(f"{stage.model_path}: validation accuracy {best['val_accuracy']:.4f}")
+    print(f"{stage.model_path}: validation accuracy {stage.best_accuracy():.4f}")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from corallite.convert.edgetpu.prediction import Prediction
 from corallite.convert.evaluate_run import StageResult, evaluate_run
 from corallite.convert.int8_stage import INT8_FILE, read_parity
 from corallite.convert.report.edgetpu_verdict import find_verdict
+from corallite.convert.report.records import check_metrics, check_run
 from corallite.convert.report.thumbnails import Picture, show_mistakes
 from corallite.convert.this_machine import describe_machine
 from corallite.device import files
@@ -108,7 +109,7 @@ def gather_facts(run_dir: Path, part: str, made: datetime.datetime) -> Facts:
     """
     data = load_data(run_dir)
     stages = [_describe_stage(run_dir, x) for x in evaluate_run(run_dir, part)]
-    run = files.read_record(run_dir / "run.json", _check_run)
+    run = files.read_record(run_dir / "run.json", check_run)
     weights = run.get("weights")
     model, edgetpu, is_predicted = None, None, True
     if stages[-1].name == "int8":
@@ -145,7 +146,7 @@ def _describe_stage(run_dir: Path, result: StageResult) -> StageFacts:
     stage = Stage(run_dir, result.stage, file)
     return StageFacts(
         result,
-        stage.metrics(),
+        stage.recall(lambda x: check_metrics(stage.name, x)),
         stage.model_path.relative_to(run_dir).as_posix(),
         hash_file(stage.model_path),
     )
@@ -162,10 +163,6 @@ def _count_images(data: ImageData) -> dict[str, list[int]]:
 def _read_parity(run_dir: Path) -> dict[str, Any] | None:
     parity = read_parity(run_dir)
     return parity.to_json() if parity else None
-
-
-def _check_run(run: dict[str, Any]) -> dict[str, Any]:
-    return {**run, "network": dict(run["network"]), "data_dir": str(run["data_dir"])}
 
 
 def _hash_compiled(run_dir: Path) -> dict[str, str]:

@@ -51,6 +51,20 @@ def test_a_damaged_record_is_refused(small_copy):
         recall_parity(small_copy)
 
 
+@pytest.mark.parametrize(("stage", "name"), [("int8", "source"), ("qat", "from")])
+def test_a_stage_that_does_not_say_what_it_was_made_of_is_refused(
+    small_copy, stage, name
+):
+    (small_copy / "int8" / PARITY_FILE).unlink()
+    path = small_copy / stage / "metrics.json"
+    metrics = files.read_json(path)
+    metrics["inputs"].pop(name, None)
+    metrics.pop(name, None)
+    files.write_json(path, metrics)
+    with pytest.raises(RequestError, match=rf"metrics\.json is damaged.*{name}"):
+        recall_parity(small_copy)
+
+
 def test_any_file_is_held_against_the_float_model(small_run, tmp_path):
     known = read_parity(small_run)
     assert known is not None

@@ -52,6 +52,16 @@ def test_what_was_measured_is_kept(small_copy):
     assert {**anew.__dict__, **latency} == {**kept.__dict__, **latency}
 
 
+def test_a_stage_whose_sparsity_is_not_recorded_is_refused(small_copy):
+    (small_copy / "qat" / RECORD).unlink(missing_ok=True)
+    path = small_copy / "qat" / "metrics.json"
+    metrics = files.read_json(path)
+    del metrics["sparsity"]
+    files.write_json(path, metrics)
+    with pytest.raises(RequestError, match=r"qat/metrics\.json is damaged.*sparsity"):
+        evaluate_run(small_copy)
+
+
 def test_a_record_of_before_is_measured_anew(small_copy):
     path = small_copy / "float" / RECORD
     record = files.read_json(path)

@@ -232,6 +232,27 @@ def test_damaged_metrics_are_named(finished):
         finished.is_done(INPUTS)
 
 
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        {},
+        {"history": [], "best_epoch": 0},
+        {"history": [{"val_accuracy": 0.5}]},
+        {"history": [{"val_accuracy": None}], "best_epoch": 0},
+    ],
+)
+def test_a_record_that_lacks_the_accuracy_is_named(stage, metrics):
+    stage.finish(INPUTS, metrics)
+    with pytest.raises(RequestError, match="metrics.json is damaged .*; remove it"):
+        stage.best_accuracy()
+
+
+def test_the_accuracy_is_that_of_the_best_epoch(stage):
+    epochs = [{"val_accuracy": 0.75}, {"val_accuracy": 0.5}]
+    stage.finish(INPUTS, {"history": epochs, "best_epoch": 0})
+    assert stage.best_accuracy() == 0.75
+
+
 def test_a_missing_package_has_no_version(monkeypatch):
     monkeypatch.setattr(run_folder, "_PACKAGES", ("numpy", "no-such-package"))
     assert run_folder.package_versions() == {"numpy": np.__version__}

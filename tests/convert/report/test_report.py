@@ -57,6 +57,19 @@ def test_a_damaged_comparison_is_refused(small_copy):
         write_report(small_copy)
 
 
+@pytest.mark.parametrize(
+    ("record", "lost"),
+    [("int8/metrics.json", "inputs"), ("run.json", "network")],
+)
+def test_a_damaged_record_is_refused(small_copy, record, lost):
+    content = files.read_json(small_copy / record)
+    content[lost].popitem()
+    content[lost].pop("source", None)
+    files.write_json(small_copy / record, content)
+    with pytest.raises(RequestError, match=rf"{record} is damaged"):
+        write_report(small_copy)
+
+
 def test_the_program_prints_the_path_and_refuses_what_is_no_run(
     programs, small_run, tmp_path
 ):

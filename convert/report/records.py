@@ -1,0 +1,57 @@
+"""Checks what a run has recorded before a report is made of it.
+
+Records can be edited, damaged or of another version. What these functions raise for one
+that lacks something, `files.read_record` turns into a sentence with its name.
+"""
+
+import dataclasses
+from typing import Any
+
+from corallite.train.recipe import Recipe
+from corallite.train.start import Network
+
+_CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+
+def check_run(run: dict[str, Any]) -> dict[str, Any]:
+    """Returns what is in `run.json`, if a report can be made of it."""
+    network = dict(run["network"])
+    height, width = Network.from_json(network).size_hw
+    network["size_hw"] = [int(height), int(width)]
+    network["recipe"] = _check_recipe(network["recipe"])
+    if run.get("weights"):
+        network["frozen_epochs"] = int(network["frozen_epochs"])
+        network["weights"] = str(network["weights"])
+    return {**run, "network": network, "data_dir": str(run["data_dir"])}
+
+
+def check_metrics(stage: str, metrics: dict[str, Any]) -> dict[str, Any]:
+    """Returns what is in a stage's `metrics.json`, if a report can be made of it."""
+    inputs = dict(metrics["inputs"])
+    checked: dict[str, Any] = {
+        "inputs": inputs,
+        "finished": str(metrics["finished"]),
+        "versions": dict(metrics["versions"]),
+    }
+    if "recipe" in inputs:
+        inputs["recipe"] = _check_recipe(inputs["recipe"])
+    if "sparsity" in inputs:
+        inputs["sparsity"] = float(inputs["sparsity"])
+    if stage == "float":
+        checked |= {name: int(metrics[name]) for name in ("parameters", "macs")}
+    if stage == "int8":
+        inputs["source"] = str(inputs["source"])
+    if "history" in metrics:
+        checked["history"] = [_check_epoch(epoch) for epoch in metrics["history"]]
+    return {**metrics, **checked}
+
+
+def _check_recipe(recipe: dict[str, Any]) -> dict[str, Any]:
+    missing = {field.name for field in dataclasses.fields(Recipe)} - set(recipe)
+    if missing:
+        raise KeyError(*sorted(missing))
+    return dict(recipe)
+
+
+def _check_epoch(epoch: dict[str, Any]) -> dict[str, Any]:
+    return {**epoch, **{name: float(epoch[name]) for name in _CURVES}}
