@@ -31,7 +31,6 @@ from corallite.convert.edgetpu.prediction import Prediction, predict
 from corallite.device import files
 from corallite.device.archive import ARCHIVE_ERRORS, append_archive, split_archive
 from corallite.device.errors import RequestError
-from corallite.device.flatbuffer import DamagedError
 from corallite.device.manifest import Manifest, attach_manifest, read_manifest
 
 
@@ -89,7 +88,7 @@ def compile_file(
             version=version,
             scratch=scratch,
         )
-        attempt = _refuse_damaged(compile_it(bytes(model.content), options=options))
+        attempt = compile_it(bytes(model.content), options=options)
         if attempt.failure:
             whole = dataclasses.replace(options, search_delegate=False)
             compile_part = functools.partial(compile_it, options=whole)
@@ -193,17 +192,6 @@ def _find_breaking(
         return None
     content, count = bytes(model.content), len(model.main.operators)
     return find_breaking(content, count, attempt.failure, compile_part)
-
-
-def _refuse_damaged(attempt: Attempt) -> Attempt:
-    """Returns a failure in place of a compiled file that cannot be read."""
-    for name, content in attempt.content.items():
-        try:
-            decode(content)
-        except DamagedError as error:
-            failure = f"{name} is damaged ({error})"
-            return dataclasses.replace(attempt, content={}, failure=failure)
-    return attempt
 
 
 def _write(

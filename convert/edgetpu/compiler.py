@@ -11,6 +11,7 @@ from typing import Any
 
 from absl import logging
 
+from corallite.convert.audit.model_file import decode
 from corallite.convert.edgetpu.causes import (
     TIMEOUT_CURE,
     UNKNOWN_CURE,
@@ -19,6 +20,7 @@ from corallite.convert.edgetpu.causes import (
 )
 from corallite.convert.edgetpu.compiler_log import CompilerText, Row, parse_text
 from corallite.convert.edgetpu.compiler_program import Program
+from corallite.device.flatbuffer import DamagedError
 
 # Compiler 16 is the first with a timer of its own, of 180 s unless it is told.
 _FIRST_WITH_TIMER = 16
@@ -167,11 +169,25 @@ def _run_once(
         printed = [row for text in texts for row in text.rows]
         table = tuple(rows or printed)
         summary = _add_up(texts)
-        return Attempt(
+        attempt = Attempt(
             compiled, logs, ended.text, summary, table, duration_s=ended.duration_s
         )
+        return _refuse_damaged(attempt)
     _require_room(scratch)
     return _describe_failure(ended.status, ended.text, options, ended.duration_s)
+
+
+def _refuse_damaged(attempt: Attempt) -> Attempt:
+    """Returns a failure in place of a compiled file that cannot be read."""
+    for name, content in attempt.content.items():
+        try:
+            decode(content)
+        except DamagedError as error:
+            failure = f"{name} is damaged ({error})"
+            return dataclasses.replace(
+                attempt, content={}, failure=failure, cure=UNKNOWN_CURE
+            )
+    return attempt
 
 
 def _describe_failure(

@@ -162,6 +162,12 @@ def test_silence_and_rubbish_are_failures(network, stand_in, settings, failure):
     assert names(network.parent / "out") == []
 
 
+def test_parts_that_come_out_damaged_do_not_compile(network, stand_in):
+    made = compiled(network, stand_in(damaged=True))
+    assert (made.breaking.prefix, made.breaking.operator) == (0, 0)
+    assert made.edgetpu.cure
+
+
 def test_a_search_passes_with_what_it_left(network, stand_in):
     program = stand_in(breaks_at="tensor_22", **PARTIAL)
     made = compiled(network, program, search_delegate=True)
