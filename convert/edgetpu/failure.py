@@ -44,14 +44,19 @@ def find_failure(
 
 
 def _find_unparseable(model: Model, compiler: Compiler) -> Failure | None:
-    for operator in model.main.operators:
-        name, version = operator.name, operator.version
+    """A runtime asks for all kinds of operators that a file declares.
+
+    Those that run are looked at first, so that one can be named.
+    """
+    running = [(op.name, op.version, op.index) for op in model.main.operators]
+    declared = [(*code, None) for code in model.operator_codes]
+    for name, version, index in (*running, *declared):
         if not is_known(name, version, compiler.tensorflow):
             text = f"Didn't find op for builtin opcode '{name}' version '{version}'."
             if not is_known(name, 1, compiler.tensorflow):
                 text = f"Op builtin_code out of range: {code_of(name)}."
             return Failure(
-                operator.index,
+                index,
                 text,
                 "Model could not be parsed",
                 _OLDER.get(name, "convert with a TensorFlow of the compiler's time"),

@@ -23,6 +23,21 @@ def test_a_version_the_compiler_cannot_parse_stops_it(writer):
     assert "SPLIT" in prediction.cure
 
 
+def test_a_version_that_only_another_graph_has_stops_it_too(writer, make_writer):
+    """TFLite looks up all kinds that a file declares before it reads a graph."""
+    writer.chain("CONV_2D")
+    other = make_writer()
+    other.model.operatorCodes = writer.model.operatorCodes
+    other.conv(other.input(), version=6)
+    writer.model.subgraphs.append(other.graph)
+    for tensor in other.graph.tensors:
+        tensor.buffer = 0
+    prediction = predicted(writer)
+    assert (prediction.mapped, prediction.first_cut) == ((), None)
+    assert "opcode 'CONV_2D' version '6'" in prediction.failure
+    assert prediction.status == {0: "Model could not be parsed"}
+
+
 @pytest.mark.parametrize(("name", "code"), [("GELU", 150), ("STABLEHLO_ADD", 163)])
 def test_a_type_newer_than_the_compiler_is_out_of_range(writer, name, code):
     writer.operator(name, [writer.conv(writer.input())], None)
