@@ -2,9 +2,9 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from absl import logging
 
@@ -23,6 +23,8 @@ from corallite.train.training_state import Progress
 
 # For photos of which a few thousand or more are at hand, from scratch.
 DEFAULT_RECIPE = Recipe(epochs=60)
+_RUN_FILE = "run.json"
+_T = TypeVar("_T")
 
 
 def train(
@@ -64,6 +66,8 @@ def train(
     data = prepare_data(data_dir, run_dir, preprocessing)
     inputs = {**settings, "data": data.fingerprint}
     if stage.is_done(inputs, overwrite):
+        if not (run_dir / _RUN_FILE).exists():  # It was damaged, and removed.
+            _record_run(run_dir, data_dir, start, inputs)
         logging.info("float: done already.")
         return stage
     stage.reopen()
@@ -82,13 +86,22 @@ def read_network(run_dir: Path) -> Network:
     Raises:
         RequestError: `run_dir` holds no run.
     """
-    path = run_dir / "run.json"
+    return read_run(run_dir, lambda x: Network.from_json(x["network"]))
+
+
+def read_run(run_dir: Path, parse: Callable[[dict[str, Any]], _T]) -> _T:
+    """Returns what `parse` makes of what is known of a run as a whole.
+
+    Raises:
+        RequestError: `run_dir` holds no run, or its record lacks what `parse` asks for.
+    """
+    path = run_dir / _RUN_FILE
     if not path.exists():
         raise RequestError(
             f"{run_dir} is no run folder; make one with "
             f"corallite train --data_dir=FOLDER --run_dir={run_dir}."
         )
-    return files.read_record(path, lambda x: Network.from_json(x["network"]))
+    return files.read_record(path, parse)
 
 
 def cost_metrics(model: keras.Model) -> dict[str, Any]:
@@ -108,7 +121,7 @@ def _record_run(
     }
     if start.path is not None:
         record["weights"] = str(start.path.resolve())
-    files.write_json(run_dir / "run.json", {**record, "versions": package_versions()})
+    files.write_json(run_dir / _RUN_FILE, {**record, "versions": package_versions()})
 
 
 def _train_network(

@@ -21,6 +21,7 @@ from corallite.device import files
 from corallite.device.preprocess import Preprocessing
 from corallite.train.data import ImageData, load_data
 from corallite.train.run_folder import Stage, hash_file, package_versions
+from corallite.train.train import read_run
 
 _MOST_PICTURES = 24
 
@@ -109,7 +110,7 @@ def gather_facts(run_dir: Path, part: str, made: datetime.datetime) -> Facts:
     """
     data = load_data(run_dir)
     stages = [_describe_stage(run_dir, x) for x in evaluate_run(run_dir, part)]
-    run = files.read_record(run_dir / "run.json", check_run)
+    run = read_run(run_dir, check_run)
     weights = run.get("weights")
     model, edgetpu, is_predicted = None, None, True
     if stages[-1].name == "int8":

@@ -150,6 +150,15 @@ def test_what_is_done_is_not_done_again(data_dir, finished):
     assert (finished / "float" / "model.h5").stat() == before
 
 
+@pytest.mark.slow
+def test_a_record_that_is_gone_is_written_again(data_dir, finished):
+    path = finished / "run.json"
+    before = path.read_text()
+    path.unlink()
+    train(data_dir, finished, NETWORK, RECIPE)
+    assert path.read_text() == before
+
+
 def snapshot(folder):
     return {
         path: (path.stat().st_mtime_ns, path.stat().st_size)

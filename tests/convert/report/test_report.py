@@ -70,6 +70,12 @@ def test_a_damaged_record_is_refused(small_copy, record, lost):
         write_report(small_copy)
 
 
+def test_a_run_without_its_record_is_told_how_to_make_it(small_copy):
+    (small_copy / "run.json").unlink()
+    with pytest.raises(RequestError, match="is no run folder; .*corallite train"):
+        write_report(small_copy)
+
+
 def test_the_program_prints_the_path_and_refuses_what_is_no_run(
     programs, small_run, tmp_path
 ):
