@@ -7,6 +7,7 @@ from corallite.convert.audit.model import Model
 from corallite.convert.edgetpu.memory import Parameters
 from corallite.convert.edgetpu.prediction import Prediction, predict
 from corallite.device import files
+from corallite.train.run_folder import hash_file
 
 
 def find_verdict(run_dir: Path, model: Model, sha256: str) -> tuple[Prediction, bool]:
@@ -27,6 +28,26 @@ def find_verdict(run_dir: Path, model: Model, sha256: str) -> tuple[Prediction, 
         files.read_record(path, lambda x: _recall(x, sha256)) if path.exists() else None
     )
     return (predict(model), True) if said is None else (said, False)
+
+
+def hash_compiled(run_dir: Path) -> dict[str, str]:
+    """Returns the SHA-256 of what the last compilation wrote, by name in the run.
+
+    Other files of its folder may be of a compilation before it, into more segments or
+    fewer.
+
+    Raises:
+        RequestError: The record of the compilation is damaged.
+    """
+    path = run_dir / "edgetpu" / "metrics.json"
+    # By their names: the run may have been moved since.
+    names = files.read_record(path, lambda x: [Path(n).name for n in x["compiled"]])
+    compiled = [path.with_name(name) for name in names]
+    return {
+        path.relative_to(run_dir).as_posix(): hash_file(path)
+        for path in compiled
+        if path.exists()
+    }
 
 
 def _recall(record: dict[str, Any], sha256: str) -> Prediction | None:

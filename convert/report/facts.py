@@ -13,7 +13,7 @@ from corallite.convert.audit.model_file import read_model
 from corallite.convert.edgetpu.prediction import Prediction
 from corallite.convert.evaluate_run import StageResult, evaluate_run
 from corallite.convert.int8_stage import INT8_FILE, read_parity
-from corallite.convert.report.edgetpu_verdict import find_verdict
+from corallite.convert.report.edgetpu_verdict import find_verdict, hash_compiled
 from corallite.convert.report.records import check_metrics, check_run
 from corallite.convert.report.thumbnails import Picture, show_mistakes
 from corallite.convert.this_machine import describe_machine
@@ -135,7 +135,7 @@ def gather_facts(run_dir: Path, part: str, made: datetime.datetime) -> Facts:
         model=model,
         edgetpu=edgetpu,
         is_predicted=is_predicted,
-        compiled={} if is_predicted else _hash_compiled(run_dir),
+        compiled={} if is_predicted else hash_compiled(run_dir),
         versions=package_versions(),
         machine=describe_machine(),
         made=made,
@@ -164,8 +164,3 @@ def _count_images(data: ImageData) -> dict[str, list[int]]:
 def _read_parity(run_dir: Path) -> dict[str, Any] | None:
     parity = read_parity(run_dir)
     return parity.to_json() if parity else None
-
-
-def _hash_compiled(run_dir: Path) -> dict[str, str]:
-    paths = sorted((run_dir / "edgetpu").glob("*.tflite"))
-    return {path.relative_to(run_dir).as_posix(): hash_file(path) for path in paths}

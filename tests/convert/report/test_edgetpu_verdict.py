@@ -4,9 +4,10 @@ import pytest
 
 from corallite.convert.audit.model import Model
 from corallite.convert.edgetpu.prediction import predict
-from corallite.convert.report.edgetpu_verdict import find_verdict
+from corallite.convert.report.edgetpu_verdict import find_verdict, hash_compiled
 from corallite.device import files
 from corallite.device.errors import RequestError
+from corallite.train.run_folder import hash_file
 
 
 @pytest.fixture
@@ -51,3 +52,18 @@ def test_a_damaged_record_is_refused(model, tmp_path, changes, error):
     write(tmp_path, model, **changes)
     with pytest.raises(RequestError, match=rf"metrics\.json is damaged \({error}"):
         find_verdict(tmp_path, model, "abc")
+
+
+def test_only_what_the_last_compilation_wrote_is_shown(model, tmp_path):
+    names = ["net_segment_0_of_2_edgetpu.tflite", "net_segment_1_of_2_edgetpu.tflite"]
+    write(tmp_path, model, compiled=[f"elsewhere/edgetpu/{name}" for name in names])
+    for name in (names[0], "net_edgetpu.tflite"):
+        (tmp_path / "edgetpu" / name).write_text(name)
+    path = tmp_path / "edgetpu" / names[0]
+    assert hash_compiled(tmp_path) == {f"edgetpu/{names[0]}": hash_file(path)}
+
+
+def test_a_record_without_what_was_written_is_refused(model, tmp_path):
+    write(tmp_path, model)
+    with pytest.raises(RequestError, match=r"metrics\.json is damaged \(KeyError"):
+        hash_compiled(tmp_path)
