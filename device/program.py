@@ -37,9 +37,10 @@ def run(
     """Parses the flags, calls `main(argv)` and exits with its status.
 
     `main` returns None or 0 for done and 1 for a failed check. `RequestError` and
-    `OSError` become one sentence on stderr and status 2. SIGTERM is treated as
-    Ctrl-C: both raise `KeyboardInterrupt` in `main`, and one that is not handled
-    there ends the process with 128 + the signal's number.
+    `OSError` become one sentence on stderr and status 2. SIGTERM, and SIGHUP unless
+    nohup has it ignored, are treated as Ctrl-C: they raise `KeyboardInterrupt` in
+    `main`, and one that is not handled there ends the process with 128 + the signal's
+    number.
 
     Args:
         main: The program.
@@ -53,6 +54,8 @@ def run(
     interruption = _Interruption()
     signal.signal(signal.SIGTERM, interruption.raise_interrupt)
     signal.signal(signal.SIGINT, interruption.raise_interrupt)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, interruption.raise_interrupt)
     log.begin_program()
     if not logs_later:
         log.load()

@@ -15,7 +15,7 @@ from corallite.device.errors import RequestError
 _MOST_BYTES = 1 << 20
 # Of the command that ends a container.
 _END_TIMEOUT_S = 15.0
-_INTERRUPTIONS = {signal.SIGINT, signal.SIGTERM}
+_INTERRUPTIONS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
 @dataclass(frozen=True)

@@ -133,13 +133,22 @@ def test_stray_arguments_are_refused(run):
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signals_end_it_with_128_and_their_number(start, number):
     process = start("print('up', flush=True); time.sleep(60)")
     assert process.stdout.readline() == "up\n"
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout, stderr) == (128 + number, "", "")
+
+
+def test_a_hangup_that_is_ignored_stays_so(start):
+    process = start(
+        "import os, signal; os.kill(os.getpid(), signal.SIGHUP); print('on')",
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    )
+    assert process.communicate(timeout=60) == ("on\n", "")
+    assert process.returncode == 0
 
 
 def test_main_can_tidy_up_after_a_signal(start):
