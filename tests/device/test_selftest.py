@@ -84,6 +84,7 @@ def test_unsound_model_is_refused(model, sentence):
     [
         (SelfTest(1, 2, 0.9), "answers 0.50 where it answered 0.90 when it was made"),
         (SelfTest(1, 3, 0.9), "answers 0.00 where it answered 0.90"),
+        (SelfTest(1, -4, 0.9), "answers 0.00 where it answered 0.90"),
     ],
 )
 def test_model_that_answers_otherwise_than_when_made_is_refused(record, sentence):
