@@ -1,13 +1,18 @@
 """What the Edge TPU compiler said of a run's int8 file, or would say."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 from corallite.convert.audit.model import Model
+from corallite.convert.edgetpu.compiler import Options
 from corallite.convert.edgetpu.memory import Parameters
 from corallite.convert.edgetpu.prediction import Prediction, predict
 from corallite.device import files
 from corallite.train.run_folder import hash_file
+
+# What a flag is called, where it is not as the option.
+_FLAGS = {"multiple_subgraphs": "enable_multiple_subgraphs"}
 
 
 def find_verdict(run_dir: Path, model: Model, sha256: str) -> tuple[Prediction, bool]:
@@ -47,6 +52,22 @@ def hash_compiled(run_dir: Path) -> dict[str, str]:
         path.relative_to(run_dir).as_posix(): hash_file(path)
         for path in compiled
         if path.exists()
+    }
+
+
+def list_compile_flags(run_dir: Path) -> dict[str, Any]:
+    """Returns the flags of `compile` that the last compilation had and are not usual.
+
+    Raises:
+        RequestError: The record of the compilation is damaged.
+    """
+    path = run_dir / "edgetpu" / "metrics.json"
+    made_from = files.read_record(path, lambda x: dict(x["inputs"]))
+    usual = dataclasses.asdict(Options())
+    return {
+        _FLAGS.get(name, name): made_from[name]
+        for name, value in usual.items()
+        if made_from.get(name, value) != value
     }
 
 

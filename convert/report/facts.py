@@ -13,7 +13,11 @@ from corallite.convert.audit.model_file import read_model
 from corallite.convert.edgetpu.prediction import Prediction
 from corallite.convert.evaluate_run import StageResult, evaluate_run
 from corallite.convert.int8_stage import INT8_FILE, read_parity
-from corallite.convert.report.edgetpu_verdict import find_verdict, hash_compiled
+from corallite.convert.report.edgetpu_verdict import (
+    find_verdict,
+    hash_compiled,
+    list_compile_flags,
+)
 from corallite.convert.report.records import check_metrics, check_run
 from corallite.convert.report.thumbnails import Picture, show_mistakes
 from corallite.convert.this_machine import describe_machine
@@ -69,6 +73,7 @@ class Facts:
         edgetpu: What the Edge TPU compiler makes of it; None if there is no such file.
         is_predicted: The compiler was not run, `edgetpu` is a prediction.
         compiled: SHA-256 by name of the files that it wrote.
+        compile_flags: The flags of `compile` that were not the usual ones.
         versions: Of the packages here.
         machine: This one.
         made: When.
@@ -91,6 +96,7 @@ class Facts:
     edgetpu: Prediction | None
     is_predicted: bool
     compiled: dict[str, str]
+    compile_flags: dict[str, Any]
     versions: dict[str, str]
     machine: str
     made: datetime.datetime
@@ -136,6 +142,7 @@ def gather_facts(run_dir: Path, part: str, made: datetime.datetime) -> Facts:
         edgetpu=edgetpu,
         is_predicted=is_predicted,
         compiled={} if is_predicted else hash_compiled(run_dir),
+        compile_flags={} if is_predicted else list_compile_flags(run_dir),
         versions=package_versions(),
         machine=describe_machine(),
         made=made,

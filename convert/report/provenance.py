@@ -33,7 +33,7 @@ def list_commands(facts: Facts) -> list[str]:
         for stage in facts.stages
     ]
     if facts.compiled:
-        commands.append(_format("compile", run_dir))
+        commands.append(_format("compile", {**run_dir, **facts.compile_flags}))
     part = {} if facts.part == "test" else {"part": facts.part}
     return [*commands, _format("report", {**run_dir, **part})]
 

@@ -87,6 +87,7 @@ def make_facts():
             edgetpu=predict(model),
             is_predicted=True,
             compiled={},
+            compile_flags={},
             versions={"corallite": "0.1.0"},
             machine="a machine",
             made=DATE,

@@ -1,10 +1,17 @@
 """The compiler's word counts for the file it was given, and for no other."""
 
+import dataclasses
+
 import pytest
 
 from corallite.convert.audit.model import Model
+from corallite.convert.edgetpu.compiler import Options
 from corallite.convert.edgetpu.prediction import predict
-from corallite.convert.report.edgetpu_verdict import find_verdict, hash_compiled
+from corallite.convert.report.edgetpu_verdict import (
+    find_verdict,
+    hash_compiled,
+    list_compile_flags,
+)
 from corallite.device import files
 from corallite.device.errors import RequestError
 from corallite.train.run_folder import hash_file
@@ -67,3 +74,10 @@ def test_a_record_without_what_was_written_is_refused(model, tmp_path):
     write(tmp_path, model)
     with pytest.raises(RequestError, match=r"metrics\.json is damaged \(KeyError"):
         hash_compiled(tmp_path)
+
+
+def test_flags_of_the_compilation_are_those_that_are_not_usual(model, tmp_path):
+    options = dataclasses.asdict(Options(num_segments=2, multiple_subgraphs=True))
+    write(tmp_path, model, inputs={**options, "parent": "abc"})
+    flags = {"enable_multiple_subgraphs": True, "num_segments": 2}
+    assert list_compile_flags(tmp_path) == flags

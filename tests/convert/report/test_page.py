@@ -154,8 +154,13 @@ def test_convert_is_told_as_it_was_asked(make_facts, inputs, parity, flags):
 
 def test_what_the_compiler_wrote_is_told(make_facts):
     name = "edgetpu/model_int8_edgetpu.tflite"
-    text = text_of(render(make_facts(is_predicted=False, compiled={name: "ab" * 32})))
-    assert "corallite compile --run_dir=runs/made-up" in text
+    facts = make_facts(
+        is_predicted=False,
+        compiled={name: "ab" * 32},
+        compile_flags={"num_segments": 2},
+    )
+    text = text_of(render(facts))
+    assert "corallite compile --run_dir=runs/made-up --num_segments=2" in text
     assert f"edgetpu {name} – {'ab' * 32}" in text
 
 
