@@ -134,9 +134,9 @@ def float_stages(run_dir: Path, parent: Stage) -> list[Stage]:
 
 
 def qat_source(stage: Stage) -> str:
-    """Returns which stage the qat stage was trained from: "float" or "pruned".
+    """Returns which stage the finished qat stage began with: "float" or "pruned".
 
     Raises:
-        RequestError: It is not finished, or its record does not say.
+        RequestError: Its record does not say.
     """
     return stage.recall(lambda x: _SOURCES_OF_QAT[x["from"]])

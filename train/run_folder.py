@@ -121,7 +121,7 @@ class Stage:
         return self.recall(lambda x: {**x, "inputs": dict(x["inputs"])})
 
     def recall(self, parse: Callable[[dict[str, Any]], _T]) -> _T:
-        """Returns what `parse` makes of what `finish` recorded.
+        """Returns what `parse` makes of what `finish` recorded of a finished stage.
 
         Raises:
             RequestError: The record lacks what `parse` asks for.
@@ -132,7 +132,7 @@ class Stage:
         """Returns top-1 on the validation part of the epoch whose weights were kept.
 
         Raises:
-            RequestError: The stage is not finished, or its record does not say.
+            RequestError: The record does not say.
         """
         return self.recall(
             lambda x: float(x["history"][x["best_epoch"]]["val_accuracy"])
