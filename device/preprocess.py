@@ -4,6 +4,8 @@ The one definition of it: training, calibration, evaluation and the camera loop 
 call these functions, so that a model meets on the board what it was trained on.
 """
 
+import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,11 @@ def read_image(path: str | Path) -> Image:
         RequestError: The file cannot be read or is not a complete image.
     """
     try:
+        # A pipe without a writer would be waited for, and /dev/zero read for ever.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise RequestError(
+                f"{path}: cannot be read (is no regular file); give an image file."
+            )
         data = Path(path).read_bytes()
     except OSError as error:
         raise RequestError(

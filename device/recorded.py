@@ -71,12 +71,11 @@ def folder_frames(folder: Path, stream: FrameStream) -> Iterator[Frame]:
     """
     start_s = time.monotonic()
     number = 0
-    for path in _walk_images(folder, set()):
+    for path in _walk_images(folder, set(), stream):
         try:
             image = read_image(path)
         except RequestError as error:
-            log.warning("Skipped: %s", error)
-            stream.skipped += 1
+            _note_skipped(stream, str(error))
             continue
         name = path.relative_to(folder).as_posix()
         yield Frame(number, time.monotonic() - start_s, image, name)
@@ -107,8 +106,7 @@ def stdin_frames(stream: FrameStream, is_over: Callable[[], bool]) -> Iterator[F
         try:
             image = decode_image(jpeg, "stdin")
         except RequestError as error:
-            log.warning("Skipped: %s", error)
-            stream.skipped += 1
+            _note_skipped(stream, str(error))
             continue
         yield Frame(number, captured_s - start_s, image, "stdin", captured_s)
         number += 1
@@ -128,8 +126,7 @@ def _piped_images(stream: FrameStream, is_over: Callable[[], bool]) -> Iterator[
         counted = splitter.broken
         yield from images
     if splitter.is_inside_image and not is_over():
-        log.warning("Skipped: stdin: the last image is cut short.")
-        stream.skipped += 1
+        _note_skipped(stream, "stdin: the last image is cut short.")
 
 
 def _open_stdin() -> int:
@@ -154,19 +151,34 @@ def _chunks(
             yield data
 
 
-def _walk_images(folder: Path, visited: set[str]) -> Iterator[Path]:
+def _walk_images(
+    folder: Path, visited: set[str], stream: FrameStream
+) -> Iterator[Path]:
     """Yields image paths below `folder`; a link that leads back is not followed."""
     real_path = os.path.realpath(folder)
     if real_path in visited:
         return
     visited.add(real_path)
-    for entry in sorted(folder.iterdir()):
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        _note_skipped(
+            stream, f"{folder}: cannot be read ({error.strerror}); check its rights."
+        )
+        return
+    for entry in entries:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
-            yield from _walk_images(entry, visited)
+        # `Path.is_dir` raises where a folder may be listed and not entered.
+        if os.path.isdir(entry):
+            yield from _walk_images(entry, visited, stream)
         elif entry.suffix.lower() in IMAGE_SUFFIXES:
             yield entry
+
+
+def _note_skipped(stream: FrameStream, sentence: str) -> None:
+    log.warning("Skipped: %s", sentence)
+    stream.skipped += 1
 
 
 def _read(capture: Any) -> Image | None:

@@ -27,6 +27,11 @@ _ANSI_ART = cv2.VideoWriter.fourcc(*"ansi")
 # The kernel's number of all video devices (its Documentation/admin-guide/devices.txt).
 _VIDEO4LINUX = 81
 _SCHEMES = ("http", "https", "rtsp", "rtsps")
+# Of a camera's number; OpenCV cannot take many more.
+_MOST_DIGITS = 4
+_WHAT_TO_GIVE = (
+    "give a camera's number, csi, a URL, a video, an image, a folder, or - for stdin."
+)
 
 
 @contextlib.contextmanager
@@ -55,9 +60,12 @@ def open_source(
         The frames.
 
     Raises:
-        RequestError: No such file, or one that cannot be opened; or later, from the
-            iterator: a live source is given up, a video, folder or pipe gave none.
+        RequestError: No name, no such file, or one that cannot be opened; or later,
+            from the iterator: a live source is given up, a video, folder or pipe gave
+            none.
     """
+    if not source:
+        raise RequestError(f"The source has no name; {_WHAT_TO_GIVE}")
     stop = stop or threading.Event()
     live = _find_live(source)
     if live is not None:
@@ -80,7 +88,8 @@ def open_source(
 def _find_live(source: str) -> "tuple[str, Callable[[], Capture]] | None":
     """Returns the name of a live source and what opens it; None if it is not one."""
     path = Path(source)
-    if source.isdecimal() and not path.exists():
+    is_number = source.isdecimal() and len(source) <= _MOST_DIGITS
+    if is_number and not path.exists():
         return _find_camera(f"camera {source}", int(source))
     if path.is_char_device():
         if os.major(path.stat().st_rdev) != _VIDEO4LINUX:
@@ -183,7 +192,4 @@ def _reading(path: Path) -> Iterator[Any]:
 
 def _require_file(path: Path) -> None:
     if not path.exists():
-        raise RequestError(
-            f"{path}: no such file or folder; give a camera's number, csi, a URL, a "
-            "video, an image, a folder, or - for stdin."
-        )
+        raise RequestError(f"{path}: no such file or folder; {_WHAT_TO_GIVE}")

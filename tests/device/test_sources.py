@@ -1,9 +1,11 @@
 """Every kind of source, what is wrong with them, and that all are released."""
 
+import errno
 import io
 import os
 import sys
 import threading
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -99,6 +101,35 @@ def test_unreadable_images_in_a_folder_are_skipped_and_counted(tmp_path):
     assert [frame.name for frame in frames] == ["good one ü.png"]
     assert (frames[0].image_rgb_u8 == (0, 0, 255)).all()
     assert stream.skipped == 3
+
+
+def test_what_only_looks_like_an_image_does_not_hold_up_a_folder(tmp_path):
+    write_image(tmp_path / "good.png")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "endless.jpg").symlink_to("/dev/zero")
+    with open_source(str(tmp_path)) as stream:
+        assert [frame.name for frame in stream] == ["good.png"]
+    assert stream.skipped == 2
+
+
+def test_unreadable_folder_in_a_folder_is_skipped_and_counted(
+    tmp_path, monkeypatch, caplog
+):
+    write_image(tmp_path / "a/1.png")
+    write_image(tmp_path / "b/2.png")
+    write_image(tmp_path / "c/3.png")
+    list_folder = Path.iterdir
+
+    def refuse_b(path):
+        if path.name == "b":  # For root, no folder is unreadable.
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return list_folder(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse_b)
+    with open_source(str(tmp_path)) as stream:
+        assert [frame.name for frame in stream] == ["a/1.png", "c/3.png"]
+    assert stream.skipped == 1
+    assert "b: cannot be read (Permission denied)" in caplog.text
 
 
 def test_links_are_followed_but_not_in_circles(tmp_path):
@@ -202,6 +233,16 @@ def test_a_folder_named_in_digits_is_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with open_source("0") as stream:
         assert next(stream).name == "a.png"
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [("", "The source has no name; give a camera"), ("9" * 20, "9: no such file or")],
+)
+def test_name_of_nothing_is_refused(source, sentence):
+    with pytest.raises(RequestError, match=sentence):
+        with open_source(source):
+            pass
 
 
 def test_missing_path_is_refused():
