@@ -17,7 +17,7 @@ from absl import flags
 
 from corallite.device import benchmark, benchmark_table, program
 from corallite.device.errors import RequestError
-from corallite.device.interpreter import choose_runtime
+from corallite.device.interpreter import MOST_THREADS, choose_runtime
 
 _MODEL = flags.DEFINE_multi_string(
     "model", None, "A .tflite file; once for each.", required=True
@@ -45,6 +45,10 @@ def main(argv: Sequence[str]) -> None:
     program.reject_arguments(argv)
     cpus = _to_numbers("cpus", _CPUS.value or (), 0)
     threads = _to_numbers("num_threads", _NUM_THREADS.value, 1)
+    if not threads or max(threads) > MOST_THREADS:
+        raise RequestError(
+            f"--num_threads: expected one number at least, each at most {MOST_THREADS}."
+        )
     cases = [benchmark.Case(path, n) for path in _MODEL.value for n in threads]
     runtime = choose_runtime()
     if cpus:

@@ -28,7 +28,11 @@ from corallite.device.systemd import Service
 flags.adopt_module_key_flags(loop_flags)
 flags.mark_flag_as_required("source")
 _MAX_FRAMES = flags.DEFINE_integer(
-    "max_frames", None, "Stops after this many frames; default, never.", lower_bound=1
+    "max_frames",
+    None,
+    "Stops after this many frames; default, never.",
+    lower_bound=1,
+    upper_bound=sys.maxsize,
 )
 _JSON = flags.DEFINE_boolean(
     "json", None, "JSON lines; default, unless stdout is a terminal."

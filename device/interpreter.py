@@ -14,6 +14,8 @@ from corallite.device.errors import RequestError
 # In order of preference. The second is the first's predecessor with the same API; it
 # is what 32-bit Arm has.
 RUNTIMES = ("ai_edge_litert", "tflite_runtime")
+# More than any board's cores; where threads run out, the runtime crashes.
+MOST_THREADS = 256
 
 # Google's library, by the name under which every build of it is installed.
 _EDGETPU_LIBRARY = "libedgetpu.so.1"

@@ -12,6 +12,7 @@ from corallite.device.engine import Engine
 from corallite.device.errors import RequestError
 from corallite.device.frame import FrameStream
 from corallite.device.governor import Governor
+from corallite.device.interpreter import MOST_THREADS
 from corallite.device.interruption import calling_on_hangup
 from corallite.device.model_request import ModelRequest
 from corallite.device.pace import Pace
@@ -137,7 +138,11 @@ _RUN_PAUSE = flags.DEFINE_float(
     lower_bound=0.0,
 )
 _NUM_THREADS = flags.DEFINE_integer(
-    "num_threads", 1, "Threads of one inference.", lower_bound=1
+    "num_threads",
+    1,
+    "Threads of one inference.",
+    lower_bound=1,
+    upper_bound=MOST_THREADS,
 )
 
 

@@ -9,5 +9,7 @@ _COMPILED = "_edgetpu"
 def name_twin(path: str) -> str:
     """Returns the file for the CPU of a compiled one; `path` if it has no such name."""
     compiled = Path(path)
+    if not compiled.name:  # As "" and "/" have none.
+        return path
     name = compiled.stem.removesuffix(_COMPILED) + compiled.suffix
     return str(compiled.with_name(name))

@@ -83,6 +83,8 @@ def test_table_fits_80_columns_and_names_who_measured(tiny_models, tmp_path):
         (["--model=a", "--cpus=99999"], "--cpus: there is no CPU 99999"),
         (["--model=a", "--cpus=one"], "--cpus: expected numbers from 0 on"),
         (["--model=a", "--num_threads=0"], "--num_threads: expected numbers from 1"),
+        (["--model=a", "--num_threads=1,999"], "--num_threads: expected one number"),
+        (["--model=a", "--num_threads="], "--num_threads: expected one number"),
         ([], "--model is missing"),
     ],
 )

@@ -12,6 +12,7 @@ from corallite.device.errors import RequestError
 from corallite.device.manifest import Manifest, SelfTest, attach_manifest
 from corallite.device.model_request import ModelRequest, is_edgetpu_here, open_model
 from corallite.device.preprocess import Preprocessing
+from corallite.device.swapping import Swapping
 
 MANIFEST = Manifest("tiny", "1", ("red", "green", "blue"), Preprocessing((32, 32)))
 
@@ -104,6 +105,12 @@ def test_damaged_file_is_refused(tmp_path, end, sentence):
     path.write_bytes(b"\xff\x7f\0\0TFL3" + end)
     with pytest.raises(RequestError, match=f"model.tflite: {sentence}"):
         open_file(path)
+
+
+@pytest.mark.parametrize("path", ["", "/"])
+def test_path_without_a_name_is_refused(path):
+    with pytest.raises(RequestError, match="cannot be read"):
+        Swapping(ModelRequest(path))
 
 
 def test_what_the_user_says_is_kept_for_another_process(files, tmp_path):
