@@ -1,6 +1,7 @@
 """Takes the image out of a request, and no more bytes than it may have."""
 
 import asyncio
+import logging as python_logging
 
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
@@ -11,6 +12,11 @@ from corallite.device.serve.refusal import ClientLeftError, Limits, Refusal
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
 FORM_TYPE = "multipart/form-data"
 FIELD = "image"
+# Of a form. To parse as many as 10 MB may hold takes seconds, in which nobody else is
+# answered.
+_MOST_FIELDS = 100
+# It would write a line for each form that a client gets wrong.
+python_logging.getLogger("python_multipart").setLevel(python_logging.ERROR)
 
 
 def check_head(request: Request, limits: Limits) -> None:
@@ -99,6 +105,7 @@ class _Form:
     def __init__(self) -> None:
         self.image: bytearray | None = None
         self.is_complete = False
+        self._fields = 0
         self._is_image = False
         self._name = bytearray()
         self._value = bytearray()
@@ -114,6 +121,11 @@ class _Form:
         }
 
     def _begin_part(self) -> None:
+        self._fields += 1
+        if self._fields > _MOST_FIELDS:
+            raise Refusal(
+                400, f"The form has more than {_MOST_FIELDS} fields; send the image."
+            )
         self._is_image = False
 
     def _add_name(self, data: bytes, start: int, end: int) -> None:

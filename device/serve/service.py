@@ -70,12 +70,12 @@ class Service:
         Raises:
             Refusal: It is no such image or too large, or the model is not to be had.
         """
-        check_image(data, self.limits)
         loop = asyncio.get_running_loop()
         work = partial(self._answer, data, top_k)
         return await loop.run_in_executor(self._worker, work)
 
     def _answer(self, data: bytes, top_k: int) -> bodies.AnswerBody:
+        check_image(data, self.limits)
         image = _decode(data)
         start_s = time.perf_counter()
         try:
@@ -134,7 +134,8 @@ class Service:
 def check_image(data: bytes, limits: Limits) -> None:
     """Refuses what is no image of a known kind, or has too many pixels.
 
-    Before it is decoded: a file of a few kilobytes may stand for gigabytes.
+    Before it is decoded: a file of a few kilobytes may stand for gigabytes. It takes
+    seconds for a JPEG of millions of segments.
 
     Raises:
         Refusal: 400, 413 or 415.

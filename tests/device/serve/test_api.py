@@ -16,8 +16,10 @@ from corallite.device.classifier import Classifier
 from corallite.device.errors import RequestError
 from corallite.device.pace import PaceStatus
 from corallite.device.preprocess import read_image
+from corallite.device.serve import service
 from corallite.device.serve.access import Access
 from corallite.device.serve.admission import Admission
+from corallite.device.serve.image_header import read_header
 from corallite.device.serve.refusal import Limits
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -26,6 +28,7 @@ IMAGES = sorted(path for path in GOLDEN.iterdir() if path.suffix in TYPES)
 TOKEN = "0123456789abcdef"
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 JPEG = {"Content-Type": "image/jpeg"}
+FORM_BOMB = b"--b\r\nA: b\r\n\r\n\r\n" * 101 + b"--b--\r\n"
 
 
 def post(client, data, kind="image/jpeg", **options):
@@ -75,6 +78,7 @@ def test_top_k_bounds_the_labels(make_client, jpeg):
         (b"x", "multipart/form-data", 400, "without its boundary"),
         (b"x", "multipart/form-data; boundary=b", 400, "build it anew"),
         (b"--b\r\n", "multipart/form-data; boundary=b", 400, "cut short"),
+        (FORM_BOMB, "multipart/form-data; boundary=b", 400, "more than 100 fields"),
         (bomb(20_000, 20_000), "image/png", 413, "400.0 megapixels"),
     ],
 )
@@ -82,6 +86,26 @@ def test_bad_body_is_one_sentence(make_client, data, kind, status, sentence):
     answer = post(make_client(), data, kind)
     assert answer.status_code == status
     assert sentence in answer.json()["error"]
+
+
+def test_broken_forms_leave_no_line_in_the_log(make_client, caplog):
+    kind = "multipart/form-data; boundary=b"
+    assert post(make_client(), b"zz", kind).status_code == 400
+    assert not [line for line in caplog.records if "multipart" in line.name]
+
+
+def test_many_segments_do_not_hold_up_other_requests(make_client, monkeypatch):
+    threads = []
+
+    def note_thread(data):
+        threads.append(threading.current_thread().name)
+        return read_header(data)
+
+    monkeypatch.setattr(service, "read_header", note_thread)
+    # Megabytes of such segments take seconds to pass over.
+    data = b"\xff\xd8\xff\xe0\0\2" + b"\xff\xe0\0\2" * 1000
+    assert post(make_client(), data).status_code == 400
+    assert threads[0].startswith("requests")
 
 
 def test_truncated_image_is_refused(make_client):
