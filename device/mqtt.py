@@ -22,6 +22,8 @@ _LONGEST_DELAY_S = 30
 # To hand over what waits, and to take leave, when the loop ends.
 _CLOSE_TIMEOUT_S = 2.0
 _AT_LEAST_ONCE = 1
+# The protocol takes 65,535 of a topic, which has more in TOPIC/status.
+_MOST_BYTES = 2**15
 
 
 @dataclass(frozen=True)
@@ -207,12 +209,15 @@ def parse_address(url: str) -> Address:
         RequestError: It is something else. The password is not shown.
     """
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(url if len(url.encode()) <= _MOST_BYTES else "")
         port = parts.port
+        (parts.hostname or "").encode("idna")
     except ValueError:
         parts, port = urlsplit(""), None
     topic = unquote(parts.path).strip("/")
-    is_topic = topic and not set(topic) & set("+#\0")
+    # What comes after "#" or "?" would not be part of the topic.
+    is_cut = parts.fragment or parts.query or url.endswith(("#", "?"))
+    is_topic = topic and not is_cut and not set(topic) & set("+#\0")
     if parts.scheme not in _PORTS or not parts.hostname or not is_topic or port == 0:
         shown = url.rpartition("@")[2]
         raise RequestError(

@@ -250,6 +250,9 @@ def test_address_is_read(url, address):
             "mqtt://broker/a/%23",
             "mqtt://b/+",
         ),
+        *("mqtt://broker/a#b", "mqtt://broker/a?b", "mqtt://broker/a/#"),
+        "mqtt://broker/\udcff",
+        *(f"mqtt://{'b' * 64}.local/a", f"mqtt://broker/{'a' * 2**16}"),
         "mqtt://me:secret@broker/",
     ],
 )
