@@ -44,6 +44,20 @@ def is_known_kind(data: bytes) -> bool:
     )
 
 
+def count_scans(data: bytes) -> int:
+    """Counts the passes over all its pixels that a JPEG asks for; 0 of other kinds."""
+    count, position = 0, 2
+    if not data.startswith(b"\xff\xd8\xff"):
+        return 0
+    while (position := find_marker(data, position)) >= 0:
+        marker = data[position + 1]
+        if marker == END_OF_IMAGE:
+            break
+        count += marker == _START_OF_SCAN
+        position = skip_segment(data, position)
+    return count
+
+
 def _read_jpeg(data: bytes) -> ImageHeader | None:
     position = 2
     while (position := find_marker(data, position)) >= 0:

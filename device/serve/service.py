@@ -15,9 +15,12 @@ from corallite.device.pace import PaceStatus
 from corallite.device.preprocess import Image, decode_image
 from corallite.device.serve import bodies
 from corallite.device.serve.camera import Camera, Sight
-from corallite.device.serve.image_header import is_known_kind, read_header
+from corallite.device.serve.image_header import count_scans, is_known_kind, read_header
 from corallite.device.serve.refusal import Limits, Refusal, busy
 from corallite.device.source_state import State
+
+# Of a JPEG. Progressive ones have about ten; each may be of 20 bytes and take 10 ms.
+_MOST_SCANS = 100
 
 
 class Service:
@@ -153,6 +156,10 @@ def check_image(data: bytes, limits: Limits) -> None:
             413,
             f"The image has {pixels / 1e6:.1f} megapixels; send one of at most "
             f"{limits.pixels / 1e6:g}.",
+        )
+    if count_scans(data) > _MOST_SCANS:
+        raise Refusal(
+            400, f"The image has more than {_MOST_SCANS} scans; save it as plain JPEG."
         )
 
 

@@ -28,6 +28,10 @@ IMAGES = sorted(path for path in GOLDEN.iterdir() if path.suffix in TYPES)
 TOKEN = "0123456789abcdef"
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 JPEG = {"Content-Type": "image/jpeg"}
+# A frame of 3,000 x 3,000 pixels, and scans of it that hold nothing.
+SCAN_BOMB = bytes.fromhex("ffd8 ffc2000b 08 0bb80bb8 01 011100") + 101 * bytes.fromhex(
+    "ffda0008 01 0100 000000"
+)
 FORM_BOMB = b"--b\r\nA: b\r\n\r\n\r\n" * 101 + b"--b--\r\n"
 
 
@@ -80,6 +84,7 @@ def test_top_k_bounds_the_labels(make_client, jpeg):
         (b"--b\r\n", "multipart/form-data; boundary=b", 400, "cut short"),
         (FORM_BOMB, "multipart/form-data; boundary=b", 400, "more than 100 fields"),
         (bomb(20_000, 20_000), "image/png", 413, "400.0 megapixels"),
+        (SCAN_BOMB, "image/jpeg", 400, "more than 100 scans"),
     ],
 )
 def test_bad_body_is_one_sentence(make_client, data, kind, status, sentence):

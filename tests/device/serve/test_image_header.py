@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from corallite.device.serve.image_header import ImageHeader, read_header
+from corallite.device.serve.image_header import ImageHeader, count_scans, read_header
 
 KINDS = {
     "JPEG": (".jpg", []),
@@ -22,6 +22,17 @@ def test_size_is_that_of_the_image(kind, size_wh):
     image = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
     data = cv2.imencode(suffix, image, parameters)[1].tobytes()
     assert read_header(data) == ImageHeader(kind.split()[-1], *size_wh)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_scans_are_those_of_the_image(kind):
+    suffix, parameters = KINDS[kind]
+    image = np.zeros((9, 11, 3), np.uint8)
+    data = cv2.imencode(suffix, image, parameters)[1].tobytes()
+    # libjpeg's own script for colour; after the end there may be another image.
+    expected = {"JPEG": 1, "progressive JPEG": 10}.get(kind, 0)
+    assert count_scans(data + data) == expected
+    assert count_scans(data[:-2]) == expected
 
 
 def test_extended_webp_has_its_own_size():
