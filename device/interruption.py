@@ -32,6 +32,8 @@ def stop_on_signals() -> Iterator[Stop]:
 
     def ask_to_stop(signal_number: int, frame: FrameType | None) -> None:
         if stop.is_set():
+            if callable(handler := former[signal_number]):
+                handler(signal_number, frame)  # It may note which signal it was.
             raise KeyboardInterrupt
         stop.signal_number = signal_number
         stop.set()

@@ -20,6 +20,19 @@ def test_signal_sets_the_event_and_a_second_interrupts(number):
     assert signal.getsignal(number) is former
 
 
+def test_second_signal_is_told_to_the_former_handler():
+    seen = []
+    former = signal.signal(signal.SIGTERM, lambda number, frame: seen.append(number))
+    try:
+        with stop_on_signals():
+            signal.raise_signal(signal.SIGTERM)
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, former)
+    assert seen == [signal.SIGTERM]
+
+
 def test_other_threads_get_an_event_that_stays_unset():
     seen = []
 
