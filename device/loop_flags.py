@@ -1,6 +1,7 @@
 """Flags of every program that runs the loop, and what they describe."""
 
 import contextlib
+import math
 import re
 import threading
 from collections.abc import Iterator, Sequence
@@ -293,6 +294,8 @@ def _parse_range(words: list[str] | None) -> tuple[float, float] | None:
         return None
     try:
         low, high = (float(word) for word in words)
+        if not -math.inf < low < high < math.inf:
+            raise ValueError(words)
     except ValueError as error:
         raise RequestError(
             f"--input_range={','.join(words)}: is not LOW,HIGH; write two "

@@ -157,7 +157,8 @@ def _choose_device(device: str) -> str:
 
 def _read_twin(request: ModelRequest) -> bytes:
     twin = request.twin_path
-    if twin == request.path or not Path(twin).exists():
+    is_given = bool(request.cpu_path)
+    if not is_given and (twin == request.path or not Path(twin).exists()):
         raise RequestError(
             f"{request.path}: is compiled for the Edge TPU; put the file that it was "
             "compiled from beside it, without _edgetpu in its name, or give it with "

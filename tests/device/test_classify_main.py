@@ -144,6 +144,7 @@ def test_wrong_requests_are_one_sentence_and_status_2(model, video, tmp_path):
         ([f"--source={tmp_path}"], "has no image that can be read"),
         ([f"--source={video}", "--model=gone.tflite"], "gone.tflite: cannot be read"),
         ([f"--source={video}", "--input_range=1"], "--input_range=1: is not LOW,HIGH"),
+        ([f"--source={video}", "--input_range=nan,1"], "nan,1: is not LOW,HIGH"),
         ([f"--source={video}", "--top_k=0"], "flag --top_k=0"),
         ([f"--source={video}", "--num_threads=1000000"], "flag --num_threads=1000000"),
         ([f"--source={video}", f"--max_frames={10**30}"], "flag --max_frames=1000"),

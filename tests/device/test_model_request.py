@@ -83,6 +83,11 @@ def test_compiled_file_without_a_twin_is_refused(files, name):
         open_file(path)
 
 
+def test_twin_that_is_not_where_it_is_said_to_be_is_named(files):
+    with pytest.raises(RequestError, match="gone.tflite: cannot be read"):
+        open_file(files[0], cpu_path="gone.tflite")
+
+
 def test_twin_that_is_compiled_too_is_refused(files):
     files[1].write_bytes(files[0].read_bytes())
     with pytest.raises(RequestError, match="int8.tflite: is compiled for .*, too"):
