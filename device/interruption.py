@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import Any
 
 
 class Stop(threading.Event):
@@ -39,7 +40,9 @@ def stop_on_signals() -> Iterator[Stop]:
         stop.set()
 
     numbers = (signal.SIGINT, signal.SIGTERM)
-    former = {number: signal.signal(number, ask_to_stop) for number in numbers}
+    former: dict[int, Any] = {
+        number: signal.signal(number, ask_to_stop) for number in numbers
+    }
     try:
         yield stop
     finally:

@@ -82,7 +82,7 @@ def test_only_what_comes_while_another_waits_is_prepared(wait_until):
 
 def test_one_that_waits_in_another_thread_is_let_go(wait_until):
     waits, is_free = threading.Event(), threading.Event()
-    seen = []
+    seen: list[int] = []
 
     def reading():
         yield 1

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -88,10 +89,11 @@ def test_a_stage_that_lacks_something_is_damaged(stage, path):
 
 
 def test_what_is_of_no_kind_to_show_is_damaged():
-    for stage, changes in [
+    odd: list[tuple[str, dict[str, Any]]] = [
         ("float", {"macs": None}),
         ("pruned", {"inputs": {"sparsity": "half"}}),
         ("qat", {"history": [{**EPOCH, "loss": None}]}),
-    ]:
+    ]
+    for stage, changes in odd:
         with pytest.raises(DAMAGE):
             check_metrics(stage, {**METRICS, **changes})
