@@ -38,6 +38,7 @@ _MAX_GROWTH = flags.DEFINE_float(
 
 
 def main(argv: Sequence[str]) -> int:
+    """Runs the loop, and prints JSON of what it held."""
     program.reject_arguments(argv)
     jpegs = _make_jpegs()
     with contextlib.ExitStack() as stack:

@@ -44,6 +44,7 @@ print(interpreter.get_tensor(out["index"])[0].argmax(), flush=True)
 
 
 def main(argv: Sequence[str]) -> int:
+    """Measures both in turns, and prints JSON."""
     program.reject_arguments(argv)
     work_dir = Path(_WORK_DIR.value)
     make_photos(work_dir, 1)

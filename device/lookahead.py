@@ -36,7 +36,7 @@ def looking_ahead(
             So the two share the work whichever of them has more to do.
         count: Frames to read ahead, at least 1.
     """
-    ahead = _Ahead(frames, prepare or _leave, count)
+    ahead = _Ahead(frames, prepare, count)
     thread = threading.Thread(target=ahead.read, name="reader ahead")
     thread.start()
     try:
@@ -46,10 +46,6 @@ def looking_ahead(
         thread.join()
 
 
-def _leave(frame: _Item) -> _Item:
-    return frame
-
-
 class _Ahead:
     """What the two threads share.
 
@@ -57,7 +53,7 @@ class _Ahead:
     """
 
     def __init__(
-        self, frames: Iterator[Any], prepare: Callable[[Any], Any], count: int
+        self, frames: Iterator[Any], prepare: Callable[[Any], Any] | None, count: int
     ) -> None:
         self._frames = frames
         self._prepare = prepare
@@ -87,7 +83,7 @@ class _Ahead:
 
     def _read_one(self) -> Any:
         frame = next(self._frames, None)
-        if frame is None or self._ready.empty():
+        if frame is None or self._prepare is None or self._ready.empty():
             return frame
         return self._prepare(frame)
 

@@ -43,8 +43,8 @@ class Result:
         time_s: The frame's time, as its source gives it.
         source: The name of the file or camera.
         top: The most probable labels, the most probable first.
-        latency_ms: Time from the decoded frame to its probabilities: preprocessing
-            and inference, without reading or decoding.
+        latency_ms: Work from the decoded frame to its probabilities: preprocessing,
+            by whichever thread, and inference, without reading or decoding.
         age_ms: Time from the frame's capture to its probabilities, waits included.
         dropped: How many frames the source has dropped so far for newer ones.
         active: The labels that a `Smoother` says are on; None without threshold.
@@ -86,7 +86,7 @@ def classify_frames(
     """Yields a result for each frame, until there are no more or `stop` is set.
 
     Args:
-        frames: From `open_source`, or any others.
+        frames: From `open_source`, which is told how to `prepare` them, or any others.
         classifier: The model.
         stop: Looked at before each frame is classified.
         top_k: How many labels a result has, at least 1.

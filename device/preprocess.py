@@ -29,6 +29,7 @@ IMAGE_SUFFIXES = frozenset(
 
 Image = npt.NDArray[Any]  # uint8; OpenCV's type stubs promise no more.
 
+_PNG = b"\x89PNG\r\n\x1a\n"
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 
@@ -74,8 +75,12 @@ def decode_image(data: bytes, name: str) -> Image:
     """
     if not data:
         raise RequestError(f"{name}: is empty; delete it or copy it again.")
-    if data.startswith(b"\xff\xd8") and not _jpeg_has_end(data):
-        # OpenCV before 5 fills the missing part with grey and says nothing.
+    # Of a JPEG, OpenCV before 5 fills the missing part with grey and says nothing. Of a
+    # PNG, it takes memory for whatever length a chunk claims: up to 4 GB.
+    is_cut = (data.startswith(b"\xff\xd8") and not _jpeg_has_end(data)) or (
+        data.startswith(_PNG) and not _png_has_end(data)
+    )
+    if is_cut:
         raise RequestError(f"{name}: is cut short; copy it again.")
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
@@ -173,6 +178,17 @@ def _jpeg_has_end(data: bytes) -> bool:
         if data[position + 1] == END_OF_IMAGE:
             return True
         position = skip_segment(data, position)
+    return False
+
+
+def _png_has_end(data: bytes) -> bool:
+    """Tells whether all chunks to the last lie in `data` (PNG specification, 5.3)."""
+    position = len(_PNG)
+    while position + 12 <= len(data):
+        kind = data[position + 4 : position + 8]
+        position += 12 + int.from_bytes(data[position : position + 4], "big")
+        if kind == b"IEND":
+            return position <= len(data)
     return False
 
 

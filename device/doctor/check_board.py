@@ -8,6 +8,8 @@ from corallite.device.doctor.machine import Camera, Machine
 
 # Drivers that give only what the sensor says; libcamera makes pictures of it.
 _CSI_DRIVERS = ("unicam", "rp1-cfe", "bcm2835-unicam")
+# Nodes of a Raspberry Pi that give video and are no cameras.
+_NO_CAMERAS = ("bcm2835-isp", "bcm2835-codec", "pispbe", "rpivid")
 _SINCE_START = 16
 _HOT_C = 80
 _LITTLE_MEMORY_MB, _TOO_LITTLE_MEMORY_MB = 200, 60
@@ -16,7 +18,7 @@ _LITTLE_DISK_MB, _TOO_LITTLE_DISK_MB = 100, 1
 
 def check_cameras(machine: Machine) -> Finding:
     """Checks that cameras are here and open to this user."""
-    usb = [camera for camera in machine.cameras if not _is_csi(camera)]
+    usb = [camera for camera in machine.cameras if _is_usb(camera)]
     closed = [camera.node.path for camera in usb if not camera.node.is_open_to_us]
     if closed:
         return failure(
@@ -118,6 +120,10 @@ def check_clock(machine: Machine) -> Finding:
 
 def _is_csi(camera: Camera) -> bool:
     return camera.driver in _CSI_DRIVERS
+
+
+def _is_usb(camera: Camera) -> bool:
+    return not camera.driver.startswith((*_CSI_DRIVERS, *_NO_CAMERAS))
 
 
 def _join(*parts: str) -> str:

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -17,8 +16,6 @@ from corallite.device.smoothing import Smoother
 from corallite.device.source_state import State
 
 _PAUSE_S = 0.5
-# Frames may be read ahead of the one that is classified.
-_KEPT_FRAMES = 8
 _JOIN_S = 1.0
 
 
@@ -83,7 +80,7 @@ class Camera:
         self._smoother = smoother
         self._observe = observe
         self._brake = brake
-        self._recent: deque[Frame] = deque(maxlen=_KEPT_FRAMES)
+        self._taken: Frame | None = None
         self._end = ""
         # Daemon: a driver that hangs must not keep the process.
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
@@ -138,16 +135,15 @@ class Camera:
 
     def _remember(self) -> Iterator[Frame]:
         for frame in self.frames:
-            self._recent.append(frame)
+            self._taken = frame
             yield frame
 
     def _accept(self, result: Result) -> None:
         self.rate.tick()
         self._observe(result)
-        for frame in reversed(self._recent):
-            if frame.number == result.frame:
-                self.newest = Sight(frame.image_rgb_u8, result, time.monotonic())
-                return
+        if self._taken is not None:
+            image_rgb_u8 = self._taken.image_rgb_u8
+            self.newest = Sight(image_rgb_u8, result, time.monotonic())
 
     def _note(self, error: BaseException) -> None:
         self.failures += 1

@@ -176,6 +176,17 @@ def test_jpeg_cut_after_its_thumbnail_is_refused():
         decode_image(content[: len(content) // 2], "x")
 
 
+def test_png_whose_chunk_claims_gigabytes_is_refused_before_it_gets_them():
+    content = encode(".png", noisy())
+    # Of the pixels: behind the signature and IHDR, which has 25 bytes.
+    length_at = 8 + 25
+    assert content[length_at + 4 : length_at + 8] == b"IDAT"
+    claim = struct.pack(">I", 0xC0000000)
+    content = content[:length_at] + claim + content[length_at + 4 :]
+    with pytest.raises(RequestError, match="^x: is cut short; copy it again"):
+        decode_image(content, "x")
+
+
 def test_progressive_jpeg_cut_between_scans_is_refused():
     content = encode(".jpg", noisy(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1))
     scan_starts = [i for i in range(len(content)) if content[i : i + 2] == b"\xff\xda"]

@@ -25,6 +25,7 @@ OLD_TFLITE = replace(TFLITE, version="2.5.0.post1")
 NUMPY = Package("numpy", "2.4.6", ("cp311-cp311-manylinux_2_27_aarch64",))
 OPENCV = Package("opencv-python-headless", "5.0.0.93", ("cp37-abi3-linux_aarch64",))
 WEBCAM = Camera(OPEN, "HD Camera", "uvcvideo", ("MJPG", "YUYV"))
+PROCESSOR = Camera(Node("/dev/video14"), "bcm2835-isp", "bcm2835-isp", ("YU12",))
 RIBBON = Camera(Node("/dev/video0"), "unicam", "unicam", ("pBAA",))
 USB_TPU = UsbDevice("18d1:9302", OPEN)
 CLOSED_TPU = UsbDevice("1a6e:089a", CLOSED)
@@ -231,7 +232,7 @@ CASES = [
     # Cameras
     ("cameras", {}, OK, "/dev/x HD Camera (MJPG, YUYV)"),
     ("cameras", {"cameras": ()}, OK, "no USB camera"),
-    ("cameras", {"cameras": (RIBBON,)}, OK, "no USB camera"),
+    ("cameras", {"cameras": (RIBBON, PROCESSOR)}, OK, "no USB camera"),
     (
         "cameras",
         {"cameras": (Camera(CLOSED),)},
