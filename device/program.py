@@ -139,7 +139,10 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
 
 def _parse_finite(argv: Sequence[str]) -> list[str]:
     """Parses the flags; bounds let nan pass, which is neither below nor above."""
-    rest = flags.FLAGS(argv)
+    try:
+        rest = flags.FLAGS(argv)
+    except UnicodeDecodeError:  # Of absl's reading; it has no error of its own.
+        raise flags.IllegalFlagValueError("--flagfile: is no text in UTF-8") from None
     for name, value in flags.FLAGS.flag_values_dict().items():
         if isinstance(value, float) and not math.isfinite(value):
             raise flags.IllegalFlagValueError(

@@ -125,6 +125,14 @@ def test_wrong_flags_are_one_sentence_and_status_2(run, argument, sentence):
     assert stderr.count("\n") == 1
 
 
+def test_flag_file_that_is_no_text_is_refused(run, tmp_path):
+    path = tmp_path / "flags"
+    path.write_bytes(b"--number=\xff\xfe3\n")
+    status, stdout, stderr = run("pass", f"--flagfile={path}")
+    assert (status, stdout) == (2, "") and "--flagfile: is no text in UTF-8" in stderr
+    assert stderr.count("\n") == 1
+
+
 def test_stray_arguments_are_refused(run):
     status, _, stderr = run("pass", "--number=3", "photos")
     assert status == 2
