@@ -5,6 +5,7 @@ import io
 import os
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -150,6 +151,24 @@ def test_folder_without_a_readable_image_is_refused(tmp_path):
     with open_source(str(tmp_path)) as stream:
         with pytest.raises(RequestError, match="1 skipped"):
             next(stream)
+
+
+def test_frames_of_a_folder_are_prepared_while_others_wait(tmp_path, wait_until):
+    for number in range(5):
+        write_image(tmp_path / f"{number}.png")
+    prepared = []
+
+    def prepare(frame):
+        prepared.append(frame.number)
+        return replace(frame, name=f"prepared {frame.number}")
+
+    with open_source(str(tmp_path)) as stream:
+        # Two may have been read before; when the third is, the second still waits.
+        stream.prepare = prepare
+        next(stream)
+        wait_until(lambda: 2 in prepared)
+        names = [frame.name for frame in stream]
+    assert names[1] == "prepared 2" and len(names) == 4
 
 
 def test_image_is_one_frame(tmp_path):

@@ -95,7 +95,11 @@ def test_client_in_the_midst_of_a_body_does_not_keep_it(serve):
     host, port = served.url.removeprefix("http://").split(":")
     head = f"POST /v1/classify HTTP/1.1\r\nHost: {host}\r\nContent-Type: image/png\r\n"
     with socket.create_connection((host, int(port)), 60) as client:
-        client.sendall(f"{head}Content-Length: 99\r\n\r\nbegun".encode())
+        # So that it says when it waits for the body, and not only the system for it.
+        head += "Expect: 100-continue\r\n"
+        client.sendall(f"{head}Content-Length: 99\r\n\r\n".encode())
+        assert client.recv(1000).startswith(b"HTTP/1.1 100 ")
+        client.sendall(b"begun")
         served.process.terminate()
         assert served.process.wait(60) == 0
         # Not 408, which it would be if the body had been waited for.
