@@ -13,6 +13,8 @@ from typing import Any
 
 from corallite.device.doctor.trial import try_python
 from corallite.device.errors import RequestError
+from corallite.device.interpreter import read_model
+from corallite.device.model_request import is_compiled
 
 _CHILD = (
     "import sys; from corallite.device.benchmark_child import main; main(*sys.argv[1:])"
@@ -64,8 +66,10 @@ def measure(
         "meter" and "cases", as `--json` writes them.
 
     Raises:
-        RequestError: A file cannot be run, or crashes.
+        RequestError: A file cannot be run, is for the Edge TPU, or crashes.
     """
+    for case in cases:
+        _require_for_cpu(case.path)
     began = [[_start(case) for _ in range(starts)] for case in cases]
     pairs = [(case.path, case.num_threads) for case in cases]
     content = _ask(
@@ -127,6 +131,14 @@ def run_tool(tool: str, case: Case, timeout_s: float = _TIMEOUT_S) -> float:
             f"{_TOOL_REMEDY}."
         )
     return float(means_us[-1]) / 1000
+
+
+def _require_for_cpu(path: str) -> None:
+    if is_compiled(read_model(path), path):
+        raise RequestError(
+            f"{path}: is compiled for the Edge TPU, and the CPU alone is timed; give "
+            "the file that it was compiled from."
+        )
 
 
 def _start(case: Case) -> dict[str, Any]:

@@ -94,6 +94,14 @@ def test_wrong_request_is_one_sentence(flags, sentence):
     assert sentence in done.stderr and done.stderr.count("\n") == 1
 
 
+def test_compiled_file_is_refused_with_what_can_be_timed(edgetpu_model, tmp_path):
+    path = tmp_path / "model_edgetpu.tflite"
+    path.write_bytes(edgetpu_model(14))
+    sentence = "is compiled for the Edge TPU.*; give the file that it was compiled from"
+    with pytest.raises(RequestError, match=sentence):
+        benchmark.measure([benchmark.Case(str(path), 1)])
+
+
 def test_interrupt_leaves_no_child(tiny_models):
     flags = [f"--model={tiny_models['uint8']}", "--rounds=1000000", "--starts=1"]
     process = subprocess.Popen([*PROGRAM, *flags])
