@@ -26,14 +26,14 @@ def test_the_shufflenet_benchmark_compares_what_is_installed(
         capture_output=True,
         text=True,
     )
-    runtimes = ["LiteRT"]
+    forms = [(form, "LiteRT") for form in ("ours", "published", "bound")]
     for title, packages in OPTIONAL.items():
         is_there = all(map(importlib.util.find_spec, ("onnx", *packages)))
         assert (f"{title} is left out" in done.stderr) == (not is_there)
-        runtimes += [title] if is_there else []
+        forms += [("published", title)] if is_there else []
     expected = [
         f"{form}, {runtime} {kind}"
-        for form, runtime in [("ours", "LiteRT"), *(("published", x) for x in runtimes)]
+        for form, runtime in forms
         for kind in ("int8", "float")
     ]
     rows = json.loads(done.stdout.splitlines()[-1])
