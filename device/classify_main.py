@@ -49,7 +49,7 @@ def main(argv: Sequence[str]) -> int:
         stop_on_signals() as stop,
         loop_flags.open_frames(stop) as frames,
         loop_flags.open_pace() as pace,
-        loop_flags.open_sinks(engine.labels, service, lines, pace) as sinks,
+        loop_flags.open_sinks(engine.labels, service, lines) as sinks,
     ):
         service.begin(frames)
         pace.on_wait = service.feed

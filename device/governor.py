@@ -10,9 +10,9 @@ _RAISE_BELOW_C = 8.0
 _LOWER_FACTOR = 0.8
 _RAISE_FACTOR = 1.1
 _LEAST_FPS = 1.0
-# Where no temperature is known: inference this many times slower than at its fastest
-# is taken for heat, and up to so many times for none. Not if it waits for a core that
-# others have, and not at the first look.
+# Where no temperature is known: so many times the least processor time of an inference
+# is taken for heat, and up to so many times for none. Not if others keep the
+# cores and their caches busy, and not at the first look.
 _DRIFT, _NO_DRIFT = 1.5, 1.2
 _BUSY_LOAD = 1.0
 _DRIFT_FIRST_LOOKS = 3
@@ -38,26 +38,30 @@ class Governor:
         self.lowered = 0
         self._max_c = max_temperature_c
         self._full_fps = 0.0
-        self._fastest_ms: float | None = None
+        self._least_ms: float | None = None
         self._drift_looks = 0
 
-    def judge(self, board: Board, fps: float, latency_ms: float | None) -> None:
+    def judge(self, board: Board, fps: float, work_ms: float | None) -> None:
         """Looks at the last period and sets the limit for the next.
 
         Args:
             board: Its end.
             fps: Frames a second in it.
-            latency_ms: The median time of an inference; None if there was none.
+            work_ms: Processor time of an inference, the median; None if unknown.
         """
-        drift = self._measure_drift(board, latency_ms)
+        drift = self._measure_drift(board, work_ms)
         reason = self._name_strain(board)
         if reason:
             self._lower(fps, reason, _LEAST_FPS)
         elif drift >= _DRIFT:
-            text = f"inference takes {drift:.1f} times as long as at its fastest"
+            text = f"inference takes {drift:.1f} times its least processor time"
             self._lower(fps, text, max(_LEAST_FPS, _DRIFT_LEAST * self._full_fps))
         elif self._is_cool(board) and drift < _NO_DRIFT:
             self._raise()
+
+    def forget_work(self) -> None:
+        """Lets another model, or another processor, take another time."""
+        self._least_ms, self._drift_looks = None, 0
 
     def _name_strain(self, board: Board) -> str:
         """Says what is too much for the board; "" if nothing is."""
@@ -73,23 +77,23 @@ class Governor:
         hottest_c = board.hottest_c
         return hottest_c is None or hottest_c < self._max_c - _RAISE_BELOW_C
 
-    def _measure_drift(self, board: Board, latency_ms: float | None) -> float:
-        """Returns the latency as a multiple of the best one; 1 if there is better."""
+    def _measure_drift(self, board: Board, work_ms: float | None) -> float:
+        """Returns the work as a multiple of the least; 1 if better things are known."""
         is_known = board.hottest_c is not None or board.throttled is not None
         if is_known or (board.load is not None and board.load >= _BUSY_LOAD):
             self._drift_looks = 0
             return 1.0
-        if latency_ms is None:
-            return 1.0 if self._fastest_ms is None else _NO_DRIFT
-        if self._fastest_ms is None or latency_ms < self._fastest_ms:
-            self._fastest_ms = latency_ms
-        drift = latency_ms / self._fastest_ms
+        if work_ms is None:
+            return 1.0 if self._least_ms is None else _NO_DRIFT
+        if self._least_ms is None or work_ms < self._least_ms:
+            self._least_ms = work_ms
+        drift = work_ms / self._least_ms
         self._drift_looks = self._drift_looks + 1 if drift >= _DRIFT else 0
         if 0 < self._drift_looks < _DRIFT_FIRST_LOOKS:
             return _NO_DRIFT
         if self._drift_looks < _DRIFT_LOOKS:
             return drift
-        self._fastest_ms, self._drift_looks = latency_ms, 0
+        self._least_ms, self._drift_looks = work_ms, 0
         return 1.0
 
     def _lower(self, fps: float, reason: str, least_fps: float) -> None:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from corallite.device.classifier import Prediction
 from corallite.device.classifier import top_k as most_probable
-from corallite.device.engine import Engine
+from corallite.device.engine import Engine, Status
 from corallite.device.errors import RequestError
 from corallite.device.failures import Failures
 from corallite.device.frame import Fitted, Frame, FrameStream
@@ -72,6 +72,9 @@ class Brake(Protocol):
     def wait(self, stop: threading.Event) -> None:
         """Waits until the next frame may be taken, or `stop` is set."""
 
+    def note_work(self, processor_s: float, status: Status) -> None:
+        """Takes the processor time of this thread in an inference, and who did it."""
+
 
 def classify_frames(
     frames: Iterable[Frame],
@@ -91,7 +94,8 @@ def classify_frames(
         stop: Looked at before each frame is classified.
         top_k: How many labels a result has, at least 1.
         smoother: Averages over frames; default, each stands for itself.
-        brake: Waited for before each frame is taken; default, none.
+        brake: Waited for before each frame is taken, and told what it took; default,
+            none.
         survives: One of FRAME_FAILURES costs the frame and is logged, as soon as one
             frame has been classified; before, and by default, it is raised.
     """
@@ -104,7 +108,9 @@ def classify_frames(
             return
         start_s = time.perf_counter()
         may_fail = survives and has_begun
-        probabilities = _attempt(frame, classifier, failures if may_fail else None)
+        probabilities = _attempt(
+            frame, classifier, brake, failures if may_fail else None
+        )
         if probabilities is None:
             continue
         has_begun = True
@@ -141,11 +147,11 @@ def _fit(classifier: Engine, frame: Frame) -> Frame:
 
 
 def _attempt(
-    frame: Frame, classifier: Engine, failures: Failures | None
+    frame: Frame, classifier: Engine, brake: Brake | None, failures: Failures | None
 ) -> npt.NDArray[np.float32] | None:
     """Classifies a frame; None if that failed and is noted in `failures`."""
     try:
-        return _classify(frame, classifier)
+        return _classify(frame, classifier, brake)
     except FRAME_FAILURES as error:
         if failures is None:
             raise
@@ -153,14 +159,21 @@ def _attempt(
         return None
 
 
-def _classify(frame: Frame, classifier: Engine) -> npt.NDArray[np.float32]:
+def _classify(
+    frame: Frame, classifier: Engine, brake: Brake | None
+) -> npt.NDArray[np.float32]:
     """Classifies a frame, by what is ready if the model still wants it so."""
-    fitted = frame.fitted
-    if fitted is not None:
-        classifier.renew()  # It may bring another model.
-    if fitted is None or fitted.preprocessing != classifier.preprocessing:
-        return classifier.classify(frame.image_rgb_u8)
-    return classifier.run(fitted.pixels_u8)
+    classifier.renew()  # It may bring another model.
+    fitted, preprocessing = frame.fitted, classifier.preprocessing
+    if fitted is not None and fitted.preprocessing == preprocessing:
+        pixels_u8 = fitted.pixels_u8
+    else:
+        pixels_u8 = fit_image(frame.image_rgb_u8, preprocessing)
+    start_s = time.thread_time()
+    probabilities = classifier.run(pixels_u8)
+    if brake is not None:
+        brake.note_work(time.thread_time() - start_s, classifier.status())
+    return probabilities
 
 
 def _hold_back(

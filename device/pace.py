@@ -9,12 +9,12 @@ from pathlib import Path
 
 from corallite.device import log
 from corallite.device.board import Board, ask_firmware, read_board
+from corallite.device.engine import Status
 from corallite.device.governor import PERIOD_S, Governor
-from corallite.device.loop import Result
 
 _TICK_S = 0.1
 # Of one period; the median needs no more.
-_MAX_LATENCIES = 1024
+_MAX_WORKS = 1024
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,6 @@ class PaceStatus:
         reason: Why, as part of a sentence; "" without a limit.
         lowered: How many times it was lowered so far.
         fps: Frames a second between the last two looks.
-        latency_ms: The median of `Result.latency_ms` between them; None without any.
     """
 
     board: Board = Board()
@@ -35,7 +34,6 @@ class PaceStatus:
     reason: str = ""
     lowered: int = 0
     fps: float = 0.0
-    latency_ms: float | None = None
 
 
 class Pace:
@@ -69,7 +67,9 @@ class Pace:
         self._period_s = period_s
         self._due_s: float | None = None
         self._frames = 0
-        self._latencies: deque[float] = deque(maxlen=_MAX_LATENCIES)
+        self._works_ms: deque[float] = deque(maxlen=_MAX_WORKS)
+        self._worker: tuple[str, int] | None = None
+        self._is_other_worker = False
         self._status = PaceStatus()
         self._closing = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="pace", daemon=True)
@@ -92,10 +92,14 @@ class Pace:
                 return
             self.on_wait()
 
-    def put(self, result: Result) -> None:
-        """Notes how long a result took; this makes it a `Sink`."""
+    def note_work(self, processor_s: float, status: Status) -> None:
+        """Notes what an inference took; see `Brake`."""
         self._frames += 1
-        self._latencies.append(result.latency_ms)
+        worker = (status.device, status.swaps)
+        if worker != self._worker:
+            self._worker, self._is_other_worker = worker, True
+        if status.device == "cpu":
+            self._works_ms.append(processor_s * 1000)
 
     def close(self) -> None:
         """Looks at the board no more."""
@@ -115,15 +119,13 @@ class Pace:
             now_s, now_frames = time.monotonic(), self._frames
             fps = (now_frames - frames) / max(now_s - start_s, 1e-9)
             start_s, frames = now_s, now_frames
-            latencies, self._latencies = self._latencies, deque(maxlen=_MAX_LATENCIES)
-            latency_ms = sorted(latencies)[len(latencies) // 2] if latencies else None
-            self._govern(board, fps, latency_ms)
+            self._govern(board, fps)
 
-    def _govern(self, board: Board, fps: float, latency_ms: float | None) -> None:
+    def _govern(self, board: Board, fps: float) -> None:
         governor = self._governor
         if governor is None:
             return
-        governor.judge(board, fps, latency_ms)
+        governor.judge(board, fps, self._take_work_ms(governor))
         before, self.limit_fps = self.limit_fps, governor.limit_fps
         self._status = PaceStatus(
             board,
@@ -131,7 +133,6 @@ class Pace:
             governor.reason,
             governor.lowered,
             fps,
-            latency_ms,
         )
         if before is None and governor.limit_fps is not None:
             log.warning(
@@ -139,6 +140,16 @@ class Pace:
             )
         elif before is not None and governor.limit_fps is None:
             log.info("As many frames/s again as before.")
+
+    def _take_work_ms(self, governor: Governor) -> float | None:
+        """Returns the median since the last look; None if it says nothing."""
+        works_ms, self._works_ms = self._works_ms, deque(maxlen=_MAX_WORKS)
+        if self._is_other_worker:
+            # Another model, or the CPU for an Edge TPU: slower is not hotter.
+            self._is_other_worker = False
+            governor.forget_work()
+            return None
+        return sorted(works_ms)[len(works_ms) // 2] if works_ms else None
 
 
 def look_at_board() -> Board:

@@ -93,7 +93,7 @@ def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
     pace = stack.enter_context(loop_flags.open_pace())
     if (name := loop_flags.source_name()) is not None:
         frames = stack.enter_context(loop_flags.open_frames(stop))
-        sinks = stack.enter_context(loop_flags.open_sinks(engine.labels, metrics, pace))
+        sinks = stack.enter_context(loop_flags.open_sinks(engine.labels, metrics))
         camera = Camera(
             name,
             frames,

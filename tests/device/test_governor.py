@@ -6,11 +6,11 @@ from corallite.device.board import Board
 from corallite.device.governor import Governor
 
 
-def judge(governor, looks, board, fps=30.0, latency_ms=10.0):
+def judge(governor, looks, board, fps=30.0, work_ms=10.0):
     """Looks so often; returns the limit."""
     for _ in range(looks):
         held = fps if governor.limit_fps is None else min(fps, governor.limit_fps)
-        governor.judge(board, held, latency_ms)
+        governor.judge(board, held, work_ms)
     return governor.limit_fps
 
 
@@ -76,23 +76,31 @@ def test_word_of_the_firmware_counts():
 def test_slow_inference_stands_in_where_nothing_is_known():
     governor = Governor(80)
     judge(governor, 3, Board())
-    assert judge(governor, 1, Board(), latency_ms=14.9) is None
-    assert judge(governor, 2, Board(), latency_ms=16) is None
-    assert judge(governor, 9, Board(), latency_ms=16) == 15
-    assert governor.reason == "inference takes 1.6 times as long as at its fastest"
-    assert judge(governor, 9, Board(), latency_ms=11) is None
+    assert judge(governor, 1, Board(), work_ms=14.9) is None
+    assert judge(governor, 2, Board(), work_ms=16) is None
+    assert judge(governor, 9, Board(), work_ms=16) == 15
+    assert governor.reason == "inference takes 1.6 times its least processor time"
+    assert judge(governor, 9, Board(), work_ms=11) is None
 
 
 def test_slow_inference_of_a_cool_or_busy_board_is_no_heat():
     governor = Governor(80)
     for board in (Board(temperature_c=40), Board(throttled=0), Board(load=1.1)):
         judge(governor, 2, board)
-        judge(governor, 9, board, latency_ms=50)
+        judge(governor, 9, board, work_ms=50)
     assert governor.limit_fps is None
+
+
+def test_work_of_another_model_is_not_held_against_the_former_one():
+    governor = Governor(80)
+    judge(governor, 3, Board())
+    governor.forget_work()
+    assert judge(governor, 9, Board(), work_ms=50) is None
+    assert judge(governor, 3, Board(), work_ms=80) is not None
 
 
 def test_inference_that_stays_slow_becomes_normal():
     governor = Governor(80)
     judge(governor, 1, Board())
-    assert judge(governor, 29, Board(), latency_ms=30) is not None
-    assert judge(governor, 20, Board(), latency_ms=30) is None
+    assert judge(governor, 29, Board(), work_ms=30) is not None
+    assert judge(governor, 20, Board(), work_ms=30) is None

@@ -7,12 +7,12 @@ import time
 import pytest
 
 from corallite.device.board import Board
-from corallite.device.classifier import Prediction
+from corallite.device.engine import Status
 from corallite.device.governor import Governor
-from corallite.device.loop import Result
 from corallite.device.pace import Pace, look_at_board
 
-RESULT = Result(0, 0.0, "x", [Prediction("cat", 1.0)], 12.5)
+ON_CPU = Status("model", "1", "cpu")
+ON_TPU = Status("model", "1", "edgetpu")
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_hot_board_lowers_the_rate_until_it_is_cool(start, wait_until, caplog):
     pace = start(governor=Governor(80), look=lambda: board[0], period_s=0.01)
 
     def is_limited():
-        pace.put(RESULT)
+        pace.note_work(0.0125, ON_CPU)
         return pace.limit_fps is not None
 
     wait_until(is_limited)
@@ -72,6 +72,45 @@ def test_hot_board_lowers_the_rate_until_it_is_cool(start, wait_until, caplog):
     wait_until(lambda: pace.limit_fps is None)
     assert "frames/s: 79 degrees." in caplog.text
     assert "As many frames/s again as before." in caplog.text
+
+
+@pytest.fixture
+def judged(start, wait_until):
+    """A function that works on as told, and returns what the governor was then told.
+
+    That is the work in milliseconds, and "forget" for each time it was to forget.
+    """
+
+    def judge(*works):
+        told = []
+
+        class Listening(Governor):
+            def judge(self, board, fps, work_ms):
+                told.append(work_ms)
+
+            def forget_work(self):
+                told.append("forget")
+
+        pace = start(governor=Listening(80), look=Board, period_s=0.01)
+        for processor_s, status in works:
+            seen = len(told)
+            pace.note_work(processor_s, status)
+            # The look that is under way may be too early.
+            wait_until(lambda seen=seen: len(told) >= seen + 2)
+        return [entry for entry in told if entry is not None]
+
+    return judge
+
+
+def test_governor_is_told_the_processor_time_of_inferences_on_the_cpu(judged):
+    assert judged((0.010, ON_CPU), (0.030, ON_CPU)) == ["forget", 30.0]
+    assert judged((0.001, ON_TPU), (0.002, ON_TPU)) == ["forget"]
+
+
+def test_another_processor_or_model_starts_afresh(judged):
+    swapped = Status("model", "2", "cpu", swaps=1)
+    works = [(0.001, ON_TPU), (0.030, ON_CPU), (0.031, ON_CPU), (0.060, swapped)]
+    assert judged(*works) == ["forget", "forget", 31.0, "forget"]
 
 
 def test_this_board_can_be_looked_at():
