@@ -37,7 +37,7 @@ class HttpCapture(JpegCapture):
     def receive(self) -> bytes:
         """See `JpegCapture`."""
         try:
-            return self._response.read1(1 << 20)
+            return self._response.read1(1 << 16)
         except _LOST as error:
             raise _lost(self.name, error) from error
 

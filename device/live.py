@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from corallite.device import log
 from corallite.device.captures import Capture
+from corallite.device.demand import Demand
 from corallite.device.errors import RequestError
 from corallite.device.failures import is_power_of_two
 from corallite.device.frame import Frame, FrameStream
@@ -53,6 +54,7 @@ class LiveStream(FrameStream):
         self._stop = stop
         self._start_s = time.monotonic()
         self._health = SourceState(patience, self._start_s)
+        self._demand = Demand()
         self._max_age_s = patience.stale_after_s
         self._number = 0
         self._newest: Frame | None = None
@@ -83,12 +85,14 @@ class LiveStream(FrameStream):
         """
         while not self._stop.is_set():
             with self._changed:
+                self._demand.note_asked()
                 if self._newest is None and not self._changed.wait(_TICK_S):
                     self.note_wait()
                 frame, self._newest = self._newest, None
                 if frame is None and self.state is State.GIVEN_UP:
                     raise RequestError(f"Given up: {self._failure}")
                 if frame is not None and not self._is_old(frame):
+                    self._demand.note_taken(time.monotonic())
                     return replace(frame, dropped=self.dropped)
         raise StopIteration
 
@@ -112,18 +116,23 @@ class LiveStream(FrameStream):
             time_s = captured_s - self._start_s
             self._newest = Frame(self._number, time_s, image, self._name, captured_s)
             self._number += 1
-            if self.state is not State.LIVE:
-                log.info("%s: live.", self._name)
-            self._health.note_frame(time.monotonic())
+            self._note_life()
             self._changed.notify()
 
-    def _pass_over(self, passed: int, broken: int) -> int:
+    def _pass_over(self, reader: Reader, passed: int, broken: int) -> int:
         """Counts frames that `_accept` will never see; returns all the broken."""
         with self._changed:
             self.dropped += passed
             self._number += passed
             self.skipped += broken
+            if passed and reader is self._reader:
+                self._note_life()
             return self.skipped
+
+    def _note_life(self) -> None:
+        if self.state is not State.LIVE:
+            log.info("%s: live.", self._name)
+        self._health.note_frame(time.monotonic())
 
     def _is_old(self, frame: Frame) -> bool:
         """Nobody took it for long: what is on it is not what is to be seen now."""
@@ -158,7 +167,13 @@ class LiveStream(FrameStream):
     def _open(self, now_s: float) -> None:
         self.opened += 1
         self._health.note_opening(now_s)
-        reader = Reader(self._name, self._open_capture, self._accept, self._pass_over)
+        reader = Reader(
+            self._name,
+            self._open_capture,
+            self._demand.wants,
+            self._accept,
+            self._pass_over,
+        )
         try:
             reader.start()
         except RuntimeError as error:  # No memory for a thread.

@@ -12,6 +12,9 @@ from corallite.device.errors import RequestError
 from corallite.device.failures import is_power_of_two
 from corallite.device.preprocess import Image
 
+# What was passed over is told at least so often.
+_TELL_S = 0.1
+
 
 class Reader(DriverThread):
     """Opens a source once, and reads it until that fails or nobody wants more.
@@ -25,18 +28,22 @@ class Reader(DriverThread):
         self,
         name: str,
         open_capture: Callable[[], Capture],
+        wants: Callable[[float], bool],
         accept: Callable[["Reader", Image, float], None],
-        pass_over: Callable[[int, int], int],
+        pass_over: Callable[["Reader", int, int], int],
     ) -> None:
         """Is not started yet.
 
         Args:
             name: What to call the source.
             open_capture: Opens it.
-            accept: Takes each frame: this reader, uint8 RGB [height, width, 3], and
-                the time on `time.monotonic`'s clock when it was captured.
-            pass_over: Takes how many frames were passed over for newer ones, and how
-                many because they were broken; returns how many were broken in all.
+            wants: Takes the time on `time.monotonic`'s clock when a frame was captured;
+                returns whether it is to be decoded.
+            accept: Takes each that is: this reader, uint8 RGB [height, width, 3], and
+                the time when it was captured.
+            pass_over: Takes this reader, how many frames were passed over for newer
+                ones, and how many because they were broken; returns how many were
+                broken in all.
         """
         super().__init__(f"reader of {name}")
         self.ended = threading.Event()
@@ -44,6 +51,7 @@ class Reader(DriverThread):
         self.failure = f"{name}: its reader broke down, see above."
         self._source = name
         self._open_capture = open_capture
+        self._wants = wants
         self._accept = accept
         self._pass_over = pass_over
         self._left = threading.Event()
@@ -71,18 +79,24 @@ class Reader(DriverThread):
         self._capture = capture = self._open_capture()
         with contextlib.ExitStack() as stack:
             stack.callback(capture.release)
-            passed = broken = 0
+            unwanted, told, told_s = 0, (0, 0), time.monotonic()
             while not self._left.is_set() and capture.grab():
                 captured_s = time.monotonic()
-                self._pass_over(capture.passed - passed, capture.broken - broken)
-                passed, broken = capture.passed, capture.broken
-                self._hand_on(capture, captured_s)
+                is_wanted = self._wants(captured_s)
+                unwanted += not is_wanted
+                # Not of each that is unwanted: whoever is told takes a lock.
+                if is_wanted or captured_s - told_s >= _TELL_S:
+                    passed = (capture.passed + unwanted, capture.broken)
+                    self._pass_over(self, passed[0] - told[0], passed[1] - told[1])
+                    told, told_s = passed, captured_s
+                if is_wanted:
+                    self._hand_on(capture, captured_s)
 
     def _hand_on(self, capture: Capture, captured_s: float) -> None:
         try:
             image = retrieve_rgb(capture)
         except RequestError as error:
-            skipped = self._pass_over(0, 1)
+            skipped = self._pass_over(self, 0, 1)
             if is_power_of_two(skipped):
                 log.warning("Skipped, the %dth: %s", skipped, error)
             return

@@ -67,6 +67,7 @@ class FakeCapture(Capture):
         super().__init__("fake")
         self.queue: queue.Queue[Any] = queue.Queue()
         self.interrupted = self.released = False
+        self.grabbed = self.retrieved = 0
 
     def put(self, *items):
         for item in items:
@@ -81,9 +82,11 @@ class FakeCapture(Capture):
         if isinstance(item, Exception):
             raise item
         self.item = item
+        self.grabbed += item is not None
         return item is not None
 
     def retrieve(self):
+        self.retrieved += 1
         return self.item
 
     def interrupt(self):
@@ -162,6 +165,36 @@ def test_only_the_newest_frame_is_kept_and_the_others_counted(
     assert (newest.number, newest.dropped) == (4, 3)
     assert (newest.image_rgb_u8 == 4).all()
     assert newest.captured_s > first.captured_s and newest.time_s > first.time_s
+
+
+def test_frames_that_nobody_will_ask_for_are_counted_and_not_decoded(
+    camera, start, wait_until
+):
+    stream, frames = start(), []
+
+    def is_spared():
+        # Ten times slower than the camera.
+        time.sleep(0.1)
+        frames.append(next(stream))
+        capture = camera.captures[0]
+        return capture.retrieved < capture.grabbed
+
+    with feeding(camera, 1):
+        wait_until(is_spared)
+        last = next(stream)
+    # None is lost from sight: each has its number, and is taken or dropped.
+    assert last.number == last.dropped + len(frames)
+    assert stream.skipped == 0
+
+
+def test_source_whose_frames_nobody_wants_is_live(
+    camera, start, wait_until, monkeypatch
+):
+    monkeypatch.setattr(live.Demand, "wants", lambda self, now_s: False)
+    stream = start()
+    with feeding(camera, 1):
+        wait_until(lambda: stream.state is State.LIVE and stream.dropped)
+    assert camera.captures[0].retrieved == 0
 
 
 def test_frame_carries_the_time_of_its_capture(camera, start, wait_until):
