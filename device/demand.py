@@ -19,11 +19,14 @@ class Demand:
     allows 2, or `--max_fps` 1. To decode the others would be most of the work.
 
     One thread calls `note_asked` and `note_taken`, one other `wants`.
+
+    Attributes:
+        is_asked: Somebody waits for a frame.
     """
 
     def __init__(self) -> None:
         """Wants every frame until it knows better."""
-        self._is_asked = False
+        self.is_asked = False
         self._taken_s: float | None = None
         self._between_takes_s: deque[float] = deque(maxlen=_REMEMBERED)
         # When the next one may be asked for at the earliest.
@@ -36,7 +39,7 @@ class Demand:
 
     def note_asked(self) -> None:
         """Notes that somebody waits for a frame."""
-        self._is_asked = True
+        self.is_asked = True
 
     def note_taken(self, now_s: float) -> None:
         """Notes that somebody got a frame."""
@@ -44,7 +47,7 @@ class Demand:
             self._between_takes_s.append(now_s - self._taken_s)
         if len(self._between_takes_s) == _REMEMBERED:
             self._expected_s = now_s + min(self._between_takes_s)
-        self._taken_s, self._is_asked = now_s, False
+        self._taken_s, self.is_asked = now_s, False
 
     def wants(self, now_s: float) -> bool:
         """Notes that a frame came; tells whether to decode it."""
@@ -53,7 +56,7 @@ class Demand:
             if self._was_wanted:
                 self._decoding_s = now_s - self._came_s
         self._came_s = now_s
-        self._was_wanted = self._is_asked or self._is_near(now_s)
+        self._was_wanted = self.is_asked or self._is_near(now_s)
         return self._was_wanted
 
     def _is_near(self, now_s: float) -> bool:

@@ -56,9 +56,9 @@ class FrameStream(Iterator[Frame]):
     """The frames of an open source.
 
     Attributes:
-        prepare: Given a frame of a file while another one waits to be asked for, and
-            whoever iterates is busy; returns what comes in its place. Those of a
-            camera are left alone: one that is ready early is not the newest.
+        prepare: Given a frame while whoever iterates is busy: of a file while another
+            one waits to be asked for, of a camera if nobody waits. It returns what
+            comes in its place.
         skipped: How many images could not be read so far.
         dropped: How many were dropped so far because a newer one came.
         opened: How many times the source was opened, or was tried to be.

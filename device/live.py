@@ -109,12 +109,15 @@ class LiveStream(FrameStream):
 
     def _accept(self, reader: Reader, image: Image, captured_s: float) -> None:
         """Takes a frame from `reader`'s thread, in place of one nobody has taken."""
+        time_s = captured_s - self._start_s
+        frame = Frame(0, time_s, image, self._name, captured_s)
+        if not self._demand.is_asked:
+            frame = self.prepare(frame)
         with self._changed:
             if reader is not self._reader:
                 return  # It hung, and comes too late.
             self.dropped += self._newest is not None
-            time_s = captured_s - self._start_s
-            self._newest = Frame(self._number, time_s, image, self._name, captured_s)
+            self._newest = replace(frame, number=self._number)
             self._number += 1
             self._note_life()
             self._changed.notify()

@@ -6,6 +6,7 @@ import os
 import queue
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -185,6 +186,20 @@ def test_frames_that_nobody_will_ask_for_are_counted_and_not_decoded(
     # None is lost from sight: each has its number, and is taken or dropped.
     assert last.number == last.dropped + len(frames)
     assert stream.skipped == 0
+
+
+def test_frame_is_prepared_while_whoever_takes_it_is_busy(camera, start, wait_until):
+    def note(frame):
+        prepared.append(int(frame.image_rgb_u8[0, 0, 0]))
+        return replace(frame, name="prepared")
+
+    stream, prepared = start(), []
+    stream.prepare = note
+    camera.put(1)
+    wait_until(lambda: stream.state is State.LIVE)
+    assert next(stream).name == "prepared"
+    threading.Timer(0.1, camera.put, [2]).start()
+    assert next(stream).name == "fake" and prepared == [1]
 
 
 def test_source_whose_frames_nobody_wants_is_live(
