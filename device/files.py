@@ -1,8 +1,13 @@
-"""Writes files so that a reader sees the old content or the new, never half."""
+"""Writes files so that a reader sees the old content or the new, never half.
+
+And reads those that a user names, whatever they are.
+"""
 
 import contextlib
+import errno
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,6 +15,9 @@ from typing import Any, TypeVar
 from corallite.device.errors import RequestError
 
 _T = TypeVar("_T")
+
+# Of a file of text: the labels of 20,000 classes take a megabyte.
+MOST_BYTES = 16 << 20
 
 
 @contextlib.contextmanager
@@ -48,6 +56,33 @@ def require_folder(path: Path) -> None:
                 f"{place}: is no folder, so nothing can be kept in {path}; name "
                 "another folder."
             )
+
+
+def require_regular(path: str | Path) -> None:
+    """Sees that a file has an end and that nobody has to write into it first.
+
+    A pipe without a writer would be waited for, and /dev/zero read for ever. A folder
+    passes: to open it says what it is.
+
+    Raises:
+        OSError: It is a pipe, a device or a socket, or there is none.
+    """
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "is no regular file", str(path))
+
+
+def read_limited(path: str | Path) -> bytes:
+    """Returns the content of a small file.
+
+    Raises:
+        OSError: It cannot be read, or has more than `MOST_BYTES`.
+    """
+    with open(path, "rb") as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise OSError(errno.EFBIG, f"is larger than {MOST_BYTES >> 20} MiB", str(path))
+    return content
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from corallite.device.errors import RequestError
+from corallite.device.files import read_limited, require_regular
 from corallite.device.interpreter import read_input_size_hw
 from corallite.device.manifest import Manifest, read_manifest
 from corallite.device.preprocess import Preprocessing
@@ -61,11 +62,13 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
     """Reads UTF-8 text with one label a line; empty lines at the end do not count.
 
     Raises:
-        RequestError: The file cannot be read, is not UTF-8 or has no labels.
+        RequestError: The file cannot be read, is a pipe or a device, is too large, is
+            not UTF-8 or has no labels.
     """
     try:
+        require_regular(path)
         # The signature that Windows editors write is not part of the first label.
-        text = Path(path).read_text("utf-8-sig")
+        text = read_limited(path).decode("utf-8-sig")
     except OSError as error:
         raise RequestError(
             f"{path}: cannot be read ({error.strerror}); check its name."

@@ -10,6 +10,7 @@ import numpy as np
 
 from corallite.device import identifiers
 from corallite.device.errors import RequestError
+from corallite.device.files import require_regular
 
 # In order of preference. The second is the first's predecessor with the same API; it
 # is what 32-bit Arm has.
@@ -28,9 +29,10 @@ def read_model(path: str | Path) -> bytes:
         RequestError: The file is missing or of another kind.
     """
     try:
+        require_regular(path)
         with open(path, "rb") as file:
             content = file.read(8)
-            # The rest of another file may be a film, or have no end.
+            # The rest of another file may be a film.
             if content[4:] == identifiers.MODEL:
                 content += file.read()
     except OSError as error:

@@ -20,6 +20,7 @@ from corallite.device.archive import (
     split_archive,
 )
 from corallite.device.errors import RequestError
+from corallite.device.files import require_regular
 from corallite.device.preprocessing import Preprocessing
 
 MANIFEST_NAME = "corallite.json"
@@ -145,6 +146,8 @@ def read_manifest(path: str | Path, content: bytes | None = None) -> Manifest | 
             newer format.
     """
     try:
+        if content is None:
+            require_regular(path)
         with open(path, "rb") if content is None else io.BytesIO(content) as file:
             text = read_archived(file, MANIFEST_NAME)
         parsed = None if text is None else json.loads(text, parse_constant=_refuse)

@@ -4,8 +4,6 @@ The one definition of it: training, calibration, evaluation and the camera loop 
 call these functions, so that a model meets on the board what it was trained on.
 """
 
-import os
-import stat
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from corallite.device.errors import RequestError
+from corallite.device.files import require_regular
 from corallite.device.jpeg_markers import END_OF_IMAGE, find_marker, skip_segment
 from corallite.device.opencv import cv2
 from corallite.device.preprocessing import FITS as FITS
@@ -41,11 +40,7 @@ def read_image(path: str | Path) -> Image:
         RequestError: The file cannot be read or is not a complete image.
     """
     try:
-        # A pipe without a writer would be waited for, and /dev/zero read for ever.
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise RequestError(
-                f"{path}: cannot be read (is no regular file); give an image file."
-            )
+        require_regular(path)
         data = Path(path).read_bytes()
     except OSError as error:
         raise RequestError(

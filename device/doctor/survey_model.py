@@ -8,6 +8,7 @@ from corallite.device import identifiers
 from corallite.device.doctor.machine import Machine, ModelFile
 from corallite.device.doctor.model_needs import ModelNeeds, read_needs
 from corallite.device.doctor.trial import try_python
+from corallite.device.files import require_regular
 from corallite.device.twin import name_twin
 
 _TIMEOUT_S = 120
@@ -49,6 +50,7 @@ def _has_twin(path: str) -> bool:
 
 
 def _read_needs(path: Path) -> ModelNeeds:
+    require_regular(path)
     with path.open("rb") as file:
         if file.read(8)[4:] != identifiers.MODEL:
             raise ValueError(f"{path}: is not a TFLite model.")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 
-from corallite.device import log
+from corallite.device import files, log
 from corallite.device.errors import RequestError
 
 TOKEN_VARIABLE = "CORALLITE_TOKEN"
@@ -113,7 +113,8 @@ def _read_token(path: str | None) -> str | None:
 
 def _read_token_file(path: Path) -> str:
     try:
-        text = path.read_text("utf-8", errors="replace")
+        # It may well be a pipe, into which a keeper of secrets writes.
+        text = files.read_limited(path).decode(errors="replace")
         if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
             log.warning("%s: others can read it; chmod 600 it.", path)
     except OSError as error:
@@ -129,6 +130,8 @@ def _check_tls(tls_cert: str | None, tls_key: str | None) -> None:
     if tls_cert and tls_key:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         try:
+            for path in (tls_cert, tls_key):
+                files.require_regular(path)
             # A password, which OpenSSL would ask the terminal for, is none.
             context.load_cert_chain(tls_cert, tls_key, password="")
         except (OSError, ValueError) as error:

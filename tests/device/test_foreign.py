@@ -1,10 +1,12 @@
 """Models without our manifest, and flags in place of what a manifest says."""
 
 import io
+import os
 import zipfile
 
 import pytest
 
+from corallite.device import files
 from corallite.device.archive import split_archive
 from corallite.device.classifier import Classifier
 from corallite.device.errors import RequestError
@@ -114,3 +116,15 @@ def test_labels_files_of_nonsense_are_refused(tmp_path, content, sentence):
 def test_missing_labels_file_is_refused(tmp_path):
     with pytest.raises(RequestError, match="gone.txt: cannot be read"):
         read_labels(tmp_path / "gone.txt")
+
+
+def test_labels_that_have_no_end_are_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with open(tmp_path / "film", "wb") as file:
+        file.truncate(files.MOST_BYTES + 1)
+    with pytest.raises(RequestError, match="pipe: cannot be read .is no regular file"):
+        read_labels(tmp_path / "pipe")
+    with pytest.raises(RequestError, match="zero: cannot be read .is no regular file"):
+        read_labels("/dev/zero")
+    with pytest.raises(RequestError, match="film: cannot be read .is larger than 16"):
+        read_labels(tmp_path / "film")

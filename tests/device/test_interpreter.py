@@ -1,5 +1,7 @@
 """Loading: the choice of a runtime, and files that are no model."""
 
+import os
+
 import pytest
 
 from corallite.device.errors import RequestError
@@ -66,9 +68,11 @@ def test_missing_file_and_folder_are_refused(tmp_path):
         load_interpreter(tmp_path)
 
 
-def test_file_without_end_is_refused_by_its_beginning():
-    with pytest.raises(RequestError, match="/dev/zero: is not a TFLite model"):
-        read_model("/dev/zero")
+def test_pipes_and_devices_are_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        with pytest.raises(RequestError, match=f"{path}: cannot be read .is no reg"):
+            read_model(path)
 
 
 def test_truncated_model_is_refused(tiny_models, tmp_path):

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import os
 import zipfile
 
 import pytest
@@ -97,6 +98,9 @@ def test_model_without_manifest_gives_none(tmp_path):
 def test_missing_file_is_refused(tmp_path):
     with pytest.raises(RequestError, match="nowhere.tflite: cannot be read"):
         read_manifest(tmp_path / "nowhere.tflite")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(RequestError, match="pipe: cannot be read .is no regular"):
+        read_manifest(tmp_path / "pipe")
 
 
 def test_newer_format_is_refused(tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """Model files tried in a process of their own."""
 
+import os
+
 import pytest
 
 from corallite.device.doctor.machine import Machine
@@ -63,6 +65,7 @@ def test_manifest_of_another_model_is_told(model_of):
     [
         (None, "model.tflite: cannot be read (No such file or directory)"),
         ("folder", "model.tflite: cannot be read (Is a directory)"),
+        ("pipe", "model.tflite: cannot be read (is no regular file)"),
         (b"milk and eggs", "model.tflite: is not a TFLite model"),
         (b"\x1c\0\0\0TFL3", "model.tflite: is damaged"),
     ],
@@ -71,6 +74,8 @@ def test_what_is_no_model_is_told(tmp_path, content, failure):
     path = tmp_path / "model.tflite"
     if content == "folder":
         path.mkdir()
+    elif content == "pipe":
+        os.mkfifo(path)
     elif content is not None:
         path.write_bytes(content)
     model = survey(path)

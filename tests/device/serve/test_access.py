@@ -1,5 +1,6 @@
 """Who may listen where, and who may ask."""
 
+import os
 import re
 
 import pytest
@@ -44,6 +45,15 @@ def test_files_that_cannot_be_used_are_refused(tmp_path):
         make_access("127.0.0.1", None, str(tmp_path / "cert"), None)
     with pytest.raises(RequestError, match="are no certificate and its key"):
         make_access("127.0.0.1", None, str(tmp_path / "a"), str(tmp_path / "b"))
+
+
+def test_files_without_end_are_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(RequestError, match="zero: cannot be read .is larger than 16"):
+        make_access("127.0.0.1", "/dev/zero", None, None)
+    for cert in (str(tmp_path / "pipe"), "/dev/zero"):
+        with pytest.raises(RequestError, match="are no cert.*is no regular file"):
+            make_access("127.0.0.1", None, cert, cert)
 
 
 def test_only_the_token_or_its_session_is_admitted():
