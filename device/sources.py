@@ -162,7 +162,7 @@ def _open_recorded(source: str, stop: threading.Event) -> Iterator[FrameStream]:
             yield stream
             return
         else:
-            _require_file(path)
+            _require_film(path)
             capture = stack.enter_context(_reading(path))
             frames = recorded.video_frames(capture, path)
         ahead = looking_ahead(
@@ -190,6 +190,12 @@ def _reading(path: Path) -> Iterator[Any]:
         capture.release()
 
 
-def _require_file(path: Path) -> None:
+def _require_film(path: Path) -> None:
     if not path.exists():
         raise RequestError(f"{path}: no such file or folder; {_WHAT_TO_GIVE}")
+    if not path.is_file():
+        # OpenCV would wait for a writer where no signal reaches it.
+        raise RequestError(
+            f"{path}: is no video but a pipe or a device; for JPEG images from a pipe "
+            f"write: --source=- < {path}"
+        )

@@ -264,6 +264,13 @@ def test_name_of_nothing_is_refused(source, sentence):
             pass
 
 
+def test_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(RequestError, match="is no video but a pipe.*--source=- < /"):
+        with open_source(str(tmp_path / "pipe")):
+            pass
+
+
 def test_missing_path_is_refused():
     with pytest.raises(RequestError, match="/no/where.mp4: no such file or folder"):
         with open_source("/no/where.mp4"):
