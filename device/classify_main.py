@@ -52,6 +52,7 @@ def main(argv: Sequence[str]) -> int:
         loop_flags.open_sinks(engine.labels, service, lines) as sinks,
     ):
         service.begin(frames)
+        lines.stop = stop
         pace.on_wait = service.feed
         with contextlib.closing(
             loop.classify_frames(

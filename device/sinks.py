@@ -1,12 +1,19 @@
 """Where results go: to any number of sinks, none of which can stop the loop."""
 
+import errno
 import os
+import select
+import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from corallite.device import log
 from corallite.device.failures import Failures
 from corallite.device.loop import Result
+
+# A pipe that has room at all takes as many bytes (PIPE_BUF) without a wait.
+_BYTES_AT_ONCE = 4096
+_PATIENCE_S = 1.0
 
 
 class Sink(Protocol):
@@ -60,6 +67,8 @@ class Lines:
 
     Attributes:
         lost: How many lines are lost so far.
+        stop: Once it is set, a reader that has taken nothing for a second is not waited
+            for any longer.
     """
 
     def __init__(
@@ -76,7 +85,10 @@ class Lines:
             encoding: What it lacks is written with backslashes.
         """
         self.lost = 0
+        self.stop = threading.Event()
         self._descriptor = descriptor
+        # Without, a write that finds no room fails by itself.
+        self._waits = os.get_blocking(descriptor)
         self._to_line = to_line
         self._encoding = encoding
         # Of a line that was begun.
@@ -100,8 +112,16 @@ class Lines:
 
     def _write_rest(self) -> None:
         while self._rest:
-            written = os.write(self._descriptor, self._rest)
+            if self._waits:
+                self._await_room()
+            written = os.write(self._descriptor, self._rest[:_BYTES_AT_ONCE])
             self._rest = self._rest[written:]
+
+    def _await_room(self) -> None:
+        """Waits until there is room; not in a write, which no signal would end."""
+        while not select.select([], [self._descriptor], [], _PATIENCE_S)[1]:
+            if self.stop.is_set():
+                raise OSError(errno.ETIMEDOUT, "nobody reads the results")
 
     def close(self) -> None:
         """Ends a line that was begun, and says how many were lost, if any were."""

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -113,6 +114,23 @@ def test_line_that_is_never_ended_is_lost(caplog):
     assert lines.lost == 1 and "1 results could not be written." in caplog.text
     os.close(ours)
     os.close(theirs)
+
+
+def test_reader_that_takes_nothing_is_waited_for_until_the_end(caplog):
+    ours, theirs = os.pipe()
+    lines = Lines(theirs, lambda result: "x" * 100_000)
+    thread = threading.Thread(target=Sinks([lines]).put, args=(result(),))
+    thread.start()
+    thread.join(2)  # Twice as long as it waits at the end.
+    assert thread.is_alive()
+    lines.stop.set()
+    thread.join(60)
+    assert not thread.is_alive()
+    lines.close()
+    os.close(theirs)
+    with open(ours, "rb") as file:
+        assert len(file.read()) == 1 << 16  # A pipe takes no more.
+    assert lines.lost == 1 and "Lines: nobody reads the results." in caplog.text
 
 
 @pytest.fixture
