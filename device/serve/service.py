@@ -21,6 +21,13 @@ from corallite.device.source_state import State
 
 # Of a JPEG. Progressive ones have about ten; each may be of 20 bytes and take 10 ms.
 _MOST_SCANS = 100
+# By the camera's state. The others may pass.
+_NOT_READY_FOR_GOOD = {
+    "ended": "The recording has ended; start the server again to see it once more.",
+    "given up": "The camera was given up; see its connection, and start the server "
+    "again.",
+    "failed": "The camera's loop has failed; see the log.",
+}
 
 
 class Service:
@@ -115,10 +122,11 @@ class Service:
 
     def why_not_ready(self) -> str | None:
         """Returns why the camera gives no answers; None if it does, or is none."""
-        camera = self.camera
-        if camera is None or camera.state == State.LIVE.value:
+        state = self.camera.state if self.camera else State.LIVE.value
+        if state == State.LIVE.value:
             return None
-        return f"The camera: {camera.state}; see its connection, or the log."
+        passing = f"The camera: {state}; see its connection, or the log."
+        return _NOT_READY_FOR_GOOD.get(state, passing)
 
     def _describe_board(self) -> bodies.BoardBody | None:
         if self._read_pace is None:

@@ -71,10 +71,13 @@ def test_end_of_a_recording_and_a_camera_given_up_are_states(
     served = serve(f"--source={path}")
     wait_until(lambda: served.state()["source"]["state"] == "ended")
     assert served.state()["source"]["frames"] == 1
+    answer = httpx.get(f"{served.url}/readyz")
+    assert answer.status_code == 503 and "recording has ended" in answer.json()["error"]
     served.process.terminate()
     served = serve("--source=http://127.0.0.1:9/x", "--give_up_after=0.1")
     wait_until(lambda: served.state()["source"]["state"] == "given up")
     assert "cannot be reached" in served.state()["source"]["last_error"]
+    assert "was given up" in httpx.get(f"{served.url}/readyz").json()["error"]
 
 
 def test_too_large_body_is_answered_before_its_end(serve):
