@@ -196,7 +196,9 @@ class Mqtt:
 
     @property
     def _name(self) -> str:
-        return f"mqtt://{self._address.host}:{self._address.port}"
+        address = self._address
+        scheme = "mqtts" if address.is_encrypted else "mqtt"
+        return f"{scheme}://{address.host}:{address.port}"
 
 
 def parse_address(url: str) -> Address:

@@ -176,11 +176,12 @@ def test_broker_tells_others_when_the_process_dies(broker, subscribe):
     assert messages.get(timeout=60)[:2] == ("home/cam/status", "offline")
 
 
-def test_broker_that_is_not_there_delays_nothing(tmp_path, caplog, wait_until):
-    port = Broker(tmp_path).port
-    sink = Mqtt(Address("127.0.0.1", port, "home/cam"))
+@pytest.mark.parametrize("scheme", ["mqtt", "mqtts"])
+def test_broker_that_is_not_there_delays_nothing(tmp_path, caplog, wait_until, scheme):
+    url = f"{scheme}://127.0.0.1:{Broker(tmp_path).port}"
+    sink = Mqtt(parse_address(f"{url}/home/cam"))
     see(sink, "cat")
-    wait_until(lambda: f"mqtt://127.0.0.1:{port}: cannot be reached." in caplog.text)
+    wait_until(lambda: f"{url}: cannot be reached." in caplog.text)
     sink.close()
     assert "1 messages were not published." in caplog.text
 
