@@ -5,9 +5,10 @@ corallite classify --model=model_int8.tflite --source=0
 Writes a line for each frame: JSON, or on a terminal one to be read. `latency_ms` is
 preprocessing and inference, without decoding; `age_ms` the time since the frame was
 captured; `dropped` counts frames left out because a newer one had come; `limit_fps`
-is the frame rate that heat allows, null while it allows any. A camera or stream that
-fails is opened again until it is back; a full disk costs lines and not the loop.
-SIGTERM and Ctrl-C end it between frames, with status 0, or 2 if lines were lost.
+is the frame rate that heat allows, null while it allows any; `accelerator_lost` tells
+that the CPU stands in for an Edge TPU. A camera or stream that fails is opened again
+until it is back; a full disk costs lines and not the loop. SIGTERM and Ctrl-C end it
+between frames, with status 0, or 2 if lines were lost.
 """
 
 import contextlib

@@ -50,6 +50,7 @@ class Result:
         active: The labels that a `Smoother` says are on; None without threshold.
         device: What answered: "cpu", "edgetpu", or "edgetpu:0" and so on.
         limit_fps: The frames a second that heat allows; None: any.
+        accelerator_lost: The CPU stands in for an accelerator.
     """
 
     frame: int
@@ -62,6 +63,7 @@ class Result:
     active: list[str] | None = None
     device: str = "cpu"
     limit_fps: float | None = None
+    accelerator_lost: bool = False
 
 
 class Brake(Protocol):
@@ -120,6 +122,7 @@ def classify_frames(
         # Another model may have come between two frames.
         smoother.begin(classifier.labels)
         probabilities = smoother.add(probabilities, frame.time_s)
+        status = classifier.status()
         yield Result(
             frame.number,
             frame.time_s,
@@ -129,8 +132,9 @@ def classify_frames(
             age_ms,
             frame.dropped,
             smoother.name_active(classifier.labels),
-            classifier.status().device,
+            status.device,
             None if brake is None else brake.limit_fps,
+            status.state == "lost",
         )
 
 
@@ -208,10 +212,11 @@ def _round_prediction(prediction: Prediction) -> dict[str, str | float]:
 def to_text_line(result: Result, columns: int = 80) -> str:
     """Returns `result` for a person to read, in at most `columns` columns.
 
-    The first label is always there, shortened if it must be; others as they fit.
+    The first label is always there, shortened if it must be; others as they fit. What
+    answered is named unless it is the CPU, as it should be.
     """
     name = _fill(result.source, 24)
-    line = f"{result.frame:>7} {name} {result.latency_ms:7.1f} ms"
+    line = f"{result.frame:>7} {name} {result.latency_ms:7.1f} ms{_name_device(result)}"
     for number, prediction in enumerate(result.top):
         room = columns - _width(line) - len("  100.0%")
         label = _printable(prediction.label)
@@ -220,6 +225,12 @@ def to_text_line(result: Result, columns: int = 80) -> str:
         label = _cut(label, max(1, room - 1))
         line += f"  {label} {prediction.probability:.1%}"
     return line
+
+
+def _name_device(result: Result) -> str:
+    if result.accelerator_lost:
+        return "  cpu (TPU lost)"
+    return "" if result.device == "cpu" else f"  {result.device}"
 
 
 def _printable(text: str) -> str:

@@ -96,6 +96,7 @@ def test_json_line_has_the_fields_and_is_one_line():
     assert list(content) == [
         *("frame", "time_s", "source", "top"),
         *("latency_ms", "age_ms", "dropped", "active", "device", "limit_fps"),
+        "accelerator_lost",
     ]
     assert content["top"][0] == {"label": "dog", "probability": 0.7}
     assert content["latency_ms"] == 1.235
@@ -136,11 +137,29 @@ def test_text_line_is_readable():
     )
 
 
+def test_text_line_tells_of_an_accelerator():
+    line = to_text_line(result(device="edgetpu:1"))
+    assert line.endswith("    1.2 ms  edgetpu:1  dog 70.0%  cat 20.0%")
+    line = to_text_line(result(accelerator_lost=True))
+    assert line.endswith("    1.2 ms  cpu (TPU lost)  dog 70.0%")
+
+
+def test_loss_of_an_accelerator_is_in_the_result():
+    class Lost(FakeClassifier):
+        def status(self):
+            return Status("fake", "1", "cpu", "lost")
+
+    lost: Any = Lost()
+    (found,) = classify_frames(frames(1), lost, threading.Event(), 1)
+    assert (found.device, found.accelerator_lost) == ("cpu", True)
+
+
 @pytest.mark.parametrize("label", ["a", "a rather long label of a class", "犬" * 40])
 @pytest.mark.parametrize("source", ["x", "folder/" * 9 + "photo.jpg", "写真" * 20])
 def test_text_line_fits_80_columns(label, source):
     top = [Prediction(label, 1.0)] * 9
-    line = to_text_line(result(top=top, source=source, latency_ms=98765.4))
+    fields = {"top": top, "source": source, "latency_ms": 98765.4}
+    line = to_text_line(result(**fields, accelerator_lost=True))
     wide = sum(character in "犬写真" for character in line)
     assert len(line) + wide <= 80
     assert "100.0%" in line
