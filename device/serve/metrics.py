@@ -143,6 +143,12 @@ def _board_metrics(board: BoardBody) -> Iterator[Metric]:
     if board.throttled is not None:
         bits = board.throttled
         yield _gauge("throttled", "The firmware's bits; 0 is good.", bits)
+    if board.frequency_mhz is not None:
+        hertz = board.frequency_mhz * 1e6
+        yield _gauge("cpu_frequency_hertz", "Of the first core.", hertz)
+    if board.load is not None:
+        does = "Processes that ran or wanted to, for each core, in the last minute."
+        yield _gauge("cpu_load_ratio", does, board.load)
     limit_fps = math.inf if board.limit_fps is None else board.limit_fps
     yield _gauge("frame_limit_fps", "The rate that heat allows.", limit_fps)
 

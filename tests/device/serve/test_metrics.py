@@ -4,7 +4,7 @@ import pytest
 
 from corallite.device.classifier import Prediction
 from corallite.device.loop import Result
-from corallite.device.serve.bodies import SourceBody, StateBody, StatusBody
+from corallite.device.serve.bodies import BoardBody, SourceBody, StateBody, StatusBody
 from corallite.device.serve.metrics import Metrics
 
 MODEL = StatusBody(
@@ -26,12 +26,20 @@ SOURCE = SourceBody(
     failures=7,
     last_error="",
 )
+BOARD = BoardBody(
+    temperature_c=None,
+    throttled=0x50005,
+    frequency_mhz=1500.0,
+    load=1.25,
+    limit_fps=None,
+    limit_reason="",
+)
 
 
 @pytest.fixture
 def lines():
     metrics = Metrics()
-    state = StateBody(model=MODEL, source=SOURCE, result=None, board=None)
+    state = StateBody(model=MODEL, source=SOURCE, result=None, board=BOARD)
     metrics.watch(lambda: state, lambda: {"requests_waiting": 3})
     top = [Prediction("cat", 0.9)]
     metrics.put(Result(0, 0.0, "camera 0", top, latency_ms=30.0, age_ms=60.0))
@@ -51,6 +59,9 @@ def lines():
         "corallite_accelerator_losses_total 2.0",
         "corallite_model_swaps_total 4.0",
         "corallite_requests_waiting 3.0",
+        "corallite_throttled 327685.0",
+        "corallite_cpu_frequency_hertz 1.5e+09",
+        "corallite_cpu_load_ratio 1.25",
         'corallite_latency_seconds_bucket{le="0.02"} 0.0',
         'corallite_latency_seconds_bucket{le="0.05"} 1.0',
         'corallite_frame_age_seconds_bucket{le="0.05"} 0.0',
@@ -59,3 +70,7 @@ def lines():
 )
 def test_what_is_known_has_its_line(lines, line):
     assert line in lines
+
+
+def test_what_is_not_known_has_none(lines):
+    assert not [line for line in lines if "temperature" in line]
