@@ -37,6 +37,13 @@ def flags_in(text: str) -> set[str]:
     return {form for no, name in flags for form in (name, f"no{name}" if no else name)}
 
 
+def test_every_module_of_the_device_is_in_its_table():
+    table = (ROOT / "docs/device.md").read_text("utf-8").partition("\n## ")[0]
+    named = {name.rpartition("/")[2] for name in re.findall(r"`([\w/]+)`", table)}
+    modules = {path.stem for path in (ROOT / "device").rglob("*.py")} - {"__init__"}
+    assert modules <= named, modules - named
+
+
 @pytest.mark.slow
 def test_commands_of_the_pages_have_the_flags_they_use() -> None:
     used: dict[str, set[str]] = {}
