@@ -2,12 +2,13 @@
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from corallite.device import log, selftest
+from corallite.device import log, remote_interpreter, selftest
 from corallite.device.classifier import Classifier
 from corallite.device.engine import Status
 from corallite.device.errors import RequestError
@@ -34,6 +35,7 @@ class Limits:
         longest_delay_s: But to no more than this.
         recovered_s: One that was ready for so long is tried at once when it is lost,
             and the delays start afresh.
+        look_s: Between two looks for one that has never been here.
     """
 
     answer_s: float = 1.0
@@ -42,6 +44,7 @@ class Limits:
     first_delay_s: float = 1.0
     longest_delay_s: float = 60.0
     recovered_s: float = 30.0
+    look_s: float = 2.0
 
 
 class Accelerated:
@@ -53,24 +56,28 @@ class Accelerated:
         content: bytes,
         device: str,
         limits: Limits | None = None,
+        is_here: Callable[[], bool] | None = None,
     ) -> None:
-        """Asks the twin about our images; the accelerator is left alone until `start`.
+        """Leaves the accelerator alone until `start`.
 
         Args:
             twin: The model on the CPU. It is given over.
             content: Of the file that was compiled from the same model.
             device: "edgetpu" for any, "edgetpu:1" for the second.
             limits: Default, those of `Limits`.
+            is_here: The accelerator is left alone, and not missed, until this says
+                yes for the first time; default, it is expected from the start.
 
         Raises:
             ValueError: `device` is another.
         """
-        self._options = parse_device(device)
+        self._options = remote_interpreter.parse_device(device)
         self._device = device
         self._twin = twin
         self._content = content
         self._limits = limits or Limits()
-        self._expected = selftest.ask(twin)
+        self._is_here = is_here
+        self._expected: list[selftest.Probabilities] | None = None
         # Held while an answer is given, so that no two are asked for at once.
         self._answering = threading.Lock()
         self._accelerator: Classifier | None = None
@@ -79,7 +86,8 @@ class Accelerated:
         self._guard = threading.Lock()
         self._remote: RemoteInterpreter | None = None
         manifest = twin.manifest
-        self._status = Status(manifest.model, manifest.version, "cpu", "lost")
+        state = "lost" if is_here is None else "ready"
+        self._status = Status(manifest.model, manifest.version, "cpu", state)
         self._failures = 0
         self._closing = threading.Event()
         self._tried = threading.Event()
@@ -197,6 +205,7 @@ class Accelerated:
 
         All in one thread, because the process ends with the thread that started it.
         """
+        self._await_sight()
         while not self._closing.is_set():
             if self._accelerator is not None:
                 self._wake.wait(self._limits.silent_s / 2)
@@ -210,7 +219,18 @@ class Accelerated:
         with self._answering:
             self._accelerator = None
         self._drop_remote()
-        self._note(device="cpu", state="lost")
+        self._note(device="cpu", state="lost" if self._is_here is None else "ready")
+
+    def _await_sight(self) -> None:
+        """Waits until the accelerator is here for the first time."""
+        while self._is_here is not None and not self._closing.is_set():
+            if self._is_here():
+                self._is_here = None
+                return
+            if not self._tried.is_set():
+                self._tried.set()
+                log.info("%s: is not here; the CPU answers until it is.", self._device)
+            self._closing.wait(self._limits.look_s)
 
     def _delay_s(self) -> float:
         if not self._failures:
@@ -251,6 +271,8 @@ class Accelerated:
         accelerator = Classifier(
             self._device, manifest=self.manifest, interpreter=remote
         )
+        if self._expected is None:
+            self._expected = selftest.ask(self)  # The twin, as long as we are in here.
         selftest.ask(accelerator)  # The first answers take longer.
         remote.limit_s = limits.answer_s
         difference = selftest.differ(selftest.ask(accelerator), self._expected)
@@ -274,17 +296,3 @@ class Accelerated:
             remote, self._remote = self._remote, None
         if remote is not None:
             remote.close()
-
-
-def parse_device(device: str) -> dict[str, str]:
-    """Returns libedgetpu's options for "edgetpu" or "edgetpu:N".
-
-    Raises:
-        ValueError: It is neither.
-    """
-    name, colon, number = device.partition(":")
-    if name != "edgetpu" or (colon and not (number.isascii() and number.isdigit())):
-        raise ValueError(
-            f"Expected `device` to be edgetpu or edgetpu:N, got {device!r}."
-        )
-    return {"device": f":{number}"} if colon else {}

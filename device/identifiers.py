@@ -1,4 +1,4 @@
-"""What files of TFLite, and the Edge TPU's part in them, are known by."""
+"""What files of TFLite, the Edge TPU's part in them and itself are known by."""
 
 # File identifiers: bytes 4 to 8 of a flatbuffer.
 MODEL = b"TFL3"
@@ -6,3 +6,6 @@ EDGETPU_PACKAGE = b"DWN1"
 
 # The custom operator that the Edge TPU compiler leaves in place of those it took.
 EDGETPU_OPERATOR = "edgetpu-custom-op"
+
+# An Edge TPU on USB, before and after it has its firmware.
+EDGETPU_USB_IDS = ("1a6e:089a", "18d1:9302")

@@ -31,7 +31,7 @@ _DEVICE = flags.DEFINE_string(
     "device",
     "auto",
     "cpu; edgetpu; edgetpu:N for one of several; or auto: the Edge TPU if --model was "
-    "compiled for it and there is one, else the CPU.",
+    "compiled for it, as soon as there is one, else the CPU.",
 )
 _CPU_MODEL = flags.DEFINE_string(
     "cpu_model",

@@ -39,7 +39,7 @@ class ModelRequest:
     Attributes:
         path: A `.tflite` file.
         device: "cpu", "edgetpu", "edgetpu:N", or "auto": what the file was made for,
-            if it is there.
+            as soon as it is there.
         cpu_path: The file that a file for the Edge TPU was compiled from; default,
             that of the same name without `_edgetpu`.
         labels_path: A file with one label a line, in place of the manifest's labels.
@@ -99,13 +99,14 @@ def open_model(request: ModelRequest) -> Startable:
     else:
         manifest = _choose_manifest(request, request.path, content)
     on_cpu = _open_on_cpu(request, twin, twin_content, manifest)
-    device = _choose_device(request.device)
-    if device == "cpu":
+    if request.device == "cpu":
         return on_cpu
-    # Not loaded where there is no Edge TPU.
+    # Not loaded where none is wanted.
     from corallite.device.accelerated import Accelerated
 
-    return Accelerated(on_cpu, content, device)
+    if request.device == "auto":
+        return Accelerated(on_cpu, content, "edgetpu", is_here=is_edgetpu_here)
+    return Accelerated(on_cpu, content, request.device)
 
 
 def is_compiled(content: bytes, path: str) -> bool:
@@ -134,11 +135,10 @@ def is_edgetpu_here(root: Path = Path("/")) -> bool:
         root: Where its /dev and /sys are.
     """
     # As `doctor` does, which has more to say and takes longer.
-    from corallite.device.doctor.check_edgetpu import USB_IDS
-
     if any(root.glob(_APEX_NODES)):
         return True
-    return any(_read_usb_id(folder) in USB_IDS for folder in root.glob(_USB_FOLDERS))
+    found = map(_read_usb_id, root.glob(_USB_FOLDERS))
+    return any(usb_id in identifiers.EDGETPU_USB_IDS for usb_id in found)
 
 
 def _read_usb_id(folder: Path) -> str:
@@ -147,12 +147,6 @@ def _read_usb_id(folder: Path) -> str:
     except OSError:  # A hub's interface has none.
         return ""
     return ":".join(number.strip() for number in numbers)
-
-
-def _choose_device(device: str) -> str:
-    if device != "auto":
-        return device
-    return "edgetpu" if is_edgetpu_here() else "cpu"
 
 
 def _read_twin(request: ModelRequest) -> bytes:

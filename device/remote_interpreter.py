@@ -155,6 +155,20 @@ class RemoteInterpreter:
         return f"its process ended with status {status}"
 
 
+def parse_device(device: str) -> dict[str, str]:
+    """Returns libedgetpu's options for "edgetpu" or "edgetpu:N".
+
+    Raises:
+        ValueError: It is neither.
+    """
+    name, colon, number = device.partition(":")
+    if name != "edgetpu" or (colon and not (number.isascii() and number.isdigit())):
+        raise ValueError(
+            f"Expected `device` to be edgetpu or edgetpu:N, got {device!r}."
+        )
+    return {"device": f":{number}"} if colon else {}
+
+
 def _start_worker(descriptor: int, options: dict[str, str]) -> subprocess.Popen[bytes]:
     arguments = [str(descriptor), str(os.getpid()), json.dumps(options)]
     # The runtime and libedgetpu have lines of their own at every start, which come

@@ -4,8 +4,8 @@ import re
 
 from corallite.device.doctor.finding import Finding, failure, ok, warning
 from corallite.device.doctor.machine import EdgeTpuLibrary, Machine, Package
+from corallite.device.identifiers import EDGETPU_USB_IDS
 
-USB_IDS = ("1a6e:089a", "18d1:9302")
 # Google's own libedgetpu, whose Debian version names no TensorFlow, was last built
 # for 2.5; from tflite-runtime 2.12 on it crashes (google-coral/edgetpu, issue 812).
 _FIRST_THAT_CRASHES = (2, 12)
@@ -14,7 +14,7 @@ _LIBRARY_REMEDY = f"install libedgetpu1-std, for newer runtimes {_REBUILT}"
 _RULES = "; ".join(
     f'SUBSYSTEM=="usb", ATTRS{{idVendor}}=="{usb_id[:4]}", '
     f'ATTRS{{idProduct}}=="{usb_id[5:]}", GROUP="plugdev"'
-    for usb_id in USB_IDS
+    for usb_id in EDGETPU_USB_IDS
 )
 
 
@@ -72,7 +72,7 @@ def check_usb_rights(machine: Machine) -> Finding:
         if not device.node.is_open_to_us
     ]
     # It changes its id with its first use, so that it needs both rules.
-    missing = sorted(set(USB_IDS) - machine.udev_rules)
+    missing = sorted(set(EDGETPU_USB_IDS) - machine.udev_rules)
     if missing and (closed or machine.user != "root"):
         finding = failure if closed else warning
         return finding(

@@ -16,11 +16,11 @@ from corallite.device.board import (
     read_text,
     read_throttled,
 )
-from corallite.device.doctor.check_edgetpu import USB_IDS
 from corallite.device.doctor.machine import Machine, Node, UsbDevice
 from corallite.device.doctor.survey_model import survey_model
 from corallite.device.doctor.survey_python import survey_edgetpu_library, survey_python
 from corallite.device.doctor.v4l2 import describe_camera
+from corallite.device.identifiers import EDGETPU_USB_IDS
 
 _EDGETPU_PCI_ID = ("0x1ac1", "0x089a")
 _RULE_FOLDERS = ("etc/udev/rules.d", "lib/udev/rules.d", "usr/lib/udev/rules.d")
@@ -70,7 +70,7 @@ def _find_usb(root: Path) -> list[UsbDevice]:
     found = []
     for folder in sorted(root.glob("sys/bus/usb/devices/*")):
         usb_id = f"{read_text(folder / 'idVendor')}:{read_text(folder / 'idProduct')}"
-        if usb_id in USB_IDS:
+        if usb_id in EDGETPU_USB_IDS:
             numbers = [read_text(folder / name) for name in ("busnum", "devnum")]
             path = root.joinpath("dev/bus/usb", *(n.zfill(3) for n in numbers))
             found.append(UsbDevice(usb_id, _describe(path)))
@@ -91,7 +91,7 @@ def _find_rules(root: Path) -> frozenset[str]:
             for line in read_text(path).splitlines():
                 found |= {
                     usb_id
-                    for usb_id in USB_IDS
+                    for usb_id in EDGETPU_USB_IDS
                     if not line.startswith("#") and _is_rule_for(line, usb_id)
                 }
     return frozenset(found)

@@ -5,20 +5,22 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
 import pytest
 
-from corallite.device.accelerated import Accelerated, Limits, parse_device
+from corallite.device.accelerated import Accelerated, Limits
 from corallite.device.classifier import Classifier
 from corallite.device.manifest import Manifest
 from corallite.device.preprocess import Preprocessing
+from corallite.device.remote_interpreter import parse_device
 
 MANIFEST = Manifest("tiny", "7", ("red", "green", "blue"), Preprocessing((32, 32)))
 RED = np.full((32, 32, 3), (255, 0, 0), np.uint8)
 # The product's own second, but tried often.
-LIMITS = Limits(first_delay_s=0.05, longest_delay_s=0.1, recovered_s=0)
+LIMITS = Limits(first_delay_s=0.05, longest_delay_s=0.1, recovered_s=0, look_s=0.05)
 # What a frame may wait in all while the accelerator is being lost: the promise.
 TAKEOVER_S = 2.0
 
@@ -33,9 +35,9 @@ def open_engine(edgetpu, tiny_models, twin):
     """A function that starts the engine and waits until the Edge TPU was tried."""
     engines = []
 
-    def open_engine(limits=LIMITS, device="edgetpu"):
+    def open_engine(limits=LIMITS, device="edgetpu", is_here=None):
         compiled = edgetpu.compile(tiny_models["uint8"].read_bytes())
-        engine = Accelerated(twin, compiled, device, limits)
+        engine = Accelerated(twin, compiled, device, limits, is_here)
         engines.append(engine)
         engine.start()
         engine.wait_started(60)
@@ -151,6 +153,40 @@ def test_edgetpu_that_turns_up_is_taken(open_engine, edgetpu, wait_until):
     edgetpu.mode = "works"
     wait_until(lambda: engine.status().state == "ready")
     assert engine.wait_started(0) == ""
+
+
+def test_edgetpu_is_left_alone_until_the_system_shows_it(
+    open_engine, edgetpu, wait_until, caplog
+):
+    caplog.set_level("INFO", "absl")
+    looks, is_plugged_in = [], threading.Event()
+
+    def is_here():
+        looks.append(1)
+        return is_plugged_in.is_set()
+
+    engine = open_engine(is_here=is_here)
+    assert engine.wait_started(0) == ""
+    wait_until(lambda: len(looks) >= 5)
+    engine.run(RED)
+    status = engine.status()
+    assert (status.device, status.state, status.last_error) == ("cpu", "ready", "")
+    assert edgetpu.users == []
+    assert caplog.messages == ["edgetpu: is not here; the CPU answers until it is."]
+    engine.pause()
+    assert engine.status().state == "ready"
+    engine.start()
+    is_plugged_in.set()
+    wait_until(lambda: edgetpu.users)
+    wait_until(lambda: "edgetpu: ready." in caplog.messages)
+    engine.run(RED)
+    assert engine.status().device == "edgetpu"
+    # From now on it is missed, whatever the system shows.
+    is_plugged_in.clear()
+    edgetpu.mode = "unplugged"
+    engine.run(RED)
+    status = engine.status()
+    assert (status.device, status.state, status.losses) == ("cpu", "lost", 1)
 
 
 def test_one_that_is_lost_again_and_again_is_tried_more_rarely(open_engine, edgetpu):
