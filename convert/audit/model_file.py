@@ -8,10 +8,10 @@ from pathlib import Path
 
 from corallite.convert.audit.model import Graph, Model, Operator, Tensor
 from corallite.convert.audit.schema import OPTIONS, TENSOR_TYPES, name_of
+from corallite.device import identifiers
 from corallite.device.errors import RequestError
 from corallite.device.flatbuffer import DamagedError, Flatbuffer, Table
 
-_IDENTIFIER = b"TFL3"
 # More than any operator takes; a product of more dimensions takes its time.
 _MAX_RANK = 32
 # The archive with the manifest begins behind at most some padding.
@@ -70,7 +70,7 @@ def _map(path: Path) -> mmap.mmap:
             raise RequestError(f"{path}: is {kind}; name a .tflite file.")
         with path.open("rb") as file:
             start = file.read(8)
-            if start[4:] == _IDENTIFIER:
+            if start[4:] == identifiers.MODEL:
                 return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     # ValueError: a name with a null byte, or more than fits into 32 bits of memory.
     except (OSError, ValueError) as error:

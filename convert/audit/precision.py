@@ -17,6 +17,9 @@ _COMPUTED = {
     "INT32": _INDEX,
     "INT64": _INDEX,
 }
+# Operators that have a kernel.
+WITH_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
+
 # By type of weights; INT32 is what biases and sizes are.
 _WEIGHTS = {
     "FLOAT32": "are floats: converted without quantization",
@@ -29,7 +32,6 @@ _PER_CHANNEL = (
     "TFLite Micro want a single one; set the converter's "
     "_experimental_disable_per_channel_quantization_for_dense_layers"
 )
-_WITH_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def find_not_int8(graph: Graph) -> list[Finding]:
 def _judge_weights(operator: Operator, weights: Tensor | None) -> str:
     """Returns what is wrong with the weights of a layer; "" if nothing is."""
     source = operator.input(0)
-    if operator.name not in _WITH_WEIGHTS or weights is None or source is None:
+    if operator.name not in WITH_WEIGHTS or weights is None or source is None:
         return ""
     if not weights.is_constant or weights.type in _WEIGHTS:
         return _WEIGHTS.get(weights.type, "")

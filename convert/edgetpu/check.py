@@ -5,11 +5,9 @@ from pathlib import Path
 from corallite.convert.audit.dynamic import is_sized_by_values
 from corallite.convert.audit.model import EIGHT_BIT, Graph, Model, Tensor
 from corallite.convert.audit.model_file import read_model
-from corallite.convert.audit.precision import find_not_int8
-from corallite.convert.edgetpu.prediction import COMPILED_OPERATOR
+from corallite.convert.audit.precision import WITH_WEIGHTS, find_not_int8
 from corallite.device.errors import RequestError
-
-_WITH_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
+from corallite.device.identifiers import EDGETPU_OPERATOR
 
 
 def read_checked_model(path: Path, *, open_batch: bool = False) -> Model:
@@ -27,7 +25,7 @@ def read_checked_model(path: Path, *, open_batch: bool = False) -> Model:
     """
     model = read_model(path)
     graph = model.main
-    if any(operator.custom_code == COMPILED_OPERATOR for operator in graph.operators):
+    if any(operator.custom_code == EDGETPU_OPERATOR for operator in graph.operators):
         raise RequestError(
             f"{path}: is compiled already; give the int8 file that it was made of."
         )
@@ -67,7 +65,7 @@ def _check_int8(path: Path, model: Model) -> None:
     others = [
         found
         for found in find_not_int8(model.main)
-        if found.name in _WITH_WEIGHTS and found.type not in EIGHT_BIT
+        if found.name in WITH_WEIGHTS and found.type not in EIGHT_BIT
     ]
     computed = [t for operator in model.main.operators for t in operator.written]
     if not others and any(tensor.type in EIGHT_BIT for tensor in computed):

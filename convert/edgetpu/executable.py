@@ -5,9 +5,9 @@ Facts of `executable.fbs` (google-coral/libedgetpu).
 
 from dataclasses import dataclass
 
+from corallite.device import identifiers
 from corallite.device.flatbuffer import DamagedError, Flatbuffer
 
-_IDENTIFIER = b"DWN1"
 # Fields of its tables: a package has a container of executables, each a string.
 _CONTAINER, _EXECUTABLES = 1, 0
 _PARAMETERS, _TYPE = 6, 13
@@ -53,10 +53,10 @@ def read_parameters(content: bytes) -> Placed | None:
 def _find_packages(content: bytes) -> list[int]:
     """Returns where packages begin: their identifier is behind four bytes."""
     starts: list[int] = []
-    place = content.find(_IDENTIFIER, 4)
+    place = content.find(identifiers.EDGETPU_PACKAGE, 4)
     while place >= 0 and len(starts) < _MOST_PACKAGES:
         starts.append(place - 4)
-        place = content.find(_IDENTIFIER, place + 1)
+        place = content.find(identifiers.EDGETPU_PACKAGE, place + 1)
     return starts
 
 

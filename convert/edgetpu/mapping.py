@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from corallite.convert.audit.model import Graph, Operator
 from corallite.convert.edgetpu.compilers import MAPPED
-from corallite.convert.edgetpu.prediction import COMPILED_OPERATOR
+from corallite.device.identifiers import EDGETPU_OPERATOR
 
 # Of an operator that the log leaves out.
 NOT_LOGGED = "Not in the compiler's log"
@@ -31,7 +31,7 @@ def find_mapped(graph: Graph, compiled: Iterable[Graph]) -> set[int] | None:
         _identify(operator)
         for part in compiled
         for operator in part.operators
-        if operator.custom_code != COMPILED_OPERATOR
+        if operator.custom_code != EDGETPU_OPERATOR
     )
     if any(len(places.get(key, ())) != count for key, count in left.items()):
         return None

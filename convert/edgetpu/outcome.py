@@ -14,8 +14,9 @@ from corallite.convert.edgetpu.executable import read_parameters
 from corallite.convert.edgetpu.failure import find_failure
 from corallite.convert.edgetpu.mapping import assign_statuses, find_mapped
 from corallite.convert.edgetpu.partition import partition
-from corallite.convert.edgetpu.prediction import COMPILED_OPERATOR, Prediction
+from corallite.convert.edgetpu.prediction import Prediction
 from corallite.convert.edgetpu.verdict import Refusal, judge
+from corallite.device.identifiers import EDGETPU_OPERATOR
 
 # In `Prediction.to_json`: what the compiler knows and a prediction can only estimate.
 PARAMETER_NAMES = (
@@ -59,7 +60,7 @@ def combine(
         mapped=tuple(sorted(taken if mapped is None else mapped)),
         status=status,
         subgraphs=sum(
-            operator.custom_code == COMPILED_OPERATOR
+            operator.custom_code == EDGETPU_OPERATOR
             for part in compiled
             for operator in part.operators
         ),

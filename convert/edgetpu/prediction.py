@@ -16,9 +16,7 @@ from corallite.convert.edgetpu.cut import find_cure, find_cut
 from corallite.convert.edgetpu.failure import Failure, find_failure
 from corallite.convert.edgetpu.partition import partition
 from corallite.convert.edgetpu.verdict import Refusal, judge
-
-# What the compiler leaves in a model in place of the operators that it takes.
-COMPILED_OPERATOR = "edgetpu-custom-op"
+from corallite.device.identifiers import EDGETPU_OPERATOR
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ def predict(
 
 
 def _is_compiled(operator: Operator) -> bool:
-    return operator.custom_code == COMPILED_OPERATOR
+    return operator.custom_code == EDGETPU_OPERATOR
 
 
 def _describe_compiled(graph: Graph) -> Prediction:
