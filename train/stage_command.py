@@ -30,7 +30,39 @@ def name_command(verb: str, run_dir: Path, inputs: Mapping[str, Any]) -> str:
     elif verb in ("prune", "quantize"):
         flags |= {x: inputs[x] for x in ("sparsity", "granularity") if x in inputs}
         flags |= _find_recipe_flags(inputs.get("recipe", {}))
+    return format_command(verb, flags)
+
+
+def format_command(verb: str, flags: Mapping[str, Any]) -> str:
+    """Returns a command to be pasted into a shell."""
     return " ".join([f"corallite {verb}", *map(_format, flags, flags.values())])
+
+
+def list_network_flags(
+    network: Mapping[str, Any], fit: str, weights: str | None
+) -> dict[str, Any]:
+    """Returns the flags of `train` that name a network and what it begins with.
+
+    Args:
+        network: Of a run's record.
+        fit: How an image is brought to its proportions.
+        weights: The file that training began with; None for random weights.
+    """
+    flags = {
+        "model": network["model"],
+        "width": network["width"],
+        "image_size": network["size_hw"][0],
+    }
+    if fit != "crop":
+        flags["fit"] = fit
+    if weights is not None:
+        flags["weights"] = weights
+        frozen, epochs = network["frozen_epochs"], network["recipe"]["epochs"]
+        if frozen == epochs:
+            flags["freeze"] = True
+        elif frozen:
+            flags["unfreeze_epoch"] = frozen
+    return flags
 
 
 def _find_train_flags(path: Path) -> dict[str, Any]:
@@ -41,25 +73,12 @@ def _find_train_flags(path: Path) -> dict[str, Any]:
 
 def _parse(run: dict[str, Any]) -> dict[str, Any]:
     network = run["network"]
-    recipe = network["recipe"]
-    flags = {
-        "data_dir": run["data_dir"],
-        "model": network["model"],
-        "width": network["width"],
-        "image_size": network["size_hw"][0],
-        **_find_recipe_flags(recipe),
-    }
     fit = network.get("preprocessing", {}).get("fit", "crop")
-    if fit != "crop":
-        flags["fit"] = fit
-    if "weights" in run:
-        flags["weights"] = run["weights"]
-        frozen_epochs = network["frozen_epochs"]
-        if frozen_epochs == recipe["epochs"]:
-            flags["freeze"] = True
-        elif frozen_epochs:
-            flags["unfreeze_epoch"] = frozen_epochs
-    return flags
+    return {
+        "data_dir": run["data_dir"],
+        **list_network_flags(network, fit, run.get("weights")),
+        **_find_recipe_flags(network["recipe"]),
+    }
 
 
 def _find_recipe_flags(recipe: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Where a run comes from: the commands that make it again, by what it recorded."""
 
 import dataclasses
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from corallite.optimize.calibration import DEFAULT_COUNT
 from corallite.train import train
 from corallite.train.recipe import Recipe
 from corallite.train.run_folder import VERBS
+from corallite.train.stage_command import format_command, list_network_flags
 
 _RECIPES = {
     "float": train.DEFAULT_RECIPE,
@@ -29,13 +29,13 @@ def list_commands(facts: Facts) -> list[str]:
     """
     run_dir = {"run_dir": facts.run_dir}
     commands = [
-        _format(VERBS[stage.name], {**run_dir, **_find_flags(stage, facts)})
+        format_command(VERBS[stage.name], {**run_dir, **_find_flags(stage, facts)})
         for stage in facts.stages
     ]
     if facts.compiled:
-        commands.append(_format("compile", {**run_dir, **facts.compile_flags}))
+        commands.append(format_command("compile", {**run_dir, **facts.compile_flags}))
     part = {} if facts.part == "test" else {"part": facts.part}
-    return [*commands, _format("report", {**run_dir, **part})]
+    return [*commands, format_command("report", {**run_dir, **part})]
 
 
 def _list_differences(stage: StageFacts) -> dict[str, Any]:
@@ -51,7 +51,9 @@ def _find_flags(stage: StageFacts, facts: Facts) -> dict[str, Any]:
     inputs = stage.metrics["inputs"]
     flags: dict[str, Any] = {}
     if stage.name == "float":
-        flags = {"data_dir": facts.data_name, **_find_network_flags(facts)}
+        fit, weights = facts.preprocessing.fit, facts.weights_name
+        network = list_network_flags(facts.network, fit, weights)
+        flags = {"data_dir": facts.data_name, **network}
     elif stage.name == "pruned":
         flags = {"sparsity": inputs["sparsity"]} if "sparsity" in inputs else {}
     elif stage.name == "qat":
@@ -79,32 +81,3 @@ def _find_int8_flags(
 
 def _list_unusual(inputs: Mapping[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
     return {x: inputs[x] for x in usual if inputs.get(x, usual[x]) != usual[x]}
-
-
-def _find_network_flags(facts: Facts) -> dict[str, Any]:
-    network = facts.network
-    flags = {
-        "model": network["model"],
-        "width": network["width"],
-        "image_size": network["size_hw"][0],
-    }
-    if facts.preprocessing.fit != "crop":
-        flags["fit"] = facts.preprocessing.fit
-    if facts.weights_name:
-        flags["weights"] = facts.weights_name
-        frozen, epochs = network["frozen_epochs"], network["recipe"]["epochs"]
-        if frozen == epochs:
-            flags["freeze"] = True
-        elif frozen:
-            flags["unfreeze_epoch"] = frozen
-    return flags
-
-
-def _format(verb: str, flags: Mapping[str, Any]) -> str:
-    words = [f"corallite {verb}"]
-    for name, value in flags.items():
-        if isinstance(value, bool):
-            words.append(f"--{'' if value else 'no'}{name}")
-        else:
-            words.append(f"--{name}={shlex.quote(str(value))}")
-    return " ".join(words)

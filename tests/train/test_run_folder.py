@@ -133,7 +133,7 @@ def test_the_command_of_a_run_without_a_record_leaves_the_images_open(stage):
     ("changes", "flags"),
     [
         ({}, "--epochs=30"),
-        ({"preprocessing": {"fit": "pad"}}, "--epochs=30 --fit=pad"),
+        ({"preprocessing": {"fit": "pad"}}, "--fit=pad --epochs=30"),
         (
             {"recipe": {"epochs": 60, "warmup_epochs": 1.0, "balance_classes": False}},
             "--epochs=60 --warmup_epochs=1.0 --nobalance_classes",
@@ -155,7 +155,7 @@ def test_the_command_has_the_weights_of_the_run(begun, frozen_epochs, flags):
     record_run(begun.run_dir, frozen_epochs=frozen_epochs)
     path = begun.run_dir / "run.json"
     files.write_json(path, {**files.read_json(path), "weights": "/a.pth"})
-    assert begun.command().endswith(f"--epochs=30 --weights=/a.pth{flags}")
+    assert begun.command().endswith(f" --weights=/a.pth{flags} --epochs=30")
 
 
 def test_the_command_of_a_later_stage_has_what_it_was_made_from(finished):
