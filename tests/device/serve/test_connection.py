@@ -3,14 +3,32 @@
 import contextlib
 import socket
 import threading
+import time
 
+import numpy as np
 import pytest
 
+from corallite.device.classifier import Prediction
+from corallite.device.loop import Result
 from corallite.device.serve import connection
+from corallite.device.serve.camera import Sight
+from corallite.device.serve.refusal import Limits
 from corallite.device.serve.server import open_socket, run_server
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+STREAM = b"GET /stream.mjpg HTTP/1.1\r\nHost: x\r\n\r\n"
 LIMIT_S = 60
+
+
+class Still:
+    """A camera that shows one picture for ever."""
+
+    state = "live"
+
+    def __init__(self):
+        result = Result(0, 0.0, "still", [Prediction("red", 1.0)], 1.0)
+        image_rgb_u8 = np.zeros((48, 64, 3), np.uint8)
+        self.newest = Sight(image_rgb_u8, result, time.monotonic())
 
 
 @pytest.fixture
@@ -18,7 +36,7 @@ def connect(make_client):
     """A function that connects to a server in a thread of this process."""
     listener, stop = open_socket("127.0.0.1", 0), threading.Event()
     address = listener.getsockname()
-    app = make_client().app
+    app = make_client(Limits(body_s=0.1), camera=Still()).app
     server = threading.Thread(target=run_server, args=(app, listener, stop))
     server.start()
     with contextlib.ExitStack() as stack:
@@ -75,3 +93,28 @@ def test_stream_that_nobody_reads_is_cut(connect, monkeypatch, wait_until):
         return False
 
     wait_until(is_cut)
+
+
+def test_ninth_client_of_the_stream_is_to_come_again(connect, wait_until):
+    def begin():
+        client = connect()
+        client.sendall(STREAM)
+        return client, client.recv(4096)
+
+    clients = [begin() for _ in range(8)]
+    assert all(head.startswith(b"HTTP/1.1 200 ") for _, head in clients)
+    refused = begin()[1]
+    assert refused.startswith(b"HTTP/1.1 503 ") and b"retry-after: 1" in refused
+    clients[0][0].close()
+    wait_until(lambda: begin()[1].startswith(b"HTTP/1.1 200 "))
+
+
+def test_body_that_comes_too_slowly_is_refused(connect):
+    head = (
+        b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
+        b"Content-Length: 100\r\n\r\n"
+    )
+    client = connect()
+    client.sendall(head + b"begun")
+    answer = client.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 408 ") and b"more than 0.1 seconds" in answer

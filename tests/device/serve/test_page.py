@@ -1,5 +1,6 @@
 """The live page in a browser: what it shows, and that it finds its server again."""
 
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -15,6 +16,29 @@ def picture_width_px(browser):
     return browser.driver.execute_script(
         "return document.getElementById('picture').naturalWidth"
     )
+
+
+def pixels_of_picture(browser):
+    """Returns the picture as it is shown, RGBA [height][width]."""
+    values = browser.driver.execute_script(
+        """
+        const picture = document.getElementById("picture");
+        const canvas = document.createElement("canvas");
+        canvas.width = picture.naturalWidth;
+        canvas.height = picture.naturalHeight;
+        const context = canvas.getContext("2d");
+        context.drawImage(picture, 0, 0);
+        return Array.from(context.getImageData(0, 0, canvas.width, canvas.height).data);
+        """
+    )
+    return np.array(values, np.uint8).reshape(48, 64, 4)
+
+
+def points_of(browser, name):
+    """Returns the points of a line of the graph."""
+    line = browser.driver.find_element("id", name)
+    points = (line.get_attribute("points") or "").split()
+    return [tuple(map(float, point.split(","))) for point in points]
 
 
 @pytest.mark.parametrize("is_dark", [False, True])
@@ -33,6 +57,17 @@ def test_page_shows_picture_labels_and_states(
     assert text_of(browser, "device") == "cpu"
     assert text_of(browser, "latency").endswith(" ms")
     assert text_of(browser, "banner") == ""
+    pixels = pixels_of_picture(browser)
+    assert pixels[5, 32, 0] > 200  # The camera's red, and on the band below it
+    assert pixels[47, 0, 0] < 120  # the same darkened, with white letters.
+    assert (pixels[30:, :, :3].min(axis=-1) > 150).any()
+    assert not (pixels[:20, :, :3].min(axis=-1) > 150).any()
+    for name in ("latency-line", "age-line"):
+        wait_until(lambda name=name: len(points_of(browser, name)) >= 3)
+        points = points_of(browser, name)
+        assert points == sorted(points)  # From left to right, within the graph.
+        assert all(0 <= x <= 300 and 0 <= y <= 100 for x, y in points)
+    assert text_of(browser, "graph-top").startswith("top line ")
     assert browser.page_width_px() <= 390
     assert browser.complaints() == []
     assert {url.split("/")[2] for url in browser.requests()} == {served.url[7:]}

@@ -63,6 +63,21 @@ def test_server_stays_up_while_the_camera_is_lost(
     assert 'corallite_source_state{state="live"} 1.0' in text
 
 
+def test_hangup_has_the_model_tried_again_and_ends_nothing(serve, jpeg, wait_until):
+    served = serve()
+    served.process.send_signal(signal.SIGHUP)
+
+    def is_swapped():
+        # It takes over before an image.
+        headers = {"Content-Type": "image/jpeg"}
+        sent = httpx.post(f"{served.url}/v1/classify", content=jpeg(), headers=headers)
+        assert sent.json()["top"][0]["label"] == "red"
+        return served.state()["model"]["swaps"] == 1
+
+    wait_until(is_swapped)
+    assert served.process.poll() is None and "the new model runs" in served.log
+
+
 def test_end_of_a_recording_and_a_camera_given_up_are_states(
     serve, tmp_path, jpeg, wait_until
 ):
