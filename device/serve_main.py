@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from corallite.device import loop_flags, program
+from corallite.device import loop_flags, program, selftest
 from corallite.device.errors import RequestError
 from corallite.device.interruption import Stop, stop_on_signals
 
@@ -74,21 +74,27 @@ def main(argv: Sequence[str]) -> None:
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(server.open_socket(_HOST.value, _PORT.value))
         stop = stack.enter_context(stop_on_signals())
-        app = _make_app(stack, stop, allowed)
-        server.run_server(app, listener, stop, _TLS_CERT.value, _TLS_KEY.value)
+        app, vitals = _make_app(stack, stop, allowed)
+        certificate = _TLS_CERT.value, _TLS_KEY.value
+        server.run_server(app, listener, stop, *certificate, vitals.tick)
         stop.set()
 
 
 def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
-    """Opens the model and the source until `stack` closes; returns what answers."""
+    """Opens the model and the source until `stack` closes.
+
+    Returns what answers, and what tells systemd that it does.
+    """
     from corallite.device.serve.app import create_app
     from corallite.device.serve.camera import Camera
     from corallite.device.serve.metrics import Metrics
     from corallite.device.serve.refusal import Limits
     from corallite.device.serve.service import Service
     from corallite.device.serve.sharing import FairLock, Share
+    from corallite.device.serve.vitals import Vitals
 
     engine = stack.enter_context(loop_flags.open_engine())
+    selftest.ask(engine)  # Whoever is told that we are up may count on answers.
     turn, metrics, camera = FairLock(), Metrics(), None
     pace = stack.enter_context(loop_flags.open_pace())
     if (name := loop_flags.source_name()) is not None:
@@ -104,6 +110,7 @@ def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
             sinks.put,
             pace,
         )
+        pace.on_wait = camera.beat
         stack.callback(camera.join)
         camera.start()
     else:
@@ -117,7 +124,9 @@ def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
     share = Share(engine, turn)
     service = Service(share, camera, limits, stop, pace.status)
     stack.callback(service.close)
-    return create_app(service, allowed, metrics)
+    vitals = Vitals(service, camera)
+    stack.callback(vitals.close)
+    return create_app(service, allowed, metrics), vitals
 
 
 def _require_packages() -> None:

@@ -1,8 +1,8 @@
-"""Tells systemd that the loop is up, and goes on: the protocol of sd_notify."""
+"""Tells systemd that a service is up, and goes on: the protocol of sd_notify."""
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from corallite.device import log
@@ -12,12 +12,10 @@ from corallite.device.loop import Result
 _STATUS_PERIOD_S = 5.0
 
 
-class Service:
-    """A service of systemd's kind; outside of one, everything in here does nothing.
+class Manager:
+    """systemd, to a service of its kind; outside of one, nothing in here does anything.
 
-    The watchdog is fed by the loop's own thread alone: with each result, and while it
-    waits for a frame of a source that is itself at work on it. A loop that hangs in
-    inference, or whose source's keeper is dead, is therefore started again.
+    For one thread only.
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
@@ -31,8 +29,6 @@ class Service:
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self._period_s = _find_period_s(environment) if address else None
         self._fed_s = self._told_s = float("-inf")
-        self._frames: FrameStream | None = None
-        self._results = 0
         self._socket: Any = None
         if address:
             # Imported where it is needed: each start would be slower by 3 ms.
@@ -41,20 +37,16 @@ class Service:
             kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
             self._socket = socket.socket(socket.AF_UNIX, kind)
 
-    def begin(self, frames: FrameStream) -> None:
-        """Tells that the loop begins, and listens to the waits of its source."""
-        self._frames = frames
-        frames.on_wait = self.feed
+    def begin(self) -> None:
+        """Tells that the service is up."""
         self._send("READY=1")
-        self.feed()
 
-    def put(self, result: Result) -> None:
-        """Notes that there is a result; this makes it a `Sink`."""
-        self._results += 1
-        self.feed()
+    def feed(self, describe: Callable[[], str]) -> None:
+        """Feeds the watchdog and renews the status, each when it is time to.
 
-    def feed(self) -> None:
-        """Feeds the watchdog and renews the status, each when it is time to."""
+        Args:
+            describe: Returns the status, one sentence.
+        """
         if self._socket is None:
             return
         now_s = time.monotonic()
@@ -63,11 +55,10 @@ class Service:
             self._send("WATCHDOG=1")
         if now_s - self._told_s >= _STATUS_PERIOD_S:
             self._told_s = now_s
-            state = "" if self._frames is None else self._frames.state.value
-            self._send(f"STATUS=Source {state}, {self._results} results so far.")
+            self._send(f"STATUS={describe()}")
 
     def close(self) -> None:
-        """Tells that the loop has ended."""
+        """Tells that the service ends."""
         self._send("STOPPING=1")
         if self._socket is not None:
             self._socket.close()
@@ -82,6 +73,49 @@ class Service:
             log.log_first_n(
                 log.WARNING, "systemd cannot be told: %s.", 1, error.strerror
             )
+
+
+class Service:
+    """A loop in the main thread, as a service of systemd's kind.
+
+    The watchdog is fed by the loop's own thread alone: with each result, and while it
+    waits for a frame of a source that is itself at work on it. A loop that hangs in
+    inference, or whose source's keeper is dead, is therefore started again.
+    """
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        """Tells nothing yet.
+
+        Args:
+            environment: Of `Manager`.
+        """
+        self._manager = Manager(environment)
+        self._frames: FrameStream | None = None
+        self._results = 0
+
+    def begin(self, frames: FrameStream) -> None:
+        """Tells that the loop begins, and listens to the waits of its source."""
+        self._frames = frames
+        frames.on_wait = self.feed
+        self._manager.begin()
+        self.feed()
+
+    def put(self, result: Result) -> None:
+        """Notes that there is a result; this makes it a `Sink`."""
+        self._results += 1
+        self.feed()
+
+    def feed(self) -> None:
+        """Feeds the watchdog and renews the status, each when it is time to."""
+        self._manager.feed(self._describe)
+
+    def close(self) -> None:
+        """Tells that the loop has ended."""
+        self._manager.close()
+
+    def _describe(self) -> str:
+        state = "" if self._frames is None else self._frames.state.value
+        return f"Source {state}, {self._results} results so far."
 
 
 def _find_period_s(environment: Mapping[str, str]) -> float | None:

@@ -17,6 +17,7 @@ from corallite.device.source_state import State
 
 _PAUSE_S = 0.5
 _JOIN_S = 1.0
+_ENDED = "ended"
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Camera:
         newest: What was seen last; None before the first frame.
         rate: Of the frames that were classified.
         failures: How many frames could not be classified.
+        beats: Grows as long as the loop goes on, also while it waits for a frame.
         last_error: The last thing that went wrong, one sentence; "" if nothing has.
     """
 
@@ -72,6 +74,7 @@ class Camera:
         self.newest: Sight | None = None
         self.rate = Rate()
         self.failures = 0
+        self.beats = 0
         self.last_error = ""
         self.frames = frames
         self._engine = engine
@@ -90,8 +93,18 @@ class Camera:
         """The source's state, or "ended", "given up" or "failed" if no more comes."""
         return self._end or self.frames.state.value
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the source has come to its end or was given up, as it may."""
+        return self._end in (_ENDED, State.GIVEN_UP.value)
+
+    def beat(self) -> None:
+        """Tells that the loop goes on; for its own thread."""
+        self.beats += 1
+
     def start(self) -> None:
         """Starts the loop."""
+        self.frames.on_wait = self.beat
         self._thread.start()
 
     def join(self) -> None:
@@ -102,8 +115,9 @@ class Camera:
         end = "failed"
         try:
             while not self._stop.is_set():
+                self.beat()
                 if self._classify_all():
-                    end = "ended"
+                    end = _ENDED
                     return
                 if self.frames.state is State.GIVEN_UP:
                     end = State.GIVEN_UP.value
@@ -139,6 +153,7 @@ class Camera:
             yield frame
 
     def _accept(self, result: Result) -> None:
+        self.beat()
         self.rate.tick()
         self._observe(result)
         if self._taken is not None:

@@ -4,7 +4,7 @@ import contextlib
 import logging as python_logging
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import uvicorn
 
@@ -44,6 +44,7 @@ def run_server(
     stop: threading.Event,
     tls_cert: str | None = None,
     tls_key: str | None = None,
+    on_tick: Callable[[], None] = lambda: None,
 ) -> None:
     """Answers requests until `stop` is set; then for a second more.
 
@@ -53,6 +54,8 @@ def run_server(
         stop: Ends it, within a tenth of a second and what is under way.
         tls_cert: A file with a certificate; None: not encrypted.
         tls_key: A file with its key.
+        on_tick: Called by the event loop, about ten times a second from when requests
+            are answered until `stop` is set.
     """
     # Its other lines are of each request and each client's mistake.
     python_logging.getLogger("uvicorn.error").setLevel(python_logging.ERROR)
@@ -72,18 +75,27 @@ def run_server(
         ssl_keyfile=tls_key,
     )
     _log_address(listener, bool(tls_cert))
-    _Server(config, stop).run(sockets=[listener])
+    _Server(config, stop, on_tick).run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
     """Ends when our event is set; leaves the signals to whoever set it."""
 
-    def __init__(self, config: uvicorn.Config, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        stop: threading.Event,
+        on_tick: Callable[[], None],
+    ) -> None:
         super().__init__(config)
         self._stop = stop
+        self._on_tick = on_tick
 
     async def on_tick(self, counter: int) -> bool:
-        return await super().on_tick(counter) or self._stop.is_set()
+        if self._stop.is_set():
+            return True
+        self._on_tick()
+        return await super().on_tick(counter)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -40,6 +40,8 @@ class Service:
         limits: What it takes on.
         camera: None if there is none.
         stop: Set when the server is to end.
+        answers: How many were given so far, refusals of the image included.
+        is_answering: Whether one is under way.
     """
 
     def __init__(
@@ -62,6 +64,8 @@ class Service:
         self.limits = limits
         self.camera = camera
         self.stop = stop
+        self.answers = 0
+        self.is_answering = False
         self._engine = engine
         self._read_pace = read_pace
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="requests")
@@ -85,6 +89,14 @@ class Service:
         return await loop.run_in_executor(self._worker, work)
 
     def _answer(self, data: bytes, top_k: int) -> bodies.AnswerBody:
+        self.is_answering = True
+        try:
+            return self._classify(data, top_k)
+        finally:
+            self.answers += 1
+            self.is_answering = False
+
+    def _classify(self, data: bytes, top_k: int) -> bodies.AnswerBody:
         check_image(data, self.limits)
         image = _decode(data)
         start_s = time.perf_counter()
