@@ -13,6 +13,7 @@ import shutil
 import subprocess
 from typing import Any
 
+from corallite.device import log
 from corallite.device.captures import Capture, JpegCapture
 from corallite.device.errors import RequestError
 from corallite.device.preprocess import Image
@@ -27,6 +28,9 @@ _POLL_S = 0.2
 # What picamera2 raises without a camera, or when libcamera refuses; it varies by
 # version.
 _REFUSALS = (RuntimeError, IndexError, OSError, concurrent.futures.TimeoutError)
+# What importing it raises where its extensions were built for another NumPy: that of
+# Raspberry Pi OS Bookworm for 1.24, when an environment over it has 2.
+_BREAKAGES = (ImportError, ValueError, AttributeError, RuntimeError)
 
 
 def require_csi_support() -> None:
@@ -54,10 +58,11 @@ def open_csi(number: int) -> Capture:
             drive it.
     """
     name = f"camera csi:{number}"
-    if has_picamera2():
-        return _open_picamera2(number, name)
+    program = _find_program()
+    if has_picamera2() and (module := _import_picamera2(name, program)) is not None:
+        return _open_picamera2(module, number, name)
     require_csi_support()
-    return _start_program(str(_find_program()), number, name)
+    return _start_program(str(program), number, name)
 
 
 class Picamera2Capture(Capture):
@@ -148,11 +153,25 @@ class ProgramCapture(JpegCapture):
                 pipe.close()
 
 
-def _open_picamera2(number: int, name: str) -> Picamera2Capture:
+def _import_picamera2(name: str, program: str | None) -> Any:
+    """Returns the module; None if it is broken, and the program is there instead."""
     try:
-        module = importlib.import_module("picamera2")
+        return importlib.import_module("picamera2")
+    except _BREAKAGES as error:
+        what = f"{name}: picamera2 cannot be loaded ({str(error).rstrip('.')})"
+        if program is None:
+            raise RequestError(
+                f"{what}; if that is about numpy, run: pip install 'numpy<2', else: "
+                "sudo apt install rpicam-apps"
+            ) from error
+        log.log_first_n(log.WARNING, "%s; %s is run instead.", 1, what, program)
+        return None
+
+
+def _open_picamera2(module: Any, number: int, name: str) -> Picamera2Capture:
+    try:
         camera = module.Picamera2(number)
-    except (ImportError, *_REFUSALS) as error:
+    except _REFUSALS as error:
         raise _refused(name, error) from error
     capture = Picamera2Capture(camera, name)
     main = {"size": _SIZE_WH, "format": capture.pixel_format}

@@ -107,6 +107,28 @@ def test_picamera2_without_libcamera_does_not_count(picamera2, tmp_path, monkeyp
     assert not csi.has_picamera2()
 
 
+BROKEN = 'raise ValueError("numpy.dtype size changed.")'
+
+
+def test_picamera2_that_is_broken_gives_way_to_the_program(
+    picamera2, program, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(csi, "has_picamera2", lambda: True)
+    (tmp_path / "picamera2.py").write_text(BROKEN)
+    program("exec sleep 1000")
+    open_program().release()
+    assert "picamera2 cannot be loaded (numpy.dtype size changed); /" in caplog.text
+
+
+def test_picamera2_that_is_broken_is_told_without_the_program(
+    picamera2, tmp_path, monkeypatch
+):
+    (tmp_path / "picamera2.py").write_text(BROKEN)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(RequestError, match="size changed.; .* pip install 'numpy<2'"):
+        open_csi(0)
+
+
 @pytest.mark.parametrize("name", ["rpicam-vid", "libcamera-vid"])
 def test_program_gives_rgb(program, frames_file, name):
     program('echo "$@" > arguments; cat frames; exec sleep 1000', name)
