@@ -14,14 +14,17 @@ _HEAD = (
 
 
 @contextlib.contextmanager
-def serving(jpegs: Sequence[bytes], fps: float | None = None) -> Iterator[str]:
+def serving(
+    jpegs: Sequence[bytes], fps: float | None = None, port: int = 0
+) -> Iterator[str]:
     """Serves images in turn, for ever, to one client after the other; yields the URL.
 
     Args:
         jpegs: Files' contents.
         fps: How many a second; default, as fast as they are read.
+        port: 0 takes a free one.
     """
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with socket.create_server(("127.0.0.1", port)) as server:
         camera = multiprocessing.get_context("fork").Process(
             target=_serve, args=(server, list(jpegs), fps), daemon=True
         )

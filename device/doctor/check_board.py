@@ -38,6 +38,14 @@ def check_csi(machine: Machine) -> Finding:
     """Checks that cameras on the ribbon connector can be used."""
     nodes = [camera.node.path for camera in machine.cameras if _is_csi(camera)]
     found = f"a CSI camera at {nodes[0]}, which is --source=csi" if nodes else ""
+    if machine.picamera2_failure:
+        why = machine.picamera2_failure
+        told = warning if machine.has_rpicam or not nodes else failure
+        return told(
+            f"picamera2 cannot be loaded ({why})"
+            f"{', rpicam-vid would be run' if machine.has_rpicam else ''}",
+            "if that is about numpy: pip install 'numpy<2'",
+        )
     if machine.has_picamera2:
         return ok(found or "no CSI camera seen; picamera2 would drive it")
     if machine.has_rpicam:

@@ -146,6 +146,7 @@ class Machine:
         groups: The groups of this process.
         cameras: Every node that gives video.
         has_picamera2: Whether this Python finds it.
+        picamera2_failure: Why it cannot load it nevertheless; "" if it can.
         system_has_picamera2: Whether the system's Python does.
         has_rpicam: Whether the program rpicam-vid or libcamera-vid is here.
         throttled: The firmware's bits; None if there are none to be read.
@@ -176,6 +177,7 @@ class Machine:
     groups: frozenset[str] = frozenset()
     cameras: tuple[Camera, ...] = ()
     has_picamera2: bool = False
+    picamera2_failure: str = ""
     system_has_picamera2: bool = False
     has_rpicam: bool = False
     throttled: int | None = None

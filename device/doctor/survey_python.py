@@ -58,6 +58,7 @@ sys.exit(None if found else "not found")
 def survey_python(machine: Machine) -> Machine:
     """Adds this Python, its packages and what it sees of the system's."""
     opencv = try_python(_OPENCV_CODE, timeout_s=_TIMEOUT_S)
+    has_picamera2 = not try_python(_PICAMERA2_CODE, timeout_s=_TIMEOUT_S).failure
     runtimes = [
         _survey(name, try_python(f"import {module}.interpreter", timeout_s=_TIMEOUT_S))
         for module, name in RUNTIMES.items()
@@ -73,7 +74,8 @@ def survey_python(machine: Machine) -> Machine:
         opencv_build=_parse_build(opencv),
         runtimes=tuple(runtimes),
         pycoral=_identify_pycoral(),
-        has_picamera2=not try_python(_PICAMERA2_CODE, timeout_s=_TIMEOUT_S).failure,
+        has_picamera2=has_picamera2,
+        picamera2_failure=_load_picamera2() if has_picamera2 else "",
         system_has_picamera2=_has_system_picamera2(),
     )
 
@@ -139,6 +141,11 @@ def _identify_pycoral() -> str:
     folders = map(Path, spec.submodule_search_locations or [])
     is_google = any((folder / "utils" / "edgetpu.py").exists() for folder in folders)
     return "google" if is_google else "impostor"
+
+
+def _load_picamera2() -> str:
+    """Returns why it cannot be loaded; "" if it can. It prints of its own accord."""
+    return try_python("import picamera2", timeout_s=_TIMEOUT_S).failure
 
 
 def _has_system_picamera2() -> bool:

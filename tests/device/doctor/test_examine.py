@@ -243,6 +243,18 @@ CASES = [
     ("csi", {"has_picamera2": True}, OK, "picamera2 would drive it"),
     (
         "csi",
+        {"cameras": (RIBBON,), "picamera2_failure": "dtype size"},
+        WARN,
+        "picamera2 cannot be loaded (dtype size), rpicam-vid would be run; if that is",
+    ),
+    (
+        "csi",
+        {"cameras": (RIBBON,), "picamera2_failure": "x", "has_rpicam": False},
+        FAIL,
+        "picamera2 cannot be loaded (x); if that is about numpy: pip install 'numpy<2'",
+    ),
+    (
+        "csi",
         {"cameras": (RIBBON,)},
         OK,
         "a CSI camera at /dev/video0, which is --sourc",

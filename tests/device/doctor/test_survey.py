@@ -136,6 +136,12 @@ def test_pycoral_is_told_from_its_impostor(root, monkeypatch, files, kind):
     assert "pycoral" not in sys.modules
 
 
+def test_picamera2_that_is_broken_is_known(root, monkeypatch):
+    files = {"picamera2.py": "raise ValueError('numpy.dtype size changed')"}
+    monkeypatch.setenv("PYTHONPATH", str(root(files)))
+    assert "numpy.dtype size changed" in survey_python._load_picamera2()
+
+
 DPKG = """Package: libedgetpu1-max
 Status: deinstall ok config-files
 Version: 14.1
