@@ -227,7 +227,7 @@ def _pixel_table(
 
 def _check_range(
     detail: dict[str, Any],
-    limits: np.iinfo[Any],
+    limits: "np.iinfo[Any]",
     input_range: tuple[float, float],
     path: str | Path,
 ) -> None:

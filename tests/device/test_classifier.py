@@ -1,6 +1,8 @@
 """Classifying with real files of each type, and arithmetic with a fake interpreter."""
 
 import dataclasses
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -229,3 +231,11 @@ def test_model_that_loads_and_does_not_run_is_refused(tiny_models, tmp_path):
     classifier = Classifier(path, manifest=MANIFEST)
     with pytest.raises(RequestError, match=r"hollow.tflite: cannot be run \(.*data"):
         classifier.run(np.zeros((32, 32, 3), np.uint8))
+
+
+def test_it_loads_with_the_numpy_of_32_bit_arm():
+    # 1.26, whose `iinfo` takes no brackets.
+    code = "import numpy as np; np.iinfo = type('iinfo', (), {})\n"
+    code += "import corallite.device.classifier"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
