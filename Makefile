@@ -15,13 +15,14 @@ export PYTHONDONTWRITEBYTECODE :=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-arm64 check lint format bench clean
+.PHONY: help install demo test test-arm64 test-unit check lint format bench clean
 
 help:
 	@echo 'make demo     the whole road on the sample images, into runs/demo; of all 70,000'
 	@echo '              images: make demo DEMO_FLAGS=--dataset=fashion_mnist'
 	@echo 'make test     the test suite (one part: make test TESTS=tests/device)'
 	@echo 'make test-arm64  classify and doctor in an emulated arm64 userland, against here'
+	@echo 'make test-unit   boots Debian in a container, and tries the systemd units in it'
 	@echo 'make lint     ruff, mypy, import-linter'
 	@echo 'make check    lint and test'
 	@echo 'make format   lets ruff rewrite the sources'
@@ -40,15 +41,19 @@ test: $(INSTALLED) $(SYSTEM)
 # Not part of `test`: needs debootstrap and qemu-user, the first time some minutes, and
 # the model and images of `make demo` unless others are named.
 ARM64 := $(VENV)/arm64
-ARM64_MODEL ?= runs/demo/int8/model_int8.tflite
-ARM64_IMAGES ?= runs/demo/images/test
+TRIAL_MODEL ?= runs/demo/int8/model_int8.tflite
+TRIAL_IMAGES ?= runs/demo/images/test
 
-test-arm64: $(ARM64)/python $(ARM64_MODEL)
+test-arm64: $(ARM64)/python $(TRIAL_MODEL)
 	$(BIN)/python benchmarks/arm64/compare.py --arm64_python=$(ARM64)/python \
-	  --model=$(ARM64_MODEL) --images=$(ARM64_IMAGES)
+	  --model=$(TRIAL_MODEL) --images=$(TRIAL_IMAGES)
 
 $(ARM64)/python: benchmarks/arm64/make_userland.sh | $(INSTALLED)
 	PYTHON=$(BIN)/python $< $(ARM64)
+
+# Not part of `test` either: needs root, debootstrap and systemd-container, and five minutes.
+test-unit: $(INSTALLED) $(TRIAL_MODEL)
+	PYTHON=$(BIN)/python deploy/trial/run.sh $(TRIAL_MODEL) $(TRIAL_IMAGES)
 
 runs/demo/int8/model_int8.tflite:
 	$(MAKE) demo

@@ -216,7 +216,9 @@ def to_text_line(result: Result, columns: int = 80) -> str:
     answered is named unless it is the CPU, as it should be.
     """
     name = _fill(result.source, 24)
-    line = f"{result.frame:>7} {name} {result.latency_ms:7.1f} ms{_name_device(result)}"
+    line = f"{result.frame:>7} {name} {result.latency_ms:7.1f} ms"
+    if device := name_device(result):
+        line += f"  {device}"
     for number, prediction in enumerate(result.top):
         room = columns - _width(line) - len("  100.0%")
         label = _printable(prediction.label)
@@ -227,10 +229,11 @@ def to_text_line(result: Result, columns: int = 80) -> str:
     return line
 
 
-def _name_device(result: Result) -> str:
+def name_device(result: Result) -> str:
+    """Returns what answered, to be shown; "" if it is the CPU, as it should be."""
     if result.accelerator_lost:
-        return "  cpu (TPU lost)"
-    return "" if result.device == "cpu" else f"  {result.device}"
+        return "cpu (TPU lost)"
+    return "" if result.device == "cpu" else result.device
 
 
 def _printable(text: str) -> str:

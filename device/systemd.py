@@ -7,7 +7,7 @@ from typing import Any
 
 from corallite.device import log
 from corallite.device.frame import FrameStream
-from corallite.device.loop import Result
+from corallite.device.loop import Result, name_device
 
 _STATUS_PERIOD_S = 5.0
 
@@ -92,6 +92,7 @@ class Service:
         self._manager = Manager(environment)
         self._frames: FrameStream | None = None
         self._results = 0
+        self._device = ""
 
     def begin(self, frames: FrameStream) -> None:
         """Tells that the loop begins, and listens to the waits of its source."""
@@ -103,6 +104,7 @@ class Service:
     def put(self, result: Result) -> None:
         """Notes that there is a result; this makes it a `Sink`."""
         self._results += 1
+        self._device = name_device(result)
         self.feed()
 
     def feed(self) -> None:
@@ -115,7 +117,8 @@ class Service:
 
     def _describe(self) -> str:
         state = "" if self._frames is None else self._frames.state.value
-        return f"Source {state}, {self._results} results so far."
+        device = f", now by {self._device}" if self._device else ""
+        return f"Source {state}, {self._results} results so far{device}."
 
 
 def _find_period_s(environment: Mapping[str, str]) -> float | None:

@@ -12,9 +12,10 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd")
-def test_systemd_takes_the_service(tmp_path):
-    text = (DEPLOY / "corallite-classify.service").read_text()
-    unit = tmp_path / "corallite-classify.service"
+@pytest.mark.parametrize("verb", ["classify", "serve"])
+def test_systemd_takes_the_service(tmp_path, verb):
+    text = (DEPLOY / "corallite@.service").read_text()
+    unit = tmp_path / f"corallite@{verb}.service"
     unit.write_text(text.replace("/opt/corallite/venv/bin/corallite", sys.executable))
     command = ["systemd-analyze", "verify", str(unit)]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -23,7 +24,7 @@ def test_systemd_takes_the_service(tmp_path):
 
 
 def test_service_is_started_again_for_ever_and_watched():
-    text = (DEPLOY / "corallite-classify.service").read_text()
+    text = (DEPLOY / "corallite@.service").read_text()
     settings = dict(re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE))
     assert settings["Restart"] == "always" and settings["StartLimitIntervalSec"] == "0"
     assert settings["Type"] == "notify" and int(settings["WatchdogSec"]) > 0

@@ -3,6 +3,7 @@
 import os
 import socket
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -50,6 +51,22 @@ def test_a_service_tells_of_its_life(manager):
         "STATUS=Source live, 0 results so far.",
     ]
     assert fed == ["WATCHDOG=1"] and received(server) == ["STOPPING=1"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({}, "1 results so far."),
+        ({"device": "edgetpu:1"}, "1 results so far, now by edgetpu:1."),
+        ({"accelerator_lost": True}, "1 results so far, now by cpu (TPU lost)."),
+    ],
+)
+def test_status_tells_of_an_accelerator(manager, fields, told):
+    server, environment = manager
+    service = Service(environment)
+    service.put(replace(RESULT, **fields))
+    service.close()
+    assert f"STATUS=Source , {told}" in received(server)
 
 
 def test_watchdog_is_not_fed_more_than_it_needs(manager):
