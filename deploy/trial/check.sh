@@ -104,7 +104,7 @@ check "was the same process all along" is_same
 check "stops in order" stops
 
 write_flags "--model=/nowhere.tflite" "$source"
-check "says why it cannot start" says_after '/nowhere.tflite' systemctl start "$unit"
+check "says why it cannot start" says_after '/nowhere.tflite' systemctl start --no-block "$unit"
 write_flags "--model=$model" "$source"
 check "starts by itself when that is mended" wait_for is_up
 check "stops in order" stops

@@ -28,8 +28,7 @@ root=$folder/root
 container=
 
 clean_up() {
-  test -z "$container" || { kill -KILL "$(leader)" "$container" || true; } 2> /dev/null
-  wait
+  test -z "$container" || { kill -KILL "$(leader)" "$container" || true; wait; } 2> /dev/null
   rm -rf --one-file-system "$folder"
 }
 trap clean_up EXIT
