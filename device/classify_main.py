@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
         loop_flags.open_sinks(engine.labels, service, lines) as sinks,
     ):
         service.begin(frames)
-        lines.stop = stop
+        lines.stop, lines.on_wait = stop, service.feed
         pace.on_wait = service.feed
         with contextlib.closing(
             loop.classify_frames(

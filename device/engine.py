@@ -10,6 +10,10 @@ from corallite.device.manifest import Manifest
 from corallite.device.preprocess import Image, Preprocessing
 
 
+class OutdatedPixelsError(Exception):
+    """Another model took over after `renew`, and wants another size or crop."""
+
+
 @dataclass(frozen=True)
 class Status:
     """How an engine is, for logs, pages and metrics.
@@ -51,7 +55,11 @@ class Engine(Protocol):
         """Classifies uint8 RGB [height, width, 3] of any size: float32 [classes]."""
 
     def run(self, pixels_u8: Image) -> npt.NDArray[np.float32]:
-        """Classifies uint8 RGB [height, width, 3] of the input's size."""
+        """Classifies uint8 RGB [height, width, 3] of the input's size.
+
+        Raises:
+            OutdatedPixelsError: Of an engine that others use too; fit them again.
+        """
 
     def renew(self) -> None:
         """Lets a new model take over, if one waits; `classify` does so by itself."""

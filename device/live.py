@@ -128,7 +128,8 @@ class LiveStream(FrameStream):
             self.dropped += passed
             self._number += passed
             self.skipped += broken
-            if passed and reader is self._reader:
+            # To whom waits for one, only a frame that can be decoded is a sign of life.
+            if passed and not self._demand.is_asked and reader is self._reader:
                 self._note_life()
             return self.skipped
 

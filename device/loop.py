@@ -14,12 +14,13 @@ import numpy.typing as npt
 
 from corallite.device.classifier import Prediction
 from corallite.device.classifier import top_k as most_probable
-from corallite.device.engine import Engine, Status
+from corallite.device.engine import Engine, OutdatedPixelsError, Status
 from corallite.device.errors import RequestError
 from corallite.device.failures import Failures
 from corallite.device.frame import Fitted, Frame, FrameStream
 from corallite.device.opencv import cv2
-from corallite.device.preprocess import fit_image
+from corallite.device.preprocess import Image, fit_image
+from corallite.device.preprocessing import Preprocessing
 from corallite.device.smoothing import Smoother
 
 # What a frame may bring about: the engine's, OpenCV's and the system's. Anything else
@@ -167,17 +168,24 @@ def _classify(
     frame: Frame, classifier: Engine, brake: Brake | None
 ) -> npt.NDArray[np.float32]:
     """Classifies a frame, by what is ready if the model still wants it so."""
-    classifier.renew()  # It may bring another model.
-    fitted, preprocessing = frame.fitted, classifier.preprocessing
+    while True:
+        classifier.renew()  # It may bring another model.
+        pixels_u8 = _choose_pixels(frame, classifier.preprocessing)
+        start_s = time.thread_time()
+        try:
+            probabilities = classifier.run(pixels_u8)
+        except OutdatedPixelsError:
+            continue
+        if brake is not None:
+            brake.note_work(time.thread_time() - start_s, classifier.status())
+        return probabilities
+
+
+def _choose_pixels(frame: Frame, preprocessing: Preprocessing) -> Image:
+    fitted = frame.fitted
     if fitted is not None and fitted.preprocessing == preprocessing:
-        pixels_u8 = fitted.pixels_u8
-    else:
-        pixels_u8 = fit_image(frame.image_rgb_u8, preprocessing)
-    start_s = time.thread_time()
-    probabilities = classifier.run(pixels_u8)
-    if brake is not None:
-        brake.note_work(time.thread_time() - start_s, classifier.status())
-    return probabilities
+        return fitted.pixels_u8
+    return fit_image(frame.image_rgb_u8, preprocessing)
 
 
 def _hold_back(

@@ -81,6 +81,8 @@ class Reader(DriverThread):
             stack.callback(capture.release)
             unwanted, told, told_s = 0, (0, 0), time.monotonic()
             while not self._left.is_set() and capture.grab():
+                if self._left.is_set():
+                    return  # It hung; another one reads by now.
                 captured_s = time.monotonic()
                 is_wanted = self._wants(captured_s)
                 unwanted += not is_wanted

@@ -67,6 +67,7 @@ class Lines:
 
     Attributes:
         lost: How many lines are lost so far.
+        on_wait: Called every second while a reader is waited for, for a watchdog.
         stop: Once it is set, a reader that has taken nothing for a second is not waited
             for any longer.
     """
@@ -85,6 +86,7 @@ class Lines:
             encoding: What it lacks is written with backslashes.
         """
         self.lost = 0
+        self.on_wait: Callable[[], None] = lambda: None
         self.stop = threading.Event()
         self._descriptor = descriptor
         # Without, a write that finds no room fails by itself.
@@ -122,6 +124,7 @@ class Lines:
         while not select.select([], [self._descriptor], [], _PATIENCE_S)[1]:
             if self.stop.is_set():
                 raise OSError(errno.ETIMEDOUT, "nobody reads the results")
+            self.on_wait()
 
     def close(self) -> None:
         """Ends a line that was begun, and says how many were lost, if any were."""

@@ -23,7 +23,7 @@ from corallite.device.source_state import State
 _MOST_SCANS = 100
 # By the camera's state. The others may pass.
 _NOT_READY_FOR_GOOD = {
-    "ended": "The recording has ended; start the server again to see it once more.",
+    "ended": "The source has ended; start the server again.",
     "given up": "The camera was given up; see its connection, and start the server "
     "again.",
     "failed": "The camera's loop has failed; see the log.",

@@ -6,7 +6,7 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
-from corallite.device.engine import Engine, Status
+from corallite.device.engine import Engine, OutdatedPixelsError, Status
 from corallite.device.manifest import Manifest
 from corallite.device.preprocess import Image, Preprocessing
 
@@ -72,8 +72,15 @@ class Share:
         return probabilities
 
     def run(self, pixels_u8: Image) -> npt.NDArray[np.float32]:
-        """Classifies uint8 RGB [height, width, 3] of the input's size."""
+        """Classifies uint8 RGB [height, width, 3] of the input's size.
+
+        Raises:
+            OutdatedPixelsError: Whoever had the turn since `renew` brought a model that
+                wants others.
+        """
         with self._turn:
+            if self._engine.preprocessing != self.preprocessing:
+                raise OutdatedPixelsError
             probabilities = self._engine.run(pixels_u8)
             self.manifest = self._engine.manifest
         return probabilities

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from corallite.device.classifier import Prediction
-from corallite.device.engine import Status
+from corallite.device.engine import OutdatedPixelsError, Status
 from corallite.device.frame import Fitted, Frame, FrameStream
 from corallite.device.loop import Result, classify_frames, to_json_line, to_text_line
 from corallite.device.preprocess import Preprocessing
@@ -215,6 +215,22 @@ def test_frame_prepared_for_another_model_is_fitted_for_the_new_one():
     assert shapes.shapes == [(8, 8), (8, 8), (16, 16), (16, 16)]
 
 
+def test_pixels_that_another_user_made_outdated_are_fitted_again():
+    class Shared(Shapes):
+        """Takes another model between the first renewal and the first answer."""
+
+        def run(self, pixels_u8):
+            if not self.given:
+                self.given.append(pixels_u8)
+                self.preprocessing = Preprocessing((16, 16))
+                raise OutdatedPixelsError
+            return super().run(pixels_u8)
+
+    engine: Any = Shared()
+    found = classify_frames(forty_pixels_wide(1), engine, threading.Event(), 1)
+    assert len(list(found)) == 1 and engine.shapes == [(8, 8), (16, 16)]
+
+
 def test_latency_counts_what_was_prepared():
     frame = next(forty_pixels_wide(1))
     fitted = Fitted(np.zeros((8, 8, 3), np.uint8), Shapes.preprocessing, seconds=5.0)
@@ -247,15 +263,24 @@ def test_brake_is_asked_before_each_frame_and_told_of_it_after():
             self.waits += 1
 
         def note_work(self, processor_s, status):
-            self.noted.append((processor_s < 60, status.device))
+            # Of 0.1 s, which the model below waits for something.
+            self.noted.append((processor_s < 0.05, status.device))
+
+    class Waiting(FakeClassifier):
+        def run(self, pixels_u8):
+            time.sleep(0.1)
+            return super().run(pixels_u8)
 
     brake, taken = Counting(), []
+    engine: Any = Waiting()
 
     def counted():
         for frame in frames(3):
             taken.append(brake.waits)
             yield frame
 
-    results = list(classify_frames(counted(), FAKE, threading.Event(), 1, None, brake))
+    results = list(
+        classify_frames(counted(), engine, threading.Event(), 1, None, brake)
+    )
     assert taken == [1, 2, 3] and [found.limit_fps for found in results] == [2.5] * 3
     assert brake.noted == [(True, "edgetpu:1")] * 3

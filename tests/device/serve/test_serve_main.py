@@ -87,7 +87,7 @@ def test_end_of_a_recording_and_a_camera_given_up_are_states(
     wait_until(lambda: served.state()["source"]["state"] == "ended")
     assert served.state()["source"]["frames"] == 1
     answer = httpx.get(f"{served.url}/readyz")
-    assert answer.status_code == 503 and "recording has ended" in answer.json()["error"]
+    assert answer.status_code == 503 and "source has ended" in answer.json()["error"]
     served.process.terminate()
     served = serve("--source=http://127.0.0.1:9/x", "--give_up_after=0.1")
     wait_until(lambda: served.state()["source"]["state"] == "given up")
