@@ -148,8 +148,7 @@ class Accelerated:
 
     def wait_started(self, timeout_s: float) -> str:
         """Waits until the accelerator was first tried; returns why not, or ""."""
-        self._tried.wait(timeout_s)
-        if self._status.state == "ready":
+        if self._tried.wait(timeout_s) and self._status.state == "ready":
             return ""
         return self._status.last_error or f"{self._device}: is not ready yet."
 

@@ -71,7 +71,7 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
         text = read_limited(path).decode("utf-8-sig")
     except OSError as error:
         raise RequestError(
-            f"{path}: cannot be read ({error.strerror}); check its name."
+            f"{path}: cannot be read ({error.strerror}); give a text file."
         ) from error
     except UnicodeDecodeError as error:
         raise RequestError(

@@ -136,6 +136,7 @@ def test_one_signal_suffices_when_nobody_reads(model, video):
         seen = 0
         while not seen or _count_waiting(ours) > seen:
             seen = _count_waiting(ours)
+            assert process.poll() is None
             time.sleep(0.5)
         process.send_signal(signal.SIGTERM)
         stderr = process.stderr.read()

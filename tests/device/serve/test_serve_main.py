@@ -75,7 +75,8 @@ def test_hangup_has_the_model_tried_again_and_ends_nothing(serve, jpeg, wait_unt
         return served.state()["model"]["swaps"] == 1
 
     wait_until(is_swapped)
-    assert served.process.poll() is None and "the new model runs" in served.log
+    wait_until(lambda: "the new model runs" in served.log)
+    assert served.process.poll() is None
 
 
 def test_end_of_a_recording_and_a_camera_given_up_are_states(

@@ -97,7 +97,7 @@ def test_server_without_a_camera_is_up_and_fed(make_vitals, told):
     vitals.tick()
     assert told() == ["READY=1", "WATCHDOG=1", "STATUS=0 answers so far."]
     vitals.tick()
-    assert told() == ["WATCHDOG=1"]
+    assert "WATCHDOG=1" in told()
     vitals.close()
     assert told() == ["STOPPING=1"]
 
@@ -138,7 +138,7 @@ def test_camera_that_waits_is_alive_and_one_that_hangs_is_not(
     engine.is_free.set()
     wait_until(lambda: camera.newest)
     vitals.tick()
-    assert told() == ["WATCHDOG=1"]
+    assert "WATCHDOG=1" in told()
 
 
 @pytest.mark.parametrize(
@@ -175,6 +175,7 @@ def test_program_tells_systemd_from_the_first_answer_to_the_end(
         assert told[:2] == ["READY=1", "WATCHDOG=1"]
         assert told[2:] == ["STATUS=0 answers so far.", "WATCHDOG=1"]
         served.process.terminate()
-        assert served.process.wait(LIMIT_S) == 0
+        # Read while it ends: where nobody reads, there is room for ten.
         while (text := server.recv(4096).decode()) != "STOPPING=1":
-            assert text == "WATCHDOG=1"
+            assert text in ("WATCHDOG=1", "STATUS=0 answers so far.")
+        assert served.process.wait(LIMIT_S) == 0
