@@ -194,7 +194,8 @@ def test_frame_is_prepared_while_whoever_takes_it_is_busy(camera, start, wait_un
         prepared.append(int(frame.image_rgb_u8[0, 0, 0]))
         return replace(frame, name="prepared")
 
-    stream, prepared = start(), []
+    prepared: list[int] = []
+    stream = start()
     stream.prepare = note
     camera.put(1)
     wait_until(lambda: stream.state is State.LIVE)

@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,9 +66,10 @@ def told(tmp_path):
                     texts.append(server.recv(4096).decode())
             return texts
 
-        receive.manager = Manager({"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "1"})
-        yield receive
-        receive.manager.close()
+        told: Any = receive
+        told.manager = Manager({"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "1"})
+        yield told
+        told.manager.close()
 
 
 @pytest.fixture
