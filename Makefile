@@ -33,7 +33,7 @@ help:
 install: $(INSTALLED)
 
 demo: $(INSTALLED)
-	$(BIN)/python -m corallite.convert.demo_main $(DEMO_FLAGS)
+	$(BIN)/python -m corallite.convert.cli.demo_main $(DEMO_FLAGS)
 
 test: $(INSTALLED) $(SYSTEM)
 	$(BIN)/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder $(TESTS)

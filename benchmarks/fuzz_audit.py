@@ -23,12 +23,12 @@ from pathlib import Path
 
 from absl import flags
 
-from corallite.convert.audit.audit import audit_file
 from corallite.convert.audit.audit_text import format_audit
-from corallite.convert.audit.model_file import decode
-from corallite.convert.edgetpu.compilers import COMPILERS
-from corallite.device import program
-from corallite.device.errors import RequestError
+from corallite.convert.audit.examine import audit_file
+from corallite.convert.edgetpu.predict.compilers import COMPILERS
+from corallite.convert.tflite.reader import decode
+from corallite.device.cli import program
+from corallite.device.system.errors import RequestError
 
 _MINUTES = flags.DEFINE_float("minutes", 1.0, "How long, in minutes.", 0.0)
 _SEED = flags.DEFINE_integer("seed", 0, "Of the damage.")

@@ -18,12 +18,12 @@ from typing import Any
 from absl import flags
 from made_photos import make_photos
 
-from corallite.device import program
-from corallite.device.preprocess import Preprocessing
-from corallite.train import augment
-from corallite.train.data import ImageData, prepare_data
-from corallite.train.input_pipeline import training_batches
-from corallite.train.keras import keras, tf
+from corallite.device.cli import program
+from corallite.device.image.preprocess import Preprocessing
+from corallite.train.data import augment
+from corallite.train.data.input_pipeline import training_batches
+from corallite.train.data.load import ImageData, prepare_data
+from corallite.train.framework.keras import keras, tf
 from corallite.train.models import registry
 
 _CIFAR10_DIR = flags.DEFINE_string(

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from absl import flags
 
-from corallite.device import program
-from corallite.device.errors import RequestError
+from corallite.device.cli import program
+from corallite.device.system.errors import RequestError
 
 _FILES_DIR = flags.DEFINE_string(
     "files_dir", None, "What shufflenet.py kept.", required=True

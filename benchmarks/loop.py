@@ -31,14 +31,15 @@ from absl import flags
 from made_photos import make_photos
 from mjpeg_server import serving
 
-from corallite.device import loop, program
-from corallite.device.captures import retrieve_rgb
-from corallite.device.classifier import Classifier
-from corallite.device.http_capture import open_http
-from corallite.device.opencv import cv2
-from corallite.device.preprocess import Image, bgr_to_rgb, fit_image, read_image
-from corallite.device.sinks import Lines, Sinks
-from corallite.device.sources import open_source
+from corallite.device.camera.capture import retrieve_rgb
+from corallite.device.camera.http_capture import open_http
+from corallite.device.camera.open_source import open_source
+from corallite.device.cli import program
+from corallite.device.engine.classifier import Classifier
+from corallite.device.image.opencv import cv2
+from corallite.device.image.preprocess import Image, bgr_to_rgb, fit_image, read_image
+from corallite.device.loop import classify_frames
+from corallite.device.outputs.lines import Lines, Sinks
 
 _MODEL = flags.DEFINE_string("model", None, "The .tflite file.", required=True)
 _WORK_DIR = flags.DEFINE_string("work_dir", "runs/loop", "Where photos are kept.")
@@ -191,8 +192,8 @@ def _run_loop(classifier: Classifier, source: str) -> tuple[float, float]:
     """Returns seconds and processor seconds a frame of the whole loop."""
     stop = threading.Event()
     with open(os.devnull, "wb") as file, open_source(source, stop) as frames:
-        sinks = Sinks([Lines(file.fileno(), loop.to_json_line)])
-        results = loop.classify_frames(frames, classifier, stop, 3)
+        sinks = Sinks([Lines(file.fileno(), classify_frames.to_json_line)])
+        results = classify_frames.classify_frames(frames, classifier, stop, 3)
 
         def run(count: int) -> None:
             for result in itertools.islice(results, count):

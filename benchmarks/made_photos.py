@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from corallite.device import files
-from corallite.device.opencv import cv2
+from corallite.device.image.opencv import cv2
+from corallite.device.system import files
 
 _CLASSES = 4
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from corallite.train.keras import keras, tf
+from corallite.train.framework.keras import keras, tf
 from corallite.train.models import blocks
 from corallite.train.models.channel_slice import ChannelSlice
 from corallite.train.models.shufflenet_v2 import STAGE_UNITS

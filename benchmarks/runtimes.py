@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from corallite.device.interpreter import load_interpreter
-from corallite.device.native_log import withholding_native_log
+from corallite.device.engine.runtime import load_interpreter
+from corallite.device.system.native_log import withholding_native_log
 
 Run = Callable[[], Any]
 Maker = Callable[[int], Run]

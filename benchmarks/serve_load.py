@@ -25,10 +25,10 @@ from typing import IO
 import numpy as np
 from absl import flags
 
-from corallite.device import program
-from corallite.device.classifier import Classifier, top_k
-from corallite.device.opencv import cv2
-from corallite.device.preprocess import decode_image
+from corallite.device.cli import program
+from corallite.device.engine.classifier import Classifier, top_k
+from corallite.device.image.opencv import cv2
+from corallite.device.image.preprocess import decode_image
 
 _MODEL = flags.DEFINE_string("model", None, "The .tflite file.", required=True)
 _IN_FLIGHT = flags.DEFINE_integer("in_flight", 200, "Requests at once.", lower_bound=1)
@@ -89,7 +89,7 @@ def _make_requests() -> list[tuple[bytes, list[str]]]:
 
 @contextlib.contextmanager
 def _serving() -> Iterator[int]:
-    command = [sys.executable, "-m", "corallite.device.serve_main", "--port=0"]
+    command = [sys.executable, "-m", "corallite.device.cli.serve_main", "--port=0"]
     command.append(f"--model={_MODEL.value}")
     # A file, not a pipe: decoders complain of each damaged image, and a pipe that
     # nobody empties would stop the server.

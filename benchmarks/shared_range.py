@@ -16,17 +16,18 @@ from pathlib import Path
 
 from absl import flags, logging
 
-from corallite.convert.evaluate_run import evaluate_one_file, evaluate_run
-from corallite.convert.int8_stage import convert
-from corallite.device import files, program
-from corallite.optimize.load import load_model
-from corallite.optimize.quantize import SHARED_RANGES
-from corallite.optimize.quantize_stage import DEFAULT_RECIPE, train_quantized
-from corallite.optimize.shared_range import SharedRange
-from corallite.train import recipe_flags
-from corallite.train.keras import keras
-from corallite.train.recipe import Recipe
-from corallite.train.run_folder import Stage
+from corallite.convert.evaluate.stages import evaluate_one_file, evaluate_run
+from corallite.convert.export.int8 import convert
+from corallite.device.cli import program
+from corallite.device.system import files
+from corallite.optimize.keras_graph.load import load_model
+from corallite.optimize.quantize.add_quantizers import SHARED_RANGES
+from corallite.optimize.quantize.qat_stage import DEFAULT_RECIPE, train_quantized
+from corallite.optimize.quantize.shared_range import SharedRange
+from corallite.train.cli import recipe_flags
+from corallite.train.framework.keras import keras
+from corallite.train.runs.run import Stage
+from corallite.train.training.recipe import Recipe
 
 _RUN_DIR = flags.DEFINE_string(
     "run_dir", None, "Run folder with a finished float stage.", required=True

@@ -26,10 +26,10 @@ import published_shufflenet
 import runtimes
 from absl import flags, logging
 
-from corallite.convert.tflite import convert_to_float, convert_to_int8
-from corallite.device import program
-from corallite.device.opencv import cv2
-from corallite.train.keras import keras
+from corallite.convert.tflite.converter import convert_to_float, convert_to_int8
+from corallite.device.cli import program
+from corallite.device.image.opencv import cv2
+from corallite.train.framework.keras import keras
 from corallite.train.models import registry
 from corallite.train.weights.torchvision import export_weights
 

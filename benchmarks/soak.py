@@ -23,8 +23,8 @@ import numpy as np
 from absl import flags
 from mjpeg_server import serving
 
-from corallite.device import program
-from corallite.device.opencv import cv2
+from corallite.device.cli import program
+from corallite.device.image.opencv import cv2
 
 _MODEL = flags.DEFINE_string("model", None, "The .tflite file.", required=True)
 _SOURCE = flags.DEFINE_enum("source", "stdin", ("stdin", "http"), "Where images come.")
@@ -68,7 +68,7 @@ def _make_jpegs() -> list[bytes]:
 
 
 def _start(source: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "corallite.device.classify_main", "--json"]
+    command = [sys.executable, "-m", "corallite.device.cli.classify_main", "--json"]
     return subprocess.Popen(
         [*command, f"--model={_MODEL.value}", f"--source={source}", "--smooth=1"],
         stdin=subprocess.PIPE if source == "-" else None,

@@ -19,7 +19,7 @@ from pathlib import Path
 from absl import flags
 from made_photos import make_photos
 
-from corallite.device import program
+from corallite.device.cli import program
 
 _MODEL = flags.DEFINE_string("model", None, "The .tflite file.", required=True)
 _WORK_DIR = flags.DEFINE_string("work_dir", "runs/start", "Where the photo is kept.")

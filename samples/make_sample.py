@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 from absl import flags, logging
 
-from corallite.device import files, program
-from corallite.train import datasets
+from corallite.device.cli import program
+from corallite.device.system import files
+from corallite.train.data import datasets
 
 _OUTPUT = flags.DEFINE_string(
     "output", "samples/fashion_mnist.tar.xz", "The archive to write."

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest_plugins = ("small_run",)
+pytest_plugins = ("fixtures.image_folders", "fixtures.small_run")
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +26,7 @@ def tiny_models(tmp_path_factory):
     """
     if importlib.util.find_spec("tensorflow") is None:
         pytest.skip("TensorFlow, which makes the models, is not installed")
-    from corallite.train.keras import keras, tf
+    from corallite.train.framework.keras import keras, tf
 
     inputs = keras.Input((32, 32, 3), batch_size=1)
     x = keras.layers.Conv2D(3, 1, use_bias=False, name="mix")(inputs)
@@ -175,9 +175,9 @@ def networks(draw_square, make_once):
 
     Like all models here not to be changed by a test.
     """
-    from corallite.train.keras import keras
-    from corallite.train.model_file import save_model
+    from corallite.train.framework.keras import keras
     from corallite.train.models.registry import build
+    from corallite.train.training.model_file import save_model
 
     def make(folder, name):
         keras.utils.set_random_seed(0)
@@ -206,23 +206,23 @@ def networks(draw_square, make_once):
 @pytest.fixture(scope="session")
 def sparse_networks(networks):
     """Copies of `networks` whose 1x1 convolutions are half zeros."""
-    from corallite.optimize import graph
+    from corallite.optimize.keras_graph import traverse
 
     def zero_half(layer):
-        copy = graph.copy_layer(layer)
+        copy = traverse.copy_layer(layer)
         if getattr(layer, "kernel_size", None) == (1, 1):
             kernel, *rest = copy.get_weights()
             small = np.abs(kernel) < np.median(np.abs(kernel))
             copy.set_weights([np.where(small, 0, kernel), *rest])
         return copy
 
-    return MadeOnDemand(lambda name: graph.rebuild(networks[name], zero_half))
+    return MadeOnDemand(lambda name: traverse.rebuild(networks[name], zero_half))
 
 
 @pytest.fixture(scope="session")
 def quantized_networks(networks, square_images):
     """Quantization-aware copies of `networks`, not trained since."""
-    from corallite.optimize.quantize import quantize
+    from corallite.optimize.quantize.add_quantizers import quantize
 
     return MadeOnDemand(lambda name: quantize(networks[name], square_images))
 
@@ -230,9 +230,9 @@ def quantized_networks(networks, square_images):
 @pytest.fixture(scope="session")
 def trained_networks(sparse_networks, square_images, tmp_path_factory):
     """Quantization-aware with zeros: trained two steps, saved, loaded, two more."""
-    from corallite.optimize.load import load_model
-    from corallite.optimize.quantize import quantize
-    from corallite.train.model_file import save_model
+    from corallite.optimize.keras_graph.load import load_model
+    from corallite.optimize.quantize.add_quantizers import quantize
+    from corallite.train.training.model_file import save_model
 
     path = tmp_path_factory.mktemp("trained_networks") / "model.h5"
 
@@ -250,7 +250,7 @@ def trained_networks(sparse_networks, square_images, tmp_path_factory):
 @pytest.fixture(scope="session")
 def int8_files(networks, trained_networks, square_images):
     """Content of full-int8 files by (network, "qat" or "ptq")."""
-    from corallite.convert.tflite import convert_to_int8
+    from corallite.convert.tflite.converter import convert_to_int8
 
     models = {"ptq": networks, "qat": trained_networks}
     return MadeOnDemand(
@@ -259,7 +259,7 @@ def int8_files(networks, trained_networks, square_images):
 
 
 def _train_two_steps(model, images):
-    from corallite.train.keras import keras
+    from corallite.train.framework.keras import keras
 
     # Momentum and decay, which move weights that have no gradient. Eagerly, because
     # tracing takes longer than four steps.
@@ -311,9 +311,9 @@ def squares_dir(draw_square, make_once):
 @pytest.fixture(scope="session")
 def squares_pipeline(squares_dir):
     """A function that takes a run folder down the whole road: (run_dir, **options)."""
-    from corallite.convert.pipeline import Recipes, run_pipeline
-    from corallite.train.recipe import Recipe
-    from corallite.train.train import Network
+    from corallite.convert.pipeline.run import Recipes, run_pipeline
+    from corallite.train.training.float_stage import Network
+    from corallite.train.training.recipe import Recipe
 
     long = Recipe(epochs=8, batch_size=16, learning_rate=0.05, augment="none")
     short = dataclasses.replace(long, epochs=2, warmup_epochs=0.0)

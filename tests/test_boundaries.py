@@ -59,8 +59,12 @@ def test_no_device_module_loads_training_code():
 
 
 def test_a_module_that_loads_training_code_would_be_seen():
-    lines = run(IMPORT_EACH, "corallite.device.errors", "corallite.convert.tflite_file")
-    assert lines[0] == "AFTER corallite.convert.tflite_file"
+    lines = run(
+        IMPORT_EACH,
+        "corallite.device.system.errors",
+        "corallite.convert.tflite.queries",
+    )
+    assert lines[0] == "AFTER corallite.convert.tflite.queries"
 
 
 def test_classifying_an_image_loads_no_training_code(tiny_models, tmp_path):
@@ -74,7 +78,8 @@ def test_classifying_an_image_loads_no_training_code(tiny_models, tmp_path):
     labels.write_text("red\ngreen\nblue\n")
     code = (
         "import runpy\n"
-        "try: runpy.run_module('corallite.device.classify_main', run_name='__main__')\n"
+        "name = 'corallite.device.cli.classify_main'\n"
+        "try: runpy.run_module(name, run_name='__main__')\n"
         "except SystemExit as done: assert not done.code, done.code\n"
     )
     flags = (

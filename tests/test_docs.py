@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from corallite.device.command import VERBS
+from corallite.device.cli.command import VERBS
 
 ROOT = Path(__file__).parents[1]
 EXPLAIN = ROOT / "tests" / "explain_programs.py"

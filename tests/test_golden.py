@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from corallite.device.classifier import Classifier
-from corallite.device.manifest import Manifest
-from corallite.device.preprocess import FITS, Preprocessing, fit_image, read_image
+from corallite.device.engine.classifier import Classifier
+from corallite.device.image.preprocess import FITS, Preprocessing, fit_image, read_image
+from corallite.device.model.manifest import Manifest
 
 GOLDEN = Path(__file__).parent / "golden"
 IMAGES = sorted(p for p in GOLDEN.iterdir() if p.suffix != ".npz")
@@ -32,7 +32,7 @@ def golden():
 @pytest.fixture(scope="module")
 def golden_data(tmp_path_factory):
     """The images as a data set: all in each of two classes' training folders."""
-    from corallite.train.data import prepare_data
+    from corallite.train.data.load import prepare_data
 
     folder = tmp_path_factory.mktemp("golden")
     for part in ("train", "val", "test"):
@@ -48,7 +48,7 @@ def golden_data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def mirror(tmp_path_factory):
     """A full-int8 model whose 3072 answers are the bytes of its input, /255."""
-    from corallite.train.keras import keras, tf
+    from corallite.train.framework.keras import keras, tf
 
     inputs = keras.Input((*SIZE_HW, 3), batch_size=1)
     model = keras.Model(inputs, keras.layers.Flatten()(inputs))
@@ -90,7 +90,7 @@ def test_training_cache(golden, golden_data):
 
 
 def test_calibration(golden, golden_data):
-    from corallite.optimize.calibration import choose_images
+    from corallite.optimize.calibrate.choose_images import choose_images
 
     chosen = choose_images(golden_data.parts["train"])
     found = {as_bytes(image).tobytes() for image in chosen}
@@ -98,7 +98,7 @@ def test_calibration(golden, golden_data):
 
 
 def test_evaluation_of_keras_models(golden, golden_data):
-    from corallite.train.input_pipeline import evaluation_batches
+    from corallite.train.data.input_pipeline import evaluation_batches
 
     part = golden_data.parts["test"]
     batches = [images for images, *_ in evaluation_batches(part, 4, 2)]
@@ -123,7 +123,7 @@ def test_what_reaches_the_int8_model(fit, golden, mirror):
 def test_the_classify_verb(golden, mirror, tmp_path):
     (tmp_path / "labels.txt").write_text("\n".join(LABELS))
     command = [
-        *(sys.executable, "-m", "corallite.device.classify_main", "--json"),
+        *(sys.executable, "-m", "corallite.device.cli.classify_main", "--json"),
         *(f"--model={mirror}", f"--source={GOLDEN}", f"--top_k={len(LABELS)}"),
         *(f"--labels={tmp_path / 'labels.txt'}", "--fit=crop"),
     ]

@@ -126,9 +126,9 @@ def test_every_third_party_import_is_a_declared_requirement() -> None:
 def test_keras_comes_from_one_place() -> None:
     """Keras 2 is chosen before the first import of TensorFlow, or not at all."""
     place_of = {
-        "tensorflow": "train/keras.py",
-        "tf_keras": "train/keras.py",
-        "tensorflow_model_optimization": "optimize/tfmot.py",
+        "tensorflow": "train/framework/keras.py",
+        "tf_keras": "train/framework/keras.py",
+        "tensorflow_model_optimization": "optimize/keras_graph/tfmot.py",
     }
     for path in source_files():
         for module in imported_modules(path):

@@ -14,7 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
-EXPLAIN = ROOT / "tests" / "explain_programs.py"
+EXPLAIN = ROOT / "tests" / "fixtures" / "explain_programs.py"
 PARTS = ("device", "train", "optimize", "convert")
 
 pytestmark = pytest.mark.slow
@@ -125,7 +125,7 @@ def test_wheel_has_every_module_and_each_imports(full_environment: Path) -> None
     assert len(modules) == len(files)
     library = [name for name in modules if not name.endswith("_main")]
     check = "; ".join(f"import {name}" for name in library)
-    where = "import corallite.device.errors as e; print(e.__file__)"
+    where = "import corallite.device.system.errors as e; print(e.__file__)"
     python = str(full_environment / "bin" / "python")
     imported_from = run([python, "-c", f"{check}; {where}"], cwd=full_environment)
     assert imported_from.startswith(str(full_environment))

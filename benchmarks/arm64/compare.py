@@ -16,8 +16,8 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from corallite.device import program
-from corallite.device.errors import RequestError
+from corallite.device.cli import program
+from corallite.device.system.errors import RequestError
 
 _MODEL = flags.DEFINE_string("model", None, "A .tflite file.", required=True)
 _IMAGES = flags.DEFINE_string("images", None, "Folder of images.", required=True)

@@ -2,7 +2,7 @@
 # Makes a folder with Debian's arm64 userland and what a device runs, for emulation:
 #
 #     benchmarks/arm64/make_userland.sh FOLDER [REQUIREMENT...]
-#     FOLDER/python -m corallite.device.doctor_main --model=model_int8.tflite
+#     FOLDER/python -m corallite.device.cli.doctor_main --model=model_int8.tflite
 #
 # FOLDER/python is arm64 Python under qemu-aarch64, with the device's wheels, those of
 # each REQUIREMENT, and the sources of this checkout. It sees the whole machine's files.

@@ -2,10 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from corallite.convert.audit.audit import Audit
 from corallite.convert.audit.cost import count_macs
-from corallite.convert.audit.model import Operator
-from corallite.convert.audit.text_lines import (
+from corallite.convert.audit.examine import Audit
+from corallite.convert.edgetpu.predict.prediction_text import (
+    format_mapping,
+    format_memory,
+)
+from corallite.convert.tflite.model import Operator
+from corallite.convert.tflite.text_lines import (
     MOST_LISTED,
     WIDTH,
     cut_off,
@@ -17,7 +21,6 @@ from corallite.convert.audit.text_lines import (
     list_some,
     shorten,
 )
-from corallite.convert.edgetpu.prediction_text import format_mapping, format_memory
 
 _COLUMNS = "{:>5} {:<25} {:<15} {:<7} {:>9} {:>6} {:>3} {:>3}"
 _HEADINGS = ("#", "operator", "output", "type", "scale", "MACs", "TPU", "XNN")

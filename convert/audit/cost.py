@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from corallite.convert.audit.model import Graph, Operator, Tensor
+from corallite.convert.tflite.model import Graph, Operator, Tensor
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ Fields are numbered by metadata_schema.fbs (MediaPipe).
 import math
 from typing import Any
 
-from corallite.convert.audit.model import Model
-from corallite.device.flatbuffer import DamagedError, Flatbuffer, Table
-from corallite.device.model_entry import METADATA_IDENTIFIER, METADATA_NAME
+from corallite.convert.tflite.model import Model
+from corallite.device.model.flatbuffer import DamagedError, Flatbuffer, Table
+from corallite.device.model.model_entry import METADATA_IDENTIFIER, METADATA_NAME
 
 # More than any file with a purpose holds; the weights are elsewhere.
 _MOST_BYTES = 16 << 20

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from corallite.device.errors import RequestError
-from corallite.device.interpreter import load_interpreter
+from corallite.device.engine.runtime import load_interpreter
+from corallite.device.system.errors import RequestError
 
 _DELEGATE = "DELEGATE"
 

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from corallite.convert.audit.model import Graph, Operator
-from corallite.convert.edgetpu.compilers import MAPPED
-from corallite.convert.edgetpu.prediction import Prediction
+from corallite.convert.edgetpu.predict.compilers import MAPPED
+from corallite.convert.edgetpu.predict.prediction import Prediction
 from corallite.convert.report.graph_layout import Layout, lay_out
+from corallite.convert.tflite.model import Graph, Operator
 
 # In pixels, at the size that the text in a cell is read at.
 _CELL_WH = (30, 20)

@@ -4,12 +4,12 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from corallite.convert.audit.model import Model
-from corallite.convert.edgetpu.compiler import Options
-from corallite.convert.edgetpu.memory import Parameters
-from corallite.convert.edgetpu.prediction import Prediction, predict
-from corallite.device import files
-from corallite.train.run_folder import hash_file
+from corallite.convert.edgetpu.compile.compiler import Options
+from corallite.convert.edgetpu.predict.memory import Parameters
+from corallite.convert.edgetpu.predict.prediction import Prediction, predict
+from corallite.convert.tflite.model import Model
+from corallite.device.system import files
+from corallite.train.runs.run import hash_file
 
 # What a flag is called, where it is not as the option.
 _FLAGS = {"multiple_subgraphs": "enable_multiple_subgraphs"}

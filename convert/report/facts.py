@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from corallite.convert.audit.model import Model
-from corallite.convert.audit.model_file import read_model
-from corallite.convert.edgetpu.prediction import Prediction
-from corallite.convert.evaluate_run import StageResult, evaluate_run
-from corallite.convert.int8_stage import INT8_FILE, read_parity
+from corallite.convert.edgetpu.predict.prediction import Prediction
+from corallite.convert.evaluate.machine import describe_machine
+from corallite.convert.evaluate.stages import StageResult, evaluate_run
+from corallite.convert.export.int8 import INT8_FILE, read_parity
 from corallite.convert.report.edgetpu_verdict import (
     find_verdict,
     hash_compiled,
@@ -20,12 +19,13 @@ from corallite.convert.report.edgetpu_verdict import (
 )
 from corallite.convert.report.records import check_metrics, check_run
 from corallite.convert.report.thumbnails import Picture, show_mistakes
-from corallite.convert.this_machine import describe_machine
-from corallite.device import files
-from corallite.device.preprocess import Preprocessing
-from corallite.train.data import ImageData, load_data
-from corallite.train.run_folder import Stage, hash_file, package_versions
-from corallite.train.train import read_run
+from corallite.convert.tflite.model import Model
+from corallite.convert.tflite.reader import read_model
+from corallite.device.image.preprocess import Preprocessing
+from corallite.device.system import files
+from corallite.train.data.load import ImageData, load_data
+from corallite.train.runs.run import Stage, hash_file, package_versions
+from corallite.train.training.float_stage import read_run
 
 _MOST_PICTURES = 24
 

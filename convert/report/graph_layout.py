@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from corallite.convert.audit.model import Graph
+from corallite.convert.tflite.model import Graph
 
 
 @dataclass(frozen=True)

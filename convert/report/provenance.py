@@ -4,20 +4,21 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from corallite.convert.int8_source import usual_method
-from corallite.convert.parity import MAX_DROP
+from corallite.convert.accuracy.gate import MAX_DROP
+from corallite.convert.export.plan import usual_method
 from corallite.convert.report.facts import Facts, StageFacts
-from corallite.optimize import prune, quantize_stage
-from corallite.optimize.calibration import DEFAULT_COUNT
-from corallite.train import train
-from corallite.train.recipe import Recipe
-from corallite.train.run_folder import VERBS
-from corallite.train.stage_command import format_command, list_network_flags
+from corallite.optimize.calibrate.choose_images import DEFAULT_COUNT
+from corallite.optimize.prune import magnitude
+from corallite.optimize.quantize import qat_stage
+from corallite.train.runs.commands import format_command, list_network_flags
+from corallite.train.runs.run import VERBS
+from corallite.train.training import float_stage
+from corallite.train.training.recipe import Recipe
 
 _RECIPES = {
-    "float": train.DEFAULT_RECIPE,
-    "pruned": prune.DEFAULT_RECIPE,
-    "qat": quantize_stage.DEFAULT_RECIPE,
+    "float": float_stage.DEFAULT_RECIPE,
+    "pruned": magnitude.DEFAULT_RECIPE,
+    "qat": qat_stage.DEFAULT_RECIPE,
 }
 
 

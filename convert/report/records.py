@@ -7,8 +7,8 @@ that lacks something, `files.read_record` turns into a sentence with its name.
 import dataclasses
 from typing import Any
 
-from corallite.train.recipe import Recipe
-from corallite.train.start import Network
+from corallite.train.training.initialization import Network
+from corallite.train.training.recipe import Recipe
 
 _CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 

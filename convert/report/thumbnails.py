@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from corallite.convert.evaluate import Mistake
-from corallite.device import files
-from corallite.device.opencv import cv2
-from corallite.train.data import Part
+from corallite.convert.evaluate.metrics import Mistake
+from corallite.device.image.opencv import cv2
+from corallite.device.system import files
+from corallite.train.data.load import Part
 
 # Sharp on a screen with two pixels for each of a page's, and 5 kB as JPEG.
 _LONGEST_SIDE = 192

@@ -6,7 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "device"))
 import conftest  # noqa: E402
 
-from corallite.device.manifest import read_manifest  # noqa: E402
+from corallite.device.model.manifest import read_manifest  # noqa: E402
 
 source, target = map(Path, sys.argv[1:])
 standin = conftest.EdgeTpu(target.parent, conftest._edgetpu_model)

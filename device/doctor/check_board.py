@@ -2,7 +2,7 @@
 
 import datetime
 
-from corallite.device.board import name_throttling
+from corallite.device.board.sensors import name_throttling
 from corallite.device.doctor.finding import Finding, failure, ok, warning
 from corallite.device.doctor.machine import Camera, Machine
 

@@ -4,7 +4,7 @@ import re
 
 from corallite.device.doctor.finding import Finding, failure, ok, warning
 from corallite.device.doctor.machine import EdgeTpuLibrary, Machine, Package
-from corallite.device.identifiers import EDGETPU_USB_IDS
+from corallite.device.model.identifiers import EDGETPU_USB_IDS
 
 # Google's own libedgetpu, whose Debian version names no TensorFlow, was last built
 # for 2.5; from tflite-runtime 2.12 on it crashes (google-coral/edgetpu, issue 812).

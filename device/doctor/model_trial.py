@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from corallite.device.classifier import Classifier
-from corallite.device.errors import RequestError
-from corallite.device.interpreter import (
+from corallite.device.engine.classifier import Classifier
+from corallite.device.engine.runtime import (
     load_interpreter,
     load_on_edgetpu,
     read_model,
 )
-from corallite.device.manifest import read_manifest
+from corallite.device.model.manifest import read_manifest
+from corallite.device.system.errors import RequestError
 
 
 def main(path: str, is_for_edgetpu: bool) -> None:

@@ -10,7 +10,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from corallite.device.board import (
+from corallite.device.board.sensors import (
     ask_firmware,
     read_temperature_c,
     read_text,
@@ -20,7 +20,7 @@ from corallite.device.doctor.machine import Machine, Node, UsbDevice
 from corallite.device.doctor.survey_model import survey_model
 from corallite.device.doctor.survey_python import survey_edgetpu_library, survey_python
 from corallite.device.doctor.v4l2 import describe_camera
-from corallite.device.identifiers import EDGETPU_USB_IDS
+from corallite.device.model.identifiers import EDGETPU_USB_IDS
 
 _EDGETPU_PCI_ID = ("0x1ac1", "0x089a")
 _RULE_FOLDERS = ("etc/udev/rules.d", "lib/udev/rules.d", "usr/lib/udev/rules.d")

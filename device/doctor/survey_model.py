@@ -4,12 +4,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from corallite.device import identifiers
 from corallite.device.doctor.machine import Machine, ModelFile
-from corallite.device.doctor.model_needs import ModelNeeds, read_needs
-from corallite.device.doctor.trial import try_python
-from corallite.device.files import require_regular
-from corallite.device.twin import name_twin
+from corallite.device.model import identifiers
+from corallite.device.model.cpu_fallback import name_twin
+from corallite.device.model.requirements import ModelNeeds, read_needs
+from corallite.device.system.files import require_regular
+from corallite.device.system.isolated import try_python
 
 _TIMEOUT_S = 120
 _TRIAL_CODE = """

@@ -19,7 +19,7 @@ from corallite.device.doctor.machine import (
     OpenCVBuild,
     Package,
 )
-from corallite.device.doctor.trial import Outcome, try_python
+from corallite.device.system.isolated import Outcome, try_python
 
 _TIMEOUT_S = 60
 # pip's names by module, the one that is used first. Not from `interpreter`, which

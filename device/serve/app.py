@@ -10,13 +10,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.security import HTTPBearer
 
-from corallite.device.serve import bodies, body, stream
-from corallite.device.serve.access import COOKIE, Access
-from corallite.device.serve.admission import Admission
-from corallite.device.serve.gate import PAGE_PREFIX, Gate, answer_refusal
+from corallite.device.serve.guard.access import COOKIE, Access
+from corallite.device.serve.guard.admission import Admission
+from corallite.device.serve.guard.gate import PAGE_PREFIX, Gate, answer_refusal
+from corallite.device.serve.live import stream
 from corallite.device.serve.metrics import CONTENT_TYPE, Metrics
 from corallite.device.serve.refusal import ClientLeftError, Refusal
 from corallite.device.serve.service import Service
+from corallite.device.serve.uploads import bodies, body
 
 _SESSION_S = 30 * 24 * 3600
 _MOST_LABELS = 1000

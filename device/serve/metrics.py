@@ -14,8 +14,13 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from corallite.device.loop import Result
-from corallite.device.serve.bodies import BoardBody, SourceBody, StateBody, StatusBody
+from corallite.device.loop.classify_frames import Result
+from corallite.device.serve.uploads.bodies import (
+    BoardBody,
+    SourceBody,
+    StateBody,
+    StatusBody,
+)
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 # From a small network on a PC to a large one on a board that is busy.

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
-from corallite.device import log
-from corallite.device.errors import RequestError
-from corallite.device.serve.connection import PatientProtocol
-from corallite.device.serve.gate import Gate
+from corallite.device.serve.guard.connection import PatientProtocol
+from corallite.device.serve.guard.gate import Gate
+from corallite.device.system import log
+from corallite.device.system.errors import RequestError
 
 # For answers under way when the server is to end; whole seconds.
 _GRACE_S = 1

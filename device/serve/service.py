@@ -7,17 +7,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from corallite.device.classifier import top_k as most_probable
-from corallite.device.engine import Engine
-from corallite.device.errors import RequestError
-from corallite.device.files import printable
-from corallite.device.pace import PaceStatus
-from corallite.device.preprocess import Image, decode_image
-from corallite.device.serve import bodies
-from corallite.device.serve.camera import Camera, Sight
-from corallite.device.serve.image_header import count_scans, is_known_kind, read_header
+from corallite.device.camera.connection_state import State
+from corallite.device.engine.base import Engine
+from corallite.device.engine.classifier import top_k as most_probable
+from corallite.device.image.header import count_scans, is_known_kind, read_header
+from corallite.device.image.preprocess import Image, decode_image
+from corallite.device.loop.rate_limit import PaceStatus
+from corallite.device.serve.live.camera import Camera, Sight
 from corallite.device.serve.refusal import Limits, Refusal, busy
-from corallite.device.source_state import State
+from corallite.device.serve.uploads import bodies
+from corallite.device.system.errors import RequestError
+from corallite.device.system.files import printable
 
 # Of a JPEG. Progressive ones have about ten; each may be of 20 bytes and take 10 ms.
 _MOST_SCANS = 100

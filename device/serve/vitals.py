@@ -1,8 +1,8 @@
 """Tells systemd that the server is up, and goes on as long as all of it does."""
 
-from corallite.device.serve.camera import Camera
+from corallite.device.outputs.watchdog import Manager
+from corallite.device.serve.live.camera import Camera
 from corallite.device.serve.service import Service
-from corallite.device.systemd import Manager
 
 
 class Vitals:

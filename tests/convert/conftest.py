@@ -6,13 +6,34 @@ import subprocess
 import sys
 
 import pytest
+from fixtures.edgetpu_compiler import docker, network, stand_in
+from fixtures.model_writer import (
+    check_cut,
+    content,
+    make_writer,
+    status_of_last,
+    write_file,
+    writer,
+)
+
+__all__ = [
+    "check_cut",
+    "content",
+    "docker",
+    "make_writer",
+    "network",
+    "stand_in",
+    "status_of_last",
+    "write_file",
+    "writer",
+]
 
 # Reads requests as lines of JSON and runs each in a fork of itself, as the command
 # would, but for TensorFlow, which is loaded once.
 _SERVER = """
 import json, os, sys
-import corallite.convert.pipeline, corallite.convert.report.report
-from corallite.device import command
+import corallite.convert.pipeline.run, corallite.convert.report.write
+from corallite.device.cli import command
 assert len(os.listdir("/proc/self/task")) == 1, "threads do not survive a fork"
 for line in sys.stdin:
     request = json.loads(line)

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from corallite.device.manifest import attach_manifest
+from corallite.device.model.manifest import attach_manifest
 
 # Long enough for any machine: only a test that fails waits for so long.
 LIMIT_S = 60
@@ -206,7 +206,9 @@ def edgetpu(tmp_path, monkeypatch, edgetpu_model):
     folder = tmp_path / "edgetpu"
     folder.mkdir()
     monkeypatch.setenv("EDGETPU_STANDIN", str(folder))
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "edgetpu_standin"))
+    monkeypatch.setenv(
+        "PYTHONPATH", str(Path(__file__).parents[1] / "fixtures" / "edgetpu_standin")
+    )
     device = EdgeTpu(folder, edgetpu_model)
     yield device
     # Nothing may be left of it once a test has closed what it opened.

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from corallite.train.keras import keras
+from corallite.train.framework.keras import keras
 
 # The smallest final feature map, per side, that a network may shrink an image to.
 MIN_FEATURE_MAP = 4

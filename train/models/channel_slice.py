@@ -1,6 +1,6 @@
 """A slice of channels as a layer, because tfmot takes layers and no operators."""
 
-from corallite.train.keras import keras, plain_python, tf
+from corallite.train.framework.keras import keras, plain_python, tf
 
 
 @keras.saving.register_keras_serializable(package="corallite")

@@ -2,7 +2,7 @@
 
 import math
 
-from corallite.train.keras import keras
+from corallite.train.framework.keras import keras
 
 
 def count_parameters(model: keras.Model) -> int:

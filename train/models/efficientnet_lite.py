@@ -6,7 +6,7 @@ the stages; tensorflow/tpu, models/official/efficientnet/lite, for the changes. 
 pixels and 1,000 classes: 4.65 M parameters and 385 M multiply-accumulates.
 """
 
-from corallite.train.keras import keras
+from corallite.train.framework.keras import keras
 from corallite.train.models import blocks
 
 # Expansion, output channels, repeats, stride of the first, kernel: Table 1.

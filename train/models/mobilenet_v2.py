@@ -7,7 +7,7 @@ to 3.4 M and 300 M).
 
 import functools
 
-from corallite.train.keras import keras
+from corallite.train.framework.keras import keras
 from corallite.train.models import blocks
 
 # Expansion, output channels, repeats, stride of the first: Table 2.

@@ -1,7 +1,7 @@
 """The networks by name."""
 
-from corallite.device.errors import RequestError
-from corallite.train.keras import keras
+from corallite.device.system.errors import RequestError
+from corallite.train.framework.keras import keras
 from corallite.train.models.blocks import OURS, Conventions, check_arguments
 from corallite.train.models.efficientnet_lite import efficientnet_lite0
 from corallite.train.models.mobilenet_v2 import mobilenet_v2

@@ -28,7 +28,7 @@ ReLU, because with all branches of a stage in [0, 6] eight bits have one scale f
 slices of a concatenation, and nothing has to be requantized.
 """
 
-from corallite.train.keras import keras
+from corallite.train.framework.keras import keras
 from corallite.train.models import blocks
 from corallite.train.models.channel_routing import route_stage
 from corallite.train.models.channel_slice import ChannelSlice

@@ -9,8 +9,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from corallite.device.errors import RequestError
-from corallite.train.keras import keras
+from corallite.device.system.errors import RequestError
+from corallite.train.framework.keras import keras
 from corallite.train.models.blocks import OURS, Conventions
 
 # All that reading damaged or foreign files was seen to raise.

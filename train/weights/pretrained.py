@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from corallite.device.errors import RequestError
-from corallite.train.keras import keras
+from corallite.device.system.errors import RequestError
+from corallite.train.framework.keras import keras
 from corallite.train.models.blocks import Conventions
 from corallite.train.weights import conventions, keras_applications, torchvision
 from corallite.train.weights.keras_file import (

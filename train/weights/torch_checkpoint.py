@@ -19,8 +19,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from corallite.device import files
-from corallite.device.errors import RequestError
+from corallite.device.system import files
+from corallite.device.system.errors import RequestError
 
 _ZIP_SIGNATURE = b"PK\x03\x04"
 # The first pickle of the older format.

@@ -2,12 +2,8 @@
 
 import pytest
 
-from corallite.convert.audit.cost import (
-    count_macs,
-    count_parameter_bytes,
-    find_peak,
-)
-from corallite.convert.audit.model_file import decode
+from corallite.convert.audit.cost import count_macs, count_parameter_bytes, find_peak
+from corallite.convert.tflite.reader import decode
 
 
 def macs_of_last(writer):

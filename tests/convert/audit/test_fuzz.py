@@ -11,17 +11,21 @@ import struct
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from corallite.convert.audit.audit import audit_file
 from corallite.convert.audit.audit_text import format_audit
 from corallite.convert.audit.cost import count_macs, find_peak
-from corallite.convert.audit.dynamic import describe_dynamic
-from corallite.convert.audit.model_file import decode
-from corallite.convert.audit.precision import find_not_int8
-from corallite.convert.edgetpu.compilers import COMPILERS, LATER_SUBGRAPH, MAPPED
-from corallite.convert.edgetpu.prediction import predict
-from corallite.convert.edgetpu.rules import RULES
-from corallite.device.errors import RequestError
-from corallite.device.flatbuffer import DamagedError
+from corallite.convert.audit.examine import audit_file
+from corallite.convert.edgetpu.predict.compilers import (
+    COMPILERS,
+    LATER_SUBGRAPH,
+    MAPPED,
+)
+from corallite.convert.edgetpu.predict.prediction import predict
+from corallite.convert.edgetpu.predict.rules import RULES
+from corallite.convert.tflite.dynamic import describe_dynamic
+from corallite.convert.tflite.precision import find_not_int8
+from corallite.convert.tflite.reader import decode
+from corallite.device.model.flatbuffer import DamagedError
+from corallite.device.system.errors import RequestError
 
 # The same examples each time: what fails, fails for everybody. The fixtures are not
 # changed, or cleared first.

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from corallite.convert.audit.model_file import decode, read_model
-from corallite.convert.edgetpu.prediction import predict
-from corallite.device.errors import RequestError
-from corallite.device.flatbuffer import DamagedError
+from corallite.convert.edgetpu.predict.prediction import predict
+from corallite.convert.tflite.reader import decode, read_model
+from corallite.device.model.flatbuffer import DamagedError
+from corallite.device.system.errors import RequestError
 
 # Of processor time. Half a second on a quiet machine; minutes where a limit is missing.
 _LIMIT_S = 10

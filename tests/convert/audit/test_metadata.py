@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from corallite.convert.audit.audit import audit_file
 from corallite.convert.audit.audit_text import format_audit
+from corallite.convert.audit.examine import audit_file
 from corallite.convert.audit.metadata import describe_metadata
-from corallite.convert.audit.model_file import decode
-from corallite.device.flatbuffer import DamagedError
-from corallite.device.flatbuffer_writer import Number, write_flatbuffer
-from corallite.device.manifest import Manifest
-from corallite.device.model_entry import METADATA_IDENTIFIER, METADATA_NAME
-from corallite.device.model_metadata import put_metadata
-from corallite.device.preprocess import Preprocessing
+from corallite.convert.tflite.reader import decode
+from corallite.device.image.preprocess import Preprocessing
+from corallite.device.model.flatbuffer import DamagedError
+from corallite.device.model.flatbuffer_writer import Number, write_flatbuffer
+from corallite.device.model.manifest import Manifest
+from corallite.device.model.metadata import put_metadata
+from corallite.device.model.model_entry import METADATA_IDENTIFIER, METADATA_NAME
 
 MANIFEST = Manifest("tiny", "7", ("cat", "dog"), Preprocessing((8, 8)))
 

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from corallite.convert.audit.model import Graph, Model, Operator, Tensor
-from corallite.convert.edgetpu.prediction import predict
-from corallite.convert.evaluate import score
-from corallite.convert.evaluate_run import StageResult
+from corallite.convert.edgetpu.predict.prediction import predict
+from corallite.convert.evaluate.metrics import score
+from corallite.convert.evaluate.stages import StageResult
 from corallite.convert.report.facts import Facts, StageFacts
 from corallite.convert.report.thumbnails import show_mistakes
-from corallite.device.preprocess import Preprocessing
-from corallite.train.data import Part
-from corallite.train.recipe import Recipe
+from corallite.convert.tflite.model import Graph, Model, Operator, Tensor
+from corallite.device.image.preprocess import Preprocessing
+from corallite.train.data.load import Part
+from corallite.train.training.recipe import Recipe
 
 DATE = datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.timezone.utc)
 

@@ -1,9 +1,9 @@
 """Where operators are drawn, and how lines run between them."""
 
-from corallite.convert.audit.model import Model
-from corallite.convert.edgetpu.prediction import predict
+from corallite.convert.edgetpu.predict.prediction import predict
 from corallite.convert.report.edgetpu_map import abbreviate, draw_map, list_kinds
 from corallite.convert.report.graph_layout import lay_out
+from corallite.convert.tflite.model import Model
 
 BRANCHED = (
     ("CONV_2D", ["in"], "a"),

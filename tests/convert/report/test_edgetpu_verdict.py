@@ -4,17 +4,17 @@ import dataclasses
 
 import pytest
 
-from corallite.convert.audit.model import Model
-from corallite.convert.edgetpu.compiler import Options
-from corallite.convert.edgetpu.prediction import predict
+from corallite.convert.edgetpu.compile.compiler import Options
+from corallite.convert.edgetpu.predict.prediction import predict
 from corallite.convert.report.edgetpu_verdict import (
     find_verdict,
     hash_compiled,
     list_compile_flags,
 )
-from corallite.device import files
-from corallite.device.errors import RequestError
-from corallite.train.run_folder import hash_file
+from corallite.convert.tflite.model import Model
+from corallite.device.system import files
+from corallite.device.system.errors import RequestError
+from corallite.train.runs.run import hash_file
 
 
 @pytest.fixture

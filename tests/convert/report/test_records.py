@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from corallite.convert.report.records import check_metrics, check_run
-from corallite.train.recipe import Recipe
+from corallite.train.training.recipe import Recipe
 
 RECIPE = dataclasses.asdict(Recipe(epochs=2))
 EPOCH = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.2, "val_accuracy": 0.4}

@@ -6,11 +6,12 @@ import sys
 
 import pytest
 
-from corallite.device import board, interpreter
+from corallite.device.board import sensors
 from corallite.device.doctor import survey_python
 from corallite.device.doctor.machine import Machine, Node, UsbDevice
 from corallite.device.doctor.survey import survey_machine, survey_system
 from corallite.device.doctor.survey_python import survey_edgetpu_library
+from corallite.device.engine import runtime as interpreter
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ def test_firmware_is_asked(tmp_path, monkeypatch, answer, throttled):
     program.write_text(f"#!/bin/sh\n[ $1 = get_throttled ] && echo '{answer}'\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert board.ask_firmware() == throttled
+    assert sensors.ask_firmware() == throttled
 
 
 def test_this_machine_is_surveyed():

@@ -6,8 +6,8 @@ import pytest
 
 from corallite.device.doctor.machine import Machine
 from corallite.device.doctor.survey_model import survey_model
-from corallite.device.manifest import Manifest, attach_manifest
-from corallite.device.preprocess import Preprocessing
+from corallite.device.image.preprocess import Preprocessing
+from corallite.device.model.manifest import Manifest, attach_manifest
 
 MANIFEST = Manifest("tiny", "1", ("red", "green", "blue"), Preprocessing((32, 32)))
 # A TFLite runtime that goes as far as the first inference.

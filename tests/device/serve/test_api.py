@@ -11,16 +11,16 @@ import cv2
 import numpy as np
 import pytest
 
-from corallite.device.board import Board
-from corallite.device.classifier import Classifier
-from corallite.device.errors import RequestError
-from corallite.device.pace import PaceStatus
-from corallite.device.preprocess import read_image
+from corallite.device.board.sensors import Board
+from corallite.device.engine.classifier import Classifier
+from corallite.device.image.header import read_header
+from corallite.device.image.preprocess import read_image
+from corallite.device.loop.rate_limit import PaceStatus
 from corallite.device.serve import service
-from corallite.device.serve.access import Access
-from corallite.device.serve.admission import Admission
-from corallite.device.serve.image_header import read_header
+from corallite.device.serve.guard.access import Access
+from corallite.device.serve.guard.admission import Admission
 from corallite.device.serve.refusal import Limits
+from corallite.device.system.errors import RequestError
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 TYPES = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}

@@ -2,10 +2,15 @@
 
 import pytest
 
-from corallite.device.classifier import Prediction
-from corallite.device.loop import Result
-from corallite.device.serve.bodies import BoardBody, SourceBody, StateBody, StatusBody
+from corallite.device.engine.classifier import Prediction
+from corallite.device.loop.classify_frames import Result
 from corallite.device.serve.metrics import Metrics
+from corallite.device.serve.uploads.bodies import (
+    BoardBody,
+    SourceBody,
+    StateBody,
+    StatusBody,
+)
 
 MODEL = StatusBody(
     model="shufflenet_v2",

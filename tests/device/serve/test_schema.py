@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from corallite.device.serve.access import Access
+from corallite.device.serve.guard.access import Access
 
 pytestmark = pytest.mark.slow
 TOKEN = "0123456789abcdef"

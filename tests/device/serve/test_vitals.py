@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from corallite.device.classifier import Classifier
-from corallite.device.frame import Frame, FrameStream
-from corallite.device.serve.camera import Camera
+from corallite.device.camera.frame import Frame, FrameStream
+from corallite.device.engine.classifier import Classifier
+from corallite.device.loop.smoothing import Smoother
+from corallite.device.outputs.watchdog import Manager
+from corallite.device.serve.live.camera import Camera
 from corallite.device.serve.refusal import Limits
 from corallite.device.serve.service import Service
 from corallite.device.serve.vitals import Vitals
-from corallite.device.smoothing import Smoother
-from corallite.device.systemd import Manager
 
 LIMIT_S = 60
 

@@ -5,8 +5,8 @@ import functools
 import numpy as np
 import pytest
 
-from corallite.device.errors import RequestError
-from corallite.train.keras import keras
+from corallite.device.system.errors import RequestError
+from corallite.train.framework.keras import keras
 from corallite.train.models import (
     cost,
     efficientnet_lite,

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from corallite.device.errors import RequestError
+from corallite.device.system.errors import RequestError
 from corallite.train.weights import imagenet
 from corallite.train.weights.imagenet import fetch, locate_imagenet
 

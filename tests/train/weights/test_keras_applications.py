@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from corallite.train.keras import keras
+from corallite.train.framework.keras import keras
 from corallite.train.models.mobilenet_v2 import mobilenet_v2
 from corallite.train.weights import conventions
 from corallite.train.weights.pretrained import read_pretrained

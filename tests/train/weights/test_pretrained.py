@@ -7,12 +7,12 @@ import h5py
 import numpy as np
 import pytest
 
-from corallite.device.errors import RequestError
-from corallite.optimize.quantize import add_quantizers
-from corallite.train.keras import keras
-from corallite.train.model_file import save_model
+from corallite.device.system.errors import RequestError
+from corallite.optimize.quantize.add_quantizers import add_quantizers
+from corallite.train.framework.keras import keras
 from corallite.train.models import registry
 from corallite.train.models.blocks import OURS
+from corallite.train.training.model_file import save_model
 from corallite.train.weights import conventions
 from corallite.train.weights.keras_applications import mobilenet_v2_names
 from corallite.train.weights.pretrained import read_pretrained

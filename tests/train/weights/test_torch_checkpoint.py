@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from corallite.device.errors import RequestError
+from corallite.device.system.errors import RequestError
 from corallite.train.weights.torch_checkpoint import read_checkpoint, write_checkpoint
 
 

@@ -8,19 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from corallite.device.errors import RequestError
-from corallite.train.keras import keras, tf
+from corallite.device.system.errors import RequestError
+from corallite.train.framework.keras import keras, tf
 from corallite.train.models import blocks, registry
 from corallite.train.models.efficientnet_lite import efficientnet_lite0
 from corallite.train.models.mobilenet_v2 import mobilenet_v2
 from corallite.train.models.shufflenet_v2 import channels_of, shufflenet_v2
 from corallite.train.weights import conventions
 from corallite.train.weights.torch_checkpoint import read_checkpoint
-from corallite.train.weights.torchvision import (
-    NETWORKS,
-    export_weights,
-    import_weights,
-)
+from corallite.train.weights.torchvision import NETWORKS, export_weights, import_weights
 
 SOURCE = Path("weights.pth")
 STAGE_UNITS = {"stage2": 4, "stage3": 8, "stage4": 4}

@@ -1,0 +1,194 @@
+"""Everything that `corallite audit` knows of a file."""
+
+import contextlib
+import dataclasses
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from corallite.convert.audit.cost import (
+    Peak,
+    count_macs,
+    count_parameter_bytes,
+    find_peak,
+)
+from corallite.convert.audit.metadata import describe_metadata
+from corallite.convert.audit.xnnpack import Partitions, Probe
+from corallite.convert.edgetpu.predict.compilers import DEFAULT_COMPILER
+from corallite.convert.edgetpu.predict.prediction import Prediction, predict
+from corallite.convert.tflite.dynamic import describe_dynamic
+from corallite.convert.tflite.model import Model, Operator, Tensor
+from corallite.convert.tflite.precision import Finding, find_not_int8
+from corallite.convert.tflite.reader import read_model
+from corallite.device.model.flatbuffer import DamagedError
+from corallite.device.model.manifest import read_manifest
+from corallite.device.system.errors import RequestError
+
+
+@dataclasses.dataclass(frozen=True)
+class Audit:
+    """What there is to say of a `.tflite` file.
+
+    Attributes:
+        path: The file.
+        file_bytes: Its size.
+        model: Its structure.
+        manifest: What it says about itself, as JSON; None if it says nothing.
+        manifest_error: Why that cannot be read; "" if it can.
+        metadata: What its TFLite Metadata say, as JSON; None if it has none.
+        metadata_error: Why these cannot be read; "" if they can.
+        macs: Multiply-accumulates of one run.
+        parameter_bytes: Of all constants, shared ones once.
+        peak: Where it needs the most memory for activations.
+        not_int8: What it does not compute in 8 bits.
+        dynamic: A sentence for each reason why a size is not fixed.
+        xnnpack: What TFLite's CPU delegate takes over.
+        edgetpu: What the Edge TPU compiler is expected to do.
+    """
+
+    path: Path
+    file_bytes: int
+    model: Model
+    manifest: dict[str, Any] | None
+    manifest_error: str
+    metadata: dict[str, Any] | None
+    metadata_error: str
+    macs: int
+    parameter_bytes: int
+    peak: Peak
+    not_int8: list[Finding]
+    dynamic: list[str]
+    xnnpack: Partitions
+    edgetpu: Prediction
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a dict that `json` can write."""
+        graph = self.model.main
+        return {
+            "file": str(self.path),
+            "file_bytes": self.file_bytes,
+            "schema_version": self.model.version,
+            "description": self.model.description,
+            "subgraphs": len(self.model.graphs),
+            "manifest": self.manifest,
+            "manifest_error": self.manifest_error or None,
+            "metadata": self.metadata,
+            "metadata_error": self.metadata_error or None,
+            "inputs": [_describe_tensor(tensor) for tensor in graph.inputs],
+            "outputs": [_describe_tensor(tensor) for tensor in graph.outputs],
+            "operators": [_describe_operator(op) for op in graph.operators],
+            "macs": self.macs,
+            "parameter_bytes": self.parameter_bytes,
+            "peak_activation_bytes": self.peak.bytes,
+            "peak_activation_operator": self.peak.operator,
+            "not_int8": [dataclasses.asdict(finding) for finding in self.not_int8],
+            "dynamic": self.dynamic,
+            "xnnpack": dataclasses.asdict(self.xnnpack),
+            "edgetpu": self.edgetpu.to_json(),
+        }
+
+
+def audit_file(
+    path: str | Path,
+    *,
+    compiler: str = DEFAULT_COMPILER,
+    multiple_subgraphs: bool = False,
+    min_runtime_version: int | None = None,
+    ask_xnnpack: bool = True,
+) -> Audit:
+    """Reads a `.tflite` file, ours or not, and says what is in it.
+
+    Args:
+        path: The file.
+        compiler: The Edge TPU compiler to predict, one of `compilers.COMPILERS`.
+        multiple_subgraphs: Whether it would be run with --enable_multiple_subgraphs.
+        min_runtime_version: Edge TPU runtime that it would be run for; None for its
+            default.
+        ask_xnnpack: Whether to load the file into the TFLite runtime, in a process of
+            its own, and ask what XNNPACK takes over.
+
+    Raises:
+        RequestError: There is no such file, it is of another kind, or damaged.
+    """
+    path = Path(path)
+    model = read_model(path)
+    graph = model.main
+    peak = find_peak(graph)
+    with _start_probe(path, peak, ask_xnnpack) as probe:
+        manifest, manifest_error = _read_manifest(path)
+        metadata, metadata_error = _describe_metadata(model)
+        edgetpu = predict(
+            model,
+            compiler=compiler,
+            multiple_subgraphs=multiple_subgraphs,
+            min_runtime_version=min_runtime_version,
+        )
+        return Audit(
+            path=path,
+            file_bytes=len(model.content),
+            model=model,
+            manifest=manifest,
+            manifest_error=manifest_error,
+            metadata=metadata,
+            metadata_error=metadata_error,
+            macs=sum(count_macs(operator) for operator in graph.operators),
+            parameter_bytes=count_parameter_bytes(graph),
+            peak=peak,
+            not_int8=find_not_int8(graph),
+            dynamic=list(describe_dynamic(graph)),
+            xnnpack=probe.result() if probe else Partitions(None, error="not asked"),
+            edgetpu=edgetpu,
+        )
+
+
+def _start_probe(
+    path: Path, peak: Peak, is_wanted: bool
+) -> contextlib.AbstractContextManager[Probe | None]:
+    return Probe(path, peak.bytes) if is_wanted else contextlib.nullcontext()
+
+
+def _read_manifest(path: Path) -> tuple[dict[str, Any] | None, str]:
+    try:
+        manifest = read_manifest(path)
+    except RequestError as error:
+        return None, str(error)
+    return (manifest.to_json() if manifest else None), ""
+
+
+def _describe_metadata(model: Model) -> tuple[dict[str, Any] | None, str]:
+    try:
+        return describe_metadata(model), ""
+    except DamagedError as error:
+        return None, f"the metadata are damaged ({error}); convert the model again."
+
+
+def _describe_operator(operator: Operator) -> dict[str, Any]:
+    return {
+        "index": operator.index,
+        "name": operator.name,
+        "custom_code": operator.custom_code or None,
+        "version": operator.version,
+        "options": operator.options,
+        "inputs": _describe_tensors(operator.inputs),
+        "outputs": _describe_tensors(operator.outputs),
+        "macs": count_macs(operator),
+    }
+
+
+def _describe_tensors(tensors: Iterable[Tensor | None]) -> list[dict[str, Any] | None]:
+    return [None if t is None else _describe_tensor(t) for t in tensors]
+
+
+def _describe_tensor(tensor: Tensor) -> dict[str, Any]:
+    return {
+        "index": tensor.index,
+        "name": tensor.name,
+        "type": tensor.type,
+        "shape": list(tensor.shape),
+        "shape_signature": list(tensor.signature) or None,
+        # JSON has no infinity and no NaN, which a damaged file may hold.
+        "scales": [scale if math.isfinite(scale) else None for scale in tensor.scales],
+        "zero_points": list(tensor.zero_points),
+        "is_constant": tensor.is_constant,
+    }

@@ -1,0 +1,1 @@
+"""The programs of `convert`: flags in, one library call each."""

@@ -1,0 +1,58 @@
+"""Says what is in a .tflite file, ours or not, and what the Edge TPU makes of it.
+
+corallite audit model_int8.tflite
+
+Lists the operators, what is not int8, sizes that are not fixed, cost and memory, what
+XNNPACK takes on this machine, and what the Edge TPU compiler would say: predicted, the
+compiler is not run. With --json, everything, for programs to read.
+"""
+
+import json
+from collections.abc import Sequence
+
+from absl import flags
+
+from corallite.convert.audit.audit_text import format_audit
+from corallite.convert.audit.examine import audit_file
+from corallite.convert.edgetpu.predict.compilers import COMPILERS, DEFAULT_COMPILER
+from corallite.device.cli import program
+from corallite.device.system.errors import RequestError
+
+_JSON = flags.DEFINE_boolean("json", False, "Print everything, for programs to read.")
+_DETAILS = flags.DEFINE_boolean(
+    "details", False, "List what each operator reads and writes, by name."
+)
+_COMPILER = flags.DEFINE_enum(
+    "compiler", DEFAULT_COMPILER, list(COMPILERS), "Edge TPU compiler to predict."
+)
+_MULTIPLE_SUBGRAPHS = flags.DEFINE_boolean(
+    "enable_multiple_subgraphs",
+    False,
+    "Predict the compiler with this flag: every piece that it takes is mapped.",
+)
+_MIN_RUNTIME_VERSION = flags.DEFINE_integer(
+    "min_runtime_version",
+    None,
+    "Oldest Edge TPU runtime that is to run it, such as 13; by default the compiler's "
+    "own.",
+    lower_bound=10,
+)
+
+
+def main(argv: Sequence[str]) -> None:
+    if len(argv) != 2:
+        raise RequestError(f"Expected one file, got {len(argv) - 1}; name a .tflite.")
+    audit = audit_file(
+        argv[1],
+        compiler=_COMPILER.value,
+        multiple_subgraphs=_MULTIPLE_SUBGRAPHS.value,
+        min_runtime_version=_MIN_RUNTIME_VERSION.value,
+    )
+    if _JSON.value:
+        print(json.dumps(audit.to_json()))
+    else:
+        print(format_audit(audit, details=_DETAILS.value))
+
+
+if __name__ == "__main__":
+    program.run(main)

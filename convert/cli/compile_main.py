@@ -1,0 +1,170 @@
+"""Compiles a full-int8 .tflite file for the Edge TPU.
+
+corallite compile --model=model_int8.tflite
+corallite compile --run_dir=runs/first
+
+Runs Coral's edgetpu_compiler and puts the labels back into what it writes. If it fails,
+the operator that it fails at is looked for by compiling parts of the model. Without the
+compiler, what it would do is predicted, and how to install it goes to stderr.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from corallite.convert.edgetpu.compile.compilation_text import format_compilation
+from corallite.convert.edgetpu.compile.compile_file import compile_file, predict_file
+from corallite.convert.edgetpu.compile.compiler import Options
+from corallite.convert.edgetpu.compile.compiler_program import find_program
+from corallite.convert.edgetpu.compile.gate import parse_min_mapped
+from corallite.convert.edgetpu.compile.installation import explain_installation
+from corallite.convert.edgetpu.compile.result import Compilation
+from corallite.convert.export import edgetpu
+from corallite.device.cli import program
+from corallite.device.system.errors import RequestError
+
+_MODEL = flags.DEFINE_string("model", None, "A full-int8 .tflite file.")
+_RUN_DIR = flags.DEFINE_string(
+    "run_dir", None, "Run folder whose int8 file is compiled, into its edgetpu folder."
+)
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", None, "Where NAME_edgetpu.tflite goes; by default beside the model."
+)
+_COMPILER = flags.DEFINE_string(
+    "compiler", None, "The compiler's path; by default edgetpu_compiler of the path."
+)
+_CONTAINER_IMAGE = flags.DEFINE_string(
+    "container_image", None, "Run the compiler of this image, by docker or podman."
+)
+_TIMEOUT_S = flags.DEFINE_float(
+    "timeout_s", Options.timeout_s, "Seconds after which a run is killed.", 1.0, 86400.0
+)
+_RETRIES = flags.DEFINE_integer(
+    "retries",
+    Options.retries,
+    'How often an "Internal compiler error" is tried again.',
+    lower_bound=0,
+)
+_BISECT = flags.DEFINE_boolean(
+    "bisect", True, "On failure, find the operator by compiling parts of the model."
+)
+_MIN_MAPPED = flags.DEFINE_string(
+    "min_mapped",
+    "0.0",
+    "Least that has to run on the Edge TPU, else the exit status is 1: a share such as "
+    "1.0 or 0.95, or a count of operators such as 70.",
+)
+_MULTIPLE_SUBGRAPHS = flags.DEFINE_boolean(
+    "enable_multiple_subgraphs",
+    False,
+    "Compiler's -a: map every piece of the graph that it can, not only the first.",
+)
+_SHOW_OPERATIONS = flags.DEFINE_boolean(
+    "show_operations", False, "Compiler's -s: list every operator with its status."
+)
+_SEARCH_DELEGATE = flags.DEFINE_boolean(
+    "search_delegate",
+    False,
+    "Compiler's -d: on failure, try again with fewer operators.",
+)
+_NUM_SEGMENTS = flags.DEFINE_integer(
+    "num_segments", 1, "Compiler's -n: files to split into, one an Edge TPU.", 1, 64
+)
+_MIN_RUNTIME_VERSION = flags.DEFINE_integer(
+    "min_runtime_version",
+    None,
+    "Compiler's -m: oldest Edge TPU runtime that is to run it, such as 13; "
+    "by default the compiler's own.",
+    lower_bound=10,
+)
+_OPEN_BATCH = flags.DEFINE_boolean(
+    "open_batch", False, "Compile a model although its batch is not fixed."
+)
+_OVERWRITE = flags.DEFINE_boolean(
+    "overwrite", False, "Compile a run's file again although nothing has changed."
+)
+_JSON = flags.DEFINE_boolean("json", False, "Print everything, for programs to read.")
+
+
+def main(argv: Sequence[str]) -> int:
+    program.reject_arguments(argv)
+    least = parse_min_mapped(_MIN_MAPPED.value)
+    content, text = _compile_run() if _RUN_DIR.value else _compile_model()
+    print(json.dumps(content) if _JSON.value else text)
+    if content["is_predicted"]:
+        found = f"edgetpu_compiler was not found. {explain_installation()}"
+        print(f"\n{found}", file=sys.stderr)
+    mapped, total = len(content["edgetpu"]["mapped"]), content["operators"]
+    if least.holds(mapped, total) and not content["edgetpu"]["failure"]:
+        return program.EXIT_DONE
+    if not least.holds(mapped, total):
+        limit = f"below --min_mapped={_MIN_MAPPED.value}"
+        print(f"corallite: {mapped} of {total} operators: {limit}.", file=sys.stderr)
+    return program.EXIT_CHECK_FAILED
+
+
+def _compile_model() -> tuple[dict[str, Any], str]:
+    """Returns what came of --model, for programs and for people."""
+    if _MODEL.value is None:
+        raise RequestError("Expected --model or --run_dir; one of them is needed.")
+    path = Path(_MODEL.value)
+    output_dir = Path(_OUTPUT_DIR.value) if _OUTPUT_DIR.value else path.parent
+    return _format(_compile(path, output_dir))
+
+
+def _compile_run() -> tuple[dict[str, Any], str]:
+    """Returns what came of --run_dir, now or before."""
+    if _MODEL.value or _OUTPUT_DIR.value:
+        raise RequestError("--run_dir has its own model and folder; give it alone.")
+    run_dir, options = Path(_RUN_DIR.value), _read_options()
+    path = edgetpu.find_int8(run_dir)
+    record = edgetpu.read_finished(run_dir, options)
+    if record and not _OVERWRITE.value:
+        mapped = f"{len(record['edgetpu']['mapped'])} of {record['operators']}"
+        return record, f"{record['compiled'][0]}: done already; {mapped} mapped"
+    output_dir = edgetpu.stage_dir(run_dir)
+    made = _compile(path, output_dir, lambda: edgetpu.reopen(run_dir))
+    if made.compiled:
+        edgetpu.finish(run_dir, made, options)
+    return _format(made)
+
+
+def _compile(
+    path: Path, output_dir: Path, before_writing: Callable[[], None] = lambda: None
+) -> Compilation:
+    compiler = find_program(_COMPILER.value or "", _CONTAINER_IMAGE.value or "")
+    if compiler is None:
+        return predict_file(path, _read_options())
+    return compile_file(
+        path,
+        output_dir,
+        compiler,
+        _read_options(),
+        bisect=_BISECT.value,
+        before_writing=before_writing,
+    )
+
+
+def _format(made: Compilation) -> tuple[dict[str, Any], str]:
+    return made.to_json(), format_compilation(made, details=_SHOW_OPERATIONS.value)
+
+
+def _read_options() -> Options:
+    return Options(
+        timeout_s=_TIMEOUT_S.value,
+        retries=_RETRIES.value,
+        multiple_subgraphs=_MULTIPLE_SUBGRAPHS.value,
+        show_operations=_SHOW_OPERATIONS.value,
+        search_delegate=_SEARCH_DELEGATE.value,
+        num_segments=_NUM_SEGMENTS.value,
+        min_runtime_version=_MIN_RUNTIME_VERSION.value,
+        open_batch=_OPEN_BATCH.value,
+    )
+
+
+if __name__ == "__main__":
+    program.run(main)

@@ -1,0 +1,80 @@
+"""From a folder of labelled images to a tested int8 file, all steps in order.
+
+corallite pipeline --data_dir=photos --run_dir=runs/first
+
+Trains, prunes, trains quantization-aware, converts, evaluates every stage on the test
+part, prints the table and writes report.html. Stopped or killed, the same command goes
+on.
+"""
+
+from collections.abc import Sequence
+
+from absl import flags
+
+from corallite.convert.accuracy.gate import AccuracyLostError
+from corallite.convert.accuracy.gate_text import format_loss
+from corallite.convert.evaluate.table import format_table
+from corallite.convert.export.plan import METHODS
+from corallite.convert.pipeline.run import Recipes, run_pipeline
+from corallite.convert.report.write import write_report
+from corallite.device.cli import program
+from corallite.optimize.quantize.add_quantizers import GRANULARITIES
+from corallite.train.cli import recipe_flags, task_flags
+
+_TASK = task_flags.define()
+_SPARSITY = flags.DEFINE_float(
+    "sparsity",
+    0.5,
+    "Zero fraction of all kernel weights; 0 leaves pruning out.",
+    lower_bound=0.0,
+    upper_bound=1.0,
+)
+_METHOD = flags.DEFINE_enum("method", "qat", METHODS, "How to quantize.")
+_GRANULARITY = flags.DEFINE_enum(
+    "granularity", "channel", GRANULARITIES, "Scales of a convolution."
+)
+_MAX_DROP = flags.DEFINE_float(
+    "max_drop",
+    None,
+    "Points of top-1 that int8 may be below float on the validation part; by default "
+    "0.5 after quantization-aware training, else 1.",
+    lower_bound=0.0,
+)
+_OVERWRITE = flags.DEFINE_boolean(
+    "overwrite", False, "Make stages again that were made with other settings."
+)
+_TRAIN = recipe_flags.define(Recipes().train)
+_TRANSFER = recipe_flags.define_transfer()
+_PRUNE = recipe_flags.define(Recipes().prune, prefix="prune_")
+_QUANTIZE = recipe_flags.define(Recipes().quantize, prefix="quantize_")
+
+
+def main(argv: Sequence[str]) -> int:
+    program.reject_arguments(argv)
+    recipes = Recipes(_TRAIN(), _PRUNE(), _QUANTIZE())
+    transfer = _TRANSFER(recipes.train.epochs)
+    task = _TASK()
+    try:
+        results = run_pipeline(
+            task.data_dir,
+            task.run_dir,
+            task.network,
+            recipes,
+            transfer=transfer,
+            sparsity=_SPARSITY.value,
+            fit_policy=task.fit_policy,
+            method=_METHOD.value,
+            granularity=_GRANULARITY.value,
+            max_drop=_MAX_DROP.value,
+            overwrite=_OVERWRITE.value,
+        )
+    except AccuracyLostError as error:
+        print(format_loss(error))
+        return program.EXIT_CHECK_FAILED
+    print(format_table(results))
+    print(f"\nreport  {write_report(task.run_dir)}")
+    return program.EXIT_DONE
+
+
+if __name__ == "__main__":
+    program.run(main)

@@ -1,0 +1,32 @@
+"""Writes a run's report: one HTML file that opens from disk and prints.
+
+corallite report --run_dir=runs/first
+
+What was trained on what, all stages side by side, training curves, confusion,
+calibration, the worst mistakes, layer by layer what int8 changes, what the Edge TPU
+would run, and where it all comes from. Prints the path of the file.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from corallite.convert.report.write import write_report
+from corallite.device.cli import program
+
+_RUN_DIR = flags.DEFINE_string(
+    "run_dir", None, "Run folder with a trained model.", required=True
+)
+_PART = flags.DEFINE_enum(
+    "part", "test", ("train", "val", "test"), "Which part of the images is evaluated."
+)
+
+
+def main(argv: Sequence[str]) -> None:
+    program.reject_arguments(argv)
+    print(write_report(Path(_RUN_DIR.value), _PART.value))
+
+
+if __name__ == "__main__":
+    program.run(main)

@@ -1,0 +1,1 @@
+"""Runs the Edge TPU compiler and reads what it did."""

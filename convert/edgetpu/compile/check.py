@@ -1,0 +1,78 @@
+"""Checks that a file is one to give to the Edge TPU compiler."""
+
+from pathlib import Path
+
+from corallite.convert.tflite.dynamic import is_sized_by_values
+from corallite.convert.tflite.model import EIGHT_BIT, Graph, Model, Tensor
+from corallite.convert.tflite.precision import WITH_WEIGHTS, find_not_int8
+from corallite.convert.tflite.reader import read_model
+from corallite.device.model.identifiers import EDGETPU_OPERATOR
+from corallite.device.system.errors import RequestError
+
+
+def read_checked_model(path: Path, *, open_batch: bool = False) -> Model:
+    """Reads a model whose sizes are fixed and whose layers are int8.
+
+    Operators without weights may compute in other types, as those at the ends of many
+    models do: they stay on the CPU.
+
+    Args:
+        path: A `.tflite` file.
+        open_batch: Whether sizes that are not fixed are left to the compiler.
+
+    Raises:
+        RequestError: It cannot be read, is compiled already, or is none of these.
+    """
+    model = read_model(path)
+    graph = model.main
+    if any(operator.custom_code == EDGETPU_OPERATOR for operator in graph.operators):
+        raise RequestError(
+            f"{path}: is compiled already; give the int8 file that it was made of."
+        )
+    if not (graph.operators and graph.inputs and graph.outputs):
+        raise RequestError(
+            f"{path}: has no operators, inputs or outputs; convert the model again."
+        )
+    if not open_batch:
+        _check_sizes(path, model.main)
+    _check_int8(path, model)
+    return model
+
+
+def _check_sizes(path: Path, graph: Graph) -> None:
+    """Not all that is open stops the compiler: what is computed from it does."""
+    where = ""
+    for tensor in graph.inputs:
+        if tensor.is_dynamic:
+            sizes = ["?" if size < 0 else str(size) for size in _sizes(tensor)]
+            where = f"input {tensor.name} ({'x'.join(sizes)})"
+    for operator in graph.operators:
+        if not where and is_sized_by_values(operator):
+            where = f"what operator {operator.index} {operator.name} writes"
+    if where:
+        raise RequestError(
+            f"{path}: the size of {where} is not fixed; convert with a batch of 1, or "
+            "give --open_batch to try (the compiler takes open sizes for 1, and stops "
+            "if shapes are computed)."
+        )
+
+
+def _sizes(tensor: Tensor) -> tuple[int, ...]:
+    return tensor.signature if -1 in tensor.signature else tensor.shape
+
+
+def _check_int8(path: Path, model: Model) -> None:
+    others = [
+        found
+        for found in find_not_int8(model.main)
+        if found.name in WITH_WEIGHTS and found.type not in EIGHT_BIT
+    ]
+    computed = [t for operator in model.main.operators for t in operator.written]
+    if not others and any(tensor.type in EIGHT_BIT for tensor in computed):
+        return
+    first = others[0] if others else None
+    where = f"operator {first.operator} {first.name}: {first.type}" if first else "all"
+    raise RequestError(
+        f"{path}: is not full int8 ({where}), which is all that the Edge TPU computes "
+        "in; convert it with: corallite convert."
+    )

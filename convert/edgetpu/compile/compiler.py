@@ -1,0 +1,253 @@
+"""Has the Edge TPU compiler compile a file, and tells whether it did."""
+
+import dataclasses
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from absl import logging
+
+from corallite.convert.edgetpu.compile.causes import (
+    TIMEOUT_CURE,
+    UNKNOWN_CURE,
+    Cause,
+    find_cause,
+)
+from corallite.convert.edgetpu.compile.compiler_program import Program
+from corallite.convert.edgetpu.compile.log_parser import CompilerText, Row, parse_text
+from corallite.convert.tflite.reader import decode
+from corallite.device.model.flatbuffer import DamagedError
+
+# Compiler 16 is the first with a timer of its own, of 180 s unless it is told.
+_FIRST_WITH_TIMER = 16
+# With less left, a failure is the disk's.
+_LEAST_FREE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the compiler is run.
+
+    Attributes:
+        timeout_s: After so long one run is killed.
+        retries: How often an "Internal compiler error" is tried again.
+        multiple_subgraphs: Every piece of the graph becomes one for the Edge TPU (-a).
+        show_operations: The table of operators is printed, too (-s).
+        search_delegate: On failure, fewer operators are tried (-d).
+        num_segments: Files to split the model into, for as many Edge TPUs (-n).
+        min_runtime_version: The oldest runtime that is to run it (-m); None for the
+            compiler's default.
+        open_batch: Sizes that are not fixed are left to the compiler.
+    """
+
+    timeout_s: float = 300.0
+    retries: int = 2
+    multiple_subgraphs: bool = False
+    show_operations: bool = False
+    search_delegate: bool = False
+    num_segments: int = 1
+    min_runtime_version: int | None = None
+    open_batch: bool = False
+
+    def arguments(self, version: str) -> list[str]:
+        """Returns them as flags of the compiler of that version."""
+        flags = {
+            "-a": self.multiple_subgraphs,
+            "-s": self.show_operations,
+            "-d": self.search_delegate,
+        }
+        arguments = [flag for flag, is_on in flags.items() if is_on]
+        if self.num_segments > 1:
+            arguments.append(f"--num_segments={self.num_segments}")
+        if self.min_runtime_version is not None:
+            arguments.append(f"--min_runtime_version={self.min_runtime_version}")
+        major = version.partition(".")[0]
+        if major.isdigit() and int(major) >= _FIRST_WITH_TIMER:
+            arguments.append(f"--timeout_sec={int(self.timeout_s) + 1}")
+        return arguments
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What came of compiling a file.
+
+    Attributes:
+        content: Of each compiled file by name; empty if there is none.
+        logs: Of each log by name.
+        stdout: What was printed.
+        text: What that says of the model.
+        rows: The table of operators, of all segments.
+        failure: Why there is no compiled file, in one line; "" if there is.
+        cause: What is known of that failure.
+        cure: What to do about it.
+        runs: How often the compiler was run.
+        duration_s: How long the last run took.
+    """
+
+    content: dict[str, bytes]
+    logs: dict[str, str]
+    stdout: str
+    text: CompilerText
+    rows: tuple[Row, ...]
+    failure: str = ""
+    cause: Cause | None = None
+    cure: str = ""
+    runs: int = 1
+    duration_s: float = 0.0
+
+
+# Compiles the content of a file.
+Compile = Callable[[bytes], Attempt]
+
+
+def compile_content(
+    content: bytes,
+    *,
+    program: Program,
+    options: Options,
+    name: str,
+    version: str,
+    scratch: Path,
+) -> Attempt:
+    """Compiles a model, again after an "Internal compiler error": some pass then.
+
+    Args:
+        content: Of a `.tflite` file.
+        program: The compiler.
+        options: How.
+        name: Of the model, without suffix; the compiled file is called by it.
+        version: Of the compiler.
+        scratch: A folder to work in; what is left of it can be deleted.
+
+    Raises:
+        RequestError: The compiler cannot be started.
+        OSError: The disk is full or cannot be written.
+    """
+    for run in range(1, options.retries + 2):
+        attempt = _run_once(content, program, options, name, version, scratch)
+        attempt = dataclasses.replace(attempt, runs=run)
+        again = attempt.cause is not None and attempt.cause.again
+        if not again or run > options.retries:
+            break
+        logging.info(
+            "%s Trying again, %d of %d.", attempt.failure, run, options.retries
+        )
+    return attempt
+
+
+def _run_once(
+    content: bytes,
+    program: Program,
+    options: Options,
+    name: str,
+    version: str,
+    scratch: Path,
+) -> Attempt:
+    folder = scratch / "run"
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "out").mkdir(parents=True)
+    (folder / f"{name}.tflite").write_bytes(content)
+    # A name that begins with a dash is no flag behind "./".
+    files = ["--out_dir=out", f"./{name}.tflite"]
+    arguments = [*options.arguments(version), *files]
+    ended = program.run(arguments, folder, options.timeout_s)
+    out = folder / "out"
+    # Segment 10 behind segment 9.
+    written = sorted(out.glob("*_edgetpu.tflite"), key=lambda p: (len(p.name), p.name))
+    compiled = {path.name: path.read_bytes() for path in written}
+    logs = {
+        path.name: path.read_text(encoding="utf-8", errors="replace")
+        for path in sorted(out.glob("*_edgetpu.log"))
+    }
+    if ended.status == 0 and compiled:
+        texts = parse_text(ended.text)
+        rows = [row for log in logs.values() for row in parse_text(log)[-1].rows]
+        printed = [row for text in texts for row in text.rows]
+        table = tuple(rows or printed)
+        summary = _add_up(texts)
+        attempt = Attempt(
+            compiled, logs, ended.text, summary, table, duration_s=ended.duration_s
+        )
+        return _refuse_damaged(attempt)
+    _require_room(scratch)
+    return _describe_failure(ended.status, ended.text, options, ended.duration_s)
+
+
+def _refuse_damaged(attempt: Attempt) -> Attempt:
+    """Returns a failure in place of a compiled file that cannot be read."""
+    for name, content in attempt.content.items():
+        try:
+            decode(content)
+        except DamagedError as error:
+            failure = f"{name} is damaged ({error})"
+            return dataclasses.replace(
+                attempt, content={}, failure=failure, cure=UNKNOWN_CURE
+            )
+    return attempt
+
+
+def _describe_failure(
+    status: int | None, printed: str, options: Options, duration_s: float
+) -> Attempt:
+    cause, text = find_cause(printed), parse_text(printed)[-1]
+    said = text.unknown[-1] if text.unknown else "it did not say why"
+    cure = cause.cure if cause else UNKNOWN_CURE
+    if status is None:
+        cause, cure = None, TIMEOUT_CURE
+        failure = f"no answer in {options.timeout_s:g} s; it was killed"
+    elif cause:
+        failure = cause.find(printed)
+    elif status < 0:
+        failure = f"ended by signal {-status}; {said}"
+    else:
+        failure = f"exit status {status} and no compiled file; {said}"
+    return Attempt(
+        content={},
+        logs={},
+        stdout=printed,
+        text=text,
+        rows=(),
+        failure=failure,
+        cause=cause,
+        cure=cure,
+        duration_s=duration_s,
+    )
+
+
+def _add_up(texts: list[CompilerText]) -> CompilerText:
+    """Returns what is said of all segments together."""
+    sums = (
+        "output_bytes",
+        "on_chip_used_bytes",
+        "on_chip_remaining_bytes",
+        "streamed_bytes",
+        "subgraphs",
+        "operations",
+        "on_edgetpu",
+        "on_cpu",
+    )
+    if any(text.on_cpu is not None for text in texts):
+        # Of a segment that is mapped as a whole, nothing is said.
+        texts = [_fill_counts(text) for text in texts]
+    known = {name: [getattr(text, name) for text in texts] for name in sums}
+    added: dict[str, Any] = {
+        name: None if None in values else sum(values) for name, values in known.items()
+    }
+    unknown = tuple(line for text in texts for line in text.unknown)
+    return dataclasses.replace(texts[0], **added, unknown=unknown)
+
+
+def _fill_counts(text: CompilerText) -> CompilerText:
+    if text.on_cpu is not None or text.on_edgetpu is not None:
+        return text
+    return dataclasses.replace(text, on_edgetpu=text.operations, on_cpu=0)
+
+
+def _require_room(folder: Path) -> None:
+    """Raises if the disk is full: what the compiler says of that is of no help."""
+    if shutil.disk_usage(folder).free < _LEAST_FREE_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder.parent))

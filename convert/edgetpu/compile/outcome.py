@@ -1,0 +1,143 @@
+"""Puts together what compiled files, logs and stdout say of a model's operators."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from corallite.convert.edgetpu.compile.executable import read_parameters
+from corallite.convert.edgetpu.compile.log_parser import CompilerText, Row
+from corallite.convert.edgetpu.compile.mapping import assign_statuses, find_mapped
+from corallite.convert.edgetpu.predict.compilers import (
+    COMPILERS,
+    LATER_SUBGRAPH,
+    MAPPED,
+)
+from corallite.convert.edgetpu.predict.cut import find_cure, find_cut
+from corallite.convert.edgetpu.predict.failure import find_failure
+from corallite.convert.edgetpu.predict.partition import partition
+from corallite.convert.edgetpu.predict.placement import Refusal, judge
+from corallite.convert.edgetpu.predict.prediction import Prediction
+from corallite.convert.edgetpu.predict.suggestions import cure_of
+from corallite.convert.tflite.model import Graph, Model
+from corallite.device.model.identifiers import EDGETPU_OPERATOR
+
+# In `Prediction.to_json`: what the compiler knows and a prediction can only estimate.
+PARAMETER_NAMES = (
+    "parameter_bytes_on_chip",
+    "parameter_bytes_streamed",
+    "parameter_bytes_reserved",
+    "parameters_fit",
+    "activation_bytes_per_tile",
+)
+
+
+def combine(
+    graph: Graph,
+    compiled: Sequence[Graph],
+    rows: Sequence[Row],
+    expected: Prediction,
+) -> tuple[Prediction, bool]:
+    """Returns what became of each operator, in the form of a prediction.
+
+    Args:
+        graph: Of the model.
+        compiled: Of the compiled file, or of its segments.
+        rows: The log's table of operators.
+        expected: What was predicted: it tells which of several operators of a type
+            has which of the log's statuses.
+
+    Returns:
+        Also whether the compiled files told what is mapped; else it is what the log
+        has, given to operators by what was predicted.
+    """
+    mapped = find_mapped(graph, compiled)
+    counts: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        counts[row.operator, row.status] += row.count
+    status = assign_statuses(graph, counts, expected.status, mapped)
+    taken = [i for i, text in status.items() if text == MAPPED]
+    supported = [text in (MAPPED, LATER_SUBGRAPH) for text in status.values()]
+    cut = find_cut(graph, partition(graph, supported))
+    found = dataclasses.replace(
+        expected,
+        mapped=tuple(sorted(taken if mapped is None else mapped)),
+        status=status,
+        subgraphs=sum(
+            operator.custom_code == EDGETPU_OPERATOR
+            for part in compiled
+            for operator in part.operators
+        ),
+        first_cut=cut,
+        cure=None if cut is None else _find_cure(graph, cut, status[cut], expected),
+        failure=None,
+    )
+    return found, mapped is not None
+
+
+def place_parameters(contents: Collection[bytes], text: CompilerText) -> dict[str, Any]:
+    """Returns where the parameters are, by name in `Prediction.to_json`.
+
+    Args:
+        contents: Of the compiled files.
+        text: What the compiler printed.
+    """
+    placed = [read_parameters(content) for content in contents]
+    known = [found for found in placed if found is not None]
+    complete = len(known) == len(placed)
+    streamed = text.streamed_bytes
+    if streamed is None and complete:
+        streamed = sum(found.streamed for found in known)
+    values = (
+        sum(found.cached for found in known) if complete else None,
+        streamed,
+        text.on_chip_used_bytes,
+        None if streamed is None else streamed == 0,
+        None,
+    )
+    return dict(zip(PARAMETER_NAMES, values, strict=True))
+
+
+def find_contradictions(
+    found: Prediction, rows: Sequence[Row], text: CompilerText
+) -> tuple[str, ...]:
+    """Returns a sentence for each count that the sources do not agree on."""
+    counted = {
+        "the log": sum(row.count for row in rows if row.status == MAPPED)
+        if rows
+        else None,
+        "stdout": text.on_edgetpu,
+    }
+    return tuple(
+        f"{len(found.mapped)} operators are mapped, but {source} says {count}."
+        for source, count in counted.items()
+        if count is not None and count != len(found.mapped)
+    )
+
+
+def find_cure_of_failure(
+    model: Model, operator: int | None, otherwise: str, release: str
+) -> str:
+    """Returns what to change so that a model compiles.
+
+    Args:
+        model: The model.
+        operator: The one that it fails at; None if that is not known.
+        otherwise: What helps against the failure in general.
+        release: Of the compiler, in `compilers.COMPILERS`.
+    """
+    if operator is None:
+        return otherwise
+    failure = find_failure(model, COMPILERS[release], {operator})
+    if failure and failure.operator == operator:
+        return failure.cure
+    graph = model.main
+    refusal = judge(graph.operators[operator], model, COMPILERS[release])
+    return find_cure(graph, operator, refusal) if refusal else otherwise
+
+
+def _find_cure(graph: Graph, index: int, status: str, expected: Prediction) -> str:
+    if index == expected.first_cut and expected.cure and expected.failure is None:
+        return expected.cure
+    cure = cure_of(status, graph.operators[index].name)
+    return find_cure(graph, index, Refusal(status, cure))

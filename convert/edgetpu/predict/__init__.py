@@ -1,0 +1,1 @@
+"""Predicts what the Edge TPU compiler would do with a file."""

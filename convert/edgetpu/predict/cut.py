@@ -1,0 +1,68 @@
+"""Finds the operator that cuts a graph in two for the Edge TPU, and its cure."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from corallite.convert.edgetpu.predict import suggestions
+from corallite.convert.edgetpu.predict.compilers import RANK
+from corallite.convert.edgetpu.predict.partition import Subset
+from corallite.convert.edgetpu.predict.placement import Refusal
+from corallite.convert.tflite.model import Graph, Operator
+
+_SHUFFLE = ("RESHAPE", "TRANSPOSE", "RESHAPE")
+
+
+def find_cut(graph: Graph, subsets: Sequence[Subset]) -> int | None:
+    """Returns the first operator behind which something is lost for the Edge TPU.
+
+    That is the first refused one that keeps others from being mapped; if none does,
+    the first refused one behind what is mapped. One that is refused before, such as
+    the quantization of a float input, cuts nothing.
+    """
+    kinds = [subset.is_supported for subset in subsets]
+    behind = subsets[kinds.index(True) + 1 :] if True in kinds else subsets
+    refused, stranded = (
+        [
+            i
+            for subset in behind
+            if subset.is_supported is kind
+            for i in subset.operators
+        ]
+        for kind in (False, True)
+    )
+    leading = _find_ancestors(graph, stranded)
+    cutting = [index for index in refused if index in leading] or refused
+    return min(cutting, default=None)
+
+
+def find_cure(graph: Graph, index: int, refusal: Refusal) -> str:
+    """Returns what to change about a refused operator, seen in its surroundings."""
+    names = tuple(op.name for op in _follow(graph, graph.operators[index]))
+    if names[:3] == _SHUFFLE or names[:2] == _SHUFFLE[1:]:
+        return suggestions.SHUFFLE
+    batched = any(len(t.shape) > 3 and t.shape[0] > 1 for t in graph.inputs)
+    return suggestions.BATCH if batched and refusal.status == RANK else refusal.cure
+
+
+def _find_ancestors(graph: Graph, indices: Iterable[int]) -> set[int]:
+    """Returns the operators that those with `indices` wait for."""
+    maker = {t.index: op.index for op in graph.operators for t in op.written}
+    found: set[int] = set()
+    waiting = list(indices)
+    while waiting:
+        read = graph.operators[waiting.pop()].read
+        makers = {maker[t.index] for t in read if t.index in maker} - found
+        found |= makers
+        waiting.extend(makers)
+    return found
+
+
+def _follow(graph: Graph, operator: Operator) -> Iterator[Operator]:
+    """Yields an operator and those that read the first output of the one before."""
+    following: Operator | None = operator
+    for _ in _SHUFFLE:
+        if following is None:
+            return
+        yield following
+        output = following.output()
+        readers = (op for op in graph.operators if output and output in op.read)
+        following = next(readers, None)

@@ -1,0 +1,133 @@
+"""What stops the Edge TPU compiler altogether: then nothing is mapped."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from corallite.convert.edgetpu.predict.compilers import Compiler
+from corallite.convert.edgetpu.predict.operator_versions import is_known
+from corallite.convert.tflite.dynamic import is_sized_by_values
+from corallite.convert.tflite.model import EIGHT_BIT, Model
+from corallite.convert.tflite.schema import code_of
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An end without an output file.
+
+    Attributes:
+        operator: The operator that is the cause, if it is one.
+        text: What the compiler prints.
+        status: Its last words, for operators that would be mapped.
+        cure: What to change.
+    """
+
+    operator: int | None
+    text: str
+    status: str
+    cure: str
+
+
+def find_failure(
+    model: Model, compiler: Compiler, mapped: Collection[int]
+) -> Failure | None:
+    """Returns what stops the compiler, None if nothing is known to.
+
+    Args:
+        model: The model.
+        compiler: Which one.
+        mapped: The operators that it would map if nothing stopped it: only these does
+            it translate.
+    """
+    found = (find(model, compiler) for find in _STOPS)
+    first = next((failure for failure in found if failure), None)
+    return first or _find_strided_channels(model, compiler, mapped)
+
+
+def _find_unparseable(model: Model, compiler: Compiler) -> Failure | None:
+    """A runtime asks for all kinds of operators that a file declares.
+
+    Those that run are looked at first, so that one can be named.
+    """
+    running = [(op.name, op.version, op.index) for op in model.main.operators]
+    declared = [(*code, None) for code in model.operator_codes]
+    for name, version, index in (*running, *declared):
+        if not is_known(name, version, compiler.tensorflow):
+            text = f"Didn't find op for builtin opcode '{name}' version '{version}'."
+            if not is_known(name, 1, compiler.tensorflow):
+                text = f"Op builtin_code out of range: {code_of(name)}."
+            return Failure(
+                index,
+                text,
+                "Model could not be parsed",
+                _OLDER.get(name, "convert with a TensorFlow of the compiler's time"),
+            )
+    return None
+
+
+def _find_flex(model: Model, compiler: Compiler) -> Failure | None:
+    """Operators of TensorFlow that TFLite takes along for want of its own."""
+    for operator in model.main.operators:
+        if operator.custom_code.startswith("Flex"):
+            return Failure(
+                operator.index,
+                "Regular TensorFlow ops are not supported by this interpreter.",
+                _NOT_RUN,
+                "convert without SELECT_TF_OPS",
+            )
+    return None
+
+
+def _find_sized_by_values(model: Model, compiler: Compiler) -> Failure | None:
+    for operator in model.main.operators:
+        if is_sized_by_values(operator):
+            return Failure(
+                operator.index,
+                "Attempting to use a delegate that only supports static-sized tensors "
+                "with a graph that has dynamic-sized tensors.",
+                _NOT_RUN,
+                "convert with a batch of 1, so that all sizes are constants",
+            )
+    return None
+
+
+def _find_unquantized(model: Model, compiler: Compiler) -> Failure | None:
+    computed = (t for operator in model.main.operators for t in operator.written)
+    if any(tensor.type in EIGHT_BIT for tensor in computed):
+        return None
+    return Failure(
+        None,
+        "Invalid model: Model not quantized",
+        "Model not quantized",
+        "convert to full int8: corallite convert",
+    )
+
+
+def _find_strided_channels(
+    model: Model, compiler: Compiler, mapped: Collection[int]
+) -> Failure | None:
+    """Only compiler 16 takes strides at all, but not over the channels (i828)."""
+    for operator in (model.main.operators[index] for index in mapped):
+        strides = model.integers(operator.input(3))
+        slices = operator.name == "STRIDED_SLICE" and compiler.number >= 16
+        if slices and len(strides) > 1 and strides[-1] != 1:
+            return Failure(
+                operator.index,
+                "'tfl.strided_slice' op is not supported on DarwiNN.",
+                "Compilation failed!",
+                "select channels by a 1x1 convolution, or slice them without strides",
+            )
+    return None
+
+
+_NOT_RUN = "Model failed in Tflite interpreter"
+_OLDER = {
+    "CONV_2D": "split grouped convolutions: SPLIT, one each, CONCATENATION",
+    "FULLY_CONNECTED": "convert with one scale for the weights of dense layers",
+    "GELU": "use ReLU or ReLU6 in its place",
+}
+_STOPS: tuple[Callable[[Model, Compiler], Failure | None], ...] = (
+    _find_unparseable,
+    _find_flex,
+    _find_sized_by_values,
+    _find_unquantized,
+)

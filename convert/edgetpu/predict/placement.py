@@ -1,0 +1,101 @@
+"""Judges one operator at a time, as the Edge TPU compiler does first."""
+
+from dataclasses import dataclass
+
+from corallite.convert.edgetpu.predict.compilers import (
+    DATA_TYPE,
+    RANK,
+    UNSPECIFIED,
+    UNSUPPORTED,
+    VERSION,
+    Compiler,
+)
+from corallite.convert.edgetpu.predict.rules import RULES
+from corallite.convert.edgetpu.predict.suggestions import RUNTIME, cure_of
+from corallite.convert.tflite.model import EIGHT_BIT, Model, Operator
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why an operator stays on the CPU.
+
+    Attributes:
+        status: In the compiler's words.
+        cure: What to change.
+    """
+
+    status: str
+    cure: str
+
+
+def judge(operator: Operator, model: Model, compiler: Compiler) -> Refusal | None:
+    """Returns why an operator is not taken, None if it is.
+
+    Whether it is then mapped is another question: see `partition`.
+    """
+    for refuses, status in _CHECKS:
+        if refuses(operator, compiler):
+            cure = cure_of(status, operator.name)
+            if refuses is _has_foreign_data and _is_taken_later(operator, compiler):
+                cure = RUNTIME
+            return Refusal(status, cure)
+    for limit in RULES[operator.name].limits:
+        applies = limit.since <= compiler.number <= limit.until
+        if applies and not limit.keeps(operator, model):
+            return Refusal(limit.status, limit.cure)
+    return None
+
+
+def _is_custom(operator: Operator, compiler: Compiler) -> bool:
+    return operator.name == "CUSTOM"
+
+
+def _quantizes_floats(operator: Operator, compiler: Compiler) -> bool:
+    source = operator.input(0)
+    return operator.name == "QUANTIZE" and source is not None and _is_float(source.type)
+
+
+def _has_unknown_type(operator: Operator, compiler: Compiler) -> bool:
+    rule = RULES.get(operator.name)
+    return rule is None or rule.highest_version(compiler) == 0
+
+
+def _has_late_version(operator: Operator, compiler: Compiler) -> bool:
+    return operator.version > RULES[operator.name].highest_version(compiler)
+
+
+def _has_foreign_data(operator: Operator, compiler: Compiler) -> bool:
+    """Constants may be INT32, which biases and axes are; states keep their type."""
+    tensors = [t for t in (*operator.inputs, *operator.outputs) if t is not None]
+    return any(
+        tensor.type not in compiler.types
+        and not tensor.is_variable
+        and not (tensor.is_constant and tensor.type == "INT32")
+        for tensor in tensors
+    )
+
+
+def _is_taken_later(operator: Operator, compiler: Compiler) -> bool:
+    """Whether a later runtime computes with the data that it is refused for."""
+    types = {tensor.type for tensor in (*operator.read, *operator.written)}
+    return types <= set(EIGHT_BIT) and not types <= set(compiler.types)
+
+
+def _has_outer_dimensions(operator: Operator, compiler: Compiler) -> bool:
+    """What an operator reads may have them, what it writes may not."""
+    return any(abs(size) > 1 for t in operator.written for size in t.shape[:-3])
+
+
+def _is_float(tensor_type: str) -> bool:
+    return tensor_type.startswith(("FLOAT", "BFLOAT"))
+
+
+# The order in which the compiler asks; it reproduces all logs that were looked at.
+_CHECKS = (
+    (_is_custom, DATA_TYPE),
+    (_quantizes_floats, UNSPECIFIED),
+    (_has_unknown_type, UNSUPPORTED),
+    (_has_late_version, VERSION),
+    (_has_foreign_data, DATA_TYPE),
+    (_has_outer_dimensions, RANK),
+)

@@ -1,0 +1,1 @@
+"""Measures stages and files: accuracy, latency, memory."""

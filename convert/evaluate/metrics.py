@@ -1,0 +1,221 @@
+"""Measures stages and files on labelled images, through the code that a device runs."""
+
+import dataclasses
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from corallite.device.engine.classifier import Classifier
+from corallite.device.model.manifest import Manifest
+from corallite.train.data.input_pipeline import evaluation_batches
+from corallite.train.data.load import Part
+from corallite.train.framework.keras import keras
+
+_BATCH_SIZE = 256
+_CALIBRATION_BINS = 15
+_Z_95 = 1.96
+
+
+# Enough to look at; the confusion counts them all.
+_MOST_MISTAKES = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Bin:
+    """Answers of about the same confidence.
+
+    Attributes:
+        count: How many.
+        confidence: The mean probability of their most probable label.
+        accuracy: Share of them that is right, 0 to 1.
+    """
+
+    count: int
+    confidence: float
+    accuracy: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Mistake:
+    """An image whose most probable label is wrong.
+
+    Attributes:
+        row: Its place in the part.
+        predicted: That label.
+        confidence: Its probability.
+        true_probability: The probability of the right label.
+    """
+
+    row: int
+    predicted: int
+    confidence: float
+    true_probability: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What a model answers on one part of the images.
+
+    Attributes:
+        images: How many were shown.
+        top1: Share whose most probable label is right, 0 to 1.
+        top1_interval: The 95 % interval of `top1` (Wilson, 1927).
+        top5: Share whose label is among the five most probable.
+        top5_interval: The 95 % interval of `top5`.
+        calibration_error: Expected difference between confidence and accuracy, in 15
+            bins (Guo et al., 2017, arXiv:1706.04599).
+        calibration: Those bins that hold answers, in rising order of confidence.
+        confusion: `confusion[true][predicted]`, counts.
+        mistakes: The 100 that it was surest of, or as many as there are, the surest
+            first.
+        latency_p50_ms: Median time of one inference on this machine, one thread,
+            without preprocessing; None where no device could run it.
+        latency_p95_ms: The time that 95 % of the inferences stay below.
+    """
+
+    images: int
+    top1: float
+    top1_interval: tuple[float, float]
+    top5: float
+    top5_interval: tuple[float, float]
+    calibration_error: float
+    calibration: list[Bin]
+    confusion: list[list[int]]
+    mistakes: list[Mistake]
+    latency_p50_ms: float | None = None
+    latency_p95_ms: float | None = None
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Evaluation":
+        """Returns what `dataclasses.asdict` and `json` made a record of."""
+        fields = dict(content)
+        for name in ("top1_interval", "top5_interval"):
+            fields[name] = tuple(fields[name])
+        fields["calibration"] = [Bin(**x) for x in fields["calibration"]]
+        fields["mistakes"] = [Mistake(**x) for x in fields["mistakes"]]
+        return cls(**fields)
+
+
+def evaluate_file(
+    path: Path, part: Part, manifest: Manifest | None = None
+) -> Evaluation:
+    """Evaluates a `.tflite` file as a device would run it.
+
+    Args:
+        path: The file.
+        part: The images, of the size that the file takes.
+        manifest: Used in place of the one that the file carries.
+
+    Raises:
+        RequestError: The file cannot be run.
+    """
+    classifier = Classifier(path, manifest=manifest)
+    probabilities, latencies_ms = [], []
+    for pixels in part.images_rgb_u8:
+        began_s = time.perf_counter()
+        probabilities.append(classifier.run(pixels))
+        latencies_ms.append(1000 * (time.perf_counter() - began_s))
+    evaluation = score(np.array(probabilities), part.labels)
+    p50_ms, p95_ms = np.percentile(latencies_ms, (50, 95)).round(4).tolist()
+    return dataclasses.replace(evaluation, latency_p50_ms=p50_ms, latency_p95_ms=p95_ms)
+
+
+def evaluate_keras(model: keras.Model, part: Part) -> Evaluation:
+    """Evaluates a Keras model on the same pixels that a device would give it."""
+    batches = evaluation_batches(part, _BATCH_SIZE, model.output_shape[-1])
+    return score(model.predict(batches, verbose=0), part.labels)
+
+
+def answer_images(model: keras.Model, part: Part) -> np.ndarray:
+    """Returns the most probable label of each image, int `[n]`, as a device picks it.
+
+    Of equal probabilities the first wins.
+    """
+    batches = evaluation_batches(part, _BATCH_SIZE, model.output_shape[-1])
+    return model.predict(batches, verbose=0).argmax(axis=1)
+
+
+def answer_images_by_file(
+    path: Path, part: Part, manifest: Manifest | None = None
+) -> np.ndarray:
+    """Returns what `answer_images` does, of a `.tflite` file as a device runs it."""
+    classifier = Classifier(path, manifest=manifest)
+    return np.array([classifier.run(x).argmax() for x in part.images_rgb_u8])
+
+
+def score(probabilities: np.ndarray, labels: np.ndarray) -> Evaluation:
+    """Scores answers.
+
+    Args:
+        probabilities: float `[n, classes]`.
+        labels: int `[n]`, the true class of each.
+    """
+    count, classes = probabilities.shape
+    # Stable, so that of equal probabilities the first wins, as on the device.
+    ranked = np.argsort(-probabilities, axis=1, kind="stable")
+    predicted = ranked[:, 0]
+    right = predicted == labels
+    in_top5 = np.any(ranked[:, :5] == labels[:, np.newaxis], axis=1)
+    confusion = np.zeros((classes, classes), np.int64)
+    np.add.at(confusion, (labels, predicted), 1)
+    calibration = _fill_bins(probabilities.max(axis=1), right)
+    return Evaluation(
+        images=count,
+        top1=float(np.mean(right)),
+        top1_interval=wilson_interval(int(np.sum(right)), count),
+        top5=float(np.mean(in_top5)),
+        top5_interval=wilson_interval(int(np.sum(in_top5)), count),
+        calibration_error=_calibration_error(calibration),
+        calibration=calibration,
+        confusion=confusion.tolist(),
+        mistakes=_find_mistakes(probabilities, predicted, labels),
+    )
+
+
+def wilson_interval(successes: int, count: int) -> tuple[float, float]:
+    """Returns the 95 % interval of a share, which stays within 0 to 1 (Wilson 1927)."""
+    share = successes / count
+    spread = _Z_95**2 / count
+    centre = (share + spread / 2) / (1 + spread)
+    half = math.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def _fill_bins(confidence: np.ndarray, right: np.ndarray) -> list[Bin]:
+    bins = np.minimum(
+        (confidence * _CALIBRATION_BINS).astype(int), _CALIBRATION_BINS - 1
+    )
+    return [
+        Bin(
+            count=int(np.sum(bins == number)),
+            confidence=float(np.mean(confidence[bins == number])),
+            accuracy=float(np.mean(right[bins == number])),
+        )
+        for number in np.unique(bins)
+    ]
+
+
+def _calibration_error(calibration: list[Bin]) -> float:
+    count = sum(x.count for x in calibration)
+    return sum(x.count / count * abs(x.accuracy - x.confidence) for x in calibration)
+
+
+def _find_mistakes(
+    probabilities: np.ndarray, predicted: np.ndarray, labels: np.ndarray
+) -> list[Mistake]:
+    """Returns those that the model was surest of; of equal ones, the first row."""
+    wrong = np.flatnonzero(predicted != labels)
+    confidence = probabilities[wrong, predicted[wrong]]
+    surest = wrong[np.argsort(-confidence, kind="stable")][:_MOST_MISTAKES]
+    return [
+        Mistake(
+            row=int(row),
+            predicted=int(predicted[row]),
+            confidence=round(float(probabilities[row, predicted[row]]), 4),
+            true_probability=round(float(probabilities[row, labels[row]]), 4),
+        )
+        for row in surest
+    ]

@@ -1,0 +1,45 @@
+"""The table of a run: one line a stage, 80 columns."""
+
+from collections.abc import Sequence
+
+from corallite.convert.evaluate.stages import StageResult
+
+_HEADINGS = ("stage", "top-1", "95 %", "bytes", "gzipped", "sparsity", "p50 ms")
+
+
+def format_table(results: Sequence[StageResult]) -> str:
+    """Returns the results as a Markdown table whose columns line up.
+
+    top-1 and its 95 % interval are in percent; p50 is the median time of one inference
+    on this machine with one thread.
+    """
+    rows = [_HEADINGS, *(_cells(result) for result in results)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADINGS))]
+    lines = [_line(row, widths) for row in rows]
+    rule = [":" + "-" * (widths[0] - 1), *("-" * (w - 1) + ":" for w in widths[1:])]
+    return "\n".join([lines[0], _line(rule, widths), *lines[1:]])
+
+
+def _cells(result: StageResult) -> tuple[str, ...]:
+    evaluation = result.evaluation
+    low, high = evaluation.top1_interval
+    latency_ms = evaluation.latency_p50_ms
+    return (
+        result.stage,
+        f"{100 * evaluation.top1:.2f}",
+        f"{100 * low:.1f}-{100 * high:.1f}",
+        _count(result.file_bytes),
+        _count(result.gzipped_bytes),
+        "-" if result.sparsity is None else f"{result.sparsity:.3f}",
+        "-" if latency_ms is None else f"{latency_ms:.3f}",
+    )
+
+
+def _count(number: int | None) -> str:
+    return "-" if number is None else f"{number:,}"
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first, *rest = zip(cells, widths, strict=True)
+    padded = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in rest)]
+    return f"| {' | '.join(padded)} |"

@@ -1,0 +1,1 @@
+"""Export targets: one module for each format a model can leave in."""

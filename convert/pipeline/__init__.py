@@ -1,0 +1,1 @@
+"""Runs all stages in order, and the demo."""

@@ -1,0 +1,1 @@
+"""Times model files side by side."""

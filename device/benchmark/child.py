@@ -1,0 +1,163 @@
+"""Measures model files, in a process that `benchmark` starts: it may crash."""
+
+import contextlib
+import importlib
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from corallite.device.board.energy import find_meter
+from corallite.device.engine.runtime import choose_runtime, load_interpreter
+from corallite.device.system.errors import RequestError
+from corallite.device.system.native_log import withholding_native_log
+
+# Warm is a model whose last five inferences were no faster, by 2 %, than the five
+# before. One that never is has run often enough all the same.
+_WARM_WINDOW = 5
+_WARM_GAIN = 0.02
+_MAX_WARM_RUNS = 200
+_MAX_WARM_S = 10.0
+# Long enough for a meter, short enough for all files to see the same other load.
+_BLOCK_S = 0.02
+_MAX_BLOCK_RUNS = 100
+
+Run = Callable[[], None]
+
+
+def main(name: str, request: str) -> None:
+    """Prints the JSON answer to a request; a sentence and status 2 if it has none.
+
+    Args:
+        name: "start" for `measure_start`, "rounds" for `measure_rounds`.
+        request: A JSON object of its arguments.
+    """
+    measures: dict[str, Callable[..., dict[str, Any]]]
+    measures = {"start": measure_start, "rounds": measure_rounds}
+    try:
+        print(json.dumps(measures[name](**json.loads(request))))
+    except (RequestError, RuntimeError, ValueError, OSError) as error:
+        sys.exit(f"corallite: {' '.join(str(error).split())}")
+
+
+def measure_start(path: str, num_threads: int) -> dict[str, Any]:
+    """Tells when the first answer was there, and the memory that the model took.
+
+    Returns:
+        "answer_s", on the clock of `time.monotonic`, which all processes share; and
+        "peak_mib", how much the largest memory of the process grew over what it was
+        before the model was loaded, or None where the system does not say.
+    """
+    with contextlib.suppress(ImportError):  # `_load` will say why.
+        importlib.import_module(f"{choose_runtime()}.interpreter")
+    baseline_kib = _read_peak_kib()
+    run = _load(path, num_threads)
+    run()
+    answer_s = time.monotonic()
+    for _ in range(_WARM_WINDOW):
+        run()
+    peak_kib = _read_peak_kib()
+    if baseline_kib is None or peak_kib is None:
+        return {"answer_s": answer_s, "peak_mib": None}
+    return {"answer_s": answer_s, "peak_mib": (peak_kib - baseline_kib) / 1024}
+
+
+def measure_rounds(
+    cases: list[tuple[str, int]], rounds: int, parent_pid: int
+) -> dict[str, Any]:
+    """Runs all cases in turn: A B C, A B C, and so on.
+
+    Args:
+        cases: A file and a number of threads, each.
+        parent_pid: Who waits for the answer; when it has gone, the process ends.
+        rounds: Turns; in each, a case runs for about 20 ms, at least once.
+
+    Returns:
+        "meter", a name or None, and "cases": each "warm_runs", "is_warm",
+        "latencies_ms" as one list for each round, and "joules", of one inference in
+        each round, empty without a meter.
+    """
+    runs = [_load(path, num_threads) for path, num_threads in cases]
+    rows = [_warm_up(run) for run in runs]
+    meter = find_meter()
+    for _ in range(rounds):
+        if os.getppid() != parent_pid:
+            sys.exit("corallite: nobody waits for the answer any more")
+        for run, row in zip(runs, rows, strict=True):
+            if meter is not None:
+                meter.start()
+            latencies_ms = [_time_ms(run) for _ in range(row["block_runs"])]
+            row["latencies_ms"].append(latencies_ms)
+            if meter is not None:
+                row["joules"].append(meter.stop() / len(latencies_ms))
+    return {"meter": None if meter is None else meter.name, "cases": rows}
+
+
+def is_warm(latencies_ms: list[float]) -> bool:
+    """Tells whether the last inferences were no faster than those before."""
+    if len(latencies_ms) < 2 * _WARM_WINDOW:
+        return False
+    before = statistics.median(latencies_ms[-2 * _WARM_WINDOW : -_WARM_WINDOW])
+    last = statistics.median(latencies_ms[-_WARM_WINDOW:])
+    return last >= (1 - _WARM_GAIN) * before
+
+
+def _warm_up(run: Run) -> dict[str, Any]:
+    latencies_ms: list[float] = []
+    deadline_s = time.monotonic() + _MAX_WARM_S
+    while not is_warm(latencies_ms) and len(latencies_ms) < _MAX_WARM_RUNS:
+        latencies_ms.append(_time_ms(run))
+        if time.monotonic() > deadline_s:
+            break
+    typical_s = statistics.median(latencies_ms[-_WARM_WINDOW:]) / 1000
+    block_runs = min(max(round(_BLOCK_S / max(typical_s, 1e-6)), 1), _MAX_BLOCK_RUNS)
+    return {
+        "warm_runs": len(latencies_ms),
+        "is_warm": is_warm(latencies_ms),
+        "block_runs": block_runs,
+        "latencies_ms": [],
+        "joules": [],
+    }
+
+
+def _load(path: str, num_threads: int) -> Run:
+    """Returns what makes one inference of noise, whatever the inputs are."""
+    with withholding_native_log():
+        interpreter = load_interpreter(path, num_threads)
+    rng = np.random.default_rng(0)
+    for detail in interpreter.get_input_details():
+        interpreter.set_tensor(detail["index"], _make_noise(rng, detail))
+    run: Run = interpreter.invoke
+    return run
+
+
+def _make_noise(rng: np.random.Generator, detail: dict[str, Any]) -> Any:
+    shape, dtype = tuple(detail["shape"]), np.dtype(detail["dtype"])
+    if dtype in (np.uint8, np.int8):
+        limits = np.iinfo(dtype)
+        return rng.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+    if dtype.kind == "f":
+        return rng.random(shape).astype(dtype)
+    # Such as indices, of which 0 alone is sure to be one.
+    return np.zeros(shape, dtype)
+
+
+def _time_ms(run: Run) -> float:
+    start_s = time.perf_counter()
+    run()
+    return (time.perf_counter() - start_s) * 1000
+
+
+def _read_peak_kib() -> int | None:
+    try:
+        status = Path("/proc/self/status").read_text("ascii", "replace")
+    except OSError:
+        return None
+    rows = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(rows[0].split()[1]) if rows else None

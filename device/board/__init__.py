@@ -1,0 +1,1 @@
+"""Reads the board's sensors: temperature, clock, power."""

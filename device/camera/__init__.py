@@ -1,0 +1,1 @@
+"""Camera sources: files, USB, CSI, RTSP, MJPEG."""

@@ -1,0 +1,217 @@
+"""Cameras on the board's ribbon connector, which V4L2 alone cannot drive.
+
+libcamera does, through picamera2 where this Python can import it, else through the
+program `rpicam-vid`. Raspberry Pi OS has both; picamera2 only in the system's Python.
+"""
+
+import concurrent.futures
+import importlib
+import importlib.util
+import os
+import selectors
+import shutil
+import subprocess
+from typing import Any
+
+from corallite.device.camera.capture import Capture, JpegCapture
+from corallite.device.image.preprocess import Image
+from corallite.device.system import log
+from corallite.device.system.errors import RequestError
+
+# What OpenCV asks of a USB camera, too.
+_SIZE_WH = (640, 480)
+# The second is the first's name until 2024.
+_PROGRAMS = ("rpicam-vid", "libcamera-vid")
+_FRAME_TIMEOUT_S = 10
+_END_TIMEOUT_S = 1
+_POLL_S = 0.2
+# What picamera2 raises without a camera, or when libcamera refuses; it varies by
+# version.
+_REFUSALS = (RuntimeError, IndexError, OSError, concurrent.futures.TimeoutError)
+# What importing it raises where its extensions were built for another NumPy: that of
+# Raspberry Pi OS Bookworm for 1.24, when an environment over it has 2.
+_BREAKAGES = (ImportError, ValueError, AttributeError, RuntimeError)
+
+
+def require_csi_support() -> None:
+    """Raises `RequestError` if neither picamera2 nor `rpicam-vid` is here."""
+    if not has_picamera2() and _find_program() is None:
+        raise RequestError(
+            "A CSI camera needs picamera2 in this Python or the program rpicam-vid; "
+            "run: sudo apt install rpicam-apps"
+        )
+
+
+def has_picamera2() -> bool:
+    """Tells whether this Python finds picamera2 and what it stands on."""
+    return all(map(importlib.util.find_spec, ("picamera2", "libcamera")))
+
+
+def open_csi(number: int) -> Capture:
+    """Opens a CSI camera.
+
+    Args:
+        number: 0, or 1 for the second one of a board with two connectors.
+
+    Raises:
+        RequestError: There is no such camera, it is in use, or nothing here can
+            drive it.
+    """
+    name = f"camera csi:{number}"
+    program = _find_program()
+    if has_picamera2() and (module := _import_picamera2(name, program)) is not None:
+        return _open_picamera2(module, number, name)
+    require_csi_support()
+    return _start_program(str(program), number, name)
+
+
+class Picamera2Capture(Capture):
+    """A camera that picamera2 drives."""
+
+    # picamera2's names tell the order in a little-endian word, so that its "BGR888"
+    # is R, G, B in memory, and its "RGB888" is what OpenCV calls BGR.
+    colour_order = "RGB"
+    pixel_format = "BGR888"
+
+    def __init__(self, camera: Any, name: str) -> None:
+        """Takes over a started `Picamera2`."""
+        super().__init__(name)
+        self._camera = camera
+        self._image: Any = None
+
+    def grab(self) -> bool:
+        """See `Capture`."""
+        try:
+            self._image = self._camera.capture_array("main", wait=_FRAME_TIMEOUT_S)
+        except _REFUSALS as error:
+            raise _refused(self.name, error) from error
+        return True
+
+    def retrieve(self) -> Image:
+        """See `Capture`."""
+        return self._image
+
+    def interrupt(self) -> None:
+        """Does nothing: `grab` has a time limit."""
+
+    def release(self) -> None:
+        """See `Capture`."""
+        try:
+            self._camera.close()
+        except _REFUSALS:
+            return  # It has gone.
+
+
+class ProgramCapture(JpegCapture):
+    """A program that writes JPEG images to its stdout, and its troubles to stderr."""
+
+    def __init__(self, process: subprocess.Popen[bytes], name: str) -> None:
+        """Takes over a running process with pipes for stdout and stderr."""
+        super().__init__(name)
+        self._process = process
+        self._complaints = b""
+        self._interrupted = False
+        self._selector = selectors.DefaultSelector()
+        for pipe in (process.stdout, process.stderr):
+            self._selector.register(_descriptor(pipe), selectors.EVENT_READ)
+
+    def receive(self) -> bytes:
+        """See `JpegCapture`."""
+        images_from = _descriptor(self._process.stdout)
+        # Both are emptied, or the program would wait for us when one is full.
+        while self._selector.get_map() and not self._interrupted:
+            for key, _ in self._selector.select(_POLL_S):
+                data = os.read(key.fd, 1 << 16)
+                if not data:
+                    self._selector.unregister(key.fd)
+                elif key.fd == images_from:
+                    return data
+                else:
+                    self._complaints = (self._complaints + data)[-4096:]
+        if self._interrupted:
+            return b""
+        lines = self._complaints.decode(errors="replace").split("\n")
+        why = next((line.strip() for line in reversed(lines) if "ERROR" in line), "")
+        raise _refused(self.name, RuntimeError(why or "its program has ended"))
+
+    def interrupt(self) -> None:
+        """See `Capture`."""
+        # A program that hangs does not end, and its pipes stay open.
+        self._interrupted = True
+
+    def release(self) -> None:
+        """See `Capture`."""
+        self._process.terminate()
+        try:
+            self._process.wait(_END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._selector.close()
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+def _import_picamera2(name: str, program: str | None) -> Any:
+    """Returns the module; None if it is broken, and the program is there instead."""
+    try:
+        return importlib.import_module("picamera2")
+    except _BREAKAGES as error:
+        what = f"{name}: picamera2 cannot be loaded ({str(error).rstrip('.')})"
+        if program is None:
+            raise RequestError(
+                f"{what}; if that is about numpy, run: pip install 'numpy<2', else: "
+                "sudo apt install rpicam-apps"
+            ) from error
+        log.log_first_n(log.WARNING, "%s; %s is run instead.", 1, what, program)
+        return None
+
+
+def _open_picamera2(module: Any, number: int, name: str) -> Picamera2Capture:
+    try:
+        camera = module.Picamera2(number)
+    except _REFUSALS as error:
+        raise _refused(name, error) from error
+    capture = Picamera2Capture(camera, name)
+    main = {"size": _SIZE_WH, "format": capture.pixel_format}
+    try:
+        camera.configure(camera.create_video_configuration(main=main))
+        camera.start()
+    except _REFUSALS as error:
+        capture.release()
+        raise _refused(name, error) from error
+    return capture
+
+
+def _start_program(program: str, number: int, name: str) -> ProgramCapture:
+    width, height = _SIZE_WH
+    command = [program, "--camera", str(number), "--codec", "mjpeg", "--quality", "90"]
+    command += ["--width", str(width), "--height", str(height), "--timeout", "0"]
+    command += ["--nopreview", "--flush", "--verbose", "0", "--output", "-"]
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        # Ctrl-C is for us; the program is ended by `release`.
+        start_new_session=True,
+    )
+    return ProgramCapture(process, name)
+
+
+def _find_program() -> str | None:
+    return next(filter(None, map(shutil.which, _PROGRAMS)), None)
+
+
+def _descriptor(pipe: Any) -> int:
+    return pipe.fileno()
+
+
+def _refused(name: str, error: Exception) -> RequestError:
+    why = str(error).strip() or type(error).__name__
+    return RequestError(
+        f"{name}: cannot be used ({why.rstrip('.')}); check its ribbon cable and "
+        "that no other program uses it."
+    )

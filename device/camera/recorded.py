@@ -1,0 +1,186 @@
+"""Frames that wait for us: of an image, a folder, a video or a pipe, every one."""
+
+import os
+import select
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from corallite.device.camera.frame import Frame, FrameStream
+from corallite.device.image.jpeg_stream import JpegSplitter
+from corallite.device.image.opencv import cv2
+from corallite.device.image.preprocess import (
+    IMAGE_SUFFIXES,
+    Image,
+    bgr_to_rgb,
+    decode_image,
+    read_image,
+)
+from corallite.device.system import log
+from corallite.device.system.errors import RequestError
+
+_TICK_S = 0.1
+
+
+def image_frames(path: Path) -> Iterator[Frame]:
+    """Yields an image file as one frame."""
+    yield Frame(0, 0.0, read_image(path), path.name)
+
+
+def video_frames(capture: Any, path: Path) -> Iterator[Frame]:
+    """Yields every frame of a video.
+
+    Args:
+        capture: A `cv2.VideoCapture` of it.
+        path: For the frames' name and for errors.
+
+    Raises:
+        RequestError: It has no frames.
+    """
+    announced = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    number = 0
+    while (frame_bgr := _read(capture)) is not None:
+        captured_s = time.monotonic()
+        # After a read, this is the time of the frame that was read.
+        time_s = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        image = bgr_to_rgb(frame_bgr)
+        yield Frame(number, time_s, image, path.name, captured_s)
+        number += 1
+    if not number:
+        raise RequestError(f"{path}: has no frames; record or copy it again.")
+    if number < announced:
+        log.warning(
+            "%s: ended after %d of %d frames; it may be cut short.",
+            path,
+            number,
+            announced,
+        )
+
+
+def folder_frames(folder: Path, stream: FrameStream) -> Iterator[Frame]:
+    """Yields the images of a folder in the order of their names, its sub-folders' too.
+
+    Args:
+        folder: Hidden files in it are left out.
+        stream: Counts the images that cannot be read; each is logged.
+
+    Raises:
+        RequestError: None can be read.
+    """
+    start_s = time.monotonic()
+    number = 0
+    for path in _walk_images(folder, set(), stream):
+        try:
+            image = read_image(path)
+        except RequestError as error:
+            _note_skipped(stream, str(error))
+            continue
+        name = path.relative_to(folder).as_posix()
+        yield Frame(number, time.monotonic() - start_s, image, name)
+        number += 1
+    if not number:
+        raise RequestError(
+            f"{folder}: has no image that can be read ({stream.skipped} skipped); give "
+            "a folder with JPEG or PNG files."
+        )
+
+
+def stdin_frames(stream: FrameStream, is_over: Callable[[], bool]) -> Iterator[Frame]:
+    """Yields the JPEG images that come through stdin, one after the other, to its end.
+
+    None is dropped: whoever writes them waits for us.
+
+    Args:
+        stream: Counts the images that cannot be read; each is logged.
+        is_over: Looked at ten times a second: True ends it, even if nothing comes.
+
+    Raises:
+        RequestError: None came that can be read.
+    """
+    start_s = time.monotonic()
+    number = 0
+    for jpeg in _piped_images(stream, is_over):
+        captured_s = time.monotonic()
+        try:
+            image = decode_image(jpeg, "stdin")
+        except RequestError as error:
+            _note_skipped(stream, str(error))
+            continue
+        yield Frame(number, captured_s - start_s, image, "stdin", captured_s)
+        number += 1
+    if not number and not is_over():
+        raise RequestError(
+            f"stdin: has no image that can be read ({stream.skipped} skipped); pipe "
+            "JPEG files into it, as with: cat *.jpg | corallite classify --source=-"
+        )
+
+
+def _piped_images(stream: FrameStream, is_over: Callable[[], bool]) -> Iterator[bytes]:
+    splitter = JpegSplitter()
+    counted = 0
+    for data in _chunks(_open_stdin(), stream, is_over):
+        images = splitter.feed(data)
+        stream.skipped += splitter.broken - counted
+        counted = splitter.broken
+        yield from images
+    if splitter.is_inside_image and not is_over():
+        _note_skipped(stream, "stdin: the last image is cut short.")
+
+
+def _open_stdin() -> int:
+    if sys.stdin is None or sys.stdin.isatty():
+        raise RequestError(
+            "stdin: is no pipe; give one, as with: cat *.jpg | corallite classify "
+            "--source=-"
+        )
+    return sys.stdin.fileno()
+
+
+def _chunks(
+    descriptor: int, stream: FrameStream, is_over: Callable[[], bool]
+) -> Iterator[bytes]:
+    """Yields what comes; never waits in a read, which a signal does not end."""
+    while not is_over():
+        stream.beat()
+        if select.select([descriptor], [], [], _TICK_S)[0]:
+            data = os.read(descriptor, 1 << 16)
+            if not data:
+                return
+            yield data
+
+
+def _walk_images(
+    folder: Path, visited: set[str], stream: FrameStream
+) -> Iterator[Path]:
+    """Yields image paths below `folder`; a link that leads back is not followed."""
+    real_path = os.path.realpath(folder)
+    if real_path in visited:
+        return
+    visited.add(real_path)
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        _note_skipped(
+            stream, f"{folder}: cannot be read ({error.strerror}); check its rights."
+        )
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        # `Path.is_dir` raises where a folder may be listed and not entered.
+        if os.path.isdir(entry):
+            yield from _walk_images(entry, visited, stream)
+        elif entry.suffix.lower() in IMAGE_SUFFIXES:
+            yield entry
+
+
+def _note_skipped(stream: FrameStream, sentence: str) -> None:
+    log.warning("Skipped: %s", sentence)
+    stream.skipped += 1
+
+
+def _read(capture: Any) -> Image | None:
+    grabbed, frame_bgr = capture.read()
+    return frame_bgr if grabbed else None

@@ -1,0 +1,1 @@
+"""The command `corallite` and the device's programs."""

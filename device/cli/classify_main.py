@@ -1,0 +1,98 @@
+"""Classifies the frames of a camera, a stream, a video, images or a pipe.
+
+corallite classify --model=model_int8.tflite --source=0
+
+Writes a line for each frame: JSON, or on a terminal one to be read. `latency_ms` is
+preprocessing and inference, without decoding; `age_ms` the time since the frame was
+captured; `dropped` counts frames left out because a newer one had come; `limit_fps`
+is the frame rate that heat allows, null while it allows any; `accelerator_lost` tells
+that the CPU stands in for an Edge TPU. A camera or stream that fails is opened again
+until it is back; a full disk costs lines and not the loop. SIGTERM and Ctrl-C end it
+between frames, with status 0, or 2 if lines were lost.
+"""
+
+import contextlib
+import itertools
+import sys
+from collections.abc import Sequence
+
+from absl import flags
+
+from corallite.device.camera.frame import FrameStream
+from corallite.device.cli import camera_flags, program
+from corallite.device.loop import classify_frames
+from corallite.device.loop.rate_limit import PaceStatus
+from corallite.device.outputs.lines import Lines
+from corallite.device.outputs.watchdog import Service
+from corallite.device.system import log
+from corallite.device.system.fps import Rate
+from corallite.device.system.signals import stop_on_signals
+
+flags.adopt_module_key_flags(camera_flags)
+flags.mark_flag_as_required("source")
+_MAX_FRAMES = flags.DEFINE_integer(
+    "max_frames",
+    None,
+    "Stops after this many frames; default, never.",
+    lower_bound=1,
+    upper_bound=sys.maxsize,
+)
+_JSON = flags.DEFINE_boolean(
+    "json", None, "JSON lines; default, unless stdout is a terminal."
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the loop on what the flags say."""
+    program.reject_arguments(argv)
+    smoother = camera_flags.make_smoother()
+    rate, service, lines = Rate(), Service(), _open_lines()
+    with (
+        camera_flags.open_engine() as engine,
+        stop_on_signals() as stop,
+        camera_flags.open_frames(stop) as frames,
+        camera_flags.open_pace() as pace,
+        camera_flags.open_sinks(engine.labels, service, lines) as sinks,
+    ):
+        service.begin(frames)
+        lines.stop, lines.on_wait = stop, service.feed
+        pace.on_wait = service.feed
+        with contextlib.closing(
+            classify_frames.classify_frames(
+                frames,
+                engine,
+                stop,
+                camera_flags.top_k(),
+                smoother,
+                pace,
+                survives=True,
+            )
+        ) as results:
+            for result in itertools.islice(results, _MAX_FRAMES.value):
+                sinks.put(result)
+                rate.tick()
+    _log_summary(rate, frames, pace.status())
+    return program.EXIT_BAD_REQUEST if lines.lost else program.EXIT_DONE
+
+
+def _open_lines() -> Lines:
+    as_json = not sys.stdout.isatty() if _JSON.value is None else _JSON.value
+    to_line = classify_frames.to_json_line if as_json else classify_frames.to_text_line
+    return Lines(sys.stdout.fileno(), to_line, sys.stdout.encoding)
+
+
+def _log_summary(rate: Rate, frames: FrameStream, pace: PaceStatus) -> None:
+    log.info(
+        "%d frames in %.1f s, %.1f frames/s, %d skipped, %d dropped.",
+        rate.frames,
+        rate.seconds,
+        rate.fps,
+        frames.skipped,
+        frames.dropped,
+    )
+    if pace.lowered:
+        log.info("Lowered the frame rate %d times for heat.", pace.lowered)
+
+
+if __name__ == "__main__":
+    program.run(main, logs_later=True)

@@ -1,0 +1,103 @@
+"""Flags that say where results go, and the sinks that they describe."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+from absl import flags
+
+from corallite.device.outputs.lines import Sink, Sinks
+from corallite.device.system.errors import RequestError
+
+_MQTT = flags.DEFINE_string(
+    "mqtt",
+    None,
+    "mqtt://USER:PASSWORD@HOST:PORT/TOPIC, or mqtts with TLS: a broker that is told "
+    "whenever the active labels change, or without --threshold the most probable one.",
+)
+_MQTT_EVERY_FRAME = flags.DEFINE_boolean(
+    "mqtt_every_frame", False, "Tells the broker of every frame."
+)
+_ON_LABEL = flags.DEFINE_multi_string(
+    "on_label",
+    [],
+    "A label; each time it becomes active, or without --threshold the most probable, "
+    "the command of --run is run. Several pairs may be given.",
+)
+_RUN = flags.DEFINE_multi_string(
+    "run",
+    [],
+    "The command for an --on_label: a program and arguments, without a shell. It finds "
+    "CORALLITE_LABEL, _PROBABILITY, _SOURCE and _FRAME in its environment.",
+)
+_RUN_TIMEOUT = flags.DEFINE_float(
+    "run_timeout", 30.0, "Seconds after which a command is ended.", lower_bound=0.1
+)
+_RUN_PAUSE = flags.DEFINE_float(
+    "run_pause",
+    10.0,
+    "Seconds from one start of a command to its next, at least.",
+    lower_bound=0.0,
+)
+
+
+@contextlib.contextmanager
+def open_sinks(labels: Sequence[str], *first: Sink) -> Iterator[Sinks]:
+    """Opens the sinks that the flags name, and closes them with `first`.
+
+    Args:
+        labels: Of the model.
+        first: Other sinks, which come before.
+
+    Raises:
+        RequestError: A flag does not say what it should, or a package is missing.
+    """
+    with contextlib.ExitStack() as stack:
+        sinks: list[Sink] = list(first)
+        for sink in first:
+            stack.callback(sink.close)
+        for sink in _make_sinks(labels):
+            stack.callback(sink.close)
+            sinks.append(sink)
+        yield Sinks(sinks)
+
+
+def refuse_sinks() -> None:
+    """Raises `RequestError` if a flag names a sink though there are no frames."""
+    sinks = {"mqtt": _MQTT.value, "on_label": _ON_LABEL.value, "run": _RUN.value}
+    for name, value in sinks.items():
+        if value:
+            raise RequestError(
+                f"--{name}: is told of frames, and there are none; give a --source."
+            )
+
+
+def _make_sinks(labels: Sequence[str]) -> Iterator[Sink]:
+    # Imported when they are wanted: each start would be slower.
+    if _ON_LABEL.value or _RUN.value:
+        from corallite.device.outputs import command_hook
+
+        for label, command in _pair_commands(labels):
+            arguments = command_hook.parse_command(command)
+            limits = {"timeout_s": _RUN_TIMEOUT.value, "pause_s": _RUN_PAUSE.value}
+            yield command_hook.Hook(label, arguments, **limits)
+    if _MQTT.value is not None:
+        from corallite.device.outputs import mqtt
+
+        address = mqtt.parse_address(_MQTT.value)
+        yield mqtt.Mqtt(address, _MQTT_EVERY_FRAME.value)
+
+
+def _pair_commands(labels: Sequence[str]) -> list[tuple[str, str]]:
+    names, commands = _ON_LABEL.value, _RUN.value
+    if len(names) != len(commands):
+        raise RequestError(
+            f"--on_label was given {len(names)} times and --run {len(commands)} times; "
+            "give one --run for each --on_label."
+        )
+    for name in names:
+        if name not in labels:
+            raise RequestError(
+                f"--on_label={name}: is no label of this model; it has "
+                f"{', '.join(labels[:10])}{' ...' if len(labels) > 10 else ''}."
+            )
+    return list(zip(names, commands, strict=True))

@@ -1,0 +1,143 @@
+"""Answers for images over HTTP, and shows a camera on a live page.
+
+corallite serve --model=model_int8.tflite --source=0
+
+Then open http://127.0.0.1:8000/ or send an image:
+
+    curl -H 'Content-Type: image/jpeg' --data-binary @cat.jpg http://127.0.0.1:8000/v1/classify
+
+Without --source it answers requests only. Other machines are let in with --host=0.0.0.0
+and a token or a certificate. SIGTERM and Ctrl-C end it, with status 0.
+"""
+
+import contextlib
+import importlib.util
+from collections.abc import Sequence
+
+from absl import flags
+
+from corallite.device.cli import camera_flags, program
+from corallite.device.model import selftest
+from corallite.device.system.errors import RequestError
+from corallite.device.system.signals import Stop, stop_on_signals
+
+flags.adopt_module_key_flags(camera_flags)
+_HOST = flags.DEFINE_string(
+    "host", "127.0.0.1", "Address to listen on; 0.0.0.0 for all of this machine's."
+)
+_PORT = flags.DEFINE_integer(
+    "port", 8000, "TCP port; 0 takes a free one.", lower_bound=0, upper_bound=65535
+)
+_TOKEN_FILE = flags.DEFINE_string(
+    "token_file",
+    None,
+    "File with the token that requests must carry; default, the environment's "
+    "CORALLITE_TOKEN, or none.",
+)
+_TLS_CERT = flags.DEFINE_string("tls_cert", None, "PEM file of a certificate.")
+_TLS_KEY = flags.DEFINE_string("tls_key", None, "PEM file of its key.")
+_MAX_BODY_MB = flags.DEFINE_float(
+    "max_body_mb", 10.0, "Largest request, in 10**6 bytes.", lower_bound=0.001
+)
+_MAX_MEGAPIXELS = flags.DEFINE_float(
+    "max_megapixels",
+    12.5,
+    "Largest image, in 10**6 pixels; the default takes those of a 12-megapixel camera. "
+    "Each million takes 3 MB of memory, twice that if the image is to be turned.",
+    lower_bound=0.001,
+    upper_bound=2**27 / 10**6,
+)
+_MAX_WAITING = flags.DEFINE_integer(
+    "max_waiting",
+    256,
+    "Requests that may wait; others are answered 503.",
+    lower_bound=0,
+)
+_MAX_STREAMS = flags.DEFINE_integer(
+    "max_streams", 8, "Clients of the video stream at once.", lower_bound=0
+)
+
+_PACKAGES = ("fastapi", "prometheus_client", "python_multipart", "uvicorn")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Serves what the flags say."""
+    program.reject_arguments(argv)
+    _require_packages()
+    # Not at the top: --help and the sentences above do without the packages.
+    from corallite.device.serve.guard import access
+
+    allowed = access.make_access(
+        _HOST.value, _TOKEN_FILE.value, _TLS_CERT.value, _TLS_KEY.value
+    )
+    from corallite.device.serve import server
+
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(server.open_socket(_HOST.value, _PORT.value))
+        stop = stack.enter_context(stop_on_signals())
+        app, vitals = _make_app(stack, stop, allowed)
+        certificate = _TLS_CERT.value, _TLS_KEY.value
+        server.run_server(app, listener, stop, *certificate, vitals.tick)
+        stop.set()
+
+
+def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
+    """Opens the model and the source until `stack` closes.
+
+    Returns what answers, and what tells systemd that it does.
+    """
+    from corallite.device.serve.app import create_app
+    from corallite.device.serve.live.camera import Camera
+    from corallite.device.serve.live.sharing import FairLock, Share
+    from corallite.device.serve.metrics import Metrics
+    from corallite.device.serve.refusal import Limits
+    from corallite.device.serve.service import Service
+    from corallite.device.serve.vitals import Vitals
+
+    engine = stack.enter_context(camera_flags.open_engine())
+    selftest.ask(engine)  # Whoever is told that we are up may count on answers.
+    turn, metrics, camera = FairLock(), Metrics(), None
+    pace = stack.enter_context(camera_flags.open_pace())
+    if (name := camera_flags.source_name()) is not None:
+        frames = stack.enter_context(camera_flags.open_frames(stop))
+        sinks = stack.enter_context(camera_flags.open_sinks(engine.labels, metrics))
+        camera = Camera(
+            name,
+            frames,
+            Share(engine, turn),
+            stop,
+            camera_flags.top_k(),
+            camera_flags.make_smoother(),
+            sinks.put,
+            pace,
+        )
+        pace.on_wait = camera.beat
+        stack.callback(camera.join)
+        camera.start()
+    else:
+        camera_flags.refuse_sinks()
+    limits = Limits(
+        body_bytes=round(_MAX_BODY_MB.value * 10**6),
+        pixels=round(_MAX_MEGAPIXELS.value * 10**6),
+        waiting=_MAX_WAITING.value,
+        streams=_MAX_STREAMS.value,
+    )
+    share = Share(engine, turn)
+    service = Service(share, camera, limits, stop, pace.status)
+    stack.callback(service.close)
+    vitals = Vitals(service, camera)
+    stack.callback(vitals.close)
+    return create_app(service, allowed, metrics), vitals
+
+
+def _require_packages() -> None:
+    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise RequestError(
+            f"serve needs {', '.join(missing)}; install it with: pip install "
+            f"{' '.join(missing)}"
+        )
+
+
+if __name__ == "__main__":
+    program.run(main)

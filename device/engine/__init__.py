@@ -1,0 +1,1 @@
+"""Runs a model: preprocessing, inference, answer."""

@@ -1,0 +1,1 @@
+"""Runs the Edge TPU in its own process, with failover to the CPU."""

@@ -1,0 +1,193 @@
+"""An interpreter on an Edge TPU, in a process of its own that may crash or hang."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from corallite.device.engine.edgetpu import protocol
+
+# The current folder is taken off the path: a numpy.py that lies there is not NumPy. A
+# crash that is expected leaves no core file.
+_WORKER_CODE = """
+import resource, sys
+if sys.path and not sys.path[0]: del sys.path[0]
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+from corallite.device.engine.edgetpu import worker
+worker.main(sys.argv[1:])
+"""
+# To be ended after it was killed. One that hangs in a driver is not, for a while.
+_REAP_LIMIT_S = 1.0
+
+
+class AcceleratorError(Exception):
+    """An accelerator gave no answer; the message is part of a sentence."""
+
+
+class RemoteInterpreter:
+    """Has the methods of a TFLite `Interpreter` that `Classifier` calls.
+
+    Attributes:
+        limit_s: Seconds that one answer may take.
+    """
+
+    def __init__(self, options: dict[str, str], limit_s: float) -> None:
+        """Starts the process, and does not wait for it.
+
+        It ends with the thread that started it, if not before.
+
+        Args:
+            options: libedgetpu's, such as {"device": ":1"}.
+            limit_s: Seconds that one answer may take.
+
+        Raises:
+            OSError: No process can be started.
+        """
+        self.limit_s = limit_s
+        self._inputs: list[dict[str, Any]] = []
+        self._outputs: list[dict[str, Any]] = []
+        self._pixels: npt.NDArray[Any] = np.zeros(0)
+        self._answer = bytearray()
+        self._connection, theirs = socket.socketpair()
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._connection.close)
+            with theirs:
+                self._process = _start_worker(theirs.fileno(), options)
+            stack.pop_all()
+
+    @property
+    def process_id(self) -> int:
+        """Of its process."""
+        return self._process.pid
+
+    def load(self, content: bytes, limit_s: float) -> None:
+        """Loads a compiled model.
+
+        Args:
+            content: Of its file.
+            limit_s: Seconds that it may take.
+
+        Raises:
+            AcceleratorError: It cannot be loaded, or the process crashed or hangs.
+        """
+        description = self._ask(protocol.MODEL, content, limit_s)
+        try:
+            self._inputs, self._outputs = (
+                [_parse_detail(detail) for detail in side]
+                for side in json.loads(description)
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise AcceleratorError("its process describes no model") from error
+
+    def get_input_details(self) -> list[dict[str, Any]]:
+        """Returns what is known of each input, as far as `Classifier` asks."""
+        return self._inputs
+
+    def get_output_details(self) -> list[dict[str, Any]]:
+        """Returns what is known of each output, as far as `Classifier` asks."""
+        return self._outputs
+
+    def set_tensor(self, index: int, value: npt.NDArray[Any]) -> None:
+        """Keeps the input for `invoke`; there is but one."""
+        self._pixels = np.ascontiguousarray(value)
+
+    def invoke(self) -> None:
+        """Runs the model.
+
+        Raises:
+            AcceleratorError: There is no answer.
+        """
+        self._answer = self._ask(protocol.PIXELS, self._pixels, self.limit_s)
+
+    def get_tensor(self, index: int) -> npt.NDArray[Any]:
+        """Returns the output of the last `invoke`; there is but one.
+
+        Raises:
+            AcceleratorError: The answer has another size.
+        """
+        detail, answer = self._outputs[0], self._answer
+        if len(answer) != np.prod(detail["shape"]) * np.dtype(detail["dtype"]).itemsize:
+            raise AcceleratorError(f"its process answered {len(answer)} bytes")
+        return np.frombuffer(answer, detail["dtype"]).reshape(detail["shape"])
+
+    def kill(self) -> None:
+        """Ends the process; may be called from any thread, and twice."""
+        self._process.kill()
+
+    def close(self) -> None:
+        """Ends the process and gives back what is left of it."""
+        self._process.kill()
+        self._connection.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_REAP_LIMIT_S)
+
+    def _ask(self, kind: bytes, payload: Any, limit_s: float) -> bytearray:
+        deadline_s = time.monotonic() + limit_s
+        try:
+            protocol.send(self._connection, kind, payload, limit_s)
+            left_s = max(0.0, deadline_s - time.monotonic())
+            kind, answer = protocol.receive(self._connection, left_s)
+        except TimeoutError as error:
+            raise AcceleratorError(f"no answer in {limit_s:g} s") from error
+        except (EOFError, OSError) as error:
+            raise AcceleratorError(self._why_gone()) from error
+        if kind == protocol.FAILURE:
+            raise AcceleratorError(answer.decode(errors="replace").rstrip("."))
+        return answer
+
+    def _why_gone(self) -> str:
+        # Only here, where something is wrong already.
+        from corallite.device.system.isolated import name_signal
+
+        try:
+            status = self._process.wait(_REAP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            return "its process has hung up"
+        if status < 0:
+            return f"its process {name_signal(-status)}"
+        return f"its process ended with status {status}"
+
+
+def parse_device(device: str) -> dict[str, str]:
+    """Returns libedgetpu's options for "edgetpu" or "edgetpu:N".
+
+    Raises:
+        ValueError: It is neither.
+    """
+    name, colon, number = device.partition(":")
+    if name != "edgetpu" or (colon and not (number.isascii() and number.isdigit())):
+        raise ValueError(
+            f"Expected `device` to be edgetpu or edgetpu:N, got {device!r}."
+        )
+    return {"device": f":{number}"} if colon else {}
+
+
+def _start_worker(descriptor: int, options: dict[str, str]) -> subprocess.Popen[bytes]:
+    arguments = [str(descriptor), str(os.getpid()), json.dumps(options)]
+    # The runtime and libedgetpu have lines of their own at every start, which come
+    # again with every try: as in `native_log`, they are shown on request.
+    is_shown = os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0"
+    return subprocess.Popen(
+        [sys.executable, "-c", _WORKER_CODE, *arguments],
+        pass_fds=[descriptor],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=None if is_shown else subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for the loop, which then ends it.
+    )
+
+
+def _parse_detail(detail: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **detail,
+        "shape": np.array(detail["shape"], np.int32),
+        "dtype": np.dtype(detail["dtype"]).type,
+        "quantization": tuple(detail["quantization"]),
+    }

@@ -1,0 +1,83 @@
+"""Describes a model file by hand, where it carries no manifest or another is wanted."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from corallite.device.engine.runtime import read_input_size_hw
+from corallite.device.image.preprocess import Preprocessing
+from corallite.device.model.manifest import Manifest, read_manifest
+from corallite.device.system.errors import RequestError
+from corallite.device.system.files import read_limited, require_regular
+
+
+def choose_manifest(
+    model_path: str | Path,
+    *,
+    content: bytes | None = None,
+    labels_path: str | Path | None = None,
+    fit: str | None = None,
+    input_range: tuple[float, float] | None = None,
+) -> Manifest:
+    """Returns a model file's manifest with what is given here in its place.
+
+    Args:
+        model_path: A `.tflite` file.
+        content: All of it; default, it is read.
+        labels_path: A file with one label a line; needed if there is no manifest, or
+            one that is damaged or of a newer format: then nothing of it is used.
+        fit: "crop", "pad" or "stretch"; without manifest, "crop" by default.
+        input_range: What pixels 0 and 255 stand for; without manifest, (0, 1).
+
+    Raises:
+        RequestError: A file cannot be read or is of another kind, or there are
+            neither a manifest that can be read nor labels.
+    """
+    try:
+        manifest = read_manifest(model_path, content)
+    except RequestError:
+        if labels_path is None:
+            raise
+        manifest = None
+    if manifest is None:
+        # First of all, because it says so if this is no model at all.
+        preprocessing = Preprocessing(read_input_size_hw(model_path, content))
+        manifest = Manifest(Path(model_path).stem, "", (), preprocessing, output="")
+    if labels_path is not None:
+        manifest = replace(manifest, labels=read_labels(labels_path))
+    if not manifest.labels:
+        raise RequestError(
+            f"{model_path}: carries no manifest; give --labels=FILE with one label a "
+            "line."
+        )
+    if fit is not None:
+        preprocessing = replace(manifest.preprocessing, fit=fit)
+        manifest = replace(manifest, preprocessing=preprocessing)
+    if input_range is not None:
+        # With other numbers at the input it gives other answers.
+        manifest = replace(manifest, input_range=input_range, selftest=None)
+    return manifest
+
+
+def read_labels(path: str | Path) -> tuple[str, ...]:
+    """Reads UTF-8 text with one label a line; empty lines at the end do not count.
+
+    Raises:
+        RequestError: The file cannot be read, is a pipe or a device, is too large, is
+            not UTF-8 or has no labels.
+    """
+    try:
+        require_regular(path)
+        # The signature that Windows editors write is not part of the first label.
+        text = read_limited(path).decode("utf-8-sig")
+    except OSError as error:
+        raise RequestError(
+            f"{path}: cannot be read ({error.strerror}); give a text file."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise RequestError(
+            f"{path}: is not UTF-8 text; save it with that encoding."
+        ) from error
+    lines = text.rstrip().splitlines()
+    if not lines:
+        raise RequestError(f"{path}: has no labels; write one a line.")
+    return tuple(line.strip() for line in lines)

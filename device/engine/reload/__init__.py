@@ -1,0 +1,1 @@
+"""Replaces a running model with a new file."""

@@ -1,0 +1,188 @@
+"""Loads a `.tflite` file into whichever TFLite runtime this machine has."""
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from corallite.device.model import identifiers
+from corallite.device.system.errors import RequestError
+from corallite.device.system.files import require_regular
+
+# In order of preference. The second is the first's predecessor with the same API; it
+# is what 32-bit Arm has.
+RUNTIMES = ("ai_edge_litert", "tflite_runtime")
+# More than any board's cores; where threads run out, the runtime crashes.
+MOST_THREADS = 256
+
+# Google's library, by the name under which every build of it is installed.
+_EDGETPU_LIBRARY = "libedgetpu.so.1"
+
+
+def read_model(path: str | Path) -> bytes:
+    """Returns the content of a `.tflite` file.
+
+    Raises:
+        RequestError: The file is missing or of another kind.
+    """
+    try:
+        require_regular(path)
+        with open(path, "rb") as file:
+            content = file.read(8)
+            # The rest of another file may be a film.
+            if content[4:] == identifiers.MODEL:
+                content += file.read()
+    except OSError as error:
+        raise RequestError(
+            f"{path}: cannot be read ({error.strerror}); check its name."
+        ) from error
+    if content[4:8] != identifiers.MODEL:
+        raise RequestError(
+            f"{path}: is not a TFLite model; convert one with: corallite convert."
+        )
+    return content
+
+
+def load_interpreter(
+    path: str | Path, num_threads: int = 1, content: bytes | None = None
+) -> Any:
+    """Returns a TFLite `Interpreter` of a file, with its tensors allocated.
+
+    It keeps the content in memory and not the file mapped, so that whoever writes
+    into the file, as `scp` does, changes nothing under it.
+
+    Args:
+        path: A `.tflite` file.
+        num_threads: Threads of one inference, at least 1.
+        content: What `read_model` gave for it; default, it is read.
+
+    Raises:
+        RequestError: The file is missing, of another kind, cut short or needs what
+            the runtime has not; or there is no runtime that works here.
+    """
+    if num_threads < 1:
+        raise ValueError(
+            f"Expected `num_threads` to be at least 1, got {num_threads!r}."
+        )
+    content = read_model(path) if content is None else content
+    runtime = _import_runtime(choose_runtime())
+    try:
+        interpreter = runtime.Interpreter(
+            model_content=content, num_threads=num_threads
+        )
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise RequestError(
+            f"{path}: cannot be run ({first_line(error)}); copy or convert it again, "
+            "or update the TFLite runtime."
+        ) from error
+    return interpreter
+
+
+def load_on_edgetpu(content: bytes, options: dict[str, str]) -> Any:
+    """Returns an `Interpreter` of a compiled model on an Edge TPU.
+
+    Whatever is wrong with the library, the driver or their versions may as well
+    crash or hang: call it in a process that may.
+
+    Args:
+        content: What `read_model` gave.
+        options: libedgetpu's, such as {"device": ":1"}; {} for any Edge TPU.
+
+    Raises:
+        RequestError: There is no runtime that works here.
+        OSError: There is no libedgetpu.
+        ValueError, RuntimeError: It finds no Edge TPU, or it does not take the model.
+    """
+    runtime = _import_runtime(choose_runtime())
+    delegate = runtime.load_delegate(_EDGETPU_LIBRARY, options)
+    interpreter = runtime.Interpreter(
+        model_content=content, experimental_delegates=[delegate]
+    )
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def choose_runtime(
+    is_installed: Callable[[str], bool] | None = None,
+    numpy_version: str = np.__version__,
+) -> str:
+    """Names the runtime to import, of those in `RUNTIMES`.
+
+    Args:
+        is_installed: Tells whether a module can be found; default, in this process.
+        numpy_version: Such as "2.4.6".
+
+    Raises:
+        RequestError: None is installed, or the only one does not go with this NumPy.
+    """
+    found = [name for name in RUNTIMES if (is_installed or _is_installed)(name)]
+    if not found:
+        raise RequestError(
+            "No TFLite runtime is installed; run: pip install ai-edge-litert "
+            "(on 32-bit Arm: pip install tflite-runtime 'numpy<2')."
+        )
+    if found[0] == "tflite_runtime" and int(numpy_version.split(".")[0]) >= 2:
+        # It was compiled against NumPy 1 and crashes with `_ARRAY_API not found`.
+        raise RequestError(
+            f"tflite-runtime needs NumPy below 2 and this is {numpy_version}; run: "
+            "pip install 'numpy<2', or install ai-edge-litert in its place."
+        )
+    return found[0]
+
+
+def read_input_size_hw(
+    path: str | Path, content: bytes | None = None
+) -> tuple[int, int]:
+    """Returns the height and width of the image that a model file takes.
+
+    Args:
+        path: A `.tflite` file.
+        content: What `read_model` gave for it; default, it is read.
+
+    Raises:
+        RequestError: As `load_interpreter`, or the input is not one RGB image.
+    """
+    return input_size_hw(load_interpreter(path, content=content), path)
+
+
+def input_size_hw(interpreter: Any, path: str | Path) -> tuple[int, int]:
+    """Returns the height and width of the image that `interpreter` takes.
+
+    Args:
+        interpreter: An allocated interpreter.
+        path: Its file, for the error.
+
+    Raises:
+        RequestError: The input is not one RGB image.
+    """
+    shapes = [detail["shape"].tolist() for detail in interpreter.get_input_details()]
+    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][::3] != [1, 3]:
+        raise RequestError(
+            f"{path}: takes inputs of shape {shapes}, expected one [1, height, width, "
+            "3]; export it as an image classifier with a batch of 1."
+        )
+    return shapes[0][1], shapes[0][2]
+
+
+def _is_installed(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
+
+
+def _import_runtime(name: str) -> Any:
+    try:
+        return importlib.import_module(f"{name}.interpreter")
+    except ImportError as error:
+        raise RequestError(
+            f"The installed {name} cannot be loaded ({first_line(error)}); install "
+            "it again for this Python and system."
+        ) from error
+
+
+def first_line(error: Exception) -> str:
+    """Returns the start of what a runtime says, without a full stop."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].rstrip(".")

@@ -1,0 +1,1 @@
+"""Decodes images and fits them to a model's input."""

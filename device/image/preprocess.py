@@ -1,0 +1,197 @@
+"""From encoded bytes to the pixels a model sees.
+
+The one definition of it: training, calibration, evaluation and the camera loop all
+call these functions, so that a model meets on the board what it was trained on.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from corallite.device.image.jpeg_markers import END_OF_IMAGE, find_marker, skip_segment
+from corallite.device.image.opencv import cv2
+from corallite.device.image.spec import FITS as FITS
+from corallite.device.image.spec import Preprocessing
+from corallite.device.system.errors import RequestError
+from corallite.device.system.files import require_regular
+
+# Files that are looked for in folders. HEIC is among them although OpenCV cannot read
+# it: its owner is told so, and not left to wonder where the image is.
+IMAGE_SUFFIXES = frozenset(
+    (
+        ".avif .bmp .gif .heic .heif .jp2 .jpe .jpeg .jpg "
+        ".pbm .pgm .png .pnm .ppm .tif .tiff .webp"
+    ).split()
+)
+
+Image = npt.NDArray[Any]  # uint8; OpenCV's type stubs promise no more.
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+
+
+def read_image(path: str | Path) -> Image:
+    """Reads an image file; see `decode_image`.
+
+    Raises:
+        RequestError: The file cannot be read or is not a complete image.
+    """
+    try:
+        require_regular(path)
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise RequestError(
+            f"{path}: cannot be read ({error.strerror}); check its name and rights."
+        ) from error
+    return decode_image(data, str(path))
+
+
+def decode_image(data: bytes, name: str) -> Image:
+    """Decodes a whole image file.
+
+    The EXIF orientation is applied. Grey becomes three equal channels, 16-bit samples
+    keep their upper 8 bits, CMYK is converted without a colour profile, an animation
+    gives its first frame. Transparency is dropped: the colours stored under it show,
+    as in TensorFlow's and Pillow's decoders. Bytes after the image are ignored.
+
+    Args:
+        data: Content of a file of any format that OpenCV reads.
+        name: What to call it in an error.
+
+    Returns:
+        uint8 RGB [height, width, 3].
+
+    Raises:
+        RequestError: `data` is empty, not an image, damaged, cut short or larger
+            than 2**27 pixels.
+    """
+    if not data:
+        raise RequestError(f"{name}: is empty; delete it or copy it again.")
+    # Of a JPEG, OpenCV before 5 fills the missing part with grey and says nothing. Of a
+    # PNG, it takes memory for whatever length a chunk claims: up to 4 GB.
+    is_cut = (data.startswith(b"\xff\xd8") and not _jpeg_has_end(data)) or (
+        data.startswith(_PNG) and not _png_has_end(data)
+    )
+    if is_cut:
+        raise RequestError(f"{name}: is cut short; copy it again.")
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error as error:
+        raise RequestError(_why_not_decoded(data, name, str(error))) from error
+    if image is None:
+        raise RequestError(_why_not_decoded(data, name, ""))
+    return image
+
+
+def bgr_to_rgb(frame_bgr: Image) -> Image:
+    """Returns a copy of an OpenCV frame, uint8 [height, width, 3], in RGB order."""
+    return cv2.cvtColor(frame_bgr, cv2.COLOR_BGR2RGB)
+
+
+def fit_image(image_rgb_u8: Image, preprocessing: Preprocessing) -> Image:
+    """Brings an image to the size of the model's input.
+
+    Shrinking averages over areas, growing interpolates linearly. The channels are
+    treated alike, so a BGR image may be fitted first and converted afterwards.
+
+    Args:
+        image_rgb_u8: [any height, any width, 3], each at least 1. Not changed.
+        preprocessing: The size and how to reach it.
+
+    Returns:
+        uint8 [height, width, 3], contiguous; the argument itself if it already fits.
+
+    Raises:
+        ValueError: `image_rgb_u8` has another shape or type.
+    """
+    if image_rgb_u8.dtype != np.uint8 or image_rgb_u8.shape[2:] != (3,):
+        raise ValueError(
+            "Expected `image_rgb_u8` to be uint8 [height, width, 3], got "
+            f"{image_rgb_u8.dtype} {image_rgb_u8.shape}."
+        )
+    height, width = preprocessing.size_hw
+    if preprocessing.fit == "crop":
+        return _resize(_crop_centre(image_rgb_u8, height, width), height, width)
+    if preprocessing.fit == "pad":
+        return _pad_centre(image_rgb_u8, height, width)
+    return _resize(image_rgb_u8, height, width)
+
+
+def _crop_centre(image: Image, height: int, width: int) -> Image:
+    """Cuts the largest centred part that has the proportions of height x width."""
+    rows, columns = image.shape[:2]
+    keep_rows, keep_columns = rows, columns
+    if columns * height > rows * width:
+        keep_columns = _scale(rows, width, height)
+    else:
+        keep_rows = _scale(columns, height, width)
+    top = (rows - keep_rows) // 2
+    left = (columns - keep_columns) // 2
+    return image[top : top + keep_rows, left : left + keep_columns]
+
+
+def _pad_centre(image: Image, height: int, width: int) -> Image:
+    """Resizes the whole image into height x width and blackens what is left."""
+    rows, columns = image.shape[:2]
+    inner_height, inner_width = height, width
+    if columns * height > rows * width:
+        inner_height = _scale(width, rows, columns)
+    else:
+        inner_width = _scale(height, columns, rows)
+    padded = np.zeros((height, width, 3), np.uint8)
+    top = (height - inner_height) // 2
+    left = (width - inner_width) // 2
+    padded[top : top + inner_height, left : left + inner_width] = _resize(
+        image, inner_height, inner_width
+    )
+    return padded
+
+
+def _scale(length: int, numerator: int, denominator: int) -> int:
+    """Rounds length * numerator / denominator in integers, to at least 1."""
+    return max(1, (2 * length * numerator + denominator) // (2 * denominator))
+
+
+def _resize(image: Image, height: int, width: int) -> Image:
+    rows, columns = image.shape[:2]
+    # INTER_AREA is an average only where both axes shrink; growing is another step.
+    if rows > height or columns > width:
+        shrunk_wh = (min(columns, width), min(rows, height))
+        image = cv2.resize(image, shrunk_wh, interpolation=cv2.INTER_AREA)
+    if image.shape[:2] != (height, width):
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.ascontiguousarray(image)
+
+
+def _jpeg_has_end(data: bytes) -> bool:
+    """Tells whether the image ends, whatever thumbnails it holds and what follows."""
+    position = 2
+    while (position := find_marker(data, position)) >= 0:
+        if data[position + 1] == END_OF_IMAGE:
+            return True
+        position = skip_segment(data, position)
+    return False
+
+
+def _png_has_end(data: bytes) -> bool:
+    """Tells whether all chunks to the last lie in `data` (PNG specification, 5.3)."""
+    position = len(_PNG)
+    while position + 12 <= len(data):
+        kind = data[position + 4 : position + 8]
+        position += 12 + int.from_bytes(data[position : position + 4], "big")
+        if kind == b"IEND":
+            return position <= len(data)
+    return False
+
+
+def _why_not_decoded(data: bytes, name: str, opencv_message: str) -> str:
+    if "MAX_IMAGE" in opencv_message:
+        return f"{name}: has more than 2**27 pixels or a side too long; shrink it."
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+        return f"{name}: is HEIC, which OpenCV cannot read; convert it to JPEG."
+    if data.startswith(_MAGIC):
+        return f"{name}: is damaged or cut short; copy it again or delete it."
+    return f"{name}: is not an image of a kind that OpenCV reads; use JPEG or PNG."

@@ -1,0 +1,1 @@
+"""The device loop: frames in, predictions out."""

@@ -1,0 +1,1 @@
+"""Model files: manifest, metadata, self-test."""

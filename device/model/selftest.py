@@ -1,0 +1,115 @@
+"""Asks a model about images that anyone can draw, to see whether it is sound."""
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from corallite.device.image.preprocess import Image, Preprocessing
+from corallite.device.model.manifest import Manifest, SelfTest
+from corallite.device.system.errors import RequestError
+
+Probabilities = npt.NDArray[np.float32]
+
+RECIPE = 1
+# Right implementations of one int8 file differ: on 200 images of 32x32, the three
+# that LiteRT has for x86 gave probabilities up to 15 steps of 1/256 apart (ShuffleNetV2
+# 0.25x; 2 of 5 images by more than one step). Twice that: a model whose bytes or
+# whose processor are broken is off by far more on one of the images.
+TOLERANCE = 0.125
+
+# Of each image and channel, how often the brightness goes up and down over the width
+# and over the height, where it starts, and how far it goes, in quarters: each image
+# has a tint, or models that look for colours could not tell them apart.
+_WAVES = (
+    ((1, 0, 0, 4), (0, 1, 85, 2), (1, 1, 170, 1)),
+    ((3, 1, 255, 1), (1, 4, 0, 4), (0, 2, 40, 2)),
+    ((0, 5, 90, 2), (4, 0, 200, 1), (2, 3, 10, 4)),
+)
+
+
+class Runnable(Protocol):
+    """What is tested: an `Engine`, or part of one."""
+
+    @property
+    def manifest(self) -> Manifest: ...
+
+    @property
+    def preprocessing(self) -> Preprocessing: ...
+
+    def run(self, pixels_u8: Image) -> Probabilities: ...
+
+
+def draw_images(size_hw: tuple[int, int]) -> list[Image]:
+    """Returns the images, uint8 RGB [height, width, 3]: coloured waves.
+
+    In whole numbers, so that every machine draws the same.
+    """
+    height, width = size_hw
+    y = np.arange(height)[:, np.newaxis] * 510 // height
+    x = np.arange(width)[np.newaxis] * 510 // width
+    return [np.stack([_wave(x, y, *w) for w in waves], axis=-1) for waves in _WAVES]
+
+
+def ask(model: Runnable) -> list[Probabilities]:
+    """Returns what `model` answers for each of the images."""
+    return [model.run(image) for image in draw_images(model.preprocessing.size_hw)]
+
+
+def record(model: Runnable) -> SelfTest:
+    """Returns what is to be written into a manifest about `model`."""
+    answer = ask(model)[0]
+    index = int(answer.argmax())
+    return SelfTest(RECIPE, index, round(float(answer[index]), 4))
+
+
+def check(model: Runnable) -> None:
+    """Checks that a model is sound.
+
+    Raises:
+        RequestError: It answers with what are no probabilities, not twice the same,
+            or not what its manifest says; a part of a sentence.
+    """
+    first, second = ask(model), ask(model)
+    for answer in first:
+        _check_probabilities(answer, model.manifest)
+    if not np.array_equal(first, second):
+        raise RequestError("it answers differently when it is asked again")
+    expected = model.manifest.selftest
+    if expected is None or expected.recipe != RECIPE:
+        return
+    is_there = expected.index in range(len(first[0]))
+    found = float(first[0][expected.index]) if is_there else 0.0
+    if abs(found - expected.probability) > TOLERANCE:
+        raise RequestError(
+            f"it answers {found:.2f} where it answered {expected.probability:.2f} "
+            "when it was made"
+        )
+
+
+def differ(first: list[Probabilities], second: list[Probabilities]) -> float:
+    """Returns the greatest difference of two models' answers; NaN if one has a NaN."""
+    return float(np.max(np.abs(np.subtract(first, second))))
+
+
+def _wave(
+    x: npt.NDArray[np.int64],
+    y: npt.NDArray[np.int64],
+    across: int,
+    down: int,
+    start: int,
+    quarters: int,
+) -> Image:
+    """Returns brightness that goes up and down between 0 and 255, [height, width]."""
+    brightness = np.abs((x * across + y * down + start) % 511 - 255)
+    return (brightness * quarters // 4).astype(np.uint8)
+
+
+def _check_probabilities(answer: Probabilities, manifest: Manifest) -> None:
+    if not np.isfinite(answer).all():
+        raise RequestError("it answers with what are no numbers")
+    # Each may be rounded by half an int8 step of 1/256.
+    allowed = len(answer) / 512 + 1e-3
+    total = float(answer.sum())
+    if manifest.output == "probabilities" and abs(total - 1) > allowed:
+        raise RequestError(f"it answers with probabilities that sum to {total:.2f}")

@@ -1,0 +1,1 @@
+"""Where predictions go: lines, MQTT, commands, systemd."""

@@ -1,0 +1,177 @@
+"""Runs a command when a label comes up."""
+
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+
+from corallite.device.loop.classify_frames import Result
+from corallite.device.system import log
+from corallite.device.system.errors import RequestError
+from corallite.device.system.log_throttle import Failures
+
+# For a command that runs while the loop ends, and for one that was asked to end.
+_GRACE_S = 2.0
+
+
+class Hook:
+    """Runs a command each time a label comes up, one run at a time, beside the loop.
+
+    That is when it becomes active, or the most probable if there is no threshold.
+
+    Attributes:
+        runs: How often it was run.
+        left_out: How often it was not, as it still ran or had run a moment ago.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        arguments: Sequence[str],
+        *,
+        timeout_s: float = 30.0,
+        pause_s: float = 10.0,
+    ) -> None:
+        """Runs nothing yet.
+
+        Args:
+            label: What to wait for.
+            arguments: The program and its arguments; no shell reads them. It finds
+                CORALLITE_LABEL, CORALLITE_PROBABILITY (0 to 1; empty if it is not
+                among the result's labels), CORALLITE_SOURCE and CORALLITE_FRAME in
+                its environment. What it prints goes to stderr.
+            timeout_s: After so long it is ended, with all that it started.
+            pause_s: From one start to the next, at least.
+        """
+        self.runs = 0
+        self.left_out = 0
+        self._label = label
+        self._arguments = list(arguments)
+        self._timeout_s = timeout_s
+        self._pause_s = pause_s
+        self._was_on = False
+        self._started_s = float("-inf")
+        self._failures = Failures()
+        self._runner: threading.Thread | None = None
+        self._closing = threading.Event()
+
+    def put(self, result: Result) -> None:
+        """Starts the command if the label has come up with this result."""
+        active = result.active
+        is_on = self._label in ([result.top[0].label] if active is None else active)
+        has_come, self._was_on = is_on and not self._was_on, is_on
+        if not has_come:
+            return
+        now_s = time.monotonic()
+        is_running = self._runner is not None and self._runner.is_alive()
+        if is_running or now_s - self._started_s < self._pause_s:
+            self.left_out += 1
+            return
+        self._started_s = now_s
+        self.runs += 1
+        self._runner = threading.Thread(
+            target=self._run, args=(_describe(result, self._label),), name="hook"
+        )
+        self._runner.start()
+
+    def close(self) -> None:
+        """Gives a command that still runs two seconds, then ends it."""
+        self._closing.set()
+        if self._runner is not None:
+            self._runner.join()
+        if self.left_out:
+            log.info("%s: left out %d times.", self._arguments[0], self.left_out)
+
+    def _run(self, environment: dict[str, str | bytes]) -> None:
+        program = self._arguments[0]
+        try:
+            process = subprocess.Popen(
+                self._arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=_find_stderr(),
+                env={**os.environ, **environment},
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._failures.note(f"{program}: does not start: {error.strerror}.")
+            return
+        if not self._wait(process):
+            _end(process)
+            self._failures.note(f"{program}: had not ended in time, and was ended.")
+        elif process.returncode:
+            self._failures.note(f"{program}: ended with {process.returncode}.")
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> bool:
+        """Returns whether it ended by itself in its time."""
+        limit_s = time.monotonic() + self._timeout_s
+        while process.poll() is None:
+            if self._closing.is_set():
+                limit_s = min(limit_s, time.monotonic() + _GRACE_S)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(max(0.0, limit_s - time.monotonic()))
+                return process.poll() is not None
+            if time.monotonic() >= limit_s:
+                return False
+            self._closing.wait(0.05)
+        return True
+
+
+def parse_command(command: str) -> list[str]:
+    """Splits a command into program and arguments, with quotes as a shell has them.
+
+    Raises:
+        RequestError: It has no program that is here, or a quote is not closed.
+    """
+    try:
+        arguments = shlex.split(command)
+    except ValueError as error:
+        raise RequestError(f"--run={command}: {error}; quote it anew.") from error
+    if not arguments or shutil.which(arguments[0]) is None:
+        program = arguments[0] if arguments else command
+        raise RequestError(
+            f"--run={command}: there is no program {program!r} that may be run; give "
+            "its full path."
+        )
+    return arguments
+
+
+def _describe(result: Result, label: str) -> dict[str, str | bytes]:
+    found = [p.probability for p in result.top if p.label == label]
+    return {
+        "CORALLITE_LABEL": _clean(label),
+        "CORALLITE_PROBABILITY": f"{found[0]:.6f}" if found else "",
+        "CORALLITE_SOURCE": _clean(result.source),
+        "CORALLITE_FRAME": str(result.frame),
+    }
+
+
+def _clean(text: str) -> bytes:
+    """Encodes what may stand in an environment: no zero byte, whatever else it is."""
+    return text.encode("utf-8", "backslashreplace").replace(b"\0", b"?")
+
+
+def _find_stderr() -> int:
+    """What the command prints must not come between our results."""
+    try:
+        os.fstat(2)
+    except OSError:
+        return subprocess.DEVNULL
+    return 2
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ends it and what it started: asked to first, then killed."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE_S)
+            # Its children may have stayed.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            return

@@ -1,0 +1,1 @@
+"""Who may ask `serve`, and how much at a time."""

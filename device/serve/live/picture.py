@@ -1,0 +1,77 @@
+"""The newest picture as a JPEG, with what was seen written on it."""
+
+import threading
+import unicodedata
+
+import numpy as np
+
+from corallite.device.image.opencv import cv2
+from corallite.device.image.preprocess import Image
+from corallite.device.serve.live.camera import Sight
+
+# A phone or a browser's column shows no more, and a board encodes no more in time.
+_LONGEST_SIDE = 960
+_JPEG_QUALITY = 80
+_FONT = cv2.FONT_HERSHEY_DUPLEX
+
+
+class Pictures:
+    """Encodes each sight once, however many clients ask for it."""
+
+    def __init__(self) -> None:
+        """Has encoded nothing."""
+        self._lock = threading.Lock()
+        self._sight: Sight | None = None
+        self._jpeg = b""
+
+    def encode(self, sight: Sight) -> bytes:
+        """Returns `sight` as JPEG; may be called from any thread."""
+        with self._lock:
+            if sight is not self._sight:
+                self._jpeg = encode_sight(sight)
+                self._sight = sight
+            return self._jpeg
+
+
+def encode_sight(sight: Sight) -> bytes:
+    """Returns a JPEG of the image, at most 960 pixels long, with its first label."""
+    image = _shrink(sight.image_rgb_u8)
+    # A copy, which may be drawn on.
+    image_bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    if sight.result.top:
+        first = sight.result.top[0]
+        _write(image_bgr, f"{_to_ascii(first.label)}  {first.probability:.0%}")
+    quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    return cv2.imencode(".jpg", image_bgr, quality)[1].tobytes()
+
+
+def _shrink(image: Image) -> Image:
+    height, width = image.shape[:2]
+    scale = _LONGEST_SIDE / max(height, width)
+    if scale >= 1:
+        return image
+    size_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
+
+
+def _write(image_bgr: Image, text: str) -> None:
+    """Writes a line on a dark band along the lower edge."""
+    height, width = image_bgr.shape[:2]
+    scale = max(0.4, min(1.2, width / 700))
+    thickness = 1 if scale < 1 else 2
+    (text_width, text_height), below = cv2.getTextSize(text, _FONT, scale, thickness)
+    margin = max(4, text_height // 2)
+    band = image_bgr[max(0, height - text_height - below - 2 * margin) :]
+    np.multiply(band, 0.35, out=band, casting="unsafe")
+    if text_width > width - 2 * margin:
+        scale *= max(0.1, (width - 2 * margin) / text_width)
+    where = (margin, height - margin - below)
+    white = (255, 255, 255)
+    cv2.putText(image_bgr, text, where, _FONT, scale, white, thickness, cv2.LINE_AA)
+
+
+def _to_ascii(text: str) -> str:
+    """Leaves out accents; OpenCV's own letters are ASCII."""
+    plain = unicodedata.normalize("NFKD", text)
+    kept = "".join(c for c in plain if not unicodedata.combining(c))
+    return kept.encode("ascii", "replace").decode()

@@ -1,0 +1,1 @@
+"""Files, errors, logs, signals and processes."""

@@ -1,0 +1,148 @@
+"""Writes files so that a reader sees the old content or the new, never half.
+
+And reads those that a user names, whatever they are.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from corallite.device.system.errors import RequestError
+
+_T = TypeVar("_T")
+
+# Of a file of text: the labels of 20,000 classes take a megabyte.
+MOST_BYTES = 16 << 20
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields a path beside `path`; renames it to `path` if the block succeeds.
+
+    The temporary name keeps the suffix, because Keras and OpenCV choose the format
+    by it. If the block raises, the temporary file is removed and `path` is as before.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield partial
+        _flush_to_disk(partial)
+        os.replace(partial, path)
+    except OSError as error:
+        # A failing write names no file, and the temporary one's name helps nobody.
+        if error.filename in (None, str(partial)):
+            error.filename = str(path)
+        raise
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def require_folder(path: Path) -> None:
+    """Sees that there is a folder, or may be one: nothing else is in its place.
+
+    Raises:
+        RequestError: A file is there, or in place of one of the folders above.
+    """
+    for place in (path, *path.parents):
+        if place.is_dir():
+            return
+        if os.path.lexists(place):
+            raise RequestError(
+                f"{place}: is no folder, so nothing can be kept in {path}; name "
+                "another folder."
+            )
+
+
+def require_regular(path: str | Path) -> None:
+    """Sees that a file has an end and that nobody has to write into it first.
+
+    A pipe without a writer would be waited for, and /dev/zero read for ever. A folder
+    passes: to open it says what it is.
+
+    Raises:
+        OSError: It is a pipe, a device or a socket, or there is none.
+    """
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "is no regular file", str(path))
+
+
+def read_limited(path: str | Path) -> bytes:
+    """Returns the content of a small file.
+
+    Raises:
+        OSError: It cannot be read, or has more than `MOST_BYTES`.
+    """
+    with open(path, "rb") as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise OSError(errno.EFBIG, f"is larger than {MOST_BYTES >> 20} MiB", str(path))
+    return content
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes `content` to `path` in one step."""
+    with replacing(path) as partial:
+        partial.write_bytes(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Writes `content` as UTF-8 to `path` in one step."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes `content` as indented JSON to `path` in one step."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object of ours.
+
+    Raises:
+        RequestError: The file is not a JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RequestError(
+            f"{path} is damaged ({error}); remove it and run the same command again."
+        ) from error
+    if not isinstance(content, dict):
+        raise RequestError(f"{path} is not a JSON object; remove it and run again.")
+    return content
+
+
+def read_record(path: Path, parse: Callable[[dict[str, Any]], _T]) -> _T:
+    """Reads a JSON object of ours and returns what `parse` makes of it.
+
+    Raises:
+        RequestError: The file is not a JSON object, or `parse` raises what comes of
+            one that is not as we wrote it.
+    """
+    content = read_json(path)
+    try:
+        return parse(content)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise RequestError(
+            f"{path} is damaged ({error!r}); remove it and run the same command again."
+        ) from error
+
+
+def _flush_to_disk(path: Path) -> None:
+    """Without this, a power cut after the rename can leave an empty file."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def printable(name: str | Path) -> str:
+    r"""Returns a file's name as text that every log can take.
+
+    Bytes that are no UTF-8, which Linux allows in names, show as in "caf\udce9".
+    """
+    return str(name).encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,1 @@
+"""Chooses calibration images and measures ranges with them."""

@@ -1,0 +1,1 @@
+"""The programs of `optimize`: flags in, one library call each."""

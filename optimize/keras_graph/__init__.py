@@ -1,0 +1,1 @@
+"""Walks, loads and wraps Keras models."""

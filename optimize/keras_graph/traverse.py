@@ -1,0 +1,91 @@
+"""Copies a flat functional model layer by layer, with other layers in places."""
+
+from collections.abc import Callable
+
+from corallite.train.framework.keras import keras, tf
+
+Replace = Callable[[keras.layers.Layer], Callable | None]
+
+
+def rebuild(
+    model: keras.Model,
+    replace: Replace,
+    after_input: keras.layers.Layer | None = None,
+) -> keras.Model:
+    """Returns a copy of `model` in which `replace(layer)` stands for each layer.
+
+    `replace` returns a new layer (or a function of tensors that calls new layers), or
+    None to leave the layer out: its input then stands for its output. The input layer
+    is copied as it is, and `after_input`, if given, comes behind it. Weights are what
+    the new layers bring (see `copy_layer`).
+
+    Raises:
+        ValueError: The model is not one flat functional graph.
+    """
+    check_flat(model)
+    copied = {}
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.InputLayer):
+            shape = layer.input_shape[0][1:]
+            image = keras.Input(shape, name=layer.name)
+            copied[id(layer.output)] = after_input(image) if after_input else image
+            continue
+        inputs = tf.nest.map_structure(lambda x: copied[id(x)], layer.input)
+        new_layer = replace(layer)
+        copied[id(layer.output)] = inputs if new_layer is None else new_layer(inputs)
+    return keras.Model(image, copied[id(model.output)], name=model.name)
+
+
+def copy_layer(layer: keras.layers.Layer, input_shape=None) -> keras.layers.Layer:
+    """Returns a layer of the same settings, and the same weights if it has any.
+
+    `input_shape` is needed for a layer that is no node of a graph, as one in a wrapper.
+    """
+    copy = type(layer).from_config(layer.get_config())
+    if layer.weights:
+        copy.build(input_shape or layer.input_shape)
+        copy.set_weights(layer.get_weights())
+    return copy
+
+
+def check_flat(model: keras.Model) -> None:
+    """Raises `ValueError` unless every layer is used once and none is a model."""
+    ends = tf.nest.flatten([model.input, model.output])
+    if len(ends) != 2 or isinstance(model, keras.Sequential):
+        raise ValueError(
+            "Expected `model` to be functional with one input and one output, got "
+            f"{model.name!r}, a {type(model).__name__} with {len(ends)} in all."
+        )
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            raise ValueError(
+                f"Expected `model` to be flat, got the nested model {layer.name!r}; "
+                "add its layers to one functional graph."
+            )
+        if len(layer.inbound_nodes) != 1:
+            raise ValueError(
+                f"Expected every layer to be used once, got {layer.name!r} used "
+                f"{len(layer.inbound_nodes)} times."
+            )
+
+
+def consumers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """Returns the layers that read the output of `layer`."""
+    return [node.outbound_layer for node in layer.outbound_nodes]
+
+
+def only_reader(layer: keras.layers.Layer) -> keras.layers.Layer | None:
+    """Returns the layer that reads the output of `layer`, if it is one alone."""
+    readers = consumers(layer)
+    return readers[0] if len(readers) == 1 else None
+
+
+def producer(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """Returns the layer whose output is the single input of `layer`."""
+    (single,) = producers(layer)
+    return single
+
+
+def producers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """Returns the layers whose outputs `layer` reads."""
+    return tf.nest.flatten(layer.inbound_nodes[0].inbound_layers)

@@ -1,0 +1,168 @@
+"""Magnitude pruning with tfmot: the smallest weights become zero, step by step.
+
+Zeros make a file smaller once it is compressed. They do not make it faster: the CPU
+and the Edge TPU multiply by zero like by any other number.
+"""
+
+import dataclasses
+import math
+from pathlib import Path
+
+from absl import logging
+
+from corallite.device.system.errors import RequestError
+from corallite.optimize.keras_graph import traverse
+from corallite.optimize.keras_graph.load import load_model
+from corallite.optimize.keras_graph.tfmot import tfmot
+from corallite.optimize.prune.masks import PrunedLayer, UpdateMasks
+from corallite.optimize.prune.sparsity import kernels_of, measure_sparsity
+from corallite.train.data.input_pipeline import steps_per_epoch
+from corallite.train.data.load import load_data
+from corallite.train.framework.keras import keras
+from corallite.train.runs.run import Stage, hash_file
+from corallite.train.training.fit import discard_state, fit
+from corallite.train.training.float_stage import cost_metrics
+from corallite.train.training.model_file import save_model
+from corallite.train.training.recipe import Recipe
+
+DEFAULT_RECIPE = Recipe(epochs=15, learning_rate=0.02, warmup_epochs=0.0)
+# Sparsity rises during this share of the steps; the rest heals.
+_RISING_SHARE = 0.6
+_UPDATES = 50
+_MAX_LAYER_SPARSITY = 0.98
+
+
+def prune(
+    run_dir: Path, sparsity: float, recipe: Recipe, *, overwrite: bool = False
+) -> Stage:
+    """Prunes a run's float model to `sparsity` while training on; the pruned stage.
+
+    Args:
+        run_dir: A run with a finished float stage.
+        sparsity: Zero fraction of all kernel weights at the end, above 0 and below 1.
+        recipe: The training, whose learning rate should be below the first one's.
+        overwrite: Make the stage again if it was made with other settings.
+
+    Raises:
+        RequestError: There is no float model, `sparsity` cannot be reached, or the
+            recipe's patience may end the training before it is.
+        KeyboardInterrupt: Asked to stop; the same call goes on from there.
+    """
+    check_recipe(recipe)
+    data = load_data(run_dir)
+    source = Stage(run_dir, "float").require()
+    stage = Stage(run_dir, "pruned")
+    inputs = {
+        "sparsity": sparsity,
+        "recipe": dataclasses.asdict(recipe),
+        "parent": hash_file(source),
+        "data": data.fingerprint,
+    }
+    if stage.is_done(inputs, overwrite):
+        logging.info("pruned: done already.")
+        return stage
+    keras.utils.set_random_seed(recipe.seed)
+    steps = recipe.epochs * steps_per_epoch(data.parts["train"], recipe.batch_size)
+    model = add_pruning(load_model(source), sparsity, steps)
+    stage.reopen()
+    progress = fit(
+        model,
+        data,
+        recipe,
+        stage.path,
+        inputs=inputs,
+        callbacks=[UpdateMasks()],
+        keep_best=False,
+    )
+    model = strip_pruning(model)
+    save_model(model, stage.model_path)
+    measured = dataclasses.asdict(measure_sparsity(model))
+    history = dataclasses.asdict(progress)
+    stage.finish(inputs, {**cost_metrics(model), "sparsity": measured, **history})
+    discard_state(stage.path)
+    return stage
+
+
+def add_pruning(model: keras.Model, sparsity: float, total_steps: int) -> keras.Model:
+    """Returns a copy of `model` that `total_steps` of training prune.
+
+    The training needs the callback `UpdateMasks`.
+
+    Pruned are the 1x1 convolutions and the dense layer. The first convolution and the
+    depthwise ones hold few weights and lose accuracy first, so they stay whole and the
+    others are pruned so much more that `sparsity` is reached over all kernels.
+
+    Raises:
+        RequestError: That would leave too little of the pruned layers.
+    """
+    layer_sparsity = _layer_sparsity(model, sparsity)
+    frequency = max(1, math.floor(_RISING_SHARE * total_steps / _UPDATES))
+    updates = max(1, math.floor(_RISING_SHARE * total_steps / frequency))
+    schedule = tfmot.sparsity.keras.PolynomialDecay(
+        initial_sparsity=0.0,
+        final_sparsity=layer_sparsity,
+        begin_step=0,
+        end_step=updates * frequency,
+        frequency=frequency,
+    )
+
+    def replace(layer):
+        copy = traverse.copy_layer(layer)
+        if not is_prunable(layer):
+            return copy
+        return PrunedLayer(copy, schedule)
+
+    return traverse.rebuild(model, replace)
+
+
+def strip_pruning(model: keras.Model) -> keras.Model:
+    """Returns a copy of a pruned model without the wrappers; its zeros stay."""
+
+    def replace(layer):
+        if isinstance(layer, PrunedLayer):
+            return traverse.copy_layer(layer.layer, layer.input_shape)
+        return traverse.copy_layer(layer)
+
+    return traverse.rebuild(model, replace)
+
+
+def is_prunable(layer: keras.layers.Layer) -> bool:
+    """Tells whether pruning zeroes weights of `layer`."""
+    if isinstance(layer, keras.layers.Conv2D):
+        return not isinstance(traverse.producer(layer), keras.layers.InputLayer)
+    return isinstance(layer, keras.layers.Dense)
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Raises `RequestError` for a training that may end below its sparsity."""
+    if recipe.patience:
+        raise RequestError(
+            f"A patience of {recipe.patience} epochs would end pruning before the "
+            "sparsity is reached, as accuracy falls until then; leave the flag out, or "
+            "give fewer epochs."
+        )
+
+
+def check_sparsity(sparsity: float) -> None:
+    """Raises `RequestError` for what no network can be pruned to."""
+    if not 0 < sparsity < 1:
+        raise RequestError(
+            f"Expected `sparsity` to be above 0 and below 1, got {sparsity}."
+        )
+
+
+def _layer_sparsity(model, sparsity):
+    check_sparsity(sparsity)
+    total = sum(_kernel_size(layer) for layer in model.layers)
+    prunable = sum(_kernel_size(x) for x in model.layers if is_prunable(x))
+    if sparsity * total > _MAX_LAYER_SPARSITY * prunable:
+        limit = math.floor(100 * _MAX_LAYER_SPARSITY * prunable / total) / 100
+        raise RequestError(
+            f"Expected `sparsity` to be at most {limit} for this network, got "
+            f"{sparsity}."
+        )
+    return sparsity * total / prunable
+
+
+def _kernel_size(layer):
+    return sum(math.prod(kernel.shape) for kernel in kernels_of(layer))

@@ -1,0 +1,52 @@
+"""tfmot's magnitude pruning, done between the steps of a training, not in them."""
+
+from corallite.optimize.keras_graph.tfmot import PruneLowMagnitude
+from corallite.train.framework.keras import keras, tf
+
+
+class PrunedLayer(PruneLowMagnitude):
+    """A layer with tfmot's masks, which `UpdateMasks` keeps.
+
+    tfmot has every layer ask in every step whether its mask is due. Of a network of 60
+    such layers these conditions take most of the minute until the first step.
+    """
+
+    def call(self, inputs):
+        return self.layer(inputs)
+
+
+class UpdateMasks(keras.callbacks.Callback):
+    """Before each step does what tfmot's wrappers and `UpdatePruningStep` do in it."""
+
+    def on_train_begin(self, logs=None):
+        layers = [x for x in self.model.layers if isinstance(x, PrunedLayer)]
+        self._schedule = layers[0].pruning_schedule  # They have one.
+
+        def update(step):
+            for layer in layers:
+                layer.pruning_step.assign(step)
+                layer.pruning_obj.conditional_mask_update()
+
+        def apply():
+            for layer in layers:
+                for weight, mask, _ in layer.pruning_vars:
+                    weight.assign(weight * mask)
+
+        # Done eagerly, they would take longer than a small network's step.
+        self._update, self._apply = tf.function(update), tf.function(apply)
+        # Traced here, for Keras warns of a callback that takes longer than a step; of
+        # step -1 nothing is due.
+        self._update(tf.constant(-1, tf.int64))
+        self._apply()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        step = self.model.optimizer.iterations + 1  # As tfmot counts.
+        if self._schedule(step)[0]:
+            self._update(step)
+        self._apply()
+
+    def on_test_begin(self, logs=None):
+        self._apply()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._apply()

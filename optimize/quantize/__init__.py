@@ -1,0 +1,1 @@
+"""Quantization: quantizers, folding, quantization-aware training."""

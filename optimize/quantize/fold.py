@@ -1,0 +1,75 @@
+"""Folds batch norms into the convolutions before them.
+
+What is trained quantization-aware has then the very weights that the int8 file will
+hold: no running statistics that move under the ranges, no second scaling behind the
+quantized kernel.
+"""
+
+import numpy as np
+
+from corallite.optimize.keras_graph import traverse
+from corallite.train.framework.keras import keras
+
+# By exact type: a transposed convolution is a kind of Conv2D in Keras, not here.
+CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+
+
+def fold_batch_norms(model: keras.Model) -> keras.Model:
+    """Returns a model without batch norms that computes what `model` infers.
+
+    Kernels are scaled by gamma / sqrt(variance + epsilon) per output channel; what is
+    left goes into a bias. Zeros of a pruned kernel stay zeros.
+
+    Raises:
+        ValueError: A batch norm does not follow a convolution directly, or the model
+            is not one flat functional graph.
+    """
+    norms = {id(_folding_target(layer)): layer for layer in _batch_norms(model)}
+
+    def replace(layer):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            return None
+        if id(layer) not in norms:
+            return traverse.copy_layer(layer)
+        copy = type(layer).from_config({**layer.get_config(), "use_bias": True})
+        copy.build(layer.input_shape)
+        copy.set_weights(_folded_weights(layer, norms[id(layer)]))
+        return copy
+
+    return traverse.rebuild(model, replace)
+
+
+def _batch_norms(model):
+    is_norm = keras.layers.BatchNormalization
+    return [layer for layer in model.layers if isinstance(layer, is_norm)]
+
+
+def _folding_target(norm):
+    target = traverse.producer(norm)
+    is_linear_convolution = (
+        type(target) in CONVOLUTIONS and target.activation is keras.activations.linear
+    )
+    if not is_linear_convolution or len(traverse.consumers(target)) != 1:
+        raise ValueError(
+            f"Expected batch norm {norm.name!r} to be all that follows a convolution "
+            f"without activation, got {target.name!r} before it."
+        )
+    return target
+
+
+def _folded_weights(layer, norm):
+    kernel, *bias = layer.get_weights()
+    gamma, beta, mean, variance = _norm_weights(norm)
+    scale = gamma / np.sqrt(variance + norm.epsilon)
+    # A depthwise kernel is [height, width, channels, multiplier]: two axes to scale.
+    is_depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+    kernel = kernel * (scale.reshape(kernel.shape[2:]) if is_depthwise else scale)
+    bias = bias[0] if bias else np.zeros_like(mean)
+    return [kernel.astype(np.float32), beta + (bias - mean) * scale]
+
+
+def _norm_weights(norm):
+    mean, variance = norm.moving_mean.numpy(), norm.moving_variance.numpy()
+    gamma = norm.gamma.numpy() if norm.scale else np.ones_like(mean)
+    beta = norm.beta.numpy() if norm.center else np.zeros_like(mean)
+    return gamma, beta, mean, variance

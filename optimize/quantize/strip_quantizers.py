@@ -1,0 +1,62 @@
+"""Takes the quantizers out of a quantization-aware model: the float one inside it."""
+
+from corallite.optimize.keras_graph import traverse
+from corallite.optimize.prune.sparsity import kernels_of
+from corallite.optimize.quantize.layer_quantization import PREFIX, QuantizeWrapper
+from corallite.optimize.quantize.shared_range import SharedRange
+from corallite.train.framework.keras import keras, tf
+
+
+def strip_quantizers(model: keras.Model) -> keras.Model:
+    """Returns the float model whose rounding `model` trains or converts.
+
+    It has the weights of `model` before they are rounded, its batch norms and its
+    normalization folded, and the layers' own names. Of a model that was not trained
+    since `quantize` made it, it computes what the argument of `quantize` computes.
+    """
+    passed = _passed_on(model)
+    copied = {}
+    for layer in model.layers:
+        if isinstance(layer, SharedRange):
+            continue
+        if isinstance(layer, keras.layers.InputLayer):
+            image = keras.Input(layer.input_shape[0][1:], name=layer.name)
+            copied[id(layer.output)] = image
+            continue
+        inputs = tf.nest.map_structure(
+            lambda x: copied[id(passed.get(id(x), x))], layer.input
+        )
+        copied[id(layer.output)] = _float_copy(layer)(inputs)
+    return keras.Model(image, copied[id(model.output)], name=model.name)
+
+
+def _passed_on(model):
+    """Returns what goes into a shared range, by what comes out of it."""
+    passed = {}
+    for layer in model.layers:
+        if isinstance(layer, SharedRange):
+            for index in range(len(layer.inbound_nodes)):
+                passed[id(layer.get_output_at(index))] = layer.get_input_at(index)
+    return passed
+
+
+def _float_copy(layer):
+    if not isinstance(layer, QuantizeWrapper):
+        return traverse.copy_layer(layer)
+    inner = layer.layer
+    if layer.name == f"{PREFIX}pixels":
+        return lambda pixels: pixels
+    copy = type(inner).from_config(inner.get_config())
+    copy.build(layer.input_shape)
+    kernels = kernels_of(layer)
+    if kernels:
+        masks = [w for w in layer.weights if w.name.endswith("_mask:0")]
+        # The wrapper has taken the kernel from its layer; a bias is still there.
+        copy.set_weights(
+            [kernels[0].numpy() * masks[0].numpy(), *map(_read, inner.weights)]
+        )
+    return copy
+
+
+def _read(weight):
+    return weight.numpy()

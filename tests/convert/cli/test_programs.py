@@ -1,0 +1,161 @@
+"""The programs of optimize and convert: their lines, statuses and sentences."""
+
+import json
+import shutil
+import zipfile
+
+import pytest
+
+from corallite.convert.export.int8 import INT8_FILE
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def run(programs):
+    """Runs a verb with these flags: (verb, *flags)."""
+    return programs.run
+
+
+def assert_refused(done, *words):
+    """One sentence on stderr, and status 2."""
+    assert done.returncode == 2
+    assert done.stdout == ""
+    lines = [x for x in done.stderr.splitlines() if x.startswith("corallite: ")]
+    assert len(lines) == 1
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in lines[0]
+
+
+# As `small_run` was made.
+RECIPE = [
+    "--batch_size=16",
+    "--augment=none",
+    "--epochs=2",
+    "--learning_rate=0.002",
+]
+
+
+@pytest.mark.parametrize(
+    ("verb", "flags", "words"),
+    [
+        ("prune", [*RECIPE, "--sparsity=0.1"], "pruned/model.h5: sparsity 0.10"),
+        ("quantize", RECIPE, "qat/model.h5: validation"),
+        ("convert", ["--source=qat"], "model_int8.tflite: "),
+    ],
+)
+def test_what_is_done_is_said_again(run, small_run, verb, flags, words):
+    done = run(verb, f"--run_dir={small_run}", *flags)
+    assert done.returncode == 0, done.stderr
+    first, *others = done.stdout.splitlines()
+    assert words in first
+    # convert says again how near the file is to the float model.
+    assert bool(others) == (verb == "convert")
+    assert "done already" in done.stderr
+
+
+def test_evaluate_prints_json_that_programs_can_read(run, small_run):
+    done = run("evaluate", f"--run_dir={small_run}", "--json")
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)
+    assert [x["stage"] for x in results] == ["float", "pruned", "qat", "int8"]
+    assert results[3]["file"] == f"int8/{INT8_FILE}"
+    assert len(results[0]["evaluation"]["confusion"]) == 3
+
+
+def test_evaluate_measures_one_file(run, small_run):
+    path = small_run / "int8" / INT8_FILE
+    done = run("evaluate", f"--run_dir={small_run}", f"--model={path}")
+    assert done.returncode == 0, done.stderr
+    header, _, row = done.stdout.splitlines()
+    cells = [cell.strip() for cell in header.strip("|").split("|")]
+    assert cells[:3] == ["stage", "top-1", "95 %"]
+    assert row.startswith("| file ")
+
+
+def test_wrong_flags_and_folders_are_refused(run, tmp_path):
+    missing = f"--run_dir={tmp_path / 'none'}"
+    (tmp_path / "run.txt").touch()
+    file = f"--run_dir={tmp_path / 'run.txt'}"
+    requests = [
+        (("prune", missing, "--sparsity=1.5"), ("sparsity", "1.5")),
+        (("quantize", missing, "--epochs=0"), ("epochs", "0")),
+        (("convert", missing, "--source=best"), ("source", "best")),
+        (("evaluate", missing, "--part=all"), ("part", "all")),
+        (("pipeline", missing, "--image_size=16"), ("image_size", "16")),
+        (("prune", missing), ("none", "corallite train")),
+        (("quantize", missing), ("none", "corallite train")),
+        (("convert", missing), ("none", "corallite train")),
+        (("evaluate", missing), ("none", "corallite train")),
+        (("train", file, "--dataset=fashion_mnist"), ("run.txt: is no folder",)),
+        (("report", file), ("run.txt: is no folder",)),
+        (("compile", file), ("run.txt: is no folder",)),
+    ]
+    for arguments, words in requests:
+        assert_refused(run(*arguments), *words)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("run.json", {"network": ["shufflenet_v2"]}),
+        ("cache/preprocessing.json", {"size_hw": 32}),
+        ("float/metrics.json", {"finished": "today"}),
+        ("float/metrics.json", {"inputs": "none"}),
+    ],
+)
+def test_a_record_of_another_shape_is_named(run, small_copy, name, content):
+    (small_copy / name).write_text(json.dumps(content))
+    # A file that is converted already is not told by what network.
+    for verb in ("report",) if name == "run.json" else ("convert", "report"):
+        assert_refused(run(verb, f"--run_dir={small_copy}"), f"{name} is damaged")
+
+
+def test_a_truncated_model_is_named(run, small_copy):
+    path = small_copy / "float" / "model.h5"
+    path.write_bytes(path.read_bytes()[:-1000])
+    flags = [*RECIPE, "--sparsity=0.1", "--overwrite"]
+    done = run("prune", f"--run_dir={small_copy}", *flags)
+    assert_refused(done, "float/model.h5")
+    assert (small_copy / "pruned" / "metrics.json").exists()
+
+
+def test_truncated_weights_are_named(run, tmp_path):
+    path = tmp_path / "weights.pth"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02" + bytes(1000))
+    path.write_bytes(path.read_bytes()[:-100])
+    flags = [f"--run_dir={tmp_path / 'run'}", "--data_dir=none", f"--weights={path}"]
+    assert_refused(run("train", *flags), "weights.pth")
+    assert not (tmp_path / "run").exists()
+
+
+def test_other_images_are_refused_by_a_finished_run(
+    run, small_copy, squares_dir, tmp_path
+):
+    shutil.copytree(squares_dir / "red", tmp_path / "other" / "cat")
+    shutil.copytree(squares_dir / "blue", tmp_path / "other" / "dog")
+    before = (small_copy / "split.json").read_bytes()
+    flags = [f"--data_dir={tmp_path / 'other'}", "--overwrite", "--image_size=32"]
+    done = run("train", f"--run_dir={small_copy}", *flags)
+    assert_refused(done, "was begun with the images of", "choose a new --run_dir")
+    assert (small_copy / "split.json").read_bytes() == before
+    assert (small_copy / "float" / "metrics.json").exists()
+
+
+def test_a_file_that_is_no_model_is_refused(run, small_run, tmp_path):
+    path = tmp_path / "photo.tflite"
+    path.write_bytes(b"\xff\xd8\xff\xe0" * 100)
+    done = run("evaluate", f"--run_dir={small_run}", f"--model={path}")
+    assert_refused(done, "photo.tflite", "not a TFLite model")
+
+
+def test_the_one_file_names_the_training_images(run, small_run, squares_dir):
+    path = small_run / "int8" / INT8_FILE
+    done = run("classify", f"--model={path}", f"--source={squares_dir}", "--json")
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(answers) == 180
+    right = [x["top"][0]["label"] in x["source"].split("/") for x in answers]
+    assert sum(right) > 0.9 * len(right)

@@ -1,0 +1,63 @@
+"""Where the compiler is: on the path, in a container, or nowhere."""
+
+import os
+
+import pytest
+
+from corallite.convert.edgetpu.compile import compiler_program
+from corallite.convert.edgetpu.compile.compile_file import compile_file
+from corallite.convert.edgetpu.compile.compiler import Options
+from corallite.convert.edgetpu.compile.compiler_program import Program, find_program
+from corallite.convert.edgetpu.compile.installation import explain_installation
+from corallite.device.system.errors import RequestError
+
+
+def in_image(name) -> Program:
+    found = find_program(image=name)
+    assert found is not None
+    return found
+
+
+def test_a_container_has_no_network_and_one_folder(network, docker):
+    log = docker()
+    made = compile_file(network, network.parent / "out", in_image("coral"))
+    assert made.edgetpu.mapped == tuple(range(8))
+    commands = log.read_text().splitlines()
+    assert all("--network=none" in command for command in commands)
+    assert all(command.count("--volume=") == 1 for command in commands)
+    assert f"--user={os.getuid()}:{os.getgid()}" in commands[0]
+
+
+def test_a_container_that_hangs_is_killed_by_its_name(network, docker):
+    """The tool that started it is killed; the container is no child of ours."""
+    log = docker(hangs=True)
+    program, options = in_image("coral"), Options(timeout_s=2.0)
+    compile_file(network, network.parent / "out", program, options, bisect=False)
+    *_, started, killed = log.read_text().splitlines()
+    name = started.partition("--name=")[2].split()[0]
+    assert killed == f"kill {name}"
+
+
+def test_an_image_that_is_not_there_is_refused(network, docker):
+    docker()
+    with pytest.raises(RequestError, match="docker cannot run edgetpu_compiler in it"):
+        compile_file(network, network.parent, in_image("other"))
+
+
+def test_a_compiler_that_is_asked_for_has_to_be_there(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert find_program() is None
+    with pytest.raises(RequestError, match="there is no such program"):
+        find_program("edgetpu_compiler_16")
+    with pytest.raises(RequestError, match="neither docker nor podman"):
+        find_program(image="coral")
+    with pytest.raises(RequestError, match="not both"):
+        find_program("edgetpu_compiler", "coral")
+
+
+@pytest.mark.parametrize(
+    ("machine", "word"), [("x86_64", "apt-get"), ("aarch64", "docker build")]
+)
+def test_how_to_install_it_is_for_this_machine(monkeypatch, machine, word):
+    monkeypatch.setattr(compiler_program.platform, "machine", lambda: machine)
+    assert word in explain_installation()

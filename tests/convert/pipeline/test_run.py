@@ -1,0 +1,142 @@
+"""The whole road: taken once, taken up where it was left, and honest about it."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from corallite.convert.export.int8 import INT8_FILE
+from corallite.device.system.errors import RequestError
+from corallite.train.runs.run import Stage, hash_file
+from corallite.train.training.recipe import Transfer
+
+pytestmark = pytest.mark.slow
+
+STAGES = ("float", "pruned", "qat", "int8")
+# What `squares_pipeline` says in Python.
+FLAGS = [
+    "--model=shufflenet_v2",
+    "--width=0.25",
+    "--image_size=32",
+    "--batch_size=16",
+    "--augment=none",
+    "--epochs=8",
+    "--learning_rate=0.05",
+    "--prune_epochs=2",
+    "--prune_learning_rate=0.01",
+    "--quantize_epochs=2",
+    "--quantize_learning_rate=0.002",
+]
+
+
+def stages_of(run_dir):
+    files = {"int8": INT8_FILE}
+    return [Stage(run_dir, name, files.get(name, "model.h5")) for name in STAGES]
+
+
+def state_of(run_dir):
+    """When each stage was finished, and what its model is."""
+    return {
+        stage.name: (stage.metrics()["finished"], hash_file(stage.model_path))
+        for stage in stages_of(run_dir)
+    }
+
+
+def command_of(squares_dir, run_dir, *flags):
+    program = [sys.executable, "-m", "corallite.convert.cli.pipeline_main", *FLAGS]
+    return [*program, f"--data_dir={squares_dir}", f"--run_dir={run_dir}", *flags]
+
+
+def test_the_second_call_does_nothing_and_prints_the_table(squares_dir, finished_run):
+    before = state_of(finished_run)
+    command = command_of(squares_dir, finished_run)
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert state_of(finished_run) == before
+    lines = done.stdout.splitlines()
+    assert [line.split()[1] for line in lines[2:6]] == list(STAGES)
+    assert lines[-1] == f"report  {finished_run / 'report.html'}"
+    assert (finished_run / "report.html").exists()
+    for name in STAGES:
+        assert f"{name}: done already." in done.stderr
+
+
+def test_another_sparsity_is_refused_and_changes_nothing(squares_dir, finished_run):
+    before = state_of(finished_run)
+    command = command_of(squares_dir, finished_run, "--sparsity=0.4")
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("corallite: ")
+    assert "sparsity 0.5, now 0.4" in last
+    assert "--overwrite" in last
+    assert "Traceback" not in done.stderr
+    assert state_of(finished_run) == before
+
+
+def test_leaving_pruning_out_of_a_pruned_run_is_refused(squares_pipeline, copied_run):
+    with pytest.raises(RequestError, match=r"sparsity 0\.5, now 0\).*--overwrite"):
+        squares_pipeline(copied_run, sparsity=0.0)
+    assert all(stage.is_complete() for stage in stages_of(copied_run))
+
+
+def test_a_sparsity_of_1_is_refused_before_any_training(squares_pipeline, tmp_path):
+    with pytest.raises(RequestError, match="above 0 and below 1, got 1"):
+        squares_pipeline(tmp_path / "run", sparsity=1.0)
+    assert not (tmp_path / "run").exists()
+
+
+def test_patience_in_pruning_is_refused_before_any_training(squares_dir, tmp_path):
+    run_dir = tmp_path / "run"
+    command = command_of(squares_dir, run_dir, "--prune_patience=1")
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "patience of 1 epochs would end pruning" in done.stderr.splitlines()[-1]
+    assert not run_dir.exists()
+
+
+def test_a_run_without_weights_is_not_one_with_them(squares_pipeline, copied_run):
+    weights = str(Stage(copied_run, "float").model_path)
+    with pytest.raises(
+        RequestError, match=r"weights None, now \w+, frozen_epochs None"
+    ):
+        squares_pipeline(copied_run, transfer=Transfer(weights, frozen_epochs=1))
+    assert all(stage.is_complete() for stage in stages_of(copied_run))
+
+
+def test_a_truncated_model_is_named(squares_pipeline, copied_run):
+    path = Stage(copied_run, "pruned").model_path
+    path.write_bytes(path.read_bytes()[:10_000])
+    shutil.rmtree(copied_run / "qat")
+    with pytest.raises(RequestError, match=r"pruned/model\.h5 is not a whole Keras"):
+        squares_pipeline(copied_run)
+
+
+def test_killed_while_overwriting_it_goes_on_and_keeps_what_comes_before(
+    squares_dir, squares_pipeline, copied_run
+):
+    before = state_of(copied_run)
+    lengths = [len(x.metrics().get("history", [])) for x in stages_of(copied_run)]
+    running = subprocess.Popen(
+        command_of(squares_dir, copied_run, "--sparsity=0.4", "--overwrite")
+    )
+    training_state = copied_run / "pruned" / "training_state.npz"
+    while not training_state.exists():
+        assert running.poll() is None
+        time.sleep(0.05)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    results = squares_pipeline(copied_run, sparsity=0.4, overwrite=True)
+    after = state_of(copied_run)
+    assert after["float"] == before["float"]
+    for name in STAGES[1:]:
+        assert after[name][1] != before[name][1], name
+    assert results[1].sparsity == pytest.approx(0.4, abs=0.005)
+    assert min(result.evaluation.top1 for result in results) > 0.8
+    assert lengths == [
+        len(stage.metrics().get("history", [])) for stage in stages_of(copied_run)
+    ]
+    assert not training_state.exists()

@@ -1,0 +1,397 @@
+"""Every kind of source, what is wrong with them, and that all are released."""
+
+import errno
+import io
+import os
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from corallite.device.camera.connection_state import Patience
+from corallite.device.camera.open_source import open_source
+from corallite.device.image.preprocess import read_image
+from corallite.device.system.errors import RequestError
+
+# Gives up when a camera fails, where it otherwise would be opened again.
+ONE_TRY = Patience(give_up_after_s=0)
+
+
+def write_image(path, colour_rgb=(255, 0, 0)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = np.full((6, 8, 3), colour_rgb, np.uint8)[..., ::-1]
+    path.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())
+
+
+@pytest.fixture
+def video(tmp_path):
+    """12 frames of 64x48 at 10 a second, red with a growing brightness."""
+    path = tmp_path / "clip.avi"
+    codec = cv2.VideoWriter.fourcc(*"MJPG")
+    writer = cv2.VideoWriter(str(path), codec, 10, (64, 48))
+    for number in range(12):
+        writer.write(np.full((48, 64, 3), (0, 0, 20 * number), np.uint8))
+    writer.release()
+    return path
+
+
+class FakeCapture:
+    """Gives `frames` frames and then none, whatever it announced."""
+
+    def __init__(self, frames, opened=True, announced=-1.0):
+        self.announced = announced
+        self.left, self.opened, self.released = frames, opened, False
+
+    def isOpened(self):  # noqa: N802 - OpenCV's name.
+        return self.opened
+
+    def set(self, prop, value):
+        return True
+
+    def get(self, prop):
+        return self.announced if prop == cv2.CAP_PROP_FRAME_COUNT else 0.0
+
+    def grab(self):
+        self.left -= 1
+        return self.left >= 0
+
+    def retrieve(self):
+        return True, np.full((4, 4, 3), (255, 0, 0), np.uint8)
+
+    def read(self):
+        return self.retrieve() if self.grab() else (False, None)
+
+    def release(self):
+        self.released = True
+
+
+@pytest.fixture
+def camera(monkeypatch):
+    def camera(frames, **options):
+        capture = FakeCapture(frames, **options)
+        monkeypatch.setattr(cv2, "VideoCapture", lambda *arguments: capture)
+        return capture
+
+    return camera
+
+
+def test_folder_gives_its_images_in_order_of_name(tmp_path):
+    for name in ("b.png", "a/2.jpg", "a/1.PNG", "c.webp", ".hidden.png", ".git/x.png"):
+        write_image(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("not an image")
+    with open_source(str(tmp_path)) as stream:
+        frames = list(stream)
+    assert [frame.name for frame in frames] == ["a/1.PNG", "a/2.jpg", "b.png", "c.webp"]
+    assert [frame.number for frame in frames] == [0, 1, 2, 3]
+    times = [frame.time_s for frame in frames]
+    assert times == sorted(times) and times[0] >= 0
+    assert stream.skipped == 0
+
+
+def test_unreadable_images_in_a_folder_are_skipped_and_counted(tmp_path):
+    write_image(tmp_path / "good one ü.png", (0, 0, 255))
+    (tmp_path / "cut.png").write_bytes((tmp_path / "good one ü.png").read_bytes()[:40])
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "dangling.png").symlink_to(tmp_path / "gone.png")
+    with open_source(str(tmp_path)) as stream:
+        frames = list(stream)
+    assert [frame.name for frame in frames] == ["good one ü.png"]
+    assert (frames[0].image_rgb_u8 == (0, 0, 255)).all()
+    assert stream.skipped == 3
+
+
+def test_what_only_looks_like_an_image_does_not_hold_up_a_folder(tmp_path):
+    write_image(tmp_path / "good.png")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "endless.jpg").symlink_to("/dev/zero")
+    with open_source(str(tmp_path)) as stream:
+        assert [frame.name for frame in stream] == ["good.png"]
+    assert stream.skipped == 2
+
+
+def test_unreadable_folder_in_a_folder_is_skipped_and_counted(
+    tmp_path, monkeypatch, caplog
+):
+    write_image(tmp_path / "a/1.png")
+    write_image(tmp_path / "b/2.png")
+    write_image(tmp_path / "c/3.png")
+    list_folder = Path.iterdir
+
+    def refuse_b(path):
+        if path.name == "b":  # For root, no folder is unreadable.
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return list_folder(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse_b)
+    with open_source(str(tmp_path)) as stream:
+        assert [frame.name for frame in stream] == ["a/1.png", "c/3.png"]
+    assert stream.skipped == 1
+    assert "b: cannot be read (Permission denied)" in caplog.text
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path):
+    write_image(tmp_path / "elsewhere/1.png")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "linked").symlink_to(tmp_path / "elsewhere")
+    (folder / "loop").symlink_to(folder)
+    with open_source(str(folder)) as stream:
+        assert [frame.name for frame in stream] == ["linked/1.png"]
+
+
+def test_folder_without_a_readable_image_is_refused(tmp_path):
+    with open_source(str(tmp_path)) as stream:
+        with pytest.raises(RequestError, match="no image that can be read .0 skipped"):
+            next(stream)
+    (tmp_path / "x.png").touch()
+    with open_source(str(tmp_path)) as stream:
+        with pytest.raises(RequestError, match="1 skipped"):
+            next(stream)
+
+
+def test_frames_of_a_folder_are_prepared_while_others_wait(tmp_path, wait_until):
+    for number in range(5):
+        write_image(tmp_path / f"{number}.png")
+    prepared = []
+
+    def prepare(frame):
+        prepared.append(frame.number)
+        return replace(frame, name=f"prepared {frame.number}")
+
+    with open_source(str(tmp_path)) as stream:
+        # Two may have been read before; when the third is, the second still waits.
+        stream.prepare = prepare
+        next(stream)
+        wait_until(lambda: 2 in prepared)
+        names = [frame.name for frame in stream]
+    assert names[1] == "prepared 2" and len(names) == 4
+
+
+def test_image_is_one_frame(tmp_path):
+    write_image(tmp_path / "one.png", (0, 255, 0))
+    with open_source(str(tmp_path / "one.png")) as stream:
+        (frame,) = stream
+    assert (frame.number, frame.time_s, frame.name) == (0, 0.0, "one.png")
+    assert (frame.image_rgb_u8 == (0, 255, 0)).all()
+
+
+def test_video_gives_every_frame_in_rgb_at_its_time(video):
+    with open_source(str(video)) as stream:
+        frames = list(stream)
+    assert [frame.number for frame in frames] == list(range(12))
+    assert np.allclose([frame.time_s for frame in frames], np.arange(12) / 10)
+    assert {frame.name for frame in frames} == {"clip.avi"}
+    for number, frame in enumerate(frames):
+        # Coding to YUV and back is off by a few levels.
+        error = frame.image_rgb_u8.astype(int) - (20 * number, 0, 0)
+        assert np.abs(error).max() <= 6
+
+
+def test_frame_of_a_video_and_of_its_image_are_the_same(video, tmp_path):
+    with open_source(str(video)) as stream:
+        frame = next(stream)
+    path = tmp_path / "frame.png"
+    path.write_bytes(cv2.imencode(".png", frame.image_rgb_u8[..., ::-1])[1].tobytes())
+    assert (read_image(path) == frame.image_rgb_u8).all()
+
+
+def test_digits_are_a_camera_and_it_is_released(camera):
+    capture = camera(frames=1)
+    with open_source("0", patience=ONE_TRY) as stream:
+        frame = next(stream)
+        assert (frame.name, frame.number) == ("camera 0", 0)
+        assert (frame.image_rgb_u8 == (0, 0, 255)).all()
+    assert capture.released
+
+
+def test_camera_is_released_when_the_block_fails(camera):
+    capture = camera(frames=10**9)
+    with pytest.raises(KeyboardInterrupt), open_source("0") as stream:
+        next(stream)
+        raise KeyboardInterrupt
+    assert capture.released
+
+
+def test_camera_that_stops_is_named(camera):
+    camera(frames=2)
+    with open_source("1", patience=ONE_TRY) as stream:
+        with pytest.raises(RequestError, match="camera 1: gave no more frames; check"):
+            list(stream)
+
+
+def test_camera_that_cannot_be_opened_is_named_and_released(camera):
+    capture = camera(frames=0, opened=False)
+    with open_source("7", patience=ONE_TRY) as stream:
+        with pytest.raises(RequestError, match="camera 7: cannot be opened; check"):
+            next(stream)
+    assert capture.released
+
+
+def test_index_of_no_camera_is_named():
+    with open_source("987", patience=ONE_TRY) as stream:
+        with pytest.raises(RequestError, match="camera 987: cannot be opened; check"):
+            next(stream)
+
+
+def test_path_of_a_device_is_a_camera(camera, tmp_path, monkeypatch):
+    camera(frames=1)
+    link = tmp_path / "by-id"
+    # A character device, as cameras are, with their number.
+    link.symlink_to(os.devnull)
+    monkeypatch.setattr(os, "major", lambda device: 81)
+    with open_source(str(link), patience=ONE_TRY) as stream:
+        assert next(stream).name == str(link)
+
+
+def test_a_folder_named_in_digits_is_a_folder(tmp_path, monkeypatch):
+    write_image(tmp_path / "0/a.png")
+    monkeypatch.chdir(tmp_path)
+    with open_source("0") as stream:
+        assert next(stream).name == "a.png"
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [("", "The source has no name; give a camera"), ("9" * 20, "9: no such file or")],
+)
+def test_name_of_nothing_is_refused(source, sentence):
+    with pytest.raises(RequestError, match=sentence):
+        with open_source(source):
+            pass
+
+
+def test_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(RequestError, match="is no video but a pipe.*--source=- < /"):
+        with open_source(str(tmp_path / "pipe")):
+            pass
+
+
+def test_missing_path_is_refused():
+    with pytest.raises(RequestError, match="/no/where.mp4: no such file or folder"):
+        with open_source("/no/where.mp4"):
+            pass
+
+
+def test_file_of_another_kind_is_refused(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("milk\n" * 100)
+    with pytest.raises(
+        RequestError, match="notes.txt: is neither an image nor a video"
+    ):
+        with open_source(str(path)):
+            pass
+
+
+def test_video_without_frames_is_refused(video, camera):
+    camera(frames=0)
+    with open_source(str(video)) as stream:
+        with pytest.raises(RequestError, match="clip.avi: has no frames"):
+            next(stream)
+
+
+def test_video_cut_short_is_mentioned(video, camera, caplog):
+    camera(frames=5, announced=12.0)
+    with open_source(str(video)) as stream:
+        assert len(list(stream)) == 5
+    assert "ended after 5 of 12 frames" in caplog.text
+
+
+@pytest.fixture
+def stdin(monkeypatch):
+    """A function that puts bytes into stdin and closes it; without bytes, a pipe."""
+    ends = []
+
+    def stdin(content=None):
+        ours, theirs = os.pipe()
+        ends.append(ours)
+        if content is None:
+            ends.append(theirs)
+        else:
+
+            def write():
+                with open(theirs, "wb") as file:
+                    file.write(content)
+
+            threading.Thread(target=write).start()
+        monkeypatch.setattr(sys, "stdin", open(ours, "rb", closefd=False))
+
+    yield stdin
+    for end in ends:
+        os.close(end)
+
+
+def test_stdin_gives_every_image_in_order(stdin, jpeg):
+    levels = range(0, 250, 10)
+    stdin(b"".join(jpeg((level,) * 3) for level in levels))
+    with open_source("-") as stream:
+        frames = list(stream)
+    assert [frame.number for frame in frames] == list(range(25))
+    assert {frame.name for frame in frames} == {"stdin"}
+    seen = [int(frame.image_rgb_u8.mean()) for frame in frames]
+    assert np.allclose(seen, levels, atol=1)  # JPEG rounds.
+    assert (stream.skipped, stream.dropped) == (0, 0)
+
+
+def test_damaged_images_on_stdin_are_skipped(stdin, jpeg, caplog):
+    good, large = jpeg(), jpeg((0, 0, 9), (100, 100))
+    damaged = bytearray(good)
+    damaged[20:200] = bytes(180)
+    stdin(b"text" + good + bytes(damaged) + good + large[:-20] + good + large[:-20])
+    with open_source("-") as stream:
+        assert [frame.number for frame in stream] == [0, 1, 2]
+    assert stream.skipped == 3
+    assert "stdin: is damaged" in caplog.text
+    assert "stdin: the last image is cut short" in caplog.text
+
+
+@pytest.mark.parametrize("content", [b"", b"no image"])
+def test_stdin_without_images_is_refused(stdin, content):
+    stdin(content)
+    with open_source("-") as stream:
+        with pytest.raises(RequestError, match="stdin: has no image that can be read"):
+            next(stream)
+
+
+def test_stop_ends_a_wait_for_stdin(stdin):
+    stdin()
+    stop = threading.Event()
+    threading.Timer(0.05, stop.set).start()
+    with open_source("-", stop) as stream:
+        assert list(stream) == []
+
+
+def test_terminal_is_no_pipe(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    for stdin in (Terminal(), None):
+        monkeypatch.setattr(sys, "stdin", stdin)
+        with open_source("-") as stream, pytest.raises(RequestError, match="no pipe"):
+            next(stream)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("ftp://host/x", "ftp://host/x"),
+        ("http:///x", "http:///x"),
+        ("http://user:secret@host:port/x", "http://host:port/x"),
+        ("http://[::1/x", "http://[::1/x"),
+    ],
+)
+def test_address_of_no_stream_is_refused_at_once(url, shown):
+    with pytest.raises(RequestError) as refused, open_source(url):
+        pass
+    assert str(refused.value).startswith(f"{shown}: is no address of a stream; write")
+
+
+def test_device_that_is_no_camera_is_refused_at_once():
+    with pytest.raises(RequestError, match="/dev/null: is a device and no camera"):
+        with open_source("/dev/null"):
+            pass

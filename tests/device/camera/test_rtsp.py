@@ -1,0 +1,98 @@
+"""A stream over RTSP, from a server that speaks as much of it as is needed.
+
+RTSP is RFC 2326, its pictures are JPEG over RTP as of RFC 2435, inside the one
+connection.
+"""
+
+import contextlib
+import socket
+import struct
+import threading
+import time
+
+import pytest
+
+from corallite.device.camera.connection_state import Patience, State
+from corallite.device.camera.open_source import open_source
+
+SDP = "v=0\r\ns=camera\r\nt=0 0\r\nm=video 0 RTP/AVP 26\r\na=control:track1\r\n"
+ANSWERS = {
+    "OPTIONS": ("Public: DESCRIBE, SETUP, PLAY\r\n", ""),
+    "DESCRIBE": ("Content-Type: application/sdp\r\n", SDP),
+    "SETUP": ("Transport: RTP/AVP/TCP;interleaved=0-1\r\nSession: 1\r\n", ""),
+    "PLAY": ("Session: 1\r\n", ""),
+}
+
+
+def packets(jpeg, size_hw):
+    """Yields RTP packets of an image of at most 64 KiB, one each."""
+    tables, position = b"", 2
+    while (marker := jpeg[position + 1]) != 0xDA:
+        length = int.from_bytes(jpeg[position + 2 : position + 4], "big")
+        if marker == 0xDB:
+            tables += jpeg[position + 5 : position + 2 + length]
+        position += 2 + length
+    length = int.from_bytes(jpeg[position + 2 : position + 4], "big")
+    pixels = jpeg[position + 2 + length : -2]
+    height, width = size_hw
+    # 4:2:0, with the quantization tables in the packet, sides in blocks of 8 pixels.
+    head = struct.pack("!IBBBB", 0, 1, 255, width // 8, height // 8)
+    head += struct.pack("!BBH", 0, 0, len(tables)) + tables
+    for number in range(1 << 16):
+        rtp = struct.pack("!BBHII", 0x80, 0x80 | 26, number, number * 3000, 1)
+        packet = rtp + head + pixels
+        yield b"$\0" + struct.pack("!H", len(packet)) + packet
+
+
+def serve(client, jpeg):
+    requests = client.makefile("r", newline="\r\n")
+    while line := requests.readline():
+        method, lines = line.split()[0], [line]
+        while lines[-1].strip():
+            lines.append(requests.readline())
+        number = next(each for each in lines if each.startswith("CSeq"))
+        head, body = ANSWERS.get(method, ("", ""))
+        length = f"Content-Length: {len(body)}\r\n"
+        answer = f"RTSP/1.0 200 OK\r\n{number}{head}{length}\r\n{body}"
+        client.sendall(answer.encode())
+        if method == "PLAY":
+            for packet in packets(jpeg, (48, 64)):
+                client.sendall(packet)
+                time.sleep(0.01)
+
+
+@pytest.fixture
+def rtsp_server(jpeg):
+    """A listening camera and the connections that it has."""
+    clients = []
+
+    def accept():
+        with contextlib.suppress(OSError):
+            while True:
+                clients.append(server.accept()[0])
+                threading.Thread(target=talk, args=clients[-1:]).start()
+
+    def talk(client):
+        with contextlib.suppress(OSError), client:
+            serve(client, jpeg((0, 0, 255)))
+
+    server = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=accept).start()
+    yield server, clients
+    for open_socket in (server, *clients):
+        with contextlib.suppress(OSError):
+            open_socket.shutdown(socket.SHUT_RDWR)
+    server.close()
+
+
+def test_rtsp_is_live_and_found_again(rtsp_server, wait_until):
+    server, clients = rtsp_server
+    url = f"rtsp://me:secret@127.0.0.1:{server.getsockname()[1]}/live"
+    with open_source(url, patience=Patience(stale_after_s=1000)) as stream:
+        frame = next(stream)
+        assert frame.image_rgb_u8.shape == (48, 64, 3)
+        assert frame.image_rgb_u8.reshape(-1, 3).mean(0).argmax() == 2
+        assert frame.name == url.replace("me:secret@", "")
+        clients[0].shutdown(socket.SHUT_RDWR)
+        wait_until(lambda: stream.state is State.REOPENING)
+        assert next(stream).number > 0

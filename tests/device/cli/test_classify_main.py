@@ -1,0 +1,185 @@
+"""The program itself: its lines, its statuses, signals and sentences."""
+
+import fcntl
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import termios
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+from corallite.device.image.preprocess import Preprocessing
+from corallite.device.model.manifest import Manifest, attach_manifest
+
+COMMAND = [sys.executable, "-m", "corallite.device.cli.classify_main"]
+MANIFEST = Manifest("tiny", "1", ("red", "green", "blue"), Preprocessing((32, 32)))
+BGR = {"red": (0, 0, 255), "green": (0, 255, 0), "blue": (255, 0, 0)}
+
+
+@pytest.fixture(scope="module")
+def model(tiny_models, tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "model.tflite"
+    path.write_bytes(attach_manifest(tiny_models["uint8"].read_bytes(), MANIFEST))
+    return path
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    """900 frames at 10 a second: red, green, blue, red ..."""
+    path = tmp_path_factory.mktemp("video") / "clip.avi"
+    codec = cv2.VideoWriter.fourcc(*"MJPG")
+    writer = cv2.VideoWriter(str(path), codec, 10, (64, 48))
+    for number in range(900):
+        colour = list(BGR.values())[number % 3]
+        writer.write(np.full((48, 64, 3), colour, np.uint8))
+    writer.release()
+    return path
+
+
+def classify(*flags):
+    return subprocess.run([*COMMAND, *flags], capture_output=True, text=True)
+
+
+def test_video_gives_a_json_line_a_frame(model, video):
+    done = classify(f"--model={model}", f"--source={video}", "--top_k=2")
+    assert done.returncode == 0
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["frame"] for line in lines] == list(range(900))
+    labels = [line["top"][0]["label"] for line in lines]
+    assert labels == ["red", "green", "blue"] * 300
+    assert [len(line["top"]) for line in lines] == [2] * 900
+    assert lines[15]["time_s"] == pytest.approx(1.5)
+    assert lines[0]["source"] == "clip.avi" and lines[0]["latency_ms"] > 0
+    assert "900 frames in " in done.stderr and "0 skipped" in done.stderr
+
+
+def test_folder_of_odd_files_is_classified_and_the_skipped_are_named(model, tmp_path):
+    for label, colour in BGR.items():
+        image = np.full((40, 60, 3), colour, np.uint8)
+        content = cv2.imencode(".png", image)[1].tobytes()
+        (tmp_path / f"a {label} ä.png").write_bytes(content)
+    (tmp_path / "cut.png").write_bytes(content[:50])
+    done = classify(f"--model={model}", f"--source={tmp_path}")
+    assert done.returncode == 0
+    seen = {}
+    for line in map(json.loads, done.stdout.splitlines()):
+        seen[line["source"]] = line["top"][0]["label"]
+    assert seen == {f"a {label} ä.png": label for label in BGR}
+    assert "cut.png: is cut short" in done.stderr
+    assert "1 skipped" in done.stderr
+
+
+def test_terminal_gets_readable_lines(model, video):
+    ours, theirs = pty.openpty()
+    command = [*COMMAND, f"--model={model}", f"--source={video}", "--max_frames=2"]
+    with subprocess.Popen(command, stdout=theirs, stderr=subprocess.DEVNULL) as process:
+        process.wait(timeout=60)
+    os.close(theirs)
+    lines = os.read(ours, 4096).decode().splitlines()
+    os.close(ours)
+    assert len(lines) == 2 and max(map(len, lines)) <= 80
+    assert "red" in lines[0] and "%" in lines[0] and "ms" in lines[0]
+
+
+def test_max_frames_ends_it(model, video):
+    done = classify(
+        f"--model={model}", f"--source={video}", "--max_frames=3", "--nojson"
+    )
+    assert done.returncode == 0 and done.stdout.count("\n") == 3
+    assert not done.stdout.startswith("{")
+
+
+def test_foreign_model_with_labels(tiny_models, video, tmp_path):
+    labels = tmp_path / "labels.txt"
+    labels.write_text("rot\ngrün\nblau\n", "utf-8")
+    done = classify(
+        f"--model={tiny_models['float32']}",
+        f"--source={video}",
+        f"--labels={labels}",
+        "--fit=stretch",
+        "--num_threads=2",
+        "--max_frames=2",
+    )
+    tops = [json.loads(line)["top"][0]["label"] for line in done.stdout.splitlines()]
+    assert tops == ["rot", "grün"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_it_between_frames_with_status_0(model, video, number):
+    command = [*COMMAND, f"--model={model}", f"--source={video}"]
+    # The pipe is full after about 300 lines, so that it cannot end by itself before.
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout and process.stderr
+        lines = [process.stdout.readline()]
+        process.send_signal(number)
+        lines += process.stdout.readlines()
+        stderr = process.stderr.read()
+    assert process.returncode == 0
+    assert len(lines) < 900 and all(json.loads(line) for line in lines)
+    assert f"{len(lines)} frames in " in stderr
+    assert "Traceback" not in stderr
+
+
+def test_one_signal_suffices_when_nobody_reads(model, video):
+    ours, theirs = os.pipe()
+    command = [*COMMAND, f"--model={model}", f"--source={video}"]
+    with subprocess.Popen(command, stdout=theirs, stderr=subprocess.PIPE) as process:
+        assert process.stderr
+        seen = 0
+        while not seen or _count_waiting(ours) > seen:
+            seen = _count_waiting(ours)
+            assert process.poll() is None
+            time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        stderr = process.stderr.read()
+    os.close(theirs)
+    os.close(ours)
+    # 0 if it was between two lines just then.
+    assert process.returncode in (0, 2) and b" frames in " in stderr
+
+
+def _count_waiting(descriptor):
+    """Counts the bytes that a pipe holds."""
+    count = fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4))
+    return int.from_bytes(count, sys.byteorder)
+
+
+def test_reader_that_goes_away_is_no_error(model, video):
+    command = [*COMMAND, f"--model={model}", f"--source={video}"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout and process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        assert "Traceback" not in process.stderr.read()
+    assert process.returncode == 0
+
+
+def test_wrong_requests_are_one_sentence_and_status_2(model, video, tmp_path):
+    for flags, sentence in (
+        (["--source=/no/where"], "/no/where: no such file or folder"),
+        (["--source=987", "--give_up_after=0"], "Given up: camera 987: cannot be"),
+        ([f"--source={tmp_path}"], "has no image that can be read"),
+        ([f"--source={video}", "--model=gone.tflite"], "gone.tflite: cannot be read"),
+        ([f"--source={video}", "--input_range=1"], "--input_range=1: is not LOW,HIGH"),
+        ([f"--source={video}", "--input_range=nan,1"], "nan,1: is not LOW,HIGH"),
+        ([f"--source={video}", "--top_k=0"], "flag --top_k=0"),
+        ([f"--source={video}", "--num_threads=1000000"], "flag --num_threads=1000000"),
+        ([f"--source={video}", f"--max_frames={10**30}"], "flag --max_frames=1000"),
+        ([], "--source is missing."),
+    ):
+        done = classify(f"--model={model}", *flags)
+        assert (done.returncode, done.stdout) == (2, "")
+        # LiteRT has a line of its own about XNNPACK.
+        ours = [line for line in done.stderr.splitlines() if "XNNPACK" not in line]
+        assert len(ours) == 1 and ours[0].startswith("corallite: ")
+        assert sentence in ours[0]

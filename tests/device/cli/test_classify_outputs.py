@@ -1,0 +1,109 @@
+"""The program with its sinks: full disks, commands, systemd, limits, a short soak."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from corallite.device.image.preprocess import Preprocessing
+from corallite.device.model.manifest import Manifest, attach_manifest
+
+COMMAND = [sys.executable, "-m", "corallite.device.cli.classify_main"]
+MANIFEST = Manifest("tiny", "1", ("red", "green", "blue"), Preprocessing((32, 32)))
+RED, BLUE = (255, 0, 0), (0, 0, 255)
+BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def model(tiny_models, tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "model.tflite"
+    path.write_bytes(attach_manifest(tiny_models["uint8"].read_bytes(), MANIFEST))
+    return path
+
+
+@pytest.fixture
+def classify(model):
+    """A function that classifies JPEG images that come through a pipe."""
+
+    def classify(images, *flags, **options):
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.run(
+            [*COMMAND, f"--model={model}", "--source=-", *flags],
+            input=b"".join(images),
+            timeout=120,
+            **{**pipes, **options},
+        )
+
+    return classify
+
+
+def test_full_disk_under_the_results_ends_no_loop(classify, jpeg):
+    with open("/dev/full", "wb") as full:
+        done = classify([jpeg(RED)] * 9, stdout=full)
+    assert done.returncode == 2
+    assert b"Lines: No space left on device. (8 so far)" in done.stderr
+    assert b"9 results could not be written." in done.stderr
+    assert b"9 frames in" in done.stderr and b"Traceback" not in done.stderr
+
+
+def test_full_disk_under_the_log_costs_no_result(classify, jpeg):
+    with open("/dev/full", "wb") as full:
+        done = classify([jpeg(RED), b"no image", *[jpeg(BLUE)] * 8], stderr=full)
+    assert (done.returncode, done.stdout.count(b"\n")) == (0, 9)
+
+
+def test_command_runs_beside_the_results(classify, jpeg, tmp_path):
+    command = "sh -c 'echo seen $CORALLITE_LABEL'"
+    flags = ["--on_label=blue", f"--run={command}", "--on_label=red", "--run=true"]
+    done = classify([jpeg(RED), jpeg(BLUE), jpeg(RED)], *flags)
+    assert done.returncode == 0 and b"seen blue\n" in done.stderr
+    labels = [json.loads(line)["top"][0]["label"] for line in done.stdout.splitlines()]
+    assert labels == ["red", "blue", "red"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--on_label=red"], "--on_label was given 1 times and --run 0 times"),
+        (["--on_label=pink", "--run=true"], "--on_label=pink: is no label of this"),
+        (["--mqtt=broker"], "--mqtt=...broker: is no place to publish"),
+        (["--max_fps=0"], "flag --max_fps=0"),
+    ],
+)
+def test_wrong_flags_are_one_sentence(classify, flags, sentence):
+    done = classify([], *flags)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert sentence in done.stderr.decode()
+
+
+def test_systemd_is_told_from_the_start_to_the_end(classify, jpeg, tmp_path):
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+        server.bind(path)
+        service = {"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "60000000"}
+        done = classify([jpeg(RED)] * 3, env={**os.environ, **service})
+        assert done.returncode == 0
+        told = [server.recv(4096).decode() for _ in range(4)]
+    assert [text.partition("=")[0] for text in told] == [
+        *("READY", "WATCHDOG", "STATUS", "STOPPING")
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("source", "frames", "settled"),
+    # A camera that sends as fast as it can takes most of the time to itself. One image
+    # kept of each frame would still be thrice the growth that is allowed.
+    [("stdin", 3000, 1000), ("http", 900, 300)],
+)
+def test_nothing_grows_in_the_loop(model, source, frames, settled):
+    command = [sys.executable, str(BENCHMARKS / "soak.py"), f"--model={model}"]
+    flags = [f"--source={source}", f"--frames={frames}", f"--settled={settled}"]
+    done = subprocess.run([*command, *flags], stdout=subprocess.PIPE)
+    row = json.loads(done.stdout)
+    assert done.returncode == 0 and row["is_steady"], row
+    assert row["last"]["results"] == frames

@@ -1,0 +1,127 @@
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from corallite.device.cli.command import VERBS, WITHOUT_TENSORFLOW
+
+ROOT = Path(__file__).parents[3]
+RUN = "import sys; from corallite.device.cli.command import main; sys.exit(main())"
+COMMAND = "import corallite.device.cli.command as c;"
+# Makes TensorFlow look as on a device: not installed.
+HIDE_TENSORFLOW = """
+import sys
+from importlib.machinery import PathFinder
+
+class Hiding(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        hidden = name.partition(".")[0] == "tensorflow"
+        return None if hidden else super().find_spec(name, path, target)
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = Hiding
+"""
+
+
+def corallite(*arguments: str, before: str = "") -> subprocess.CompletedProcess[str]:
+    code = f"{before}\n{RUN}"
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_no_verb_prints_the_usage_and_is_a_wrong_request() -> None:
+    done = corallite()
+    assert done.returncode == 2
+    for verb, (_, does) in VERBS.items():
+        assert f"  {verb} " in done.stdout
+        assert does in done.stdout
+
+
+@pytest.mark.parametrize("word", ["help", "--help", "-h"])
+def test_asking_for_help_prints_the_usage_and_succeeds(word: str) -> None:
+    done = corallite(word)
+    assert done.returncode == 0
+    assert done.stdout.startswith("corallite VERB --flags\n")
+    assert done.stderr == ""
+
+
+def test_unknown_verb_is_refused_in_one_sentence_with_the_verbs() -> None:
+    done = corallite("trian", "--data_dir=photos")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("corallite: no verb 'trian'; the verbs are train, ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS.keys() - {*WITHOUT_TENSORFLOW}))
+def test_training_verb_without_tensorflow_names_the_extra(verb: str) -> None:
+    done = corallite(verb, "--help", before=HIDE_TENSORFLOW)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == (
+        f"corallite: {verb} needs TensorFlow; install it with: pip install '.[train]'\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("verb", "flag"),
+    [
+        ("audit", "--compiler"),
+        ("classify", "--source"),
+        ("compile", "--min_mapped"),
+        ("doctor", "--model"),
+    ],
+)
+def test_verb_of_the_device_runs_without_tensorflow(verb: str, flag: str) -> None:
+    done = corallite(verb, "--help", before=HIDE_TENSORFLOW)
+    assert flag in done.stdout
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_its_program(verb: str) -> None:
+    module, _ = VERBS[verb]
+    path = ROOT / f"{module.removeprefix('corallite.').replace('.', '/')}.py"
+    assert path.is_file()
+
+
+def test_garbage_is_looked_for_again_once_a_program_is_imported(tmp_path) -> None:
+    (tmp_path / "sum_main.py").write_text(
+        "import gc\nfrom corallite.device.cli import program\nprint(gc.isenabled())\n"
+        "program.run(lambda _: print(gc.isenabled(), gc.get_freeze_count() > 1000))\n"
+    )
+    verb = (
+        "import corallite.device.cli.command as c; c.VERBS['audit'] = ('sum_main', '')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", f"{verb}\n{RUN}", "audit"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == ("False\nTrue True\n", "")
+
+
+def test_ctrl_c_while_a_program_is_imported_ends_it_without_traceback(tmp_path) -> None:
+    (tmp_path / "slow_main.py").write_text(
+        "import time\nprint('importing', flush=True)\ntime.sleep(600)\n"
+    )
+    # A shell's background jobs, and all that they start, ignore it.
+    slow = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    slow += (
+        "import corallite.device.cli.command as c; c.VERBS['audit'] = ('slow_main', '')"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{slow}\n{RUN}", "audit"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (-signal.SIGINT, "")

@@ -1,0 +1,178 @@
+"""The program: how it starts, stays up, and ends."""
+
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+COMMAND = [sys.executable, "-m", "corallite.device.cli.serve_main"]
+BLUE = (0, 0, 255)
+# Makes the extra look as on a plain install.
+HIDE = """
+import runpy, sys
+from importlib.machinery import PathFinder
+class Hiding(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        hidden = name.partition(".")[0] in ("fastapi", "uvicorn")
+        return None if hidden else super().find_spec(name, path, target)
+sys.meta_path[sys.meta_path.index(PathFinder)] = Hiding
+sys.argv = ["serve", "--model=x.tflite"]
+runpy.run_module("corallite.device.cli.serve_main", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_it_with_a_stream_open(serve, camera_server, number):
+    served = serve(f"--source={camera_server.url}")
+    with httpx.stream("GET", f"{served.url}/stream.mjpg", timeout=60) as answer:
+        assert b"\xff\xd8\xff" in next(
+            part for part in answer.iter_raw() if b"\xff" in part
+        )
+        served.process.send_signal(number)
+        assert served.process.wait(60) == 0
+    assert "Traceback" not in served.log
+
+
+def test_server_stays_up_while_the_camera_is_lost(
+    serve, camera_server, jpeg, wait_until
+):
+    served = serve(f"--source={camera_server.url}", "--stale_after=1")
+    wait_until(lambda: served.state()["source"]["state"] == "live")
+    wait_until(lambda: served.state()["result"])
+    assert httpx.get(f"{served.url}/readyz").status_code == 200
+    camera_server.kill()
+    wait_until(lambda: served.state()["source"]["state"] == "reopening")
+    answer = httpx.get(f"{served.url}/readyz")
+    assert answer.status_code == 503 and "reopening" in answer.json()["error"]
+    sent = httpx.post(
+        f"{served.url}/v1/classify",
+        content=jpeg(BLUE),
+        headers={"Content-Type": "image/jpeg"},
+    )
+    assert sent.json()["top"][0]["label"] == "blue"
+    camera_server.part = jpeg(BLUE)
+    camera_server.start()
+    wait_until(lambda: served.state()["result"]["top"][0]["label"] == "blue")
+    text = httpx.get(f"{served.url}/metrics").text
+    assert 'corallite_source_state{state="live"} 1.0' in text
+
+
+def test_hangup_has_the_model_tried_again_and_ends_nothing(serve, jpeg, wait_until):
+    served = serve()
+    served.process.send_signal(signal.SIGHUP)
+
+    def is_swapped():
+        # It takes over before an image.
+        headers = {"Content-Type": "image/jpeg"}
+        sent = httpx.post(f"{served.url}/v1/classify", content=jpeg(), headers=headers)
+        assert sent.json()["top"][0]["label"] == "red"
+        return served.state()["model"]["swaps"] == 1
+
+    wait_until(is_swapped)
+    wait_until(lambda: "the new model runs" in served.log)
+    assert served.process.poll() is None
+
+
+def test_end_of_a_recording_and_a_camera_given_up_are_states(
+    serve, tmp_path, jpeg, wait_until
+):
+    path = tmp_path / "red.jpg"
+    path.write_bytes(jpeg())
+    served = serve(f"--source={path}")
+    wait_until(lambda: served.state()["source"]["state"] == "ended")
+    assert served.state()["source"]["frames"] == 1
+    answer = httpx.get(f"{served.url}/readyz")
+    assert answer.status_code == 503 and "source has ended" in answer.json()["error"]
+    served.process.terminate()
+    served = serve("--source=http://127.0.0.1:9/x", "--give_up_after=0.1")
+    wait_until(lambda: served.state()["source"]["state"] == "given up")
+    assert "cannot be reached" in served.state()["source"]["last_error"]
+    assert "was given up" in httpx.get(f"{served.url}/readyz").json()["error"]
+
+
+def test_too_large_body_is_answered_before_its_end(serve):
+    served = serve("--max_body_mb=0.01")
+    host, port = served.url.removeprefix("http://").split(":")
+    head = f"POST /v1/classify HTTP/1.1\r\nHost: {host}\r\nContent-Type: image/png\r\n"
+    with socket.create_connection((host, int(port)), 60) as client:
+        client.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
+        client.sendall(b"5000\r\n" + bytes(0x5000) + b"\r\n")
+        assert client.recv(1000).startswith(b"HTTP/1.1 413 ")
+    with socket.create_connection((host, int(port)), 60) as client:
+        client.sendall(f"{head}Content-Length: 99999\r\n\r\n".encode())
+        assert client.recv(1000).startswith(b"HTTP/1.1 413 ")
+
+
+def test_client_in_the_midst_of_a_body_does_not_keep_it(serve):
+    served = serve()
+    host, port = served.url.removeprefix("http://").split(":")
+    head = f"POST /v1/classify HTTP/1.1\r\nHost: {host}\r\nContent-Type: image/png\r\n"
+    with socket.create_connection((host, int(port)), 60) as client:
+        # So that it says when it waits for the body, and not only the system for it.
+        head += "Expect: 100-continue\r\n"
+        client.sendall(f"{head}Content-Length: 99\r\n\r\n".encode())
+        assert client.recv(1000).startswith(b"HTTP/1.1 100 ")
+        client.sendall(b"begun")
+        served.process.terminate()
+        assert served.process.wait(60) == 0
+        # Not 408, which it would be if the body had been waited for.
+        assert client.recv(1000).startswith(b"HTTP/1.1 503 ")
+    assert "Traceback" not in served.log
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes the certificate")
+def test_certificate_encrypts_all_that_is_answered(serve, jpeg, tmp_path):
+    cert, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
+    made = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1"
+    )
+    name = ["-subj", "/CN=camera", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command = [*made.split(), *name, "-out", cert, "-keyout", key]
+    subprocess.run(command, check=True, capture_output=True)
+    served = serve(f"--tls_cert={cert}", f"--tls_key={key}")
+    assert served.url.startswith("https://127.0.0.1:")
+    trusted = ssl.create_default_context(cafile=cert)
+    sent = httpx.post(
+        f"{served.url}/v1/classify",
+        content=jpeg(BLUE),
+        headers={"Content-Type": "image/jpeg"},
+        verify=trusted,
+    )
+    assert sent.json()["top"][0]["label"] == "blue"
+    with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+        httpx.get(f"{served.url}/healthz")
+    with pytest.raises(httpx.TransportError):
+        httpx.get(f"http{served.url.removeprefix('https')}/healthz")
+
+
+def refused(*flags):
+    done = subprocess.run([*COMMAND, *flags], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_wrong_requests_are_one_sentence(model):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = refused(f"--model={model}", f"--port={port}")
+    assert f"--port={port}: cannot listen there (Address already in use" in said
+    assert "give --token_file" in refused(f"--model={model}", "--host=::x")
+    assert "--host=0.0.0.0: would show" in refused(f"--model={model}", "--host=0.0.0.0")
+    assert "cannot be read" in refused(f"--model={model}", "--token_file=/none")
+    for flags in (["--mqtt=mqtt://h/t"], ["--on_label=red", "--run=true"]):
+        said = refused(f"--model={model}", "--port=0", *flags)
+        assert "is told of frames, and there are none; give a --source" in said
+    assert "no such file" in refused(f"--model={model}", "--port=0", "--source=/none")
+
+
+def test_plain_install_is_told_the_extra():
+    done = subprocess.run([sys.executable, "-c", HIDE], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "serve needs fastapi, uvicorn; install it with: pip" in done.stderr

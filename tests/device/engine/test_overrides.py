@@ -1,0 +1,130 @@
+"""Models without our manifest, and flags in place of what a manifest says."""
+
+import io
+import os
+import zipfile
+
+import pytest
+
+from corallite.device.engine.classifier import Classifier
+from corallite.device.engine.overrides import choose_manifest, read_labels
+from corallite.device.image.preprocess import Preprocessing
+from corallite.device.model.archive import split_archive
+from corallite.device.model.manifest import Manifest, attach_manifest
+from corallite.device.system import files
+from corallite.device.system.errors import RequestError
+
+
+@pytest.fixture
+def labels_file(tmp_path):
+    path = tmp_path / "labels.txt"
+    path.write_bytes(b"\xef\xbb\xbfred\r\nbright green\r\nblue\r\n\r\n")
+    return path
+
+
+def test_labels_make_a_foreign_model_usable(tiny_models, labels_file):
+    path = tiny_models["int8"]
+    manifest = choose_manifest(path, labels_path=labels_file, fit="pad")
+    assert manifest.labels == ("red", "bright green", "blue")
+    assert manifest.preprocessing == Preprocessing((32, 32), "pad")
+    assert manifest.input_range == (0.0, 1.0)
+    assert Classifier(path, manifest=manifest).labels == manifest.labels
+
+
+def test_model_without_manifest_and_labels_is_refused(tiny_models):
+    with pytest.raises(RequestError, match="carries no manifest; give --labels=FILE"):
+        choose_manifest(tiny_models["int8"])
+
+
+def test_what_is_no_model_is_not_asked_for_labels(tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_text("something else")
+    with pytest.raises(RequestError, match="is not a TFLite model"):
+        choose_manifest(path)
+
+
+def test_flags_replace_what_the_manifest_says(tiny_models, tmp_path, labels_file):
+    manifest = Manifest("tiny", "1", ("r", "g", "b"), Preprocessing((32, 32)))
+    path = tmp_path / "model.tflite"
+    path.write_bytes(attach_manifest(tiny_models["uint8"].read_bytes(), manifest))
+    assert choose_manifest(path) == manifest
+    changed = choose_manifest(
+        path, labels_path=labels_file, fit="stretch", input_range=(-1.0, 1.0)
+    )
+    assert changed.labels == ("red", "bright green", "blue")
+    assert changed.preprocessing.fit == "stretch"
+    assert changed.input_range == (-1.0, 1.0)
+    assert (changed.model, changed.version) == ("tiny", "1")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(b'"labels"', b'"lables"'), (b'"format": 1', b'"format": 9')]
+)
+def test_a_damaged_manifest_is_used_with_labels_only(
+    tiny_models, tmp_path, labels_file, old, new
+):
+    """As if there were none: nothing that it says is believed."""
+    manifest = Manifest("tiny", "1", ("r", "g", "b"), Preprocessing((32, 32), "pad"))
+    content = attach_manifest(tiny_models["uint8"].read_bytes(), manifest)
+    path = tmp_path / "model.tflite"
+    path.write_bytes(repack(content, old, new))
+    with pytest.raises(
+        RequestError, match="manifest (is damaged.*labels=FILE|has for)"
+    ):
+        choose_manifest(path)
+    with pytest.raises(RequestError, match="manifest (is damaged|has format 9)"):
+        choose_manifest(path, fit="crop", input_range=(0.0, 1.0))
+    chosen = choose_manifest(path, labels_path=labels_file)
+    assert chosen.labels == ("red", "bright green", "blue")
+    assert chosen.preprocessing == Preprocessing((32, 32), "crop")
+    assert Classifier(path, manifest=chosen).labels == chosen.labels
+
+
+def repack(content, old, new):
+    """Changes the manifest of a file, the checksum with it."""
+    model, files = split_archive(content)
+    changed = io.BytesIO(model)
+    with zipfile.ZipFile(changed, "a") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data.replace(old, new))
+    return changed.getvalue()
+
+
+def test_wrong_number_of_labels_is_refused(tiny_models, tmp_path):
+    labels = tmp_path / "labels.txt"
+    labels.write_text("one\ntwo\n")
+    manifest = choose_manifest(tiny_models["uint8"], labels_path=labels)
+    with pytest.raises(RequestError, match="has 3 outputs but 2 labels"):
+        Classifier(tiny_models["uint8"], manifest=manifest)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "has no labels"),
+        (b"\n\n", "has no labels"),
+        (b"K\xe4se\n", "is not UTF-8 text"),
+    ],
+)
+def test_labels_files_of_nonsense_are_refused(tmp_path, content, sentence):
+    path = tmp_path / "labels.txt"
+    path.write_bytes(content)
+    with pytest.raises(RequestError, match=f"labels.txt: {sentence}"):
+        read_labels(path)
+
+
+def test_missing_labels_file_is_refused(tmp_path):
+    with pytest.raises(RequestError, match="gone.txt: cannot be read"):
+        read_labels(tmp_path / "gone.txt")
+
+
+def test_labels_that_have_no_end_are_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with open(tmp_path / "film", "wb") as file:
+        file.truncate(files.MOST_BYTES + 1)
+    with pytest.raises(RequestError, match="pipe: cannot be read .is no regular file"):
+        read_labels(tmp_path / "pipe")
+    with pytest.raises(RequestError, match="zero: cannot be read .is no regular file"):
+        read_labels("/dev/zero")
+    with pytest.raises(RequestError, match="film: cannot be read .is larger than 16"):
+        read_labels(tmp_path / "film")

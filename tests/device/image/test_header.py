@@ -1,0 +1,51 @@
+"""Sizes are read as the decoder will read them."""
+
+import cv2
+import numpy as np
+import pytest
+
+from corallite.device.image.header import ImageHeader, count_scans, read_header
+
+KINDS = {
+    "JPEG": (".jpg", []),
+    "progressive JPEG": (".jpg", [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]),
+    "PNG": (".png", []),
+    "WebP": (".webp", [cv2.IMWRITE_WEBP_QUALITY, 80]),
+    "lossless WebP": (".webp", [cv2.IMWRITE_WEBP_QUALITY, 101]),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size_wh", [(1, 1), (300, 7), (7, 300), (641, 479)])
+def test_size_is_that_of_the_image(kind, size_wh):
+    suffix, parameters = KINDS[kind]
+    image = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
+    data = cv2.imencode(suffix, image, parameters)[1].tobytes()
+    assert read_header(data) == ImageHeader(kind.split()[-1], *size_wh)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_scans_are_those_of_the_image(kind):
+    suffix, parameters = KINDS[kind]
+    image = np.zeros((9, 11, 3), np.uint8)
+    data = cv2.imencode(suffix, image, parameters)[1].tobytes()
+    # libjpeg's own script for colour; after the end there may be another image.
+    expected = {"JPEG": 1, "progressive JPEG": 10}.get(kind, 0)
+    assert count_scans(data + data) == expected
+    assert count_scans(data[:-2]) == expected
+
+
+def test_extended_webp_has_its_own_size():
+    body = b"WEBPVP8X" + (10).to_bytes(4, "little") + bytes(4)
+    sizes = (70_000 - 1).to_bytes(3, "little") + (2 - 1).to_bytes(3, "little")
+    data = b"RIFF" + bytes(4) + body + sizes
+    assert read_header(data) == ImageHeader("WebP", 70_000, 2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_broken_off_at_any_place_is_no_other_size(kind):
+    suffix, parameters = KINDS[kind]
+    image = np.zeros((9, 11, 3), np.uint8)
+    data = cv2.imencode(suffix, image, parameters)[1].tobytes()
+    found = {read_header(data[:length]) for length in range(len(data))}
+    assert found <= {None, ImageHeader(kind.split()[-1], 11, 9)}

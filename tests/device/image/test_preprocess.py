@@ -1,0 +1,233 @@
+"""Decoding: orientation, colour, odd files, damage."""
+
+import base64
+import struct
+import subprocess
+import sys
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+
+from corallite.device.image.preprocess import bgr_to_rgb, decode_image, read_image
+from corallite.device.system.errors import RequestError
+
+RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+# One JPEG quantization step at OpenCV's default quality.
+JPEG_TOLERANCE = 3
+
+# 8x8 red, CMYK, 90 % quality: OpenCV cannot write one.
+CMYK_JPEG = base64.b64decode(
+    b"/9j/7gAOQWRvYmUAZAAAAAAA/9sAQwADAgIDAgIDAwMDBAMDBAUIBQUEBAUKBwcGCAwKDAwLCgsLDQ4S"
+    b"EA0OEQ4LCxAWEBETFBUVFQwPFxgWFBgSFBUU/8AAFAgACAAIBEMRAE0RAFkRAEsRAP/EABQAAQAAAAAA"
+    b"AAAAAAAAAAAAAAn/xAAUEAEAAAAAAAAAAAAAAAAAAAAA/9oADgRDAE0AWQBLAAA/AFTFUKoqb//Z"
+)
+
+
+def flat(colour_rgb, height=8, width=8):
+    return np.full((height, width, 3), colour_rgb, np.uint8)
+
+
+def encode(extension, image_rgb, parameters=()):
+    return cv2.imencode(extension, image_rgb[..., ::-1], parameters)[1].tobytes()
+
+
+def noisy(height=48, width=40):
+    rng = np.random.default_rng(7)
+    return rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def animate(extension):
+    animation = cv2.Animation()
+    animation.frames = [flat(c, 32, 32)[..., ::-1].copy() for c in (RED, GREEN)]
+    animation.durations = [100, 100]
+    return cv2.imencodeanimation(extension, animation)[1].tobytes()
+
+
+def encode_oriented(extension, image_rgb, orientation):
+    exif = struct.pack("<2sHIHHHIII", b"II", 42, 8, 1, 0x112, 3, 1, orientation, 0)
+    return cv2.imencodeWithMetadata(
+        extension,
+        np.ascontiguousarray(image_rgb[..., ::-1]),
+        [cv2.IMAGE_METADATA_EXIF],
+        [np.frombuffer(exif, np.uint8)],
+    )[1].tobytes()
+
+
+def png_of_size(width, height):
+    def chunk(kind, data):
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    pixels = zlib.compress(bytes(1000))
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+@pytest.mark.parametrize("extension", [".png", ".jpg", ".webp", ".bmp", ".tiff"])
+@pytest.mark.parametrize("colour", [RED, GREEN, BLUE])
+def test_pure_colours_come_out_as_rgb(extension, colour):
+    image = decode_image(encode(extension, flat(colour)), "x")
+    assert image.shape == (8, 8, 3) and image.dtype == np.uint8
+    assert np.abs(image.astype(int) - colour).max() <= JPEG_TOLERANCE
+
+
+def test_bgr_frame_becomes_rgb():
+    frame_bgr = flat(RED)[..., ::-1].copy()
+    assert (bgr_to_rgb(frame_bgr) == RED).all()
+
+
+@pytest.mark.parametrize("extension", [".jpg", ".png", ".webp"])
+@pytest.mark.parametrize(
+    ("orientation", "upright"),
+    [
+        (1, lambda image: image),
+        (2, lambda image: image[:, ::-1]),
+        (3, lambda image: image[::-1, ::-1]),
+        (4, lambda image: image[::-1]),
+        (5, lambda image: image.transpose(1, 0, 2)),
+        (6, lambda image: np.rot90(image, -1)),
+        (7, lambda image: np.rot90(image, 2).transpose(1, 0, 2)),
+        (8, lambda image: np.rot90(image)),
+    ],
+)
+def test_exif_orientation_is_applied(extension, orientation, upright):
+    stored = np.zeros((32, 64, 3), np.uint8)
+    stored[:16, :16] = 255
+    image = decode_image(encode_oriented(extension, stored, orientation), "x")
+    expected = upright(stored)
+    assert image.shape == expected.shape
+    # JPEG and WebP ring next to the white square's edges.
+    assert np.abs(image.astype(int) - expected).mean() < 4
+
+
+def test_grey_becomes_three_equal_channels():
+    grey = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    image = decode_image(cv2.imencode(".png", grey)[1].tobytes(), "x")
+    assert (image == grey[..., None]).all()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_16_bit_keeps_the_upper_8_bits(channels):
+    deep = np.arange(64 * channels, dtype=np.uint16).reshape(8, 8, channels) * 300
+    image = decode_image(cv2.imencode(".png", deep)[1].tobytes(), "x")
+    assert (image == (deep >> 8)[..., ::-1]).all()
+
+
+@pytest.mark.parametrize("extension", [".png", ".webp"])
+def test_transparency_is_dropped(extension):
+    rgba = np.dstack([flat(BLUE), np.full((8, 8), 64, np.uint8)])  # BGR order: red.
+    lossless = [cv2.IMWRITE_WEBP_QUALITY, 101] if extension == ".webp" else []
+    image = decode_image(cv2.imencode(extension, rgba, lossless)[1].tobytes(), "x")
+    assert (image == RED).all()
+
+
+def test_cmyk_jpeg_is_converted():
+    image = decode_image(CMYK_JPEG, "x")
+    assert np.abs(image.astype(int) - RED).max() <= JPEG_TOLERANCE
+
+
+@pytest.mark.parametrize("extension", [".gif", ".webp", ".png"])
+def test_animation_gives_its_first_frame(extension):
+    image = decode_image(animate(extension), "x")
+    # GIF has a palette of 3-3-2 bits.
+    assert np.abs(image.astype(int) - RED).max() <= 36
+
+
+@pytest.mark.parametrize(
+    ("extension", "parameters"),
+    [
+        (".jpg", ()),
+        (".jpg", (cv2.IMWRITE_JPEG_PROGRESSIVE, 1)),
+        (".jpg", (cv2.IMWRITE_JPEG_RST_INTERVAL, 2)),
+        (".png", ()),
+        (".webp", ()),
+        (".webp", (cv2.IMWRITE_WEBP_QUALITY, 101)),
+        (".gif", ()),
+        (".bmp", ()),
+    ],
+)
+def test_every_truncation_is_refused_and_a_tail_is_not(extension, parameters):
+    content = encode(extension, noisy(), parameters)
+    whole = decode_image(content, "x")
+    for length in {
+        *range(0, len(content), 23),
+        *range(len(content) - 20, len(content)),
+    }:
+        with pytest.raises(RequestError, match="^cut: "):
+            decode_image(content[:length], "cut")
+    assert (decode_image(content + b"\xff\xd9tail\0" * 9, "x") == whole).all()
+
+
+def test_jpeg_cut_after_its_thumbnail_is_refused():
+    # The thumbnail's own end marker lies in a segment before the picture.
+    thumbnail = encode(".jpg", noisy(8, 8))
+    segment = b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 2) + thumbnail
+    content = encode(".jpg", noisy())
+    content = content[:2] + segment + content[2:]
+    assert decode_image(content, "x").shape == (48, 40, 3)
+    with pytest.raises(RequestError, match="cut short"):
+        decode_image(content[: len(content) // 2], "x")
+
+
+def test_png_whose_chunk_claims_gigabytes_is_refused_before_it_gets_them():
+    content = encode(".png", noisy())
+    # Of the pixels: behind the signature and IHDR, which has 25 bytes.
+    length_at = 8 + 25
+    assert content[length_at + 4 : length_at + 8] == b"IDAT"
+    claim = struct.pack(">I", 0xC0000000)
+    content = content[:length_at] + claim + content[length_at + 4 :]
+    with pytest.raises(RequestError, match="^x: is cut short; copy it again"):
+        decode_image(content, "x")
+
+
+def test_progressive_jpeg_cut_between_scans_is_refused():
+    content = encode(".jpg", noisy(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1))
+    scan_starts = [i for i in range(len(content)) if content[i : i + 2] == b"\xff\xda"]
+    assert len(scan_starts) > 3
+    with pytest.raises(RequestError, match="cut short"):
+        decode_image(content[: scan_starts[-1]], "x")
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "is empty"),
+        (b"a shopping list\n" * 20, "not an image"),
+        (bytes(5000), "not an image"),
+        (b"\0\0\0\x18ftypheic" + bytes(99), "is HEIC.*convert it to JPEG"),
+        (png_of_size(100_000, 100_000), r"more than 2\*\*27 pixels"),
+        (png_of_size(20, 20_000), "damaged"),
+    ],
+)
+def test_what_is_not_a_picture_is_refused_by_name(data, reason):
+    with pytest.raises(RequestError, match=f"^photo.jpg: .*{reason}"):
+        decode_image(data, "photo.jpg")
+
+
+def test_reading_names_the_path(tmp_path):
+    path = tmp_path / "Käse brot.png"
+    path.write_bytes(encode(".png", flat(GREEN)))
+    assert (read_image(path) == GREEN).all()
+    with pytest.raises(RequestError, match="gone.png: cannot be read"):
+        read_image(tmp_path / "gone.png")
+    with pytest.raises(RequestError, match="cannot be read"):
+        read_image(tmp_path)
+
+
+def test_a_decompression_bomb_is_refused_without_opencv_log_lines(tmp_path):
+    # OpenCV reads its settings when it is loaded, so that it takes a new process.
+    # 20,000 x 20,000 is below OpenCV's own limit.
+    bomb = tmp_path / "bomb.png"
+    bomb.write_bytes(png_of_size(20_000, 20_000))
+    code = (
+        "from corallite.device.image import preprocess\n"
+        "from corallite.device.system import errors\n"
+        f"try: preprocess.read_image({str(bomb)!r})\n"
+        "except errors.RequestError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "bomb.png: has more than 2**27 pixels" in done.stdout
+    assert done.stderr == ""

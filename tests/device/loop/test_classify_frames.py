@@ -1,0 +1,291 @@
+"""The loop with a fake classifier, and the lines it is printed as."""
+
+import json
+import threading
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from corallite.device.camera.frame import Fitted, Frame, FrameStream
+from corallite.device.engine.base import OutdatedPixelsError, Status
+from corallite.device.engine.classifier import Prediction
+from corallite.device.image.preprocess import Preprocessing
+from corallite.device.loop.classify_frames import (
+    Result,
+    classify_frames,
+    to_json_line,
+    to_text_line,
+)
+from corallite.device.loop.smoothing import Smoother
+
+
+class FakeClassifier:
+    labels = ("cat", "dog", "ship")
+    preprocessing = Preprocessing((8, 8))
+
+    def renew(self):
+        pass
+
+    def run(self, pixels_u8):
+        return np.array([0.2, 0.7, 0.1], np.float32)
+
+    def status(self):
+        return Status("fake", "1", "edgetpu:1")
+
+
+FAKE: Any = FakeClassifier()
+
+
+def frames(count=5):
+    for number in range(count):
+        yield Frame(number, number / 10, np.zeros((4, 4, 3), np.uint8), "clip.mp4")
+
+
+def result(**changes):
+    top = [Prediction("dog", 0.7), Prediction("cat", 0.2)]
+    fields = {"frame": 3, "time_s": 0.3, "source": "clip.mp4", "top": top}
+    return Result(**{**fields, "latency_ms": 1.23456, **changes})
+
+
+def test_every_frame_has_a_result():
+    results = list(classify_frames(frames(), FAKE, threading.Event(), 2))
+    assert [found.frame for found in results] == [0, 1, 2, 3, 4]
+    assert [found.time_s for found in results] == [0, 0.1, 0.2, 0.3, 0.4]
+    assert [p.label for p in results[0].top] == ["dog", "cat"]
+    assert results[0].source == "clip.mp4" and results[0].latency_ms > 0
+
+
+class FailsAtTimes(FakeClassifier):
+    """Fails at frames of these numbers, counted from 0."""
+
+    def __init__(self, *numbers):
+        self.numbers, self.asked = numbers, -1
+
+    def run(self, pixels_u8):
+        self.asked += 1
+        if self.asked in self.numbers:
+            raise MemoryError("no room for a tensor")
+        return super().run(pixels_u8)
+
+
+def test_a_frame_that_fails_is_left_out_and_told(caplog):
+    engine: Any = FailsAtTimes(2, 3)
+    found = classify_frames(frames(), engine, threading.Event(), 1, survives=True)
+    assert [result.frame for result in found] == [0, 1, 4]
+    assert "Frame 2 is left out: no room for a tensor (1 so far)" in caplog.text
+
+
+@pytest.mark.parametrize(("number", "survives"), [(0, True), (2, False)])
+def test_a_failure_ends_what_has_not_begun_or_shall_not_survive(number, survives):
+    engine: Any = FailsAtTimes(number)
+    found = classify_frames(frames(), engine, threading.Event(), 1, survives=survives)
+    with pytest.raises(MemoryError, match="no room"):
+        list(found)
+
+
+def test_it_stops_between_frames():
+    stop = threading.Event()
+    results = classify_frames(frames(), FAKE, stop, 1)
+    next(results)
+    stop.set()
+    assert list(results) == []
+
+
+def test_json_line_has_the_fields_and_is_one_line():
+    line = to_json_line(result(source="two\nlines \udcff"))
+    assert "\n" not in line and line.isascii()
+    content = json.loads(line)
+    assert list(content) == [
+        *("frame", "time_s", "source", "top"),
+        *("latency_ms", "age_ms", "dropped", "active", "device", "limit_fps"),
+        "accelerator_lost",
+    ]
+    assert content["top"][0] == {"label": "dog", "probability": 0.7}
+    assert content["latency_ms"] == 1.235
+    assert content["active"] is None
+
+
+def test_age_counts_from_the_capture_and_drops_are_handed_on():
+    image = np.zeros((4, 4, 3), np.uint8)
+    captured_s = time.monotonic() - 5
+    frame = Frame(3, 0.3, image, "camera 0", captured_s, dropped=2)
+    (found,) = classify_frames([frame], FAKE, threading.Event(), 1)
+    assert 5000 <= found.age_ms < 65_000
+    assert found.dropped == 2
+
+
+def test_smoothed_probabilities_and_active_labels_are_in_the_result():
+    class Flickering(FakeClassifier):
+        def __init__(self):
+            self.answers = iter([[1, 0, 0], [0, 1, 0], [0, 1, 0]])
+
+        def run(self, pixels_u8):
+            return np.array(next(self.answers), np.float32)
+
+    flickering: Any = Flickering()
+    smoother = Smoother(window_s=1.0, threshold=0.6, release=0.5)
+    results = classify_frames(frames(3), flickering, threading.Event(), 1, smoother)
+    seen = [(r.top[0].label, round(r.top[0].probability, 2), r.active) for r in results]
+    assert seen == [
+        ("cat", 1.0, ["cat"]),
+        ("cat", 0.5, ["cat"]),
+        ("dog", 0.67, ["dog"]),
+    ]
+
+
+def test_text_line_is_readable():
+    assert to_text_line(result()) == (
+        "      3 clip.mp4                     1.2 ms  dog 70.0%  cat 20.0%"
+    )
+
+
+def test_text_line_tells_of_an_accelerator():
+    line = to_text_line(result(device="edgetpu:1"))
+    assert line.endswith("    1.2 ms  edgetpu:1  dog 70.0%  cat 20.0%")
+    line = to_text_line(result(accelerator_lost=True))
+    assert line.endswith("    1.2 ms  cpu (TPU lost)  dog 70.0%")
+
+
+def test_loss_of_an_accelerator_is_in_the_result():
+    class Lost(FakeClassifier):
+        def status(self):
+            return Status("fake", "1", "cpu", "lost")
+
+    lost: Any = Lost()
+    (found,) = classify_frames(frames(1), lost, threading.Event(), 1)
+    assert (found.device, found.accelerator_lost) == ("cpu", True)
+
+
+@pytest.mark.parametrize("label", ["a", "a rather long label of a class", "犬" * 40])
+@pytest.mark.parametrize("source", ["x", "folder/" * 9 + "photo.jpg", "写真" * 20])
+def test_text_line_fits_80_columns(label, source):
+    top = [Prediction(label, 1.0)] * 9
+    fields = {"top": top, "source": source, "latency_ms": 98765.4}
+    line = to_text_line(result(**fields, accelerator_lost=True))
+    wide = sum(character in "犬写真" for character in line)
+    assert len(line) + wide <= 80
+    assert "100.0%" in line
+
+
+def test_text_line_cannot_move_the_cursor():
+    top = [Prediction("a\nb", 1.0)]
+    assert to_text_line(result(source="\x1b[2J", top=top)).isprintable()
+
+
+class Shapes(FakeClassifier):
+    """Tells what it was given, and changes its size after two frames."""
+
+    def __init__(self):
+        self.given = []
+
+    def renew(self):
+        if len(self.given) == 2:
+            self.preprocessing = Preprocessing((16, 16))
+
+    def run(self, pixels_u8):
+        self.given.append(pixels_u8)
+        return super().run(pixels_u8)
+
+    @property
+    def shapes(self):
+        return [pixels_u8.shape[:2] for pixels_u8 in self.given]
+
+
+def forty_pixels_wide(count):
+    for number in range(count):
+        yield Frame(number, number / 10, np.zeros((40, 40, 3), np.uint8), "x")
+
+
+def test_frame_that_was_prepared_is_not_fitted_again():
+    fitted = Fitted(np.ones((8, 8, 3), np.uint8), Shapes.preprocessing, seconds=0.0)
+    plain = next(forty_pixels_wide(1))
+    engine: Any = Shapes()
+    both = [replace(plain, fitted=fitted), plain]
+    list(classify_frames(both, engine, threading.Event(), 1))
+    assert engine.given[0] is fitted.pixels_u8
+    assert engine.shapes == [(8, 8), (8, 8)]
+
+
+def test_frame_prepared_for_another_model_is_fitted_for_the_new_one():
+    def all_ahead():
+        yield from [stream.prepare(frame) for frame in forty_pixels_wide(4)]
+
+    stream, shapes = FrameStream(), Shapes()
+    stream.frames = all_ahead()
+    engine: Any = shapes
+    list(classify_frames(stream, engine, threading.Event(), 1))
+    assert shapes.shapes == [(8, 8), (8, 8), (16, 16), (16, 16)]
+
+
+def test_pixels_that_another_user_made_outdated_are_fitted_again():
+    class Shared(Shapes):
+        """Takes another model between the first renewal and the first answer."""
+
+        def run(self, pixels_u8):
+            if not self.given:
+                self.given.append(pixels_u8)
+                self.preprocessing = Preprocessing((16, 16))
+                raise OutdatedPixelsError
+            return super().run(pixels_u8)
+
+    engine: Any = Shared()
+    found = classify_frames(forty_pixels_wide(1), engine, threading.Event(), 1)
+    assert len(list(found)) == 1 and engine.shapes == [(8, 8), (16, 16)]
+
+
+def test_latency_counts_what_was_prepared():
+    frame = next(forty_pixels_wide(1))
+    fitted = Fitted(np.zeros((8, 8, 3), np.uint8), Shapes.preprocessing, seconds=5.0)
+    engine: Any = Shapes()
+    frame = replace(frame, fitted=fitted)
+    (found,) = classify_frames([frame], engine, threading.Event(), 1)
+    assert found.latency_ms > 5000
+
+
+def test_frame_that_cannot_be_prepared_fails_where_it_is_classified(caplog):
+    stream = FrameStream()
+    frames = list(forty_pixels_wide(3))
+    frames[1] = replace(frames[1], image_rgb_u8=np.zeros((40, 40), np.uint8))
+    stream.frames = (stream.prepare(frame) for frame in frames)
+
+    found = classify_frames(stream, FAKE, threading.Event(), 1, survives=True)
+    assert [result.frame for result in found] == [0, 2]
+    assert "Frame 1 is left out: " in caplog.text
+
+
+def test_brake_is_asked_before_each_frame_and_told_of_it_after():
+    class Counting:
+        limit_fps: float | None = 2.5
+        waits = 0
+
+        def __init__(self):
+            self.noted = []
+
+        def wait(self, stop):
+            self.waits += 1
+
+        def note_work(self, processor_s, status):
+            # Of 0.1 s, which the model below waits for something.
+            self.noted.append((processor_s < 0.05, status.device))
+
+    class Waiting(FakeClassifier):
+        def run(self, pixels_u8):
+            time.sleep(0.1)
+            return super().run(pixels_u8)
+
+    brake, taken = Counting(), []
+    engine: Any = Waiting()
+
+    def counted():
+        for frame in frames(3):
+            taken.append(brake.waits)
+            yield frame
+
+    results = list(
+        classify_frames(counted(), engine, threading.Event(), 1, None, brake)
+    )
+    assert taken == [1, 2, 3] and [found.limit_fps for found in results] == [2.5] * 3
+    assert brake.noted == [(True, "edgetpu:1")] * 3

@@ -1,0 +1,163 @@
+"""The manifest: round trip, replacement, damage."""
+
+import dataclasses
+import io
+import json
+import os
+import zipfile
+
+import pytest
+
+from corallite.device.image.preprocess import Preprocessing
+from corallite.device.model import manifest as manifest_module
+from corallite.device.model.flatbuffer_writer import Number, write_flatbuffer
+from corallite.device.model.manifest import (
+    Manifest,
+    SelfTest,
+    attach_manifest,
+    read_manifest,
+)
+from corallite.device.system.errors import RequestError
+
+# A model with one graph without content and one buffer without bytes.
+MODEL = bytes(write_flatbuffer({0: Number("I", 3), 2: [{}], 4: [{}]}, b"TFL3"))
+MANIFEST = Manifest(
+    model="shufflenet_v2 1.0x",
+    version="3",
+    labels=("cat", "Käse brot", "犬"),
+    preprocessing=Preprocessing((32, 48), "pad"),
+    data_fingerprint="ab12",
+    accuracy={"float": 0.91, "int8": 0.905},
+    versions={"tensorflow": "2.21.0"},
+    selftest=SelfTest(1, 2, 0.875),
+)
+
+
+def write(tmp_path, content):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(content)
+    return path
+
+
+def test_manifest_survives_the_round_trip(tmp_path):
+    path = write(tmp_path, attach_manifest(MODEL, MANIFEST))
+    assert read_manifest(path) == MANIFEST
+
+
+def test_content_is_read_as_the_file_is(tmp_path):
+    content = attach_manifest(MODEL, MANIFEST)
+    assert read_manifest(tmp_path / "gone.tflite", content) == MANIFEST
+    assert read_manifest(tmp_path / "gone.tflite", MODEL) is None
+
+
+def test_manifest_of_a_file_that_nobody_asked_has_no_selftest():
+    content = MANIFEST.to_json()
+    del content["selftest"]
+    assert Manifest.from_json(content).selftest is None
+
+
+def test_model_stays_at_the_front_of_the_file():
+    content = attach_manifest(MODEL, MANIFEST)
+    assert content[4:8] == b"TFL3" and MODEL in content[: content.index(b"PK\3\4")]
+
+
+def test_labels_are_readable_by_any_unzip():
+    with zipfile.ZipFile(io.BytesIO(attach_manifest(MODEL, MANIFEST))) as archive:
+        assert archive.read("labels.txt").decode() == "cat\nKäse brot\n犬\n"
+        kinds = {entry.compress_type for entry in archive.infolist()}
+    assert kinds == {zipfile.ZIP_STORED}
+
+
+def test_labels_of_odd_folder_names_stay_one_a_line(tmp_path):
+    odd = dataclasses.replace(MANIFEST, labels=("two\nlines", "bad\udcff", "c"))
+    content = attach_manifest(MODEL, odd)
+    assert read_manifest(write(tmp_path, content)) == odd
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.read("labels.txt") == b"two lines\nbad?\nc\n"
+
+
+def test_attaching_again_replaces_and_keeps_foreign_files(tmp_path):
+    content = io.BytesIO(MODEL)
+    with zipfile.ZipFile(content, "a") as archive:
+        archive.writestr("other.txt", "kept")
+    once = attach_manifest(content.getvalue(), MANIFEST)
+    newer = dataclasses.replace(MANIFEST, version="4")
+    twice = attach_manifest(once, newer)
+    assert twice == attach_manifest(attach_manifest(twice, MANIFEST), newer)
+    assert len(twice) == len(once)
+    assert read_manifest(write(tmp_path, twice)) == newer
+    with zipfile.ZipFile(io.BytesIO(twice)) as archive:
+        assert archive.read("other.txt") == b"kept"
+
+
+def test_model_without_manifest_gives_none(tmp_path):
+    assert read_manifest(write(tmp_path, MODEL)) is None
+    assert read_manifest(write(tmp_path, b"")) is None
+
+
+def test_missing_file_is_refused(tmp_path):
+    with pytest.raises(RequestError, match="nowhere.tflite: cannot be read"):
+        read_manifest(tmp_path / "nowhere.tflite")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(RequestError, match="pipe: cannot be read .is no regular"):
+        read_manifest(tmp_path / "pipe")
+
+
+def test_newer_format_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(manifest_module, "FORMAT", 2)
+    path = write(tmp_path, attach_manifest(MODEL, MANIFEST))
+    monkeypatch.undo()
+    with pytest.raises(RequestError, match="format 2.*update corallite"):
+        read_manifest(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "not json",
+        "[]",
+        "{}",
+        json.dumps({"format": 1, "labels": 3}),
+        json.dumps({**MANIFEST.to_json(), "format": float("inf")}),
+        json.dumps({**MANIFEST.to_json(), "accuracy": None}),
+        json.dumps({**MANIFEST.to_json(), "accuracy": {"int8": float("nan")}}),
+        json.dumps({**MANIFEST.to_json(), "versions": ["1"]}),
+        json.dumps({**MANIFEST.to_json(), "model": 7}),
+        json.dumps(MANIFEST.to_json()).replace('"format": 1', '"format": 1e999'),
+        json.dumps({**MANIFEST.to_json(), "preprocessing": {"size_hw": [0, 1]}}),
+    ],
+)
+def test_manifest_of_nonsense_is_refused(tmp_path, text):
+    content = io.BytesIO(MODEL)
+    with zipfile.ZipFile(content, "a") as archive:
+        archive.writestr("corallite.json", text)
+    with pytest.raises(RequestError, match="manifest is damaged"):
+        read_manifest(write(tmp_path, content.getvalue()))
+
+
+def test_any_flipped_byte_gives_a_manifest_or_one_sentence(tmp_path):
+    content = attach_manifest(MODEL, MANIFEST)
+    refused = 0
+    for position in range(content.index(b"PK\3\4"), len(content)):
+        damaged = bytearray(content)
+        damaged[position] ^= 0xFF
+        path = write(tmp_path, damaged)
+        try:
+            assert read_manifest(path) in (MANIFEST, None)
+        except RequestError:
+            refused += 1
+    # The whole JSON is under a checksum.
+    assert refused > len(json.dumps(MANIFEST.to_json()))
+
+
+def test_attaching_to_a_damaged_archive_is_refused():
+    content = bytearray(attach_manifest(MODEL, MANIFEST))
+    content[content.index(b"cat")] ^= 1
+    with pytest.raises(ValueError, match="intact archive"):
+        attach_manifest(bytes(content), MANIFEST)
+
+
+@pytest.mark.parametrize("content", [b"", MODEL[:20], b"\xff" * 64])
+def test_attaching_to_a_damaged_model_is_refused(content):
+    with pytest.raises(ValueError, match="`model` to be intact"):
+        attach_manifest(content, MANIFEST)

@@ -1,0 +1,99 @@
+"""Images that anyone can draw, and models that are sound or not."""
+
+import zlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from corallite.device.engine.classifier import Classifier
+from corallite.device.image.preprocess import Preprocessing
+from corallite.device.model import selftest
+from corallite.device.model.manifest import Manifest, SelfTest
+from corallite.device.system.errors import RequestError
+
+MANIFEST = Manifest("tiny", "1", ("red", "green", "blue"), Preprocessing((32, 32)))
+# Of the images at 37x50.
+CHECKSUMS = [2513714365, 656241155, 2229786744]
+
+
+class FakeModel:
+    """Answers with each of `answers` in turn, and again."""
+
+    preprocessing = MANIFEST.preprocessing
+
+    def __init__(self, *answers, manifest=MANIFEST):
+        self.answers = [np.array(answer, np.float32) for answer in answers]
+        self.manifest = manifest
+        self.count = 0
+
+    def run(self, pixels_u8):
+        self.count += 1
+        return self.answers[(self.count - 1) % len(self.answers)]
+
+
+def test_images_are_the_same_for_ever():
+    # A file carries what its model answered for the first: see RECIPE.
+    images = selftest.draw_images((37, 50))
+    assert {image.shape for image in images} == {(37, 50, 3)}
+    found = [zlib.crc32(image.tobytes()) for image in images]
+    assert found == CHECKSUMS
+
+
+def test_recorded_model_passes(tiny_models):
+    model = Classifier(tiny_models["uint8"], manifest=MANIFEST)
+    recorded = selftest.record(model)
+    # The first image is reddish.
+    assert (recorded.recipe, recorded.index) == (1, 0) and recorded.probability > 0.5
+    tested = replace(MANIFEST, selftest=recorded)
+    selftest.check(Classifier(tiny_models["uint8"], manifest=tested))
+    # Other kernels, other types: as far apart as right answers may be.
+    selftest.check(Classifier(tiny_models["float32"], manifest=tested))
+
+
+def test_model_without_a_record_passes(tiny_models):
+    selftest.check(Classifier(tiny_models["int8"], manifest=MANIFEST))
+
+
+def test_record_of_a_newer_recipe_is_left_out():
+    newer = replace(MANIFEST, selftest=SelfTest(99, 7, 1.0))
+    selftest.check(FakeModel([0.2, 0.3, 0.5], manifest=newer))
+
+
+def test_sum_is_left_alone_where_outputs_may_be_anything():
+    selftest.check(FakeModel([5, -3, 9], manifest=replace(MANIFEST, output="")))
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        (FakeModel([0.5, float("nan"), 0.5]), "with what are no numbers"),
+        (FakeModel([0.5, float("inf"), 0.5]), "with what are no numbers"),
+        (FakeModel([0.5, 0.5, 0.5]), "probabilities that sum to 1.50"),
+        (FakeModel([0.1, 0.1, 0.1]), "probabilities that sum to 0.30"),
+        (FakeModel([0.5, 0.5, 0], [0.4, 0.6, 0]), "differently when it is asked again"),
+    ],
+)
+def test_unsound_model_is_refused(model, sentence):
+    with pytest.raises(RequestError, match=sentence):
+        selftest.check(model)
+
+
+@pytest.mark.parametrize(
+    ("record", "sentence"),
+    [
+        (SelfTest(1, 2, 0.9), "answers 0.50 where it answered 0.90 when it was made"),
+        (SelfTest(1, 3, 0.9), "answers 0.00 where it answered 0.90"),
+        (SelfTest(1, -4, 0.9), "answers 0.00 where it answered 0.90"),
+    ],
+)
+def test_model_that_answers_otherwise_than_when_made_is_refused(record, sentence):
+    model = FakeModel([0.25, 0.25, 0.5], manifest=replace(MANIFEST, selftest=record))
+    with pytest.raises(RequestError, match=sentence):
+        selftest.check(model)
+
+
+def test_difference_is_the_greatest():
+    first = [np.array([0.5, 0.5], np.float32), np.array([1, 0], np.float32)]
+    second = [np.array([0.5, 0.5], np.float32), np.array([0.75, 0.25], np.float32)]
+    assert selftest.differ(first, second) == 0.25

@@ -1,0 +1,153 @@
+"""Commands on labels: when they run, what they get, and that none is left over."""
+
+import sys
+import threading
+import time
+
+import pytest
+
+from corallite.device.engine.classifier import Prediction
+from corallite.device.loop.classify_frames import Result
+from corallite.device.outputs.command_hook import Hook, parse_command
+from corallite.device.system.errors import RequestError
+
+REPORT = (
+    "import os, sys; open(sys.argv[1], 'a').write(' '.join(os.environ['CORALLITE_' + n]"
+    " for n in ('LABEL', 'PROBABILITY', 'SOURCE', 'FRAME')) + '\\n')"
+)
+
+
+def see(hook, label, frame=0, **fields):
+    top = [Prediction(label, 0.75), Prediction("other", 0.25)]
+    hook.put(Result(frame, 0.0, "camera 0", top, 1.0, **fields))
+
+
+def wait_for(hook, wait_until):
+    wait_until(lambda: hook._runner is None or not hook._runner.is_alive())
+
+
+def test_command_finds_the_label_in_its_environment(tmp_path, wait_until):
+    report = tmp_path / "report with spaces; rm x"
+    hook = Hook("cat", [sys.executable, "-c", REPORT, str(report)], pause_s=0)
+    see(hook, "dog")
+    see(hook, "cat", 3)
+    wait_for(hook, wait_until)
+    hook.close()
+    assert report.read_text() == "cat 0.750000 camera 0 3\n"
+
+
+def test_command_runs_once_for_each_time_that_the_label_comes(wait_until):
+    hook = Hook("cat", ["true"], pause_s=0)
+    for label in ("cat", "cat", "dog", "dog", "cat"):
+        see(hook, label)
+        wait_for(hook, wait_until)
+    assert (hook.runs, hook.left_out) == (2, 0)
+
+
+def test_with_a_threshold_the_active_labels_count(wait_until):
+    hook = Hook("cat", ["true"], pause_s=0)
+    for active in ([], ["dog"], ["dog", "cat"], ["cat"]):
+        see(hook, "cat", active=active)
+        wait_for(hook, wait_until)
+    assert hook.runs == 1
+
+
+def test_commands_do_not_pile_up(tmp_path, wait_until):
+    gate = tmp_path / "gate"
+    waits = f"while [ ! -e '{gate}' ]; do sleep 0.05; done"
+    hook = Hook("cat", ["sh", "-c", waits], pause_s=0)
+    for _ in range(50):
+        see(hook, "cat")
+        see(hook, "dog")
+    assert (hook.runs, hook.left_out) == (1, 49)
+    gate.touch()
+    wait_for(hook, wait_until)
+    hook.close()
+
+
+def test_commands_keep_their_distance(wait_until):
+    hook = Hook("cat", ["true"], pause_s=1000)
+    for _ in range(3):
+        see(hook, "cat")
+        see(hook, "dog")
+        wait_for(hook, wait_until)
+    assert (hook.runs, hook.left_out) == (1, 2)
+
+
+def is_running(pid_file):
+    pid = int(pid_file.read_text())
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("ends", ["by its time", "with the loop"])
+def test_command_that_hangs_is_ended_with_what_it_started(
+    tmp_path, wait_until, caplog, monkeypatch, ends
+):
+    monkeypatch.setattr("corallite.device.outputs.command_hook._GRACE_S", 0.2)
+    pid_file = tmp_path / "pid"
+    hangs = f"trap '' TERM; sleep 1000 & echo $! > '{pid_file}'; wait; sleep 1000"
+    limit_s = 1.0 if ends == "by its time" else 1000
+    hook = Hook("cat", ["sh", "-c", hangs], timeout_s=limit_s, pause_s=0)
+    see(hook, "cat")
+    wait_until(lambda: pid_file.exists() and pid_file.read_text().strip())
+    if ends == "by its time":
+        wait_for(hook, wait_until)
+    start_s = time.monotonic()
+    hook.close()
+    assert time.monotonic() - start_s < 60
+    assert not [t for t in threading.enumerate() if t.name == "hook"]
+    wait_until(lambda: not is_running(pid_file))
+    assert "sh: had not ended in time, and was ended." in caplog.text
+
+
+def test_failures_are_told_and_the_next_runs(tmp_path, wait_until, caplog):
+    program = tmp_path / "program"
+    program.write_text("#!/no/such/interpreter\n")
+    program.chmod(0o755)
+    for arguments, sentence in (
+        (["sh", "-c", "exit 3"], "sh: ended with 3."),
+        ([str(program)], "program: does not start: No such file"),
+    ):
+        hook = Hook("cat", arguments, pause_s=0)
+        for label in ("cat", "dog", "cat"):
+            see(hook, label)
+            wait_for(hook, wait_until)
+        assert hook.runs == 2 and f"{sentence}" in caplog.text
+
+
+def test_odd_labels_can_stand_in_the_environment(tmp_path, wait_until):
+    label, report = "a\0b\ud800ä", tmp_path / "report"
+    command = ["sh", "-c", f"printf %s \"$CORALLITE_LABEL\" > '{report}'"]
+    hook = Hook(label, command, pause_s=0)
+    see(hook, label)
+    wait_for(hook, wait_until)
+    assert report.read_text("utf-8") == "a?b\\ud800ä"
+
+
+def test_output_does_not_come_between_results(capfd, wait_until):
+    hook = Hook("cat", ["echo", "hello"], pause_s=0)
+    see(hook, "cat")
+    wait_for(hook, wait_until)
+    assert capfd.readouterr() == ("", "hello\n")
+    assert not [t for t in threading.enumerate() if t.name == "hook"]
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ("echo 'x", "--run=echo 'x: No closing quotation; quote it anew."),
+        ("/no/program x", "there is no program '/no/program' that may be run"),
+        ("", "there is no program '' that may be run"),
+    ],
+)
+def test_command_that_cannot_run_is_refused(command, sentence):
+    with pytest.raises(RequestError, match=sentence):
+        parse_command(command)
+
+
+def test_command_is_split_as_a_shell_does():
+    assert parse_command("echo 'a b' $HOME") == ["echo", "a b", "$HOME"]

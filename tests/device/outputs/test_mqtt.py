@@ -1,0 +1,263 @@
+"""Messages through a real broker, which comes, goes and comes again."""
+
+import contextlib
+import json
+import os
+import queue
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from corallite.device.engine.classifier import Prediction
+from corallite.device.loop.classify_frames import Result
+from corallite.device.outputs.mqtt import Address, Mqtt, parse_address
+from corallite.device.system.errors import RequestError
+
+paho = pytest.importorskip("paho.mqtt.client")
+PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+MOSQUITTO = shutil.which("mosquitto", path=PATH)
+needs_broker = pytest.mark.skipif(not MOSQUITTO, reason="needs mosquitto")
+
+
+class Broker:
+    """A mosquitto on one port for ever, which forgets all when it is killed."""
+
+    def __init__(self, folder, extra=""):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.config = folder / "mosquitto.conf"
+        listener = f"listener {self.port} 127.0.0.1\n"
+        # Started by root it becomes another user, who cannot read our folder.
+        settings = f"user root\n{listener}{extra or 'allow_anonymous true'}\n"
+        self.config.write_text(settings)
+        self.process = None
+
+    def start(self):
+        command = [str(MOSQUITTO), "-c", str(self.config)]
+        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        deadline_s = time.monotonic() + 60
+        while time.monotonic() < deadline_s:
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", self.port)).close()
+                return
+            time.sleep(0.02)
+        raise TimeoutError("mosquitto does not start")
+
+    def kill(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+@pytest.fixture
+def broker(tmp_path):
+    broker = Broker(tmp_path)
+    broker.start()
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture
+def subscribe():
+    """A function that returns a queue of (topic, text, is retained)."""
+    clients = []
+
+    def subscribe(port):
+        client = paho.Client(paho.CallbackAPIVersion.VERSION2)
+        messages: queue.Queue = queue.Queue()
+        is_subscribed = threading.Event()
+
+        def take(client, data, message):
+            messages.put((message.topic, message.payload.decode(), message.retain))
+
+        client.on_message = take
+        client.on_connect = lambda client, *more: client.subscribe("#", 1)
+        client.on_subscribe = lambda *more: is_subscribed.set()
+        client.connect("127.0.0.1", port)
+        client.loop_start()
+        clients.append(client)
+        assert is_subscribed.wait(60)
+        return messages
+
+    yield subscribe
+    for client in clients:
+        client.disconnect()
+        client.loop_stop()
+
+
+def see(sink, label, frame=0, **fields):
+    sink.put(Result(frame, 0.0, "x", [Prediction(label, 0.9)], 1.0, **fields))
+
+
+def states(messages, count):
+    """Waits for so many states; returns their frames' numbers."""
+    found: list[int] = []
+    while len(found) < count:
+        topic, text, _ = messages.get(timeout=60)
+        if topic == "home/cam":
+            found.append(json.loads(text)["frame"])
+    return found
+
+
+@needs_broker
+def test_changes_are_published_in_order_and_the_last_is_kept(broker, subscribe):
+    messages = subscribe(broker.port)
+    sink = Mqtt(Address("127.0.0.1", broker.port, "home/cam"))
+    labels = ["cat", "cat", "dog", "dog", "dog", "cat"]
+    for frame, label in enumerate(labels):
+        see(sink, label, frame)
+    assert states(messages, 3) == [0, 2, 5]
+    sink.close()
+    kept = subscribe(broker.port)
+    seen = {kept.get(timeout=60) for _ in range(2)}
+    (state,) = [text for topic, text, _ in seen if topic == "home/cam"]
+    assert json.loads(state)["top"] == [{"label": "cat", "probability": 0.9}]
+    assert ("home/cam/status", "offline", True) in seen
+    assert not [t for t in threading.enumerate() if t.name == "mqtt"]
+
+
+@needs_broker
+def test_active_labels_count_where_there_is_a_threshold(broker, subscribe):
+    messages = subscribe(broker.port)
+    sink = Mqtt(Address("127.0.0.1", broker.port, "home/cam"))
+    for frame, active in enumerate([[], [], ["cat"], ["cat"], []]):
+        see(sink, "dog", frame, active=active)
+    assert states(messages, 3) == [0, 2, 4]
+    sink.close()
+
+
+@needs_broker
+def test_every_frame_is_published_when_asked_for(broker, subscribe):
+    messages = subscribe(broker.port)
+    sink = Mqtt(Address("127.0.0.1", broker.port, "home/cam"), every_frame=True)
+    for frame in range(20):
+        see(sink, "cat", frame)
+    assert states(messages, 20) == list(range(20))
+    sink.close()
+
+
+@needs_broker
+def test_killed_broker_is_found_again_and_told_the_newest(broker, subscribe, caplog):
+    sink = Mqtt(Address("127.0.0.1", broker.port, "home/cam"), every_frame=True)
+    see(sink, "cat", 0)
+    assert states(subscribe(broker.port), 1) == [0]
+    broker.kill()
+    start_s = time.monotonic()
+    for frame in range(1, 500):
+        see(sink, "cat", frame)
+    assert time.monotonic() - start_s < 60  # It never waits for the broker.
+    broker.start()
+    messages, seen = subscribe(broker.port), []
+    while 499 not in seen:
+        seen += states(messages, 1)
+    assert seen == sorted(seen) and sink.lost >= 390
+    sink.close()
+    assert "the connection is lost" in caplog.text
+
+
+@needs_broker
+def test_broker_tells_others_when_the_process_dies(broker, subscribe):
+    messages = subscribe(broker.port)
+    code = (
+        "import sys, time; from corallite.device.outputs.mqtt import *\n"
+        f"Mqtt(Address('127.0.0.1', {broker.port}, 'home/cam')); time.sleep(1000)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code])
+    assert messages.get(timeout=60)[:2] == ("home/cam/status", "online")
+    process.kill()
+    process.wait()
+    assert messages.get(timeout=60)[:2] == ("home/cam/status", "offline")
+
+
+@pytest.mark.parametrize("scheme", ["mqtt", "mqtts"])
+def test_broker_that_is_not_there_delays_nothing(tmp_path, caplog, wait_until, scheme):
+    url = f"{scheme}://127.0.0.1:{Broker(tmp_path).port}"
+    sink = Mqtt(parse_address(f"{url}/home/cam"))
+    see(sink, "cat")
+    wait_until(lambda: f"{url}: cannot be reached." in caplog.text)
+    sink.close()
+    assert "1 messages were not published." in caplog.text
+
+
+@needs_broker
+def test_wrong_password_is_told(tmp_path, caplog, wait_until):
+    passwords = tmp_path / "passwords"
+    passwords.write_text("")
+    broker = Broker(tmp_path, f"allow_anonymous false\npassword_file {passwords}")
+    broker.start()
+    address = Address("127.0.0.1", broker.port, "home/cam", "me", "wrong")
+    sink = Mqtt(address)
+    wait_until(lambda: "refused us: Not authorized" in caplog.text)
+    sink.close()
+    broker.kill()
+    assert "wrong" not in caplog.text and "wrong" not in repr(address)
+
+
+@needs_broker
+@pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")
+def test_encrypted_broker_must_show_its_certificate(
+    tmp_path, monkeypatch, subscribe, wait_until, caplog
+):
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    make = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
+    more = ["-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    done = subprocess.run([*make.split(), *more, *files], capture_output=True)
+    assert done.returncode == 0, done.stderr
+    broker = Broker(tmp_path, f"allow_anonymous true\ncertfile {certificate}")
+    broker.config.write_text(f"{broker.config.read_text()}keyfile {key}\n")
+    broker.start()
+    address = Address("127.0.0.1", broker.port, "home/cam", is_encrypted=True)
+    stranger = Mqtt(address)
+    wait_until(lambda: "cannot be reached." in caplog.text)
+    stranger.close()
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    caplog.set_level("INFO", "absl")
+    friend = Mqtt(address)
+    wait_until(lambda: "connected." in caplog.text)
+    friend.close()
+    broker.kill()
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("mqtt://broker/a/b", Address("broker", 1883, "a/b")),
+        ("mqtts://broker/a", Address("broker", 8883, "a", is_encrypted=True)),
+        (
+            "mqtt://me:p%40ss@10.0.0.2:1884/cam",
+            Address("10.0.0.2", 1884, "cam", "me", "p@ss"),
+        ),
+    ],
+)
+def test_address_is_read(url, address):
+    assert parse_address(url) == address
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("broker/topic", "http://broker/topic", "mqtt://broker", "mqtt:///topic"),
+        *(
+            "mqtt://broker:0/x",
+            "mqtt://broker:x/x",
+            "mqtt://broker/a/%23",
+            "mqtt://b/+",
+        ),
+        *("mqtt://broker/a#b", "mqtt://broker/a?b", "mqtt://broker/a/#"),
+        "mqtt://broker/\udcff",
+        *(f"mqtt://{'b' * 64}.local/a", f"mqtt://broker/{'a' * 2**16}"),
+        "mqtt://me:secret@broker/",
+    ],
+)
+def test_address_of_no_broker_is_refused(url):
+    with pytest.raises(RequestError, match="is no place to publish; write") as refused:
+        parse_address(url)
+    assert "secret" not in str(refused.value)

@@ -1,0 +1,128 @@
+"""What nobody can do to connections; with limits that tests can wait for."""
+
+import contextlib
+import socket
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from corallite.device.engine.classifier import Prediction
+from corallite.device.loop.classify_frames import Result
+from corallite.device.serve.guard import connection
+from corallite.device.serve.live.camera import Sight
+from corallite.device.serve.refusal import Limits
+from corallite.device.serve.server import open_socket, run_server
+
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+STREAM = b"GET /stream.mjpg HTTP/1.1\r\nHost: x\r\n\r\n"
+LIMIT_S = 60
+
+
+class Still:
+    """A camera that shows one picture for ever."""
+
+    state = "live"
+
+    def __init__(self):
+        result = Result(0, 0.0, "still", [Prediction("red", 1.0)], 1.0)
+        image_rgb_u8 = np.zeros((48, 64, 3), np.uint8)
+        self.newest = Sight(image_rgb_u8, result, time.monotonic())
+
+
+@pytest.fixture
+def connect(make_client):
+    """A function that connects to a server in a thread of this process."""
+    listener, stop = open_socket("127.0.0.1", 0), threading.Event()
+    address = listener.getsockname()
+    app = make_client(Limits(body_s=0.1), camera=Still()).app
+    server = threading.Thread(target=run_server, args=(app, listener, stop))
+    server.start()
+    with contextlib.ExitStack() as stack:
+        stack.callback(server.join)
+        stack.callback(stop.set)
+        yield lambda: stack.enter_context(socket.create_connection(address, LIMIT_S))
+
+
+def answer_to(client, raw):
+    """Returns all that comes until the connection ends, however it does."""
+    answer = b""
+    with contextlib.suppress(ConnectionError):
+        client.sendall(raw)
+        while block := client.recv(4096):
+            answer += block
+    return answer
+
+
+def test_one_too_many_is_closed_and_room_is_given_again(
+    connect, monkeypatch, wait_until
+):
+    monkeypatch.setattr(connection, "_MAX_CONNECTIONS", 2)
+    held = [connect(), connect()]
+    assert answer_to(connect(), HEALTH) == b""
+    assert answer_to(held[0], HEALTH).startswith(b"HTTP/1.1 200 ")
+    wait_until(lambda: answer_to(connect(), HEALTH).startswith(b"HTTP/1.1 200 "))
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET /healthz HT", b"GET / HTTP/1.1\r\nA: b"])
+def test_request_that_never_comes_is_not_waited_for(connect, monkeypatch, begun):
+    monkeypatch.setattr(connection, "_IDLE_LIMIT_S", 0.05)
+    # It ends, although nothing is closed on this side.
+    assert answer_to(connect(), begun) == b""
+
+
+def test_rest_of_a_refused_body_is_not_waited_for(connect, monkeypatch):
+    monkeypatch.setattr(connection, "_IDLE_LIMIT_S", 0.05)
+    head = b"POST /v1/model HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
+    client = connect()
+    client.sendall(head)
+    assert client.recv(4096).startswith(b"HTTP/1.1 405 ")
+    # It ends, although nothing is closed on this side; sooner than one that is idle.
+    answer_to(client, b"x")
+
+
+def test_stream_that_nobody_reads_is_cut(connect, monkeypatch, wait_until):
+    monkeypatch.setattr(connection, "_WRITE_LIMIT_S", 0.05)
+    client = connect()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    # Answers to many requests fill the connection as a stream would.
+    raw = b"GET /page/page.js HTTP/1.1\r\nHost: x\r\n\r\n"
+
+    def is_cut():
+        try:
+            client.sendall(raw)
+        except ConnectionError:
+            return True
+        return False
+
+    wait_until(is_cut)
+
+
+def test_ninth_client_of_the_stream_is_to_come_again(connect, wait_until):
+    def begin():
+        client = connect()
+        client.sendall(STREAM)
+        return client, client.recv(4096)
+
+    clients = [begin() for _ in range(8)]
+    assert all(head.startswith(b"HTTP/1.1 200 ") for _, head in clients)
+    refused = begin()[1]
+    assert refused.startswith(b"HTTP/1.1 503 ") and b"retry-after: 1" in refused
+    clients[0][0].close()
+    wait_until(lambda: begin()[1].startswith(b"HTTP/1.1 200 "))
+
+
+def test_body_that_comes_too_slowly_is_refused(connect):
+    head = (
+        b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
+        b"Content-Length: 100\r\n\r\n"
+    )
+    client = connect()
+    client.sendall(head + b"begun")
+    answer = client.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    while b"more than 0.1 seconds" not in answer:
+        block = client.recv(4096)
+        assert block, answer
+        answer += block

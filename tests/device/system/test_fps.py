@@ -1,0 +1,18 @@
+"""Frames per second, with a clock of our own."""
+
+from corallite.device.system.fps import Rate
+
+
+def test_rate_is_intervals_by_seconds():
+    times = iter([10.0, 10.5, 11.0])
+    rate = Rate(lambda: next(times))
+    for _ in range(3):
+        rate.tick()
+    assert (rate.frames, rate.seconds, rate.fps) == (3, 1.0, 2.0)
+
+
+def test_one_frame_has_no_rate():
+    rate = Rate(lambda: 5.0)
+    assert (rate.frames, rate.fps) == (0, 0.0)
+    rate.tick()
+    assert (rate.frames, rate.fps) == (1, 0.0)

@@ -1,0 +1,71 @@
+"""Processes that answer, fail, crash and hang."""
+
+import pytest
+
+from corallite.device.system.isolated import try_python
+
+CRASH = "import ctypes; ctypes.string_at(0)"
+
+
+def test_output_and_arguments():
+    outcome = try_python("print(sys.argv[1:])", "a", "b c", timeout_s=60)
+    assert (outcome.output, outcome.failure) == ("['a', 'b c']\n", "")
+
+
+@pytest.mark.parametrize(
+    ("code", "failure", "crashed"),
+    [
+        (CRASH, "crashed with SIGSEGV", True),
+        ("import os; os.abort()", "crashed with SIGABRT", True),
+        ("import os; os.kill(os.getpid(), 4)", "with SIGILL: the CPU has not", True),
+        ("import os; os.kill(os.getpid(), 9)", "with SIGKILL: something ki", True),
+        ("import nothing_of_that_name", "No module named 'nothing_of_that", False),
+        ("sys.exit('corallite: a.tflite: is odd.')", "a.tflite: is odd", False),
+        ("sys.exit(3)", "it said nothing", False),
+    ],
+)
+def test_failure_is_part_of_a_sentence(code, failure, crashed):
+    outcome = try_python(code, timeout_s=60)
+    assert failure in outcome.failure and "\n" not in outcome.failure
+    assert not outcome.failure.endswith(".")
+    assert outcome.crashed is crashed
+
+
+def test_hanging_process_is_ended_with_all_it_started(tmp_path, wait_until):
+    code = (
+        "import subprocess, time\n"
+        "child = subprocess.Popen(['sleep', '1000'])\n"
+        "with open(sys.argv[1], 'w') as file: file.write(str(child.pid))\n"
+        "time.sleep(1000)"
+    )
+    # However slowly Python starts here.
+    for timeout_s in (0.5, 2, 8, 32):
+        outcome = try_python(code, str(tmp_path / "pid"), timeout_s=timeout_s)
+        assert outcome.failure == f"no answer in {timeout_s} s" and outcome.crashed
+        if (tmp_path / "pid").exists():
+            break
+    number = (tmp_path / "pid").read_text()
+
+    def has_gone():
+        try:
+            with open(f"/proc/{number}/stat") as file:
+                return file.read().split()[2] == "Z"
+        except OSError:
+            return True
+
+    wait_until(has_gone)
+
+
+def test_modules_in_the_current_folder_are_not_taken(tmp_path, monkeypatch):
+    (tmp_path / "json.py").write_text("raise SystemError")
+    monkeypatch.chdir(tmp_path)
+    assert try_python("import json", timeout_s=60).failure == ""
+
+
+def test_python_that_is_not_there():
+    outcome = try_python("", timeout_s=60, python="/no/python")
+    assert outcome.failure == "/no/python does not start (No such file or directory)"
+
+
+def test_much_output_does_not_block():
+    assert len(try_python("print('x' * 10**6)", timeout_s=60).output) == 10**6 + 1

@@ -1,0 +1,422 @@
+import errno
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from corallite.device.image.opencv import cv2
+from corallite.device.image.preprocess import Preprocessing, fit_image, read_image
+from corallite.device.system.errors import RequestError
+from corallite.train.data import cache
+from corallite.train.data.load import Part, class_weights, load_data, prepare_data
+
+SMALL = Preprocessing((8, 8))
+GOLDEN = Path(__file__).parents[2] / "golden"
+
+
+@pytest.fixture
+def run_dir(tmp_path):
+    return tmp_path / "run"
+
+
+def test_images_are_split_decoded_and_labelled(make_classes, run_dir):
+    data_dir = make_classes({"dog": 20, "cat": 20})
+    data = prepare_data(data_dir, run_dir, Preprocessing((6, 5), "pad"))
+    assert data.class_names == ("cat", "dog")
+    assert [len(data.parts[part].labels) for part in ("train", "val", "test")] == [
+        32,
+        4,
+        4,
+    ]
+    for part in data.parts.values():
+        assert isinstance(part.images_rgb_u8, np.memmap)
+        assert part.images_rgb_u8.dtype == np.uint8
+        assert part.images_rgb_u8.shape == (len(part.labels), 6, 5, 3)
+        for image, label, path in zip(
+            part.images_rgb_u8, part.labels, part.paths, strict=True
+        ):
+            expected = fit_image(read_image(data_dir / path), data.preprocessing)
+            np.testing.assert_array_equal(image, expected)
+            assert path.startswith(data.class_names[label])
+    assert (run_dir / "classes.txt").read_text() == "cat\ndog\n"
+
+
+def test_later_steps_read_the_same_without_the_images(make_classes, run_dir):
+    data_dir = make_classes({"cat": 10, "dog": 10})
+    prepared = prepare_data(data_dir, run_dir, SMALL)
+    data_dir.rename(data_dir.with_name("moved"))
+    loaded = load_data(run_dir)
+    assert loaded.class_names == prepared.class_names
+    assert loaded.preprocessing == SMALL
+    assert loaded.fingerprint == prepared.fingerprint
+    for name, part in loaded.parts.items():
+        assert part.paths == prepared.parts[name].paths
+        np.testing.assert_array_equal(part.labels, prepared.parts[name].labels)
+        np.testing.assert_array_equal(
+            part.images_rgb_u8, prepared.parts[name].images_rgb_u8
+        )
+
+
+def test_unchanged_data_are_not_read_again(make_classes, run_dir, monkeypatch):
+    data_dir = make_classes({"cat": 10, "dog": 10})
+    prepare_data(data_dir, run_dir, SMALL)
+    monkeypatch.setattr(cache, "hash_files", None)
+    monkeypatch.setattr(cache, "write_part", None)
+    prepare_data(data_dir, run_dir, SMALL)
+
+
+def test_data_that_moved_are_recognised(make_classes, run_dir):
+    data_dir = make_classes({"cat": 10, "dog": 10})
+    before = prepare_data(data_dir, run_dir, SMALL)
+    moved = data_dir.rename(data_dir.with_name("moved"))
+    after = prepare_data(moved, run_dir, SMALL)
+    assert after.parts["train"].paths == before.parts["train"].paths
+
+
+def test_another_size_replaces_the_cache_and_keeps_the_split(make_classes, run_dir):
+    data_dir = make_classes({"cat": 10, "dog": 10})
+    before = prepare_data(data_dir, run_dir, SMALL)
+    after = prepare_data(data_dir, run_dir, Preprocessing((4, 4)))
+    assert after.parts["test"].paths == before.parts["test"].paths
+    assert after.parts["test"].images_rgb_u8.shape[1:] == (4, 4, 3)
+    assert len(list((run_dir / "cache").glob("*.npy"))) == 3
+
+
+def test_a_run_of_other_images_is_refused(make_classes, run_dir):
+    prepare_data(make_classes({"cat": 10, "dog": 10}), run_dir, SMALL)
+    split_before = (run_dir / "split.json").read_bytes()
+    for folder, counts in (
+        ("others", {"bird": 10, "fish": 10}),
+        ("more", {"cat": 11, "dog": 10}),
+        ("fewer", {"cat": 10, "dog": 9}),
+    ):
+        other_dir = make_classes(counts, folder)
+        for source in other_dir.glob("[cd]*/0*.png"):
+            original = other_dir.with_name("photos") / source.relative_to(other_dir)
+            if original.exists():
+                source.write_bytes(original.read_bytes())
+        with pytest.raises(RequestError, match="was begun with .* new --run_dir"):
+            prepare_data(other_dir, run_dir, SMALL)
+    assert (run_dir / "split.json").read_bytes() == split_before
+
+
+def test_a_changed_image_is_named(make_classes, run_dir, write_image):
+    data_dir = make_classes({"cat": 10, "dog": 10})
+    prepare_data(data_dir, run_dir, SMALL)
+    (data_dir / "cat" / "003.png").write_bytes(
+        (data_dir / "cat" / "004.png").read_bytes()
+    )
+    with pytest.raises(RequestError, match="cat/003.png differs"):
+        prepare_data(data_dir, run_dir, SMALL)
+
+
+def test_images_added_later_wait_for_another_run(
+    make_classes, run_dir, write_image, caplog
+):
+    data_dir = make_classes({"cat": 10, "dog": 10})
+    before = prepare_data(data_dir, run_dir, SMALL)
+    write_image(data_dir / "cat" / "new.png")
+    after = prepare_data(data_dir, run_dir, SMALL)
+    assert after.parts["train"].paths == before.parts["train"].paths
+    assert "1 new images are not used" in caplog.text
+
+
+def test_duplicates_across_given_parts_are_counted(make_classes, run_dir, caplog):
+    data_dir = make_classes({"train/cat": 20, "train/dog": 20, "test/cat": 5})
+    (data_dir / "test" / "dog").mkdir()
+    (data_dir / "test" / "dog" / "1.png").write_bytes(
+        (data_dir / "train" / "dog" / "001.png").read_bytes()
+    )
+    data = prepare_data(data_dir, run_dir, SMALL)
+    assert len(data.parts["test"].labels) == 6
+    assert len(data.parts["val"].labels) == 4
+    assert "1 images are in two parts" in caplog.text
+
+
+def damage_by_cutting(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def damage_by_emptying(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def damage_by_text(path: Path) -> None:
+    path.write_text("this is no image")
+
+
+def replace_by_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def replace_by_dangling_link(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("gone.png")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        damage_by_cutting,
+        damage_by_emptying,
+        damage_by_text,
+        replace_by_folder,
+        replace_by_dangling_link,
+    ],
+)
+@pytest.mark.parametrize("path", ["cat/003.png", "dog/009.png"])
+def test_one_unreadable_image_is_named_and_skipped(
+    make_classes, run_dir, damage, path, caplog
+):
+    data_dir = make_classes({"cat": 10, "dog": 10})
+    damage(data_dir / path)
+    data = prepare_data(data_dir, run_dir, SMALL)
+    rows = {
+        p: (part, i)
+        for part in data.parts
+        for i, p in enumerate(data.parts[part].paths)
+    }
+    assert len(rows) == 19 and path not in rows
+    assert path in caplog.text and "1 of 20 images were skipped" in caplog.text
+    for good, (part, row) in rows.items():
+        image = data.parts[part].images_rgb_u8[row]
+        np.testing.assert_array_equal(image, read_image(data_dir / good))
+        assert data.class_names[data.parts[part].labels[row]] == good.split("/")[0]
+
+
+def test_a_file_that_we_may_not_read_is_named_and_skipped(
+    make_classes, run_dir, monkeypatch, caplog
+):
+    data_dir = make_classes({"cat": 10, "dog": 10})
+    read_bytes = Path.read_bytes
+
+    def read(path):
+        # Rights do not keep root, who runs this in containers, from reading.
+        if path.name == "004.png" and path.parent.name == "cat":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read)
+    data = prepare_data(data_dir, run_dir, SMALL)
+    assert sum(len(part.labels) for part in data.parts.values()) == 19
+    assert "cat/004.png" in caplog.text and "Permission denied" in caplog.text
+
+
+def test_names_that_are_no_text_are_accepted(make_classes, run_dir, caplog):
+    data_dir = make_classes({"cat": 10, "dog": 10})
+    folder = os.fsencode(data_dir / "cat")
+    os.rename(folder + b"/003.png", folder + b"/caf\xe9 1.png")
+    os.rename(folder + b"/004.png", folder + b"/caf\xe9 2.png")
+    with open(folder + b"/caf\xe9 2.png", "wb") as file:
+        file.write(b"no image")
+    prepare_data(data_dir, run_dir, SMALL)
+    data = load_data(run_dir)
+    paths = [path for part in data.parts.values() for path in part.paths]
+    assert "cat/caf\udce9 1.png" in paths
+    assert len(paths) == 19
+    # A log file in UTF-8 takes the message.
+    assert r"cat/caf\udce9 2.png" in caplog.text.encode().decode()
+
+
+def test_more_than_one_percent_unreadable_stops_and_can_be_mended(
+    make_classes, run_dir, write_image
+):
+    data_dir = make_classes({"cat": 60, "dog": 60})
+    for number in (3, 7):
+        damage_by_cutting(data_dir / "cat" / f"{number:03d}.png")
+    with pytest.raises(
+        RequestError, match=r"2 of 120 .* 1 %; mend .*cat/003.png, cat/007.png"
+    ):
+        prepare_data(data_dir, run_dir, SMALL)
+    for number in (3, 7):
+        (data_dir / "cat" / f"{number:03d}.png").unlink()
+        write_image(data_dir / "cat" / f"mended{number}.png")
+    data = prepare_data(data_dir, run_dir, SMALL)
+    assert sum(len(part.labels) for part in data.parts.values()) == 120
+
+
+def test_in_a_small_set_no_image_may_be_unreadable(make_classes, run_dir):
+    data_dir = make_classes({"cat": 9, "dog": 10})
+    damage_by_text(data_dir / "cat" / "000.png")
+    with pytest.raises(RequestError, match="1 of 19 images cannot be read"):
+        prepare_data(data_dir, run_dir, SMALL)
+
+
+def test_a_class_left_without_training_images_is_named(make_classes, run_dir):
+    data_dir = make_classes({"cat": 300, "dog": 2})
+    for number in range(2):
+        damage_by_text(data_dir / "dog" / f"{number:03d}.png")
+    with pytest.raises(RequestError, match="no image to train on is left of dog"):
+        prepare_data(data_dir, run_dir, SMALL)
+
+
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_a_given_part_without_readable_images_is_named(make_classes, run_dir, part):
+    counts = {"train/cat": 60, "train/dog": 60, "val/cat": 1, "test/cat": 1}
+    data_dir = make_classes(counts)
+    for name in ("val", "test"):
+        (data_dir / name / "dog").mkdir()
+    damage_by_text(data_dir / part / "cat" / "000.png")
+    with pytest.raises(RequestError, match=f"no image of the {part} part can be read"):
+        prepare_data(data_dir, run_dir, SMALL)
+
+
+def test_too_few_images_for_three_parts_is_refused(make_classes, run_dir):
+    with pytest.raises(RequestError, match="too few images for a val part"):
+        prepare_data(make_classes({"cat": 2, "dog": 2}), run_dir, SMALL)
+
+
+def write_odd_images(folder: Path) -> None:
+    """One image of each odd kind, and those that every program prepares alike."""
+    for path in GOLDEN.iterdir():
+        if path.suffix != ".npz":
+            shutil.copy(path, folder)
+    rng = np.random.default_rng(0)
+    rgba = rng.integers(0, 256, (8, 8, 4), np.uint8)
+    cv2.imwrite(str(folder / "grey.png"), rgba[..., 0])
+    cv2.imwrite(str(folder / "alpha.png"), rgba)
+    cv2.imwrite(str(folder / "deep.png"), rgba[..., :3].astype(np.uint16) * 257)
+    cv2.imwrite(str(folder / "deep.tiff"), rgba[..., 1].astype(np.uint16) * 257)
+    cv2.imwrite(str(folder / "map.pgm"), rgba[..., 2])
+    cv2.imwrite(str(folder / "photo.WEBP"), rgba[..., 2::-1])
+
+
+def test_odd_kinds_of_images_are_accepted(make_classes, run_dir):
+    data_dir = make_classes({"cat": 10, "dog": 10})
+    write_odd_images(data_dir / "cat")
+    count = len(list(data_dir.glob("*/*")))
+    assert count > 35
+    data = prepare_data(data_dir, run_dir, SMALL)
+    assert sum(len(part.labels) for part in data.parts.values()) == count
+
+
+def test_a_run_without_data_names_the_remedy(tmp_path, make_classes, run_dir):
+    with pytest.raises(RequestError, match="corallite train --data_dir"):
+        load_data(tmp_path / "nothing")
+    prepare_data(make_classes({"cat": 10, "dog": 10}), run_dir, SMALL)
+    next((run_dir / "cache").glob("val*.npy")).unlink()
+    with pytest.raises(RequestError, match="corallite train --data_dir"):
+        load_data(run_dir)
+
+
+def test_a_truncated_array_is_made_again(make_classes, run_dir):
+    data_dir = make_classes({"cat": 10, "dog": 10})
+    before = prepare_data(data_dir, run_dir, SMALL)
+    expected = before.parts["train"].images_rgb_u8.copy()
+    path = next((run_dir / "cache").glob("train*.npy"))
+    path.write_bytes(path.read_bytes()[:500])
+    after = prepare_data(data_dir, run_dir, SMALL)
+    np.testing.assert_array_equal(after.parts["train"].images_rgb_u8, expected)
+
+
+@pytest.mark.parametrize("content", ["null", '{"cat/000.png": "truncated"}'])
+def test_a_list_of_unreadable_images_that_does_not_fit_is_made_again(
+    make_classes, run_dir, content
+):
+    data_dir = make_classes({"cat": 10, "dog": 10})
+    before = prepare_data(data_dir, run_dir, SMALL)
+    next((run_dir / "cache").glob("train*.json")).write_text(content)
+    after = prepare_data(data_dir, run_dir, SMALL)
+    assert after.parts["train"].paths == before.parts["train"].paths
+
+
+def test_a_full_disk_is_an_error_with_a_file_name(make_classes, run_dir, monkeypatch):
+    class FullFile:
+        def __init__(self, file):
+            self.file = file
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            self.file.close()
+
+        def write(self, data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    data_dir = make_classes({"cat": 10, "dog": 10})
+    real_open = Path.open
+    monkeypatch.setattr(
+        Path,
+        "open",
+        lambda path, mode="r", **more: (
+            FullFile(real_open(path, mode, **more))
+            if mode == "wb" and path.suffix == ".npy"
+            else real_open(path, mode, **more)
+        ),
+    )
+    with pytest.raises(OSError, match="No space left") as raised:
+        prepare_data(data_dir, run_dir, SMALL)
+    assert Path(raised.value.filename).name.startswith("train-")
+    monkeypatch.undo()
+    prepare_data(data_dir, run_dir, SMALL)
+    assert len(list((run_dir / "cache").iterdir())) == 7
+
+
+def test_class_weights_balance_ten_to_one():
+    labels = np.array([0] * 100 + [1] * 10)
+    weights = class_weights(Part(np.zeros((110, 1, 1, 3)), labels, ()))
+    assert weights == {0: 0.55, 1: 5.5}
+
+
+@pytest.mark.parametrize("fractions", [(0.8, 0.1, 0.2), (0.9, 0.1, 0.0)])
+def test_fractions_are_checked(make_classes, run_dir, fractions):
+    with pytest.raises(ValueError, match="Expected `fractions` to"):
+        prepare_data(
+            make_classes({"cat": 3, "dog": 3}), run_dir, SMALL, fractions=fractions
+        )
+
+
+PREPARE = """
+import sys
+from pathlib import Path
+from corallite.device.preprocess import Preprocessing
+from corallite.train.data import prepare_data
+prepare_data(Path(sys.argv[1]), Path(sys.argv[2]), Preprocessing((64, 64)))
+"""
+
+
+def test_killed_in_the_middle_the_rest_is_done(make_classes, run_dir, write_image):
+    data_dir = make_classes({"cat": 3, "dog": 3})
+    for number in range(1500):
+        write_image(data_dir / "cat" / f"{number:04d}.png", (64, 64))
+    process = subprocess.Popen([sys.executable, "-c", PREPARE, data_dir, run_dir])
+    deadline_s = time.monotonic() + 60
+    while not list((run_dir / "cache").glob(".train*.part.npy")):
+        assert process.poll() is None and time.monotonic() < deadline_s
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    data = prepare_data(data_dir, run_dir, Preprocessing((64, 64)))
+    part = data.parts["train"]
+    for row in (0, len(part.paths) // 2, -1):
+        expected = fit_image(read_image(data_dir / part.paths[row]), data.preprocessing)
+        np.testing.assert_array_equal(part.images_rgb_u8[row], expected)
+    assert not list((run_dir / "cache").glob(".*"))
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "notes.txt/run", "dangling"])
+def test_a_run_folder_that_is_none_is_refused_before_the_images_are_read(
+    name, tmp_path
+):
+    (tmp_path / "notes.txt").touch()
+    (tmp_path / "dangling").symlink_to("nowhere")
+    taken = tmp_path / name.partition("/")[0]
+    sentence = f"{taken}: is no folder, so nothing can be kept in {tmp_path / name}"
+    with pytest.raises(RequestError, match=sentence):
+        prepare_data(tmp_path / "photos", tmp_path / name, SMALL)
+    with pytest.raises(RequestError, match=sentence):
+        load_data(tmp_path / name)
+
+
+def test_a_run_folder_among_the_classes_is_refused(make_classes):
+    data_dir = make_classes({"cat": 10, "dog": 10})
+    with pytest.raises(RequestError, match="would be taken for a class"):
+        prepare_data(data_dir, data_dir / "run", Preprocessing((8, 8)))
+    assert not (data_dir / "run").exists()

@@ -1,0 +1,447 @@
+"""Trainings that are stopped, killed, stalled or out of disk, on a stand-in network."""
+
+import dataclasses
+import errno
+import signal
+import subprocess
+
+import numpy as np
+import pytest
+
+from corallite.device.image.preprocess import Preprocessing
+from corallite.device.system.errors import RequestError
+from corallite.train.data.load import ImageData, Part
+from corallite.train.framework.keras import keras, tf
+from corallite.train.training.fit import discard_state, fit
+from corallite.train.training.recipe import Recipe, Transfer
+from corallite.train.training.training_state import STATE_FILE
+
+# 40 images in batches of 10: 4 steps an epoch, 12 in all.
+RECIPE = Recipe(epochs=3, batch_size=10, learning_rate=0.05, warmup_epochs=0.5)
+STEPS = 4
+INPUTS = {"recipe": dataclasses.asdict(RECIPE), "data": "these"}
+
+
+def make_part(counts, seed=0):
+    """Images whose class is the brightest of their colours."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 150, (len(labels), 8, 8, 3), np.uint8)
+    images[np.arange(len(labels)), :, :, labels] += 60
+    return Part(images, labels, tuple(str(n) for n in range(len(labels))))
+
+
+def make_data(train=(20, 20), val=(6, 6)):
+    parts = {"train": make_part(train), "val": make_part(val, seed=1)}
+    names = tuple("abc"[: len(train)])
+    return ImageData(names, Preprocessing((8, 8)), "these", parts)
+
+
+def make_model(num_classes=2):
+    keras.utils.set_random_seed(3)
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, use_bias=False, name="conv")(image)
+    x = keras.layers.BatchNormalization(name="conv_bn")(x)
+    x = keras.layers.ReLU()(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    x = keras.layers.Dense(num_classes, name="logits")(x)
+    return keras.Model(image, keras.layers.Softmax()(x))
+
+
+class At(keras.callbacks.Callback):
+    """Does something at the end of one of this process's steps, counted from 1."""
+
+    def __init__(self, step, action):
+        super().__init__()
+        self.step, self.action, self.taken = step, action, 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.taken += 1
+        if self.taken == self.step:
+            self.action()
+
+
+def run(stage_dir, *callbacks, transfer=None):
+    """Trains as RECIPE says; returns the model, with its last weights, and progress."""
+    model = make_model()
+    progress = fit(
+        model,
+        make_data(),
+        RECIPE,
+        stage_dir,
+        inputs=INPUTS,
+        transfer=transfer,
+        callbacks=callbacks,
+        keep_best=False,
+    )
+    return model, progress
+
+
+class Killed(Exception):
+    """Stands in for SIGKILL: nothing that is ours sees it coming."""
+
+
+def kill():
+    raise Killed
+
+
+def counting_steps():
+    return At(10**9, kill)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """Weights and progress of a training that nothing disturbed."""
+    model, progress = run(tmp_path_factory.mktemp("uninterrupted") / "float")
+    return model.get_weights(), progress
+
+
+def test_a_step_is_traced_once(tmp_path):
+    # Twice, if the first step makes variables: seconds for every stage of a real run.
+    model, _ = run(tmp_path / "float")
+    assert model.train_function.experimental_get_tracing_count() == 1
+
+
+def assert_same_training(model, progress, uninterrupted):
+    weights, expected = uninterrupted
+    assert len(progress.history) == len(expected.history)
+    assert progress.best_epoch == expected.best_epoch
+    assert progress.history[-1]["val_loss"] == pytest.approx(
+        expected.history[-1]["val_loss"], rel=1e-4
+    )
+    # The same operations on the same numbers, to the last bit where this was written;
+    # threads may add up the parts of a sum in another order elsewhere.
+    for mine, theirs in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_training_learns_and_keeps_its_state(uninterrupted, tmp_path):
+    _, progress = uninterrupted
+    assert [set(record) for record in progress.history] == 3 * [
+        {"loss", "accuracy", "val_loss", "val_accuracy", "seconds"}
+    ]
+    assert progress.history[-1]["loss"] < progress.history[0]["loss"]
+    assert progress.best_accuracy == max(r["val_accuracy"] for r in progress.history)
+
+
+def test_the_same_seed_gives_the_same_first_epoch(uninterrupted, tmp_path):
+    _, progress = uninterrupted
+    _, again = run(tmp_path / "float")
+    assert again.history[0]["loss"] == pytest.approx(
+        progress.history[0]["loss"], rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("step", [2, 4, 7])
+def test_a_killed_training_repeats_the_epoch_and_ends_the_same(
+    step, uninterrupted, tmp_path
+):
+    # Before the first state, before the end of an epoch, in the middle of the second.
+    stage_dir = tmp_path / "float"
+    with pytest.raises(Killed):
+        run(stage_dir, At(step, kill))
+    steps = counting_steps()
+    model, progress = run(stage_dir, steps)
+    assert steps.taken == 3 * STEPS - (step - 1) // STEPS * STEPS
+    assert_same_training(model, progress, uninterrupted)
+
+
+# The signal's step, and the one that is the last to be taken: the state is kept by the
+# first of the callbacks and the signal sent by a later one.
+@pytest.mark.parametrize(
+    ("number", "step", "last_step"),
+    [(signal.SIGINT, 1, 2), (signal.SIGTERM, 4, 4), (signal.SIGTERM, 6, 7)],
+)
+def test_a_signal_saves_the_step_and_is_delivered(
+    number, step, last_step, uninterrupted, tmp_path, caplog
+):
+    stage_dir, delivered = tmp_path / "float", []
+
+    def handle(signal_number, frame):
+        delivered.append(signal_number)
+        raise KeyboardInterrupt
+
+    def send():
+        assert not delivered
+        signal.raise_signal(number)
+
+    former = signal.signal(number, handle)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(stage_dir, At(step, send))
+        assert signal.getsignal(number) is handle
+    finally:
+        signal.signal(number, former)
+    assert delivered == [number]
+    steps = counting_steps()
+    model, progress = run(stage_dir, steps)
+    assert f"Stopped at step {last_step} of 12; the same command goes on" in caplog.text
+    assert last_step + steps.taken == 3 * STEPS
+    assert_same_training(model, progress, uninterrupted)
+
+
+def test_a_finished_training_that_was_killed_before_its_model_was_saved(
+    uninterrupted, tmp_path
+):
+    stage_dir = tmp_path / "float"
+    run(stage_dir)
+    steps = counting_steps()
+    model, progress = run(stage_dir, steps)
+    assert steps.taken == 0
+    assert_same_training(model, progress, uninterrupted)
+    # Of a process that was killed while it saved.
+    half = stage_dir / ".training_state.123.part.npz"
+    half.touch()
+    discard_state(stage_dir)
+    assert not (stage_dir / STATE_FILE).exists()
+    assert not half.exists()
+
+
+# The head alone in the first of three epochs, steps 1 to 4.
+STAGED = Transfer("weights.h5", frozen_epochs=1)
+
+
+class Watch(keras.callbacks.Callback):
+    """Tells of each epoch which layers it changed, averages of batch norms included."""
+
+    def __init__(self):
+        super().__init__()
+        self.changed = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.before = self.take()
+
+    def on_epoch_end(self, epoch, logs=None):
+        pairs = zip(self.before, self.take(), strict=True)
+        self.changed.append({name for (name, a), (_, b) in pairs if np.any(a != b)})
+
+    def take(self):
+        return [(w.name.split(":")[0], w.numpy()) for w in self.model.weights]
+
+
+HEAD = {"logits/kernel", "logits/bias"}
+BACKBONE = {
+    "conv/kernel",
+    *(f"conv_bn/{n}" for n in ("gamma", "beta", "moving_mean", "moving_variance")),
+}
+
+
+@pytest.fixture(scope="module")
+def staged(tmp_path_factory):
+    """Weights, progress and what changed, of a staged training not disturbed."""
+    watch = Watch()
+    folder = tmp_path_factory.mktemp("staged") / "float"
+    model, progress = run(folder, watch, transfer=STAGED)
+    assert all(layer.trainable for layer in model.layers)
+    return model.get_weights(), progress, watch.changed
+
+
+def test_the_head_learns_alone_and_then_all_layers(staged):
+    assert staged[2] == [HEAD, HEAD | BACKBONE, HEAD | BACKBONE]
+
+
+def test_frozen_all_along_the_head_learns_and_stays_trainable(tmp_path):
+    watch = Watch()
+    model, _ = run(tmp_path / "float", watch, transfer=Transfer("weights.h5", 3))
+    assert watch.changed == 3 * [HEAD]
+    assert all(layer.trainable for layer in model.layers)
+
+
+# Within the frozen epoch, at its end, within the one after, in the third.
+@pytest.mark.parametrize("step", [2, 4, 6, 9])
+@pytest.mark.parametrize("is_signalled", [True, False])
+def test_a_staged_training_that_is_stopped_ends_the_same(
+    step, is_signalled, staged, tmp_path
+):
+    stage_dir = tmp_path / "float"
+    if is_signalled:
+        send = At(step, lambda: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            run(stage_dir, send, transfer=STAGED)
+    else:
+        with pytest.raises(Killed):
+            run(stage_dir, At(step, kill), transfer=STAGED)
+    model, progress = run(stage_dir, transfer=STAGED)
+    assert_same_training(model, progress, staged[:2])
+
+
+def test_a_state_of_other_inputs_is_not_used(tmp_path):
+    stage_dir = tmp_path / "float"
+    recipe = dataclasses.replace(RECIPE, epochs=1)
+    fit(make_model(), make_data(), recipe, stage_dir, inputs={"parent": "a"})
+    steps = counting_steps()
+    fit(
+        make_model(),
+        make_data(),
+        recipe,
+        stage_dir,
+        inputs={"parent": "b"},
+        callbacks=[steps],
+    )
+    assert steps.taken == STEPS
+
+
+def flat_recipe(**changes):
+    """With a learning rate of 0, the validation accuracy never changes."""
+    return dataclasses.replace(RECIPE, learning_rate=0.0, epochs=6, **changes)
+
+
+def test_patience_ends_a_training_and_resuming_does_not_go_on(tmp_path):
+    recipe, stage_dir = flat_recipe(patience=2), tmp_path / "float"
+    model = make_model()
+    # Batch norm's averages move even so; without them nothing does.
+    model.get_layer("conv_bn").trainable = False
+    progress = fit(model, make_data(), recipe, stage_dir, inputs=INPUTS)
+    assert len(progress.history) == 3
+    assert progress.best_epoch == 0
+    steps = counting_steps()
+    resumed = fit(
+        model, make_data(), recipe, stage_dir, inputs=INPUTS, callbacks=[steps]
+    )
+    assert steps.taken == 0
+    assert resumed == progress
+
+
+@pytest.mark.parametrize(("frozen_epochs", "last"), [(0, 3), (3, 5), (6, 3)])
+def test_patience_waits_for_the_layers_that_are_still_frozen(
+    frozen_epochs, last, tmp_path
+):
+    model = make_model()
+    model.get_layer("conv_bn").trainable = False
+    progress = fit(
+        model,
+        make_data(),
+        flat_recipe(patience=2),
+        tmp_path / "float",
+        inputs=INPUTS,
+        transfer=Transfer("weights.h5", frozen_epochs),
+    )
+    assert len(progress.history) == last
+
+
+class SpoilWeights(keras.callbacks.Callback):
+    """Makes the network answer at random from the second epoch on."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch:
+            logits = self.model.get_layer("logits")
+            logits.set_weights([0 * w for w in logits.get_weights()])
+
+
+@pytest.mark.parametrize("keep_best", [True, False])
+def test_the_best_weights_are_kept_if_wanted(keep_best, tmp_path):
+    data, recipe = make_data(), flat_recipe()
+    recipe = dataclasses.replace(recipe, epochs=2)
+    model = make_model()
+    model.get_layer("conv_bn").trainable = False
+    # Answers "a" for nothing and "b" for all: right for the 8 of 12 that are "b".
+    model.get_layer("logits").set_weights([np.zeros((4, 2)), np.array([0.0, 5.0])])
+    data = make_data(val=(4, 8))
+    fit(
+        model,
+        data,
+        recipe,
+        tmp_path / "float",
+        inputs=INPUTS,
+        callbacks=[SpoilWeights()],
+        keep_best=keep_best,
+    )
+    bias = model.get_layer("logits").get_weights()[1]
+    assert bias.tolist() == ([0.0, 5.0] if keep_best else [0.0, 0.0])
+
+
+@pytest.mark.parametrize("balance_classes", [True, False])
+def test_a_rare_class_weighs_as_much_as_a_frequent_one(balance_classes, tmp_path):
+    recipe = Recipe(
+        epochs=1,
+        batch_size=40,
+        learning_rate=0.0,
+        label_smoothing=0.0,
+        balance_classes=balance_classes,
+    )
+    model = make_model()
+    model.get_layer("logits").set_weights([np.zeros((4, 2)), np.array([0.0, 2.0])])
+    data = make_data(train=(4, 36))
+    progress = fit(model, data, recipe, tmp_path / "float", inputs=INPUTS)
+    rare, frequent = np.log(1 + np.exp(2.0)), np.log(1 + np.exp(-2.0))
+    share = 0.5 if balance_classes else 0.1
+    expected = share * rare + (1 - share) * frequent
+    assert progress.history[0]["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_diverged_training_says_so_and_keeps_the_state_before(tmp_path):
+    recipe, stage_dir = dataclasses.replace(RECIPE, learning_rate=0.0), tmp_path / "f"
+
+    class Diverge(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                logits = self.model.get_layer("logits")
+                logits.set_weights([np.nan * w for w in logits.get_weights()])
+
+    message = "diverged in epoch 2 .*`corallite train`, --overwrite and a --lea"
+    with pytest.raises(RequestError, match=message):
+        fit(
+            make_model(),
+            make_data(),
+            recipe,
+            stage_dir,
+            inputs=INPUTS,
+            callbacks=[Diverge()],
+        )
+    progress = fit(make_model(), make_data(), recipe, stage_dir, inputs=INPUTS)
+    assert len(progress.history) == 3
+
+
+def test_lack_of_memory_is_told_with_the_remedy(tmp_path):
+    model = make_model()
+    # More than a process can address.
+    hoard = keras.layers.Lambda(
+        lambda x: x + tf.cast(tf.fill([2**50], x[0, 0])[0], x.dtype)
+    )
+    model = keras.Model(model.input, hoard(model.output))
+    message = "ran out of memory; begin again with .* a --batch_size below 10"
+    with pytest.raises(RequestError, match=message):
+        fit(model, make_data(), RECIPE, tmp_path / "float", inputs=INPUTS)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 1 MB."""
+    path = tmp_path / "small"
+    path.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(path)]
+    try:
+        mounted = subprocess.run(command, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        mounted = False
+    if not mounted:
+        pytest.skip("Mounting a small file system is not permitted here")
+    yield path
+    subprocess.run(["umount", "--lazy", str(path)], check=True)
+
+
+@pytest.mark.parametrize("room", [0, 5_000])
+def test_a_full_disk_is_named_and_the_state_before_it_is_used(
+    room, small_disk, uninterrupted, tmp_path
+):
+    stage_dir, filler = small_disk / "float", small_disk / "filler"
+
+    def fill_disk():
+        with filler.open("wb", buffering=0) as file:
+            try:
+                while file.write(bytes(4096)):
+                    pass
+            except OSError:
+                pass
+        with filler.open("r+b") as file:
+            file.truncate(filler.stat().st_size - room // 4096 * 4096)
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        run(stage_dir, At(STEPS + 2, fill_disk))
+    assert caught.value.errno == errno.ENOSPC
+    assert str(stage_dir) in caught.value.filename
+    filler.unlink()
+    steps = counting_steps()
+    model, progress = run(stage_dir, steps)
+    assert steps.taken in (STEPS, 2 * STEPS)
+    assert_same_training(model, progress, uninterrupted)

@@ -1,0 +1,343 @@
+"""The command `corallite train`, killed and gone on with, and what it refuses."""
+
+import dataclasses
+import json
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from corallite.device.image.opencv import cv2
+from corallite.device.system.errors import RequestError
+from corallite.train.framework.keras import keras
+from corallite.train.models import registry
+from corallite.train.runs.run import Stage
+from corallite.train.training.fit import fit
+from corallite.train.training.float_stage import Network, read_network, train
+from corallite.train.training.recipe import Recipe, Transfer
+from corallite.train.training.training_state import STATE_FILE
+
+NETWORK = Network("shufflenet_v2", 0.25, (32, 32))
+# 60 training images: 6 steps an epoch.
+RECIPE = Recipe(epochs=5, batch_size=10, learning_rate=0.05)
+COUNTS = {"cat": 25, "dog": 25, "wombat": 25}
+OUR_LINE = re.compile(r"[IWE]\d{4} .* \w+\.py:\d+\] |corallite: ")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_network(few_units):
+    """What `command_with_few_units` trains, for what is trained in this process."""
+    with few_units(shufflenet=(1, 2, 1)):
+        yield
+
+
+@pytest.fixture(scope="module")
+def start_command(command_with_few_units):
+    """Starts `corallite train`: (data_dir, run_dir, *flags)."""
+
+    def start(data_dir, run_dir, *flags):
+        command = [
+            *command_with_few_units("corallite.train.cli.train_main"),
+            *(f"--data_dir={data_dir}", f"--run_dir={run_dir}"),
+            *("--width=0.25", "--image_size=32", "--batch_size=10"),
+            *("--learning_rate=0.05", "--epochs=5", *flags),
+        ]
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    return start
+
+
+def signal_after(process, shown, number):
+    """Sends a signal once stderr shows a text; returns status, stdout and stderr."""
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if shown in line:
+            process.send_signal(number)
+            break
+    stdout, stderr = process.communicate(timeout=200)
+    return process.returncode, stdout, "".join(lines) + stderr
+
+
+def load_weights(run_dir):
+    path = run_dir / "float" / "model.h5"
+    return keras.models.load_model(path, compile=False).get_weights()
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    folder, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+    for number, (name, count) in enumerate(COUNTS.items()):
+        (folder / name).mkdir()
+        for image_number in range(count):
+            image = rng.integers(0, 120, (32, 32, 3), np.uint8)
+            image[..., number] += 100
+            cv2.imwrite(str(folder / name / f"{image_number}.png"), image)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(data_dir, small_network, tmp_path_factory):
+    """A run that nothing disturbed, trained in this process."""
+    stage = train(data_dir, tmp_path_factory.mktemp("run"), NETWORK, RECIPE)
+    return stage.run_dir
+
+
+@pytest.mark.slow
+def test_terminated_killed_and_gone_on_with_it_ends_the_same(
+    data_dir, finished, start_command, tmp_path
+):
+    def begin(*flags):
+        return start_command(data_dir, tmp_path / "run", *flags)
+
+    status, stdout, stderr = signal_after(begin(), "epoch 1/5", signal.SIGTERM)
+    assert (status, stdout) == (143, "")
+    assert "the same command goes on from there" in stderr.splitlines()[-1]
+    assert [line for line in stderr.splitlines() if not OUR_LINE.match(line)] == []
+
+    status, _, stderr = signal_after(begin(), "epoch 3/5", signal.SIGKILL)
+    assert status == -signal.SIGKILL
+    assert "epoch 1/5" not in stderr
+
+    status, stdout, stderr = signal_after(begin(), "nothing", signal.SIGKILL)
+    assert status == 0, stderr
+    assert "epoch 3/5" not in stderr
+    assert "model.h5: validation accuracy" in stdout
+    assert [line for line in stderr.splitlines() if not OUR_LINE.match(line)] == []
+
+    metrics, expected = (
+        Stage(folder, "float").metrics() for folder in (tmp_path / "run", finished)
+    )
+    assert len(metrics["history"]) == 5
+    assert metrics["best_epoch"] == expected["best_epoch"]
+    assert metrics["history"][-1]["val_loss"] == pytest.approx(
+        expected["history"][-1]["val_loss"], rel=1e-3
+    )
+    assert not (tmp_path / "run" / "float" / STATE_FILE).exists()
+    # The same steps; only sums over threads may be added up in another order.
+    for mine, theirs in zip(
+        load_weights(tmp_path / "run"), load_weights(finished), strict=True
+    ):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_finished_run_holds_what_later_steps_need(finished):
+    assert read_network(finished) == NETWORK
+    stage = Stage(finished, "float")
+    metrics = stage.metrics()
+    assert len(metrics["history"]) == RECIPE.epochs
+    assert metrics["parameters"] < 200_000
+    assert metrics["inputs"]["recipe"]["epochs"] == 5
+    # One more, and every run that was made before would be of other settings.
+    settings = {"model", "width", "size_hw", "recipe", "preprocessing", "data"}
+    assert set(metrics["inputs"]) == settings
+    assert list(stage.path.glob("tensorboard/train/events*"))
+    assert list(stage.path.glob("tensorboard/validation/events*"))
+    left = {path.name for path in stage.path.iterdir()}
+    assert left == {"metrics.json", "model.h5", "tensorboard"}
+
+
+@pytest.mark.slow
+def test_what_is_done_is_not_done_again(data_dir, finished):
+    before = (finished / "float" / "model.h5").stat()
+    train(data_dir, finished, NETWORK, RECIPE)
+    assert (finished / "float" / "model.h5").stat() == before
+
+
+@pytest.mark.slow
+def test_a_record_that_is_gone_is_written_again(data_dir, finished):
+    path = finished / "run.json"
+    before = path.read_text()
+    path.unlink()
+    train(data_dir, finished, NETWORK, RECIPE)
+    assert path.read_text() == before
+
+
+def snapshot(folder):
+    return {
+        path: (path.stat().st_mtime_ns, path.stat().st_size)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("network", "recipe", "difference"),
+    [
+        (NETWORK, {"epochs": 3}, "(epochs 5, now 3)"),
+        ({"width": 0.5}, {}, "(width 0.25, now 0.5)"),
+        ({"size_hw": (64, 64)}, {}, "(size_hw [32, 32], now [64, 64])"),
+        ({"model": "mobilenet_v2"}, {}, "(model shufflenet_v2, now mobilenet_v2)"),
+    ],
+)
+def test_other_settings_are_refused_and_change_nothing(
+    data_dir, finished, network, recipe, difference
+):
+    changes = {} if network is NETWORK else network
+    before = snapshot(finished)
+    with pytest.raises(RequestError, match=re.escape(difference)):
+        train(
+            data_dir,
+            finished,
+            dataclasses.replace(NETWORK, **changes),
+            dataclasses.replace(RECIPE, **recipe),
+        )
+    assert snapshot(finished) == before
+
+
+@pytest.mark.slow
+def test_another_data_set_is_refused_and_changes_nothing(
+    finished, make_classes, write_image
+):
+    before = snapshot(finished)
+    with pytest.raises(RequestError, match="choose a new --run_dir"):
+        train(make_classes(COUNTS), finished, NETWORK, RECIPE)
+    assert snapshot(finished) == before
+
+
+def stand_in(input_shape, num_classes, *, width, conventions):
+    """Builds in no time what has the arguments of a network."""
+    image = keras.Input(input_shape)
+    x = keras.layers.Conv2D(4, 3, 4)(image)
+    x = keras.layers.Dense(num_classes)(keras.layers.Flatten()(x))
+    return keras.Model(image, keras.layers.Softmax()(x))
+
+
+@pytest.mark.slow
+def test_an_unfinished_training_is_not_lost_to_other_settings(
+    data_dir, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(registry.BUILDERS, "shufflenet_v2", stand_in)
+    recipe = dataclasses.replace(RECIPE, epochs=2)
+    run_dir, stage = tmp_path / "run", Stage(tmp_path / "run", "float")
+
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        # Killed when everything is trained and nothing written.
+        patch.setattr("corallite.train.training.float_stage.save_model", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(data_dir, run_dir, NETWORK, recipe)
+    other = dataclasses.replace(recipe, epochs=1)
+    before = snapshot(run_dir)
+    with pytest.raises(RequestError, match=r"was begun .* \(epochs 2, now 1\)"):
+        train(data_dir, run_dir, NETWORK, other)
+    assert snapshot(run_dir) == before
+    train(data_dir, run_dir, NETWORK, other, overwrite=True)
+    assert len(stage.metrics()["history"]) == 1
+    assert (
+        json.loads((run_dir / "run.json").read_text())["network"]["recipe"]["epochs"]
+        == 1
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(data_dir, finished, start_command, tmp_path_factory):
+    """A run that began with the weights of `finished`, was killed and went on."""
+    weights, run_dir = finished / "float" / "model.h5", tmp_path_factory.mktemp("run")
+    process = start_command(
+        data_dir, run_dir, f"--weights={weights}", "--unfreeze_epoch=2", "--epochs=3"
+    )
+    status, _, stderr = signal_after(process, "epoch 2/3", signal.SIGKILL)
+    assert status == -signal.SIGKILL, stderr
+    assert f"{weights}; its head of 3 classes is kept" in stderr
+    transfer = Transfer(str(weights), frozen_epochs=2)
+    recipe = dataclasses.replace(RECIPE, epochs=3)
+    train(data_dir, run_dir, NETWORK, recipe, transfer=transfer)
+    return run_dir, recipe, transfer
+
+
+@pytest.mark.slow
+def test_a_training_goes_on_from_weights(trained, finished):
+    metrics, parent = (
+        Stage(folder, "float").metrics() for folder in (trained[0], finished)
+    )
+    assert len(metrics["history"]) == 3
+    best = parent["history"][parent["best_epoch"]]["val_accuracy"]
+    # Of 9 images, one may fall to the other side while the head moves.
+    assert metrics["history"][0]["val_accuracy"] >= best - 0.12
+    assert metrics["inputs"]["frozen_epochs"] == 2
+    # What follows trains all layers on, but for the averages that came with them.
+    first, last = (
+        keras.models.load_model(Stage(folder, "float").model_path, compile=False)
+        for folder in (finished, trained[0])
+    )
+    for before, after in zip(first.layers, last.layers, strict=True):
+        is_norm = isinstance(after, keras.layers.BatchNormalization)
+        assert after.trainable == (not is_norm)
+        if is_norm:
+            np.testing.assert_array_equal(before.get_weights(), after.get_weights())
+
+
+@pytest.mark.slow
+def test_other_weights_are_other_settings(data_dir, trained, tmp_path):
+    run_dir, recipe, transfer = trained
+    weights = tmp_path / "model.h5"
+    # The same with a byte more behind it.
+    weights.write_bytes(Path(transfer.weights).read_bytes() + b"\0")
+    before = snapshot(run_dir)
+    others = {
+        r"\(weights \w{16}, now None, frozen_epochs 2, now None\)": None,
+        r"\(weights \w{16}, now \w{16}\)": Transfer(str(weights), frozen_epochs=2),
+        r"\(frozen_epochs 2, now 3\)": dataclasses.replace(transfer, frozen_epochs=3),
+    }
+    for message, other in others.items():
+        with pytest.raises(RequestError, match=message):
+            train(data_dir, run_dir, NETWORK, recipe, transfer=other)
+    assert snapshot(run_dir) == before
+    stage = train(data_dir, run_dir, NETWORK, recipe, transfer=transfer)
+    assert snapshot(stage.path).items() <= before.items()
+
+
+@pytest.mark.slow
+def test_weights_that_do_not_fit_are_refused_before_the_images_are_read(
+    finished, start_command, tmp_path
+):
+    weights = finished / "float" / "model.h5"
+    process = start_command(
+        tmp_path / "none", tmp_path / "run", f"--weights={weights}", "--width=0.5"
+    )
+    stdout, stderr = process.communicate(timeout=200)
+    assert (process.returncode, stdout) == (2, "")
+    assert [line for line in stderr.splitlines() if not OUR_LINE.match(line)] == []
+    assert "layer 'stage2_unit0_branch_in' has arrays" in stderr.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_mixed_precision_trains_in_float16_and_saves_float32(
+    data_dir, tmp_path, monkeypatch
+):
+    trained = []
+
+    def fit_and_remember(model, *arguments, **options):
+        trained.append(model)
+        return fit(model, *arguments, **options)
+
+    monkeypatch.setattr("corallite.train.training.float_stage.fit", fit_and_remember)
+    recipe = dataclasses.replace(RECIPE, epochs=1, mixed_precision=True)
+    stage = train(data_dir, tmp_path / "run", NETWORK, recipe)
+    assert trained[0].get_layer("stage3_end_concat").compute_dtype == "float16"
+    assert "LossScale" in type(trained[0].optimizer).__name__
+    assert trained[0].output.dtype == "float32"
+    assert keras.mixed_precision.global_policy().name == "float32"
+    loss = stage.metrics()["history"][0]["loss"]
+    assert 0 < loss < 10
+    model = keras.models.load_model(stage.model_path, compile=False)
+    assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+    for mine, theirs in zip(model.get_weights(), trained[0].get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_folder_without_a_run_is_told_how_to_make_one(tmp_path):
+    with pytest.raises(RequestError, match="is no run folder; make one with corallite"):
+        read_network(tmp_path)

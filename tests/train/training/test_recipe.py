@@ -1,0 +1,222 @@
+"""Schedules and optimizers do what a recipe says."""
+
+import dataclasses
+import json
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from corallite.device.system.errors import RequestError
+from corallite.train.framework.keras import keras, tf
+from corallite.train.training.recipe import (
+    Recipe,
+    Transfer,
+    build_optimizer,
+    learning_rate_schedule,
+)
+
+RECIPE = Recipe(epochs=10, learning_rate=0.4, warmup_epochs=2.0)
+STEPS = 5
+
+
+def rates(recipe, steps=STEPS, transfer=None):
+    schedule = learning_rate_schedule(recipe, steps, transfer)
+    return [float(schedule(step)) for step in range(recipe.epochs * steps + 1)]
+
+
+def test_warmup_is_linear_from_zero_to_the_peak():
+    np.testing.assert_allclose(rates(RECIPE)[:11], 0.04 * np.arange(11), atol=1e-7)
+
+
+def test_decay_is_a_cosine_that_ends_at_zero():
+    decay = rates(RECIPE)[10:]
+    expected = [0.2 * (1 + math.cos(math.pi * n / 40)) for n in range(41)]
+    np.testing.assert_allclose(decay, expected, atol=1e-6)
+    assert decay[-1] == pytest.approx(0, abs=1e-7)
+
+
+def test_without_warmup_the_first_step_has_the_peak():
+    schedule = rates(dataclasses.replace(RECIPE, warmup_epochs=0.0))
+    assert schedule[0] == pytest.approx(0.4)
+    assert schedule[-1] == pytest.approx(0, abs=1e-7)
+
+
+def test_a_warmup_longer_than_the_training_leaves_the_last_step_for_the_peak():
+    schedule = rates(Recipe(epochs=1, learning_rate=0.4, warmup_epochs=5.0), steps=4)
+    np.testing.assert_allclose(schedule[:4], [0, 0.4 / 3, 0.8 / 3, 0.4], atol=1e-6)
+
+
+def test_a_warmup_beyond_all_numbers_is_one_of_all_epochs():
+    huge = dataclasses.replace(RECIPE, warmup_epochs=1e308)
+    assert rates(huge) == rates(dataclasses.replace(RECIPE, warmup_epochs=10.0))
+
+
+def test_one_single_step_has_the_peak():
+    assert rates(Recipe(epochs=1, learning_rate=0.4), steps=1)[0] == pytest.approx(0.4)
+
+
+def test_a_head_alone_has_the_rate_and_the_whole_network_a_tenth():
+    head = dataclasses.replace(RECIPE, epochs=4)
+    whole = dataclasses.replace(RECIPE, epochs=6, learning_rate=0.04)
+    staged = rates(RECIPE, transfer=Transfer("w.h5", frozen_epochs=4))
+    np.testing.assert_allclose(staged, rates(head)[:-1] + rates(whole), atol=1e-7)
+    np.testing.assert_allclose(max(staged[:20]), 0.4, atol=1e-7)
+    np.testing.assert_allclose(max(staged[20:]), 0.04, atol=1e-7)
+
+
+def test_without_change_of_what_is_trained_there_is_one_schedule():
+    frozen = rates(RECIPE, transfer=Transfer("w.h5", frozen_epochs=10))
+    np.testing.assert_allclose(frozen, rates(RECIPE), atol=1e-7)
+    whole = rates(RECIPE, transfer=Transfer("w.h5"))
+    np.testing.assert_allclose(whole, np.array(rates(RECIPE)) / 10, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_weight_decay_moves_kernels_and_nothing_else(name):
+    recipe = Recipe(
+        epochs=1,
+        optimizer=name,
+        learning_rate=0.1,
+        warmup_epochs=0.0,
+        weight_decay=0.01,
+    )
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, name="conv")(image)
+    x = keras.layers.DepthwiseConv2D(3, name="depthwise")(x)
+    x = keras.layers.BatchNormalization(name="norm")(x)
+    x = keras.layers.Dense(2, name="dense")(keras.layers.Flatten()(x))
+    model = keras.Model(image, x)
+    for variable in model.trainable_variables:
+        variable.assign(tf.ones_like(variable))
+    optimizer = build_optimizer(recipe, steps_per_epoch=10)
+    zeros = [tf.zeros_like(variable) for variable in model.trainable_variables]
+    optimizer.apply_gradients(zip(zeros, model.trainable_variables, strict=True))
+    after = {v.name: v.numpy().flat[0] for v in model.trainable_variables}
+    # Learning rate x decay of a weight of 1: 0.001.
+    expected = {name: 0.999 if "kernel" in name else 1.0 for name in after}
+    assert len({value for value in expected.values()}) == 2
+    assert after == pytest.approx(expected, abs=1e-6)
+
+
+def test_an_unknown_optimizer_is_told_the_known_ones():
+    with pytest.raises(RequestError, match="one of sgd, adamw, got 'lion'"):
+        build_optimizer(Recipe(epochs=1, optimizer="lion"), 1)
+
+
+# In one process: it imports TensorFlow.
+FLAGS_PROGRAM = """
+import dataclasses, json, sys
+from absl import flags
+from absl.testing import flagsaver
+from corallite.device.cli import program
+from corallite.device.errors import RequestError
+from corallite.train.cli import recipe_flags
+from corallite.train.recipe import Recipe
+
+first = recipe_flags.define(Recipe(epochs=7, learning_rate=0.5))
+second = recipe_flags.define(
+    Recipe(epochs=3, learning_rate=0.2, seed=9), prefix="prune_"
+)
+read_transfer = recipe_flags.define_transfer()
+
+
+def answer(given):
+    try:
+        with flagsaver.as_parsed(**given):
+            recipes = [dataclasses.asdict(read()) for read in (first, second)]
+            transfer = read_transfer(7)
+    except (RequestError, flags.Error) as error:
+        return str(error)
+    return [transfer and dataclasses.asdict(transfer), *recipes]
+
+
+def main(argv):
+    answers = [answer(given) for given in json.load(sys.stdin)]
+    print(json.dumps([flags.FLAGS.main_module_help(), *answers]))
+
+
+if __name__ == "__main__":
+    program.run(main)
+"""
+RECIPES = [
+    ({}, Recipe(7, learning_rate=0.5), Recipe(3, learning_rate=0.2)),
+    # A seed, like batch size and augmentation, is one for all trainings.
+    (
+        {"epochs": "5", "seed": "4", "prune_learning_rate": "0.7"},
+        Recipe(5, learning_rate=0.5, seed=4),
+        Recipe(3, learning_rate=0.7, seed=4),
+    ),
+]
+# With weights, what the head is trained alone, and both learning rates.
+TRANSFERS = [
+    ({}, None, [0.5, 0.2]),
+    ({"weights": "a.pth"}, 0, [0.05, 0.02]),
+    ({"weights": "a.pth", "freeze": "true"}, 7, [0.05, 0.02]),
+    ({"weights": "a.pth", "unfreeze_epoch": "2"}, 2, [0.05, 0.02]),
+    ({"weights": "a.pth", "unfreeze_epoch": "2", "freeze": "true"}, 2, [0.05, 0.02]),
+    ({"weights": "a.pth", "learning_rate": "0.3"}, 0, [0.3, 0.02]),
+]
+REFUSED = [
+    ({"freeze": "true"}, "give some with --weights"),
+    ({"unfreeze_epoch": "2"}, "give some with --weights"),
+    ({"weights": "a.pth", "unfreeze_epoch": "7"}, "below the 7 epochs, got 7"),
+    ({"epochs": "0"}, "flag --epochs=0"),
+    ({"seed": "-1"}, "flag --seed=-1"),
+    ({"seed": "4294967296"}, "flag --seed=4294967296"),
+]
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory):
+    """The text of --help, and what the flags of each case above became, by case."""
+    path = tmp_path_factory.mktemp("flags") / "settings.py"
+    path.write_text(FLAGS_PROGRAM)
+    cases = [given for given, *_ in (*RECIPES, *TRANSFERS, *REFUSED)]
+    done = subprocess.run(
+        [sys.executable, str(path)],
+        capture_output=True,
+        text=True,
+        input=json.dumps(cases),
+    )
+    assert done.returncode == 0, done.stderr
+    shown, *found = json.loads(done.stdout)
+    keys = [json.dumps(given) for given in cases]
+    return shown, dict(zip(keys, found, strict=True))
+
+
+@pytest.mark.slow
+def test_help_shows_a_flag_for_each_setting(answers):
+    shown, _ = answers
+    for field in dataclasses.fields(Recipe):
+        assert f"--{field.name}: " in shown or f"--[no]{field.name}: " in shown
+    assert "--prune_epochs: " in shown
+    assert "--prune_seed" not in shown
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("given", "first", "second"), RECIPES)
+def test_flags_become_recipes(given, first, second, answers):
+    _, *recipes = answers[1][json.dumps(given)]
+    assert recipes == [dataclasses.asdict(first), dataclasses.asdict(second)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("given", "frozen_epochs", "rates"), TRANSFERS)
+def test_flags_of_weights_say_how_long_the_head_is_alone(
+    given, frozen_epochs, rates, answers
+):
+    transfer, *recipes = answers[1][json.dumps(given)]
+    assert [recipe["learning_rate"] for recipe in recipes] == pytest.approx(rates)
+    if frozen_epochs is None:
+        assert transfer is None
+    else:
+        assert transfer == {"weights": "a.pth", "frozen_epochs": frozen_epochs}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("given", "sentence"), REFUSED)
+def test_flags_that_make_no_recipe_are_named(given, sentence, answers):
+    assert sentence in answers[1][json.dumps(given)]

@@ -1,0 +1,1 @@
+"""The program `train` and the flags that training programs share."""

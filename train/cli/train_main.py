@@ -1,0 +1,43 @@
+"""Trains a model from a folder of labelled images.
+
+corallite train --data_dir=photos --run_dir=runs/first --model=shufflenet_v2
+
+`photos` holds one folder a class, or train/ val/ test/ with class folders in each.
+Stopped or killed, the same command goes on.
+"""
+
+from collections.abc import Sequence
+
+from absl import flags
+
+from corallite.device.cli import program
+from corallite.train.cli import recipe_flags, task_flags
+from corallite.train.training.float_stage import DEFAULT_RECIPE, train
+
+_TASK = task_flags.define()
+_OVERWRITE = flags.DEFINE_boolean(
+    "overwrite", False, "Make the stage again if it was made with other settings."
+)
+_RECIPE = recipe_flags.define(DEFAULT_RECIPE)
+_TRANSFER = recipe_flags.define_transfer()
+
+
+def main(argv: Sequence[str]) -> None:
+    program.reject_arguments(argv)
+    recipe = _RECIPE()
+    transfer = _TRANSFER(recipe.epochs)
+    task = _TASK()
+    stage = train(
+        task.data_dir,
+        task.run_dir,
+        task.network,
+        recipe,
+        transfer=transfer,
+        fit_policy=task.fit_policy,
+        overwrite=_OVERWRITE.value,
+    )
+    print(f"{stage.model_path}: validation accuracy {stage.best_accuracy():.4f}")
+
+
+if __name__ == "__main__":
+    program.run(main)

@@ -1,0 +1,202 @@
+"""Decodes and resizes every image once, into uint8 arrays on disk.
+
+A part's array is an ordinary `.npy` file, appended to in order and renamed into place
+when it is complete, so a run killed in the middle does that part again. It is written
+with plain writes, not through a memory map: a full disk is then an `OSError` and not
+the death of the process.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from absl import logging
+
+from corallite.device.image.preprocess import Preprocessing, decode_image, fit_image
+from corallite.device.system import files
+from corallite.device.system.errors import RequestError
+
+_CHUNK = 256
+_HEADER_BYTES = 128
+_PROGRESS_S = 10
+
+
+@dataclass(frozen=True)
+class CachedPart:
+    """A decoded part.
+
+    Attributes:
+        images_rgb_u8: Memory map, uint8 `[n, height, width, 3]`, RGB.
+        unreadable: For each path that could not be decoded, and has no row, why.
+    """
+
+    images_rgb_u8: np.ndarray
+    unreadable: dict[str, str]
+
+
+def cache_key(digest: str, preprocessing: Preprocessing) -> str:
+    """Returns a short name for what a cache is made of: images and their size.
+
+    Args:
+        digest: Of the images and the part each is in.
+        preprocessing: How they are resized.
+    """
+    settings = json.dumps(preprocessing.to_json(), sort_keys=True)
+    return hashlib.sha256(f"{digest}\n{settings}".encode()).hexdigest()[:16]
+
+
+def hash_files(
+    data_dir: Path, paths: Sequence[str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Returns the SHA-256 of each file's bytes, and why the others cannot be read."""
+
+    def hash_file(path: str) -> tuple[str, str]:
+        try:
+            content = (data_dir / path).read_bytes()
+        except OSError as error:
+            return "", error.strerror or str(error)
+        return hashlib.sha256(content).hexdigest(), ""
+
+    hashes: dict[str, str] = {}
+    unreadable: dict[str, str] = {}
+    with ThreadPoolExecutor(_num_threads()) as pool:
+        for done, chunk in _chunks(paths):
+            for path, (sha256, reason) in zip(
+                chunk, pool.map(hash_file, chunk), strict=True
+            ):
+                if reason:
+                    unreadable[path] = reason
+                else:
+                    hashes[path] = sha256
+            _log_progress("Read", done, len(paths))
+    return hashes, unreadable
+
+
+def open_part(folder: Path, part: str, key: str, count: int) -> CachedPart | None:
+    """Returns the cached part, or None if it is not there or not complete.
+
+    Args:
+        folder: Where it is.
+        part: Its name.
+        key: See `cache_key`.
+        count: How many images it was made of, readable or not.
+    """
+    try:
+        unreadable = json.loads(_index_path(folder, part, key).read_text())
+        images = np.load(_array_path(folder, part, key), mmap_mode="r")
+    except (FileNotFoundError, ValueError, EOFError):
+        return None
+    # Else labels would be those of other images.
+    is_whole = isinstance(unreadable, dict) and len(images) + len(unreadable) == count
+    return CachedPart(images, unreadable) if is_whole else None
+
+
+def write_part(
+    folder: Path,
+    part: str,
+    key: str,
+    data_dir: Path,
+    paths: Sequence[str],
+    preprocessing: Preprocessing,
+) -> CachedPart:
+    """Decodes `paths`, in order, into the array of a part, and opens it.
+
+    Raises:
+        OSError: The array cannot be written, with its name.
+    """
+    array_path = _array_path(folder, part, key)
+    with files.replacing(array_path) as partial, partial.open("wb") as file:
+        unreadable = _write_array(file, part, data_dir, paths, preprocessing)
+    # Escaped (ASCII), since a file name need not be valid Unicode.
+    files.write_text(_index_path(folder, part, key), json.dumps(unreadable))
+    return CachedPart(np.load(array_path, mmap_mode="r"), unreadable)
+
+
+def remove_others(folder: Path, key: str) -> None:
+    """Removes the arrays of other settings, and those that were left half written."""
+    for path in folder.glob("*.npy"):
+        if path.name.startswith(".") or not path.stem.endswith(key):
+            path.unlink()
+            path.with_suffix(".json").unlink(missing_ok=True)
+
+
+def _write_array(
+    file: IO[bytes],
+    part: str,
+    data_dir: Path,
+    paths: Sequence[str],
+    preprocessing: Preprocessing,
+) -> dict[str, str]:
+    def read_fitted(path: str) -> np.ndarray | str:
+        try:
+            image = decode_image((data_dir / path).read_bytes(), path)
+        except RequestError as error:
+            return str(error)
+        except OSError as error:
+            return f"{path}: {error.strerror or error}."
+        return fit_image(image, preprocessing)
+
+    unreadable: dict[str, str] = {}
+    file.write(bytes(_HEADER_BYTES))
+    with ThreadPoolExecutor(_num_threads()) as pool:
+        for done, chunk in _chunks(paths):
+            for path, image in zip(chunk, pool.map(read_fitted, chunk), strict=True):
+                if isinstance(image, str):
+                    unreadable[path] = image
+                    logging.warning("Skipped %s", files.printable(image))
+                else:
+                    file.write(np.ascontiguousarray(image).data)
+            _log_progress(f"Decoded {part}", done, len(paths))
+    file.seek(0)
+    num_rows = len(paths) - len(unreadable)
+    file.write(_npy_header((num_rows, *preprocessing.size_hw, 3)))
+    return unreadable
+
+
+def _npy_header(shape: tuple[int, ...]) -> bytes:
+    """Returns a version 1.0 header for uint8 in C order, always of the same length.
+
+    NumPy's own grows with the number of rows, which is known only at the end.
+    """
+    text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}"
+    length = _HEADER_BYTES - 10
+    return (
+        b"\x93NUMPY\x01\x00"
+        + length.to_bytes(2, "little")
+        + text.ljust(length - 1).encode()
+        + b"\n"
+    )
+
+
+def _chunks(paths: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
+    """Yields how many are done after a chunk, and the chunk: bounds what is in RAM."""
+    for start in range(0, len(paths), _CHUNK):
+        chunk = paths[start : start + _CHUNK]
+        yield start + len(chunk), chunk
+
+
+def _log_progress(verb: str, done: int, total: int) -> None:
+    if done == total:
+        logging.info("%s: %d of %d images.", verb, done, total)
+    else:
+        logging.log_every_n_seconds(
+            logging.INFO, "%s: %d of %d images.", _PROGRESS_S, verb, done, total
+        )
+
+
+def _num_threads() -> int:
+    return min(16, (os.cpu_count() or 1) + 2)
+
+
+def _array_path(folder: Path, part: str, key: str) -> Path:
+    return folder / f"{part}-{key}.npy"
+
+
+def _index_path(folder: Path, part: str, key: str) -> Path:
+    return folder / f"{part}-{key}.json"

@@ -1,0 +1,195 @@
+"""Public data sets, written as class folders."""
+
+import contextlib
+import errno
+import gzip
+import hashlib
+import lzma
+import os
+import shutil
+import sys
+import tarfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from absl import logging
+
+from corallite.device.image.opencv import cv2
+from corallite.device.system.errors import RequestError
+
+# Where the Debian package dataset-fashion-mnist puts them.
+FASHION_MNIST_DIR = Path("/usr/share/datasets/fashion-mnist")
+
+# In the order of the labels; "T-shirt/top" and "Ankle boot" as folder names.
+FASHION_MNIST_CLASSES = (
+    "t-shirt_top",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle_boot",
+)
+
+_IDX_PREFIX = {"train": "train", "test": "t10k"}
+_MARKER = ".complete"
+
+Arrays = dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+def fashion_mnist(target_dir: Path, source_dir: Path = FASHION_MNIST_DIR) -> Path:
+    """Writes Fashion-MNIST as class folders of PNG files, once.
+
+    Args:
+        target_dir: Gets `train/` (60,000 images) and `test/` (10,000), with a folder
+            for each of ten classes; grey, 28x28.
+        source_dir: Holds the four idx files; if it is missing, Keras fetches them.
+
+    Returns:
+        `target_dir`.
+
+    Raises:
+        RequestError: `target_dir` holds something else, or the images are neither
+            there nor to be fetched.
+    """
+
+    def write(folder: Path) -> None:
+        for part, (images, labels) in read_fashion_mnist(source_dir).items():
+            _write_pngs(folder / part, images, labels)
+
+    return _build_once(target_dir, "fashion-mnist", write)
+
+
+def read_fashion_mnist(source_dir: Path = FASHION_MNIST_DIR) -> Arrays:
+    """Reads images and labels of the parts "train" and "test".
+
+    Returns:
+        For each part the images, uint8 `[n, 28, 28]`, grey, white on black, and the
+        labels, uint8 `[n]`, 0 to 9 as in `FASHION_MNIST_CLASSES`.
+
+    Raises:
+        RequestError: They are neither in `source_dir` nor to be fetched.
+    """
+    if source_dir.is_dir():
+        return {part: _read_idx_pair(source_dir, part) for part in _IDX_PREFIX}
+    # TensorFlow takes seconds to import, and most callers have the files.
+    from corallite.train.framework.keras import keras
+
+    try:
+        # It shows its progress on stdout, where only results belong.
+        with contextlib.redirect_stdout(sys.stderr):
+            train, test = keras.datasets.fashion_mnist.load_data()
+    except Exception as error:  # Keras raises nothing narrower.
+        if getattr(error, "errno", None) == errno.ENOSPC:
+            raise  # Not the network's fault.
+        raise RequestError(
+            f"Fashion-MNIST is not in {source_dir} and cannot be fetched; install the "
+            "package dataset-fashion-mnist (Debian, Ubuntu) or connect to the internet."
+        ) from error
+    return {"train": train, "test": test}
+
+
+def unpack_sample(archive: Path, target_dir: Path) -> Path:
+    """Unpacks class folders from a `.tar.xz`, once, and again if it has changed.
+
+    Returns:
+        `target_dir`.
+
+    Raises:
+        RequestError: The archive is damaged or `target_dir` holds something else.
+        FileNotFoundError: There is no archive.
+    """
+
+    def extract(folder: Path) -> None:
+        try:
+            with tarfile.open(archive, "r:xz") as tar:
+                tar.extractall(folder, filter="data")
+        except (tarfile.TarError, lzma.LZMAError, EOFError) as error:
+            raise RequestError(
+                f"{archive}: damaged ({error}); get it again."
+            ) from error
+
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    return _build_once(target_dir, digest, extract)
+
+
+def _build_once(target_dir: Path, content: str, build: Callable[[Path], None]) -> Path:
+    """Fills a folder beside `target_dir` and renames it, unless it was done before.
+
+    A hidden file in the folder says which `content` it has; what has no such file is
+    not ours and stays.
+    """
+    marker = target_dir / _MARKER
+    if marker.exists() and marker.read_text() == content:
+        return target_dir
+    if target_dir.exists() and any(target_dir.iterdir()) and not marker.exists():
+        raise RequestError(
+            f"{target_dir}: holds other files; remove it or choose another folder."
+        )
+    partial = target_dir.with_name(f".{target_dir.name}.part")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    logging.info("Writing images to %s.", target_dir)
+    try:
+        build(partial)
+        (partial / _MARKER).write_text(content)
+        shutil.rmtree(target_dir, ignore_errors=True)
+        os.replace(partial, target_dir)
+    except OSError as error:
+        # A write to a full disk names no file.
+        error.filename = error.filename or str(target_dir)
+        raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return target_dir
+
+
+def _write_pngs(folder: Path, images: np.ndarray, labels: np.ndarray) -> None:
+    for name in FASHION_MNIST_CLASSES:
+        (folder / name).mkdir(parents=True)
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        png = cv2.imencode(".png", image)[1]
+        name = FASHION_MNIST_CLASSES[int(label)]
+        (folder / name / f"{number:05d}.png").write_bytes(png.tobytes())
+
+
+def _read_idx_pair(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
+    prefix = _IDX_PREFIX[part]
+    images = _read_idx(folder / f"{prefix}-images-idx3-ubyte.gz")
+    return images, _read_idx(folder / f"{prefix}-labels-idx1-ubyte.gz")
+
+
+def _read_idx(path: Path) -> np.ndarray:
+    """Reads uint8 idx: two zeros, type 8, number of axes, big-endian sizes, data."""
+    try:
+        content = gzip.decompress(path.read_bytes())
+        num_axes = content[3]
+        shape = np.frombuffer(content, ">i4", num_axes, offset=4)
+        return np.frombuffer(content, np.uint8, offset=4 + 4 * num_axes).reshape(shape)
+    except (gzip.BadGzipFile, zlib.error, EOFError, IndexError, ValueError) as error:
+        raise RequestError(f"{path}: damaged ({error}); install it again.") from error
+
+
+def locate(data_dir: str | None, dataset: str | None) -> Path:
+    """Returns the class folders that a user means, made if need be.
+
+    Args:
+        data_dir: A folder of the user's; or None.
+        dataset: "fashion_mnist", kept in the user's cache folder; or None.
+
+    Raises:
+        RequestError: Neither or both are given, or the set is not to be had.
+    """
+    if (data_dir is None) == (dataset is None):
+        raise RequestError("Give either --data_dir or --dataset.")
+    if data_dir is not None:
+        return Path(data_dir)
+    if dataset != "fashion_mnist":
+        raise RequestError(f"Expected `dataset` to be fashion_mnist, got {dataset!r}.")
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return fashion_mnist(Path(cache) / "corallite" / "fashion_mnist")

@@ -1,0 +1,284 @@
+"""From a folder of labelled images to arrays in parts, once for a run folder."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from absl import logging
+
+from corallite.device.image.preprocess import Preprocessing
+from corallite.device.system import files
+from corallite.device.system.errors import RequestError
+from corallite.train.data import cache, split
+from corallite.train.data.images import PARTS, Listing, list_images
+from corallite.train.data.split import Split
+
+DEFAULT_FRACTIONS = (0.8, 0.1, 0.1)
+
+# Of all files. A download that broke off has more, a scratched card fewer.
+_MAX_UNREADABLE_FRACTION = 0.01
+_MIN_FILES_FOR_ONE_UNREADABLE = 20
+
+
+@dataclass(frozen=True)
+class Part:
+    """Images of one part, in the order of the split.
+
+    Attributes:
+        images_rgb_u8: Memory map, uint8 `[n, height, width, 3]`, RGB, 0 to 255.
+        labels: int64 `[n]`, index into the class names.
+        paths: Where each image came from, relative to the data folder.
+    """
+
+    images_rgb_u8: np.ndarray
+    labels: np.ndarray
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """A data set, decoded and divided into "train", "val" and "test"."""
+
+    class_names: tuple[str, ...]
+    preprocessing: Preprocessing
+    fingerprint: str
+    parts: Mapping[str, Part]
+
+
+def prepare_data(
+    data_dir: Path,
+    run_dir: Path,
+    preprocessing: Preprocessing,
+    *,
+    fractions: tuple[float, float, float] = DEFAULT_FRACTIONS,
+) -> ImageData:
+    """Splits, decodes and caches the images below `data_dir`, or what is missing of it.
+
+    Writes `split.json` and `classes.txt`, once for a run folder, and `cache/`. What is
+    there and fits is not done again; nothing is read if no name, size or time in the
+    data folder has changed.
+
+    Args:
+        data_dir: Class folders, or class folders in `train/`, `val/`, `test/`.
+        run_dir: Made if need be.
+        preprocessing: How images are resized. Another one than before replaces the
+            cached arrays.
+        fractions: Of train, val and test where they are not given; positive, sum 1.
+            Without effect once the run has its split.
+
+    Raises:
+        RequestError: The images cannot be used as they are (see `list_images`), more
+            than 1 % of them are unreadable, the run is one of other images, or its
+            folder is none.
+        OSError: The run folder cannot be written, with the name of the file.
+        ValueError: `fractions` are not positive or do not add up to 1.
+    """
+    if min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
+        raise ValueError(f"Expected `fractions` to add up to 1, got {fractions!r}.")
+    files.require_folder(run_dir)
+    if run_dir.resolve().is_relative_to(data_dir.resolve()):
+        raise RequestError(
+            f"{run_dir} lies inside the images' folder and would be taken for a class; "
+            f"give a --run_dir outside of {data_dir}."
+        )
+    listing = list_images(data_dir)
+    made = _find_split(listing, run_dir) or _make_split(listing, run_dir, fractions)
+    _fill_cache(data_dir, run_dir, made, preprocessing)
+    data = load_data(run_dir)
+    _check_every_class_is_left(data_dir, data)
+    return data
+
+
+def load_data(run_dir: Path) -> ImageData:
+    """Opens what `prepare_data` made for `run_dir`; the images stay on disk.
+
+    Raises:
+        RequestError: The run folder is none, has no data or lacks a part of it.
+    """
+    files.require_folder(run_dir)
+    missing = RequestError(
+        f"{run_dir}: no training data in this run folder; make it with "
+        f"corallite train --data_dir=FOLDER --run_dir={run_dir}."
+    )
+    if not (run_dir / "split.json").exists():
+        raise missing
+    made = split.read_split(run_dir / "split.json")
+    preprocessing = _read_preprocessing(run_dir)
+    if preprocessing is None:
+        raise missing
+    key = cache.cache_key(split.digest_parts(made.parts), preprocessing)
+    parts = {}
+    for part in PARTS:
+        count = len(made.parts[part])
+        cached = cache.open_part(_cache_dir(run_dir), part, key, count)
+        if cached is None:
+            raise missing
+        parts[part] = _to_part(made, part, cached)
+    return ImageData(made.class_names, preprocessing, made.fingerprint, parts)
+
+
+def class_weights(part: Part) -> dict[int, float]:
+    """Returns the weight of each class that makes all classes count the same.
+
+    n / (classes * n of the class): 1 for all if balanced, and 1 on average over the
+    images. A class without images in `part` has none. For `fit(class_weight=...)`,
+    which takes one-hot labels but not the mixed ones of MixUp and CutMix.
+    """
+    counts = Counter(part.labels.tolist())
+    return {
+        label: len(part.labels) / (len(counts) * count)
+        for label, count in sorted(counts.items())
+    }
+
+
+def _find_split(listing: Listing, run_dir: Path) -> Split | None:
+    """Returns the run's split if it is of these images, None if there is none yet.
+
+    A split of other images is given up for a new one if nothing was made with it: the
+    images may have been mended because they could not be decoded.
+    """
+    path = run_dir / "split.json"
+    if not path.exists():
+        return None
+    made = split.read_split(path)
+    data_dir = str(listing.data_dir.resolve())
+    if made.data_dir == data_dir and made.stamp == _stamp(listing):
+        return made
+    hashes, _ = cache.hash_files(listing.data_dir, [f.path for f in listing.files])
+    expected = {f.path: f.sha256 for part in PARTS for f in made.parts[part]}
+    changed = [path for path, sha in expected.items() if hashes.get(path) != sha]
+    added = sorted(hashes.keys() - expected.keys() - set(made.unreadable))
+    if (changed or added) and _read_preprocessing(run_dir) is None:
+        return None
+    if changed or (added and made.data_dir != data_dir):
+        differing = (changed or added)[0]
+        raise RequestError(
+            f"{run_dir}: was begun with the images of {made.data_dir}, and {data_dir} "
+            f"does not hold the same ({differing} differs); choose a new --run_dir."
+        )
+    if added:
+        names = ", ".join(added[:3]) + (", ..." if len(added) > 3 else "")
+        logging.warning(
+            "%s: %d new images are not used, this run keeps its split: %s.",
+            data_dir,
+            len(added),
+            names,
+        )
+    return made
+
+
+def _make_split(
+    listing: Listing, run_dir: Path, fractions: tuple[float, float, float]
+) -> Split:
+    stamp = _stamp(listing)
+    paths = [file.path for file in listing.files]
+    hashes, unreadable = cache.hash_files(listing.data_dir, paths)
+    for path, reason in unreadable.items():
+        logging.warning("Skipped %s: %s.", files.printable(path), reason)
+    _check_unreadable(listing.data_dir, list(unreadable), len(paths))
+    made = Split(
+        data_dir=str(listing.data_dir.resolve()),
+        stamp=stamp,
+        fingerprint=split.fingerprint_files(listing.files, hashes),
+        class_names=listing.class_names,
+        parts=split.assign_parts(listing.files, hashes, fractions),
+        unreadable=tuple(unreadable),
+    )
+    _check_parts(listing, made)
+    split.log_shared_content(made.parts)
+    files.write_text(run_dir / "classes.txt", "\n".join(made.class_names) + "\n")
+    split.write_split(run_dir / "split.json", made)
+    return made
+
+
+def _check_parts(listing: Listing, made: Split) -> None:
+    for part in PARTS:
+        if not made.parts[part]:
+            raise RequestError(
+                f"{listing.data_dir}: too few images for a {part} part; add some, at "
+                "least three different ones in a class."
+            )
+        logging.info("%s: %d images.", part, len(made.parts[part]))
+
+
+def _check_every_class_is_left(data_dir: Path, data: ImageData) -> None:
+    for part in PARTS:
+        numbers = set(range(len(data.class_names)))
+        missing = numbers - set(data.parts[part].labels.tolist())
+        names = ", ".join(data.class_names[number] for number in sorted(missing))
+        if not len(data.parts[part].labels):
+            raise RequestError(
+                f"{data_dir}: no image of the {part} part can be read; add some."
+            )
+        if missing and part == "train":
+            raise RequestError(
+                f"{data_dir}: no image to train on is left of {names}; add some or "
+                "remove the class."
+            )
+        if missing:
+            logging.warning("The %s part has no image of %s.", part, names)
+
+
+def _fill_cache(
+    data_dir: Path, run_dir: Path, made: Split, preprocessing: Preprocessing
+) -> None:
+    folder = _cache_dir(run_dir)
+    key = cache.cache_key(split.digest_parts(made.parts), preprocessing)
+    total = len(made.unreadable) + sum(len(made.parts[part]) for part in PARTS)
+    unreadable = list(made.unreadable)
+    cache.remove_others(folder, key)
+    for part in PARTS:
+        paths = [file.path for file in made.parts[part]]
+        cached = cache.open_part(folder, part, key, len(paths))
+        if cached is None:
+            cached = cache.write_part(folder, part, key, data_dir, paths, preprocessing)
+        unreadable += cached.unreadable
+        _check_unreadable(data_dir, unreadable, total)
+    if unreadable:
+        logging.warning("%d of %d images were skipped.", len(unreadable), total)
+    files.write_json(folder / "preprocessing.json", preprocessing.to_json())
+
+
+def _check_unreadable(data_dir: Path, unreadable: list[str], total: int) -> None:
+    limit = total * _MAX_UNREADABLE_FRACTION
+    if total >= _MIN_FILES_FOR_ONE_UNREADABLE:
+        limit = max(1.0, limit)
+    if len(unreadable) > limit:
+        names = ", ".join(unreadable[:5]) + (", ..." if len(unreadable) > 5 else "")
+        raise RequestError(
+            f"{data_dir}: {len(unreadable)} of {total} images cannot be read, more "
+            f"than 1 %; mend or remove them: {names}."
+        )
+
+
+def _to_part(made: Split, part: str, cached: cache.CachedPart) -> Part:
+    number_by_name = {name: number for number, name in enumerate(made.class_names)}
+    rows = [file for file in made.parts[part] if file.path not in cached.unreadable]
+    labels = np.array([number_by_name[file.class_name] for file in rows], np.int64)
+    return Part(cached.images_rgb_u8, labels, tuple(file.path for file in rows))
+
+
+def _read_preprocessing(run_dir: Path) -> Preprocessing | None:
+    path = _cache_dir(run_dir) / "preprocessing.json"
+    if not path.exists():
+        return None
+    return files.read_record(path, Preprocessing.from_json)
+
+
+def _stamp(listing: Listing) -> str:
+    """Returns a hash over names, sizes and times of the files, read or not."""
+    stamp = hashlib.sha256()
+    for file in listing.files:
+        path = listing.data_dir / file.path
+        # A dangling link has no target to ask.
+        status = path.stat() if path.exists() else path.lstat()
+        line = f"{file.path}\t{status.st_size}\t{status.st_mtime_ns}\n"
+        stamp.update(line.encode("utf-8", "surrogateescape"))
+    return stamp.hexdigest()
+
+
+def _cache_dir(run_dir: Path) -> Path:
+    return run_dir / "cache"

@@ -1,0 +1,243 @@
+"""Decides which image is in which part, once, by the content of the files.
+
+Within a class, images are ordered by the SHA-256 of their bytes; the first tenth is
+the test part, the next tenth the validation part, the rest the training part. So the
+split depends on nothing but the images: not on names, order or a seed. Files of the
+same content are always in the same part. Adding an image to a class moves at most
+one other across each of the two borders.
+"""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from absl import logging
+
+from corallite.device.system import files
+from corallite.device.system.errors import RequestError
+from corallite.train.data.images import PARTS, ImageFile
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class SplitFile:
+    """One image of the split: its path in the data folder, class and content hash."""
+
+    path: str
+    class_name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which image is in which part.
+
+    Attributes:
+        data_dir: Where the images were when the split was made, absolute.
+        stamp: Changes when a name, size or time in the data folder does, so that
+            unchanged data need not be read again.
+        fingerprint: SHA-256 over class, part and content of all images.
+        class_names: Sorted.
+        parts: Images of "train", "val" and "test", ordered by path.
+        unreadable: Paths of images that could not be read and are in no part.
+    """
+
+    data_dir: str
+    stamp: str
+    fingerprint: str
+    class_names: tuple[str, ...]
+    parts: Mapping[str, tuple[SplitFile, ...]]
+    unreadable: tuple[str, ...]
+
+
+def assign_parts(
+    images: Iterable[ImageFile],
+    sha256_by_path: Mapping[str, str],
+    fractions: tuple[float, float, float],
+) -> dict[str, tuple[SplitFile, ...]]:
+    """Returns the images of each part, ordered by path.
+
+    Given parts stay as they are; a missing `val` or `test` is taken out of `train` by
+    its fraction of `(train, val, test)`. A class of three or more different images
+    gets at least one in each part, one of fewer is all in `train`. An image found in
+    two classes is placed with the first and keeps that part in both.
+
+    Args:
+        images: The listed images.
+        sha256_by_path: Content hash of each readable image; others are left out.
+        fractions: Of train, val and test; positive, sum 1.
+    """
+    readable = [image for image in images if image.path in sha256_by_path]
+    given = {image.given_part for image in readable} - {None}
+    open_fractions = {
+        part: fraction
+        for part, fraction in zip(PARTS, fractions, strict=True)
+        if part != "train" and part not in given
+    }
+    to_divide = [image for image in readable if image.given_part in (None, "train")]
+    part_by_hash = _divide(to_divide, sha256_by_path, open_fractions)
+    parts: dict[str, list[SplitFile]] = {part: [] for part in PARTS}
+    for image in sorted(readable, key=lambda image: image.path):
+        sha256 = sha256_by_path[image.path]
+        if image.given_part in (None, "train"):
+            part = part_by_hash[sha256]
+        else:
+            part = image.given_part
+        parts[part].append(SplitFile(image.path, image.class_name, sha256))
+    return {part: tuple(members) for part, members in parts.items()}
+
+
+def _divide(
+    images: list[ImageFile],
+    sha256_by_path: Mapping[str, str],
+    fractions: Mapping[str, float],
+) -> dict[str, str]:
+    """Returns the part of each content hash: test first, then val, the rest train."""
+    hashes_by_class: dict[str, set[str]] = defaultdict(set)
+    for image in images:
+        hashes_by_class[image.class_name].add(sha256_by_path[image.path])
+    part_by_hash: dict[str, str] = {}
+    for class_name in sorted(hashes_by_class):
+        ordered = sorted(hashes_by_class[class_name] - part_by_hash.keys())
+        test_end, val_end = _borders(
+            len(ordered), fractions.get("test", 0.0), fractions.get("val", 0.0)
+        )
+        part_by_hash.update(dict.fromkeys(ordered[:test_end], "test"))
+        part_by_hash.update(dict.fromkeys(ordered[test_end:val_end], "val"))
+        part_by_hash.update(dict.fromkeys(ordered[val_end:], "train"))
+    return part_by_hash
+
+
+def _borders(num_images: int, test: float, val: float) -> tuple[int, int]:
+    """Returns where test and val end; from three images on, no part is empty.
+
+    Both borders are rounded positions, not sums of rounded sizes, so that one more
+    image moves each by one at most.
+    """
+    if num_images < 3:
+        return 0, 0
+    test_end = _clamp(num_images * test, 1, num_images - 2) if test else 0
+    if not val:
+        return test_end, test_end
+    return test_end, _clamp(num_images * (test + val), test_end + 1, num_images - 1)
+
+
+def _clamp(position: float, low: int, high: int) -> int:
+    return min(max(low, int(position + 0.5)), high)
+
+
+def fingerprint_files(
+    images: Iterable[ImageFile], sha256_by_path: Mapping[str, str]
+) -> str:
+    """Returns a SHA-256 over class, given part and content; names do not matter."""
+    lines = sorted(
+        f"{image.given_part}\t{image.class_name}\t{sha256_by_path[image.path]}\n"
+        for image in images
+        if image.path in sha256_by_path
+    )
+    content = "".join(lines).encode("utf-8", "surrogateescape")
+    return hashlib.sha256(content).hexdigest()
+
+
+def digest_parts(parts: Mapping[str, tuple[SplitFile, ...]]) -> str:
+    """Returns a SHA-256 over which file of which content is in which part."""
+    digest = hashlib.sha256()
+    for part in PARTS:
+        for file in parts[part]:
+            line = f"{part}\t{file.path}\t{file.sha256}\n"
+            digest.update(line.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def log_shared_content(parts: Mapping[str, tuple[SplitFile, ...]]) -> dict[str, int]:
+    """Warns of images in two classes or in two parts, and returns how many.
+
+    Returns:
+        Number of different images under "in_two_classes" and "in_two_parts". The
+        latter is only possible if the parts were given.
+    """
+    classes: dict[str, set[str]] = defaultdict(set)
+    in_parts: dict[str, set[str]] = defaultdict(set)
+    paths: dict[str, list[str]] = defaultdict(list)
+    for part, members in parts.items():
+        for file in members:
+            classes[file.sha256].add(file.class_name)
+            in_parts[file.sha256].add(part)
+            paths[file.sha256].append(file.path)
+    counts = {}
+    for key, groups in (("in_two_classes", classes), ("in_two_parts", in_parts)):
+        shared = [sha256 for sha256, names in groups.items() if len(names) > 1]
+        counts[key] = len(shared)
+        if shared:
+            examples = "; ".join(" = ".join(paths[s][:3]) for s in shared[:3])
+            logging.warning(
+                "%d images are %s: %s.", len(shared), key.replace("_", " "), examples
+            )
+    return counts
+
+
+def write_split(path: Path, split: Split) -> None:
+    """Writes `split` as JSON, one line per image."""
+    content = asdict(split)
+    parts = content.pop("parts")
+    head = json.dumps({"format": _FORMAT, **content}, indent=2)
+    # Escaped (ASCII), since a file name need not be valid Unicode.
+    blocks = ",\n".join(
+        f'    "{part}": [\n'
+        + ",\n".join(f"      {json.dumps(file)}" for file in members)
+        + "\n    ]"
+        for part, members in parts.items()
+    )
+    files.write_text(path, f'{head[:-2]},\n  "parts": {{\n{blocks}\n  }}\n}}\n')
+
+
+def read_split(path: Path) -> Split:
+    """Reads what `write_split` wrote.
+
+    Raises:
+        RequestError: The file is damaged or of another format, or has an image of a
+            class that is not among its names.
+        FileNotFoundError: There is none.
+    """
+    try:
+        made = _parse(json.loads(path.read_text()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RequestError(
+            f"{path}: damaged or of another version; remove it and train again."
+        ) from error
+    _check_classes(path, made)
+    return made
+
+
+def _check_classes(path: Path, made: Split) -> None:
+    known = set(made.class_names)
+    for part in PARTS:
+        for file in made.parts[part]:
+            if file.class_name not in known:
+                raise RequestError(
+                    f"{path}: has {files.printable(file.path)} in a class "
+                    f"{file.class_name!r} that is not among its class_names; remove "
+                    "split.json and train again."
+                )
+
+
+def _parse(content: dict[str, Any]) -> Split:
+    if content.pop("format") != _FORMAT:
+        raise ValueError(f"Expected `format` to be {_FORMAT}.")
+    parts = {
+        part: tuple(SplitFile(**file) for file in content["parts"][part])
+        for part in PARTS
+    }
+    return Split(
+        data_dir=content["data_dir"],
+        stamp=content["stamp"],
+        fingerprint=content["fingerprint"],
+        class_names=tuple(content["class_names"]),
+        parts=parts,
+        unreadable=tuple(content["unreadable"]),
+    )

@@ -1,0 +1,1 @@
+"""Keras 2 and TensorFlow, set up before they are first imported."""

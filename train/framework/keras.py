@@ -1,0 +1,62 @@
+"""The one place that imports TensorFlow and Keras.
+
+tfmot works on Keras 2 only (the package `tf_keras`), and so does everything here.
+`TF_USE_LEGACY_KERAS` has to be set before TensorFlow first touches `tf.keras`, or
+tfmot and keras-cv pick Keras 3 and refuse our models.
+
+TensorFlow's C++ lines about CPU features and GPUs that are not there are withheld;
+`TF_CPP_MIN_LOG_LEVEL=0` in the environment shows them, on a machine whose GPU should
+be found and is not.
+
+oneDNN's kernels are asked for where TensorFlow leaves them out, on processors without
+AVX-512: they take 0.7 of the time there. `TF_ENABLE_ONEDNN_OPTS=0` does without.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, TypeVar
+
+from corallite.device.system.errors import RequestError
+from corallite.device.system.native_log import withholding_native_log
+
+
+def _chose_keras_3(tensorflow: ModuleType) -> bool:
+    # tfmot sets the variable too late, after its own import of TensorFlow.
+    searched = getattr(tensorflow, "__path__", [])
+    return os.environ.get("TF_USE_LEGACY_KERAS") != "1" or any(
+        "_tf_keras" in path for path in searched
+    )
+
+
+if "tensorflow" in sys.modules and _chose_keras_3(sys.modules["tensorflow"]):
+    raise RequestError(
+        "TensorFlow was imported before corallite with Keras 3; import corallite "
+        "first, or set TF_USE_LEGACY_KERAS=1 in the environment."
+    )
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+with withholding_native_log():
+    import tensorflow as tf
+    import tf_keras as keras
+
+    # The first look for GPUs complains if there is no driver: have it over with here.
+    tf.config.list_physical_devices()
+
+_Call = TypeVar("_Call", bound=Callable[..., Any])
+
+
+def plain_python(call: _Call) -> _Call:
+    """Keeps AutoGraph out of the `call(..., training)` of a layer of ours.
+
+    None of them decides anything by a tensor's value, and rewriting each is a quarter
+    of the time until the first step of a training with quantization. Keras sees no
+    other signature behind it.
+    """
+    return tf.autograph.experimental.do_not_convert(call)
+
+
+__all__ = ["keras", "plain_python", "tf"]

@@ -1,0 +1,1 @@
+"""Run folders: stages, their records and the commands that make them."""

@@ -1,0 +1,269 @@
+"""Trains a model so that it can be killed at any moment and go on."""
+
+import contextlib
+import math
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import logging
+
+from corallite.device.system.errors import RequestError
+from corallite.device.system.signals import Stop, stop_on_signals
+from corallite.train.data import input_pipeline
+from corallite.train.data.load import ImageData, class_weights
+from corallite.train.framework.keras import keras, tf
+from corallite.train.runs.run import VERBS
+from corallite.train.training.progress import ShowProgress
+from corallite.train.training.recipe import Recipe, Transfer, build_optimizer
+from corallite.train.training.tensorboard_log import LogScalars
+from corallite.train.training.training_state import STATE_FILE, Progress, TrainingState
+
+# The layer that `blocks.classifier_head` ends a network with.
+_HEAD = "logits"
+
+
+def fit(
+    model: keras.Model,
+    data: ImageData,
+    recipe: Recipe,
+    stage_dir: Path,
+    *,
+    inputs: dict[str, Any],
+    transfer: Transfer | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    keep_best: bool = True,
+) -> Progress:
+    """Trains `model` in place, from where an earlier call with `inputs` was stopped.
+
+    The state is saved after every epoch and when SIGINT or SIGTERM asks to stop, so a
+    process that is killed loses less than an epoch. Order of images, augmentation and
+    learning rates depend on the step alone: a training that was stopped takes the same
+    steps as one that was not.
+
+    Args:
+        model: Compiled here; ends with the best weights seen if `keep_best`.
+        data: Trains on part "train", chooses the best epoch on part "val".
+        recipe: How.
+        stage_dir: Holds the state and the TensorBoard logs.
+        inputs: What the training depends on. A state made from others is not used.
+        transfer: How to treat the weights that `model` has been given; None if they
+            are random.
+        callbacks: More Keras callbacks, as pruning needs.
+        keep_best: False ends with the last weights: while pruning, the best accuracy
+            comes before the target sparsity.
+
+    Raises:
+        KeyboardInterrupt: A signal asked to stop. The state is saved, and the signal
+            has been delivered to the handler that was set before.
+        RequestError: The saved state is damaged, the training diverged, or memory ran
+            out.
+    """
+    steps = input_pipeline.steps_per_epoch(data.parts["train"], recipe.batch_size)
+    _compile(model, recipe, build_optimizer(recipe, steps, transfer))
+    # For all layers, whether or not they are frozen at first: the state has one form.
+    model.optimizer.build(model.trainable_variables)
+    state = TrainingState(stage_dir / STATE_FILE, inputs)
+    state.restore(model)
+    with _postponing_signals() as stop:
+        keeper = _Keeper(state, recipe, transfer, steps, stop)
+        shown = ShowProgress(stage_dir.name, recipe.epochs, recipe.epochs * steps)
+        curves = LogScalars(stage_dir / "tensorboard")
+        with (
+            _reporting_lack_of_memory(recipe),
+            contextlib.closing(curves),
+            contextlib.closing(shown),
+        ):
+            _run_epochs(model, data, recipe, keeper, [*callbacks, shown, curves])
+    if keep_best:
+        model.set_weights(state.best_weights)
+    return state.progress
+
+
+def discard_state(stage_dir: Path) -> None:
+    """Removes the state of a training that is finished and whose model is saved."""
+    (stage_dir / STATE_FILE).unlink(missing_ok=True)
+    # What a process left that was killed while it wrote.
+    for path in stage_dir.glob(f".{Path(STATE_FILE).stem}.*.part*"):
+        path.unlink(missing_ok=True)
+
+
+class _Stopped(Exception):
+    """Leaves Keras's loop in the middle of an epoch."""
+
+
+@contextlib.contextmanager
+def _postponing_signals() -> Iterator[Stop]:
+    """Yields what tells that SIGINT or SIGTERM came; delivers it after the block."""
+    with stop_on_signals() as stop, contextlib.suppress(_Stopped):
+        yield stop
+    if stop.is_set():
+        if stop.signal_number is not None:
+            signal.raise_signal(stop.signal_number)
+        raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _reporting_lack_of_memory(recipe: Recipe) -> Iterator[None]:
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise RequestError(
+            "The training ran out of memory; begin again with --overwrite and a "
+            f"--batch_size below {recipe.batch_size}."
+        ) from error
+
+
+def _compile(
+    model: keras.Model, recipe: Recipe, optimizer: keras.optimizers.Optimizer
+) -> None:
+    model.compile(
+        optimizer,
+        keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
+        metrics=["accuracy"],
+    )
+    # Makes the variables of loss and metrics. A first step that makes some is traced
+    # twice, which takes seconds for a network of 200 layers.
+    answer = tf.zeros((1, *model.output_shape[1:]))
+    model.compute_loss(y=answer, y_pred=answer)
+    model.compute_metrics(None, answer, answer, None)
+    model.reset_metrics()
+
+
+def _run_epochs(
+    model: keras.Model,
+    data: ImageData,
+    recipe: Recipe,
+    keeper: "_Keeper",
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> None:
+    """Trains the rest of an epoch that was cut, then the whole ones.
+
+    Those of the head alone come apart from those of all layers.
+    """
+    while not keeper.is_over(model):
+        epoch, step = divmod(_steps_taken(model), keeper.steps)
+        is_frozen = epoch < keeper.frozen_epochs
+        end = keeper.frozen_epochs if is_frozen else recipe.epochs
+        last_epoch = epoch + 1 if step else end
+        with _freezing_backbone(model) if is_frozen else contextlib.nullcontext():
+            if keeper.frozen_epochs:
+                # What is trainable counts when Keras compiles.
+                _compile(model, recipe, model.optimizer)
+            model.fit(
+                _training_batches(data, recipe, epoch, step, last_epoch),
+                initial_epoch=epoch,
+                epochs=last_epoch,
+                steps_per_epoch=keeper.steps - step,
+                validation_data=input_pipeline.evaluation_batches(
+                    data.parts["val"], recipe.batch_size, len(data.class_names)
+                ),
+                class_weight=_class_weights(data, recipe),
+                callbacks=[keeper, *callbacks],
+                verbose=0,
+            )
+
+
+@contextlib.contextmanager
+def _freezing_backbone(model: keras.Model) -> Iterator[None]:
+    """Makes the head alone trainable; frozen batch norms keep their averages too."""
+    frozen = [x for x in model.layers if x.trainable and x.name != _HEAD]
+    for layer in frozen:
+        layer.trainable = False
+    try:
+        yield
+    finally:
+        for layer in frozen:
+            layer.trainable = True
+
+
+def _class_weights(data: ImageData, recipe: Recipe) -> dict[int, float] | None:
+    return class_weights(data.parts["train"]) if recipe.balance_classes else None
+
+
+def _training_batches(
+    data: ImageData, recipe: Recipe, first_epoch: int, first_step: int, last_epoch: int
+) -> Any:
+    return input_pipeline.training_batches(
+        data.parts["train"],
+        batch_size=recipe.batch_size,
+        seed=recipe.seed,
+        first_epoch=first_epoch,
+        first_step=first_step,
+        epochs=last_epoch,
+        augment=recipe.augment,
+        num_classes=len(data.class_names),
+        mixup_alpha=recipe.mixup_alpha,
+        cutmix_alpha=recipe.cutmix_alpha,
+    )
+
+
+def _steps_taken(model: keras.Model) -> int:
+    return int(model.optimizer.iterations.numpy())
+
+
+class _Keeper(keras.callbacks.Callback):
+    """Keeps the state; ends the training when that is due."""
+
+    def __init__(
+        self,
+        state: TrainingState,
+        recipe: Recipe,
+        transfer: Transfer | None,
+        steps: int,
+        stop: Stop,
+    ):
+        super().__init__()
+        self.state = state
+        self.recipe = recipe
+        self.frozen_epochs = transfer.frozen_epochs if transfer else 0
+        self.steps = steps
+        self.stop = stop
+        self.stage_name = state.path.parent.name
+        self._epoch_began_s = 0.0
+
+    def is_over(self, model: keras.Model) -> bool:
+        """Tells whether no epoch is left, or none is worth its time."""
+        is_last = _steps_taken(model) >= self.recipe.epochs * self.steps
+        # A head that learns no more has all other layers before it.
+        waits = self.frozen_epochs < self.recipe.epochs
+        has_stalled = self.state.progress.has_stalled(
+            self.recipe.patience, first_epoch=self.frozen_epochs if waits else 0
+        )
+        return is_last or has_stalled or self.stop.is_set()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._epoch_began_s = time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any]) -> None:
+        # The last step of an epoch is left to on_epoch_end, after the validation.
+        if self.stop.is_set() and _steps_taken(self.model) % self.steps:
+            self.state.save(self.model)
+            self._say_how_to_go_on()
+            raise _Stopped
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
+        record = {name: float(value) for name, value in logs.items()}
+        if not math.isfinite(record["loss"]):
+            raise RequestError(
+                f"The {self.stage_name} training diverged in epoch {epoch + 1} (the "
+                f"loss is {record['loss']}); begin again with `corallite "
+                f"{VERBS.get(self.stage_name, 'train')}`, --overwrite and a "
+                f"--learning_rate below {self.recipe.learning_rate:g}."
+            )
+        record["seconds"] = round(time.monotonic() - self._epoch_began_s, 1)
+        self.state.end_epoch(self.model, record)
+        self.state.save(self.model)
+        if self.stop.is_set():
+            self._say_how_to_go_on()
+        self.model.stop_training = self.is_over(self.model)
+
+    def _say_how_to_go_on(self) -> None:
+        taken, total = _steps_taken(self.model), self.recipe.epochs * self.steps
+        logging.warning(
+            "Stopped at step %d of %d; the same command goes on from there.",
+            taken,
+            total,
+        )

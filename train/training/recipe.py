@@ -1,0 +1,154 @@
+"""How a network is trained: one flat record, and the optimizer it asks for."""
+
+import dataclasses
+from typing import Any
+
+from corallite.device.system.errors import RequestError
+from corallite.train.framework.keras import keras, tf
+
+OPTIMIZERS = ("sgd", "adamw")
+# What is trained already learns at this share of the rate that random weights need.
+# EfficientNet-Lite0 on 400 images, batch 32: 0.01 for the head and 0.001 for all layers
+# gave 0.83 right, 0.03 and 0.003 gave 0.50, 0.1 and 0.01 were no better than chance.
+TRANSFER_SHARE = 0.1
+# Biases and the batch norms' scale and shift are not decayed: they are few, and
+# shrinking them only moves the balance that the norms keep (arXiv:1812.01187, 3.1).
+_NOT_DECAYED = ["bias", "gamma", "beta"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """The settings of one training.
+
+    Attributes:
+        epochs: Passes over the training part.
+        batch_size: Images a step.
+        optimizer: "sgd" (Nesterov momentum 0.9) or "adamw".
+        learning_rate: Its peak, after the warm-up, for this batch size.
+        warmup_epochs: Epochs of linear warm-up from 0; then cosine decay to 0.
+        weight_decay: Decoupled: a step subtracts learning rate x this x weight. With
+            momentum 0.9 that is a tenth of the L2 penalty of the same strength.
+        label_smoothing: Share of a label spread over all classes, 0 to 1.
+        augment: Name of the augmentation level.
+        mixup_alpha: MixUp's Beta parameter; 0 is off.
+        cutmix_alpha: CutMix's Beta parameter; 0 is off.
+        balance_classes: Weighs the loss of a class by the inverse of its frequency.
+        patience: Stops after so many epochs without a better validation accuracy;
+            0 is off.
+        seed: Of the first weights, the order of images and the augmentation.
+        mixed_precision: Trains the float model in float16, where the hardware gains
+            by it; pruning and quantization-aware training are always in float32.
+    """
+
+    epochs: int
+    batch_size: int = 128
+    optimizer: str = "sgd"
+    learning_rate: float = 0.1
+    warmup_epochs: float = 1.0
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.1
+    augment: str = "light"
+    mixup_alpha: float = 0.0
+    cutmix_alpha: float = 0.0
+    balance_classes: bool = True
+    patience: int = 0
+    seed: int = 0
+    mixed_precision: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Transfer:
+    """How a training begins that does not begin with random weights.
+
+    The head is trained alone at first, by the recipe's learning rate, and then all
+    layers at a tenth of it. Each of the two has its own warm-up and decay.
+
+    Attributes:
+        weights: A file that `weights.pretrained` reads, or "imagenet".
+        frozen_epochs: How long the head alone is trained: 0 for not at all, the
+            recipe's epochs for all along.
+    """
+
+    weights: str
+    frozen_epochs: int = 0
+
+
+def build_optimizer(
+    recipe: Recipe, steps_per_epoch: int, transfer: Transfer | None = None
+) -> keras.optimizers.Optimizer:
+    """Returns the recipe's optimizer with its schedule of learning rates."""
+    schedule = learning_rate_schedule(recipe, steps_per_epoch, transfer)
+    if recipe.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(
+            schedule, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay
+        )
+    elif recipe.optimizer == "adamw":
+        optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
+    else:
+        raise RequestError(
+            f"Expected `optimizer` to be one of {', '.join(OPTIMIZERS)}, got "
+            f"{recipe.optimizer!r}."
+        )
+    optimizer.exclude_from_weight_decay(var_names=_NOT_DECAYED)
+    return optimizer
+
+
+def learning_rate_schedule(
+    recipe: Recipe, steps_per_epoch: int, transfer: Transfer | None = None
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Returns linear warm-up to the peak, then cosine decay to 0 at the last step.
+
+    With `transfer`, that twice: for the head, then for all layers.
+    """
+    if transfer is None:
+        return _warm_up_and_decay(recipe, steps_per_epoch)
+    head = dataclasses.replace(recipe, epochs=transfer.frozen_epochs)
+    whole = dataclasses.replace(
+        recipe,
+        epochs=recipe.epochs - transfer.frozen_epochs,
+        learning_rate=TRANSFER_SHARE * recipe.learning_rate,
+    )
+    if not head.epochs or not whole.epochs:
+        return _warm_up_and_decay(whole if whole.epochs else head, steps_per_epoch)
+    return _OneAfterTheOther(
+        _warm_up_and_decay(head, steps_per_epoch),
+        _warm_up_and_decay(whole, steps_per_epoch),
+        head.epochs * steps_per_epoch,
+    )
+
+
+class _OneAfterTheOther(keras.optimizers.schedules.LearningRateSchedule):
+    """Two schedules, of which the second begins at step `boundary`."""
+
+    def __init__(self, first: Any, second: Any, boundary: int):
+        self.first = first
+        self.second = second
+        self.boundary = boundary
+
+    def __call__(self, step: Any) -> Any:
+        return tf.where(
+            step < self.boundary, self.first(step), self.second(step - self.boundary)
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "first": self.first,
+            "second": self.second,
+            "boundary": self.boundary,
+        }
+
+
+def _warm_up_and_decay(
+    recipe: Recipe, steps_per_epoch: int
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    total_steps = recipe.epochs * steps_per_epoch
+    warmup_epochs = min(recipe.warmup_epochs, recipe.epochs)
+    warmup_steps = min(round(warmup_epochs * steps_per_epoch), total_steps - 1)
+    if warmup_steps < 1:
+        return keras.optimizers.schedules.CosineDecay(recipe.learning_rate, total_steps)
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0,
+        warmup_target=recipe.learning_rate,
+        warmup_steps=warmup_steps,
+        decay_steps=total_steps - warmup_steps,
+    )

@@ -1,0 +1,59 @@
+"""Curves for TensorBoard, written so that a full disk is reported as one."""
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from corallite.train.framework.keras import keras, tf
+
+
+class LogScalars(keras.callbacks.Callback):
+    """Writes loss and accuracy after each epoch, to `train/` and `validation/`.
+
+    Keras's own callback raises TensorFlow's errors where a disk is full, and writes
+    much that nobody looks at.
+    """
+
+    def __init__(self, log_dir: Path):
+        super().__init__()
+        self.log_dir = log_dir
+        self._writers: dict[str, Any] = {}
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
+        validation = {
+            name.removeprefix("val_"): value
+            for name, value in logs.items()
+            if name.startswith("val_")
+        }
+        train = {name: logs[name] for name in validation}
+        learning_rate = self.model.optimizer.learning_rate
+        with self._reporting_a_full_disk():
+            self._write("train", epoch, {**train, "learning_rate": learning_rate})
+            self._write("validation", epoch, validation)
+
+    def close(self) -> None:
+        """Closes the files."""
+        for writer in self._writers.values():
+            with self._reporting_a_full_disk():
+                writer.close()
+
+    def _write(self, part: str, epoch: int, scalars: dict[str, Any]) -> None:
+        if part not in self._writers:
+            path = str(self.log_dir / part)
+            self._writers[part] = tf.summary.create_file_writer(path)
+        writer = self._writers[part]
+        with writer.as_default(step=epoch):
+            for name, value in scalars.items():
+                tf.summary.scalar(f"epoch_{name}", value)
+        writer.flush()
+
+    @contextlib.contextmanager
+    def _reporting_a_full_disk(self) -> Iterator[None]:
+        try:
+            yield
+        except tf.errors.ResourceExhaustedError as error:
+            number = errno.ENOSPC
+            raise OSError(number, os.strerror(number), str(self.log_dir)) from error
