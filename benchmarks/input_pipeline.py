@@ -105,7 +105,7 @@ def _measure(name: str, data_dir: Path, run_dir: Path, size: int) -> dict[str, A
 
 def _pipeline(data: ImageData) -> tf.data.Dataset:
     return training_batches(
-        data.parts["train"],
+        data.splits["train"],
         batch_size=_BATCH_SIZE.value,
         seed=0,
         first_epoch=0,

@@ -12,7 +12,7 @@ from corallite.convert.evaluate.metrics import answer_images
 from corallite.optimize.calibrate.choose_images import choose_images
 from corallite.optimize.keras_graph.load import load_model
 from corallite.optimize.quantize.add_quantizers import fold
-from corallite.train.data.load import Part
+from corallite.train.data.load import Split
 from corallite.train.framework.keras import keras
 from corallite.train.runs.run import Stage
 
@@ -40,7 +40,7 @@ class Steps:
 
 
 def measure_parity(
-    steps: Steps, file_answers: np.ndarray, content: bytes, part: Part
+    steps: Steps, file_answers: np.ndarray, content: bytes, part: Split
 ) -> Parity:
     """Compares all neighbours from the float stage to the file.
 

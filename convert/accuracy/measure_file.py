@@ -11,7 +11,7 @@ from corallite.convert.evaluate.stages import finished_stages, manifest_of
 from corallite.convert.export.int8 import read_parity
 from corallite.convert.export.plan import qat_source, usual_method
 from corallite.optimize.keras_graph.load import load_model
-from corallite.train.data.load import Part, load_data
+from corallite.train.data.load import Split, load_data
 from corallite.train.runs.run import Stage, hash_file
 
 
@@ -31,7 +31,7 @@ def recall_parity(run_dir: Path, max_drop: float | None = None) -> Parity | None
     stages = finished_stages(run_dir)
     if len(stages) == 1:
         return None
-    part = load_data(run_dir).parts["val"]
+    part = load_data(run_dir).splits["val"]
     last = stages[-1]
     if last.name != "int8":
         chain = _ask_models(stages, part)
@@ -67,7 +67,7 @@ def compare_file(
     """
     data = load_data(run_dir)
     manifest = manifest_of(path, run_dir, data, as_run)
-    part = data.parts["val"]
+    part = data.splits["val"]
     Stage(run_dir, "float").require()
     stages = {stage.name: stage for stage in finished_stages(run_dir)}
     chain = _ask_models([stages["float"]], part)
@@ -78,14 +78,14 @@ def compare_file(
     return _of_chain(chain, path, part, "file", "unknown").with_limit(max_drop)
 
 
-def _ask_models(stages: list[Stage], part: Part) -> list[tuple[str, np.ndarray]]:
+def _ask_models(stages: list[Stage], part: Split) -> list[tuple[str, np.ndarray]]:
     return [(x.name, answer_images(load_model(x.model_path), part)) for x in stages]
 
 
 def _of_chain(
     chain: list[tuple[str, np.ndarray]],
     path: Path,
-    part: Part,
+    part: Split,
     method: str,
     granularity: str,
 ) -> Parity:

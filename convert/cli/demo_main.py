@@ -86,7 +86,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _run_device_loop(run_dir: Path) -> str:
     data = load_data(run_dir)
-    part = data.parts["test"]
+    part = data.splits["test"]
     rows = demo.choose_rows(part, per_class=4)
     video_path = run_dir / "test_images.avi"
     model_path = run_dir / "int8" / INT8_FILE

@@ -11,7 +11,7 @@ import numpy as np
 from corallite.device.engine.classifier import Classifier
 from corallite.device.model.manifest import Manifest
 from corallite.train.data.input_pipeline import evaluation_batches
-from corallite.train.data.load import Part
+from corallite.train.data.load import Split
 from corallite.train.framework.keras import keras
 
 _BATCH_SIZE = 256
@@ -100,7 +100,7 @@ class Evaluation:
 
 
 def evaluate_file(
-    path: Path, part: Part, manifest: Manifest | None = None
+    path: Path, part: Split, manifest: Manifest | None = None
 ) -> Evaluation:
     """Evaluates a `.tflite` file as a device would run it.
 
@@ -123,13 +123,13 @@ def evaluate_file(
     return dataclasses.replace(evaluation, latency_p50_ms=p50_ms, latency_p95_ms=p95_ms)
 
 
-def evaluate_keras(model: keras.Model, part: Part) -> Evaluation:
+def evaluate_keras(model: keras.Model, part: Split) -> Evaluation:
     """Evaluates a Keras model on the same pixels that a device would give it."""
     batches = evaluation_batches(part, _BATCH_SIZE, model.output_shape[-1])
     return score(model.predict(batches, verbose=0), part.labels)
 
 
-def answer_images(model: keras.Model, part: Part) -> np.ndarray:
+def answer_images(model: keras.Model, part: Split) -> np.ndarray:
     """Returns the most probable label of each image, int `[n]`, as a device picks it.
 
     Of equal probabilities the first wins.
@@ -139,7 +139,7 @@ def answer_images(model: keras.Model, part: Part) -> np.ndarray:
 
 
 def answer_images_by_file(
-    path: Path, part: Part, manifest: Manifest | None = None
+    path: Path, part: Split, manifest: Manifest | None = None
 ) -> np.ndarray:
     """Returns what `answer_images` does, of a `.tflite` file as a device runs it."""
     classifier = Classifier(path, manifest=manifest)

@@ -76,7 +76,7 @@ def evaluate_one_file(
     """
     data = load_data(run_dir)
     manifest = manifest_of(path, run_dir, data, as_run)
-    evaluation = evaluate_file(path, data.parts[part_name], manifest)
+    evaluation = evaluate_file(path, data.splits[part_name], manifest)
     return StageResult("file", evaluation, **_describe_file(path, str(path)))
 
 
@@ -168,7 +168,7 @@ def _to_result(record: dict[str, Any]) -> StageResult:
 
 
 def _measure(stage: Stage, data: ImageData, part_name: str) -> StageResult:
-    part = data.parts[part_name]
+    part = data.splits[part_name]
     if stage.name == "qat":
         sparsity = stage.recall(lambda x: float(x["sparsity"]["overall"]))
         evaluation = evaluate_keras(load_model(stage.model_path), part)

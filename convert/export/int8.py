@@ -159,7 +159,7 @@ def _make(
     data: ImageData,
     max_drop: float | None,
 ) -> Stage:
-    images = choose_checked_images(data.parts["train"], inputs["calibration_count"])
+    images = choose_checked_images(data.splits["train"], inputs["calibration_count"])
     model, calibration = _quantize(load_model(parent.model_path), inputs, images)
     content = converter.convert_to_int8(model, images)
     origins = float_stages(stage.run_dir, parent)
@@ -168,7 +168,7 @@ def _make(
         answers = _answer(content, stage.run_dir, data, partial)
         accuracy = _accuracy(stage.run_dir, answers, data)
         whole = _complete(content, make_manifest(stage.run_dir, data, accuracy))
-        parity = measure_parity(steps, answers, whole, data.parts["val"])
+        parity = measure_parity(steps, answers, whole, data.splits["val"])
         parity = parity.with_limit(max_drop)
         _keep_if_rejected(stage, whole, parity)
         partial.write_bytes(whole)
@@ -201,13 +201,13 @@ def _answer(
 ) -> np.ndarray:
     """Returns the file's answers on the validation part; `partial` is scratch."""
     partial.write_bytes(attach_manifest(content, make_manifest(run_dir, data, {})))
-    return answer_images_by_file(partial, data.parts["val"])
+    return answer_images_by_file(partial, data.splits["val"])
 
 
 def _accuracy(run_dir: Path, answers: np.ndarray, data: ImageData) -> dict[str, float]:
     """Returns top-1 on the validation part, for the manifest."""
     best = Stage(run_dir, "float").best_accuracy()
-    int8 = float(np.mean(answers == data.parts["val"].labels))
+    int8 = float(np.mean(answers == data.splits["val"].labels))
     return {"float": round(best, 4), "int8": round(int8, 4)}
 
 

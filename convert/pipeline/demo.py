@@ -11,14 +11,14 @@ import numpy as np
 from corallite.device.image.opencv import cv2
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
-from corallite.train.data.load import Part
+from corallite.train.data.load import Split
 
 _FRAME_SIZE = 240
 _FRAMES_PER_IMAGE = 5
 _FRAMES_PER_SECOND = 10
 
 
-def choose_rows(part: Part, per_class: int) -> list[int]:
+def choose_rows(part: Split, per_class: int) -> list[int]:
     """Returns the first rows of each class, classes in turn.
 
     As many of each: `per_class`, or what the smallest class has.
@@ -29,7 +29,7 @@ def choose_rows(part: Part, per_class: int) -> list[int]:
     return np.stack(rows, axis=1).ravel().tolist()
 
 
-def write_video(path: Path, part: Part, rows: Sequence[int]) -> None:
+def write_video(path: Path, part: Split, rows: Sequence[int]) -> None:
     """Writes the images at `rows`, enlarged, for half a second each.
 
     MJPEG, because every build of OpenCV can write and read it.

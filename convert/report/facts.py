@@ -136,7 +136,7 @@ def gather_facts(run_dir: Path, part: str, made: datetime.datetime) -> Facts:
         unreadable=len(files.read_json(run_dir / "split.json")["unreadable"]),
         part=part,
         stages=stages,
-        pictures=show_mistakes(mistakes, data.parts[part], names),
+        pictures=show_mistakes(mistakes, data.splits[part], names),
         parity=_read_parity(run_dir),
         model=model,
         edgetpu=edgetpu,
@@ -164,7 +164,7 @@ def _count_images(data: ImageData) -> dict[str, list[int]]:
     classes = len(data.class_names)
     return {
         name: np.bincount(part.labels, minlength=classes).tolist()
-        for name, part in data.parts.items()
+        for name, part in data.splits.items()
     }
 
 

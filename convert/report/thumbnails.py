@@ -9,7 +9,7 @@ import numpy as np
 from corallite.convert.evaluate.metrics import Mistake
 from corallite.device.image.opencv import cv2
 from corallite.device.system import files
-from corallite.train.data.load import Part
+from corallite.train.data.load import Split
 
 # Sharp on a screen with two pixels for each of a page's, and 5 kB as JPEG.
 _LONGEST_SIDE = 192
@@ -38,7 +38,7 @@ class Picture:
 
 
 def show_mistakes(
-    mistakes: Sequence[Mistake], part: Part, class_names: Sequence[str]
+    mistakes: Sequence[Mistake], part: Split, class_names: Sequence[str]
 ) -> list[Picture]:
     """Returns the images of `mistakes`, as the network sees them."""
     return [

@@ -3,7 +3,7 @@
 import numpy as np
 
 from corallite.optimize.calibrate.check_images import check_images
-from corallite.train.data.load import Part
+from corallite.train.data.load import Split
 
 # At most: `measure_ranges` stops as soon as the ranges have settled.
 DEFAULT_COUNT = 500
@@ -13,7 +13,7 @@ _MOST_IMAGES = 1000
 _MOST_VALUES = 50_000_000
 
 
-def choose_images(part: Part, count: int = DEFAULT_COUNT, seed: int = 0) -> np.ndarray:
+def choose_images(part: Split, count: int = DEFAULT_COUNT, seed: int = 0) -> np.ndarray:
     """Returns images of `part`, as many of each class as there are, none twice.
 
     Args:
@@ -35,7 +35,7 @@ def choose_images(part: Part, count: int = DEFAULT_COUNT, seed: int = 0) -> np.n
     return _as_floats(part, rows)
 
 
-def choose_checked_images(part: Part, count: int = DEFAULT_COUNT) -> np.ndarray:
+def choose_checked_images(part: Split, count: int = DEFAULT_COUNT) -> np.ndarray:
     """Returns what `choose_images` does, held against the part they were taken from.
 
     Raises:

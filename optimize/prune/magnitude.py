@@ -62,7 +62,7 @@ def prune(
         logging.info("pruned: done already.")
         return stage
     keras.utils.set_random_seed(recipe.seed)
-    steps = recipe.epochs * steps_per_epoch(data.parts["train"], recipe.batch_size)
+    steps = recipe.epochs * steps_per_epoch(data.splits["train"], recipe.batch_size)
     model = add_pruning(load_model(source), sparsity, steps)
     stage.reopen()
     progress = fit(

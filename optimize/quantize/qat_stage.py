@@ -58,7 +58,7 @@ def train_quantized(
         logging.info("qat: done already.")
         return stage
     keras.utils.set_random_seed(recipe.seed)
-    images = choose_checked_images(data.parts["train"])
+    images = choose_checked_images(data.splits["train"])
     model = quantize(
         load_model(source), images, shared_range=shared_range, granularity=granularity
     )

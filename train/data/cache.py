@@ -28,7 +28,7 @@ _PROGRESS_S = 10
 
 
 @dataclass(frozen=True)
-class CachedPart:
+class CachedSplit:
     """A decoded part.
 
     Attributes:
@@ -78,7 +78,7 @@ def hash_files(
     return hashes, unreadable
 
 
-def open_part(folder: Path, part: str, key: str, count: int) -> CachedPart | None:
+def open_split(folder: Path, part: str, key: str, count: int) -> CachedSplit | None:
     """Returns the cached part, or None if it is not there or not complete.
 
     Args:
@@ -94,7 +94,7 @@ def open_part(folder: Path, part: str, key: str, count: int) -> CachedPart | Non
         return None
     # Else labels would be those of other images.
     is_whole = isinstance(unreadable, dict) and len(images) + len(unreadable) == count
-    return CachedPart(images, unreadable) if is_whole else None
+    return CachedSplit(images, unreadable) if is_whole else None
 
 
 def write_part(
@@ -104,7 +104,7 @@ def write_part(
     data_dir: Path,
     paths: Sequence[str],
     preprocessing: Preprocessing,
-) -> CachedPart:
+) -> CachedSplit:
     """Decodes `paths`, in order, into the array of a part, and opens it.
 
     Raises:
@@ -115,7 +115,7 @@ def write_part(
         unreadable = _write_array(file, part, data_dir, paths, preprocessing)
     # Escaped (ASCII), since a file name need not be valid Unicode.
     files.write_text(_index_path(folder, part, key), json.dumps(unreadable))
-    return CachedPart(np.load(array_path, mmap_mode="r"), unreadable)
+    return CachedSplit(np.load(array_path, mmap_mode="r"), unreadable)
 
 
 def remove_others(folder: Path, key: str) -> None:

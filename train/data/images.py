@@ -12,7 +12,7 @@ from absl import logging
 from corallite.device.image.preprocess import IMAGE_SUFFIXES
 from corallite.device.system.errors import RequestError
 
-PARTS = ("train", "val", "test")
+SPLITS = ("train", "val", "test")
 
 # Control characters, line and paragraph ends, bytes that are no UTF-8: a label is one
 # line of a text file.
@@ -85,13 +85,13 @@ def _given_part_dirs(data_dir: Path) -> dict[str | None, Path]:
     """
     folders = {folder.name: folder for folder in _sub_folders(data_dir)}
     others = set(folders) - {"train"}
-    if "train" not in folders or not (others & set(PARTS) or not others):
+    if "train" not in folders or not (others & set(SPLITS) or not others):
         return {None: data_dir}
     if not _sub_folders(folders["train"]) or _holds_images(folders["train"]):
         return {None: data_dir}
-    for name in sorted(others - set(PARTS)):
+    for name in sorted(others - set(SPLITS)):
         logging.warning("%s: ignored, only train, val, test count.", folders[name])
-    return {part: folders[part] for part in PARTS if part in folders}
+    return {part: folders[part] for part in SPLITS if part in folders}
 
 
 def _sub_folders(folder: Path) -> list[Path]:

@@ -6,20 +6,20 @@ import numpy as np
 
 from corallite.train.data.augment import build_policy, to_unit_range
 from corallite.train.data.augment_keras_cv import build_mixer
-from corallite.train.data.load import Part
+from corallite.train.data.load import Split
 from corallite.train.framework.keras import tf
 
 # Gathering waits for the disk if the array is not in the page cache: two at a time.
 _GATHERS_AT_ONCE = 2
 
 
-def steps_per_epoch(part: Part, batch_size: int) -> int:
+def steps_per_epoch(part: Split, batch_size: int) -> int:
     """Returns the number of full batches in `part`, at least 1."""
     return max(1, len(part.labels) // batch_size)
 
 
 def training_batches(
-    part: Part,
+    part: Split,
     *,
     batch_size: int,
     seed: int,
@@ -88,7 +88,7 @@ def training_batches(
 
 
 def evaluation_batches(
-    part: Part, batch_size: int, num_classes: int
+    part: Split, batch_size: int, num_classes: int
 ) -> tf.data.Dataset:
     """Returns every image of `part` once, in order; the last batch may be smaller.
 

@@ -13,8 +13,8 @@ from corallite.device.image.preprocess import Preprocessing
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.train.data import cache, split
-from corallite.train.data.images import PARTS, Listing, list_images
-from corallite.train.data.split import Split
+from corallite.train.data.images import SPLITS, Listing, list_images
+from corallite.train.data.split import SplitAssignment
 
 DEFAULT_FRACTIONS = (0.8, 0.1, 0.1)
 
@@ -24,7 +24,7 @@ _MIN_FILES_FOR_ONE_UNREADABLE = 20
 
 
 @dataclass(frozen=True)
-class Part:
+class Split:
     """Images of one part, in the order of the split.
 
     Attributes:
@@ -45,7 +45,7 @@ class ImageData:
     class_names: tuple[str, ...]
     preprocessing: Preprocessing
     fingerprint: str
-    parts: Mapping[str, Part]
+    splits: Mapping[str, Split]
 
 
 def prepare_data(
@@ -109,18 +109,18 @@ def load_data(run_dir: Path) -> ImageData:
     preprocessing = _read_preprocessing(run_dir)
     if preprocessing is None:
         raise missing
-    key = cache.cache_key(split.digest_parts(made.parts), preprocessing)
+    key = cache.cache_key(split.digest_splits(made.splits), preprocessing)
     parts = {}
-    for part in PARTS:
-        count = len(made.parts[part])
-        cached = cache.open_part(_cache_dir(run_dir), part, key, count)
+    for part in SPLITS:
+        count = len(made.splits[part])
+        cached = cache.open_split(_cache_dir(run_dir), part, key, count)
         if cached is None:
             raise missing
-        parts[part] = _to_part(made, part, cached)
+        parts[part] = _to_split(made, part, cached)
     return ImageData(made.class_names, preprocessing, made.fingerprint, parts)
 
 
-def class_weights(part: Part) -> dict[int, float]:
+def class_weights(part: Split) -> dict[int, float]:
     """Returns the weight of each class that makes all classes count the same.
 
     n / (classes * n of the class): 1 for all if balanced, and 1 on average over the
@@ -134,7 +134,7 @@ def class_weights(part: Part) -> dict[int, float]:
     }
 
 
-def _find_split(listing: Listing, run_dir: Path) -> Split | None:
+def _find_split(listing: Listing, run_dir: Path) -> SplitAssignment | None:
     """Returns the run's split if it is of these images, None if there is none yet.
 
     A split of other images is given up for a new one if nothing was made with it: the
@@ -148,7 +148,7 @@ def _find_split(listing: Listing, run_dir: Path) -> Split | None:
     if made.data_dir == data_dir and made.stamp == _stamp(listing):
         return made
     hashes, _ = cache.hash_files(listing.data_dir, [f.path for f in listing.files])
-    expected = {f.path: f.sha256 for part in PARTS for f in made.parts[part]}
+    expected = {f.path: f.sha256 for part in SPLITS for f in made.splits[part]}
     changed = [path for path, sha in expected.items() if hashes.get(path) != sha]
     added = sorted(hashes.keys() - expected.keys() - set(made.unreadable))
     if (changed or added) and _read_preprocessing(run_dir) is None:
@@ -172,44 +172,44 @@ def _find_split(listing: Listing, run_dir: Path) -> Split | None:
 
 def _make_split(
     listing: Listing, run_dir: Path, fractions: tuple[float, float, float]
-) -> Split:
+) -> SplitAssignment:
     stamp = _stamp(listing)
     paths = [file.path for file in listing.files]
     hashes, unreadable = cache.hash_files(listing.data_dir, paths)
     for path, reason in unreadable.items():
         logging.warning("Skipped %s: %s.", files.printable(path), reason)
     _check_unreadable(listing.data_dir, list(unreadable), len(paths))
-    made = Split(
+    made = SplitAssignment(
         data_dir=str(listing.data_dir.resolve()),
         stamp=stamp,
         fingerprint=split.fingerprint_files(listing.files, hashes),
         class_names=listing.class_names,
-        parts=split.assign_parts(listing.files, hashes, fractions),
+        splits=split.assign_splits(listing.files, hashes, fractions),
         unreadable=tuple(unreadable),
     )
-    _check_parts(listing, made)
-    split.log_shared_content(made.parts)
+    _check_splits(listing, made)
+    split.log_shared_content(made.splits)
     files.write_text(run_dir / "classes.txt", "\n".join(made.class_names) + "\n")
     split.write_split(run_dir / "split.json", made)
     return made
 
 
-def _check_parts(listing: Listing, made: Split) -> None:
-    for part in PARTS:
-        if not made.parts[part]:
+def _check_splits(listing: Listing, made: SplitAssignment) -> None:
+    for part in SPLITS:
+        if not made.splits[part]:
             raise RequestError(
                 f"{listing.data_dir}: too few images for a {part} part; add some, at "
                 "least three different ones in a class."
             )
-        logging.info("%s: %d images.", part, len(made.parts[part]))
+        logging.info("%s: %d images.", part, len(made.splits[part]))
 
 
 def _check_every_class_is_left(data_dir: Path, data: ImageData) -> None:
-    for part in PARTS:
+    for part in SPLITS:
         numbers = set(range(len(data.class_names)))
-        missing = numbers - set(data.parts[part].labels.tolist())
+        missing = numbers - set(data.splits[part].labels.tolist())
         names = ", ".join(data.class_names[number] for number in sorted(missing))
-        if not len(data.parts[part].labels):
+        if not len(data.splits[part].labels):
             raise RequestError(
                 f"{data_dir}: no image of the {part} part can be read; add some."
             )
@@ -223,16 +223,16 @@ def _check_every_class_is_left(data_dir: Path, data: ImageData) -> None:
 
 
 def _fill_cache(
-    data_dir: Path, run_dir: Path, made: Split, preprocessing: Preprocessing
+    data_dir: Path, run_dir: Path, made: SplitAssignment, preprocessing: Preprocessing
 ) -> None:
     folder = _cache_dir(run_dir)
-    key = cache.cache_key(split.digest_parts(made.parts), preprocessing)
-    total = len(made.unreadable) + sum(len(made.parts[part]) for part in PARTS)
+    key = cache.cache_key(split.digest_splits(made.splits), preprocessing)
+    total = len(made.unreadable) + sum(len(made.splits[part]) for part in SPLITS)
     unreadable = list(made.unreadable)
     cache.remove_others(folder, key)
-    for part in PARTS:
-        paths = [file.path for file in made.parts[part]]
-        cached = cache.open_part(folder, part, key, len(paths))
+    for part in SPLITS:
+        paths = [file.path for file in made.splits[part]]
+        cached = cache.open_split(folder, part, key, len(paths))
         if cached is None:
             cached = cache.write_part(folder, part, key, data_dir, paths, preprocessing)
         unreadable += cached.unreadable
@@ -254,11 +254,11 @@ def _check_unreadable(data_dir: Path, unreadable: list[str], total: int) -> None
         )
 
 
-def _to_part(made: Split, part: str, cached: cache.CachedPart) -> Part:
+def _to_split(made: SplitAssignment, part: str, cached: cache.CachedSplit) -> Split:
     number_by_name = {name: number for number, name in enumerate(made.class_names)}
-    rows = [file for file in made.parts[part] if file.path not in cached.unreadable]
+    rows = [file for file in made.splits[part] if file.path not in cached.unreadable]
     labels = np.array([number_by_name[file.class_name] for file in rows], np.int64)
-    return Part(cached.images_rgb_u8, labels, tuple(file.path for file in rows))
+    return Split(cached.images_rgb_u8, labels, tuple(file.path for file in rows))
 
 
 def _read_preprocessing(run_dir: Path) -> Preprocessing | None:

@@ -19,7 +19,7 @@ from absl import logging
 
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
-from corallite.train.data.images import PARTS, ImageFile
+from corallite.train.data.images import SPLITS, ImageFile
 
 _FORMAT = 1
 
@@ -34,7 +34,7 @@ class SplitFile:
 
 
 @dataclass(frozen=True)
-class Split:
+class SplitAssignment:
     """Which image is in which part.
 
     Attributes:
@@ -43,7 +43,7 @@ class Split:
             unchanged data need not be read again.
         fingerprint: SHA-256 over class, part and content of all images.
         class_names: Sorted.
-        parts: Images of "train", "val" and "test", ordered by path.
+        splits: Images of "train", "val" and "test", ordered by path.
         unreadable: Paths of images that could not be read and are in no part.
     """
 
@@ -51,11 +51,11 @@ class Split:
     stamp: str
     fingerprint: str
     class_names: tuple[str, ...]
-    parts: Mapping[str, tuple[SplitFile, ...]]
+    splits: Mapping[str, tuple[SplitFile, ...]]
     unreadable: tuple[str, ...]
 
 
-def assign_parts(
+def assign_splits(
     images: Iterable[ImageFile],
     sha256_by_path: Mapping[str, str],
     fractions: tuple[float, float, float],
@@ -76,20 +76,20 @@ def assign_parts(
     given = {image.given_part for image in readable} - {None}
     open_fractions = {
         part: fraction
-        for part, fraction in zip(PARTS, fractions, strict=True)
+        for part, fraction in zip(SPLITS, fractions, strict=True)
         if part != "train" and part not in given
     }
     to_divide = [image for image in readable if image.given_part in (None, "train")]
     part_by_hash = _divide(to_divide, sha256_by_path, open_fractions)
-    parts: dict[str, list[SplitFile]] = {part: [] for part in PARTS}
+    splits: dict[str, list[SplitFile]] = {name: [] for name in SPLITS}
     for image in sorted(readable, key=lambda image: image.path):
         sha256 = sha256_by_path[image.path]
         if image.given_part in (None, "train"):
             part = part_by_hash[sha256]
         else:
             part = image.given_part
-        parts[part].append(SplitFile(image.path, image.class_name, sha256))
-    return {part: tuple(members) for part, members in parts.items()}
+        splits[part].append(SplitFile(image.path, image.class_name, sha256))
+    return {name: tuple(members) for name, members in splits.items()}
 
 
 def _divide(
@@ -144,10 +144,10 @@ def fingerprint_files(
     return hashlib.sha256(content).hexdigest()
 
 
-def digest_parts(parts: Mapping[str, tuple[SplitFile, ...]]) -> str:
+def digest_splits(parts: Mapping[str, tuple[SplitFile, ...]]) -> str:
     """Returns a SHA-256 over which file of which content is in which part."""
     digest = hashlib.sha256()
-    for part in PARTS:
+    for part in SPLITS:
         for file in parts[part]:
             line = f"{part}\t{file.path}\t{file.sha256}\n"
             digest.update(line.encode("utf-8", "surrogateescape"))
@@ -181,22 +181,22 @@ def log_shared_content(parts: Mapping[str, tuple[SplitFile, ...]]) -> dict[str, 
     return counts
 
 
-def write_split(path: Path, split: Split) -> None:
+def write_split(path: Path, split: SplitAssignment) -> None:
     """Writes `split` as JSON, one line per image."""
     content = asdict(split)
-    parts = content.pop("parts")
+    splits = content.pop("splits")
     head = json.dumps({"format": _FORMAT, **content}, indent=2)
     # Escaped (ASCII), since a file name need not be valid Unicode.
     blocks = ",\n".join(
         f'    "{part}": [\n'
         + ",\n".join(f"      {json.dumps(file)}" for file in members)
         + "\n    ]"
-        for part, members in parts.items()
+        for part, members in splits.items()
     )
     files.write_text(path, f'{head[:-2]},\n  "parts": {{\n{blocks}\n  }}\n}}\n')
 
 
-def read_split(path: Path) -> Split:
+def read_split(path: Path) -> SplitAssignment:
     """Reads what `write_split` wrote.
 
     Raises:
@@ -214,10 +214,10 @@ def read_split(path: Path) -> Split:
     return made
 
 
-def _check_classes(path: Path, made: Split) -> None:
+def _check_classes(path: Path, made: SplitAssignment) -> None:
     known = set(made.class_names)
-    for part in PARTS:
-        for file in made.parts[part]:
+    for part in SPLITS:
+        for file in made.splits[part]:
             if file.class_name not in known:
                 raise RequestError(
                     f"{path}: has {files.printable(file.path)} in a class "
@@ -226,18 +226,18 @@ def _check_classes(path: Path, made: Split) -> None:
                 )
 
 
-def _parse(content: dict[str, Any]) -> Split:
+def _parse(content: dict[str, Any]) -> SplitAssignment:
     if content.pop("format") != _FORMAT:
         raise ValueError(f"Expected `format` to be {_FORMAT}.")
     parts = {
         part: tuple(SplitFile(**file) for file in content["parts"][part])
-        for part in PARTS
+        for part in SPLITS
     }
-    return Split(
+    return SplitAssignment(
         data_dir=content["data_dir"],
         stamp=content["stamp"],
         fingerprint=content["fingerprint"],
         class_names=tuple(content["class_names"]),
-        parts=parts,
+        splits=parts,
         unreadable=tuple(content["unreadable"]),
     )

@@ -61,7 +61,7 @@ def fit(
         RequestError: The saved state is damaged, the training diverged, or memory ran
             out.
     """
-    steps = input_pipeline.steps_per_epoch(data.parts["train"], recipe.batch_size)
+    steps = input_pipeline.steps_per_epoch(data.splits["train"], recipe.batch_size)
     _compile(model, recipe, build_optimizer(recipe, steps, transfer))
     # For all layers, whether or not they are frozen at first: the state has one form.
     model.optimizer.build(model.trainable_variables)
@@ -158,7 +158,7 @@ def _run_epochs(
                 epochs=last_epoch,
                 steps_per_epoch=keeper.steps - step,
                 validation_data=input_pipeline.evaluation_batches(
-                    data.parts["val"], recipe.batch_size, len(data.class_names)
+                    data.splits["val"], recipe.batch_size, len(data.class_names)
                 ),
                 class_weight=_class_weights(data, recipe),
                 callbacks=[keeper, *callbacks],
@@ -180,14 +180,14 @@ def _freezing_backbone(model: keras.Model) -> Iterator[None]:
 
 
 def _class_weights(data: ImageData, recipe: Recipe) -> dict[int, float] | None:
-    return class_weights(data.parts["train"]) if recipe.balance_classes else None
+    return class_weights(data.splits["train"]) if recipe.balance_classes else None
 
 
 def _training_batches(
     data: ImageData, recipe: Recipe, first_epoch: int, first_step: int, last_epoch: int
 ) -> Any:
     return input_pipeline.training_batches(
-        data.parts["train"],
+        data.splits["train"],
         batch_size=recipe.batch_size,
         seed=recipe.seed,
         first_epoch=first_epoch,

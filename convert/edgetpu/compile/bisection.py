@@ -16,13 +16,13 @@ class Breaking:
         prefix: How many of its first operators compile; it may be none.
         operator: The one behind them, with which they do not.
         failure: What the compiler says of it.
-        parts: How many parts were compiled to find it.
+        splits: How many parts were compiled to find it.
     """
 
     prefix: int
     operator: int
     failure: str
-    parts: int
+    splits: int
 
 
 def find_breaking(

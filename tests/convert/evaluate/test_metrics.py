@@ -105,7 +105,7 @@ def test_an_evaluation_survives_json():
 
 @pytest.mark.slow
 def test_the_float_file_answers_as_the_keras_model(small_run):
-    part = load_data(small_run).parts["test"]
+    part = load_data(small_run).splits["test"]
     stage = Stage(small_run, "float")
     path = export_float(stage)
     assert path == stage.path / FLOAT_FILE

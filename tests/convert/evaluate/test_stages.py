@@ -21,7 +21,7 @@ RECORD = "evaluation_test.json"
 def test_all_stages_are_measured_on_the_test_part(small_run):
     results = evaluate_run(small_run)
     assert [x.stage for x in results] == ["float", "pruned", "qat", "int8"]
-    count = len(load_data(small_run).parts["test"].labels)
+    count = len(load_data(small_run).splits["test"].labels)
     for result in results:
         assert result.evaluation.images == count
         assert np.sum(result.evaluation.confusion) == count
@@ -97,7 +97,7 @@ def test_parts_are_kept_apart(small_copy):
     assert (small_copy / "int8" / "evaluation_val.json").exists()
     content = files.read_json(small_copy / "int8" / RECORD)
     assert content["evaluation"]["images"] == len(
-        load_data(small_copy).parts["test"].labels
+        load_data(small_copy).splits["test"].labels
     )
 
 

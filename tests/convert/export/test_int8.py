@@ -51,7 +51,7 @@ def test_the_file_tells_all_that_a_device_needs(small_run):
 
 def test_the_accuracy_is_that_of_the_validation_part(small_run):
     path = small_run / "int8" / INT8_FILE
-    part = load_data(small_run).parts["val"]
+    part = load_data(small_run).splits["val"]
     classifier = Classifier(path)
     right = [
         classifier.run(image).argmax() == label
@@ -89,7 +89,7 @@ def test_the_float_model_can_be_converted_with_training_images(small_copy, monke
         "corallite.optimize.calibrate.choose_images.choose_images", remember
     )
     stage = convert(small_copy, source="float", overwrite=True)
-    train = load_data(small_copy).parts["train"]
+    train = load_data(small_copy).splits["train"]
     assert [part.paths for part in seen] == [train.paths]
     assert stage.metrics()["inputs"]["source"] == "float"
     assert stage.metrics()["val_accuracy"] > 0.8
@@ -118,7 +118,7 @@ def test_the_parity_of_the_file_is_in_the_run(small_run):
     assert parity.held
     hops = [(hop.from_name, hop.to_name) for hop in parity.hops]
     assert hops == [("float", "pruned"), ("pruned", "qat"), ("qat", "int8")]
-    assert parity.images == len(load_data(small_run).parts["val"].labels)
+    assert parity.images == len(load_data(small_run).splits["val"].labels)
     assert (parity.method, parity.max_drop) == ("qat", 0.5)
     metrics = Stage(small_run, "int8", INT8_FILE).metrics()
     assert parity.overall.top1_to == pytest.approx(metrics["val_accuracy"], abs=1e-4)

@@ -7,7 +7,7 @@ import pytest
 from corallite.convert.export.int8 import INT8_FILE
 from corallite.convert.pipeline import demo
 from corallite.device.system.errors import RequestError
-from corallite.train.data.load import Part, load_data
+from corallite.train.data.load import Split, load_data
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def part():
     labels = np.array([2, 0, 2, 1, 0, 2])
     colours = np.array([[200, 40, 40], [40, 200, 40], [40, 40, 200]], np.uint8)[labels]
     images = np.broadcast_to(colours[:, np.newaxis, np.newaxis], (6, 32, 32, 3))
-    return Part(np.ascontiguousarray(images), labels, ("",) * 6)
+    return Split(np.ascontiguousarray(images), labels, ("",) * 6)
 
 
 def test_rows_are_of_one_class_after_another(part):
@@ -26,7 +26,7 @@ def test_rows_are_of_one_class_after_another(part):
 
 def test_each_class_gives_as_many_as_the_smallest_has(part):
     assert demo.choose_rows(part, per_class=4) == [1, 3, 0]
-    assert demo.choose_rows(Part(part.images_rgb_u8, part.labels % 2, ()), 2) == [
+    assert demo.choose_rows(Split(part.images_rgb_u8, part.labels % 2, ()), 2) == [
         0,
         3,
     ]
@@ -62,7 +62,7 @@ def test_right_frames_are_counted():
 @pytest.mark.slow
 def test_the_device_loop_names_the_frames(small_run, tmp_path):
     data = load_data(small_run)
-    test_part = data.parts["test"]
+    test_part = data.splits["test"]
     rows = demo.choose_rows(test_part, per_class=2)
     demo.write_video(tmp_path / "clip.avi", test_part, rows)
     model_path = small_run / "int8" / INT8_FILE

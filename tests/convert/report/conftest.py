@@ -14,7 +14,7 @@ from corallite.convert.report.facts import Facts, StageFacts
 from corallite.convert.report.thumbnails import show_mistakes
 from corallite.convert.tflite.model import Graph, Model, Operator, Tensor
 from corallite.device.image.preprocess import Preprocessing
-from corallite.train.data.load import Part
+from corallite.train.data.load import Split
 from corallite.train.training.recipe import Recipe
 
 DATE = datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.timezone.utc)
@@ -55,7 +55,7 @@ def make_facts():
         if is_right:
             answers = np.eye(classes)[labels]
         evaluation = score(answers, labels)
-        part = Part(
+        part = Split(
             rng.integers(0, 255, (len(labels), 32, 32, 3), np.uint8),
             labels,
             tuple(f"{class_names[x]}/{i}.png" for i, x in enumerate(labels)),

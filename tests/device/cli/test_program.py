@@ -14,7 +14,7 @@ adder --number=3
 import sys, time
 from absl import flags, logging
 from corallite.device.cli import program
-from corallite.device.errors import RequestError
+from corallite.device.system.errors import RequestError
 
 _NUMBER = flags.DEFINE_integer("number", None, "A number.", required=True)
 _SHARE = flags.DEFINE_float("share", 0.5, "A share.", lower_bound=0.0)

@@ -147,9 +147,9 @@ def small_disk(tmp_path):
 
 WRITE = """
 import sys
-from corallite.device.classifier import Prediction
-from corallite.device.loop import Result, to_json_line
-from corallite.device.sinks import Lines, Sinks
+from corallite.device.engine.classifier import Prediction
+from corallite.device.loop.classify_frames import Result, to_json_line
+from corallite.device.outputs.lines import Lines, Sinks
 
 lines = Lines(1, to_json_line)
 sinks = Sinks([lines])

@@ -7,7 +7,7 @@ from corallite.device.system.errors import RequestError
 from corallite.optimize.calibrate.check_images import check_images
 from corallite.optimize.calibrate.choose_images import choose_checked_images
 from corallite.optimize.quantize.add_quantizers import quantize
-from corallite.train.data.load import Part
+from corallite.train.data.load import Split
 from corallite.train.framework.keras import keras
 
 
@@ -88,6 +88,6 @@ def test_a_model_is_not_quantized_by_noise_or_by_images_of_another_size(photos):
 
 
 def test_a_training_part_of_one_image_is_refused():
-    part = Part(np.full((9, 4, 4, 3), 7, np.uint8), np.arange(9) % 3, ("",) * 9)
+    part = Split(np.full((9, 4, 4, 3), 7, np.uint8), np.arange(9) % 3, ("",) * 9)
     with pytest.raises(RequestError, match="The 1 representative images"):
         choose_checked_images(part)

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from corallite.optimize.calibrate.choose_images import choose_images
-from corallite.train.data.load import Part
+from corallite.train.data.load import Split
 
 
 def make_part(labels, first=0):
     """A part of 2x2 images whose first pixel counts up from `first`."""
     images = np.zeros((len(labels), 2, 2, 3), np.uint8)
     images[:, 0, 0, 0] = np.arange(first, first + len(labels))
-    return Part(images, np.array(labels), tuple(map(str, labels)))
+    return Split(images, np.array(labels), tuple(map(str, labels)))
 
 
 def rows_of(images):

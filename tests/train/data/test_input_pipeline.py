@@ -7,7 +7,7 @@ from corallite.train.data.input_pipeline import (
     steps_per_epoch,
     training_batches,
 )
-from corallite.train.data.load import Part
+from corallite.train.data.load import Split
 from corallite.train.framework.keras import keras
 
 
@@ -18,7 +18,7 @@ def part(tmp_path):
     array = np.tile(numbers[:, None, None, None], (1, 8, 8, 3)).astype(np.uint8)
     np.save(tmp_path / "images.npy", array)
     images = np.load(tmp_path / "images.npy", mmap_mode="r")
-    return Part(images, numbers % 3, tuple(f"{n}.png" for n in numbers))
+    return Split(images, numbers % 3, tuple(f"{n}.png" for n in numbers))
 
 
 def batches_of(part, first_epoch=0, epochs=2, **options):

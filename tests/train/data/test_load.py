@@ -13,7 +13,7 @@ from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import Preprocessing, fit_image, read_image
 from corallite.device.system.errors import RequestError
 from corallite.train.data import cache
-from corallite.train.data.load import Part, class_weights, load_data, prepare_data
+from corallite.train.data.load import Split, class_weights, load_data, prepare_data
 
 SMALL = Preprocessing((8, 8))
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -28,12 +28,12 @@ def test_images_are_split_decoded_and_labelled(make_classes, run_dir):
     data_dir = make_classes({"dog": 20, "cat": 20})
     data = prepare_data(data_dir, run_dir, Preprocessing((6, 5), "pad"))
     assert data.class_names == ("cat", "dog")
-    assert [len(data.parts[part].labels) for part in ("train", "val", "test")] == [
+    assert [len(data.splits[part].labels) for part in ("train", "val", "test")] == [
         32,
         4,
         4,
     ]
-    for part in data.parts.values():
+    for part in data.splits.values():
         assert isinstance(part.images_rgb_u8, np.memmap)
         assert part.images_rgb_u8.dtype == np.uint8
         assert part.images_rgb_u8.shape == (len(part.labels), 6, 5, 3)
@@ -54,11 +54,11 @@ def test_later_steps_read_the_same_without_the_images(make_classes, run_dir):
     assert loaded.class_names == prepared.class_names
     assert loaded.preprocessing == SMALL
     assert loaded.fingerprint == prepared.fingerprint
-    for name, part in loaded.parts.items():
-        assert part.paths == prepared.parts[name].paths
-        np.testing.assert_array_equal(part.labels, prepared.parts[name].labels)
+    for name, part in loaded.splits.items():
+        assert part.paths == prepared.splits[name].paths
+        np.testing.assert_array_equal(part.labels, prepared.splits[name].labels)
         np.testing.assert_array_equal(
-            part.images_rgb_u8, prepared.parts[name].images_rgb_u8
+            part.images_rgb_u8, prepared.splits[name].images_rgb_u8
         )
 
 
@@ -75,15 +75,15 @@ def test_data_that_moved_are_recognised(make_classes, run_dir):
     before = prepare_data(data_dir, run_dir, SMALL)
     moved = data_dir.rename(data_dir.with_name("moved"))
     after = prepare_data(moved, run_dir, SMALL)
-    assert after.parts["train"].paths == before.parts["train"].paths
+    assert after.splits["train"].paths == before.splits["train"].paths
 
 
 def test_another_size_replaces_the_cache_and_keeps_the_split(make_classes, run_dir):
     data_dir = make_classes({"cat": 10, "dog": 10})
     before = prepare_data(data_dir, run_dir, SMALL)
     after = prepare_data(data_dir, run_dir, Preprocessing((4, 4)))
-    assert after.parts["test"].paths == before.parts["test"].paths
-    assert after.parts["test"].images_rgb_u8.shape[1:] == (4, 4, 3)
+    assert after.splits["test"].paths == before.splits["test"].paths
+    assert after.splits["test"].images_rgb_u8.shape[1:] == (4, 4, 3)
     assert len(list((run_dir / "cache").glob("*.npy"))) == 3
 
 
@@ -122,7 +122,7 @@ def test_images_added_later_wait_for_another_run(
     before = prepare_data(data_dir, run_dir, SMALL)
     write_image(data_dir / "cat" / "new.png")
     after = prepare_data(data_dir, run_dir, SMALL)
-    assert after.parts["train"].paths == before.parts["train"].paths
+    assert after.splits["train"].paths == before.splits["train"].paths
     assert "1 new images are not used" in caplog.text
 
 
@@ -133,8 +133,8 @@ def test_duplicates_across_given_parts_are_counted(make_classes, run_dir, caplog
         (data_dir / "train" / "dog" / "001.png").read_bytes()
     )
     data = prepare_data(data_dir, run_dir, SMALL)
-    assert len(data.parts["test"].labels) == 6
-    assert len(data.parts["val"].labels) == 4
+    assert len(data.splits["test"].labels) == 6
+    assert len(data.splits["val"].labels) == 4
     assert "1 images are in two parts" in caplog.text
 
 
@@ -179,15 +179,15 @@ def test_one_unreadable_image_is_named_and_skipped(
     data = prepare_data(data_dir, run_dir, SMALL)
     rows = {
         p: (part, i)
-        for part in data.parts
-        for i, p in enumerate(data.parts[part].paths)
+        for part in data.splits
+        for i, p in enumerate(data.splits[part].paths)
     }
     assert len(rows) == 19 and path not in rows
     assert path in caplog.text and "1 of 20 images were skipped" in caplog.text
     for good, (part, row) in rows.items():
-        image = data.parts[part].images_rgb_u8[row]
+        image = data.splits[part].images_rgb_u8[row]
         np.testing.assert_array_equal(image, read_image(data_dir / good))
-        assert data.class_names[data.parts[part].labels[row]] == good.split("/")[0]
+        assert data.class_names[data.splits[part].labels[row]] == good.split("/")[0]
 
 
 def test_a_file_that_we_may_not_read_is_named_and_skipped(
@@ -204,7 +204,7 @@ def test_a_file_that_we_may_not_read_is_named_and_skipped(
 
     monkeypatch.setattr(Path, "read_bytes", read)
     data = prepare_data(data_dir, run_dir, SMALL)
-    assert sum(len(part.labels) for part in data.parts.values()) == 19
+    assert sum(len(part.labels) for part in data.splits.values()) == 19
     assert "cat/004.png" in caplog.text and "Permission denied" in caplog.text
 
 
@@ -217,7 +217,7 @@ def test_names_that_are_no_text_are_accepted(make_classes, run_dir, caplog):
         file.write(b"no image")
     prepare_data(data_dir, run_dir, SMALL)
     data = load_data(run_dir)
-    paths = [path for part in data.parts.values() for path in part.paths]
+    paths = [path for part in data.splits.values() for path in part.paths]
     assert "cat/caf\udce9 1.png" in paths
     assert len(paths) == 19
     # A log file in UTF-8 takes the message.
@@ -238,7 +238,7 @@ def test_more_than_one_percent_unreadable_stops_and_can_be_mended(
         (data_dir / "cat" / f"{number:03d}.png").unlink()
         write_image(data_dir / "cat" / f"mended{number}.png")
     data = prepare_data(data_dir, run_dir, SMALL)
-    assert sum(len(part.labels) for part in data.parts.values()) == 120
+    assert sum(len(part.labels) for part in data.splits.values()) == 120
 
 
 def test_in_a_small_set_no_image_may_be_unreadable(make_classes, run_dir):
@@ -293,7 +293,7 @@ def test_odd_kinds_of_images_are_accepted(make_classes, run_dir):
     count = len(list(data_dir.glob("*/*")))
     assert count > 35
     data = prepare_data(data_dir, run_dir, SMALL)
-    assert sum(len(part.labels) for part in data.parts.values()) == count
+    assert sum(len(part.labels) for part in data.splits.values()) == count
 
 
 def test_a_run_without_data_names_the_remedy(tmp_path, make_classes, run_dir):
@@ -308,11 +308,11 @@ def test_a_run_without_data_names_the_remedy(tmp_path, make_classes, run_dir):
 def test_a_truncated_array_is_made_again(make_classes, run_dir):
     data_dir = make_classes({"cat": 10, "dog": 10})
     before = prepare_data(data_dir, run_dir, SMALL)
-    expected = before.parts["train"].images_rgb_u8.copy()
+    expected = before.splits["train"].images_rgb_u8.copy()
     path = next((run_dir / "cache").glob("train*.npy"))
     path.write_bytes(path.read_bytes()[:500])
     after = prepare_data(data_dir, run_dir, SMALL)
-    np.testing.assert_array_equal(after.parts["train"].images_rgb_u8, expected)
+    np.testing.assert_array_equal(after.splits["train"].images_rgb_u8, expected)
 
 
 @pytest.mark.parametrize("content", ["null", '{"cat/000.png": "truncated"}'])
@@ -323,7 +323,7 @@ def test_a_list_of_unreadable_images_that_does_not_fit_is_made_again(
     before = prepare_data(data_dir, run_dir, SMALL)
     next((run_dir / "cache").glob("train*.json")).write_text(content)
     after = prepare_data(data_dir, run_dir, SMALL)
-    assert after.parts["train"].paths == before.parts["train"].paths
+    assert after.splits["train"].paths == before.splits["train"].paths
 
 
 def test_a_full_disk_is_an_error_with_a_file_name(make_classes, run_dir, monkeypatch):
@@ -361,7 +361,7 @@ def test_a_full_disk_is_an_error_with_a_file_name(make_classes, run_dir, monkeyp
 
 def test_class_weights_balance_ten_to_one():
     labels = np.array([0] * 100 + [1] * 10)
-    weights = class_weights(Part(np.zeros((110, 1, 1, 3)), labels, ()))
+    weights = class_weights(Split(np.zeros((110, 1, 1, 3)), labels, ()))
     assert weights == {0: 0.55, 1: 5.5}
 
 
@@ -376,8 +376,8 @@ def test_fractions_are_checked(make_classes, run_dir, fractions):
 PREPARE = """
 import sys
 from pathlib import Path
-from corallite.device.preprocess import Preprocessing
-from corallite.train.data import prepare_data
+from corallite.device.image.preprocess import Preprocessing
+from corallite.train.data.load import prepare_data
 prepare_data(Path(sys.argv[1]), Path(sys.argv[2]), Preprocessing((64, 64)))
 """
 
@@ -394,7 +394,7 @@ def test_killed_in_the_middle_the_rest_is_done(make_classes, run_dir, write_imag
     process.kill()
     process.wait()
     data = prepare_data(data_dir, run_dir, Preprocessing((64, 64)))
-    part = data.parts["train"]
+    part = data.splits["train"]
     for row in (0, len(part.paths) // 2, -1):
         expected = fit_image(read_image(data_dir / part.paths[row]), data.preprocessing)
         np.testing.assert_array_equal(part.images_rgb_u8[row], expected)

@@ -40,7 +40,7 @@ def part_by_path(parts):
 
 
 def test_every_class_is_split_by_the_fractions():
-    parts = split.assign_parts(*make_images({"cat": 200, "dog": 20}), TENTHS)
+    parts = split.assign_splits(*make_images({"cat": 200, "dog": 20}), TENTHS)
     assert count_classes(parts["train"]) == {"cat": 160, "dog": 16}
     assert count_classes(parts["val"]) == {"cat": 20, "dog": 2}
     assert count_classes(parts["test"]) == {"cat": 20, "dog": 2}
@@ -51,23 +51,23 @@ def test_every_class_is_split_by_the_fractions():
     [(1, (1, 0, 0)), (2, (2, 0, 0)), (3, (1, 1, 1)), (4, (2, 1, 1))],
 )
 def test_a_class_of_three_images_is_in_every_part(count, expected):
-    parts = split.assign_parts(*make_images({"cat": count}), TENTHS)
+    parts = split.assign_splits(*make_images({"cat": count}), TENTHS)
     assert tuple(len(parts[part]) for part in ("train", "val", "test")) == expected
 
 
 def test_large_fractions_leave_something_to_train_on():
-    parts = split.assign_parts(*make_images({"cat": 4}), (0.02, 0.49, 0.49))
+    parts = split.assign_splits(*make_images({"cat": 4}), (0.02, 0.49, 0.49))
     assert [len(parts[part]) for part in ("train", "val", "test")] == [1, 1, 2]
 
 
 def test_names_do_not_matter_and_content_does():
     images, hashes = make_images({"cat": 50})
-    before = split.assign_parts(images, hashes, TENTHS)
+    before = split.assign_splits(images, hashes, TENTHS)
     renamed = [ImageFile(f"cat/{99 - n}.jpg", "cat", None) for n in range(50)]
     new_hashes = {
         new.path: hashes[old.path] for old, new in zip(images, renamed, strict=True)
     }
-    after = split.assign_parts(renamed, new_hashes, TENTHS)
+    after = split.assign_splits(renamed, new_hashes, TENTHS)
     for part in before:
         assert {f.sha256 for f in before[part]} == {f.sha256 for f in after[part]}
     assert split.fingerprint_files(images, hashes) == split.fingerprint_files(
@@ -78,15 +78,15 @@ def test_names_do_not_matter_and_content_does():
 def test_one_more_image_moves_at_most_one_other_across_each_border():
     images, hashes = make_images({"cat": 100})
     for count in range(100, 120):
-        before = part_by_path(split.assign_parts(images, hashes, TENTHS))
+        before = part_by_path(split.assign_splits(images, hashes, TENTHS))
         images, hashes = make_images({"cat": count + 1})
-        after = part_by_path(split.assign_parts(images, hashes, TENTHS))
+        after = part_by_path(split.assign_splits(images, hashes, TENTHS))
         assert sum(before[path] != after[path] for path in before) <= 2
 
 
 def test_duplicates_are_never_in_two_parts():
     contents = {f"cat/{n}.png": f"photo {n % 20}" for n in range(100)}
-    parts = split.assign_parts(*make_images({"cat": 100}, contents=contents), TENTHS)
+    parts = split.assign_splits(*make_images({"cat": 100}, contents=contents), TENTHS)
     hashes = [{file.sha256 for file in parts[part]} for part in parts]
     assert sum(len(part) for part in hashes) == 20
     assert [len(parts[part]) for part in ("train", "val", "test")] == [80, 10, 10]
@@ -95,7 +95,7 @@ def test_duplicates_are_never_in_two_parts():
 def test_an_image_of_two_classes_is_in_one_part_and_named(caplog):
     contents = {f"dog/{n}.png": f"cat/{n}.png" for n in range(30)}
     images = make_images({"cat": 60, "dog": 60}, contents=contents)
-    parts = split.assign_parts(*images, TENTHS)
+    parts = split.assign_splits(*images, TENTHS)
     assert split.log_shared_content(parts) == {"in_two_classes": 30, "in_two_parts": 0}
     assert "30 images are in two classes" in caplog.text
     assert "cat/1.png = dog/1.png" in caplog.text
@@ -103,11 +103,11 @@ def test_an_image_of_two_classes_is_in_one_part_and_named(caplog):
 
 def test_missing_parts_are_taken_out_of_train():
     images, hashes = make_images({"cat": 100}, "train")
-    parts = split.assign_parts(images, hashes, TENTHS)
+    parts = split.assign_splits(images, hashes, TENTHS)
     assert [len(parts[part]) for part in ("train", "val", "test")] == [80, 10, 10]
     tests = [ImageFile(f"test/{n}.png", "cat", "test") for n in range(5)]
     hashes.update({image.path: sha256(image.path) for image in tests})
-    parts = split.assign_parts(images + tests, hashes, TENTHS)
+    parts = split.assign_splits(images + tests, hashes, TENTHS)
     assert [len(parts[part]) for part in ("train", "val", "test")] == [90, 10, 5]
 
 
@@ -115,7 +115,7 @@ def test_given_parts_that_share_an_image_are_reported(caplog):
     images, hashes = make_images({"cat": 10}, "train")
     images.append(ImageFile("test/1.png", "cat", "test"))
     hashes["test/1.png"] = hashes["cat/1.png"]
-    parts = split.assign_parts(images, hashes, TENTHS)
+    parts = split.assign_splits(images, hashes, TENTHS)
     assert split.log_shared_content(parts)["in_two_parts"] == 1
     assert "cat/1.png = test/1.png" in caplog.text
 
@@ -123,7 +123,7 @@ def test_given_parts_that_share_an_image_are_reported(caplog):
 def test_unreadable_images_are_in_no_part():
     images, hashes = make_images({"cat": 10})
     del hashes["cat/3.png"]
-    assert "cat/3.png" not in part_by_path(split.assign_parts(images, hashes, TENTHS))
+    assert "cat/3.png" not in part_by_path(split.assign_splits(images, hashes, TENTHS))
 
 
 def test_the_fingerprint_follows_class_and_content():
@@ -140,12 +140,12 @@ def test_the_fingerprint_follows_class_and_content():
 
 def make_split():
     images, hashes = make_images({"größe 1": 4, "dog": 4})
-    return split.Split(
+    return split.SplitAssignment(
         data_dir="/data",
         stamp="s",
         fingerprint="f",
         class_names=("dog", "größe 1"),
-        parts=split.assign_parts(images, hashes, TENTHS),
+        splits=split.assign_splits(images, hashes, TENTHS),
         unreadable=("dog/bytes\udce9.png",),
     )
 

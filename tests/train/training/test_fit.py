@@ -10,7 +10,7 @@ import pytest
 
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.system.errors import RequestError
-from corallite.train.data.load import ImageData, Part
+from corallite.train.data.load import ImageData, Split
 from corallite.train.framework.keras import keras, tf
 from corallite.train.training.fit import discard_state, fit
 from corallite.train.training.recipe import Recipe, Transfer
@@ -28,7 +28,7 @@ def make_part(counts, seed=0):
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 150, (len(labels), 8, 8, 3), np.uint8)
     images[np.arange(len(labels)), :, :, labels] += 60
-    return Part(images, labels, tuple(str(n) for n in range(len(labels))))
+    return Split(images, labels, tuple(str(n) for n in range(len(labels))))
 
 
 def make_data(train=(20, 20), val=(6, 6)):

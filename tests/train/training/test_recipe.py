@@ -112,9 +112,9 @@ import dataclasses, json, sys
 from absl import flags
 from absl.testing import flagsaver
 from corallite.device.cli import program
-from corallite.device.errors import RequestError
+from corallite.device.system.errors import RequestError
 from corallite.train.cli import recipe_flags
-from corallite.train.recipe import Recipe
+from corallite.train.training.recipe import Recipe
 
 first = recipe_flags.define(Recipe(epochs=7, learning_rate=0.5))
 second = recipe_flags.define(

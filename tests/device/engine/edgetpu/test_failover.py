@@ -220,10 +220,10 @@ def test_edgetpu_libraries_real_absence_is_told(tmp_path, tiny_models, twin):
 PARENT = """
 import sys
 from pathlib import Path
-from corallite.device.accelerated import Accelerated
-from corallite.device.classifier import Classifier
-from corallite.device.manifest import Manifest
-from corallite.device.preprocess import Preprocessing
+from corallite.device.engine.edgetpu.failover import Accelerated
+from corallite.device.engine.classifier import Classifier
+from corallite.device.model.manifest import Manifest
+from corallite.device.image.preprocess import Preprocessing
 manifest = Manifest("tiny", "7", ("red", "green", "blue"), Preprocessing((32, 32)))
 twin = Classifier(sys.argv[1], manifest=manifest)
 engine = Accelerated(twin, Path(sys.argv[2]).read_bytes(), "edgetpu")
