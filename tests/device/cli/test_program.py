@@ -191,7 +191,8 @@ def run_quick(tmp_path):
     program = PROGRAM.replace(
         "from absl import flags, logging", "from absl import flags"
     )
-    program = program.replace("import program", "import log, program")
+    log_import = "from corallite.device.system import log"
+    program = program.replace("import program", f"import program\n{log_import}")
     program = program.replace("run(main)", "run(main, logs_later=True)")
 
     def run_quick(body, *arguments):
