@@ -1,4 +1,4 @@
-"""What the pages tell people to type exists, and their links lead somewhere."""
+"""Commands, links and names in the documents exist."""
 
 import json
 import re
@@ -12,8 +12,16 @@ import pytest
 from corallite.device.cli.command import VERBS
 
 ROOT = Path(__file__).parents[1]
-EXPLAIN = ROOT / "tests" / "explain_programs.py"
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
+EXPLAIN = ROOT / "tests" / "fixtures" / "explain_programs.py"
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "samples/README.md")),
+    *sorted(ROOT.glob("docs/*.md")),
+]
+PACKAGES = ["device", "train", "optimize", "convert"]
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
 
 
 def commands(page: Path) -> list[str]:
@@ -22,13 +30,19 @@ def commands(page: Path) -> list[str]:
     return re.findall(r"^ *(?:\$ )?corallite +([a-z].*)$", text, re.MULTILINE)
 
 
+def program_of(verb: str) -> str:
+    """Returns the module that runs a verb, such as `corallite.train.cli.train_main`."""
+    (path,) = ROOT.glob(f"*/cli/{verb}_main.py")
+    return ".".join(("corallite", *path.relative_to(ROOT).with_suffix("").parts))
+
+
 def explain(verbs: Iterable[str]) -> dict[str, str]:
-    """Returns what `--helpfull` says of each verb."""
-    program_of = {verb: VERBS[verb][0] for verb in verbs}
-    command = [sys.executable, str(EXPLAIN), "--helpfull", *program_of.values()]
+    """Returns what `--helpfull` prints for each verb."""
+    programs = {verb: program_of(verb) for verb in verbs}
+    command = [sys.executable, str(EXPLAIN), "--helpfull", *programs.values()]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     texts = json.loads(done.stdout)
-    return {verb: texts[program] for verb, program in program_of.items()}
+    return {verb: texts[program] for verb, program in programs.items()}
 
 
 def flags_in(text: str) -> set[str]:
@@ -37,11 +51,35 @@ def flags_in(text: str) -> set[str]:
     return {form for no, name in flags for form in (name, f"no{name}" if no else name)}
 
 
-def test_every_module_of_the_device_is_in_its_table():
-    table = (ROOT / "docs/device.md").read_text("utf-8").partition("\n## ")[0]
-    named = {name.rpartition("/")[2] for name in re.findall(r"`([\w/]+)`", table)}
-    modules = {path.stem for path in (ROOT / "device").rglob("*.py")} - {"__init__"}
-    assert modules <= named, modules - named
+def rooms_of(package: str) -> dict[str, str]:
+    """Returns each room in the tables of a package's page, with its table row."""
+    page = (ROOT / "docs" / f"{package}.md").read_text("utf-8")
+    table = page.partition("\n## Rooms\n")[2].partition("\n## ")[0]
+    return dict(re.findall(r"^\| `([\w/]+)/` \|(.*)$", table, re.MULTILINE))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_room_of_a_package_is_in_its_table(package: str) -> None:
+    rooms = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
+    assert rooms_of(package).keys() == rooms
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_names_to_start_reading_at_are_defined_in_their_room(package: str) -> None:
+    missing = []
+    for room, row in rooms_of(package).items():
+        files = (ROOT / package / room).rglob("*.py")
+        source = "\n".join(path.read_text("utf-8") for path in files)
+        defined = set(re.findall(r"^(?:def|class) (\w+)", source, re.MULTILINE))
+        names = re.findall(r"`(\w+)`", row.split("|")[-2])
+        missing += [f"{room}: {x}" for x in names if x not in defined]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_tests_that_a_page_names_exist(page: Path) -> None:
+    named = set(re.findall(r"`(test_\w+)`", page.read_text("utf-8")))
+    assert named <= {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
 
 
 @pytest.mark.slow
@@ -50,7 +88,7 @@ def test_commands_of_the_pages_have_the_flags_they_use() -> None:
     for command in (command for page in PAGES for command in commands(page)):
         found = re.findall(r"--([a-z]\w*)", command)
         used.setdefault(command.split()[0], set()).update(found)
-    assert used.keys() <= VERBS.keys()
+    assert used.keys() <= set(VERBS)
     known = {verb: flags_in(text) for verb, text in explain(used).items()}
     unknown = {verb: names - known[verb] for verb, names in used.items()}
     assert unknown == {verb: set() for verb in used}
@@ -58,20 +96,31 @@ def test_commands_of_the_pages_have_the_flags_they_use() -> None:
 
 def test_readme_has_the_commands_from_photos_to_a_pi() -> None:
     verbs = [command.split()[0] for command in commands(ROOT / "README.md")]
-    road = ["train", "prune", "quantize", "convert", "evaluate", "classify"]
-    assert verbs[:6] == road
+    steps = ["train", "prune", "quantize", "convert", "evaluate", "classify"]
+    assert verbs[:6] == steps
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_links_of_a_page_lead_to_files(page: Path) -> None:
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8"))
     assert [link for link in targets if not (page.parent / link).exists()] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_into_a_page_lead_to_headings(page: Path) -> None:
+    for file, heading in re.findall(r"\]\(([^):]*)#([^)]+)\)", page.read_text("utf-8")):
+        target = page.parent / file if file else page
+        headings = re.findall(r"^#+ (.+)$", target.read_text("utf-8"), re.MULTILINE)
+        anchors = [
+            re.sub(r"[^\w -]", "", x).lower().replace(" ", "-") for x in headings
+        ]
+        assert heading in anchors
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_make_targets_of_a_page_exist(page: Path) -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     text = page.read_text("utf-8")
-    used = re.findall(r"(?:^ *|`)make ([a-z]+)", text, re.MULTILINE)
-    missing = [name for name in used if not re.search(f"(?m)^{name}:", makefile)]
+    used = re.findall(r"(?:^ *|`)make ([a-z][a-z0-9-]*)", text, re.MULTILINE)
+    missing = [x for x in used if not re.search(f"(?m)^{x}:", makefile)]
     assert missing == []
