@@ -96,8 +96,9 @@ def test_commands_of_the_pages_have_the_flags_they_use() -> None:
 
 def test_readme_has_the_commands_from_photos_to_a_pi() -> None:
     verbs = [command.split()[0] for command in commands(ROOT / "README.md")]
-    steps = ["train", "prune", "quantize", "convert", "evaluate", "classify"]
-    assert verbs[:6] == steps
+    steps = ["train", "prune", "quantize", "convert", "evaluate", "report"]
+    board = ["doctor", "classify"]
+    assert verbs == ["pipeline", *steps, *board]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
