@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 
 from absl import flags
 
-from corallite.device.camera.connection_state import Patience
+from corallite.device.camera.connection_state import Timeouts
 from corallite.device.camera.frame import FrameStream
 from corallite.device.camera.open_source import open_source
 from corallite.device.cli import output_flags
@@ -146,8 +146,8 @@ def open_engine() -> Iterator[Engine]:
 
 def open_frames(stop: threading.Event) -> AbstractContextManager[FrameStream]:
     """Opens the source that the flags name; `stop` ends its frames."""
-    patience = Patience(_STALE_AFTER.value, _GIVE_UP_AFTER.value)
-    return open_source(_SOURCE.value, stop, patience)
+    timeouts = Timeouts(_STALE_AFTER.value, _GIVE_UP_AFTER.value)
+    return open_source(_SOURCE.value, stop, timeouts)
 
 
 def source_name() -> str | None:

@@ -129,7 +129,7 @@ def test_hanging_driver_does_not_keep_the_process(start, silent_server):
         process.terminate()
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, "")
-    assert f"{name}: hangs in its driver and is left behind." in err
+    assert f"{name}: hangs in its driver; its thread is abandoned." in err
 
 
 def test_pipe_is_classified_to_its_end(start, jpeg):
@@ -229,7 +229,7 @@ def test_smoothing_flags(start, jpeg):
         (["--stale_after=0"], "flag --stale_after=0"),
         (["--device=tpu"], "--device=tpu: is no device; write auto, cpu, edgetpu"),
         (["--device=edgetpu"], "model.tflite: is not compiled for the Edge TPU"),
-        (["--source=ftp://cam/x"], "ftp://cam/x: is no address of a stream"),
+        (["--source=ftp://cam/x"], "ftp://cam/x: is not a valid stream URL"),
     ],
 )
 def test_wrong_flags_are_one_sentence(start, flags, sentence):

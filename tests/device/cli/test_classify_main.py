@@ -168,7 +168,7 @@ def test_wrong_requests_are_one_sentence_and_status_2(model, video, tmp_path):
     for flags, sentence in (
         (["--source=/no/where"], "/no/where: no such file or folder"),
         (["--source=987", "--give_up_after=0"], "Given up: camera 987: cannot be"),
-        ([f"--source={tmp_path}"], "has no image that can be read"),
+        ([f"--source={tmp_path}"], "has no readable image"),
         ([f"--source={video}", "--model=gone.tflite"], "gone.tflite: cannot be read"),
         ([f"--source={video}", "--input_range=1"], "--input_range=1: is not LOW,HIGH"),
         ([f"--source={video}", "--input_range=nan,1"], "nan,1: is not LOW,HIGH"),
