@@ -71,7 +71,7 @@ def test_folder_of_odd_files_is_classified_and_the_skipped_are_named(model, tmp_
     for line in map(json.loads, done.stdout.splitlines()):
         seen[line["source"]] = line["top"][0]["label"]
     assert seen == {f"a {label} ä.png": label for label in BGR}
-    assert "cut.png: is cut short" in done.stderr
+    assert "cut.png: is truncated" in done.stderr
     assert "1 skipped" in done.stderr
 
 
