@@ -1,12 +1,12 @@
-"""Damages .tflite files and has an audit read them, again and again.
+"""Fuzzes the audit with damaged .tflite files.
 
 python benchmarks/fuzz_audit.py --minutes=10 --findings_dir=findings model_int8.tflite
 
-Bytes are changed, dropped, doubled, cut off, overwritten with absurd numbers or put
-together with those of another file, mostly where a model's structure is and seldom in
-its weights. Each file must give an audit, as text and as JSON, or one sentence, within
-a second of processor time and 200 MB more than Python has. Those that do not are kept,
-and the exit status is 1. XNNPACK is left out: it has a process of its own.
+It changes, drops, repeats or cuts off bytes, overwrites them with absurd numbers, or
+appends bytes of another file; mostly in the model's structure, seldom in its weights.
+Each file must give an audit, as text and as JSON, or a one-line error, within a second
+of processor time and 200 MB of additional memory. Files that fail are kept, and the
+exit status is 1. XNNPACK is not fuzzed: it runs in another process.
 """
 
 import json
@@ -31,35 +31,35 @@ from corallite.device.cli import program
 from corallite.device.system.errors import RequestError
 
 _MINUTES = flags.DEFINE_float("minutes", 1.0, "How long, in minutes.", 0.0)
-_SEED = flags.DEFINE_integer("seed", 0, "Of the damage.")
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the damage.")
 _FINDINGS_DIR = flags.DEFINE_string(
-    "findings_dir", "findings", "Where files go that were not read as they should be."
+    "findings_dir", "findings", "Folder for the files that failed."
 )
 
 _LIMIT_S = 1.0
 _ROOM_BYTES = 200 << 20
 _ABSURD = (0, 1, 3, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 _LENGTHS = (1, 4, 16, 1000)
-# The other places are anywhere.
+# The other places are anywhere in the file.
 _SHARE_OF_STRUCTURE = 0.9
 
 
 class LateError(Exception):
-    """An audit has taken longer than it may."""
+    """An audit took longer than the limit."""
 
 
 @dataclass(frozen=True)
 class Seed:
-    """A file to damage, and where in it no weights are."""
+    """A file to damage, and the places in it that are not weights."""
 
     content: bytes
     places: list[int]
 
 
 def main(argv: Sequence[str]) -> int:
-    """Damages and audits until the time is up."""
+    """Damages and audits files until the time is over."""
     if len(argv) < 2:
-        raise RequestError("Expected one .tflite file at least; name some.")
+        raise RequestError("Expected at least one .tflite file; give some.")
     seeds = [_read_seed(Path(name)) for name in argv[1:]]
     findings_dir = Path(_FINDINGS_DIR.value)
     findings_dir.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _read_seed(path: Path) -> Seed:
-    """Reads a file and finds what of it is no constant."""
+    """Reads a file and finds the bytes that are not constants."""
     content = path.read_bytes()
     is_structure = bytearray(b"\1" * len(content))
     for graph in decode(content).graphs:
@@ -92,7 +92,7 @@ def _read_seed(path: Path) -> Seed:
 
 
 def _damage_until(end_s: float, seeds: Sequence[Seed]) -> Iterator[tuple[int, bytes]]:
-    """Yields damaged files by number, each of which can be made again by itself."""
+    """Yields damaged files by number; seed and number reproduce a file."""
     number = 0
     while time.monotonic() < end_s:
         rng = random.Random(f"{_SEED.value} {number}")
@@ -109,7 +109,7 @@ def _damage_until(end_s: float, seeds: Sequence[Seed]) -> Iterator[tuple[int, by
 
 
 def _choose_place(seed: Seed, size: int, rng: random.Random) -> int:
-    """Returns a place in `size` bytes, the more likely where structure was."""
+    """Returns a place in `size` bytes, most often one of the structure."""
     if rng.random() < _SHARE_OF_STRUCTURE:
         return min(rng.choice(seed.places), size - 1)
     return rng.randrange(size)
@@ -124,7 +124,7 @@ def _flip(data: bytearray, place: int, rng: random.Random) -> None:
 
 
 def _overwrite(data: bytearray, place: int, rng: random.Random) -> None:
-    """Puts a number where an offset or a length may be; these are aligned."""
+    """Writes a number at an aligned place, which may be an offset or a length."""
     number = rng.choice((*_ABSURD, rng.randrange(len(data) + 1), rng.randrange(64)))
     place = min(place & ~3, len(data) - 4)
     struct.pack_into("<I", data, max(place, 0), number)
@@ -149,7 +149,7 @@ _KINDS: tuple[Callable[[bytearray, int, random.Random], None], ...] = (
 
 
 def _audit(path: Path, compiler: str) -> str:
-    """Audits a file and returns how that ended: "audited", "refused" or an error."""
+    """Audits a file; returns "audited", "refused" or the name of an error."""
     signal.setitimer(signal.ITIMER_PROF, _LIMIT_S)
     try:
         audit = audit_file(path, compiler=compiler, ask_xnnpack=False)
@@ -170,7 +170,7 @@ def _raise_late(number: int, frame: object) -> None:
 
 
 def _limit_memory() -> None:
-    """Lets this process grow by so much and no more."""
+    """Limits the growth of this process to `_ROOM_BYTES`."""
     pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
     limit = pages * resource.getpagesize() + _ROOM_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

@@ -2,10 +2,10 @@
 
     python benchmarks/input_pipeline.py --cifar10_dir=cifar10 --run_dir=runs/input
 
-Trains ShuffleNetV2 0.5x on batches of the input pipeline and on one batch kept in
-memory, in turns, and compares images per second. Data: CIFAR-10 as class folders, if
-given, and photos of its own making at 224 pixels. Exit status 1 if the pipeline
-reaches less than --min_ratio of the kept batch's speed.
+It trains ShuffleNetV2 0.5x alternately on batches of the input pipeline and on one
+batch kept in memory, and compares images per second. Data: CIFAR-10 as class folders,
+if given, and synthetic photos at 224 pixels. Exit status 1 if the pipeline reaches less
+than --min_ratio of the kept batch's speed.
 """
 
 import json
@@ -27,31 +27,31 @@ from corallite.train.framework.keras import keras, tf
 from corallite.train.models import registry
 
 _CIFAR10_DIR = flags.DEFINE_string(
-    "cifar10_dir", None, "CIFAR-10 as class folders; left out if not given."
+    "cifar10_dir", None, "CIFAR-10 as class folders; default, not measured."
 )
 _RUN_DIR = flags.DEFINE_string(
-    "run_dir", "runs/input_pipeline", "Where photos and decoded images are kept."
+    "run_dir", "runs/input_pipeline", "Folder for photos and decoded images."
 )
 _AUGMENT = flags.DEFINE_enum("augment", "light", augment.LEVELS, "Augmentation.")
 _NUM_PHOTOS = flags.DEFINE_integer(
-    "num_photos", 1000, "Photos to make; 0 leaves them out.", lower_bound=0
+    "num_photos", 1000, "Synthetic photos; 0 skips them.", lower_bound=0
 )
 _PHOTO_SIZE = flags.DEFINE_integer(
-    "photo_size", 224, "Side in pixels at which photos are trained on.", lower_bound=32
+    "photo_size", 224, "Side of the photos in training, in pixels.", lower_bound=32
 )
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Images a step.", lower_bound=1)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Images per step.", lower_bound=1)
 _ROUNDS = flags.DEFINE_integer(
-    "rounds", 7, "Turns; the median of their ratios counts.", lower_bound=1
+    "rounds", 7, "Rounds; the median of their ratios counts.", lower_bound=1
 )
 _ROUND_S = flags.DEFINE_float(
-    "round_s", 20.0, "Seconds of training a turn and kind of input.", lower_bound=0.0
+    "round_s", 20.0, "Seconds of training per round and input.", lower_bound=0.0
 )
 _MIN_RATIO = flags.DEFINE_float(
-    "min_ratio", 0.95, "Least share of the kept batch's speed.", lower_bound=0.0
+    "min_ratio", 0.95, "Lowest ratio to the kept batch's speed.", lower_bound=0.0
 )
 
-# In a turn's first steps the other kind's prefetching still runs, or its own buffer is
-# still full from before; they are not counted.
+# In the first steps of a round, the other input still prefetches, or this input's
+# buffer is still full from before. These steps are not counted.
 _UNCOUNTED_STEPS = 4
 
 
@@ -82,7 +82,7 @@ def _measure(name: str, data_dir: Path, run_dir: Path, size: int) -> dict[str, A
         data_dir, run_dir / f"{name}_{size}", Preprocessing((size, size))
     )
     batches = _pipeline(data)
-    # A batch of the pipeline's own, so that both kinds train on the same pixels.
+    # A batch of the pipeline, so that both inputs train on the same pixels.
     one_batch = tf.data.Dataset.from_tensors(next(iter(batches))).repeat()
     train = _build_training((size, size, 3), len(data.class_names))
     kinds = {"pipeline": iter(batches), "one_batch": iter(one_batch)}
@@ -118,7 +118,7 @@ def _pipeline(data: ImageData) -> tf.data.Dataset:
 def _build_training(
     input_shape: tuple[int, int, int], num_classes: int
 ) -> Callable[[Iterator], dict[str, tf.Tensor]]:
-    """Returns the function with which Keras's `fit` takes a step from an iterator."""
+    """Returns the training step of Keras's `fit`, which takes an iterator."""
     model = registry.build("shufflenet_v2", input_shape, num_classes, width=0.5)
     optimizer = keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True)
     model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
@@ -126,12 +126,12 @@ def _build_training(
 
 
 def _time_round(train: Callable, batch_iterator: Iterator) -> float:
-    """Returns images per second over the seconds of a turn."""
+    """Returns images per second in one round."""
     for _ in range(_UNCOUNTED_STEPS):
         float(train(batch_iterator)["loss"])
     steps, start_s = 0, time.perf_counter()
     while not steps or time.perf_counter() - start_s < _ROUND_S.value:
-        # Reading the loss waits for the step to end.
+        # Reading the loss waits for the end of the step.
         float(train(batch_iterator)["loss"])
         steps += 1
     return steps * _BATCH_SIZE.value / (time.perf_counter() - start_s)

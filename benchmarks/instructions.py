@@ -4,10 +4,10 @@
     benchmarks/arm64/make_userland.sh userland
     python benchmarks/instructions.py --files_dir=networks --userland=userland
 
-Each network runs in LiteRT with one thread, --runs times and twice
-that: the difference is the inferences alone, without what Python and loading take. It
-counts executed instructions, not time: caches, memory and what a core executes at once
-are not in it. Needs qemu-user and a C compiler.
+Each network runs in LiteRT with one thread, --runs times and then twice as many times:
+the difference excludes Python's start and the loading. The count says nothing about
+caches, memory and instructions that a core executes in parallel. Needs qemu-user and a
+C compiler.
 """
 
 import os
@@ -23,12 +23,12 @@ from corallite.device.cli import program
 from corallite.device.system.errors import RequestError
 
 _FILES_DIR = flags.DEFINE_string(
-    "files_dir", None, "What shufflenet.py kept.", required=True
+    "files_dir", None, "The --files_dir of shufflenet.py.", required=True
 )
 _USERLAND = flags.DEFINE_string(
-    "userland", None, "What arm64/make_userland.sh made.", required=True
+    "userland", None, "The folder of arm64/make_userland.sh.", required=True
 )
-_RUNS = flags.DEFINE_integer("runs", 10, "Inferences, and twice that.", lower_bound=1)
+_RUNS = flags.DEFINE_integer("runs", 10, "Inferences to count.", lower_bound=1)
 
 _ARM64 = Path(__file__).parent / "arm64"
 _OURS = "ours, LiteRT int8"
@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> None:
     python = Path(_USERLAND.value) / "python"
     if not python.exists():
         raise RequestError(
-            f"{python} is not there; make it with benchmarks/arm64/make_userland.sh "
+            f"{python} is missing; create it with benchmarks/arm64/make_userland.sh "
             f"{_USERLAND.value}."
         )
     millions: dict[str, float] = {}
@@ -61,11 +61,11 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _find_networks(folder: Path) -> dict[str, Path]:
-    """Returns the path of each network that is there; ours, the first, has to be."""
+    """Returns the path of each existing network; the first is required."""
     paths = {name: folder / file for name, file in _NETWORKS.items()}
     if not paths[_OURS].exists():
         raise RequestError(
-            f"{paths[_OURS]} is not there; make it with benchmarks/shufflenet.py "
+            f"{paths[_OURS]} is missing; create it with benchmarks/shufflenet.py "
             f"--files_dir={folder}."
         )
     return {name: path for name, path in paths.items() if path.exists()}
@@ -77,7 +77,7 @@ def _build_plugin(folder: Path) -> Path:
     command = ["cc", "-O2", "-shared", "-fPIC", "-o", plugin, source]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise RequestError(f"{source} could not be compiled: {_last_lines(done)}")
+        raise RequestError(f"{source} cannot be compiled: {_last_lines(done)}")
     return plugin
 
 
@@ -92,14 +92,14 @@ def _count_millions(python: Path, plugin: Path, network: Path) -> float:
 def _count(python: Path, plugin: Path, network: Path, runs: int) -> int:
     done = subprocess.run(
         [python, _ARM64 / "run_network.py", network, str(runs)],
-        # Hashes differ from start to start, and with them what dictionaries cost.
+        # Otherwise hashes, and so the cost of dictionaries, differ between starts.
         env={**os.environ, "QEMU_PLUGIN": f"file={plugin}", "PYTHONHASHSEED": "0"},
         capture_output=True,
         text=True,
     )
     counted = re.search(r"^instructions: (\d+)$", done.stderr, re.MULTILINE)
     if done.returncode or not counted:
-        raise RequestError(f"{network} could not be counted: {_last_lines(done)}")
+        raise RequestError(f"{network} cannot be counted: {_last_lines(done)}")
     return int(counted[1])
 
 

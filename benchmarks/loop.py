@@ -1,18 +1,19 @@
-"""Measures the loop against its parts.
+"""Compares the loop with its parts.
 
     python benchmarks/loop.py --model=model_int8.tflite --work_dir=runs/loop
 
-On a folder of JPEG photos, a video of them, and two network cameras, in turns: the
-parts alone (capture with decoding, resizing, inference), a plain sequence of them,
-and the whole loop with a JSON line for each frame. The bound is the speed of the
-slowest part, or of all cores at the sequence's processor time if that is less; a part
-may use several cores by itself, as FFmpeg does. The cost is the processor time that the
-loop takes over the sequence. Exit status 1 if a source reaches less than --min_ratio of
-its bound, or the loop costs more than --max_cost.
+The sources are a folder of JPEG photos, a video of them, and two network cameras. On
+each source the parts run alone (capture with decoding, resizing, inference), then the
+parts in plain sequence, then the whole loop with a JSON line per frame. The bound is
+the speed of the slowest part, or of all cores at the processor time of the sequence if
+that is lower; a part may use several cores itself, as FFmpeg does. The cost is the
+processor time that the loop takes in addition to the sequence. Exit status 1 if a
+source reaches less than --min_ratio of its bound, or the loop costs more than
+--max_cost.
 
-One camera sends --camera_fps. The other sends as fast as it is read: its frames are
-decoded and then dropped for newer ones. No bound counts that work, so it is shown and
-not judged. Of cameras no cost is told.
+One camera sends --camera_fps. The other one, the flood, sends as fast as it is read:
+its frames are decoded and then dropped for newer ones. The bound does not include that
+work, so the flood has no influence on the exit status. Cameras have no cost.
 """
 
 import contextlib
@@ -42,29 +43,29 @@ from corallite.device.loop import classify_frames
 from corallite.device.outputs.lines import Lines, Sinks
 
 _MODEL = flags.DEFINE_string("model", None, "The .tflite file.", required=True)
-_WORK_DIR = flags.DEFINE_string("work_dir", "runs/loop", "Where photos are kept.")
-_FRAMES = flags.DEFINE_integer("frames", 200, "Frames a turn.", lower_bound=10)
+_WORK_DIR = flags.DEFINE_string("work_dir", "runs/loop", "Folder for the photos.")
+_FRAMES = flags.DEFINE_integer("frames", 200, "Frames per round.", lower_bound=10)
 _ROUNDS = flags.DEFINE_integer(
-    "rounds", 7, "Turns; the median of their ratios counts.", lower_bound=1
+    "rounds", 7, "Rounds; the median of their ratios counts.", lower_bound=1
 )
 _MIN_RATIO = flags.DEFINE_float(
-    "min_ratio", 0.9, "Least share of the bound.", lower_bound=0.0
+    "min_ratio", 0.9, "Lowest ratio to the bound.", lower_bound=0.0
 )
 _MAX_COST = flags.DEFINE_float(
-    "max_cost", 0.1, "Highest cost, as a share of the parts' time.", lower_bound=0.0
+    "max_cost", 0.1, "Highest cost, relative to the parts' time.", lower_bound=0.0
 )
 _CAMERA_FPS = flags.DEFINE_float(
-    "camera_fps", 30.0, "Frames a second of the paced camera.", lower_bound=1.0
+    "camera_fps", 30.0, "Frames per second of the first camera.", lower_bound=1.0
 )
 
 _PARTS = ("capture", "resize", "inference")
-# Not timed: a source is opened, and frames are read ahead, before they are asked for.
+# Not timed: frames that were prefetched before the measurement began.
 _FIRST_FRAMES = 5
 
 
 @dataclass(frozen=True)
 class _Source:
-    """What the loop reads, and how its parts are read alone."""
+    """A source of the loop, and how to read its images without the loop."""
 
     name: str
     url: str
@@ -119,41 +120,41 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
 
 
 def _measure(source: _Source, classifier: Classifier) -> dict[str, Any]:
-    turns = []
+    rounds = []
     _run_loop(classifier, source.url)  # Reads the files into the system's cache.
     for _ in range(_ROUNDS.value):
-        turn = _time_parts(classifier, source.capture)
-        turn["loop_s"], turn["loop_cpu_s"] = _run_loop(classifier, source.url)
-        turn["bound_s"] = _bound_s(turn)
-        turn["ratio"] = turn["bound_s"] / turn["loop_s"]
-        turn["cost"] = 0.0
+        row = _time_parts(classifier, source.capture)
+        row["loop_s"], row["loop_cpu_s"] = _run_loop(classifier, source.url)
+        row["bound_s"] = _bound_s(row)
+        row["ratio"] = row["bound_s"] / row["loop_s"]
+        row["cost"] = 0.0
         if not source.is_live:
-            turn["cost"] = turn["loop_cpu_s"] / turn["plain_cpu_s"] - 1
-        turns.append(turn)
-    medians = {key: statistics.median(turn[key] for turn in turns) for key in turns[0]}
+            row["cost"] = row["loop_cpu_s"] / row["plain_cpu_s"] - 1
+        rounds.append(row)
+    medians = {key: statistics.median(row[key] for row in rounds) for key in rounds[0]}
     return {
         "source": source.name,
         **{f"{part}_ms": round(medians[f"{part}_s"] * 1000, 3) for part in _PARTS},
         "bound_fps": round(1 / medians["bound_s"], 1),
         "loop_fps": round(1 / medians["loop_s"], 1),
         "ratio": round(medians["ratio"], 4),
-        "ratios": [round(turn["ratio"], 3) for turn in turns],
+        "ratios": [round(row["ratio"], 3) for row in rounds],
         "cost": round(medians["cost"], 4),
-        "costs": [round(turn["cost"], 3) for turn in turns],
+        "costs": [round(row["cost"], 3) for row in rounds],
     }
 
 
-def _bound_s(turn: dict[str, float]) -> float:
-    """Returns seconds a frame at best: of the slowest part, or of all by cores."""
+def _bound_s(row: dict[str, float]) -> float:
+    """Returns the least seconds per frame: of the slowest part, or of all cores."""
     cores = len(os.sched_getaffinity(0))
-    parts_s = [turn[f"{part}_s"] for part in _PARTS]
-    return max(*parts_s, turn["plain_cpu_s"] / cores)
+    parts_s = [row[f"{part}_s"] for part in _PARTS]
+    return max(*parts_s, row["plain_cpu_s"] / cores)
 
 
 def _time_parts(
     classifier: Classifier, capture: Callable[[], Iterator[Image]]
 ) -> dict[str, float]:
-    """Returns seconds a frame of each part alone, and of them in sequence."""
+    """Returns seconds per frame of each part, and of the parts in sequence."""
     count = _FRAMES.value
     with contextlib.closing(capture()) as images:
         kept = list(itertools.islice(images, 16))
@@ -164,7 +165,7 @@ def _time_parts(
     pixels = [fit_image(frame, preprocessing) for frame in kept]
     inputs = list(itertools.islice(itertools.cycle(pixels), count))
     inference_s, _ = _time(lambda: [classifier.run(p).size for p in inputs])
-    plain_cpu_s = _run_plainly(classifier, capture)
+    plain_cpu_s = _run_in_sequence(classifier, capture)
     return {
         "capture_s": capture_s / max(1, count),
         "resize_s": resize_s / count,
@@ -173,10 +174,10 @@ def _time_parts(
     }
 
 
-def _run_plainly(
+def _run_in_sequence(
     classifier: Classifier, capture: Callable[[], Iterator[Image]]
 ) -> float:
-    """Returns processor seconds a frame of the parts in sequence."""
+    """Returns processor seconds per frame of the parts in sequence."""
     with contextlib.closing(capture()) as images:
 
         def run(count: int) -> None:
@@ -189,7 +190,7 @@ def _run_plainly(
 
 
 def _run_loop(classifier: Classifier, source: str) -> tuple[float, float]:
-    """Returns seconds and processor seconds a frame of the whole loop."""
+    """Returns seconds and processor seconds per frame of the whole loop."""
     stop = threading.Event()
     with open(os.devnull, "wb") as file, open_source(source, stop) as frames:
         sinks = Sinks([Lines(file.fileno(), classify_frames.to_json_line)])

@@ -1,4 +1,4 @@
-"""Photos of no meaning, for what is measured on pictures of a camera's kind."""
+"""Synthetic photos that take as long to decode as those of a camera."""
 
 from pathlib import Path
 
@@ -13,11 +13,11 @@ _CLASSES = 4
 def make_photos(
     folder: Path, count: int, size_wh: tuple[int, int] = (640, 480)
 ) -> None:
-    """Writes JPEGs with soft colours and noise, in four class folders, once.
+    """Writes JPEG images of soft colours and noise into four class folders.
 
     Args:
-        folder: Photos that are already there stay as they are.
-        count: How many.
+        folder: Existing photos in it are kept.
+        count: Number of photos.
         size_wh: Width and height in pixels.
     """
     rng = np.random.default_rng(0)

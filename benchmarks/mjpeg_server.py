@@ -1,4 +1,4 @@
-"""A network camera in a process of its own."""
+"""A network camera in its own process."""
 
 import contextlib
 import itertools
@@ -17,12 +17,12 @@ _HEAD = (
 def serving(
     jpegs: Sequence[bytes], fps: float | None = None, port: int = 0
 ) -> Iterator[str]:
-    """Serves images in turn, for ever, to one client after the other; yields the URL.
+    """Serves images cyclically, to one client at a time; yields the URL.
 
     Args:
-        jpegs: Files' contents.
-        fps: How many a second; default, as fast as they are read.
-        port: 0 takes a free one.
+        jpegs: Contents of JPEG files.
+        fps: Images per second; default, as fast as they are read.
+        port: 0 chooses a free one.
     """
     with socket.create_server(("127.0.0.1", port)) as server:
         camera = multiprocessing.get_context("fork").Process(

@@ -1,9 +1,9 @@
-"""ShuffleNetV2 as published, with its shuffle: in Keras and in ONNX.
+"""ShuffleNetV2 as published, with the channel shuffle: in Keras and in ONNX.
 
 One description of the network (Ma et al., 2018, arXiv:1807.11164, Figure 3) drives
-two writers. Weights come by torchvision's names, in published order. What the paper
-leaves open is as in `corallite.train.models.shufflenet_v2`: TensorFlow's "same"
-padding, ReLU6 and the batch norms' epsilon, so that both compute the same function.
+two writers. The weights have torchvision's names and the published order. Details that
+the paper leaves open are as in `corallite.train.models.shufflenet_v2`: TensorFlow's
+"same" padding, ReLU6 and the batch norms' epsilon. So both compute the same function.
 """
 
 import importlib
@@ -22,7 +22,7 @@ _NORM_PARTS = ("weight", "bias", "running_mean", "running_var")
 
 
 def build_keras(tensors: Tensors, size: int) -> keras.Model:
-    """Returns the published network for images of `size` pixels a side."""
+    """Returns the published network for images of `size` x `size` pixels."""
     writer = _KerasWriter(tensors, size)
     model = keras.Model(writer.image, _write(writer, size), name="published")
     for name, arrays in writer.weights.items():
@@ -31,16 +31,16 @@ def build_keras(tensors: Tensors, size: int) -> keras.Model:
 
 
 def build_bound(tensors: Tensors, size: int) -> keras.Model:
-    """Returns the same convolutions with nothing moved, which is another function.
+    """Returns the same convolutions without moving channels: another function.
 
-    No form of the network can be faster in a runtime than these in the same runtime.
+    In the same runtime, no form of the network can be faster than this one.
     """
     writer = _BoundWriter(tensors, size)
     return keras.Model(writer.image, _write(writer, size), name="bound")
 
 
 def build_onnx(tensors: Tensors, size: int) -> Any:
-    """Returns the same as an `onnx.ModelProto`; its input is [1, 3, size, size]."""
+    """Returns the network as an `onnx.ModelProto`, with input [1, 3, size, size]."""
     writer = _OnnxWriter(tensors, size)
     return writer.model(_write(writer, size))
 
@@ -74,9 +74,9 @@ def _unit(writer: Any, x: Any, name: str, is_first: bool) -> Any:
 
 @keras.saving.register_keras_serializable(package="benchmarks")
 class ChannelShuffle(ChannelSlice):
-    """The shuffle, through five dimensions.
+    """The channel shuffle, through five dimensions.
 
-    A kind of `ChannelSlice`, so that quantization knows: it only moves values.
+    A subclass of `ChannelSlice`, so that quantization treats it as moving values only.
     """
 
     def call(self, inputs):
@@ -130,9 +130,9 @@ class _KerasWriter:
 
 
 class _BoundWriter(_KerasWriter):
-    """Lets each branch read one of the two before it, as they are.
+    """Passes both branches of a unit on to the next unit unchanged.
 
-    Where published units have one tensor, here is the pair of its halves.
+    In place of one tensor between two units it has the pair of its halves.
     """
 
     def split(self, x):
@@ -148,7 +148,7 @@ class _BoundWriter(_KerasWriter):
 
 class _OnnxWriter:
     def __init__(self, tensors: Tensors, size: int) -> None:
-        # Here, because what is built for Keras needs no such package.
+        # Imported late: building for Keras does not need it.
         self.onnx = importlib.import_module("onnx")
         self.tensors = tensors
         self.size = size
@@ -237,7 +237,7 @@ class _OnnxWriter:
         graph = helper.make_graph(
             self.nodes, "published", *([end] for end in ends), constants
         )
-        # Operators as of 2021, which every runtime of today knows.
+        # Operators of 2021, which all current runtimes support.
         opset = helper.make_opsetid("", 17)
         model = helper.make_model(graph, opset_imports=[opset], ir_version=8)
         self.onnx.checker.check_model(model)

@@ -1,7 +1,7 @@
-"""Loads a network in each runtime that `shufflenet.py` compares.
+"""Loads a network in the runtimes that `shufflenet.py` compares.
 
-A maker takes the number of threads and loads the network for so many; it returns what
-makes one inference of the first image and returns the answer. Images are float32
+A maker takes the number of threads and loads the network; it returns a function that
+runs one inference on the first image and returns the output. Images are float32
 `[n, height, width, 3]`, 0 to 1.
 """
 
@@ -19,7 +19,7 @@ Maker = Callable[[int], Run]
 
 
 def run_litert(path: Path, image: np.ndarray, kind: str) -> Maker:
-    """Takes a `.tflite` file whose input is uint8 if `kind` is "int8"."""
+    """Returns the maker of a `.tflite` file; its input is uint8 if `kind` is "int8"."""
 
     def make(threads: int) -> Run:
         with withholding_native_log():
@@ -40,7 +40,7 @@ def run_litert(path: Path, image: np.ndarray, kind: str) -> Maker:
 
 
 def run_onnxruntime(path: Path, images: np.ndarray) -> dict[str, Maker]:
-    """Takes a float `.onnx` file, which is quantized by `images` beside it."""
+    """Quantizes a float `.onnx` file with `images`; returns the makers of both."""
     import onnxruntime
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -60,7 +60,7 @@ def run_onnxruntime(path: Path, images: np.ndarray) -> dict[str, Maker]:
         Reader(),
         quant_format=quantization.QuantFormat.QDQ,
         per_channel=True,
-        # What ONNX Runtime's documentation recommends for x86.
+        # As ONNX Runtime's documentation recommends for x86.
         activation_type=quantization.QuantType.QUInt8,
         weight_type=quantization.QuantType.QInt8,
     )
@@ -69,7 +69,7 @@ def run_onnxruntime(path: Path, images: np.ndarray) -> dict[str, Maker]:
         def make(threads: int) -> Run:
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = threads
-            # Or its threads would still spin while the next one is timed.
+            # Otherwise its threads still spin while the next network is timed.
             options.add_session_config_entry("session.force_spinning_stop", "1")
             session = onnxruntime.InferenceSession(
                 model_path, options, providers=["CPUExecutionProvider"]
@@ -83,7 +83,7 @@ def run_onnxruntime(path: Path, images: np.ndarray) -> dict[str, Maker]:
 
 
 def run_openvino(path: Path, images: np.ndarray) -> dict[str, Maker]:
-    """Takes a float `.onnx` file, which is quantized by `images` beside it."""
+    """Quantizes a float `.onnx` file with `images`; returns the makers of both."""
     import nncf
     import openvino
 
@@ -117,7 +117,7 @@ def run_openvino(path: Path, images: np.ndarray) -> dict[str, Maker]:
 
         return make
 
-    # Float means 32 bits for all: OpenVINO would use bfloat16 where the CPU has it.
+    # Float is 32 bits in all runtimes; OpenVINO would use bfloat16 if the CPU has it.
     float_settings = {"INFERENCE_PRECISION_HINT": "f32"}
     return {"int8": maker(quantized, {}), "float": maker(network, float_settings)}
 

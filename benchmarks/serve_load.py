@@ -1,12 +1,13 @@
-"""Measures `corallite serve` under load, and under requests that are damaged.
+"""Tests `corallite serve` under load, and with damaged requests.
 
 python benchmarks/serve_load.py --model=model_int8.tflite
 
-First rounds of many requests at once, each with an image of its own, every other in a
-form: every answer must be the one that the model gives alone. Then requests with bytes
-changed, cut or doubled, heads as well as bodies: none may be answered 500, or not at
-all. Prints how the server's memory went through both. Exit status 1 if an answer was
-wrong or memory grew by more than --max_growth_mb in the second half.
+First it sends rounds of many simultaneous requests, each with another image, every
+second one as a form: every answer must equal the model's own prediction. Then it sends
+requests with changed, missing or repeated bytes in heads and bodies: the server must
+answer all of them, and none with 500. It prints the server's memory during both. Exit
+status 1 if an answer was wrong or memory grew by more than --max_growth_mb in the
+second half.
 """
 
 import asyncio
@@ -31,18 +32,18 @@ from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import decode_image
 
 _MODEL = flags.DEFINE_string("model", None, "The .tflite file.", required=True)
-_IN_FLIGHT = flags.DEFINE_integer("in_flight", 200, "Requests at once.", lower_bound=1)
-_ROUNDS = flags.DEFINE_integer("rounds", 20, "Of so many at once.", lower_bound=1)
+_IN_FLIGHT = flags.DEFINE_integer("in_flight", 200, "Parallel requests.", lower_bound=1)
+_ROUNDS = flags.DEFINE_integer("rounds", 20, "Rounds of them.", lower_bound=1)
 _MUTATED = flags.DEFINE_integer("mutated", 10_000, "Damaged requests.", lower_bound=0)
-_SEED = flags.DEFINE_integer("seed", 0, "Of the damage.")
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the damage.")
 _MAX_GROWTH_MB = flags.DEFINE_float(
-    "max_growth_mb", 2.0, "Growth of the second half that is allowed."
+    "max_growth_mb", 2.0, "Largest growth of memory in the second half."
 )
 
 _IMAGES = 16
 _LIMIT_S = 60
-# Of damaged requests: some leave the server waiting for a body that never comes. No
-# more at once than it takes in, so that no other waits behind those.
+# Parallel damaged requests. Some make the server wait for a body that never comes. The
+# server accepts this many at once, so no other request waits behind them.
 _AT_ONCE = 4
 _WAIT_S = 0.25
 _FORM_KIND = "multipart/form-data; boundary=edge"
@@ -54,7 +55,7 @@ _KINDS = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs both parts against a server of its own."""
+    """Starts a server and runs both tests."""
     program.reject_arguments(argv)
     requests = _make_requests()
     with _serving() as port:
@@ -65,7 +66,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _make_requests() -> list[tuple[bytes, list[str]]]:
-    """Returns whole requests, every other a form, and the labels to be answered."""
+    """Returns intact requests, every second one a form, and the expected labels."""
     rng = np.random.default_rng(0)
     classifier = Classifier(_MODEL.value)
     requests = []
@@ -91,8 +92,8 @@ def _make_requests() -> list[tuple[bytes, list[str]]]:
 def _serving() -> Iterator[int]:
     command = [sys.executable, "-m", "corallite.device.cli.serve_main", "--port=0"]
     command.append(f"--model={_MODEL.value}")
-    # A file, not a pipe: decoders complain of each damaged image, and a pipe that
-    # nobody empties would stop the server.
+    # A file, not a pipe: decoders write a line for each damaged image, and a full pipe
+    # would block the server.
     with tempfile.NamedTemporaryFile("w+") as log:
         server = subprocess.Popen(command, stderr=log)
         try:
@@ -149,14 +150,14 @@ async def _damage(port: int, requests: list[tuple[bytes, list[str]]]) -> bool:
 
 
 def _mutate(raw: bytes, rng: random.Random) -> bytes:
-    """Damages the head in one of three, else the body; sometimes both."""
+    """Damages the head, the body or both, each in a third of the requests."""
     end = raw.index(b"\r\n\r\n") + 4
     head, body = bytearray(raw[:end]), bytearray(raw[end:])
     where = rng.randrange(3)
     for target in [head] if where == 0 else [body] if where == 1 else [head, body]:
         for _ in range(rng.choice((1, 2, 8, 32)) if target is body else 1):
             _mutate_once(target, rng)
-    if where:  # A length that holds, if it still is one: the image is looked at.
+    if where:  # Corrects the length, if it is intact, so that the image is read.
         length = b"Content-Length: %d\r\n" % len(body)
         head = bytearray(re.sub(rb"Content-Length: \d+\r\n", length, bytes(head)))
     return bytes(head + body)
@@ -178,9 +179,9 @@ def _mutate_once(data: bytearray, rng: random.Random) -> None:
 
 
 async def _ask(port: int, raw: bytes, wait_s: float = _LIMIT_S) -> tuple[str, bytes]:
-    """Returns the status and the body; "cut" if the connection ended without.
+    """Returns status and body; "cut" without an answer, "late" after the timeout.
 
-    After `wait_s` the request is ended: the server may wait for more of it.
+    After `wait_s` it ends the request, because the server may wait for more of it.
     """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
@@ -222,7 +223,7 @@ def _is_flat(memory_mb: list[float]) -> bool:
 
 
 def _growth_mb(memory_mb: list[float]) -> float:
-    # Until then it takes what the largest image that a damaged header tells of needs.
+    # In the first half, memory grows to the largest image that a damaged header claims.
     return memory_mb[-1] - memory_mb[len(memory_mb) // 2]
 
 

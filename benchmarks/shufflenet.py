@@ -1,13 +1,14 @@
-"""Measures ShuffleNetV2 without its shuffle against the published form, side by side.
+"""Compares ShuffleNetV2 without channel shuffle with the published form.
 
     python benchmarks/shufflenet.py --width=1.0 --image_size=224
 
-All from the same weights, and checked to give the same answers: our files in LiteRT,
-the published form in LiteRT, ONNX Runtime and OpenVINO, each in int8 and in float.
-`bound` is another function: the same convolutions in LiteRT, and nothing else.
-Needs `.venv/bin/pip install -e '.[bench]'`; a runtime that is not installed is left
-out. Every round runs them all in turn, so that whatever else the machine does meets
-all of them; a ratio is that of one round, and its quartiles show how far to trust it.
+All networks have the same weights, and the float ones are checked to give the same
+output: `ours` in LiteRT, the published form in LiteRT, ONNX Runtime and OpenVINO, each
+in int8 and in float. `bound` is another function: the same convolutions in LiteRT, and
+nothing else. Needs `.venv/bin/pip install -e '.[bench]'`; a runtime that is not
+installed is skipped. Each round runs all networks, so that other load of the machine
+affects all of them. A ratio compares times of the same round; its quartiles show its
+precision.
 """
 
 import contextlib
@@ -35,24 +36,24 @@ from corallite.train.weights.torchvision import export_weights
 
 _WIDTH = flags.DEFINE_float("width", 1.0, "Width of the network.", lower_bound=0.1)
 _IMAGE_SIZE = flags.DEFINE_integer("image_size", 224, "Side in pixels.", lower_bound=32)
-_ROUNDS = flags.DEFINE_integer("rounds", 100, "Turns of all.", lower_bound=2)
+_ROUNDS = flags.DEFINE_integer("rounds", 100, "Rounds.", lower_bound=2)
 _THREADS = flags.DEFINE_multi_integer(
-    "threads", [1, 2], "Threads of one inference; may be repeated.", lower_bound=1
+    "threads", [1, 2], "Threads of an inference; may be repeated.", lower_bound=1
 )
 _CLOCK = flags.DEFINE_enum(
     "clock",
     "wall",
     ["wall", "cpu"],
-    "wall: time that passes. cpu: processor time of all threads, for one thread on a "
-    "machine that does other work too.",
+    "wall: elapsed time. cpu: processor time of all threads, for one thread on a "
+    "machine with other load.",
 )
 _FILES_DIR = flags.DEFINE_string(
-    "files_dir", None, "Folder to keep the networks in, for instructions.py."
+    "files_dir", None, "Folder in which to keep the networks, for instructions.py."
 )
 
 _NUM_CLASSES = 1000
 _CALIBRATION_IMAGES = 10
-# A round's time is the median of these: a few ms, less than a scheduler's slice.
+# A round's time is the median of these runs: a few ms, less than a time slice.
 _RUNS_A_ROUND = 10
 _OURS = "ours, LiteRT int8"
 _BOUND = "bound"
@@ -78,14 +79,14 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _draw_clouds(count: int, size: int) -> np.ndarray:
-    """Returns smooth images, pixel/255: ranges of noise would be refused."""
+    """Returns smooth images, pixel/255; calibration refuses noise."""
     coarse = np.random.default_rng(0).random((count, 8, 8, 3), np.float32)
     fine = [cv2.resize(x, (size, size), interpolation=cv2.INTER_CUBIC) for x in coarse]
     return np.clip(fine, 0, 1)
 
 
 def _random_model(width: float, size: int) -> keras.Model:
-    """Returns our network with random weights and batch norm statistics."""
+    """Returns the network with random weights and batch norm statistics."""
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
     model = registry.build("shufflenet_v2", (size, size, 3), _NUM_CLASSES, width=width)
@@ -101,11 +102,11 @@ def _random_model(width: float, size: int) -> keras.Model:
 def _write_all(
     model: keras.Model, tensors: Any, images: np.ndarray, folder: Path
 ) -> dict[str, runtimes.Maker]:
-    """Returns by name what makes a run for a number of threads."""
+    """Writes all networks; returns their makers by name."""
     size = images.shape[1]
     expected = model(images[:1]).numpy()
     makers = {}
-    # One that was kept may be of another width.
+    # A file that was kept may have another width.
     onnx_path = folder / "published.onnx"
     onnx_path.unlink(missing_ok=True)
     networks = {
@@ -127,39 +128,39 @@ def _write_all(
         ("ONNX Runtime", "onnxruntime", runtimes.run_onnxruntime),
         ("OpenVINO", "openvino", runtimes.run_openvino),
     ):
-        with _or_left_out(title):
+        with _skipping_if_missing(title):
             if not onnx_path.exists():
                 onnx = published_shufflenet.build_onnx(tensors, size)
                 onnx_path.write_bytes(onnx.SerializeToString())
             importlib.import_module(package)
             for kind, make in add(onnx_path, images).items():
                 makers[f"published, {title} {kind}"] = make
-    # The int8 networks are made of these; of random weights they tell nothing.
-    alike = [name for name in makers if not name.startswith(_BOUND)]
-    for name in [name for name in alike if name.endswith("float")]:
-        _check_answer(name, makers[name](1)(), expected)
+    # Only float is compared: int8 networks of random weights differ too much.
+    comparable = [name for name in makers if not name.startswith(_BOUND)]
+    for name in [name for name in comparable if name.endswith("float")]:
+        _check_output(name, makers[name](1)(), expected)
     return makers
 
 
 @contextlib.contextmanager
-def _or_left_out(title: str) -> Iterator[None]:
+def _skipping_if_missing(title: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
         logging.warning(
-            "%s is left out: %s is not installed; it comes with "
+            "%s is skipped: %s is not installed; install it with "
             ".venv/bin/pip install -e '.[bench]'.",
             title,
             error.name,
         )
 
 
-def _check_answer(name: str, answer: np.ndarray, expected: np.ndarray) -> None:
-    """Raises `RuntimeError` if a network was not carried over as it is."""
-    error = np.abs(answer - expected).max() / expected.max()
-    # Float32 keeps 7 digits of each sum, and the sums are in another order.
+def _check_output(name: str, output: np.ndarray, expected: np.ndarray) -> None:
+    """Raises `RuntimeError` if a network computes another function."""
+    error = np.abs(output - expected).max() / expected.max()
+    # Float32 has 7 digits, and runtimes add in different orders.
     if error > 1e-4:
-        raise RuntimeError(f"{name} answers otherwise than Keras, by {error:.3g}.")
+        raise RuntimeError(f"{name} differs from Keras by {error:.3g}.")
 
 
 def _measure(runs: dict[str, runtimes.Run], threads: int) -> list[dict[str, Any]]:
@@ -182,7 +183,7 @@ def _measure(runs: dict[str, runtimes.Run], threads: int) -> list[dict[str, Any]
 
 
 def _time_ms(run: runtimes.Run) -> float:
-    run()  # What ran before has left nothing of this one's in the caches.
+    run()  # Fills the caches, which hold the data of the previous network.
     clock = time.process_time if _CLOCK.value == "cpu" else time.perf_counter
     times = []
     for _ in range(_RUNS_A_ROUND):

@@ -1,12 +1,11 @@
-"""Runs the loop over many frames at full speed, and watches what it holds on to.
+"""Soak test: runs the loop over many frames at full speed, and looks for leaks.
 
     python benchmarks/soak.py --model=model_int8.tflite --frames=200000
 
-Starts `corallite classify` on JPEG images that come through its stdin, or from a
-network camera that sends as fast as it can, reads its results, and compares memory,
-file descriptors and threads after --settled frames with those at the end. Exit status 1
-if memory differs by more than --max_growth, descriptors or threads at all, or a result
-is missing.
+It starts `corallite classify` on JPEG images from stdin, or from a network camera that
+sends as fast as it can, and reads the results. It compares memory, file descriptors and
+threads after --settled results with those at the end. Exit status 1 if memory differs
+by more than --max_growth, descriptors or threads differ at all, or a result is missing.
 """
 
 import contextlib
@@ -27,18 +26,18 @@ from corallite.device.cli import program
 from corallite.device.image.opencv import cv2
 
 _MODEL = flags.DEFINE_string("model", None, "The .tflite file.", required=True)
-_SOURCE = flags.DEFINE_enum("source", "stdin", ("stdin", "http"), "Where images come.")
+_SOURCE = flags.DEFINE_enum("source", "stdin", ("stdin", "http"), "Source of images.")
 _FRAMES = flags.DEFINE_integer("frames", 200_000, "Results in all.", lower_bound=2)
 _SETTLED = flags.DEFINE_integer(
-    "settled", 10_000, "Results after which it has all it needs.", lower_bound=1
+    "settled", 10_000, "Results after which memory is steady.", lower_bound=1
 )
 _MAX_GROWTH = flags.DEFINE_float(
-    "max_growth", 0.02, "Highest change of memory.", lower_bound=0.0
+    "max_growth", 0.02, "Largest relative change of memory.", lower_bound=0.0
 )
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs the loop, and prints JSON of what it held."""
+    """Runs the loop, and prints its resources as JSON."""
     program.reject_arguments(argv)
     jpegs = _make_jpegs()
     with contextlib.ExitStack() as stack:
@@ -50,12 +49,12 @@ def main(argv: Sequence[str]) -> int:
             feeder = threading.Thread(target=_feed, args=(process.stdin, jpegs))
             feeder.start()
             stack.callback(feeder.join)
-        # Last, so that it is first: the feeder ends when nobody reads any more.
+        # Runs first at the exit: the feeder thread ends when its pipe is closed.
         stack.callback(process.kill)
         start_s = time.monotonic()
-        looks = list(_watch(process))
+        samples = list(_watch(process))
         seconds = time.monotonic() - start_s
-    row = _judge(looks, seconds)
+    row = _judge(samples, seconds)
     print(json.dumps(row))
     return program.EXIT_DONE if row["is_steady"] else program.EXIT_CHECK_FAILED
 
@@ -79,15 +78,15 @@ def _start(source: str) -> subprocess.Popen[bytes]:
 def _feed(pipe: IO[bytes], jpegs: list[bytes]) -> None:
     block = b"".join(jpegs)
     with contextlib.suppress(BrokenPipeError), pipe:
-        # Some more than are asked for, as the last look is taken while it still runs.
+        # Some more than needed, so that the loop still runs at the last sample.
         for _ in range(_FRAMES.value // len(jpegs) + 100):
             pipe.write(block)
 
 
 def _watch(process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
-    """Yields what the process holds, after some of its results.
+    """Yields samples of the process's resources, at some of its results.
 
-    The first look is at `--settled` results, the last at all of them.
+    One sample is at `--settled` results, the last at `--frames`.
     """
     if process.stdout is None:
         return
@@ -95,14 +94,14 @@ def _watch(process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(process.stdout, start=1):
         result = json.loads(line)
         if _SOURCE.value == "stdin" and result["frame"] != number - 1:
-            return  # One is missing; `_judge` sees that it ended early.
+            return  # A result is missing; `_judge` finds too few.
         if number in (_SETTLED.value, _FRAMES.value) or number % step == 0:
-            yield {"results": number, **_look(process.pid)}
+            yield {"results": number, **_sample(process.pid)}
         if number == _FRAMES.value:
             return
 
 
-def _look(pid: int) -> dict[str, int]:
+def _sample(pid: int) -> dict[str, int]:
     folder = Path("/proc", str(pid))
     status = dict(
         line.split(":", 1) for line in (folder / "status").read_text().splitlines()
@@ -114,16 +113,16 @@ def _look(pid: int) -> dict[str, int]:
     }
 
 
-def _judge(looks: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
-    settled = [look for look in looks if look["results"] >= _SETTLED.value]
+def _judge(samples: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
+    settled = [x for x in samples if x["results"] >= _SETTLED.value]
     row: dict[str, Any] = {"source": _SOURCE.value, "is_steady": False}
     if not settled or settled[-1]["results"] != _FRAMES.value:
-        return {**row, "looks": looks}
+        return {**row, "looks": samples}
     first, last = settled[0], settled[-1]
     growth = last["memory_kb"] / first["memory_kb"] - 1
     is_same = all(
-        look[what] == first[what]
-        for look in settled
+        sample[what] == first[what]
+        for sample in settled
         for what in ("threads", "descriptors")
     )
     return {
@@ -133,7 +132,7 @@ def _judge(looks: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
         "growth": round(growth, 5),
         "first": first,
         "last": last,
-        "memory_kb": [look["memory_kb"] for look in looks],
+        "memory_kb": [sample["memory_kb"] for sample in samples],
     }
 
 

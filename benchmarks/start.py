@@ -1,10 +1,10 @@
-"""Measures how soon the first answer comes, against a bare interpreter's.
+"""Compares the start of `corallite classify` with that of a bare interpreter.
 
     python benchmarks/start.py --model=model_int8.tflite
 
-From the start of a process to its first line, on one JPEG photo, in turns: a script
-that does nothing but import the runtime and OpenCV, decode, resize, run and print, and
-`corallite classify`. Exit status 1 if the median of their ratios is above --max_ratio.
+It alternately times both, on one JPEG photo, from the start of the process to its first
+line. The bare script only imports the runtime and OpenCV, decodes, resizes, runs the
+model and prints. Exit status 1 if the median of the ratios is above --max_ratio.
 """
 
 import json
@@ -22,8 +22,8 @@ from made_photos import make_photos
 from corallite.device.cli import program
 
 _MODEL = flags.DEFINE_string("model", None, "The .tflite file.", required=True)
-_WORK_DIR = flags.DEFINE_string("work_dir", "runs/start", "Where the photo is kept.")
-_ROUNDS = flags.DEFINE_integer("rounds", 21, "Turns.", lower_bound=1)
+_WORK_DIR = flags.DEFINE_string("work_dir", "runs/start", "Folder for the photo.")
+_ROUNDS = flags.DEFINE_integer("rounds", 21, "Rounds.", lower_bound=1)
 _MAX_RATIO = flags.DEFINE_float(
     "max_ratio", 1.3, "Highest median of the ratios.", lower_bound=0.0
 )
@@ -34,17 +34,17 @@ import cv2
 from ai_edge_litert.interpreter import Interpreter
 interpreter = Interpreter(sys.argv[1], num_threads=1)
 interpreter.allocate_tensors()
-door, out = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+(source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
 image = cv2.imread(sys.argv[2], cv2.IMREAD_COLOR_RGB)
-height, width = door["shape"][1:3]
-interpreter.set_tensor(door["index"], cv2.resize(image, (width, height))[None])
+height, width = source["shape"][1:3]
+interpreter.set_tensor(source["index"], cv2.resize(image, (width, height))[None])
 interpreter.invoke()
-print(interpreter.get_tensor(out["index"])[0].argmax(), flush=True)
+print(interpreter.get_tensor(target["index"])[0].argmax(), flush=True)
 """
 
 
 def main(argv: Sequence[str]) -> int:
-    """Measures both in turns, and prints JSON."""
+    """Measures both alternately, and prints JSON."""
     program.reject_arguments(argv)
     work_dir = Path(_WORK_DIR.value)
     make_photos(work_dir, 1)
@@ -58,7 +58,7 @@ def main(argv: Sequence[str]) -> int:
         ],
     }
     times: dict[str, list[float]] = {name: [] for name in commands}
-    for _ in range(_ROUNDS.value + 1):  # The first fills the system's cache.
+    for _ in range(_ROUNDS.value + 1):  # The first round fills the file cache.
         for name, command in commands.items():
             times[name].append(_time_first_line(command))
     bare, classify = (values[1:] for values in times.values())
@@ -75,7 +75,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _time_first_line(command: list[str]) -> float:
-    # What is installed is compiled; only our own modules may not be yet.
+    # Compiles the modules of corallite, if they are not compiled yet.
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
     start_s = time.perf_counter()
     with subprocess.Popen(
@@ -84,7 +84,7 @@ def _time_first_line(command: list[str]) -> float:
         line = process.stdout.readline() if process.stdout else b""
         seconds = time.perf_counter() - start_s
     if not line or process.returncode:
-        raise ChildProcessError(f"{command}: gave no answer.")
+        raise ChildProcessError(f"{command}: printed no line or failed.")
     return seconds
 
 

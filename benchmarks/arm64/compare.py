@@ -1,12 +1,12 @@
-"""Compares what this machine and an emulated arm64 userland answer for a folder.
+"""Compares predictions of this machine and of an emulated arm64 userland.
 
 python benchmarks/arm64/compare.py --model=model_int8.tflite --images=photos/test \
     --arm64_python=.venv/arm64/python
 
-Runs `classify --json` and `doctor` in both, each as a user would, and ends with a line
-that begins with PASS or, with status 1, FAIL. The labels must be the same and the
-probabilities within one step of int8, 1/256: kernels for the two CPUs may round apart.
-`make test-arm64` makes the userland first.
+It runs `classify --json` and `doctor` in both. The last line begins with PASS, or with
+FAIL and status 1. The labels must be equal, and the probabilities may differ by one
+step of int8, 1/256: kernels for the two CPUs may round differently. `make test-arm64`
+creates the userland first.
 """
 
 import json
@@ -22,31 +22,31 @@ from corallite.device.system.errors import RequestError
 _MODEL = flags.DEFINE_string("model", None, "A .tflite file.", required=True)
 _IMAGES = flags.DEFINE_string("images", None, "Folder of images.", required=True)
 _ARM64_PYTHON = flags.DEFINE_string(
-    "arm64_python", ".venv/arm64/python", "What make_userland.sh made."
+    "arm64_python", ".venv/arm64/python", "Python of make_userland.sh."
 )
 _MAX_FRAMES = flags.DEFINE_integer(
-    "max_frames", 2000, "Images to classify at most.", lower_bound=1
+    "max_frames", 2000, "Most images to classify.", lower_bound=1
 )
 
-# One step of a full-int8 model's probabilities, and what printing them rounds away.
+# One step of a full-int8 model's probabilities, and the rounding of the printed ones.
 _TOLERANCE = 1 / 256 + 1e-4
-# Emulated, the start alone takes some ten seconds on a busy machine.
+# Under emulation the start alone takes ten seconds or more on a busy machine.
 _TIMEOUT_S = 600
-# What an emulated userland must find in order, as the machine itself does.
+# Checks of the doctor that must pass in both.
 _DOCTOR_CHECKS = ("python", "wheels", "numpy", "runtime", "opencv", "run", "manifest")
 
 
 def main(argv: Sequence[str]) -> int:
-    """Prints what differs and the verdict."""
+    """Prints the differences and the result."""
     program.reject_arguments(argv)
     pythons = {"here": sys.executable, "arm64": _ARM64_PYTHON.value}
     flaws = [
-        *_compare_answers(*(_classify(python) for python in pythons.values())),
+        *_compare_predictions(*(_classify(python) for python in pythons.values())),
         *(f for name, python in pythons.items() for f in _diagnose(name, python)),
     ]
     for flaw in flaws:
         print(f"  {flaw}")
-    print(f"FAIL: {len(flaws)} differences" if flaws else "PASS: arm64 answers as here")
+    print(f"FAIL: {len(flaws)} differences" if flaws else "PASS: arm64 is as here")
     return program.EXIT_CHECK_FAILED if flaws else program.EXIT_DONE
 
 
@@ -63,13 +63,13 @@ def _classify(python: str) -> list[dict]:
     return [json.loads(line) for line in lines]
 
 
-def _compare_answers(here: list[dict], arm64: list[dict]) -> list[str]:
-    """Returns a sentence for each image whose answers differ too much."""
+def _compare_predictions(here: list[dict], arm64: list[dict]) -> list[str]:
+    """Returns a sentence for each image whose predictions differ too much."""
     if not here or len(here) != len(arm64):
-        return [f"{len(here)} answers here, {len(arm64)} on arm64"]
+        return [f"{len(here)} predictions here, {len(arm64)} on arm64"]
     kinds = len({next(iter(_probabilities(answer))) for answer in here})
     if kinds == 1:
-        return ["all images have one label, which shows nothing; take other images"]
+        return ["all images have the same label; use images of several classes"]
     flaws, largest = [], 0.0
     for row, (one, other) in enumerate(zip(here, arm64, strict=True)):
         first, second = _probabilities(one), _probabilities(other)
@@ -92,7 +92,7 @@ def _probabilities(answer: dict) -> dict[str, float]:
 
 
 def _diagnose(name: str, python: str) -> list[str]:
-    """Returns a sentence for each check of the doctor that did not come out well."""
+    """Returns a sentence for each check of the doctor that did not pass."""
     done = _run(python, "doctor", f"--model={_MODEL.value}", "--json", check=False)
     content = json.loads(done.stdout)
     levels = {row["check"]: row["level"] for row in content["findings"]}
@@ -105,13 +105,13 @@ def _diagnose(name: str, python: str) -> list[str]:
 def _run(
     python: str, verb: str, *arguments: str, check: bool = True
 ) -> subprocess.CompletedProcess[str]:
-    command = [python, "-m", f"corallite.device.{verb}_main", *arguments]
+    command = [python, "-m", f"corallite.device.cli.{verb}_main", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S)
     if done.returncode < 0 or (check and done.returncode):
-        last = (done.stderr.strip().splitlines() or ["nothing said"])[-1]
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise RequestError(
-            f"{python}: {verb} ended with {done.returncode} ({last}); "
-            "make the userland again."
+            f"{python}: {verb} exited with {done.returncode} ({last}); "
+            "create the userland again."
         )
     return done
 

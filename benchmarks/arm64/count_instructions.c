@@ -1,9 +1,9 @@
-/* A plugin for qemu-aarch64 that counts the guest's instructions, all threads together.
+/* A plugin for qemu-aarch64 that counts the guest's instructions in all threads.
  *
  *     cc -O2 -shared -fPIC -o count.so count_instructions.c
  *     QEMU_PLUGIN=file=./count.so FOLDER/python ...
  *
- * Declares what it calls itself: Debian has no package with qemu-plugin.h.
+ * It declares the functions that it calls: Debian has no package with qemu-plugin.h.
  */
 #include <inttypes.h>
 #include <stddef.h>
@@ -23,7 +23,7 @@ extern void qemu_plugin_register_atexit_cb(
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* Of the plugin interface; that of qemu 4.2 to 8.2. */
+/* Version of the plugin interface of qemu 4.2 to 8.2. */
 EXPORT int qemu_plugin_version = 1;
 
 static uint64_t count;

@@ -1,8 +1,8 @@
-"""Runs a network some times with one thread; what `instructions.py` counts.
+"""Runs a network RUNS times with one thread; `instructions.py` counts it.
 
     python run_network.py FILE RUNS
 
-Imports the runtime of the file's suffix, and nothing of corallite.
+It imports the runtime for the file's suffix, and nothing of corallite.
 """
 
 import sys

@@ -1,1 +1,1 @@
-"""Times model files side by side."""
+"""Compares model files side by side."""

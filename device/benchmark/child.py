@@ -1,4 +1,4 @@
-"""Measures model files, in a process that `benchmark` starts: it may crash."""
+"""Measures model files in a child process, because a model may crash it."""
 
 import contextlib
 import importlib
@@ -18,13 +18,13 @@ from corallite.device.engine.runtime import choose_runtime, load_interpreter
 from corallite.device.system.errors import RequestError
 from corallite.device.system.native_log import withholding_native_log
 
-# Warm is a model whose last five inferences were no faster, by 2 %, than the five
-# before. One that never is has run often enough all the same.
+# A model is warm if its last five inferences were not 2 % faster than the five before,
+# or after the largest number of runs or seconds.
 _WARM_WINDOW = 5
 _WARM_GAIN = 0.02
 _MAX_WARM_RUNS = 200
 _MAX_WARM_S = 10.0
-# Long enough for a meter, short enough for all files to see the same other load.
+# Long enough for a meter, short enough that all files see the same other load.
 _BLOCK_S = 0.02
 _MAX_BLOCK_RUNS = 100
 
@@ -32,11 +32,11 @@ Run = Callable[[], None]
 
 
 def main(name: str, request: str) -> None:
-    """Prints the JSON answer to a request; a sentence and status 2 if it has none.
+    """Prints a measurement as JSON, or exits with one sentence on stderr.
 
     Args:
         name: "start" for `measure_start`, "rounds" for `measure_rounds`.
-        request: A JSON object of its arguments.
+        request: A JSON object with the arguments of that function.
     """
     measures: dict[str, Callable[..., dict[str, Any]]]
     measures = {"start": measure_start, "rounds": measure_rounds}
@@ -47,14 +47,14 @@ def main(name: str, request: str) -> None:
 
 
 def measure_start(path: str, num_threads: int) -> dict[str, Any]:
-    """Tells when the first answer was there, and the memory that the model took.
+    """Measures the time of the first prediction, and the memory of the model.
 
     Returns:
         "answer_s", on the clock of `time.monotonic`, which all processes share; and
-        "peak_mib", how much the largest memory of the process grew over what it was
-        before the model was loaded, or None where the system does not say.
+        "peak_mib", the growth of the process's peak memory since before the model was
+        loaded, or None if the system does not report it.
     """
-    with contextlib.suppress(ImportError):  # `_load` will say why.
+    with contextlib.suppress(ImportError):  # `_load` raises it again.
         importlib.import_module(f"{choose_runtime()}.interpreter")
     baseline_kib = _read_peak_kib()
     run = _load(path, num_threads)
@@ -71,24 +71,24 @@ def measure_start(path: str, num_threads: int) -> dict[str, Any]:
 def measure_rounds(
     cases: list[tuple[str, int]], rounds: int, parent_pid: int
 ) -> dict[str, Any]:
-    """Runs all cases in turn: A B C, A B C, and so on.
+    """Runs all cases alternately: A B C, A B C, and so on.
 
     Args:
-        cases: A file and a number of threads, each.
-        parent_pid: Who waits for the answer; when it has gone, the process ends.
-        rounds: Turns; in each, a case runs for about 20 ms, at least once.
+        cases: The path and the number of threads of each case.
+        rounds: In each round, a case runs for about 20 ms, at least once.
+        parent_pid: The parent process; if it has ended, this process exits.
 
     Returns:
-        "meter", a name or None, and "cases": each "warm_runs", "is_warm",
-        "latencies_ms" as one list for each round, and "joules", of one inference in
-        each round, empty without a meter.
+        "meter", a name or None, and "cases": for each, "warm_runs", "is_warm",
+        "latencies_ms" as one list per round, and "joules" per inference of each
+        round, empty without a meter.
     """
     runs = [_load(path, num_threads) for path, num_threads in cases]
     rows = [_warm_up(run) for run in runs]
     meter = find_meter()
     for _ in range(rounds):
         if os.getppid() != parent_pid:
-            sys.exit("corallite: nobody waits for the answer any more")
+            sys.exit("corallite: the parent process has ended")
         for run, row in zip(runs, rows, strict=True):
             if meter is not None:
                 meter.start()
@@ -100,7 +100,7 @@ def measure_rounds(
 
 
 def is_warm(latencies_ms: list[float]) -> bool:
-    """Tells whether the last inferences were no faster than those before."""
+    """Returns whether the last inferences were not faster than those before."""
     if len(latencies_ms) < 2 * _WARM_WINDOW:
         return False
     before = statistics.median(latencies_ms[-2 * _WARM_WINDOW : -_WARM_WINDOW])
@@ -127,7 +127,7 @@ def _warm_up(run: Run) -> dict[str, Any]:
 
 
 def _load(path: str, num_threads: int) -> Run:
-    """Returns what makes one inference of noise, whatever the inputs are."""
+    """Returns a function that runs one inference on noise."""
     with withholding_native_log():
         interpreter = load_interpreter(path, num_threads)
     rng = np.random.default_rng(0)
@@ -144,7 +144,7 @@ def _make_noise(rng: np.random.Generator, detail: dict[str, Any]) -> Any:
         return rng.integers(limits.min, limits.max, shape, dtype, endpoint=True)
     if dtype.kind == "f":
         return rng.random(shape).astype(dtype)
-    # Such as indices, of which 0 alone is sure to be one.
+    # The input may be indices, of which only 0 is surely valid.
     return np.zeros(shape, dtype)
 
 

@@ -19,26 +19,26 @@ from corallite.device.system.isolated import try_python
 _CHILD = (
     "import sys; from corallite.device.benchmark.child import main; main(*sys.argv[1:])"
 )
-# A model that takes a second, a hundred times; after that it hangs.
+# Enough for all rounds of several slow models; a longer run hangs.
 _TIMEOUT_S = 3600
 _TOOL_RUNS = 50
 _TOOL_MEAN = re.compile(r"Inference \(avg\): (\d[\d.]*(?:e\+?\d+)?)")
-_TOOL_REMEDY = "try it by hand, or leave it out with --benchmark_model=none"
+_TOOL_REMEDY = "run it by hand, or skip it with --benchmark_model=none"
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is measured: a file, run by so many threads."""
+    """One model file with a number of threads."""
 
     path: str
     num_threads: int
 
 
 def pin(cpus: Sequence[int]) -> None:
-    """Lets this process, and all that it will start, run on these CPUs only.
+    """Pins this process, and the processes that it will start, to these CPUs.
 
     Raises:
-        RequestError: One is not there, or not for us; or this system cannot.
+        RequestError: A CPU is missing or not allowed, or the system is not Linux.
     """
     if not hasattr(os, "sched_setaffinity"):
         raise RequestError("--cpus: only Linux can pin threads; leave it out.")
@@ -46,7 +46,7 @@ def pin(cpus: Sequence[int]) -> None:
     missing = sorted(set(cpus) - set(allowed))
     if missing:
         raise RequestError(
-            f"--cpus: there is no CPU {missing[0]} for this process; choose from "
+            f"--cpus: CPU {missing[0]} is not available to this process; choose from "
             f"{','.join(map(str, allowed))}."
         )
     os.sched_setaffinity(0, cpus)
@@ -55,22 +55,22 @@ def pin(cpus: Sequence[int]) -> None:
 def measure(
     cases: Sequence[Case], *, rounds: int = 50, starts: int = 3
 ) -> dict[str, Any]:
-    """Measures all cases, each start in a process of its own.
+    """Measures all cases, each start in its own process.
 
     Args:
-        cases: At least one; the others are compared with the first.
-        rounds: Turns in which each runs once, or for 20 ms.
-        starts: Processes of each to take the median of.
+        cases: At least one; the first is the reference of the ratios.
+        rounds: In each round, every case runs for about 20 ms, at least once.
+        starts: Number of starts per case; their median counts.
 
     Returns:
         "meter" and "cases", as `--json` writes them.
 
     Raises:
-        RequestError: A file cannot be run, is for the Edge TPU, or crashes.
+        RequestError: A file cannot be run, is compiled for the Edge TPU, or crashes.
     """
     for case in cases:
-        _require_for_cpu(case.path)
-    began = [[_start(case) for _ in range(starts)] for case in cases]
+        _refuse_compiled(case.path)
+    cold = [[_start(case) for _ in range(starts)] for case in cases]
     pairs = [(case.path, case.num_threads) for case in cases]
     content = _ask(
         pairs[0][0], "rounds", cases=pairs, rounds=rounds, parent_pid=os.getpid()
@@ -84,7 +84,7 @@ def measure(
             "cold_start_ms": statistics.median(s["cold_start_ms"] for s in of_case),
             "peak_mib": _largest(s["peak_mib"] for s in of_case),
         }
-        for case, of_case, measured in zip(cases, began, content["cases"], strict=True)
+        for case, of_case, measured in zip(cases, cold, content["cases"], strict=True)
     ]
     return {"meter": content["meter"], "cases": rows}
 
@@ -94,11 +94,11 @@ def run_tool(tool: str, case: Case, timeout_s: float = _TIMEOUT_S) -> float:
 
     Args:
         tool: The program's path.
-        case: What it is to run.
-        timeout_s: After so long it is killed.
+        case: The file and the number of threads.
+        timeout_s: The tool is killed after this time.
 
     Raises:
-        RequestError: It does not start, hangs, fails or tells no time.
+        RequestError: The tool does not start, hangs, fails or prints no time.
     """
     command = [
         tool,
@@ -121,22 +121,22 @@ def run_tool(tool: str, case: Case, timeout_s: float = _TIMEOUT_S) -> float:
         ) from error
     except subprocess.TimeoutExpired as error:
         raise RequestError(
-            f"{tool}: no answer in {timeout_s:g} s on {case.path}; {_TOOL_REMEDY}."
+            f"{tool}: no result in {timeout_s:g} s for {case.path}; {_TOOL_REMEDY}."
         ) from error
-    # Some builds write it to the one, some to the other.
+    # Some builds write to stdout, some to stderr.
     means_us = _TOOL_MEAN.findall(done.stdout + done.stderr)
     if done.returncode or not means_us:
         raise RequestError(
-            f"{tool}: ended with {done.returncode} on {case.path} and told no time; "
-            f"{_TOOL_REMEDY}."
+            f"{tool}: exited with {done.returncode} for {case.path} and printed no "
+            f"time; {_TOOL_REMEDY}."
         )
     return float(means_us[-1]) / 1000
 
 
-def _require_for_cpu(path: str) -> None:
+def _refuse_compiled(path: str) -> None:
     if is_compiled(read_model(path), path):
         raise RequestError(
-            f"{path}: is compiled for the Edge TPU, and the CPU alone is timed; give "
+            f"{path}: is compiled for the Edge TPU, but only the CPU is measured; give "
             "the file that it was compiled from."
         )
 
@@ -167,7 +167,7 @@ def _largest(peaks_mib: Iterable[float | None]) -> float | None:
 def _summarize(measured: dict[str, Any], first: list[list[float]]) -> dict[str, Any]:
     """Returns percentiles of all inferences, and quartiles of the rounds' ratios.
 
-    Of each round the medians are compared: what else the machine did then hit both.
+    A ratio compares the medians of one round: other load of the machine affects both.
     """
     rounds = measured["latencies_ms"]
     latencies_ms = sorted(x for latencies in rounds for x in latencies)
@@ -189,5 +189,5 @@ def _summarize(measured: dict[str, Any], first: list[list[float]]) -> dict[str, 
 
 
 def percentile(ordered: Sequence[float], percent: int) -> float:
-    """Returns the smallest of the ascending values that so many are not above."""
+    """Returns the smallest of the ascending values that `percent` % do not exceed."""
     return ordered[max(-(-percent * len(ordered) // 100), 1) - 1]

@@ -1,4 +1,4 @@
-"""Prints what `benchmark` measured, 80 columns wide."""
+"""Formats the result of a benchmark as a table of 80 columns."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ _HEAD = (
 
 
 def to_table(content: dict[str, Any]) -> str:
-    """Returns the lines of what `--json` writes; times are in milliseconds."""
+    """Formats the content of `--json`; times are in milliseconds."""
     rows = [_to_line(row) for row in content["cases"]]
     notes = [
-        f"{row['model']}: was not steady after {row['warm_runs']} inferences."
+        f"{row['model']}: latency not steady after {row['warm_runs']} inferences."
         for row in content["cases"]
         if not row["is_warm"]
     ]
@@ -23,11 +23,11 @@ def to_table(content: dict[str, Any]) -> str:
         if row.get("tool_mean_ms") is not None
     ]
     return "\n".join(
-        [_HEAD, *rows, "", f"Measured by {_who(content)}.", *notes, *tools]
+        [_HEAD, *rows, "", f"Measured by {_describe_setup(content)}.", *notes, *tools]
     )
 
 
-def _who(content: dict[str, Any]) -> str:
+def _describe_setup(content: dict[str, Any]) -> str:
     meter = content["meter"]
     pinned = ",".join(map(str, content["cpus"])) if content["cpus"] else "any"
     return (
@@ -49,6 +49,6 @@ def _to_line(row: dict[str, Any]) -> str:
 
 
 def _shorten(name: str, width: int) -> str:
-    """Keeps the end of a path: files of two runs may have one name."""
+    """Keeps the end of a path: files of two runs may have the same name."""
     name = name.removesuffix(".tflite")
     return name if len(name) <= width else f"~{name[1 - width :]}"

@@ -1,1 +1,1 @@
-"""Reads the board's sensors: temperature, clock, power."""
+"""The board's sensors: temperature, clock, power."""

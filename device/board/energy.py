@@ -1,23 +1,24 @@
-"""Reads how much energy was used, where the machine has a meter that we may read."""
+"""Measures energy, if the machine has a meter that this process may read."""
 
 import time
 from pathlib import Path
 
 
 class Meter:
-    """The energy of the whole package or board, whatever else runs there."""
+    """Measures the energy of the whole CPU package or board, with all its processes."""
 
     def __init__(self, path: Path, name: str, *, is_counter: bool) -> None:
-        """Reads it once.
+        """Reads the meter once.
 
         Args:
-            path: A counter of microjoules, or what tells the power in microwatts now.
-            name: For people.
-            is_counter: Which of the two. Power is the mean of two readings times the
-                time between, good for a steady load only.
+            path: File of a counter of microjoules, or of the current power in
+                microwatts.
+            name: Shown to the user.
+            is_counter: Whether `path` is a counter. Else energy is the mean power of
+                two readings times the time between them, which needs a steady load.
 
         Raises:
-            OSError: It cannot be read.
+            OSError: The meter cannot be read.
         """
         self.name = name
         self._path = path
@@ -25,14 +26,14 @@ class Meter:
         self.start()
 
     def start(self) -> None:
-        """Begins to measure."""
+        """Starts a measurement."""
         self._start_s, self._start = time.monotonic(), self._read()
 
     def stop(self) -> float:
         """Returns the joules since `start`."""
         end = self._read()
         if self._is_counter:
-            # The counter begins again at 0 after its largest value.
+            # The counter wraps around to 0 after its largest value.
             return (end - self._start) % (self._read_range() or 2**64) / 1e6
         return (self._start + end) / 2 / 1e6 * (time.monotonic() - self._start_s)
 
@@ -47,10 +48,10 @@ class Meter:
 def find_meter(sys_dir: Path = Path("/sys")) -> Meter | None:
     """Returns RAPL's counter of the first package, else a power sensor, else None.
 
-    A meter that only root may read is left out.
+    Meters that this process may not read are skipped.
 
     Args:
-        sys_dir: Where the kernel shows its devices.
+        sys_dir: The folder /sys of the kernel's devices.
     """
     places = [
         *((path, True) for path in sys_dir.glob("class/powercap/*rapl:0/energy_uj")),

@@ -1,6 +1,6 @@
-"""How hot and how fast the board is, from the files that the kernel shows.
+"""Reads temperature, frequency and load of the board from the kernel's files.
 
-Every reader takes the folder that stands for /, and gives None for what is not there.
+All readers take a root folder in place of /, and return None for a missing sensor.
 """
 
 import contextlib
@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-# What the bits of a Raspberry Pi's `get_throttled` mean; 16 higher, that it was so
-# since the start.
+# The bits of a Raspberry Pi's `get_throttled`. The same bits, 16 higher, say that it
+# happened since the boot.
 THROTTLED_BITS = {
     0: "the voltage is too low",
     1: "the frequency is capped",
@@ -19,21 +19,21 @@ THROTTLED_BITS = {
 }
 _THROTTLED_FILE = "sys/devices/platform/soc/soc:firmware/get_throttled"
 _COMMAND_TIMEOUT_S = 5
-# Zones of the processor go by these names: cpu-thermal on a Raspberry Pi, cpu_thermal
-# on older kernels of it, x86_pkg_temp on a PC. Others are of batteries, disks, Wi-Fi.
+# Names of the processor's zones: cpu-thermal on a Raspberry Pi (cpu_thermal with older
+# kernels), x86_pkg_temp on a PC. Other zones are of batteries, disks or Wi-Fi.
 _PROCESSOR_ZONE = re.compile(r"cpu|soc|x86_pkg", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Board:
-    """A board at one moment; None is unknown.
+    """The state of a board at one moment; None is unknown.
 
     Attributes:
         temperature_c: Of the processor.
         apex_c: Of the hottest Edge TPU on PCIe.
         throttled: The firmware's bits.
         frequency_mhz: Of the first core.
-        load: Processes that ran or wanted to, for each core, in the last minute.
+        load: Running and waiting processes per core, in the last minute.
     """
 
     temperature_c: float | None = None
@@ -44,16 +44,16 @@ class Board:
 
     @property
     def hottest_c(self) -> float | None:
-        """The highest temperature that is known."""
+        """The highest known temperature."""
         known = [c for c in (self.temperature_c, self.apex_c) if c is not None]
         return max(known, default=None)
 
 
 def read_board(root: Path) -> Board:
-    """Reads what changes on a board; takes less than a millisecond.
+    """Reads the current state of a board; takes less than a millisecond.
 
     Args:
-        root: / or a copy of parts of it.
+        root: /, or a copy of some of its files.
     """
     kilohertz = _to_int(
         read_text(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq")
@@ -68,10 +68,10 @@ def read_board(root: Path) -> Board:
 
 
 def read_temperature_c(root: Path) -> float | None:
-    """Returns the processor's temperature: of its hottest zone, or of the first."""
+    """Returns the temperature of the processor's hottest zone, else of zone 0."""
     zones = sorted(root.glob("sys/class/thermal/thermal_zone*"))
-    ours = [z for z in zones if _PROCESSOR_ZONE.search(read_text(z / "type"))]
-    return _read_hottest_c([zone / "temp" for zone in ours or zones[:1]])
+    of_cpu = [z for z in zones if _PROCESSOR_ZONE.search(read_text(z / "type"))]
+    return _read_hottest_c([zone / "temp" for zone in of_cpu or zones[:1]])
 
 
 def read_apex_c(root: Path) -> float | None:
@@ -80,13 +80,13 @@ def read_apex_c(root: Path) -> float | None:
 
 
 def read_throttled(root: Path) -> int | None:
-    """Returns the throttling bits of a Raspberry Pi's firmware, from its file."""
+    """Returns the throttling bits of a Raspberry Pi from the kernel's file."""
     return _parse_hex(read_text(root / _THROTTLED_FILE))
 
 
 def ask_firmware() -> int | None:
-    """Returns the throttling bits from vcgencmd, which may take seconds."""
-    import subprocess  # Where it is needed: each start would be slower.
+    """Returns the throttling bits from the program vcgencmd; may take seconds."""
+    import subprocess  # Imported late: it would slow down each start.
 
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         command = ["vcgencmd", "get_throttled"]
@@ -98,19 +98,19 @@ def ask_firmware() -> int | None:
 
 
 def name_throttling(throttled: int) -> list[str]:
-    """Returns what the lower bits say about now."""
+    """Returns the causes that are active now, from the lower bits."""
     return [text for bit, text in THROTTLED_BITS.items() if throttled >> bit & 1]
 
 
 def read_text(path: Path) -> str:
-    """Returns a small file without white space around it; "" if it cannot be read."""
+    """Returns the stripped text of a small file; "" if it cannot be read."""
     with contextlib.suppress(OSError):
         return path.read_text(errors="replace").strip()
     return ""
 
 
 def _read_hottest_c(paths: list[Path]) -> float | None:
-    """Reads files of thousandths of a degree."""
+    """Returns the highest temperature of files that hold millidegrees."""
     known = [
         value for value in map(_to_int, map(read_text, paths)) if value is not None
     ]

@@ -1,4 +1,4 @@
-"""What live sources have in common, and those that OpenCV opens itself."""
+"""The interface of an open live source, and the captures that OpenCV opens itself."""
 
 import abc
 from typing import Any
@@ -11,26 +11,26 @@ from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import Image, bgr_to_rgb, decode_image
 from corallite.device.system.errors import RequestError
 
-# After this long without a byte, FFmpeg and sockets give up by themselves.
+# FFmpeg and sockets stop waiting after this time without a byte.
 NETWORK_TIMEOUT_S = 10
 
 
 class Capture(abc.ABC):
-    """An open live source. One thread uses it, but for `interrupt`.
+    """An open live source. Only one thread uses it, except for `interrupt`.
 
     Attributes:
-        name: What to call it.
-        colour_order: "RGB" or "BGR": of what `retrieve` returns.
-        passed: How many frames `grab` has passed over for a newer one.
-        broken: How many it has passed over because they broke off.
+        name: Shown in messages.
+        colour_order: "RGB" or "BGR", of the image that `retrieve` returns.
+        dropped: Frames that `grab` skipped because a newer one was there.
+        broken: Frames that `grab` skipped because they were incomplete.
     """
 
     colour_order = "RGB"
 
     def __init__(self, name: str) -> None:
-        """Has passed over nothing yet."""
+        """Starts both counters at 0."""
         self.name = name
-        self.passed = 0
+        self.dropped = 0
         self.broken = 0
 
     @abc.abstractmethod
@@ -38,36 +38,39 @@ class Capture(abc.ABC):
         """Waits for the next frame; returns False if there are no more.
 
         Raises:
-            RequestError: There are no more, and this is why.
+            RequestError: There are no more frames, with the reason.
         """
 
     @abc.abstractmethod
     def retrieve(self) -> Image:
-        """Decodes the frame that was grabbed; uint8 [height, width, 3].
+        """Decodes the grabbed frame; uint8 [height, width, 3].
 
         Raises:
-            RequestError: It is damaged. The next one may not be.
+            RequestError: The frame is damaged. The next one may be good.
+        """
+
+    def interrupt(self) -> None:  # noqa: B027 - most captures need no other.
+        """Ends a waiting `grab` soon, where possible; called by another thread.
+
+        By default it does nothing: OpenCV crashes if a capture is released while
+        another thread reads it, and picamera2 has its own timeout.
         """
 
     @abc.abstractmethod
-    def interrupt(self) -> None:
-        """Makes a `grab` that waits return soon, if it can; for another thread."""
-
-    @abc.abstractmethod
     def release(self) -> None:
-        """Gives everything back."""
+        """Releases the device, the connection or the process."""
 
 
 def retrieve_rgb(capture: Capture) -> Image:
-    """Returns the frame that was grabbed, uint8 RGB [height, width, 3].
+    """Returns the grabbed frame, uint8 RGB [height, width, 3].
 
     Raises:
-        RequestError: It is damaged.
+        RequestError: The frame is damaged.
     """
     image = capture.retrieve()
     if image.dtype != np.uint8 or image.shape[2:] != (3,) or not image.size:
         raise RequestError(
-            f"{capture.name}: gave a frame of {image.dtype} {image.shape}, "
+            f"{capture.name}: sent a frame of {image.dtype} {image.shape}, "
             "expected uint8 [height, width, 3]; set the camera to colour."
         )
     return bgr_to_rgb(image) if capture.colour_order == "BGR" else image
@@ -79,7 +82,7 @@ class OpenCVCapture(Capture):
     colour_order = "BGR"
 
     def __init__(self, capture: Any, name: str) -> None:
-        """Takes over an opened `cv2.VideoCapture`."""
+        """Takes ownership of an opened `cv2.VideoCapture`."""
         super().__init__(name)
         self._capture = capture
 
@@ -91,11 +94,8 @@ class OpenCVCapture(Capture):
         """See `Capture`."""
         retrieved, frame_bgr = self._capture.retrieve()
         if not retrieved:
-            raise RequestError(f"{self.name}: gave a damaged frame; check its cable.")
+            raise RequestError(f"{self.name}: sent a damaged frame; check its cable.")
         return frame_bgr
-
-    def interrupt(self) -> None:
-        """Does nothing: to release a capture that another thread reads, crashes."""
 
     def release(self) -> None:
         """See `Capture`."""
@@ -103,10 +103,10 @@ class OpenCVCapture(Capture):
 
 
 class JpegCapture(Capture):
-    """JPEG images one after the other, from wherever `receive` gets them.
+    """A sequence of JPEG images, from the bytes that `receive` returns.
 
-    Of images that came together only the newest is decoded, so that a stream that is
-    faster than the decoder does not queue up on its way here.
+    If several images arrive together, only the newest is decoded. So frames do not
+    queue up when the stream is faster than the decoder.
     """
 
     def __init__(self, name: str) -> None:
@@ -117,10 +117,10 @@ class JpegCapture(Capture):
 
     @abc.abstractmethod
     def receive(self) -> bytes:
-        """Waits for bytes; returns all that are there, none at the end.
+        """Waits for bytes; returns all that are available, b"" at the end.
 
         Raises:
-            RequestError: There are no more, and this is why.
+            RequestError: There are no more bytes, with the reason.
         """
 
     def grab(self) -> bool:
@@ -130,8 +130,8 @@ class JpegCapture(Capture):
             images = self._splitter.feed(data)
             broken = self._splitter.broken - broken_before
             if images or broken:
-                self.passed += max(0, len(images) - 1)
-                # The one that `retrieve` will complain of is counted by whom it tells.
+                self.dropped += max(0, len(images) - 1)
+                # Without an image, `retrieve` raises, and its caller counts that one.
                 self.broken += broken if images else broken - 1
                 self._image = images[-1] if images else b""
                 return True
@@ -140,7 +140,9 @@ class JpegCapture(Capture):
     def retrieve(self) -> Image:
         """See `Capture`."""
         if not self._image:
-            raise RequestError(f"{self.name}: an image broke off; check its network.")
+            raise RequestError(
+                f"{self.name}: sent an incomplete image; check its network."
+            )
         return decode_image(self._image, self.name)
 
 
@@ -148,10 +150,10 @@ def open_camera(target: int | str) -> OpenCVCapture:
     """Opens a USB camera.
 
     Args:
-        target: Its number N, for /dev/videoN, or the path of a device.
+        target: The number N of /dev/videoN, or the path of a device.
 
     Raises:
-        RequestError: It is not there or in use.
+        RequestError: The camera is missing or in use.
     """
     name = f"camera {target}" if isinstance(target, int) else target
     capture = cv2.VideoCapture(target, cv2.CAP_V4L2)
@@ -161,37 +163,37 @@ def open_camera(target: int | str) -> OpenCVCapture:
             f"{name}: cannot be opened; check that it is connected and that no other "
             "program uses it."
         )
-    # Where the driver heeds it, the next frame is not an old one.
+    # If the driver supports it, the next frame is not an old one.
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
     return OpenCVCapture(capture, name)
 
 
 def open_stream(url: str) -> OpenCVCapture:
-    """Opens the stream at a URL, of any kind that FFmpeg reads.
+    """Opens the stream at a URL, in any format that FFmpeg reads.
 
     Raises:
-        RequestError: Nothing answers, or not with video.
+        RequestError: The server does not answer, or does not send video.
     """
     name = without_secrets(url)
     timeout_ms = NETWORK_TIMEOUT_S * 1000
     settings = [
         *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, timeout_ms),
         *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, timeout_ms),
-        # With more threads, the decoder holds one frame back for each.
+        # The decoder delays its output by one frame per extra thread.
         *(cv2.CAP_PROP_N_THREADS, 1),
     ]
     capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, settings)
     if not capture.isOpened():
         capture.release()
         raise RequestError(
-            f"{name}: gives no video; check the address, the password and that the "
+            f"{name}: no video received; check the address, the password and that the "
             "camera is on."
         )
     return OpenCVCapture(capture, name)
 
 
 def without_secrets(url: str) -> str:
-    """Returns a URL to show: without user, password and query."""
+    """Returns a URL without user name, password and query, for messages."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"

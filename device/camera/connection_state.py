@@ -1,6 +1,6 @@
-"""What state a live source is in, and when it is to be opened again.
+"""The state machine of a live source: its state, and when to open it again.
 
-No camera, thread or clock is in here: what happens is told, with the time.
+It uses no camera, thread or clock: the caller passes in every event and its time.
 """
 
 import enum
@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import random
 
-# The first wait before a source is opened again; it doubles with each failure.
+# The first delay before a source is reopened; each failure doubles it.
 _FIRST_DELAY_S = 0.5
 _LONGEST_DELAY_S = 30.0
-# A source that was live for this long has recovered: the waits start afresh.
+# A source that was live for this long has recovered: the delay is reset.
 _RECOVERED_S = 30.0
-# To the first frame after opening. A network camera can take some seconds.
+# From opening to the first frame. A network camera can need some seconds.
 _OPENING_LIMIT_S = 20.0
 
 
 class State(enum.Enum):
-    """What is to be expected of a source."""
+    """The state of a source."""
 
     OPENING = "opening"
     LIVE = "live"
@@ -30,7 +30,7 @@ class State(enum.Enum):
 
 
 class Action(enum.Enum):
-    """What is to be done about a source."""
+    """What the caller must do with a source now."""
 
     NOTHING = "nothing"
     OPEN = "open"
@@ -38,74 +38,74 @@ class Action(enum.Enum):
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long a source may be silent.
+class Timeouts:
+    """How long a source may send no frame.
 
     Attributes:
-        stale_after_s: A live source without a frame for so long is stale; after
-            twice that it is closed and opened again.
-        give_up_after_s: After so long without a frame, and at least one failure, it
-            is given up; None: never.
+        stale_after_s: A live source without a frame for this long is stale. After
+            twice this time it is closed and reopened.
+        give_up_after_s: A source without a frame for this long, and with at least one
+            failure, is given up. None: never.
     """
 
     stale_after_s: float = 5.0
     give_up_after_s: float | None = None
 
 
-class SourceState:
+class ConnectionState:
     """The state of one source.
 
     Attributes:
-        state: The current one.
-        delay_s: The wait that the last failure brought.
-        failures: How many there were since the source last was live for long.
+        state: The current state.
+        delay_s: The delay after the last failure.
+        failures: Failures since the source last recovered.
     """
 
     def __init__(
-        self, patience: Patience, now_s: float, rng: "random.Random | None" = None
+        self, timeouts: Timeouts, now_s: float, rng: "random.Random | None" = None
     ) -> None:
-        """Is to be opened at once.
+        """Starts in the state OPENING; the source is to be opened at once.
 
         Args:
-            patience: How long it may be silent.
-            now_s: Seconds of a clock that never goes back, here and everywhere.
-            rng: Spreads the waits, so that the cameras of a network that was away
-                do not all come back in the same instant.
+            timeouts: How long the source may send no frame.
+            now_s: Seconds of a monotonic clock, here and in all methods.
+            rng: Adds jitter to the delays. After a network failure, many cameras
+                must not reconnect at the same moment.
         """
-        # It loads OpenSSL, for which files, that only have a state, would wait.
+        # Imported late: it loads OpenSSL, and recorded sources only need `State`.
         import random
 
         self.state = State.OPENING
         self.delay_s = 0.0
         self.failures = 0
-        self._patience = patience
+        self._timeouts = timeouts
         self._rng = rng or random.Random()
         self._is_open = False
         self._has_failed = False
         self._has_frames = False
-        self._first_s = now_s
-        self._heard_s = now_s
+        self._first_frame_s = now_s
+        self._last_event_s = now_s
         self._last_frame_s = now_s
         self._open_at_s = now_s
 
     def note_opening(self, now_s: float) -> None:
-        """Notes that opening has begun."""
+        """Records that the caller has begun to open the source."""
         self._is_open = True
         self._has_frames = False
-        self._heard_s = now_s
+        self._last_event_s = now_s
 
     def note_frame(self, now_s: float) -> None:
-        """Notes that a frame has come."""
+        """Records a frame."""
         if not self._has_frames:
-            self._first_s = now_s
+            self._first_frame_s = now_s
         self._has_frames = True
         self._has_failed = False
-        self._heard_s = self._last_frame_s = now_s
+        self._last_event_s = self._last_frame_s = now_s
         self.state = State.LIVE
 
     def note_failure(self, now_s: float) -> None:
-        """Notes that it could not be opened, or gives no more frames."""
-        if self._has_frames and now_s - self._first_s >= _RECOVERED_S:
+        """Records that the source could not be opened, or that its frames ended."""
+        if self._has_frames and now_s - self._first_frame_s >= _RECOVERED_S:
             self.failures = 0
         longest_s = min(_FIRST_DELAY_S * 2 ** min(self.failures, 16), _LONGEST_DELAY_S)
         self.delay_s = longest_s * self._rng.uniform(0.5, 1)
@@ -116,9 +116,9 @@ class SourceState:
         self.state = State.REOPENING
 
     def check(self, now_s: float) -> Action:
-        """Moves on to where time alone leads; returns what is to be done now.
+        """Applies all timeouts; returns what the caller must do now.
 
-        After CLOSE, which counts as a failure, and after OPEN the caller does so.
+        CLOSE already counts as a failure. After OPEN, the caller calls `note_opening`.
         """
         if self.state is State.GIVEN_UP:
             return Action.NOTHING
@@ -127,8 +127,8 @@ class SourceState:
             return Action.CLOSE
         if not self._is_open:
             return Action.OPEN if now_s >= self._open_at_s else Action.NOTHING
-        silent_s = now_s - self._heard_s
-        stale_s = self._patience.stale_after_s
+        silent_s = now_s - self._last_event_s
+        stale_s = self._timeouts.stale_after_s
         if silent_s >= (2 * stale_s if self._has_frames else _OPENING_LIMIT_S):
             self.note_failure(now_s)
             return Action.CLOSE
@@ -137,7 +137,7 @@ class SourceState:
         return Action.NOTHING
 
     def _is_overdue(self, now_s: float) -> bool:
-        limit_s = self._patience.give_up_after_s
+        limit_s = self._timeouts.give_up_after_s
         if limit_s is None or not self._has_failed:
             return False
         return now_s - self._last_frame_s >= limit_s

@@ -1,7 +1,8 @@
-"""Cameras on the board's ribbon connector, which V4L2 alone cannot drive.
+"""CSI cameras, on the board's ribbon connector; V4L2 alone cannot drive them.
 
-libcamera does, through picamera2 where this Python can import it, else through the
-program `rpicam-vid`. Raspberry Pi OS has both; picamera2 only in the system's Python.
+libcamera drives them, through picamera2 if this Python can import it, else through the
+program `rpicam-vid`. Raspberry Pi OS has both, but picamera2 only in the system's
+Python.
 """
 
 import concurrent.futures
@@ -18,23 +19,23 @@ from corallite.device.image.preprocess import Image
 from corallite.device.system import log
 from corallite.device.system.errors import RequestError
 
-# What OpenCV asks of a USB camera, too.
+# OpenCV's default for a USB camera, too.
 _SIZE_WH = (640, 480)
-# The second is the first's name until 2024.
+# The second is its name before 2024.
 _PROGRAMS = ("rpicam-vid", "libcamera-vid")
 _FRAME_TIMEOUT_S = 10
 _END_TIMEOUT_S = 1
 _POLL_S = 0.2
-# What picamera2 raises without a camera, or when libcamera refuses; it varies by
+# What picamera2 raises without a camera, or when libcamera refuses; it depends on the
 # version.
 _REFUSALS = (RuntimeError, IndexError, OSError, concurrent.futures.TimeoutError)
-# What importing it raises where its extensions were built for another NumPy: that of
-# Raspberry Pi OS Bookworm for 1.24, when an environment over it has 2.
-_BREAKAGES = (ImportError, ValueError, AttributeError, RuntimeError)
+# What the import raises if its extensions were built for another NumPy: Raspberry Pi OS
+# Bookworm has NumPy 1.24, and an environment on top of it may have 2.
+_IMPORT_ERRORS = (ImportError, ValueError, AttributeError, RuntimeError)
 
 
 def require_csi_support() -> None:
-    """Raises `RequestError` if neither picamera2 nor `rpicam-vid` is here."""
+    """Raises `RequestError` if neither picamera2 nor `rpicam-vid` is installed."""
     if not has_picamera2() and _find_program() is None:
         raise RequestError(
             "A CSI camera needs picamera2 in this Python or the program rpicam-vid; "
@@ -43,7 +44,7 @@ def require_csi_support() -> None:
 
 
 def has_picamera2() -> bool:
-    """Tells whether this Python finds picamera2 and what it stands on."""
+    """Returns whether this Python finds picamera2 and libcamera."""
     return all(map(importlib.util.find_spec, ("picamera2", "libcamera")))
 
 
@@ -51,11 +52,11 @@ def open_csi(number: int) -> Capture:
     """Opens a CSI camera.
 
     Args:
-        number: 0, or 1 for the second one of a board with two connectors.
+        number: 0, or 1 for the second connector of a board that has two.
 
     Raises:
-        RequestError: There is no such camera, it is in use, or nothing here can
-            drive it.
+        RequestError: There is no such camera, it is in use, or neither picamera2 nor
+            `rpicam-vid` works.
     """
     name = f"camera csi:{number}"
     program = _find_program()
@@ -68,13 +69,13 @@ def open_csi(number: int) -> Capture:
 class Picamera2Capture(Capture):
     """A camera that picamera2 drives."""
 
-    # picamera2's names tell the order in a little-endian word, so that its "BGR888"
-    # is R, G, B in memory, and its "RGB888" is what OpenCV calls BGR.
+    # picamera2 names formats by a little-endian word: its "BGR888" is R, G, B in
+    # memory, and its "RGB888" is what OpenCV calls BGR.
     colour_order = "RGB"
     pixel_format = "BGR888"
 
     def __init__(self, camera: Any, name: str) -> None:
-        """Takes over a started `Picamera2`."""
+        """Takes ownership of a started `Picamera2`."""
         super().__init__(name)
         self._camera = camera
         self._image: Any = None
@@ -91,52 +92,49 @@ class Picamera2Capture(Capture):
         """See `Capture`."""
         return self._image
 
-    def interrupt(self) -> None:
-        """Does nothing: `grab` has a time limit."""
-
     def release(self) -> None:
         """See `Capture`."""
         try:
             self._camera.close()
         except _REFUSALS:
-            return  # It has gone.
+            return  # The camera is gone already.
 
 
 class ProgramCapture(JpegCapture):
-    """A program that writes JPEG images to its stdout, and its troubles to stderr."""
+    """A program that writes JPEG images to its stdout, and errors to its stderr."""
 
     def __init__(self, process: subprocess.Popen[bytes], name: str) -> None:
-        """Takes over a running process with pipes for stdout and stderr."""
+        """Takes ownership of a running process with pipes for stdout and stderr."""
         super().__init__(name)
         self._process = process
-        self._complaints = b""
+        self._pipes = [pipe for pipe in (process.stdout, process.stderr) if pipe]
+        self._stderr = b""
         self._interrupted = False
         self._selector = selectors.DefaultSelector()
-        for pipe in (process.stdout, process.stderr):
-            self._selector.register(_descriptor(pipe), selectors.EVENT_READ)
+        for pipe in self._pipes:
+            self._selector.register(pipe, selectors.EVENT_READ)
 
     def receive(self) -> bytes:
         """See `JpegCapture`."""
-        images_from = _descriptor(self._process.stdout)
-        # Both are emptied, or the program would wait for us when one is full.
+        # Reads both pipes: the program blocks when one of them is full.
         while self._selector.get_map() and not self._interrupted:
             for key, _ in self._selector.select(_POLL_S):
                 data = os.read(key.fd, 1 << 16)
                 if not data:
-                    self._selector.unregister(key.fd)
-                elif key.fd == images_from:
+                    self._selector.unregister(key.fileobj)
+                elif key.fileobj is self._process.stdout:
                     return data
                 else:
-                    self._complaints = (self._complaints + data)[-4096:]
+                    self._stderr = (self._stderr + data)[-4096:]
         if self._interrupted:
             return b""
-        lines = self._complaints.decode(errors="replace").split("\n")
+        lines = self._stderr.decode(errors="replace").split("\n")
         why = next((line.strip() for line in reversed(lines) if "ERROR" in line), "")
         raise _refused(self.name, RuntimeError(why or "its program has ended"))
 
     def interrupt(self) -> None:
         """See `Capture`."""
-        # A program that hangs does not end, and its pipes stay open.
+        # Closing the pipes would not help: a program that hangs keeps them open.
         self._interrupted = True
 
     def release(self) -> None:
@@ -148,23 +146,22 @@ class ProgramCapture(JpegCapture):
             self._process.kill()
             self._process.wait()
         self._selector.close()
-        for pipe in (self._process.stdout, self._process.stderr):
-            if pipe is not None:
-                pipe.close()
+        for pipe in self._pipes:
+            pipe.close()
 
 
 def _import_picamera2(name: str, program: str | None) -> Any:
-    """Returns the module; None if it is broken, and the program is there instead."""
+    """Returns the module; None if its import fails and `program` can replace it."""
     try:
         return importlib.import_module("picamera2")
-    except _BREAKAGES as error:
-        what = f"{name}: picamera2 cannot be loaded ({str(error).rstrip('.')})"
+    except _IMPORT_ERRORS as error:
+        problem = f"{name}: picamera2 cannot be loaded ({str(error).rstrip('.')})"
         if program is None:
             raise RequestError(
-                f"{what}; if that is about numpy, run: pip install 'numpy<2', else: "
+                f"{problem}; if the reason is numpy, run: pip install 'numpy<2', else: "
                 "sudo apt install rpicam-apps"
             ) from error
-        log.log_first_n(log.WARNING, "%s; %s is run instead.", 1, what, program)
+        log.log_first_n(log.WARNING, "%s; using %s instead.", 1, problem, program)
         return None
 
 
@@ -195,7 +192,7 @@ def _start_program(program: str, number: int, name: str) -> ProgramCapture:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         bufsize=0,
-        # Ctrl-C is for us; the program is ended by `release`.
+        # Keeps Ctrl-C from the program; `release` ends it.
         start_new_session=True,
     )
     return ProgramCapture(process, name)
@@ -203,10 +200,6 @@ def _start_program(program: str, number: int, name: str) -> ProgramCapture:
 
 def _find_program() -> str | None:
     return next(filter(None, map(shutil.which, _PROGRAMS)), None)
-
-
-def _descriptor(pipe: Any) -> int:
-    return pipe.fileno()
 
 
 def _refused(name: str, error: Exception) -> RequestError:

@@ -1,4 +1,4 @@
-"""A frame, and an iterator of frames that counts what it could not give."""
+"""A frame, and an iterator of frames that counts the frames it left out."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 from corallite.device.camera.connection_state import State
 from corallite.device.image.preprocess import Image, Preprocessing
 
-# Without a sign of life for so long, what brings the frames is taken to hang.
+# A source that is silent for longer than this is considered hung.
 _BEAT_LIMIT_S = 10.0
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A frame's image as a model wants it.
+    """A frame's image, fitted to the model's input.
 
     Attributes:
-        pixels_u8: What `fit_image` gave.
-        preprocessing: What it was given.
-        seconds: How long it took.
+        pixels_u8: The result of `fit_image`.
+        preprocessing: The settings that `fit_image` used.
+        seconds: The time that it took.
     """
 
     pixels_u8: Image
@@ -31,16 +31,17 @@ class Frame:
     """One image of a source.
 
     Attributes:
-        number: 0 for the first that the source gave. A live source's numbers have
-            gaps: those frames were dropped for newer ones.
-        time_s: A video's own time of the frame; else seconds since the source was
+        number: 0 for the first frame of the source. The numbers of a live source have
+            gaps, where frames were dropped for newer ones.
+        time_s: In a video, the frame's own time; else seconds since the source was
             opened.
         image_rgb_u8: uint8 RGB [height, width, 3].
-        name: The file's, below the folder if the source is one; or the camera's.
-        captured_s: When it came out of the camera, the network or the file, on
-            `time.monotonic`'s clock, which no change of the date moves.
-        dropped: How many frames of its source were dropped before it.
-        fitted: What was made of it ahead of its turn, if anything was.
+        name: Path of the file, relative to the source if that is a folder; or the
+            camera's name.
+        captured_s: When the frame left the camera, the network or the file, on the
+            clock of `time.monotonic`.
+        dropped: How many frames of the source were dropped before this one.
+        fitted: The image fitted to the model's input, if that was done in advance.
     """
 
     number: int
@@ -56,47 +57,39 @@ class FrameStream(Iterator[Frame]):
     """The frames of an open source.
 
     Attributes:
-        prepare: Given a frame while whoever iterates is busy: of a file while another
-            one waits to be asked for, of a camera if nobody waits. It returns what
-            comes in its place.
-        skipped: How many images could not be read so far.
-        dropped: How many were dropped so far because a newer one came.
-        opened: How many times the source was opened, or was tried to be.
-        on_wait: Called about every tenth of a second while `next` waits for a frame
-            and whatever brings it still works, for a watchdog.
+        prepare: Called with a frame while the consumer is busy: in a file, while the
+            frame before it is still waiting; from a camera, while nobody waits. The
+            stream yields what it returns in place of the frame.
+        skipped: Images that could not be read so far.
+        dropped: Frames that were dropped for newer ones so far.
+        opened: Attempts to open the source so far.
+        on_wait: Called about every tenth of a second while `next` waits and the source
+            still works; feeds a watchdog.
     """
 
     def __init__(self) -> None:
-        """Has no frames until `frames` is given some."""
-        self.prepare: Callable[[Frame], Frame] = _leave
+        """Has no frames until `frames` is set."""
+        self.prepare: Callable[[Frame], Frame] = lambda frame: frame
         self.skipped = 0
         self.dropped = 0
         self.opened = 1
-        self.on_wait: Callable[[], None] = _do_nothing
+        self.on_wait: Callable[[], None] = lambda: None
         self.frames: Iterator[Frame] = iter(())
         self._beat_s = time.monotonic()
 
     @property
     def state(self) -> State:
-        """The source's state; of one that waits for us, always live."""
+        """The state of the source; always LIVE if it is not a live source."""
         return State.LIVE
 
     def __next__(self) -> Frame:
         return next(self.frames)
 
     def beat(self) -> None:
-        """Tells that what brings the frames works; for its own thread."""
+        """Records that the source works; called by the thread that reads it."""
         self._beat_s = time.monotonic()
 
     def note_wait(self) -> None:
-        """Tells that `next` still waits, which is fine as long as there are beats."""
+        """Records that `next` still waits; calls `on_wait` if the source works."""
         if time.monotonic() - self._beat_s < _BEAT_LIMIT_S:
             self.on_wait()
-
-
-def _leave(frame: Frame) -> Frame:
-    return frame
-
-
-def _do_nothing() -> None:
-    """Nobody watches."""

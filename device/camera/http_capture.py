@@ -1,7 +1,7 @@
-"""MJPEG over HTTP, as most network cameras and phones offer it.
+"""MJPEG over HTTP, which most network cameras and phones offer.
 
-FFmpeg reads such a stream too. But it ends at the first damaged image, it goes on
-scaling every image to the size of the first, and nothing can wake it while it waits.
+FFmpeg can read such a stream, but ends at the first damaged image, scales all images to
+the size of the first, and cannot be interrupted while it waits.
 """
 
 import base64
@@ -18,9 +18,9 @@ from corallite.device.camera.capture import (
 )
 from corallite.device.system.errors import RequestError
 
-# What http.client raises on a connection that breaks or talks nonsense. ValueError:
-# TLS, when `interrupt` closes it under a read.
-_LOST = (OSError, http.client.HTTPException, ValueError)
+# What http.client raises if the connection breaks or the answer is not HTTP.
+# ValueError: TLS, when `interrupt` closes the connection during a read.
+_CONNECTION_ERRORS = (OSError, http.client.HTTPException, ValueError)
 
 
 class HttpCapture(JpegCapture):
@@ -29,7 +29,7 @@ class HttpCapture(JpegCapture):
     def __init__(
         self, connection: socket.socket, response: http.client.HTTPResponse, name: str
     ) -> None:
-        """Takes over a connection and the response that has begun on it."""
+        """Takes ownership of a connection and its response, which has begun."""
         super().__init__(name)
         self._connection = connection
         self._response = response
@@ -38,8 +38,8 @@ class HttpCapture(JpegCapture):
         """See `JpegCapture`."""
         try:
             return self._response.read1(1 << 16)
-        except _LOST as error:
-            raise _lost(self.name, error) from error
+        except _CONNECTION_ERRORS as error:
+            raise _unreachable(self.name, error) from error
 
     def interrupt(self) -> None:
         """See `Capture`."""
@@ -58,16 +58,16 @@ def open_http(url: str) -> Capture:
     """Opens the stream at an http or https URL.
 
     Raises:
-        RequestError: Nothing answers there, or not with video.
+        RequestError: The server does not answer, or does not send video.
     """
     name = without_secrets(url)
     parts = urlsplit(url)
     connection = _connect(parts)
     try:
         response, stream = _get(connection, parts)
-    except _LOST as error:
+    except _CONNECTION_ERRORS as error:
         connection.close()
-        raise _lost(name, error) from error
+        raise _unreachable(name, error) from error
     if response.status == 200 and _is_multipart(response):
         return HttpCapture(stream, response, name)
     response.close()
@@ -77,16 +77,13 @@ def open_http(url: str) -> Capture:
             f"{name}: the server answers {response.status} {response.reason}; check "
             "the address."
         )
-    # A film, a redirection, or a password that is not sent in the clear.
+    # FFmpeg handles video files, redirections, and passwords with digest access.
     return open_stream(url)
 
 
 def _connect(parts: SplitResult) -> http.client.HTTPConnection:
-    kinds = {
-        "http": http.client.HTTPConnection,
-        "https": http.client.HTTPSConnection,
-    }
-    kind = kinds[parts.scheme.lower()]
+    is_tls = parts.scheme.lower() == "https"
+    kind = http.client.HTTPSConnection if is_tls else http.client.HTTPConnection
     return kind(parts.hostname or "", parts.port, timeout=NETWORK_TIMEOUT_S)
 
 
@@ -94,7 +91,7 @@ def _get(
     connection: http.client.HTTPConnection, parts: SplitResult
 ) -> tuple[http.client.HTTPResponse, socket.socket]:
     connection.connect()
-    # `getresponse` forgets the socket if the response goes on until it is closed.
+    # Kept here: `getresponse` forgets the socket of a response without a length.
     stream = connection.sock
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = {"User-Agent": "corallite"}
@@ -110,7 +107,7 @@ def _is_multipart(response: http.client.HTTPResponse) -> bool:
     return response.headers.get_content_maintype() == "multipart"
 
 
-def _lost(name: str, error: Exception) -> RequestError:
+def _unreachable(name: str, error: Exception) -> RequestError:
     why = str(error) or type(error).__name__
     return RequestError(
         f"{name}: cannot be reached ({why}); check the address and the network."

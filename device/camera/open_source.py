@@ -1,4 +1,4 @@
-"""Opens whatever a user calls a source: a camera, a stream, files, a pipe."""
+"""Opens any source that a user can name: a camera, a stream, files, a pipe."""
 
 import contextlib
 import os
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from corallite.device.camera import recorded
-from corallite.device.camera.connection_state import Patience
+from corallite.device.camera.connection_state import Timeouts
 from corallite.device.camera.frame import FrameStream
-from corallite.device.camera.prefetch import looking_ahead
+from corallite.device.camera.prefetch import prefetching
 from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import IMAGE_SUFFIXES
 from corallite.device.system.errors import RequestError
@@ -21,13 +21,13 @@ from corallite.device.system.errors import RequestError
 if TYPE_CHECKING:
     from corallite.device.camera.capture import Capture
 
-# FFmpeg draws text files, such as a list of labels, and gives that as a video.
+# FFmpeg renders text files, such as a list of labels, as a video with this codec.
 _ANSI_ART = cv2.VideoWriter.fourcc(*"ansi")
 
-# The kernel's number of all video devices (its Documentation/admin-guide/devices.txt).
+# The major number of video devices (Linux, Documentation/admin-guide/devices.txt).
 _VIDEO4LINUX = 81
 _SCHEMES = ("http", "https", "rtsp", "rtsps")
-# Of a camera's number; OpenCV cannot take many more.
+# Digits of a camera's number; OpenCV does not take many more.
 _MOST_DIGITS = 4
 _WHAT_TO_GIVE = (
     "give a camera's number, csi, a URL, a video, an image, a folder, or - for stdin."
@@ -38,31 +38,31 @@ _WHAT_TO_GIVE = (
 def open_source(
     source: str,
     stop: threading.Event | None = None,
-    patience: Patience | None = None,
+    timeouts: Timeouts | None = None,
 ) -> Iterator[FrameStream]:
     """Opens a source of frames, and releases it after the block.
 
-    Live sources give the newest frame, drop others, and are opened again whenever
-    they fail; see `LiveStream`. All others give every frame, and end.
+    Live sources give the newest frame, drop the others, and are reopened whenever they
+    fail; see `LiveStream`. All other sources give every frame, and end.
 
     Args:
         source: Live: the number of a USB camera, as "0", or its path, as
             "/dev/video0"; "csi" or "csi:1" for a camera on the ribbon connector; an
             http, https, rtsp or rtsps URL.
-            Or the path of a video, of an image, or of a folder, whose images are
-            taken in the order of their names, its sub-folders' too; hidden files are
-            left out, and an image that cannot be read is logged, counted and skipped.
+            Or the path of a video, of an image, or of a folder. The images of a folder
+            and of its sub-folders come in the order of their names, without hidden
+            files. An image that cannot be read is logged, counted and skipped.
             Or "-" for JPEG images on stdin.
         stop: Ends the iteration when it is set.
-        patience: With live sources.
+        timeouts: Of a live source; default, those of `Timeouts`.
 
     Yields:
         The frames.
 
     Raises:
-        RequestError: No name, no such file, or one that cannot be opened; or later,
-            from the iterator: a live source is given up, a video, folder or pipe gave
-            none.
+        RequestError: The name is empty, or the source is missing or cannot be opened.
+            Later, from the iterator: a live source is given up, or a video, a folder or
+            a pipe has no frames.
     """
     if not source:
         raise RequestError(f"The source has no name; {_WHAT_TO_GIVE}")
@@ -72,7 +72,7 @@ def open_source(
         from corallite.device.camera.live import LiveStream
 
         name, open_capture = live
-        stream = LiveStream(name, open_capture, patience or Patience(), stop)
+        stream = LiveStream(name, open_capture, timeouts or Timeouts(), stop)
         try:
             yield stream
         finally:
@@ -82,11 +82,11 @@ def open_source(
             yield recorded_stream
 
 
-# What live sources need is imported when one is: it would make each start slower.
+# The modules of live sources are imported late: they would slow down each start.
 
 
 def _find_live(source: str) -> "tuple[str, Callable[[], Capture]] | None":
-    """Returns the name of a live source and what opens it; None if it is not one."""
+    """Returns the name of a live source and its opener; None if it is not live."""
     path = Path(source)
     is_number = source.isdecimal() and len(source) <= _MOST_DIGITS
     if is_number and not path.exists():
@@ -94,7 +94,8 @@ def _find_live(source: str) -> "tuple[str, Callable[[], Capture]] | None":
     if path.is_char_device():
         if os.major(path.stat().st_rdev) != _VIDEO4LINUX:
             raise RequestError(
-                f"{source}: is a device and no camera; cameras are /dev/video0, ..."
+                f"{source}: is not a camera but another device; give a camera, such as "
+                "/dev/video0."
             )
         return _find_camera(source, source)
     csi = re.fullmatch("csi(?::([0-9]))?", source)
@@ -120,16 +121,11 @@ def _find_csi(number: int) -> "tuple[str, Callable[[], Capture]]":
 
 def _find_url(url: str) -> "tuple[str, Callable[[], Capture]]":
     _check_url(url)
-    from corallite.device.camera.capture import open_stream, without_secrets
+    from corallite.device.camera import capture, http_capture
 
-    opener = _open_http if url.lower().startswith("http") else open_stream
-    return without_secrets(url), partial(opener, url)
-
-
-def _open_http(url: str) -> "Capture":
-    from corallite.device.camera.http_capture import open_http
-
-    return open_http(url)
+    is_http = url.lower().startswith("http")
+    opener = http_capture.open_http if is_http else capture.open_stream
+    return capture.without_secrets(url), partial(opener, url)
 
 
 def _check_url(url: str) -> None:
@@ -140,7 +136,7 @@ def _check_url(url: str) -> None:
         is_valid = False
     if not is_valid or parts.scheme not in _SCHEMES:
         raise RequestError(
-            f"{re.sub('//.*@', '//', url)}: is no address of a stream; write one of "
+            f"{re.sub('//.*@', '//', url)}: is not a valid stream URL; write one of "
             f"{', '.join(_SCHEMES)}, then ://HOST:PORT/PATH."
         )
 
@@ -162,22 +158,22 @@ def _open_recorded(source: str, stop: threading.Event) -> Iterator[FrameStream]:
             yield stream
             return
         else:
-            _require_film(path)
-            capture = stack.enter_context(_reading(path))
+            _require_video_file(path)
+            capture = stack.enter_context(_open_video(path))
             frames = recorded.video_frames(capture, path)
-        ahead = looking_ahead(
+        prefetched = prefetching(
             frames,
             stream.note_wait,
-            # Whoever iterates sets it later, when the thread runs already.
+            # A lambda, because the consumer sets `prepare` after this.
             lambda frame: stream.prepare(frame),
         )
-        stream.frames = stack.enter_context(ahead)
+        stream.frames = stack.enter_context(prefetched)
         stack.callback(closing.set)
         yield stream
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[Any]:
+def _open_video(path: Path) -> Iterator[Any]:
     capture = cv2.VideoCapture(str(path))
     try:
         if not capture.isOpened() or capture.get(cv2.CAP_PROP_FOURCC) == _ANSI_ART:
@@ -190,12 +186,12 @@ def _reading(path: Path) -> Iterator[Any]:
         capture.release()
 
 
-def _require_film(path: Path) -> None:
+def _require_video_file(path: Path) -> None:
     if not path.exists():
         raise RequestError(f"{path}: no such file or folder; {_WHAT_TO_GIVE}")
     if not path.is_file():
-        # OpenCV would wait for a writer where no signal reaches it.
+        # OpenCV would wait for a writer and ignore all signals.
         raise RequestError(
-            f"{path}: is no video but a pipe or a device; for JPEG images from a pipe "
-            f"write: --source=- < {path}"
+            f"{path}: is a pipe or a device, not a video; to read JPEG images from a "
+            f"pipe, write: --source=- < {path}"
         )

@@ -1,6 +1,5 @@
-"""The thread that waits for a live source's frames."""
+"""The thread that reads the frames of a live source."""
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -12,54 +11,54 @@ from corallite.device.system.driver_thread import DriverThread
 from corallite.device.system.errors import RequestError
 from corallite.device.system.log_throttle import is_power_of_two
 
-# What was passed over is told at least so often.
-_TELL_S = 0.1
+# Dropped frames are reported at least this often.
+_REPORT_S = 0.1
 
 
 class Reader(DriverThread):
-    """Opens a source once, and reads it until that fails or nobody wants more.
+    """Opens a source once, and reads it until it fails or `ask_to_stop` is called.
 
     Attributes:
-        ended: Set when there will be no more frames.
-        failure: Why, as a sentence.
+        ended: Set when no more frames will come.
+        failure: The reason, as a sentence.
     """
 
     def __init__(
         self,
         name: str,
         open_capture: Callable[[], Capture],
-        wants: Callable[[float], bool],
+        should_decode: Callable[[float], bool],
         accept: Callable[["Reader", Image, float], None],
-        pass_over: Callable[["Reader", int, int], int],
+        count_dropped: Callable[["Reader", int, int], int],
     ) -> None:
-        """Is not started yet.
+        """Creates the thread; call `start`.
 
         Args:
-            name: What to call the source.
-            open_capture: Opens it.
-            wants: Takes the time on `time.monotonic`'s clock when a frame was captured;
-                returns whether it is to be decoded.
-            accept: Takes each that is: this reader, uint8 RGB [height, width, 3], and
-                the time when it was captured.
-            pass_over: Takes this reader, how many frames were passed over for newer
-                ones, and how many because they were broken; returns how many were
-                broken in all.
+            name: Name of the source.
+            open_capture: Opens the source.
+            should_decode: Takes the capture time of a frame, on the clock of
+                `time.monotonic`; returns whether to decode the frame.
+            accept: Takes each decoded frame: this reader, uint8 RGB [height, width,
+                3], and the capture time.
+            count_dropped: Takes this reader, how many frames were dropped for newer
+                ones, and how many because they were broken; returns the total number
+                of broken frames.
         """
         super().__init__(f"reader of {name}")
         self.ended = threading.Event()
-        # Stands if an exception that nobody foresaw ends the thread.
-        self.failure = f"{name}: its reader broke down, see above."
+        # This text stays if an unexpected exception ends the thread.
+        self.failure = f"{name}: its reader failed; see the log above."
         self._source = name
         self._open_capture = open_capture
-        self._wants = wants
+        self._should_decode = should_decode
         self._accept = accept
-        self._pass_over = pass_over
-        self._left = threading.Event()
+        self._count_dropped = count_dropped
+        self._stopping = threading.Event()
         self._capture: Capture | None = None
 
-    def leave(self) -> None:
-        """Asks the thread to end, and wakes it if it can be woken."""
-        self._left.set()
+    def ask_to_stop(self) -> None:
+        """Asks the thread to end, and interrupts a waiting read where possible."""
+        self._stopping.set()
         if self._capture is not None:
             self._capture.interrupt()
 
@@ -67,7 +66,7 @@ class Reader(DriverThread):
         """Reads; see the class."""
         try:
             self._read()
-            self.failure = f"{self._source}: gave no more frames; check its connection."
+            self.failure = f"{self._source}: no more frames; check its connection."
         except RequestError as error:
             self.failure = str(error)
         except OSError as error:
@@ -77,29 +76,35 @@ class Reader(DriverThread):
 
     def _read(self) -> None:
         self._capture = capture = self._open_capture()
-        with contextlib.ExitStack() as stack:
-            stack.callback(capture.release)
-            unwanted, told, told_s = 0, (0, 0), time.monotonic()
-            while not self._left.is_set() and capture.grab():
-                if self._left.is_set():
-                    return  # It hung; another one reads by now.
-                captured_s = time.monotonic()
-                is_wanted = self._wants(captured_s)
-                unwanted += not is_wanted
-                # Not of each that is unwanted: whoever is told takes a lock.
-                if is_wanted or captured_s - told_s >= _TELL_S:
-                    passed = (capture.passed + unwanted, capture.broken)
-                    self._pass_over(self, passed[0] - told[0], passed[1] - told[1])
-                    told, told_s = passed, captured_s
-                if is_wanted:
-                    self._hand_on(capture, captured_s)
+        try:
+            self._read_frames(capture)
+        finally:
+            capture.release()
 
-    def _hand_on(self, capture: Capture, captured_s: float) -> None:
+    def _read_frames(self, capture: Capture) -> None:
+        undecoded, reported, reported_s = 0, (0, 0), time.monotonic()
+        while not self._stopping.is_set() and capture.grab():
+            if self._stopping.is_set():
+                return  # The read hung, and another reader has replaced this one.
+            captured_s = time.monotonic()
+            is_decoded = self._should_decode(captured_s)
+            undecoded += not is_decoded
+            # Not for each undecoded frame: the callback takes a lock.
+            if is_decoded or captured_s - reported_s >= _REPORT_S:
+                counts = (capture.dropped + undecoded, capture.broken)
+                self._count_dropped(
+                    self, counts[0] - reported[0], counts[1] - reported[1]
+                )
+                reported, reported_s = counts, captured_s
+            if is_decoded:
+                self._decode(capture, captured_s)
+
+    def _decode(self, capture: Capture, captured_s: float) -> None:
         try:
             image = retrieve_rgb(capture)
         except RequestError as error:
-            skipped = self._pass_over(self, 0, 1)
+            skipped = self._count_dropped(self, 0, 1)
             if is_power_of_two(skipped):
-                log.warning("Skipped, the %dth: %s", skipped, error)
+                log.warning("Skipped image %d: %s", skipped, error)
             return
         self._accept(self, image, captured_s)

@@ -1,4 +1,4 @@
-"""Frames that wait for us: of an image, a folder, a video or a pipe, every one."""
+"""Every frame of an image, a folder, a video or a pipe; none is dropped."""
 
 import os
 import select
@@ -13,7 +13,6 @@ from corallite.device.image.jpeg_stream import JpegSplitter
 from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import (
     IMAGE_SUFFIXES,
-    Image,
     bgr_to_rgb,
     decode_image,
     read_image,
@@ -25,7 +24,7 @@ _TICK_S = 0.1
 
 
 def image_frames(path: Path) -> Iterator[Frame]:
-    """Yields an image file as one frame."""
+    """Yields an image file as a single frame."""
     yield Frame(0, 0.0, read_image(path), path.name)
 
 
@@ -33,17 +32,17 @@ def video_frames(capture: Any, path: Path) -> Iterator[Frame]:
     """Yields every frame of a video.
 
     Args:
-        capture: A `cv2.VideoCapture` of it.
-        path: For the frames' name and for errors.
+        capture: A `cv2.VideoCapture` of the video.
+        path: Names the frames, and the file in errors.
 
     Raises:
-        RequestError: It has no frames.
+        RequestError: The video has no frames.
     """
     announced = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     number = 0
-    while (frame_bgr := _read(capture)) is not None:
+    while (frame_bgr := capture.read()[1]) is not None:
         captured_s = time.monotonic()
-        # After a read, this is the time of the frame that was read.
+        # After a read, this is the time of the frame just read.
         time_s = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
         image = bgr_to_rgb(frame_bgr)
         yield Frame(number, time_s, image, path.name, captured_s)
@@ -52,22 +51,20 @@ def video_frames(capture: Any, path: Path) -> Iterator[Frame]:
         raise RequestError(f"{path}: has no frames; record or copy it again.")
     if number < announced:
         log.warning(
-            "%s: ended after %d of %d frames; it may be cut short.",
-            path,
-            number,
-            announced,
+            "%s: ended after %d of %d frames; it may be truncated.",
+            *(path, number, announced),
         )
 
 
 def folder_frames(folder: Path, stream: FrameStream) -> Iterator[Frame]:
-    """Yields the images of a folder in the order of their names, its sub-folders' too.
+    """Yields the images of a folder and its sub-folders in the order of their names.
 
     Args:
-        folder: Hidden files in it are left out.
-        stream: Counts the images that cannot be read; each is logged.
+        folder: Its hidden files are left out.
+        stream: Counts the images that cannot be read; each of them is logged.
 
     Raises:
-        RequestError: None can be read.
+        RequestError: The folder has no readable image.
     """
     start_s = time.monotonic()
     number = 0
@@ -82,22 +79,22 @@ def folder_frames(folder: Path, stream: FrameStream) -> Iterator[Frame]:
         number += 1
     if not number:
         raise RequestError(
-            f"{folder}: has no image that can be read ({stream.skipped} skipped); give "
-            "a folder with JPEG or PNG files."
+            f"{folder}: has no readable image ({stream.skipped} skipped); give a "
+            "folder with JPEG or PNG files."
         )
 
 
 def stdin_frames(stream: FrameStream, is_over: Callable[[], bool]) -> Iterator[Frame]:
-    """Yields the JPEG images that come through stdin, one after the other, to its end.
+    """Yields all JPEG images from stdin, until its end.
 
-    None is dropped: whoever writes them waits for us.
+    The program that writes them waits while the pipe is full.
 
     Args:
-        stream: Counts the images that cannot be read; each is logged.
-        is_over: Looked at ten times a second: True ends it, even if nothing comes.
+        stream: Counts the images that cannot be read; each of them is logged.
+        is_over: Checked ten times a second; True ends the iteration.
 
     Raises:
-        RequestError: None came that can be read.
+        RequestError: stdin has no readable image.
     """
     start_s = time.monotonic()
     number = 0
@@ -112,28 +109,28 @@ def stdin_frames(stream: FrameStream, is_over: Callable[[], bool]) -> Iterator[F
         number += 1
     if not number and not is_over():
         raise RequestError(
-            f"stdin: has no image that can be read ({stream.skipped} skipped); pipe "
-            "JPEG files into it, as with: cat *.jpg | corallite classify --source=-"
+            f"stdin: has no readable image ({stream.skipped} skipped); pipe JPEG files "
+            "into it, as in: cat *.jpg | corallite classify --source=-"
         )
 
 
 def _piped_images(stream: FrameStream, is_over: Callable[[], bool]) -> Iterator[bytes]:
     splitter = JpegSplitter()
-    counted = 0
+    broken = 0
     for data in _chunks(_open_stdin(), stream, is_over):
         images = splitter.feed(data)
-        stream.skipped += splitter.broken - counted
-        counted = splitter.broken
+        stream.skipped += splitter.broken - broken
+        broken = splitter.broken
         yield from images
     if splitter.is_inside_image and not is_over():
-        _note_skipped(stream, "stdin: the last image is cut short.")
+        _note_skipped(stream, "stdin: the last image is truncated.")
 
 
 def _open_stdin() -> int:
     if sys.stdin is None or sys.stdin.isatty():
         raise RequestError(
-            "stdin: is no pipe; give one, as with: cat *.jpg | corallite classify "
-            "--source=-"
+            "stdin: is not a pipe; pipe JPEG files into it, as in: cat *.jpg | "
+            "corallite classify --source=-"
         )
     return sys.stdin.fileno()
 
@@ -141,7 +138,7 @@ def _open_stdin() -> int:
 def _chunks(
     descriptor: int, stream: FrameStream, is_over: Callable[[], bool]
 ) -> Iterator[bytes]:
-    """Yields what comes; never waits in a read, which a signal does not end."""
+    """Yields bytes as they arrive; never blocks in a read, which signals cannot end."""
     while not is_over():
         stream.beat()
         if select.select([descriptor], [], [], _TICK_S)[0]:
@@ -154,7 +151,7 @@ def _chunks(
 def _walk_images(
     folder: Path, visited: set[str], stream: FrameStream
 ) -> Iterator[Path]:
-    """Yields image paths below `folder`; a link that leads back is not followed."""
+    """Yields image paths below `folder`; does not follow links in a circle."""
     real_path = os.path.realpath(folder)
     if real_path in visited:
         return
@@ -163,13 +160,13 @@ def _walk_images(
         entries = sorted(folder.iterdir())
     except OSError as error:
         _note_skipped(
-            stream, f"{folder}: cannot be read ({error.strerror}); check its rights."
+            stream, f"{folder}: cannot be read ({error.strerror}); check permissions."
         )
         return
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        # `Path.is_dir` raises where a folder may be listed and not entered.
+        # Not `Path.is_dir`: it raises if the folder may be listed but not entered.
         if os.path.isdir(entry):
             yield from _walk_images(entry, visited, stream)
         elif entry.suffix.lower() in IMAGE_SUFFIXES:
@@ -179,8 +176,3 @@ def _walk_images(
 def _note_skipped(stream: FrameStream, sentence: str) -> None:
     log.warning("Skipped: %s", sentence)
     stream.skipped += 1
-
-
-def _read(capture: Any) -> Image | None:
-    grabbed, frame_bgr = capture.read()
-    return frame_bgr if grabbed else None

@@ -1,12 +1,13 @@
-"""Measures model files side by side: latency, memory, start and energy.
+"""Compares model files side by side: latency, memory, start and energy.
 
 corallite benchmark --model=a.tflite --model=b.tflite --num_threads=1,2 --cpus=0,1
 
-The input is noise, so a file from elsewhere will do. After warming up, the files run in
-turn, A B C A B C, so that what else the machine does hits them all; `ratio` is to the
-first. `MiB` is what loading and running the file adds to the process, `start` the time
-from the start of the process to the first answer, `mJ` the energy of one inference.
-TFLite's own `benchmark_model` is run as well where it is found.
+The input is noise, so any .tflite file works. After a warm-up, the files run
+alternately, A B C A B C, so that other load of the machine affects all of them. `ratio`
+is the latency relative to the first file, `MiB` the memory that loading and running the
+file adds to the process, `start` the time from the start of the process to the first
+prediction, `mJ` the energy of one inference. TFLite's own `benchmark_model` also runs
+if it is installed.
 """
 
 import json
@@ -21,34 +22,34 @@ from corallite.device.engine.runtime import MOST_THREADS, choose_runtime
 from corallite.device.system.errors import RequestError
 
 _MODEL = flags.DEFINE_multi_string(
-    "model", None, "A .tflite file; once for each.", required=True
+    "model", None, "A .tflite file; repeat the flag for each file.", required=True
 )
 _NUM_THREADS = flags.DEFINE_list(
-    "num_threads", ["1"], "Threads of one inference; with several, each is measured."
+    "num_threads", ["1"], "Threads of an inference; each number is measured."
 )
-_CPUS = flags.DEFINE_list("cpus", None, "Numbers of the CPUs to run on; default, any.")
+_CPUS = flags.DEFINE_list("cpus", None, "Numbers of the CPUs to run on; default, all.")
 _ROUNDS = flags.DEFINE_integer(
-    "rounds", 50, "Turns; in each, a file runs for 20 ms, at least once.", lower_bound=1
+    "rounds", 50, "In a round, each file runs for 20 ms, at least once.", lower_bound=1
 )
 _STARTS = flags.DEFINE_integer(
-    "starts", 3, "Processes of each file to start.", lower_bound=1
+    "starts", 3, "How often to start a process for each file.", lower_bound=1
 )
 _TOOL = flags.DEFINE_string(
     "benchmark_model",
     None,
-    "Path of TFLite's benchmark program, or none; default, the one on PATH if any.",
+    "Path of TFLite's benchmark program, or none; default, search PATH.",
 )
-_JSON = flags.DEFINE_boolean("json", False, "Writes one JSON object.")
+_JSON = flags.DEFINE_boolean("json", False, "Print a JSON object.")
 
 
 def main(argv: Sequence[str]) -> None:
-    """Measures what the flags say and prints it."""
+    """Measures the files and prints the result."""
     program.reject_arguments(argv)
     cpus = _to_numbers("cpus", _CPUS.value or (), 0)
     threads = _to_numbers("num_threads", _NUM_THREADS.value, 1)
     if not threads or max(threads) > MOST_THREADS:
         raise RequestError(
-            f"--num_threads: expected one number at least, each at most {MOST_THREADS}."
+            f"--num_threads: expected at least one number, each at most {MOST_THREADS}."
         )
     cases = [measure.Case(path, n) for path in _MODEL.value for n in threads]
     runtime = choose_runtime()
@@ -69,7 +70,7 @@ def main(argv: Sequence[str]) -> None:
 def _to_numbers(flag: str, words: Sequence[str], least: int) -> list[int]:
     if not all(word.isdecimal() and int(word) >= least for word in words):
         raise RequestError(
-            f"--{flag}: expected numbers from {least} on, as in {least},{least + 1}, "
+            f"--{flag}: expected numbers of at least {least}, as {least},{least + 1}, "
             f"got {','.join(words)!r}."
         )
     return [int(word) for word in words]

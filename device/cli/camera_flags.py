@@ -1,4 +1,4 @@
-"""Flags of every program that runs the loop, and what they describe."""
+"""Flags of the programs that run the loop, and the objects that they describe."""
 
 import contextlib
 import math
@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 
 from absl import flags
 
-from corallite.device.camera.connection_state import Patience
+from corallite.device.camera.connection_state import Timeouts
 from corallite.device.camera.frame import FrameStream
 from corallite.device.camera.open_source import open_source
 from corallite.device.cli import output_flags
@@ -39,76 +39,75 @@ _DEVICE = flags.DEFINE_string(
 _CPU_MODEL = flags.DEFINE_string(
     "cpu_model",
     None,
-    "The int8 file that a --model for the Edge TPU was compiled from: runs when that "
-    "fails. Default, the same name without _edgetpu.",
+    "CPU fallback of a --model for the Edge TPU: the int8 file that it was compiled "
+    "from. Default, the same name without _edgetpu.",
 )
 _SOURCE = flags.DEFINE_string(
     "source",
     None,
-    "A USB camera's number, such as 0, or path; csi or csi:1; an http or rtsp URL; the "
+    "Number or path of a USB camera, such as 0; csi or csi:1; an http or rtsp URL; the "
     "path of a video, an image or a folder; or - for JPEG images on stdin.",
 )
 _TOP_K = flags.DEFINE_integer(
-    "top_k", 3, "Labels for each frame, the most probable first.", lower_bound=1
+    "top_k", 3, "Labels per frame, the most probable first.", lower_bound=1
 )
 _LABELS = flags.DEFINE_string(
-    "labels", None, "File with one label a line, for a model that carries none."
+    "labels", None, "File with one label per line, for a model without labels."
 )
 _FIT = flags.DEFINE_enum(
     "fit",
     None,
     FITS,
-    "How images are brought to the input's shape, in place of what the model says.",
+    "How images are fitted to the model's input; default, as its manifest says.",
 )
 _INPUT_RANGE = flags.DEFINE_list(
     "input_range",
     None,
-    "LOW,HIGH: what pixels 0 and 255 stand for, for a model from elsewhere that was "
-    "not trained on 0,1.",
+    "LOW,HIGH: input values of pixels 0 and 255 in a third-party model; default, 0,1.",
 )
 _STALE_AFTER = flags.DEFINE_float(
     "stale_after",
     5.0,
     "Seconds without a frame after which a camera or stream is stale; after twice that "
-    "it is opened again.",
+    "it is reopened.",
     lower_bound=0.1,
 )
 _GIVE_UP_AFTER = flags.DEFINE_float(
     "give_up_after",
     None,
-    "Ends with status 2 after so many seconds without a frame from a camera or stream "
+    "Exit with status 2 after so many seconds without a frame from a camera or stream "
     "that fails; default, never.",
     lower_bound=0.0,
 )
 _SMOOTH = flags.DEFINE_float(
     "smooth",
     0.0,
-    "Averages the probabilities of the last so many seconds; 0, of each frame alone.",
+    "Seconds over which probabilities are averaged; 0 averages nothing.",
     lower_bound=0.0,
 )
 _THRESHOLD = flags.DEFINE_float(
     "threshold",
     None,
-    "A label is active from this probability on, 0 to 1; default, none ever is.",
+    "A label is active from this probability on, 0 to 1; default, no label is.",
     lower_bound=0.0,
     upper_bound=1.0,
 )
 _RELEASE = flags.DEFINE_float(
     "release",
     None,
-    "An active label stays so down to this probability; default, --threshold.",
+    "An active label stays active down to this probability; default, --threshold.",
     lower_bound=0.0,
     upper_bound=1.0,
 )
 _MAX_FPS = flags.DEFINE_float(
-    "max_fps", None, "At most so many frames a second; default, any.", lower_bound=0.01
+    "max_fps", None, "Most frames per second; default, no limit.", lower_bound=0.01
 )
 _MAX_TEMPERATURE = flags.DEFINE_float(
     "max_temperature",
     80.0,
-    "Degrees Celsius that the processor is not to reach: 3 below, the frame rate is "
-    "lowered step by step, and 8 below raised again. A Raspberry Pi's firmware slows "
-    "it down from 80 on. 0: never mind.",
+    "Temperature limit of the processor in degrees Celsius: from 3 below it, the frame "
+    "rate is lowered step by step; from 8 below, it is raised again. A Raspberry Pi's "
+    "firmware throttles from 80 on. 0: no limit.",
     lower_bound=0.0,
 )
 _NUM_THREADS = flags.DEFINE_integer(
@@ -122,12 +121,12 @@ _NUM_THREADS = flags.DEFINE_integer(
 
 @contextlib.contextmanager
 def open_engine() -> Iterator[Engine]:
-    """Opens the model that the flags name, on what they name.
+    """Opens the model of the flags on the device of the flags.
 
-    A file that changes, or SIGHUP, has it replaced by what the file then holds.
+    If the file changes, or at SIGHUP, the file's new model replaces the old one.
 
     Raises:
-        RequestError: It cannot be run, or the flags do not describe it.
+        RequestError: The model cannot be run, or the flags do not fit it.
     """
     request = ModelRequest(
         _MODEL.value,
@@ -145,13 +144,13 @@ def open_engine() -> Iterator[Engine]:
 
 
 def open_frames(stop: threading.Event) -> AbstractContextManager[FrameStream]:
-    """Opens the source that the flags name; `stop` ends its frames."""
-    patience = Patience(_STALE_AFTER.value, _GIVE_UP_AFTER.value)
-    return open_source(_SOURCE.value, stop, patience)
+    """Opens the source of the flags; `stop` ends its frames."""
+    timeouts = Timeouts(_STALE_AFTER.value, _GIVE_UP_AFTER.value)
+    return open_source(_SOURCE.value, stop, timeouts)
 
 
 def source_name() -> str | None:
-    """Returns what to call the source, without a password; None if none is named."""
+    """Returns the name of the source, without a password; None without a source."""
     source = _SOURCE.value
     if not source or "://" not in source:
         return source
@@ -161,15 +160,16 @@ def source_name() -> str | None:
 
 
 def make_smoother() -> Smoother:
-    """Returns what averages over frames and says which labels are active.
+    """Creates the smoother, which averages over time and finds the active labels.
 
     Raises:
-        RequestError: --release does not go with --threshold.
+        RequestError: --release does not fit --threshold.
     """
     release, threshold = _RELEASE.value, _THRESHOLD.value
     if release is not None and (threshold is None or release > threshold):
         raise RequestError(
-            f"--release={release:g}: needs a --threshold that is not less; give one."
+            f"--release={release:g}: is above --threshold or without it; give a "
+            "--threshold that is at least as high."
         )
     return Smoother(_SMOOTH.value, threshold, release)
 
@@ -193,7 +193,7 @@ def top_k() -> int:
 def _check_device(device: str) -> str:
     if not re.fullmatch(r"auto|cpu|edgetpu(:[0-9]+)?", device):
         raise RequestError(
-            f"--device={device}: is no device; write auto, cpu, edgetpu or edgetpu:N, "
+            f"--device={device}: unknown; write auto, cpu, edgetpu or edgetpu:N, "
             "such as edgetpu:1."
         )
     return device

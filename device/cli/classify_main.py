@@ -2,13 +2,14 @@
 
 corallite classify --model=model_int8.tflite --source=0
 
-Writes a line for each frame: JSON, or on a terminal one to be read. `latency_ms` is
-preprocessing and inference, without decoding; `age_ms` the time since the frame was
-captured; `dropped` counts frames left out because a newer one had come; `limit_fps`
-is the frame rate that heat allows, null while it allows any; `accelerator_lost` tells
-that the CPU stands in for an Edge TPU. A camera or stream that fails is opened again
-until it is back; a full disk costs lines and not the loop. SIGTERM and Ctrl-C end it
-between frames, with status 0, or 2 if lines were lost.
+Writes a line for each frame: JSON, or plain text on a terminal. `latency_ms` is the
+time of preprocessing and inference, without decoding; `age_ms` the time since the frame
+was captured; `dropped` the number of frames that were replaced by newer ones;
+`limit_fps` the frame rate that the temperature allows, null without a limit;
+`accelerator_lost` says that the CPU replaces an Edge TPU. A camera or stream that fails
+is reopened until it works. If the disk is full, lines are lost but the loop continues.
+SIGTERM and Ctrl-C end the program between frames, with status 0, or 2 if lines were
+lost.
 """
 
 import contextlib
@@ -33,17 +34,17 @@ flags.mark_flag_as_required("source")
 _MAX_FRAMES = flags.DEFINE_integer(
     "max_frames",
     None,
-    "Stops after this many frames; default, never.",
+    "Stop after this many frames; default, never.",
     lower_bound=1,
     upper_bound=sys.maxsize,
 )
 _JSON = flags.DEFINE_boolean(
-    "json", None, "JSON lines; default, unless stdout is a terminal."
+    "json", None, "Write JSON lines; default, unless stdout is a terminal."
 )
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs the loop on what the flags say."""
+    """Classifies the frames of the source."""
     program.reject_arguments(argv)
     smoother = camera_flags.make_smoother()
     rate, service, lines = Rate(), Service(), _open_lines()
@@ -84,11 +85,8 @@ def _open_lines() -> Lines:
 def _log_summary(rate: Rate, frames: FrameStream, pace: PaceStatus) -> None:
     log.info(
         "%d frames in %.1f s, %.1f frames/s, %d skipped, %d dropped.",
-        rate.frames,
-        rate.seconds,
-        rate.fps,
-        frames.skipped,
-        frames.dropped,
+        *(rate.frames, rate.seconds, rate.fps),
+        *(frames.skipped, frames.dropped),
     )
     if pace.lowered:
         log.info("Lowered the frame rate %d times for heat.", pace.lowered)

@@ -1,4 +1,4 @@
-"""The `corallite` command: finds the program behind a verb and runs it."""
+"""The `corallite` command: finds the program of a verb and runs it."""
 
 import gc
 import importlib.util
@@ -6,34 +6,29 @@ import runpy
 import signal
 import sys
 
-# Names, not imports: the verbs of the training side must not be loaded, nor need
-# to be installed, for the device's to run.
+# The package and the purpose of each verb. Names, not imports: the verbs of the device
+# must run without the packages that training needs.
 VERBS = {
-    "train": ("corallite.train.cli.train_main", "trains a model from class folders"),
-    "prune": ("corallite.optimize.cli.prune_main", "zeroes the smallest weights"),
-    "quantize": ("corallite.optimize.cli.quantize_main", "quantization-aware training"),
-    "convert": (
-        "corallite.convert.cli.convert_main",
-        "writes the full-int8 TFLite file",
-    ),
-    "compile": ("corallite.convert.cli.compile_main", "compiles for the Edge TPU"),
-    "audit": ("corallite.convert.cli.audit_main", "says what is in a .tflite file"),
-    "evaluate": ("corallite.convert.cli.evaluate_main", "measures any stage or file"),
-    "report": (
-        "corallite.convert.cli.report_main",
-        "one HTML file that says how it went",
-    ),
-    "pipeline": ("corallite.convert.cli.pipeline_main", "all of the above, in order"),
-    "classify": ("corallite.device.cli.classify_main", "classifies a camera or files"),
-    "serve": ("corallite.device.cli.serve_main", "answers over HTTP, with a live page"),
-    "benchmark": ("corallite.device.cli.benchmark_main", "times files, side by side"),
-    "doctor": (
-        "corallite.device.cli.doctor_main",
-        "says what will not work here, and why",
-    ),
+    "train": ("train", "trains a model from class folders"),
+    "prune": ("optimize", "zeroes the smallest weights"),
+    "quantize": ("optimize", "quantization-aware training"),
+    "convert": ("convert", "writes the full-int8 TFLite file"),
+    "compile": ("convert", "compiles for the Edge TPU"),
+    "audit": ("convert", "shows what is in a .tflite file"),
+    "evaluate": ("convert", "measures any stage or file"),
+    "report": ("convert", "writes one HTML file about a run"),
+    "pipeline": ("convert", "all of the above, in order"),
+    "classify": ("device", "classifies a camera or files"),
+    "serve": ("device", "classifies over HTTP, with a live page"),
+    "benchmark": ("device", "times files, side by side"),
+    "doctor": ("device", "finds problems of this machine, and their remedies"),
 }
-# The others cannot do without.
 WITHOUT_TENSORFLOW = ("audit", "benchmark", "classify", "compile", "serve", "doctor")
+
+
+def module_of(verb: str) -> str:
+    """Returns the name of the module that runs as a verb's program."""
+    return f"corallite.{VERBS[verb][0]}.cli.{verb}_main"
 
 
 def main() -> int:
@@ -44,24 +39,26 @@ def main() -> int:
         return 0 if arguments else 2
     verb = arguments[0]
     if verb not in VERBS:
-        message = f"no verb {verb!r}; the verbs are {', '.join(VERBS)}."
-        print(f"corallite: {message}", file=sys.stderr)
-        return 2
+        return _refuse(f"no verb {verb!r}; the verbs are {', '.join(VERBS)}.")
     needs_tensorflow = verb not in WITHOUT_TENSORFLOW
     if needs_tensorflow and not importlib.util.find_spec("tensorflow"):
-        message = f"{verb} needs TensorFlow; install it with: pip install '.[train]'"
-        print(f"corallite: {message}", file=sys.stderr)
-        return 2
+        remedy = "install it with: pip install '.[train]'"
+        return _refuse(f"{verb} needs TensorFlow; {remedy}")
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        # Until the program handles it: importing TensorFlow takes seconds, and Ctrl-C
-        # would end that with a traceback.
+        # Until the program has its own handler: importing TensorFlow takes seconds, and
+        # Ctrl-C would print a traceback.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # Imports make objects that stay: to look for garbage among them, again and again,
-    # is a twentieth of the device's start. `program.run` switches it on again.
+    # Objects made by imports stay. Collecting garbage among them would take a twentieth
+    # of the device's start. `program.run` enables the collector again.
     gc.disable()
     sys.argv = [f"corallite {verb}", *arguments[1:]]
-    runpy.run_module(VERBS[verb][0], run_name="__main__", alter_sys=True)
+    runpy.run_module(module_of(verb), run_name="__main__", alter_sys=True)
     return 0
+
+
+def _refuse(sentence: str) -> int:
+    print(f"corallite: {sentence}", file=sys.stderr)
+    return 2
 
 
 def _usage() -> str:

@@ -1,9 +1,9 @@
-"""Says what is wrong on this machine, and the remedy, a line for each check.
+"""Finds problems of this machine and their remedies, one line per check.
 
 corallite doctor --model=model_int8.tflite
 
-Exits with 1 if something will not work. What might crash, such as the first
-inference of the model, runs in a process of its own.
+Exits with status 1 if something will not work. Steps that may crash, such as the first
+inference of the model, run in their own process.
 """
 
 import json
@@ -16,15 +16,15 @@ from corallite.device.doctor import examine
 from corallite.device.doctor.survey import survey_machine
 
 _MODEL = flags.DEFINE_string(
-    "model", None, "A .tflite file to try; default, none is tried."
+    "model", None, "A .tflite file to check; default, no model is checked."
 )
 _JSON = flags.DEFINE_boolean(
-    "json", False, "Writes one JSON object, with all that is known of the machine."
+    "json", False, "Print a JSON object with everything known about the machine."
 )
 
 
 def main(argv: Sequence[str]) -> int:
-    """Looks at the machine and prints what was found."""
+    """Checks the machine and prints the findings."""
     program.reject_arguments(argv)
     machine = survey_machine(_MODEL.value)
     findings = examine.examine(machine)

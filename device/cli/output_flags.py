@@ -1,4 +1,4 @@
-"""Flags that say where results go, and the sinks that they describe."""
+"""Flags for where results go, and the sinks that they describe."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -11,45 +11,45 @@ from corallite.device.system.errors import RequestError
 _MQTT = flags.DEFINE_string(
     "mqtt",
     None,
-    "mqtt://USER:PASSWORD@HOST:PORT/TOPIC, or mqtts with TLS: a broker that is told "
-    "whenever the active labels change, or without --threshold the most probable one.",
+    "mqtt://USER:PASSWORD@HOST:PORT/TOPIC, or mqtts with TLS: publishes whenever the "
+    "active labels change, or without --threshold the most probable label.",
 )
 _MQTT_EVERY_FRAME = flags.DEFINE_boolean(
-    "mqtt_every_frame", False, "Tells the broker of every frame."
+    "mqtt_every_frame", False, "Publish the result of every frame."
 )
 _ON_LABEL = flags.DEFINE_multi_string(
     "on_label",
     [],
-    "A label; each time it becomes active, or without --threshold the most probable, "
-    "the command of --run is run. Several pairs may be given.",
+    "A label: each time it becomes active, or without --threshold the most probable, "
+    "the command of --run runs. The pair of flags may be repeated.",
 )
 _RUN = flags.DEFINE_multi_string(
     "run",
     [],
-    "The command for an --on_label: a program and arguments, without a shell. It finds "
+    "The command for an --on_label: a program and arguments, without a shell. It gets "
     "CORALLITE_LABEL, _PROBABILITY, _SOURCE and _FRAME in its environment.",
 )
 _RUN_TIMEOUT = flags.DEFINE_float(
-    "run_timeout", 30.0, "Seconds after which a command is ended.", lower_bound=0.1
+    "run_timeout", 30.0, "Seconds after which a command is killed.", lower_bound=0.1
 )
 _RUN_PAUSE = flags.DEFINE_float(
     "run_pause",
     10.0,
-    "Seconds from one start of a command to its next, at least.",
+    "Fewest seconds from one start of a command to the next.",
     lower_bound=0.0,
 )
 
 
 @contextlib.contextmanager
 def open_sinks(labels: Sequence[str], *first: Sink) -> Iterator[Sinks]:
-    """Opens the sinks that the flags name, and closes them with `first`.
+    """Opens the sinks of the flags; closes them and `first` after the block.
 
     Args:
-        labels: Of the model.
-        first: Other sinks, which come before.
+        labels: The model's labels.
+        first: Other sinks, which get each result earlier.
 
     Raises:
-        RequestError: A flag does not say what it should, or a package is missing.
+        RequestError: A flag has an invalid value, or a package is missing.
     """
     with contextlib.ExitStack() as stack:
         sinks: list[Sink] = list(first)
@@ -62,17 +62,17 @@ def open_sinks(labels: Sequence[str], *first: Sink) -> Iterator[Sinks]:
 
 
 def refuse_sinks() -> None:
-    """Raises `RequestError` if a flag names a sink though there are no frames."""
+    """Raises `RequestError` if a flag names a sink, which would get no frames."""
     sinks = {"mqtt": _MQTT.value, "on_label": _ON_LABEL.value, "run": _RUN.value}
     for name, value in sinks.items():
         if value:
             raise RequestError(
-                f"--{name}: is told of frames, and there are none; give a --source."
+                f"--{name}: needs frames, but there is no source; give a --source."
             )
 
 
 def _make_sinks(labels: Sequence[str]) -> Iterator[Sink]:
-    # Imported when they are wanted: each start would be slower.
+    # Imported late: they would slow down each start.
     if _ON_LABEL.value or _RUN.value:
         from corallite.device.outputs import command_hook
 
@@ -97,7 +97,7 @@ def _pair_commands(labels: Sequence[str]) -> list[tuple[str, str]]:
     for name in names:
         if name not in labels:
             raise RequestError(
-                f"--on_label={name}: is no label of this model; it has "
+                f"--on_label={name}: is not a label of this model; its labels are "
                 f"{', '.join(labels[:10])}{' ...' if len(labels) > 10 else ''}."
             )
     return list(zip(names, commands, strict=True))

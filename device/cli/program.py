@@ -1,4 +1,4 @@
-"""Runs one verb: flags in, an exit status out, one sentence for what went wrong."""
+"""Runs a verb's program: parses its flags, reports errors, and exits with a status."""
 
 import errno
 import gc
@@ -20,14 +20,15 @@ EXIT_DONE = 0
 EXIT_CHECK_FAILED = 1
 EXIT_BAD_REQUEST = 2
 
+_FREE_SPACE = "free some space and run the same command again"
 _REMEDIES = {
-    errno.ENOSPC: "free some space and run the same command again",
-    errno.EDQUOT: "free some space and run the same command again",
-    errno.EROFS: "choose a place that can be written",
+    errno.ENOSPC: _FREE_SPACE,
+    errno.EDQUOT: _FREE_SPACE,
+    errno.EROFS: "choose a folder that is writable",
     errno.EIO: "check the disk or card",
 }
 
-# How absl puts it that a required flag is not there.
+# absl's message about a missing required flag.
 _NONE_GIVEN = re.compile(r"flag --(\w+)=None: Flag --\1 must have a value [^.]*\.")
 
 
@@ -36,18 +37,17 @@ def run(
 ) -> None:
     """Parses the flags, calls `main(argv)` and exits with its status.
 
-    `main` returns None or 0 for done and 1 for a failed check. `RequestError` and
-    `OSError` become one sentence on stderr and status 2. SIGTERM, and SIGHUP unless
-    nohup has it ignored, are treated as Ctrl-C: they raise `KeyboardInterrupt` in
-    `main`, and one that is not handled there ends the process with 128 + the signal's
-    number.
+    `main` returns None or 0 for success and 1 for a failed check. A `RequestError` or
+    an `OSError` is printed on stderr in one line, with status 2. SIGTERM and SIGHUP
+    raise `KeyboardInterrupt` in `main`, as Ctrl-C does; SIGHUP not under nohup, which
+    ignores it. If `main` does not handle it, the status is 128 + the signal's number.
 
     Args:
         main: The program.
-        logs_later: It uses `corallite.device` and no other part, whose log need not be
-            loaded before there is a line to write.
+        logs_later: Load absl's log with the first log line. Only for programs that use
+            no package but `corallite.device`.
     """
-    # What is imported stays; see `command`. Nor need it be looked through later on.
+    # Garbage collection must never search the imported objects; see `command`.
     gc.freeze()
     gc.enable()
     _replace_closed_streams()
@@ -59,7 +59,7 @@ def run(
     log.begin_program()
     if not logs_later:
         log.load()
-    # A label or a file's name may hold what the terminal's encoding has not.
+    # Labels and file names may have characters that the terminal's encoding lacks.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         status = main(_parse_flags(sys.argv))
@@ -67,8 +67,8 @@ def run(
     except RequestError as error:
         _exit(_refuse(str(error)))
     except BrokenPipeError:
-        # The reader of our output has gone, as with `| head`. Not an error; the
-        # second flush at interpreter exit must not complain either.
+        # The reader of stdout has ended, as `| head` does. This is not an error, also
+        # not in the second flush when the interpreter exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         _exit(EXIT_DONE)
     except OSError as error:
@@ -79,16 +79,16 @@ def run(
 
 
 def reject_arguments(argv: Sequence[str]) -> None:
-    """Raises `RequestError` if anything but flags was given."""
+    """Raises `RequestError` if there are arguments other than flags."""
     if len(argv) > 1:
         raise RequestError(f"Expected only flags, got {argv[1]!r}; write --name=value.")
 
 
 def _replace_closed_streams() -> None:
-    """Lets what is written to a closed stdout or stderr go nowhere.
+    """Replaces a closed stdout or stderr by /dev/null.
 
-    Python has None for them; and the next file that is opened would get their number,
-    and what C++ libraries write to it.
+    Python sets them to None. The next opened file would get their descriptor, and so
+    the output that C++ libraries write to it.
     """
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")
@@ -97,7 +97,7 @@ def _replace_closed_streams() -> None:
 
 
 def _exit(status: int) -> NoReturn:
-    """Exits; at once, if a thread hangs in a driver: see `driver_thread`."""
+    """Exits; without cleanup if a thread hangs in a driver, see `driver_thread`."""
     if driver_thread.is_any_left():
         log.flush()
         sys.stdout.flush()
@@ -106,7 +106,7 @@ def _exit(status: int) -> NoReturn:
 
 
 class _Interruption:
-    """Remembers which signal asked us to stop."""
+    """Remembers the number of the signal that interrupts the program."""
 
     signal_number = int(signal.SIGINT)
 
@@ -119,8 +119,8 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
     try:
         return _parse_finite(argv)
     except flags.Error:
-        # It may be for one of absl's own, such as --help or --verbosity. What defines
-        # them brings a debugger along: every start would be slower by 20 ms.
+        # Perhaps one of absl's own flags, such as --help or --verbosity. The module
+        # that defines them loads a debugger, which would add 20 ms to each start.
         flags.FLAGS.unparse_flags()
     from absl import app
 
@@ -132,17 +132,17 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
         message = _NONE_GIVEN.sub(r"--\1 is missing.", " ".join(str(error).split()))
         sys.exit(_refuse(f"{message} (--help lists the flags)"))
     except SystemExit:
-        # absl has printed the help that was asked for, and exits with 1.
+        # absl has printed the help, but exits with 1.
         sys.stdout.flush()
         sys.exit(EXIT_DONE)
 
 
 def _parse_finite(argv: Sequence[str]) -> list[str]:
-    """Parses the flags; bounds let nan pass, which is neither below nor above."""
+    """Parses the flags and refuses nan and inf, which absl's bounds let pass."""
     try:
         rest = flags.FLAGS(argv)
-    except UnicodeDecodeError:  # Of absl's reading; it has no error of its own.
-        raise flags.IllegalFlagValueError("--flagfile: is no text in UTF-8") from None
+    except UnicodeDecodeError:  # absl does not handle it.
+        raise flags.IllegalFlagValueError("--flagfile: is not UTF-8 text") from None
     for name, value in flags.FLAGS.flag_values_dict().items():
         if isinstance(value, float) and not math.isfinite(value):
             raise flags.IllegalFlagValueError(
@@ -153,7 +153,7 @@ def _parse_finite(argv: Sequence[str]) -> list[str]:
 
 def _describe(error: OSError) -> str:
     where = f"{error.filename}: " if error.filename else ""
-    remedy = _REMEDIES.get(error.errno or 0, "check the path and its rights")
+    remedy = _REMEDIES.get(error.errno or 0, "check path and permissions")
     return f"{where}{error.strerror or error}; {remedy}."
 
 

@@ -1,4 +1,4 @@
-"""Answers for images over HTTP, and shows a camera on a live page.
+"""Classifies images over HTTP, and shows a camera on a live page.
 
 corallite serve --model=model_int8.tflite --source=0
 
@@ -6,8 +6,8 @@ Then open http://127.0.0.1:8000/ or send an image:
 
     curl -H 'Content-Type: image/jpeg' --data-binary @cat.jpg http://127.0.0.1:8000/v1/classify
 
-Without --source it answers requests only. Other machines are let in with --host=0.0.0.0
-and a token or a certificate. SIGTERM and Ctrl-C end it, with status 0.
+Without --source it only answers requests. To allow other machines, give --host=0.0.0.0
+and a token or a certificate. SIGTERM and Ctrl-C end the program with status 0.
 """
 
 import contextlib
@@ -23,48 +23,48 @@ from corallite.device.system.signals import Stop, stop_on_signals
 
 flags.adopt_module_key_flags(camera_flags)
 _HOST = flags.DEFINE_string(
-    "host", "127.0.0.1", "Address to listen on; 0.0.0.0 for all of this machine's."
+    "host", "127.0.0.1", "Address to listen on; 0.0.0.0 for all network interfaces."
 )
 _PORT = flags.DEFINE_integer(
-    "port", 8000, "TCP port; 0 takes a free one.", lower_bound=0, upper_bound=65535
+    "port", 8000, "TCP port; 0 chooses a free one.", lower_bound=0, upper_bound=65535
 )
 _TOKEN_FILE = flags.DEFINE_string(
     "token_file",
     None,
-    "File with the token that requests must carry; default, the environment's "
-    "CORALLITE_TOKEN, or none.",
+    "File with the token that requests must carry; default, the environment variable "
+    "CORALLITE_TOKEN, or no token.",
 )
 _TLS_CERT = flags.DEFINE_string("tls_cert", None, "PEM file of a certificate.")
-_TLS_KEY = flags.DEFINE_string("tls_key", None, "PEM file of its key.")
+_TLS_KEY = flags.DEFINE_string("tls_key", None, "PEM file of the certificate's key.")
 _MAX_BODY_MB = flags.DEFINE_float(
-    "max_body_mb", 10.0, "Largest request, in 10**6 bytes.", lower_bound=0.001
+    "max_body_mb", 10.0, "Largest request body, in 10**6 bytes.", lower_bound=0.001
 )
 _MAX_MEGAPIXELS = flags.DEFINE_float(
     "max_megapixels",
     12.5,
-    "Largest image, in 10**6 pixels; the default takes those of a 12-megapixel camera. "
-    "Each million takes 3 MB of memory, twice that if the image is to be turned.",
+    "Largest image, in 10**6 pixels; the default fits a 12-megapixel camera. Each "
+    "million pixels take 3 MB of memory, twice that if EXIF rotates the image.",
     lower_bound=0.001,
     upper_bound=2**27 / 10**6,
 )
 _MAX_WAITING = flags.DEFINE_integer(
     "max_waiting",
     256,
-    "Requests that may wait; others are answered 503.",
+    "Most requests that may wait; the server answers 503 to more.",
     lower_bound=0,
 )
 _MAX_STREAMS = flags.DEFINE_integer(
-    "max_streams", 8, "Clients of the video stream at once.", lower_bound=0
+    "max_streams", 8, "Most clients of the video stream.", lower_bound=0
 )
 
 _PACKAGES = ("fastapi", "prometheus_client", "python_multipart", "uvicorn")
 
 
 def main(argv: Sequence[str]) -> None:
-    """Serves what the flags say."""
+    """Serves until a signal."""
     program.reject_arguments(argv)
     _require_packages()
-    # Not at the top: --help and the sentences above do without the packages.
+    # Imported late: --help and the check above must work without the packages.
     from corallite.device.serve.guard import access
 
     allowed = access.make_access(
@@ -84,7 +84,7 @@ def main(argv: Sequence[str]) -> None:
 def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
     """Opens the model and the source until `stack` closes.
 
-    Returns what answers, and what tells systemd that it does.
+    Returns the application, and what feeds systemd's watchdog.
     """
     from corallite.device.serve.app import create_app
     from corallite.device.serve.live.camera import Camera
@@ -95,7 +95,7 @@ def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
     from corallite.device.serve.vitals import Vitals
 
     engine = stack.enter_context(camera_flags.open_engine())
-    selftest.ask(engine)  # Whoever is told that we are up may count on answers.
+    selftest.ask(engine)  # Predictions must work before systemd is notified.
     turn, metrics, camera = FairLock(), Metrics(), None
     pace = stack.enter_context(camera_flags.open_pace())
     if (name := camera_flags.source_name()) is not None:

@@ -1,1 +1,1 @@
-"""Decodes images and fits them to a model's input."""
+"""Image decoding and fitting to the model's input."""

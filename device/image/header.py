@@ -1,20 +1,24 @@
-"""What an image's first bytes say, before a decoder takes memory for the rest.
+"""Reads an image's header, before a decoder allocates memory for the pixels.
 
 JPEG: ITU-T T.81, annex B. PNG: its specification, 11.2.2. WebP: RFC 9649.
 """
 
 from dataclasses import dataclass
+from itertools import takewhile
+from typing import Literal
 
-from corallite.device.image.jpeg_markers import END_OF_IMAGE, find_marker, skip_segment
+from corallite.device.image.jpeg_markers import END_OF_IMAGE, markers
 
-# SOF0 to SOF15, without DHT, JPG and DAC, which lie among them.
+_JPEG = b"\xff\xd8\xff"
+_PNG = b"\x89PNG\r\n\x1a\n"
+# SOF0 to SOF15; DHT, JPG and DAC use three numbers of that range.
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _START_OF_SCAN = 0xDA
 
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """The kind of an image and its size in pixels, before any rotation."""
+    """The format of an image and its size in pixels, before any rotation."""
 
     kind: str
     width: int
@@ -25,49 +29,42 @@ def read_header(data: bytes) -> ImageHeader | None:
     """Reads the header of a JPEG, PNG or WebP file.
 
     Returns:
-        None if `data` is none of these or breaks off before its size; for those, see
-        `is_known_kind`.
+        None if `data` has another format, or ends before the size. `is_known_kind`
+        distinguishes the two.
     """
-    if data.startswith(b"\xff\xd8\xff"):
+    if data.startswith(_JPEG):
         return _read_jpeg(data)
-    if data.startswith(b"\x89PNG\r\n\x1a\n") and data[12:16] == b"IHDR":
+    if data.startswith(_PNG) and data[12:16] == b"IHDR":
         return _make("PNG", data[16:24], 4, "big")
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+    if _is_webp(data):
         return _read_webp(data)
     return None
 
 
 def is_known_kind(data: bytes) -> bool:
-    """Tells whether `data` begins as a JPEG, PNG or WebP file does."""
-    return data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")) or (
-        data[:4] == b"RIFF" and data[8:12] == b"WEBP"
-    )
+    """Returns whether `data` starts like a JPEG, PNG or WebP file."""
+    return data.startswith((_JPEG, _PNG)) or _is_webp(data)
 
 
 def count_scans(data: bytes) -> int:
-    """Counts the passes over all its pixels that a JPEG asks for; 0 of other kinds."""
-    count, position = 0, 2
-    if not data.startswith(b"\xff\xd8\xff"):
+    """Counts the scans of a JPEG, each a pass over all pixels; 0 for other formats."""
+    if not data.startswith(_JPEG):
         return 0
-    while (position := find_marker(data, position)) >= 0:
-        marker = data[position + 1]
-        if marker == END_OF_IMAGE:
-            break
-        count += marker == _START_OF_SCAN
-        position = skip_segment(data, position)
-    return count
+    kinds = takewhile(lambda kind: kind != END_OF_IMAGE, (m for m, _ in markers(data)))
+    return sum(kind == _START_OF_SCAN for kind in kinds)
+
+
+def _is_webp(data: bytes) -> bool:
+    return data[:4] == b"RIFF" and data[8:12] == b"WEBP"
 
 
 def _read_jpeg(data: bytes) -> ImageHeader | None:
-    position = 2
-    while (position := find_marker(data, position)) >= 0:
-        marker = data[position + 1]
+    for marker, position in markers(data):
         if marker in _START_OF_FRAME:
             height_width = data[position + 5 : position + 9]
             return _make("JPEG", height_width[2:] + height_width[:2], 2, "big")
         if marker in (_START_OF_SCAN, END_OF_IMAGE):
-            return None
-        position = skip_segment(data, position)
+            break
     return None
 
 
@@ -88,13 +85,17 @@ def _read_webp(data: bytes) -> ImageHeader | None:
 
 
 def _make(
-    kind: str, width_height: bytes, length: int, order: str, add: int = 0
+    kind: str,
+    width_height: bytes,
+    length: int,
+    order: Literal["big", "little"],
+    add: int = 0,
 ) -> ImageHeader | None:
-    """Returns the header from two numbers of `length` bytes each."""
+    """Parses two numbers of `length` bytes each; None if bytes are missing."""
     if len(width_height) < 2 * length:
         return None
     width, height = (
-        int.from_bytes(number, "big" if order == "big" else "little") + add
+        int.from_bytes(number, order) + add
         for number in (width_height[:length], width_height[length:])
     )
     return ImageHeader(kind, width, height)

@@ -1,4 +1,4 @@
-"""Cuts a stream of bytes into the JPEG images in it."""
+"""Splits a stream of bytes into JPEG images."""
 
 from corallite.device.image.jpeg_markers import (
     END_OF_IMAGE,
@@ -8,43 +8,43 @@ from corallite.device.image.jpeg_markers import (
 )
 
 _START = b"\xff\xd8\xff"
-# Of a marker and the length of its segment.
+# A marker and the length of its segment.
 _HEAD_BYTES = 4
 
 
 class JpegSplitter:
-    """Finds the images in concatenated JPEG or in an HTTP stream of them.
+    """Finds the images in concatenated JPEG files or in a multipart stream.
 
-    What lies between two images, such as the lines of a multipart stream, is passed
-    over. An image is followed segment by segment (ITU-T T.81, annex B), so that a
-    thumbnail inside does not end it; one that breaks off is given up at the start of
+    It skips the bytes between two images, such as the headers of a multipart stream.
+    It reads an image segment by segment (ITU-T T.81, annex B), so that an embedded
+    thumbnail does not end the image. An incomplete image is dropped at the start of
     the next.
 
     Attributes:
-        broken: How many images broke off so far, or were too large.
+        broken: Images so far that were incomplete or too large.
     """
 
     def __init__(self, max_bytes: int = 2**25) -> None:
-        """Starts with no bytes; an image of more than `max_bytes` is passed over."""
+        """Starts with no bytes; images larger than `max_bytes` are dropped."""
         self.broken = 0
         self._max_bytes = max_bytes
         self._buffer = bytearray()
-        # Where to go on in `_buffer`; 0 as long as no image has started.
+        # Where to continue in `_buffer`; 0 while no image has started.
         self._position = 0
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Takes the next bytes of the stream; returns the images they complete."""
+        """Takes the next bytes of the stream; returns the images that they complete."""
         self._buffer += data
         images = []
         while (image := self._next_image()) is not None:
             images.append(image)
         if len(self._buffer) > self._max_bytes:
-            self._break_off(len(_START))
+            self._drop_image(len(_START))
         return images
 
     @property
     def is_inside_image(self) -> bool:
-        """Tells whether an image has started and not ended."""
+        """Whether an image has started and not ended."""
         return self._position > 0
 
     def _next_image(self) -> bytes | None:
@@ -59,7 +59,7 @@ class JpegSplitter:
         return image
 
     def _find_start(self) -> bool:
-        """Drops what is before the next image, but for a start that is cut in two."""
+        """Drops the bytes before the next image; keeps an incomplete start marker."""
         start = self._buffer.find(_START)
         if start < 0:
             del self._buffer[: max(0, len(self._buffer) - len(_START) + 1)]
@@ -78,17 +78,17 @@ class JpegSplitter:
                 self._position = marker_at
                 return None
             if marker == START_OF_IMAGE:
-                self._break_off(marker_at)
+                self._drop_image(marker_at)
                 if not self._position:
                     return None
             else:
                 self._position = skip_segment(self._buffer, marker_at)
-        # The last byte may begin a marker, and a segment reach beyond what has come.
+        # The last byte may begin a marker; a segment may end in later bytes.
         self._position = max(self._position, len(self._buffer) - 1)
         return None
 
-    def _break_off(self, start: int) -> None:
-        """Gives the image up, and looks for another one from `start` on."""
+    def _drop_image(self, start: int) -> None:
+        """Drops the current image, and searches for another one from `start` on."""
         self.broken += 1
         del self._buffer[:start]
         self._position = 0

@@ -1,15 +1,15 @@
-"""The one place that imports OpenCV, set up for unattended work.
+"""Imports OpenCV, configured for unattended use; no other module imports it.
 
-OpenCV reads these variables once, when it is loaded (FFmpeg's, at the first video).
-What the environment says already, stays.
+OpenCV reads these variables when it is imported (FFmpeg's, at the first video).
+Values already set in the environment are kept.
 """
 
 import os
 
-# OpenCV's own limit is 2**30 pixels: 3 GB, at which a board is killed before OpenCV
-# refuses. 2**27 pixels are 400 MB.
+# OpenCV's own limit is 2**30 pixels, or 3 GB: a board runs out of memory before OpenCV
+# refuses. 2**27 pixels take 400 MB.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**27))
-# A file that cannot be read becomes one RequestError, and not log lines besides.
+# An unreadable file raises a RequestError; OpenCV's log lines would repeat it.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 

@@ -1,7 +1,7 @@
-"""From encoded bytes to the pixels a model sees.
+"""Preprocessing: from encoded bytes to the pixels of the model's input.
 
-The one definition of it: training, calibration, evaluation and the camera loop all
-call these functions, so that a model meets on the board what it was trained on.
+Training, calibration, evaluation and the camera loop all call these functions, so a
+model gets the same pixels on the board as in training.
 """
 
 from pathlib import Path
@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from corallite.device.image.jpeg_markers import END_OF_IMAGE, find_marker, skip_segment
+from corallite.device.image.jpeg_markers import END_OF_IMAGE, markers
 from corallite.device.image.opencv import cv2
 from corallite.device.image.spec import FITS as FITS
 from corallite.device.image.spec import Preprocessing
 from corallite.device.system.errors import RequestError
 from corallite.device.system.files import require_regular
 
-# Files that are looked for in folders. HEIC is among them although OpenCV cannot read
-# it: its owner is told so, and not left to wonder where the image is.
+# Suffixes of the images in folders. OpenCV cannot read HEIC; it is listed so that the
+# user gets an error about such a file.
 IMAGE_SUFFIXES = frozenset(
     (
         ".avif .bmp .gif .heic .heif .jp2 .jpe .jpeg .jpg "
@@ -26,7 +26,7 @@ IMAGE_SUFFIXES = frozenset(
     ).split()
 )
 
-Image = npt.NDArray[Any]  # uint8; OpenCV's type stubs promise no more.
+Image = npt.NDArray[Any]  # uint8; OpenCV's type stubs do not say so.
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
@@ -44,7 +44,7 @@ def read_image(path: str | Path) -> Image:
         data = Path(path).read_bytes()
     except OSError as error:
         raise RequestError(
-            f"{path}: cannot be read ({error.strerror}); check its name and rights."
+            f"{path}: cannot be read ({error.strerror}); check path and permissions."
         ) from error
     return decode_image(data, str(path))
 
@@ -52,31 +52,31 @@ def read_image(path: str | Path) -> Image:
 def decode_image(data: bytes, name: str) -> Image:
     """Decodes a whole image file.
 
-    The EXIF orientation is applied. Grey becomes three equal channels, 16-bit samples
-    keep their upper 8 bits, CMYK is converted without a colour profile, an animation
-    gives its first frame. Transparency is dropped: the colours stored under it show,
-    as in TensorFlow's and Pillow's decoders. Bytes after the image are ignored.
+    It applies the EXIF orientation. Grey becomes three equal channels, 16-bit samples
+    keep their upper 8 bits, CMYK is converted without a colour profile, and an
+    animation gives its first frame. The alpha channel is dropped, as in TensorFlow's
+    and Pillow's decoders. Bytes after the image are ignored.
 
     Args:
-        data: Content of a file of any format that OpenCV reads.
-        name: What to call it in an error.
+        data: Content of a file in any format that OpenCV reads.
+        name: Shown in errors.
 
     Returns:
         uint8 RGB [height, width, 3].
 
     Raises:
-        RequestError: `data` is empty, not an image, damaged, cut short or larger
-            than 2**27 pixels.
+        RequestError: `data` is empty, not an image, damaged, truncated or larger than
+            2**27 pixels.
     """
     if not data:
-        raise RequestError(f"{name}: is empty; delete it or copy it again.")
-    # Of a JPEG, OpenCV before 5 fills the missing part with grey and says nothing. Of a
-    # PNG, it takes memory for whatever length a chunk claims: up to 4 GB.
-    is_cut = (data.startswith(b"\xff\xd8") and not _jpeg_has_end(data)) or (
+        raise RequestError(f"{name}: is empty; copy it again or delete it.")
+    # OpenCV before version 5 fills the missing rows of a JPEG with grey without an
+    # error. For a PNG it allocates whatever length a chunk claims, up to 4 GB.
+    is_truncated = (data.startswith(b"\xff\xd8") and not _jpeg_has_end(data)) or (
         data.startswith(_PNG) and not _png_has_end(data)
     )
-    if is_cut:
-        raise RequestError(f"{name}: is cut short; copy it again.")
+    if is_truncated:
+        raise RequestError(f"{name}: is truncated; copy it again or delete it.")
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     except cv2.error as error:
@@ -92,17 +92,17 @@ def bgr_to_rgb(frame_bgr: Image) -> Image:
 
 
 def fit_image(image_rgb_u8: Image, preprocessing: Preprocessing) -> Image:
-    """Brings an image to the size of the model's input.
+    """Fits an image to the size of the model's input.
 
-    Shrinking averages over areas, growing interpolates linearly. The channels are
-    treated alike, so a BGR image may be fitted first and converted afterwards.
+    Shrinking averages over areas, enlarging interpolates linearly. All channels are
+    treated alike, so a BGR image may also be fitted first and then converted.
 
     Args:
         image_rgb_u8: [any height, any width, 3], each at least 1. Not changed.
-        preprocessing: The size and how to reach it.
+        preprocessing: The size, and how to fit the image to it.
 
     Returns:
-        uint8 [height, width, 3], contiguous; the argument itself if it already fits.
+        uint8 [height, width, 3], contiguous; the argument itself if it fits already.
 
     Raises:
         ValueError: `image_rgb_u8` has another shape or type.
@@ -121,7 +121,7 @@ def fit_image(image_rgb_u8: Image, preprocessing: Preprocessing) -> Image:
 
 
 def _crop_centre(image: Image, height: int, width: int) -> Image:
-    """Cuts the largest centred part that has the proportions of height x width."""
+    """Crops the largest centred area with the aspect ratio of height x width."""
     rows, columns = image.shape[:2]
     keep_rows, keep_columns = rows, columns
     if columns * height > rows * width:
@@ -134,7 +134,7 @@ def _crop_centre(image: Image, height: int, width: int) -> Image:
 
 
 def _pad_centre(image: Image, height: int, width: int) -> Image:
-    """Resizes the whole image into height x width and blackens what is left."""
+    """Resizes the whole image into height x width, between black bars."""
     rows, columns = image.shape[:2]
     inner_height, inner_width = height, width
     if columns * height > rows * width:
@@ -151,13 +151,13 @@ def _pad_centre(image: Image, height: int, width: int) -> Image:
 
 
 def _scale(length: int, numerator: int, denominator: int) -> int:
-    """Rounds length * numerator / denominator in integers, to at least 1."""
+    """Returns length * numerator / denominator, rounded, in integers, at least 1."""
     return max(1, (2 * length * numerator + denominator) // (2 * denominator))
 
 
 def _resize(image: Image, height: int, width: int) -> Image:
     rows, columns = image.shape[:2]
-    # INTER_AREA is an average only where both axes shrink; growing is another step.
+    # INTER_AREA averages only if both axes shrink; so enlarging is a second step.
     if rows > height or columns > width:
         shrunk_wh = (min(columns, width), min(rows, height))
         image = cv2.resize(image, shrunk_wh, interpolation=cv2.INTER_AREA)
@@ -167,17 +167,12 @@ def _resize(image: Image, height: int, width: int) -> Image:
 
 
 def _jpeg_has_end(data: bytes) -> bool:
-    """Tells whether the image ends, whatever thumbnails it holds and what follows."""
-    position = 2
-    while (position := find_marker(data, position)) >= 0:
-        if data[position + 1] == END_OF_IMAGE:
-            return True
-        position = skip_segment(data, position)
-    return False
+    """Returns whether the image is complete; its thumbnails and a tail do not count."""
+    return any(kind == END_OF_IMAGE for kind, _ in markers(data))
 
 
 def _png_has_end(data: bytes) -> bool:
-    """Tells whether all chunks to the last lie in `data` (PNG specification, 5.3)."""
+    """Returns whether `data` has all chunks to the last (PNG specification, 5.3)."""
     position = len(_PNG)
     while position + 12 <= len(data):
         kind = data[position + 4 : position + 8]
@@ -189,9 +184,9 @@ def _png_has_end(data: bytes) -> bool:
 
 def _why_not_decoded(data: bytes, name: str, opencv_message: str) -> str:
     if "MAX_IMAGE" in opencv_message:
-        return f"{name}: has more than 2**27 pixels or a side too long; shrink it."
+        return f"{name}: has more than 2**27 pixels or too long a side; shrink it."
     if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
         return f"{name}: is HEIC, which OpenCV cannot read; convert it to JPEG."
     if data.startswith(_MAGIC):
-        return f"{name}: is damaged or cut short; copy it again or delete it."
-    return f"{name}: is not an image of a kind that OpenCV reads; use JPEG or PNG."
+        return f"{name}: is damaged or truncated; copy it again or delete it."
+    return f"{name}: is not an image that OpenCV can read; use JPEG or PNG."

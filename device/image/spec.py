@@ -1,7 +1,7 @@
-"""How an image is to become a model's input; `preprocess` does it.
+"""The settings of the preprocessing; `preprocess` applies them.
 
-By itself, because what only reads a manifest need not load OpenCV, which takes a third
-of a second and 200 MB of addresses.
+A separate module, so that reading a manifest does not load OpenCV, which takes a third
+of a second and 200 MB of address space.
 """
 
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ FITS = ("crop", "pad", "stretch")
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How an image of any size becomes a model's input.
+    """How to fit an image of any size to the model's input.
 
     Attributes:
         size_hw: Height and width of the input in pixels, each at least 1.
-        fit: "crop" cuts the centre to the input's shape and resizes it, "pad" shows
-            the whole image between black bars, "stretch" changes its proportions.
+        fit: "crop" crops the centre to the input's aspect ratio, "pad" keeps the whole
+            image between black bars, "stretch" changes the aspect ratio.
     """
 
     size_hw: tuple[int, int]
@@ -35,12 +35,12 @@ class Preprocessing:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """Returns a dict that `json` can write and `from_json` takes."""
+        """Returns a dict for JSON; the reverse of `from_json`."""
         return {"size_hw": list(self.size_hw), "fit": self.fit}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Preprocessing":
-        """Returns what `to_json` gave.
+        """Creates an object from the dict of `to_json`.
 
         Raises:
             KeyError, TypeError, ValueError: `content` is something else.

@@ -1,20 +1,20 @@
-"""Threads that may hang in a driver, where nothing can wake them."""
+"""Threads that may hang in a driver, where nothing can interrupt them."""
 
 import threading
 
 
 class DriverThread(threading.Thread):
-    """A thread that calls into a driver, and is left behind if that never returns."""
+    """A thread that calls a driver, and is abandoned if the call never returns."""
 
     def __init__(self, name: str) -> None:
-        """Is not started yet; `name` is for the stacks of a debugger."""
+        """Creates the thread; `name` is shown in a debugger."""
         super().__init__(name=name, daemon=True)
 
 
 def is_any_left() -> bool:
-    """Tells whether such a thread still runs.
+    """Returns whether such a thread still runs.
 
-    Then the interpreter must not be taken down: the thread would come back from the
-    driver into one that is gone, and abort the process.
+    Then Python must not shut down its interpreter: if the driver returns later, the
+    thread would abort the process.
     """
     return any(isinstance(thread, DriverThread) for thread in threading.enumerate())

@@ -1,10 +1,10 @@
-"""The one exception that a user is meant to read."""
+"""The exception whose message is shown to the user."""
 
 
 class RequestError(Exception):
-    """A request that cannot be carried out.
+    """An error that the user can fix.
 
-    Raised for what the user can mend: a missing folder, a wrong value, a file of
-    another kind. The message is one sentence that names the thing, says what is
-    wrong with it and how to go on. Programs print it and exit with status 2.
+    Examples are a missing folder, an invalid value, a file in another format. The
+    message is one sentence: what failed, why, and what to do. Programs print it and
+    exit with status 2.
     """

@@ -1,6 +1,6 @@
-"""Writes files so that a reader sees the old content or the new, never half.
+"""Writes files atomically, and reads files that a user names.
 
-And reads those that a user names, whatever they are.
+A reader sees the old content or the new content, never a part.
 """
 
 import contextlib
@@ -16,16 +16,17 @@ from corallite.device.system.errors import RequestError
 
 _T = TypeVar("_T")
 
-# Of a file of text: the labels of 20,000 classes take a megabyte.
+# Largest text file; the labels of 20,000 classes take a megabyte.
 MOST_BYTES = 16 << 20
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yields a path beside `path`; renames it to `path` if the block succeeds.
+    """Yields a temporary path; renames it to `path` if the block succeeds.
 
-    The temporary name keeps the suffix, because Keras and OpenCV choose the format
-    by it. If the block raises, the temporary file is removed and `path` is as before.
+    The temporary file is in the same folder. It has the same suffix, because Keras and
+    OpenCV choose the format by it. If the block raises, the temporary file is removed
+    and `path` stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
@@ -34,7 +35,7 @@ def replacing(path: Path) -> Iterator[Path]:
         _flush_to_disk(partial)
         os.replace(partial, path)
     except OSError as error:
-        # A failing write names no file, and the temporary one's name helps nobody.
+        # A failed write names no file, and the user does not know the temporary one.
         if error.filename in (None, str(partial)):
             error.filename = str(path)
         raise
@@ -43,40 +44,40 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def require_folder(path: Path) -> None:
-    """Sees that there is a folder, or may be one: nothing else is in its place.
+    """Checks that `path` is a folder, or can be created as one.
 
     Raises:
-        RequestError: A file is there, or in place of one of the folders above.
+        RequestError: `path` or one of its parents is a file.
     """
     for place in (path, *path.parents):
         if place.is_dir():
             return
         if os.path.lexists(place):
             raise RequestError(
-                f"{place}: is no folder, so nothing can be kept in {path}; name "
+                f"{place}: is not a folder, so nothing can be written to {path}; give "
                 "another folder."
             )
 
 
 def require_regular(path: str | Path) -> None:
-    """Sees that a file has an end and that nobody has to write into it first.
+    """Checks that reading a file ends: it is not a pipe, a device or a socket.
 
-    A pipe without a writer would be waited for, and /dev/zero read for ever. A folder
-    passes: to open it says what it is.
+    Opening a pipe waits for a writer, and reading /dev/zero never ends. A folder
+    passes: opening it raises the right error.
 
     Raises:
-        OSError: It is a pipe, a device or a socket, or there is none.
+        OSError: The file is missing or is one of these.
     """
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise OSError(errno.EINVAL, "is no regular file", str(path))
+        raise OSError(errno.EINVAL, "is not a regular file", str(path))
 
 
 def read_limited(path: str | Path) -> bytes:
     """Returns the content of a small file.
 
     Raises:
-        OSError: It cannot be read, or has more than `MOST_BYTES`.
+        OSError: The file cannot be read, or has more than `MOST_BYTES`.
     """
     with open(path, "rb") as file:
         content = file.read(MOST_BYTES + 1)
@@ -86,23 +87,23 @@ def read_limited(path: str | Path) -> bytes:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes `content` to `path` in one step."""
+    """Writes `content` to `path` atomically."""
     with replacing(path) as partial:
         partial.write_bytes(content)
 
 
 def write_text(path: Path, content: str) -> None:
-    """Writes `content` as UTF-8 to `path` in one step."""
+    """Writes `content` as UTF-8 to `path` atomically."""
     write_bytes(path, content.encode())
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes `content` as indented JSON to `path` in one step."""
+    """Writes `content` as indented JSON to `path` atomically."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Reads a JSON object of ours.
+    """Reads a JSON object that this package wrote.
 
     Raises:
         RequestError: The file is not a JSON object.
@@ -119,11 +120,11 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_record(path: Path, parse: Callable[[dict[str, Any]], _T]) -> _T:
-    """Reads a JSON object of ours and returns what `parse` makes of it.
+    """Reads a JSON object that this package wrote, and parses it.
 
     Raises:
-        RequestError: The file is not a JSON object, or `parse` raises what comes of
-            one that is not as we wrote it.
+        RequestError: The file is not a JSON object, or `parse` fails because the
+            object has other content than expected.
     """
     content = read_json(path)
     try:
@@ -135,14 +136,14 @@ def read_record(path: Path, parse: Callable[[dict[str, Any]], _T]) -> _T:
 
 
 def _flush_to_disk(path: Path) -> None:
-    """Without this, a power cut after the rename can leave an empty file."""
+    """Prevents an empty file if the power fails after the rename."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
 def printable(name: str | Path) -> str:
-    r"""Returns a file's name as text that every log can take.
+    r"""Returns a file's name as text that any log can write.
 
-    Bytes that are no UTF-8, which Linux allows in names, show as in "caf\udce9".
+    Linux allows bytes in names that are not UTF-8; they become as in "caf\udce9".
     """
     return str(name).encode("utf-8", "backslashreplace").decode()

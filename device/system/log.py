@@ -1,7 +1,7 @@
-"""absl's log, which is loaded with the first line that there is to write.
+"""absl's log, loaded with the first log line.
 
-It brings sockets, temporary files and more: a tenth of the time to the first answer of
-`classify`, which has nothing to say before.
+absl.logging imports sockets, temporary files and more. That is a tenth of the time to
+the first prediction of `classify`, which logs nothing before.
 """
 
 import sys
@@ -11,7 +11,7 @@ _is_for_program = False
 
 
 def begin_program() -> None:
-    """Has lines from INFO on written to stderr; not loaded before there is one."""
+    """Writes log lines from INFO on to stderr, once the log is loaded."""
     global _is_for_program
     _is_for_program = True
     if "absl.logging" in sys.modules:
@@ -19,12 +19,12 @@ def begin_program() -> None:
 
 
 def load() -> None:
-    """Loads it now, with the flags that it defines."""
+    """Loads the log and its flags now."""
     __getattr__("info")
 
 
 def __getattr__(name: str) -> Any:
-    """Returns what `absl.logging` has under that name."""
+    """Returns the attribute of `absl.logging`."""
     is_new = "absl.logging" not in sys.modules
     from absl import logging
 

@@ -1,29 +1,29 @@
-"""Counts what goes wrong again and again, and tells of it now and then."""
+"""Counts repeated failures, and logs only some of them."""
 
 from corallite.device.system import log
 
 
 class Failures:
-    """How often one thing has failed.
+    """Counts the failures of one operation.
 
-    The 1st, 2nd, 4th, 8th failure and so on is logged: a service that runs for weeks
-    must not fill the log with one broken wire.
+    It logs the 1st, 2nd, 4th, 8th failure and so on: one broken wire must not fill the
+    log of a service that runs for weeks.
 
     Attributes:
-        count: How many there were.
+        count: Failures so far.
     """
 
     def __init__(self) -> None:
-        """Has seen none."""
+        """Starts at 0."""
         self.count = 0
 
     def note(self, sentence: str) -> None:
-        """Counts one more, and logs `sentence` if it is its turn."""
+        """Counts a failure; logs `sentence` if the count is a power of two."""
         self.count += 1
         if is_power_of_two(self.count):
             log.warning("%s (%d so far)", sentence, self.count)
 
 
 def is_power_of_two(count: int) -> bool:
-    """Tells whether to log something that may happen again for weeks, `count` times."""
+    """Returns whether to log the failure with this number."""
     return count & (count - 1) == 0

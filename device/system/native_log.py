@@ -1,8 +1,8 @@
-"""Keeps quiet what C++ libraries write to stderr about nothing that matters.
+"""Suppresses unimportant lines that C++ libraries write to stderr.
 
 TensorFlow, its converter and the TFLite runtimes print lines such as "INFO: Created
-TensorFlow Lite XNNPACK delegate for CPU." straight to file descriptor 2, past Python
-and past every logging level that can be set from here.
+TensorFlow Lite XNNPACK delegate for CPU." directly to file descriptor 2. No logging
+level of Python affects them.
 """
 
 import contextlib
@@ -11,19 +11,19 @@ import os
 import sys
 from collections.abc import Iterator
 
-# TensorFlow's own switch: with "0", everything it has to say is shown.
+# TensorFlow's own setting; "0" shows everything.
 _LEVEL_VARIABLE = "TF_CPP_MIN_LOG_LEVEL"
 
 
 @contextlib.contextmanager
 def withholding_native_log() -> Iterator[None]:
-    """Withholds what is written to file descriptor 2 in the block.
+    """Withholds everything that is written to file descriptor 2 in the block.
 
-    It is thrown away if the block succeeds, and written after all if the block raises:
-    it may tell why. With `TF_CPP_MIN_LOG_LEVEL=0` in the environment, nothing is
-    withheld. The descriptor belongs to the whole process, so that lines which other
-    threads log meanwhile are withheld as well: keep the block short. A crash in C++
-    loses it, but not in silence: Python then shows where it happened.
+    If the block succeeds, the output is discarded. If the block raises, the output is
+    written to stderr, because it may contain the reason. With
+    `TF_CPP_MIN_LOG_LEVEL=0` in the environment, nothing is withheld. The descriptor
+    belongs to the process, so lines of other threads are withheld too: keep the block
+    short. A crash in C++ loses the output, but Python prints a traceback.
     """
     if os.environ.get(_LEVEL_VARIABLE) == "0" or not _is_open(2):
         yield
@@ -54,13 +54,13 @@ def _restore(shown: int) -> None:
 
 
 def _flush() -> None:
-    """Python's part of stderr must not end up on the other side of the switch."""
+    """Flushes Python's buffer of stderr before the descriptor changes."""
     if sys.stderr is not None:
         sys.stderr.flush()
 
 
 def _is_open(descriptor: int) -> bool:
-    """A service may run with its stderr closed."""
+    """Returns whether a descriptor is open; a service may run without stderr."""
     try:
         os.fstat(descriptor)
     except OSError:
@@ -69,7 +69,7 @@ def _is_open(descriptor: int) -> bool:
 
 
 def _open_store() -> int:
-    """Returns a descriptor to write to; in memory, as a device's disk may be full."""
+    """Returns a descriptor of a file in memory, because the disk may be full."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("withheld_log")
     return os.open(os.devnull, os.O_RDWR)

@@ -1,4 +1,4 @@
-"""Lets a loop end at a place of its own choosing when it is asked to stop."""
+"""Signals that ask a loop to stop, which then ends at a suitable point."""
 
 import contextlib
 import signal
@@ -9,10 +9,10 @@ from typing import Any
 
 
 class Stop(threading.Event):
-    """Set when the loop is to end.
+    """Set when the loop must end.
 
     Attributes:
-        signal_number: Of the signal that set it; None if it was set otherwise.
+        signal_number: Number of the signal that set it; None if none did.
     """
 
     signal_number: int | None = None
@@ -20,11 +20,11 @@ class Stop(threading.Event):
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[Stop]:
-    """Yields an event that SIGINT or SIGTERM sets, instead of ending the process.
+    """Yields an event that SIGINT and SIGTERM set, instead of ending the process.
 
-    A second signal raises `KeyboardInterrupt`: the loop may be stuck where it never
-    looks at the event. The former handlers are back after the block. In a thread
-    other than the main one, where Python allows no handlers, nothing sets the event.
+    A second signal raises `KeyboardInterrupt`, because the loop may hang where it does
+    not check the event. The block restores the former handlers. Python allows handlers
+    only in the main thread; in other threads nothing sets the event.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
@@ -34,7 +34,7 @@ def stop_on_signals() -> Iterator[Stop]:
     def ask_to_stop(signal_number: int, frame: FrameType | None) -> None:
         if stop.is_set():
             if callable(handler := former[signal_number]):
-                handler(signal_number, frame)  # It may note which signal it was.
+                handler(signal_number, frame)  # It may record the signal's number.
             raise KeyboardInterrupt
         stop.signal_number = signal_number
         stop.set()
@@ -52,10 +52,9 @@ def stop_on_signals() -> Iterator[Stop]:
 
 @contextlib.contextmanager
 def calling_on_hangup(call: Callable[[], None]) -> Iterator[None]:
-    """Has SIGHUP call `call`, which must not wait; the former handler is back after.
+    """Makes SIGHUP call `call`, which must not block; restores the former handler.
 
-    In a thread other than the main one, where Python allows no handlers, it does
-    nothing.
+    Python allows handlers only in the main thread; in other threads it does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

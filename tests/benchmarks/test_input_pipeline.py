@@ -8,7 +8,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.mark.slow
-def test_the_input_benchmark_prints_a_table_and_json(
+def test_input_benchmark_prints_a_table_and_json(
     tmp_path, make_classes, command_with_few_units
 ):
     flags = (

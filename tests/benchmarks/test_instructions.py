@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 PROGRAM = Path(__file__).parents[2] / "benchmarks" / "instructions.py"
-# Says what the plugin would: 5 million to start, and so many for each inference.
+# Prints as the plugin: 5 million for the start, and 1 or 4 million per inference.
 COUNTING = """#!/bin/sh
 test -s "${QEMU_PLUGIN#file=}" || exit 3
 case $2 in
@@ -38,7 +38,7 @@ def write_script(path, text):
 
 @pytest.fixture
 def count(tmp_path):
-    """A function that runs the program on networks of these names."""
+    """A function that runs the benchmark on networks of these names."""
     (tmp_path / "networks").mkdir()
 
     def run(*names):
@@ -63,7 +63,7 @@ def assert_refused(done, *words):
     assert [word for word in words if word not in done.stderr] == []
 
 
-def test_what_starting_takes_is_not_counted(count, tmp_path):
+def test_start_is_not_counted(count, tmp_path):
     write_script(tmp_path / "userland" / "python", COUNTING)
     done = count("ours_int8", "published_int8")
     assert done.returncode == 0, done.stderr
@@ -74,21 +74,21 @@ def test_what_starting_takes_is_not_counted(count, tmp_path):
     ]
 
 
-def test_without_ours_nothing_is_compared(count, tmp_path):
+def test_missing_reference_network_is_reported(count, tmp_path):
     write_script(tmp_path / "userland" / "python", COUNTING)
     assert_refused(count("published_int8"), "ours_int8.tflite", "shufflenet.py")
 
 
-def test_a_network_that_crashes_is_named(count, tmp_path):
+def test_network_that_crashes_is_named(count, tmp_path):
     write_script(tmp_path / "userland" / "python", CRASHING)
     assert_refused(count("ours_int8"), "ours_int8.tflite", "uncaught target signal 11")
 
 
-def test_a_userland_that_is_not_there_is_named(count):
+def test_missing_userland_is_named(count):
     assert_refused(count("ours_int8"), "userland/python", "make_userland.sh")
 
 
-def test_a_compiler_that_fails_is_quoted(count, tmp_path):
+def test_error_of_the_compiler_is_reported(count, tmp_path):
     write_script(tmp_path / "userland" / "python", COUNTING)
     write_script(tmp_path / "bin" / "cc", FAILING_COMPILER)
     assert_refused(count("ours_int8"), "count_instructions.c", "no such option -O2")

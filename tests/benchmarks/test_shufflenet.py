@@ -15,7 +15,7 @@ OPTIONAL = {"ONNX Runtime": ("onnx", "onnxruntime"), "OpenVINO": ("openvino", "n
 
 
 @pytest.mark.slow
-def test_the_shufflenet_benchmark_compares_what_is_installed(
+def test_shufflenet_benchmark_compares_the_installed_runtimes(
     tmp_path, command_with_few_units
 ):
     flags = "--width=0.5 --image_size=32 --rounds=2 --threads=1 "
@@ -28,9 +28,9 @@ def test_the_shufflenet_benchmark_compares_what_is_installed(
     )
     forms = [(form, "LiteRT") for form in ("ours", "published", "bound")]
     for title, packages in OPTIONAL.items():
-        is_there = all(map(importlib.util.find_spec, ("onnx", *packages)))
-        assert (f"{title} is left out" in done.stderr) == (not is_there)
-        forms += [("published", title)] if is_there else []
+        is_installed = all(map(importlib.util.find_spec, ("onnx", *packages)))
+        assert (f"{title} is skipped" in done.stderr) == (not is_installed)
+        forms += [("published", title)] if is_installed else []
     expected = [
         f"{form}, {runtime} {kind}"
         for form, runtime in forms
@@ -44,7 +44,7 @@ def test_the_shufflenet_benchmark_compares_what_is_installed(
         assert row["ours_to_it"] == sorted(row["ours_to_it"])
         assert row["name"] in done.stdout.split("[")[0]
     assert_cut_by_the_shuffle(tmp_path / "published_int8.tflite")
-    # What instructions.py counts under emulation runs here too.
+    # The program that instructions.py runs under emulation also runs here.
     for name in ("ours_int8", "published_float"):
         subprocess.run(
             [sys.executable, RUN, tmp_path / f"{name}.tflite", "1"], check=True
@@ -52,7 +52,7 @@ def test_the_shufflenet_benchmark_compares_what_is_installed(
 
 
 def assert_cut_by_the_shuffle(path):
-    """Checks that the Edge TPU would take what is before the first shuffle alone."""
+    """Checks that only operators before the first shuffle are mapped."""
     model = read_model(path)
     prediction = predict(model)
     assert prediction.first_cut is not None

@@ -1,4 +1,4 @@
-"""The benchmark's program on tiny models, and what its parts do with numbers."""
+"""The benchmark program on tiny models, and its statistics."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def is_running(pid):
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return False
-    # An orphan that has ended stays as "Z" where no init collects it.
+    # A child without a parent stays a zombie ("Z") if no init process collects it.
     return stat.rpartition(")")[2].split()[0] != "Z"
 
 
@@ -41,7 +41,7 @@ def write_tool(folder, script):
     return str(path)
 
 
-def test_json_has_every_file_and_number_of_threads(tiny_models):
+def test_json_has_a_row_per_file_and_number_of_threads(tiny_models):
     models = [str(tiny_models[name]) for name in ("uint8", "float32")]
     cpu = min(os.sched_getaffinity(0))
     flags = [f"--model={path}" for path in models]
@@ -61,7 +61,7 @@ def test_json_has_every_file_and_number_of_threads(tiny_models):
     assert rows[0]["ratio_quartiles"] == [1, 1, 1]
 
 
-def test_table_fits_80_columns_and_names_who_measured(tiny_models, tmp_path):
+def test_table_fits_80_columns_and_names_the_runtime(tiny_models, tmp_path):
     tool = write_tool(
         tmp_path, "echo 'Inference timings in us: Init: 9, Inference (avg): 1234.5'"
     )
@@ -80,21 +80,21 @@ def test_table_fits_80_columns_and_names_who_measured(tiny_models, tmp_path):
     [
         (["--model=missing.tflite"], "missing.tflite: cannot be read"),
         ([f"--model={__file__}"], "is not a TFLite model"),
-        (["--model=a", "--cpus=99999"], "--cpus: there is no CPU 99999"),
-        (["--model=a", "--cpus=one"], "--cpus: expected numbers from 0 on"),
-        (["--model=a", "--num_threads=0"], "--num_threads: expected numbers from 1"),
-        (["--model=a", "--num_threads=1,999"], "--num_threads: expected one number"),
-        (["--model=a", "--num_threads="], "--num_threads: expected one number"),
+        (["--model=a", "--cpus=99999"], "--cpus: CPU 99999 is not available"),
+        (["--model=a", "--cpus=one"], "--cpus: expected numbers of at least 0"),
+        (["--model=a", "--num_threads=0"], "--num_threads: expected numbers of"),
+        (["--model=a", "--num_threads=1,999"], "--num_threads: expected at least one"),
+        (["--model=a", "--num_threads="], "--num_threads: expected at least one"),
         ([], "--model is missing"),
     ],
 )
-def test_wrong_request_is_one_sentence(flags, sentence):
+def test_invalid_request_is_reported_in_one_line(flags, sentence):
     done = measure(*flags, *QUICK)
     assert (done.returncode, done.stdout) == (2, "")
     assert sentence in done.stderr and done.stderr.count("\n") == 1
 
 
-def test_compiled_file_is_refused_with_what_can_be_timed(edgetpu_model, tmp_path):
+def test_file_for_the_edge_tpu_is_refused(edgetpu_model, tmp_path):
     path = tmp_path / "model_edgetpu.tflite"
     path.write_bytes(edgetpu_model(14))
     sentence = "is compiled for the Edge TPU.*; give the file that it was compiled from"
@@ -112,7 +112,7 @@ def test_interrupt_leaves_no_child(tiny_models):
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=100) == 128 + signal.SIGINT
-    # One that was being started when the signal came sees by itself that it is alone.
+    # A child that was just being started notices itself that its parent has ended.
     while any(is_running(pid) for pid in pids):
         assert time.monotonic() < deadline_s + 100
         time.sleep(0.01)
@@ -124,37 +124,37 @@ def test_interrupt_leaves_no_child(tiny_models):
         ("exit 3", 3),
         ("echo started", 0),
         ("echo 'Inference (avg): none'", 0),
-        # Latin-1, as an old system's tools print names.
+        # Latin-1, not UTF-8.
         (r"printf '\351'", 0),
     ],
 )
-def test_tool_that_tells_no_time_is_a_sentence(tmp_path, script, status):
+def test_tool_without_a_time_is_reported(tmp_path, script, status):
     tool = write_tool(tmp_path, script)
-    sentence = f"ended with {status} on a.tflite and told no"
+    sentence = f"exited with {status} for a.tflite and printed no"
     with pytest.raises(RequestError, match=sentence):
         benchmark.run_tool(tool, benchmark.Case("a.tflite", 1))
 
 
 def test_tool_that_hangs_is_killed(tmp_path):
     tool = write_tool(tmp_path, "exec sleep 600")
-    sentence = "no answer in 0.5 s on a.tflite; try it by hand"
-    # It returns when the tool has ended.
+    sentence = "no result in 0.5 s for a.tflite; run it by hand"
+    # Returns after the tool has ended.
     with pytest.raises(RequestError, match=sentence):
         benchmark.run_tool(tool, benchmark.Case("a.tflite", 1), timeout_s=0.5)
 
 
-def test_tool_that_is_missing_is_a_sentence(tmp_path):
+def test_missing_tool_is_reported(tmp_path):
     with pytest.raises(RequestError, match="does not start"):
         benchmark.run_tool(str(tmp_path / "none"), benchmark.Case("a.tflite", 1))
 
 
 @pytest.mark.parametrize(("percent", "value"), [(50, 50), (95, 95), (99, 99)])
-def test_percentile_is_a_value_that_was_seen(percent, value):
+def test_percentile_is_one_of_the_values(percent, value):
     assert benchmark.percentile(range(1, 101), percent) == value
     assert benchmark.percentile([7.0], percent) == 7.0
 
 
-def test_latencies_that_still_fall_are_not_warm():
+def test_model_is_not_warm_while_latency_falls():
     assert not is_warm([10, 9, 8, 7, 6, 5, 4, 3, 2, 1])
     assert not is_warm([5.0] * 9)
     assert is_warm([9, 9] + [5.0] * 10)
@@ -170,14 +170,14 @@ def sys_dir(tmp_path):
     return tmp_path
 
 
-def test_counter_that_begins_again_counts_on(sys_dir):
+def test_counter_that_wraps_around_is_handled(sys_dir):
     meter = find_meter(sys_dir)
     assert meter is not None and meter.name == "package-0"
     (sys_dir / "class/powercap/intel-rapl:0/energy_uj").write_text("1000000\n")
     assert meter.stop() == 2
 
 
-def test_power_sensor_gives_power_times_time(tmp_path):
+def test_power_sensor_measures_power_times_time(tmp_path):
     sensor = tmp_path / "class/hwmon/hwmon0"
     sensor.mkdir(parents=True)
     (sensor / "name").write_text("ina219\n")
@@ -189,6 +189,6 @@ def test_power_sensor_gives_power_times_time(tmp_path):
     assert 0 < joules <= 2 * (time.monotonic() - before_s)
 
 
-def test_meter_that_cannot_be_read_is_left_out(sys_dir):
+def test_unreadable_meter_is_skipped(sys_dir):
     (sys_dir / "class/powercap/intel-rapl:0/energy_uj").write_text("no number\n")
     assert find_meter(sys_dir) is None

@@ -1,4 +1,4 @@
-"""Boards made of files."""
+"""Sensors of fake boards, made of files."""
 
 import os
 
@@ -9,7 +9,7 @@ from corallite.device.board.sensors import Board, name_throttling, read_board
 
 @pytest.fixture
 def root(tmp_path):
-    """A function that writes files of a board."""
+    """A function that writes the files of a board."""
 
     def root(files):
         for name, content in files.items():
@@ -21,7 +21,7 @@ def root(tmp_path):
     return root
 
 
-def test_nothing_there_is_unknown(tmp_path):
+def test_missing_sensors_are_none(tmp_path):
     assert read_board(tmp_path) == Board() and Board().hottest_c is None
 
 
@@ -37,7 +37,7 @@ def test_raspberry_pi_is_read(root, monkeypatch):
     assert read_board(root(files)) == Board(48.312, None, 0x50005, 1500.0, 1.25)
 
 
-def test_hottest_zone_of_the_processor_counts_and_no_other(root):
+def test_temperature_is_that_of_the_hottest_processor_zone(root):
     files = {
         "sys/class/thermal/thermal_zone0/type": "battery",
         "sys/class/thermal/thermal_zone0/temp": "99000",
@@ -51,7 +51,7 @@ def test_hottest_zone_of_the_processor_counts_and_no_other(root):
     assert (board.temperature_c, board.apex_c, board.hottest_c) == (53, 61.8, 61.8)
 
 
-def test_zone_that_gives_nothing_is_unknown(root):
+def test_unreadable_zone_is_none(root):
     files = {"sys/class/thermal/thermal_zone0/temp": "error"}
     assert read_board(root(files)).temperature_c is None
 

@@ -1,4 +1,4 @@
-"""Adapters of OpenCV and HTTP, against real servers."""
+"""Captures over OpenCV and HTTP, against real servers."""
 
 import base64
 import os
@@ -24,7 +24,7 @@ def test_urls_are_shown_without_secrets(url, shown):
     assert without_secrets(url) == shown
 
 
-def test_password_is_sent_and_the_path_whole(camera_server):
+def test_request_carries_the_password_and_the_whole_path(camera_server):
     url = camera_server.url.replace("//", "//me:p%40ss@") + "?size=1"
     capture = open_http(url)
     assert capture.grab() and capture.retrieve().shape == (48, 64, 3)
@@ -40,22 +40,22 @@ def test_interrupt_ends_a_wait(camera_server):
     capture.interrupt()
     assert not capture.grab()
     capture.release()
-    capture.interrupt()  # Too late, and no harm.
+    capture.interrupt()  # Harmless after the release.
 
 
-def test_images_that_came_together_are_counted_but_for_the_newest(camera_server, jpeg):
+def test_only_the_newest_of_images_that_arrive_together_is_kept(camera_server, jpeg):
     camera_server.part = jpeg((0, 0, 0)) * 9 + jpeg((255, 255, 255))
     capture = open_http(camera_server.url)
     seen = 0
-    while seen + capture.passed < 100:
+    while seen + capture.dropped < 100:
         assert capture.grab()
         seen += 1
-    # On one machine the ten arrive in one piece.
-    assert capture.passed > seen
+    # Over loopback, the ten images arrive in one read.
+    assert capture.dropped > seen
     capture.release()
 
 
-def test_nothing_is_left_of_a_connection(camera_server, wait_until):
+def test_release_closes_all_descriptors(camera_server, wait_until):
     def count_descriptors():
         return len(os.listdir("/proc/self/fd"))
 
@@ -64,23 +64,23 @@ def test_nothing_is_left_of_a_connection(camera_server, wait_until):
         capture = open_http(camera_server.url)
         assert capture.grab()
         capture.release()
-    # The server's ends, which are in this process too, close a little later.
+    # The server's sockets, also in this process, close a little later.
     wait_until(lambda: count_descriptors() <= before)
 
 
-def test_refusal_of_the_server_is_told(camera_server):
+def test_http_error_status_is_reported(camera_server):
     camera_server.status = 404
     with pytest.raises(RequestError, match="the server answers 404 Not Found; check"):
         open_http(camera_server.url)
 
 
-def test_server_that_asks_for_a_password_gives_no_video(camera_server):
+def test_missing_password_is_reported_as_no_video(camera_server):
     camera_server.status = 401
-    with pytest.raises(RequestError, match="gives no video; check the address, the p"):
+    with pytest.raises(RequestError, match="no video received; check .* the password"):
         open_http(camera_server.url)
 
 
-def test_nonsense_for_an_answer_is_told(camera_server, monkeypatch):
+def test_answer_that_is_not_http_is_reported(camera_server, monkeypatch):
     monkeypatch.setattr(
         camera_server, "serve", lambda handler: handler.wfile.write(b"?")
     )
@@ -88,7 +88,7 @@ def test_nonsense_for_an_answer_is_told(camera_server, monkeypatch):
         open_http(camera_server.url)
 
 
-def test_film_at_a_url_is_left_to_ffmpeg(camera_server, tmp_path, monkeypatch):
+def test_video_file_at_a_url_is_read_by_ffmpeg(camera_server, tmp_path, monkeypatch):
     path = tmp_path / "clip.avi"
     codec = cv2.VideoWriter.fourcc(*"MJPG")
     writer = cv2.VideoWriter(str(path), codec, 10, (64, 48))
@@ -114,7 +114,7 @@ def test_film_at_a_url_is_left_to_ffmpeg(camera_server, tmp_path, monkeypatch):
     assert len(frames) == 10 and frames[0][0, 0].argmax() == 0
 
 
-def test_stream_that_is_not_there_is_refused(camera_server):
+def test_missing_stream_is_refused(camera_server):
     camera_server.kill()
-    with pytest.raises(RequestError, match="gives no video; check the address"):
+    with pytest.raises(RequestError, match="no video received; check the address"):
         open_stream(camera_server.url.replace("http", "rtsp"))

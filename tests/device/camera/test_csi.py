@@ -1,4 +1,4 @@
-"""CSI cameras: a picamera2 and a rpicam-vid of our own making."""
+"""CSI cameras, with a fake picamera2 and a fake rpicam-vid."""
 
 import os
 import sys
@@ -8,12 +8,12 @@ import pytest
 
 from corallite.device.camera import csi
 from corallite.device.camera.capture import retrieve_rgb
-from corallite.device.camera.connection_state import Patience
+from corallite.device.camera.connection_state import Timeouts
 from corallite.device.camera.csi import ProgramCapture, open_csi
 from corallite.device.camera.open_source import open_source
 from corallite.device.system.errors import RequestError
 
-# As picamera2 behaves in what we use of it: formats by name, errors by number.
+# Behaves as picamera2 in all that `csi` uses: formats by name, errors by number.
 PICAMERA2 = """
 import numpy as np
 OPEN = []
@@ -80,7 +80,7 @@ def open_program(number=0):
 
 
 def test_picamera2_gives_rgb_and_is_closed(picamera2):
-    with open_source("csi", patience=Patience(give_up_after_s=0)) as stream:
+    with open_source("csi", timeouts=Timeouts(give_up_after_s=0)) as stream:
         frame = next(stream)
         assert frame.name == "camera csi:0"
         assert (frame.image_rgb_u8 == (255, 0, 0)).all()
@@ -92,7 +92,7 @@ def test_picamera2_gives_rgb_and_is_closed(picamera2):
 @pytest.mark.parametrize(
     ("number", "why"), [(2, "list index out of range"), (1, "Camera in Acquired state")]
 )
-def test_what_picamera2_refuses_is_told_and_given_back(picamera2, number, why):
+def test_refusal_by_picamera2_is_reported_and_it_is_closed(picamera2, number, why):
     with pytest.raises(
         RequestError, match=rf"camera csi:{number}: cannot be .* \({why}"
     ):
@@ -110,17 +110,17 @@ def test_picamera2_without_libcamera_does_not_count(picamera2, tmp_path, monkeyp
 BROKEN = 'raise ValueError("numpy.dtype size changed.")'
 
 
-def test_picamera2_that_is_broken_gives_way_to_the_program(
+def test_broken_picamera2_is_replaced_by_the_program(
     picamera2, program, tmp_path, monkeypatch, caplog
 ):
     monkeypatch.setattr(csi, "has_picamera2", lambda: True)
     (tmp_path / "picamera2.py").write_text(BROKEN)
     program("exec sleep 1000")
     open_program().release()
-    assert "picamera2 cannot be loaded (numpy.dtype size changed); /" in caplog.text
+    assert "picamera2 cannot be loaded (numpy.dtype size changed); using" in caplog.text
 
 
-def test_picamera2_that_is_broken_is_told_without_the_program(
+def test_broken_picamera2_is_reported_if_there_is_no_program(
     picamera2, tmp_path, monkeypatch
 ):
     (tmp_path / "picamera2.py").write_text(BROKEN)
@@ -134,15 +134,15 @@ def test_program_gives_rgb(program, frames_file, name):
     program('echo "$@" > arguments; cat frames; exec sleep 1000', name)
     capture = open_program(1)
     colours: list[int] = []
-    while capture.passed + len(colours) < 2:
+    while capture.dropped + len(colours) < 2:
         assert capture.grab()
         colours.append(int(retrieve_rgb(capture)[0, 0].argmax()))
-    assert colours in ([0, 2], [2])  # Red and blue, unless they came together.
+    assert colours in ([0, 2], [2])  # Red and blue, unless both arrive together.
     capture.release()
     assert capture._process.returncode == -15
 
 
-def test_program_is_told_which_camera_and_format(program, frames_file, tmp_path):
+def test_program_gets_camera_and_format_as_arguments(program, frames_file, tmp_path):
     program('echo "$@" > arguments; cat frames')
     capture = open_program(1)
     assert capture.grab()
@@ -151,7 +151,7 @@ def test_program_is_told_which_camera_and_format(program, frames_file, tmp_path)
     assert "--camera 1 --codec mjpeg" in arguments and "--output -" in arguments
 
 
-def test_complaint_of_the_program_is_told(program):
+def test_error_line_of_the_program_is_reported(program):
     program(
         'echo "[0:1] INFO x"; echo "ERROR: *** no cameras available ***" >&2; exit 255'
     )
@@ -161,7 +161,7 @@ def test_complaint_of_the_program_is_told(program):
     capture.release()
 
 
-def test_program_that_ends_without_a_word_is_told(program):
+def test_silent_end_of_the_program_is_reported(program):
     program("exit 1")
     capture = open_program()
     with pytest.raises(RequestError, match="its program has ended"):
@@ -169,12 +169,12 @@ def test_program_that_ends_without_a_word_is_told(program):
     capture.release()
 
 
-def test_talkative_program_does_not_block(program, frames_file):
+def test_program_with_much_stderr_does_not_block(program, frames_file):
     # A pipe holds 64 KiB.
     program("head -c 300000 /dev/zero >&2; cat frames; exec sleep 1000")
     capture = open_program()
     assert capture.grab()
-    assert len(capture._complaints) <= 4096
+    assert len(capture._stderr) <= 4096
     capture.release()
 
 
@@ -189,14 +189,14 @@ def test_program_that_hangs_is_interrupted_and_killed(program, monkeypatch):
     assert capture._process.returncode == -9
 
 
-def test_without_either_it_is_refused_at_once(program, monkeypatch, tmp_path):
+def test_without_picamera2_and_program_csi_is_refused(program, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(RequestError, match="needs picamera2 in this Python or the pro"):
         with open_source("csi"):
             pass
 
 
-def test_a_file_of_that_name_is_a_file(tmp_path, monkeypatch):
+def test_file_named_csi_is_read_as_a_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "csi").write_bytes(np.zeros(9).tobytes())
     with pytest.raises(RequestError, match="csi: is neither an image nor a video"):

@@ -1,4 +1,4 @@
-"""Live sources through everything that happens to cameras and networks."""
+"""Live sources through failures of cameras and networks."""
 
 import contextlib
 import logging
@@ -14,36 +14,38 @@ import pytest
 
 from corallite.device.camera import live
 from corallite.device.camera.capture import Capture
-from corallite.device.camera.connection_state import Action, Patience, State
+from corallite.device.camera.connection_state import Action, State, Timeouts
 from corallite.device.camera.live import LiveStream
 from corallite.device.camera.open_source import open_source
 from corallite.device.system import driver_thread
 from corallite.device.system.errors import RequestError
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
-# No test here takes so long unless it fails.
-FOR_EVER = Patience(stale_after_s=1000)
-SHORT = Patience(stale_after_s=0.2)
+# No test takes this long unless it fails.
+NEVER_STALE = Timeouts(stale_after_s=1000)
+SHORT = Timeouts(stale_after_s=0.2)
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(wait_until):
-    """Neither threads nor descriptors, whatever has happened to the source."""
+    """Checks that no thread and no descriptor is left after each test."""
 
     def count_open():
         return len(os.listdir("/proc/self/fd"))
 
     before = count_open()
     yield
-    names = ("keeper of", "reader of")
-    wait_until(lambda: not [t for t in threading.enumerate() if t.name[:9] in names])
+    names = ("supervisor of", "reader of")
+    wait_until(
+        lambda: not [t for t in threading.enumerate() if t.name.startswith(names)]
+    )
     wait_until(lambda: count_open() <= before)
 
 
 class FakeCamera:
-    """Has a capture for each opening, which gives what is put into its queue.
+    """Makes a capture for each opening, which returns the items of its queue.
 
-    That is images; an error to raise; None, the end; an event to hang on.
+    An item is an image; an error to raise; None, the end; or an event to hang on.
     """
 
     def __init__(self):
@@ -58,7 +60,7 @@ class FakeCamera:
         return self.captures[-1]
 
     def put(self, *items):
-        """Puts items, and images of these levels, into the queue of the newest."""
+        """Puts items, or images of these levels, into the newest capture's queue."""
         self.captures[-1].put(*items)
 
 
@@ -92,7 +94,7 @@ class FakeCapture(Capture):
         return self.item
 
     def interrupt(self):
-        """Ends a wait for the queue, and not one for an event."""
+        """Ends a wait for the queue, but not a wait for an event."""
         self.interrupted = True
         self.queue.put(None)
 
@@ -102,11 +104,11 @@ class FakeCapture(Capture):
 
 @contextlib.contextmanager
 def feeding(camera, level):
-    """Lets whichever capture is the newest give such images all the time."""
-    enough = threading.Event()
+    """Makes the newest capture send images of this level all the time."""
+    done = threading.Event()
 
     def feed():
-        while not enough.wait(0.01):
+        while not done.wait(0.01):
             camera.put(level)
 
     thread = threading.Thread(target=feed)
@@ -114,7 +116,7 @@ def feeding(camera, level):
     try:
         yield
     finally:
-        enough.set()
+        done.set()
         thread.join()
 
 
@@ -128,8 +130,8 @@ def start(camera, wait_until):
     """A function that opens the fake camera as a stream."""
     streams = []
 
-    def start(patience=FOR_EVER, stop=None):
-        stream = LiveStream("fake", camera.open, patience, stop or threading.Event())
+    def start(timeouts=NEVER_STALE, stop=None):
+        stream = LiveStream("fake", camera.open, timeouts, stop or threading.Event())
         streams.append(stream)
         wait_until(lambda: camera.captures)
         return stream
@@ -141,20 +143,20 @@ def start(camera, wait_until):
 
 
 def colour(frame):
-    """Names a picture of one colour after JPEG."""
+    """Returns the name of the colour of an image that went through JPEG."""
     mean = frame.image_rgb_u8.reshape(-1, 3).mean(0)
     return {0: "red", 1: "green", 2: "blue"}[int(mean.argmax())]
 
 
 def next_in(stream, name):
-    """Returns the next frame of that colour: older ones may be under way."""
+    """Returns the next frame of that colour; skips older frames."""
     return next(frame for frame in stream if colour(frame) == name)
 
 
-# What happens in the loop, with a camera of our own
+# With a fake camera
 
 
-def test_only_the_newest_frame_is_kept_and_the_others_counted(
+def test_only_the_newest_frame_is_kept_and_the_others_are_counted(
     camera, start, wait_until
 ):
     stream = start()
@@ -169,28 +171,28 @@ def test_only_the_newest_frame_is_kept_and_the_others_counted(
     assert newest.captured_s > first.captured_s and newest.time_s > first.time_s
 
 
-def test_frames_that_nobody_will_ask_for_are_counted_and_not_decoded(
+def test_frames_that_nobody_requests_are_counted_but_not_decoded(
     camera, start, wait_until
 ):
     stream, frames = start(), []
 
-    def is_spared():
+    def is_decoding_avoided():
         # Ten times slower than the camera.
         time.sleep(0.1)
         frames.append(next(stream))
         capture = camera.captures[0]
-        # One may be between the two.
+        # One frame may be grabbed and not retrieved yet.
         return capture.grabbed - capture.retrieved > 5
 
     with feeding(camera, 1):
-        wait_until(is_spared)
+        wait_until(is_decoding_avoided)
         last = next(stream)
-    # None is lost from sight: each has its number, and is taken or dropped.
+    # Each frame has a number, and is either taken or counted as dropped.
     assert last.number == last.dropped + len(frames)
     assert stream.skipped == 0
 
 
-def test_frame_is_prepared_while_whoever_takes_it_is_busy(camera, start, wait_until):
+def test_frame_is_prepared_while_the_consumer_is_busy(camera, start, wait_until):
     def note(frame):
         prepared.append(int(frame.image_rgb_u8[0, 0, 0]))
         return replace(frame, name="prepared")
@@ -202,33 +204,33 @@ def test_frame_is_prepared_while_whoever_takes_it_is_busy(camera, start, wait_un
     wait_until(lambda: stream.state is State.LIVE)
     assert next(stream).name == "prepared"
 
-    def put_when_asked():
-        wait_until(lambda: stream._demand.is_asked)
+    def put_when_requested():
+        wait_until(lambda: stream._policy.is_requested)
         camera.put(2)
 
-    thread = threading.Thread(target=put_when_asked)
+    thread = threading.Thread(target=put_when_requested)
     thread.start()
     assert next(stream).name == "fake" and prepared == [1]
     thread.join()
 
 
-def test_frames_that_all_are_broken_are_no_sign_of_life(camera, start, wait_until):
+def test_source_that_sends_only_broken_frames_is_not_live(camera, start, wait_until):
     class Block(FakeCapture):
-        """Each time it has passed over one that came with the other."""
+        """Drops one frame at each `grab`, and fails to decode the other."""
 
         def grab(self):
-            self.passed += 1
+            self.dropped += 1
             return super().grab()
 
         def retrieve(self):
-            raise RequestError("fake: is broken; mend it.")
+            raise RequestError("fake: is broken; repair it.")
 
     camera.open = lambda: camera.captures.append(Block()) or camera.captures[-1]
     stop = threading.Event()
     stream = start(SHORT, stop)
     waiting = threading.Thread(target=list, args=(stream,))
     waiting.start()
-    wait_until(lambda: stream._demand.is_asked)
+    wait_until(lambda: stream._policy.is_requested)
     with feeding(camera, 1):
         wait_until(lambda: stream.skipped >= 10)
         assert stream.state is State.OPENING
@@ -236,10 +238,10 @@ def test_frames_that_all_are_broken_are_no_sign_of_life(camera, start, wait_unti
     waiting.join()
 
 
-def test_source_whose_frames_nobody_wants_is_live(
+def test_source_is_live_while_none_of_its_frames_is_decoded(
     camera, start, wait_until, monkeypatch
 ):
-    monkeypatch.setattr(live.Demand, "wants", lambda self, now_s: False)
+    monkeypatch.setattr(live.DecodePolicy, "should_decode", lambda self, now_s: False)
     stream = start()
     with feeding(camera, 1):
         wait_until(lambda: stream.state is State.LIVE and stream.dropped)
@@ -256,13 +258,13 @@ def test_frame_carries_the_time_of_its_capture(camera, start, wait_until):
     assert before_s <= next(stream).captured_s <= after_s
 
 
-def test_colours_are_put_into_order_once(camera, start):
+def test_bgr_is_converted_to_rgb_once(camera, start):
     stream = start()
-    camera.put((0, 0, 255))  # Red, as OpenCV has it.
+    camera.put((0, 0, 255))  # Red in BGR.
     assert (next(stream).image_rgb_u8 == RED).all()
 
 
-def test_old_frame_that_nobody_took_is_not_handed_on(camera, start, wait_until):
+def test_frame_that_waited_too_long_is_dropped(camera, start, wait_until):
     stream = start(SHORT)
     camera.put(1)
     wait_until(lambda: stream.state not in (State.OPENING, State.LIVE))
@@ -271,17 +273,17 @@ def test_old_frame_that_nobody_took_is_not_handed_on(camera, start, wait_until):
     assert frame.number > 0 and frame.dropped == frame.number
 
 
-def test_frame_that_is_no_picture_is_skipped(camera, start, caplog):
+def test_frame_that_is_not_a_colour_image_is_skipped(camera, start, caplog):
     stream = start()
     camera.put(np.zeros((4, 4), np.uint8))
     camera.put(np.zeros((4, 4, 3), np.uint16))
     camera.put(7)
     assert (next(stream).image_rgb_u8 == 7).all()
     assert stream.skipped == 2
-    assert "gave a frame of uint8 (4, 4)" in caplog.text
+    assert "sent a frame of uint8 (4, 4)" in caplog.text
 
 
-def test_failed_camera_is_opened_again_and_the_numbers_go_on(
+def test_failed_camera_is_reopened_and_the_numbers_continue(
     camera, start, wait_until, caplog
 ):
     stream = start()
@@ -292,7 +294,7 @@ def test_failed_camera_is_opened_again_and_the_numbers_go_on(
     camera.put(2)
     assert next(stream).number == 1
     assert stream.opened == 2 and camera.captures[0].released
-    assert "fake: gave no more frames; check its connection. Next try in" in caplog.text
+    assert "fake: no more frames; check its connection. Next try in" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -302,7 +304,7 @@ def test_failed_camera_is_opened_again_and_the_numbers_go_on(
         (RequestError("fake: on strike; wait."), "fake: on strike; wait. Next"),
     ],
 )
-def test_camera_that_fails_with_a_reason_is_opened_again(
+def test_camera_that_fails_with_a_reason_is_reopened(
     camera, start, wait_until, caplog, error, sentence
 ):
     stream = start()
@@ -314,7 +316,7 @@ def test_camera_that_fails_with_a_reason_is_opened_again(
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_error_that_nobody_foresaw_ends_no_loop(camera, start, wait_until):
+def test_unexpected_exception_does_not_end_the_stream(camera, start, wait_until):
     stream = start()
     camera.put(ZeroDivisionError("a bug"))
     wait_until(lambda: camera.opened == 2)
@@ -335,7 +337,7 @@ def test_stop_ends_a_wait_for_a_camera_that_hangs(camera, start, monkeypatch):
     hang.set()
 
 
-def test_hanging_read_is_left_and_what_it_gives_later_is_not_taken(
+def test_hanging_read_is_abandoned_and_its_late_frame_ignored(
     camera, start, wait_until, caplog
 ):
     stream, hang = start(SHORT), threading.Event()
@@ -344,7 +346,7 @@ def test_hanging_read_is_left_and_what_it_gives_later_is_not_taken(
     first = camera.captures[0]
     first.put(hang, 9)
     wait_until(lambda: camera.opened == 2)
-    assert "fake: gives no frames; check its connection." in caplog.text
+    assert "fake: no frames received; check its connection." in caplog.text
     with feeding(camera, 2):
         next(stream)
         hang.set()
@@ -353,15 +355,15 @@ def test_hanging_read_is_left_and_what_it_gives_later_is_not_taken(
     assert all((frame.image_rgb_u8 == 2).all() for frame in later)
 
 
-def test_no_more_than_two_reads_hang_at_once(camera, start, wait_until):
-    stream = start(Patience(stale_after_s=0.05))
+def test_source_is_not_reopened_while_two_reads_hang(camera, start, wait_until):
+    stream = start(Timeouts(stale_after_s=0.05))
     hangs = [threading.Event(), threading.Event()]
     for opened, hang in enumerate(hangs, start=1):
         wait_until(lambda: camera.opened == opened)  # noqa: B023
         camera.put(1, hang)
     wait_until(lambda: stream.state is State.REOPENING and len(stream._hung) == 2)
-    # It would be opened after the third wait at the latest, which is at most 2 s.
-    wait_until(lambda: stream._health.check(time.monotonic()) is Action.OPEN)
+    # Otherwise it would be reopened after the third delay, of at most 2 s.
+    wait_until(lambda: stream._connection.check(time.monotonic()) is Action.OPEN)
     time.sleep(0.3)
     assert camera.opened == 2
     hangs[0].set()
@@ -371,19 +373,19 @@ def test_no_more_than_two_reads_hang_at_once(camera, start, wait_until):
     hangs[1].set()
 
 
-def test_source_is_given_up_when_asked_to(camera, start):
-    stream = start(Patience(give_up_after_s=0))
-    camera.put(RequestError("fake: is not there; plug it in."))
-    with pytest.raises(RequestError, match="Given up: fake: is not there; plug it in."):
+def test_source_is_given_up_after_its_timeout(camera, start):
+    stream = start(Timeouts(give_up_after_s=0))
+    camera.put(RequestError("fake: is missing; plug it in."))
+    with pytest.raises(RequestError, match="Given up: fake: is missing; plug it in."):
         next(stream)
     assert stream.state is State.GIVEN_UP and camera.opened == 1
 
 
-# A real network camera
+# With an MJPEG server
 
 
 def test_stream_over_http_is_live(camera_server):
-    with open_source(camera_server.url, patience=FOR_EVER) as stream:
+    with open_source(camera_server.url, timeouts=NEVER_STALE) as stream:
         frames = [next(stream) for _ in range(5)]
         assert stream.state is State.LIVE
     numbers = [frame.number for frame in frames]
@@ -393,8 +395,8 @@ def test_stream_over_http_is_live(camera_server):
     assert len(camera_server.requests) == 1
 
 
-def test_changed_resolution_is_seen_as_it_is(camera_server, jpeg):
-    with open_source(camera_server.url, patience=FOR_EVER) as stream:
+def test_resolution_may_change_during_a_stream(camera_server, jpeg):
+    with open_source(camera_server.url, timeouts=NEVER_STALE) as stream:
         next_in(stream, "red")
         camera_server.part = jpeg(BLUE, (100, 30))
         assert next_in(stream, "blue").image_rgb_u8.shape == (100, 30, 3)
@@ -402,7 +404,7 @@ def test_changed_resolution_is_seen_as_it_is(camera_server, jpeg):
 
 
 def test_garbage_is_skipped_on_the_same_connection(camera_server, jpeg, wait_until):
-    with open_source(camera_server.url, patience=FOR_EVER) as stream:
+    with open_source(camera_server.url, timeouts=NEVER_STALE) as stream:
         next_in(stream, "red")
         camera_server.part = np.random.default_rng(0).bytes(100_000)
         time.sleep(0.1)
@@ -418,8 +420,8 @@ def test_garbage_is_skipped_on_the_same_connection(camera_server, jpeg, wait_unt
     assert len(camera_server.requests) == 1
 
 
-def test_stalled_stream_is_opened_again(camera_server, jpeg, wait_until):
-    with open_source(camera_server.url, patience=SHORT) as stream:
+def test_stalled_stream_is_reopened(camera_server, jpeg, wait_until):
+    with open_source(camera_server.url, timeouts=SHORT) as stream:
         next_in(stream, "red")
         camera_server.part = None
         wait_until(lambda: stream.state is State.REOPENING)
@@ -428,8 +430,10 @@ def test_stalled_stream_is_opened_again(camera_server, jpeg, wait_until):
         assert stream.opened >= 2
 
 
-def test_killed_server_is_found_again(camera_server, jpeg, wait_until):
-    with open_source(camera_server.url, patience=FOR_EVER) as stream:
+def test_stream_is_reopened_after_its_server_was_killed(
+    camera_server, jpeg, wait_until
+):
+    with open_source(camera_server.url, timeouts=NEVER_STALE) as stream:
         next_in(stream, "red")
         camera_server.kill()
         wait_until(lambda: stream.state is State.REOPENING)
@@ -439,7 +443,7 @@ def test_killed_server_is_found_again(camera_server, jpeg, wait_until):
         assert frame.number > 0 and stream.state is State.LIVE
 
 
-def test_server_that_is_not_there_at_first(camera_server, wait_until, caplog):
+def test_stream_is_opened_once_its_server_starts(camera_server, wait_until, caplog):
     camera_server.kill()
     with open_source(camera_server.url) as stream:
         wait_until(lambda: stream.state is State.REOPENING)
@@ -448,27 +452,27 @@ def test_server_that_is_not_there_at_first(camera_server, wait_until, caplog):
     assert "cannot be reached (" in caplog.text
 
 
-def test_each_outage_is_told(camera, start, wait_until, caplog):
+def test_each_outage_is_logged(camera, start, wait_until, caplog):
     stream = start()
     for outage in range(1, 3):
-        # As if it had been live for long, so that the failures are counted afresh.
+        # As if it had been live for a long time, which resets the failures.
         camera.put(1)
         next(stream)
-        stream._health.failures = 0
+        stream._connection.failures = 0
         camera.put(None)
         wait_until(lambda: camera.opened == outage + 1)  # noqa: B023
-    assert caplog.text.count("gave no more frames") == 2
+    assert caplog.text.count("no more frames") == 2
 
 
-def test_states_are_told_in_the_log(camera_server, wait_until, caplog):
+def test_states_are_logged(camera_server, wait_until, caplog):
     caplog.set_level(logging.INFO, "absl")
-    with open_source(camera_server.url, patience=SHORT) as stream:
+    with open_source(camera_server.url, timeouts=SHORT) as stream:
         next(stream)
         camera_server.part = None
         wait_until(lambda: stream.state is State.REOPENING)
     name = camera_server.url
     assert f"{name}: live." in caplog.text
-    assert f"{name}: gives no frames; check its connection." in caplog.text
+    assert f"{name}: no frames received; check its connection." in caplog.text
 
 
 def test_two_streams_at_once(camera_server):

@@ -1,4 +1,4 @@
-"""Every kind of source, what is wrong with them, and that all are released."""
+"""Every kind of source: its frames, its errors, and its release."""
 
 import errno
 import io
@@ -12,13 +12,13 @@ import cv2
 import numpy as np
 import pytest
 
-from corallite.device.camera.connection_state import Patience
+from corallite.device.camera.connection_state import Timeouts
 from corallite.device.camera.open_source import open_source
 from corallite.device.image.preprocess import read_image
 from corallite.device.system.errors import RequestError
 
-# Gives up when a camera fails, where it otherwise would be opened again.
-ONE_TRY = Patience(give_up_after_s=0)
+# A camera that fails is given up; by default it would be reopened.
+ONE_ATTEMPT = Timeouts(give_up_after_s=0)
 
 
 def write_image(path, colour_rgb=(255, 0, 0)):
@@ -29,7 +29,7 @@ def write_image(path, colour_rgb=(255, 0, 0)):
 
 @pytest.fixture
 def video(tmp_path):
-    """12 frames of 64x48 at 10 a second, red with a growing brightness."""
+    """12 red frames of 64x48 at 10 a second, each brighter than the last."""
     path = tmp_path / "clip.avi"
     codec = cv2.VideoWriter.fourcc(*"MJPG")
     writer = cv2.VideoWriter(str(path), codec, 10, (64, 48))
@@ -40,7 +40,7 @@ def video(tmp_path):
 
 
 class FakeCapture:
-    """Gives `frames` frames and then none, whatever it announced."""
+    """Returns `frames` frames, whatever number it announces."""
 
     def __init__(self, frames, opened=True, announced=-1.0):
         self.announced = announced
@@ -79,7 +79,7 @@ def camera(monkeypatch):
     return camera
 
 
-def test_folder_gives_its_images_in_order_of_name(tmp_path):
+def test_folder_gives_its_images_in_the_order_of_their_names(tmp_path):
     for name in ("b.png", "a/2.jpg", "a/1.PNG", "c.webp", ".hidden.png", ".git/x.png"):
         write_image(tmp_path / name)
     (tmp_path / "notes.txt").write_text("not an image")
@@ -104,7 +104,7 @@ def test_unreadable_images_in_a_folder_are_skipped_and_counted(tmp_path):
     assert stream.skipped == 3
 
 
-def test_what_only_looks_like_an_image_does_not_hold_up_a_folder(tmp_path):
+def test_pipes_and_devices_in_a_folder_are_skipped(tmp_path):
     write_image(tmp_path / "good.png")
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "endless.jpg").symlink_to("/dev/zero")
@@ -113,16 +113,14 @@ def test_what_only_looks_like_an_image_does_not_hold_up_a_folder(tmp_path):
     assert stream.skipped == 2
 
 
-def test_unreadable_folder_in_a_folder_is_skipped_and_counted(
-    tmp_path, monkeypatch, caplog
-):
+def test_unreadable_subfolder_is_skipped_and_counted(tmp_path, monkeypatch, caplog):
     write_image(tmp_path / "a/1.png")
     write_image(tmp_path / "b/2.png")
     write_image(tmp_path / "c/3.png")
     list_folder = Path.iterdir
 
     def refuse_b(path):
-        if path.name == "b":  # For root, no folder is unreadable.
+        if path.name == "b":  # Root may read every folder.
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
         return list_folder(path)
 
@@ -145,7 +143,7 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
 
 def test_folder_without_a_readable_image_is_refused(tmp_path):
     with open_source(str(tmp_path)) as stream:
-        with pytest.raises(RequestError, match="no image that can be read .0 skipped"):
+        with pytest.raises(RequestError, match="no readable image .0 skipped"):
             next(stream)
     (tmp_path / "x.png").touch()
     with open_source(str(tmp_path)) as stream:
@@ -163,7 +161,7 @@ def test_frames_of_a_folder_are_prepared_while_others_wait(tmp_path, wait_until)
         return replace(frame, name=f"prepared {frame.number}")
 
     with open_source(str(tmp_path)) as stream:
-        # Two may have been read before; when the third is, the second still waits.
+        # Two may have been read before. The second still waits at the third.
         stream.prepare = prepare
         next(stream)
         wait_until(lambda: 2 in prepared)
@@ -171,7 +169,7 @@ def test_frames_of_a_folder_are_prepared_while_others_wait(tmp_path, wait_until)
     assert names[1] == "prepared 2" and len(names) == 4
 
 
-def test_image_is_one_frame(tmp_path):
+def test_image_is_a_single_frame(tmp_path):
     write_image(tmp_path / "one.png", (0, 255, 0))
     with open_source(str(tmp_path / "one.png")) as stream:
         (frame,) = stream
@@ -186,12 +184,12 @@ def test_video_gives_every_frame_in_rgb_at_its_time(video):
     assert np.allclose([frame.time_s for frame in frames], np.arange(12) / 10)
     assert {frame.name for frame in frames} == {"clip.avi"}
     for number, frame in enumerate(frames):
-        # Coding to YUV and back is off by a few levels.
+        # The conversion to YUV and back is off by a few levels.
         error = frame.image_rgb_u8.astype(int) - (20 * number, 0, 0)
         assert np.abs(error).max() <= 6
 
 
-def test_frame_of_a_video_and_of_its_image_are_the_same(video, tmp_path):
+def test_frame_of_a_video_equals_the_same_frame_as_an_image(video, tmp_path):
     with open_source(str(video)) as stream:
         frame = next(stream)
     path = tmp_path / "frame.png"
@@ -199,9 +197,9 @@ def test_frame_of_a_video_and_of_its_image_are_the_same(video, tmp_path):
     assert (read_image(path) == frame.image_rgb_u8).all()
 
 
-def test_digits_are_a_camera_and_it_is_released(camera):
+def test_number_is_a_camera_and_it_is_released(camera):
     capture = camera(frames=1)
-    with open_source("0", patience=ONE_TRY) as stream:
+    with open_source("0", timeouts=ONE_ATTEMPT) as stream:
         frame = next(stream)
         assert (frame.name, frame.number) == ("camera 0", 0)
         assert (frame.image_rgb_u8 == (0, 0, 255)).all()
@@ -216,23 +214,23 @@ def test_camera_is_released_when_the_block_fails(camera):
     assert capture.released
 
 
-def test_camera_that_stops_is_named(camera):
+def test_camera_that_stops_is_named_in_the_error(camera):
     camera(frames=2)
-    with open_source("1", patience=ONE_TRY) as stream:
-        with pytest.raises(RequestError, match="camera 1: gave no more frames; check"):
+    with open_source("1", timeouts=ONE_ATTEMPT) as stream:
+        with pytest.raises(RequestError, match="camera 1: no more frames; check"):
             list(stream)
 
 
 def test_camera_that_cannot_be_opened_is_named_and_released(camera):
     capture = camera(frames=0, opened=False)
-    with open_source("7", patience=ONE_TRY) as stream:
+    with open_source("7", timeouts=ONE_ATTEMPT) as stream:
         with pytest.raises(RequestError, match="camera 7: cannot be opened; check"):
             next(stream)
     assert capture.released
 
 
-def test_index_of_no_camera_is_named():
-    with open_source("987", patience=ONE_TRY) as stream:
+def test_number_of_a_missing_camera_is_named():
+    with open_source("987", timeouts=ONE_ATTEMPT) as stream:
         with pytest.raises(RequestError, match="camera 987: cannot be opened; check"):
             next(stream)
 
@@ -240,14 +238,14 @@ def test_index_of_no_camera_is_named():
 def test_path_of_a_device_is_a_camera(camera, tmp_path, monkeypatch):
     camera(frames=1)
     link = tmp_path / "by-id"
-    # A character device, as cameras are, with their number.
+    # A character device, with the major number of cameras.
     link.symlink_to(os.devnull)
     monkeypatch.setattr(os, "major", lambda device: 81)
-    with open_source(str(link), patience=ONE_TRY) as stream:
+    with open_source(str(link), timeouts=ONE_ATTEMPT) as stream:
         assert next(stream).name == str(link)
 
 
-def test_a_folder_named_in_digits_is_a_folder(tmp_path, monkeypatch):
+def test_folder_named_0_is_a_folder(tmp_path, monkeypatch):
     write_image(tmp_path / "0/a.png")
     monkeypatch.chdir(tmp_path)
     with open_source("0") as stream:
@@ -258,15 +256,15 @@ def test_a_folder_named_in_digits_is_a_folder(tmp_path, monkeypatch):
     ("source", "sentence"),
     [("", "The source has no name; give a camera"), ("9" * 20, "9: no such file or")],
 )
-def test_name_of_nothing_is_refused(source, sentence):
+def test_empty_or_unknown_name_is_refused(source, sentence):
     with pytest.raises(RequestError, match=sentence):
         with open_source(source):
             pass
 
 
-def test_pipe_is_refused_and_not_waited_for(tmp_path):
+def test_pipe_is_refused_without_waiting_for_a_writer(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(RequestError, match="is no video but a pipe.*--source=- < /"):
+    with pytest.raises(RequestError, match="is a pipe or a.*--source=- < /"):
         with open_source(str(tmp_path / "pipe")):
             pass
 
@@ -294,7 +292,7 @@ def test_video_without_frames_is_refused(video, camera):
             next(stream)
 
 
-def test_video_cut_short_is_mentioned(video, camera, caplog):
+def test_truncated_video_is_logged(video, camera, caplog):
     camera(frames=5, announced=12.0)
     with open_source(str(video)) as stream:
         assert len(list(stream)) == 5
@@ -303,22 +301,22 @@ def test_video_cut_short_is_mentioned(video, camera, caplog):
 
 @pytest.fixture
 def stdin(monkeypatch):
-    """A function that puts bytes into stdin and closes it; without bytes, a pipe."""
+    """A function that writes bytes to stdin and closes it; default, an idle pipe."""
     ends = []
 
     def stdin(content=None):
-        ours, theirs = os.pipe()
-        ends.append(ours)
+        read_end, write_end = os.pipe()
+        ends.append(read_end)
         if content is None:
-            ends.append(theirs)
+            ends.append(write_end)
         else:
 
             def write():
-                with open(theirs, "wb") as file:
+                with open(write_end, "wb") as file:
                     file.write(content)
 
             threading.Thread(target=write).start()
-        monkeypatch.setattr(sys, "stdin", open(ours, "rb", closefd=False))
+        monkeypatch.setattr(sys, "stdin", open(read_end, "rb", closefd=False))
 
     yield stdin
     for end in ends:
@@ -346,14 +344,14 @@ def test_damaged_images_on_stdin_are_skipped(stdin, jpeg, caplog):
         assert [frame.number for frame in stream] == [0, 1, 2]
     assert stream.skipped == 3
     assert "stdin: is damaged" in caplog.text
-    assert "stdin: the last image is cut short" in caplog.text
+    assert "stdin: the last image is truncated" in caplog.text
 
 
 @pytest.mark.parametrize("content", [b"", b"no image"])
 def test_stdin_without_images_is_refused(stdin, content):
     stdin(content)
     with open_source("-") as stream:
-        with pytest.raises(RequestError, match="stdin: has no image that can be read"):
+        with pytest.raises(RequestError, match="stdin: has no readable image"):
             next(stream)
 
 
@@ -365,14 +363,17 @@ def test_stop_ends_a_wait_for_stdin(stdin):
         assert list(stream) == []
 
 
-def test_terminal_is_no_pipe(monkeypatch):
+def test_terminal_as_stdin_is_refused(monkeypatch):
     class Terminal(io.StringIO):
         def isatty(self):
             return True
 
     for stdin in (Terminal(), None):
         monkeypatch.setattr(sys, "stdin", stdin)
-        with open_source("-") as stream, pytest.raises(RequestError, match="no pipe"):
+        with (
+            open_source("-") as stream,
+            pytest.raises(RequestError, match="is not a pipe"),
+        ):
             next(stream)
 
 
@@ -385,13 +386,13 @@ def test_terminal_is_no_pipe(monkeypatch):
         ("http://[::1/x", "http://[::1/x"),
     ],
 )
-def test_address_of_no_stream_is_refused_at_once(url, shown):
+def test_invalid_url_is_refused_at_once(url, shown):
     with pytest.raises(RequestError) as refused, open_source(url):
         pass
-    assert str(refused.value).startswith(f"{shown}: is no address of a stream; write")
+    assert str(refused.value).startswith(f"{shown}: is not a valid stream URL; write")
 
 
-def test_device_that_is_no_camera_is_refused_at_once():
-    with pytest.raises(RequestError, match="/dev/null: is a device and no camera"):
+def test_other_device_is_refused_at_once():
+    with pytest.raises(RequestError, match="/dev/null: is not a camera but an"):
         with open_source("/dev/null"):
             pass

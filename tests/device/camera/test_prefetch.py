@@ -1,35 +1,35 @@
-"""The thread that reads ahead: order, errors, bounds, and that it ends."""
+"""The prefetch thread: order, errors, bounds, and that it ends."""
 
 import threading
 
 import pytest
 
-from corallite.device.camera.prefetch import looking_ahead
+from corallite.device.camera.prefetch import prefetching
 
 
 def do_nothing():
     pass
 
 
-def test_everything_comes_in_order():
-    with looking_ahead(iter(range(1, 500)), do_nothing) as items:
+def test_order_is_kept():
+    with prefetching(iter(range(1, 500)), do_nothing) as items:
         assert list(items) == list(range(1, 500))
 
 
-def test_error_comes_where_the_item_would_have():
+def test_error_is_raised_in_place_of_the_item():
     def failing():
         yield 1
         yield 2
         raise OSError("the disk is gone")
 
-    with looking_ahead(failing(), do_nothing) as items:
+    with prefetching(failing(), do_nothing) as items:
         assert [next(items), next(items)] == [1, 2]
         with pytest.raises(OSError, match="the disk is gone"):
             next(items)
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_no_more_is_read_than_was_asked_for(count, wait_until):
+def test_at_most_count_items_are_read_ahead(count, wait_until):
     read = []
 
     def reading():
@@ -37,13 +37,13 @@ def test_no_more_is_read_than_was_asked_for(count, wait_until):
             read.append(number)
             yield number
 
-    with looking_ahead(reading(), do_nothing, count=count) as items:
+    with prefetching(reading(), do_nothing, count=count) as items:
         assert next(items) == 1 and next(items) == 2
         wait_until(lambda: len(read) == 2 + count)
     assert len(read) == 2 + count
 
 
-def test_next_is_read_while_the_last_is_in_use(wait_until):
+def test_next_item_is_read_while_one_is_in_use(wait_until):
     started = threading.Event()
 
     def reading():
@@ -51,14 +51,14 @@ def test_next_is_read_while_the_last_is_in_use(wait_until):
         started.set()
         yield 2
 
-    with looking_ahead(reading(), do_nothing) as items:
+    with prefetching(reading(), do_nothing) as items:
         next(items)
         next(items)
-        # Without a further `next`, as long as the item is in use.
+        # There is no further `next`: the item is still in use.
         wait_until(started.is_set)
 
 
-def test_only_what_comes_while_another_waits_is_prepared(wait_until):
+def test_item_is_prepared_only_while_another_waits(wait_until):
     may_read, prepared = threading.Semaphore(0), []
 
     def reading():
@@ -70,9 +70,9 @@ def test_only_what_comes_while_another_waits_is_prepared(wait_until):
         prepared.append(number)
         return 10 * number
 
-    with looking_ahead(reading(), do_nothing, prepare) as items:
+    with prefetching(reading(), do_nothing, prepare) as items:
         may_read.release(2)
-        # Nothing waited when the first was read; the first did at the second.
+        # No item waited when the first was read; the first waited at the second.
         wait_until(lambda: prepared == [2])
         assert [next(items), next(items)] == [1, 20]
         may_read.release(2)
@@ -80,7 +80,7 @@ def test_only_what_comes_while_another_waits_is_prepared(wait_until):
         assert list(items) == [3, 40]
 
 
-def test_one_that_waits_in_another_thread_is_let_go(wait_until):
+def test_end_releases_a_consumer_in_another_thread(wait_until):
     waits, is_free = threading.Event(), threading.Event()
     seen: list[int] = []
 
@@ -89,7 +89,7 @@ def test_one_that_waits_in_another_thread_is_let_go(wait_until):
         waits.set()
         is_free.wait()
 
-    with looking_ahead(reading(), do_nothing) as items:
+    with prefetching(reading(), do_nothing) as items:
         waiter = threading.Thread(target=lambda: seen.extend(items))
         waiter.start()
         waits.wait()
@@ -98,13 +98,13 @@ def test_one_that_waits_in_another_thread_is_let_go(wait_until):
     assert not waiter.is_alive() and seen == [1]
 
 
-def test_wait_for_an_item_is_told_and_the_thread_ends():
-    told, threads = threading.Event(), threading.active_count()
+def test_on_wait_is_called_during_a_wait():
+    called, threads = threading.Event(), threading.active_count()
 
-    def waiting():  # For ever, if nobody is told.
-        told.wait()
+    def waiting():  # Without a call it would never return.
+        called.wait()
         yield 7
 
-    with looking_ahead(waiting(), told.set) as items:
+    with prefetching(waiting(), called.set) as items:
         assert list(items) == [7]
     assert threading.active_count() == threads

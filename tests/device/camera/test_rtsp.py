@@ -1,7 +1,6 @@
-"""A stream over RTSP, from a server that speaks as much of it as is needed.
+"""A stream over RTSP, from a minimal server.
 
-RTSP is RFC 2326, its pictures are JPEG over RTP as of RFC 2435, inside the one
-connection.
+RTSP is RFC 2326; the images are JPEG over RTP (RFC 2435), in the same connection.
 """
 
 import contextlib
@@ -12,7 +11,7 @@ import time
 
 import pytest
 
-from corallite.device.camera.connection_state import Patience, State
+from corallite.device.camera.connection_state import State, Timeouts
 from corallite.device.camera.open_source import open_source
 
 SDP = "v=0\r\ns=camera\r\nt=0 0\r\nm=video 0 RTP/AVP 26\r\na=control:track1\r\n"
@@ -25,7 +24,7 @@ ANSWERS = {
 
 
 def packets(jpeg, size_hw):
-    """Yields RTP packets of an image of at most 64 KiB, one each."""
+    """Yields RTP packets, each with the whole image of at most 64 KiB."""
     tables, position = b"", 2
     while (marker := jpeg[position + 1]) != 0xDA:
         length = int.from_bytes(jpeg[position + 2 : position + 4], "big")
@@ -63,7 +62,7 @@ def serve(client, jpeg):
 
 @pytest.fixture
 def rtsp_server(jpeg):
-    """A listening camera and the connections that it has."""
+    """A listening RTSP server and its connections."""
     clients = []
 
     def accept():
@@ -85,10 +84,10 @@ def rtsp_server(jpeg):
     server.close()
 
 
-def test_rtsp_is_live_and_found_again(rtsp_server, wait_until):
+def test_rtsp_is_live_and_reopened_after_a_loss(rtsp_server, wait_until):
     server, clients = rtsp_server
     url = f"rtsp://me:secret@127.0.0.1:{server.getsockname()[1]}/live"
-    with open_source(url, patience=Patience(stale_after_s=1000)) as stream:
+    with open_source(url, timeouts=Timeouts(stale_after_s=1000)) as stream:
         frame = next(stream)
         assert frame.image_rgb_u8.shape == (48, 64, 3)
         assert frame.image_rgb_u8.reshape(-1, 3).mean(0).argmax() == 2

@@ -1,4 +1,4 @@
-"""The program itself: its lines, its statuses, signals and sentences."""
+"""The classify program: its lines, statuses, signals and errors."""
 
 import fcntl
 import json
@@ -46,7 +46,7 @@ def classify(*flags):
     return subprocess.run([*COMMAND, *flags], capture_output=True, text=True)
 
 
-def test_video_gives_a_json_line_a_frame(model, video):
+def test_each_frame_of_a_video_gives_a_json_line(model, video):
     done = classify(f"--model={model}", f"--source={video}", "--top_k=2")
     assert done.returncode == 0
     lines = [json.loads(line) for line in done.stdout.splitlines()]
@@ -59,7 +59,7 @@ def test_video_gives_a_json_line_a_frame(model, video):
     assert "900 frames in " in done.stderr and "0 skipped" in done.stderr
 
 
-def test_folder_of_odd_files_is_classified_and_the_skipped_are_named(model, tmp_path):
+def test_folder_is_classified_and_unreadable_images_are_named(model, tmp_path):
     for label, colour in BGR.items():
         image = np.full((40, 60, 3), colour, np.uint8)
         content = cv2.imencode(".png", image)[1].tobytes()
@@ -71,23 +71,25 @@ def test_folder_of_odd_files_is_classified_and_the_skipped_are_named(model, tmp_
     for line in map(json.loads, done.stdout.splitlines()):
         seen[line["source"]] = line["top"][0]["label"]
     assert seen == {f"a {label} ä.png": label for label in BGR}
-    assert "cut.png: is cut short" in done.stderr
+    assert "cut.png: is truncated" in done.stderr
     assert "1 skipped" in done.stderr
 
 
-def test_terminal_gets_readable_lines(model, video):
-    ours, theirs = pty.openpty()
+def test_terminal_gets_plain_text(model, video):
+    master, terminal = pty.openpty()
     command = [*COMMAND, f"--model={model}", f"--source={video}", "--max_frames=2"]
-    with subprocess.Popen(command, stdout=theirs, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        command, stdout=terminal, stderr=subprocess.DEVNULL
+    ) as process:
         process.wait(timeout=60)
-    os.close(theirs)
-    lines = os.read(ours, 4096).decode().splitlines()
-    os.close(ours)
+    os.close(terminal)
+    lines = os.read(master, 4096).decode().splitlines()
+    os.close(master)
     assert len(lines) == 2 and max(map(len, lines)) <= 80
     assert "red" in lines[0] and "%" in lines[0] and "ms" in lines[0]
 
 
-def test_max_frames_ends_it(model, video):
+def test_program_ends_after_max_frames(model, video):
     done = classify(
         f"--model={model}", f"--source={video}", "--max_frames=3", "--nojson"
     )
@@ -95,7 +97,7 @@ def test_max_frames_ends_it(model, video):
     assert not done.stdout.startswith("{")
 
 
-def test_foreign_model_with_labels(tiny_models, video, tmp_path):
+def test_third_party_model_with_labels(tiny_models, video, tmp_path):
     labels = tmp_path / "labels.txt"
     labels.write_text("rot\ngrün\nblau\n", "utf-8")
     done = classify(
@@ -111,9 +113,9 @@ def test_foreign_model_with_labels(tiny_models, video, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_ends_it_between_frames_with_status_0(model, video, number):
+def test_signal_ends_the_program_between_frames_with_status_0(model, video, number):
     command = [*COMMAND, f"--model={model}", f"--source={video}"]
-    # The pipe is full after about 300 lines, so that it cannot end by itself before.
+    # The pipe is full after about 300 lines, so the program cannot end earlier.
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -128,31 +130,31 @@ def test_signal_ends_it_between_frames_with_status_0(model, video, number):
     assert "Traceback" not in stderr
 
 
-def test_one_signal_suffices_when_nobody_reads(model, video):
-    ours, theirs = os.pipe()
+def test_one_signal_suffices_while_stdout_is_blocked(model, video):
+    read_end, write_end = os.pipe()
     command = [*COMMAND, f"--model={model}", f"--source={video}"]
-    with subprocess.Popen(command, stdout=theirs, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stdout=write_end, stderr=subprocess.PIPE) as process:
         assert process.stderr
         seen = 0
-        while not seen or _count_waiting(ours) > seen:
-            seen = _count_waiting(ours)
+        while not seen or _count_waiting(read_end) > seen:
+            seen = _count_waiting(read_end)
             assert process.poll() is None
             time.sleep(0.5)
         process.send_signal(signal.SIGTERM)
         stderr = process.stderr.read()
-    os.close(theirs)
-    os.close(ours)
-    # 0 if it was between two lines just then.
+    os.close(write_end)
+    os.close(read_end)
+    # 0 if the signal came between two lines.
     assert process.returncode in (0, 2) and b" frames in " in stderr
 
 
 def _count_waiting(descriptor):
-    """Counts the bytes that a pipe holds."""
+    """Returns the number of bytes in a pipe."""
     count = fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4))
     return int.from_bytes(count, sys.byteorder)
 
 
-def test_reader_that_goes_away_is_no_error(model, video):
+def test_closed_pipe_is_not_an_error(model, video):
     command = [*COMMAND, f"--model={model}", f"--source={video}"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -164,11 +166,11 @@ def test_reader_that_goes_away_is_no_error(model, video):
     assert process.returncode == 0
 
 
-def test_wrong_requests_are_one_sentence_and_status_2(model, video, tmp_path):
+def test_invalid_requests_are_one_line_and_status_2(model, video, tmp_path):
     for flags, sentence in (
         (["--source=/no/where"], "/no/where: no such file or folder"),
         (["--source=987", "--give_up_after=0"], "Given up: camera 987: cannot be"),
-        ([f"--source={tmp_path}"], "has no image that can be read"),
+        ([f"--source={tmp_path}"], "has no readable image"),
         ([f"--source={video}", "--model=gone.tflite"], "gone.tflite: cannot be read"),
         ([f"--source={video}", "--input_range=1"], "--input_range=1: is not LOW,HIGH"),
         ([f"--source={video}", "--input_range=nan,1"], "nan,1: is not LOW,HIGH"),
@@ -179,7 +181,7 @@ def test_wrong_requests_are_one_sentence_and_status_2(model, video, tmp_path):
     ):
         done = classify(f"--model={model}", *flags)
         assert (done.returncode, done.stdout) == (2, "")
-        # LiteRT has a line of its own about XNNPACK.
-        ours = [line for line in done.stderr.splitlines() if "XNNPACK" not in line]
-        assert len(ours) == 1 and ours[0].startswith("corallite: ")
-        assert sentence in ours[0]
+        # LiteRT itself prints a line about XNNPACK.
+        lines = [line for line in done.stderr.splitlines() if "XNNPACK" not in line]
+        assert len(lines) == 1 and lines[0].startswith("corallite: ")
+        assert sentence in lines[0]

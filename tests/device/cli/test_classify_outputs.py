@@ -1,4 +1,4 @@
-"""The program with its sinks: full disks, commands, systemd, limits, a short soak."""
+"""Classifying with outputs: full disks, commands, systemd, a short soak test."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def model(tiny_models, tmp_path_factory):
 
 @pytest.fixture
 def classify(model):
-    """A function that classifies JPEG images that come through a pipe."""
+    """A function that classifies JPEG images from a pipe."""
 
     def classify(images, *flags, **options):
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -41,7 +41,7 @@ def classify(model):
     return classify
 
 
-def test_full_disk_under_the_results_ends_no_loop(classify, jpeg):
+def test_full_disk_for_the_results_does_not_end_the_loop(classify, jpeg):
     with open("/dev/full", "wb") as full:
         done = classify([jpeg(RED)] * 9, stdout=full)
     assert done.returncode == 2
@@ -50,13 +50,13 @@ def test_full_disk_under_the_results_ends_no_loop(classify, jpeg):
     assert b"9 frames in" in done.stderr and b"Traceback" not in done.stderr
 
 
-def test_full_disk_under_the_log_costs_no_result(classify, jpeg):
+def test_full_disk_for_the_log_costs_no_result(classify, jpeg):
     with open("/dev/full", "wb") as full:
         done = classify([jpeg(RED), b"no image", *[jpeg(BLUE)] * 8], stderr=full)
     assert (done.returncode, done.stdout.count(b"\n")) == (0, 9)
 
 
-def test_command_runs_beside_the_results(classify, jpeg, tmp_path):
+def test_command_runs_while_results_are_written(classify, jpeg, tmp_path):
     command = "sh -c 'echo seen $CORALLITE_LABEL'"
     flags = ["--on_label=blue", f"--run={command}", "--on_label=red", "--run=true"]
     done = classify([jpeg(RED), jpeg(BLUE), jpeg(RED)], *flags)
@@ -69,26 +69,26 @@ def test_command_runs_beside_the_results(classify, jpeg, tmp_path):
     ("flags", "sentence"),
     [
         (["--on_label=red"], "--on_label was given 1 times and --run 0 times"),
-        (["--on_label=pink", "--run=true"], "--on_label=pink: is no label of this"),
+        (["--on_label=pink", "--run=true"], "--on_label=pink: is not a label of this"),
         (["--mqtt=broker"], "--mqtt=...broker: is no place to publish"),
         (["--max_fps=0"], "flag --max_fps=0"),
     ],
 )
-def test_wrong_flags_are_one_sentence(classify, flags, sentence):
+def test_invalid_flags_are_reported_in_one_line(classify, flags, sentence):
     done = classify([], *flags)
     assert (done.returncode, done.stdout) == (2, b"")
     assert sentence in done.stderr.decode()
 
 
-def test_systemd_is_told_from_the_start_to_the_end(classify, jpeg, tmp_path):
+def test_systemd_is_notified_of_start_state_and_end(classify, jpeg, tmp_path):
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
         server.bind(path)
         service = {"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "60000000"}
         done = classify([jpeg(RED)] * 3, env={**os.environ, **service})
         assert done.returncode == 0
-        told = [server.recv(4096).decode() for _ in range(4)]
-    assert [text.partition("=")[0] for text in told] == [
+        received = [server.recv(4096).decode() for _ in range(4)]
+    assert [text.partition("=")[0] for text in received] == [
         *("READY", "WATCHDOG", "STATUS", "STOPPING")
     ]
 
@@ -96,11 +96,11 @@ def test_systemd_is_told_from_the_start_to_the_end(classify, jpeg, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "frames", "settled"),
-    # A camera that sends as fast as it can takes most of the time to itself. One image
-    # kept of each frame would still be thrice the growth that is allowed.
+    # Fewer frames over HTTP: the camera's thread takes most of the processor. One image
+    # leaked per frame would still be three times the allowed growth.
     [("stdin", 3000, 1000), ("http", 900, 300)],
 )
-def test_nothing_grows_in_the_loop(model, source, frames, settled):
+def test_loop_does_not_leak(model, source, frames, settled):
     command = [sys.executable, str(BENCHMARKS / "soak.py"), f"--model={model}"]
     flags = [f"--source={source}", f"--frames={frames}", f"--settled={settled}"]
     done = subprocess.run([*command, *flags], stdout=subprocess.PIPE)

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from corallite.device.cli.command import VERBS, WITHOUT_TENSORFLOW
+from corallite.device.cli.command import VERBS, WITHOUT_TENSORFLOW, module_of
 
 ROOT = Path(__file__).parents[3]
 RUN = "import sys; from corallite.device.cli.command import main; sys.exit(main())"
-COMMAND = "import corallite.device.cli.command as c;"
-# Makes TensorFlow look as on a device: not installed.
+# Runs a module of the current folder in place of each verb's program.
+REPLACED = (
+    "from corallite.device.cli import command; command.module_of = lambda _: {!r}"
+)
+# Hides TensorFlow, as if it were not installed.
 HIDE_TENSORFLOW = """
 import sys
 from importlib.machinery import PathFinder
@@ -31,7 +34,7 @@ def corallite(*arguments: str, before: str = "") -> subprocess.CompletedProcess[
     return subprocess.run(command, capture_output=True, text=True)
 
 
-def test_no_verb_prints_the_usage_and_is_a_wrong_request() -> None:
+def test_without_a_verb_usage_is_printed_with_status_2() -> None:
     done = corallite()
     assert done.returncode == 2
     for verb, (_, does) in VERBS.items():
@@ -40,14 +43,14 @@ def test_no_verb_prints_the_usage_and_is_a_wrong_request() -> None:
 
 
 @pytest.mark.parametrize("word", ["help", "--help", "-h"])
-def test_asking_for_help_prints_the_usage_and_succeeds(word: str) -> None:
+def test_help_prints_the_usage_with_status_0(word: str) -> None:
     done = corallite(word)
     assert done.returncode == 0
     assert done.stdout.startswith("corallite VERB --flags\n")
     assert done.stderr == ""
 
 
-def test_unknown_verb_is_refused_in_one_sentence_with_the_verbs() -> None:
+def test_unknown_verb_is_refused_in_one_line_with_the_verbs() -> None:
     done = corallite("trian", "--data_dir=photos")
     assert done.returncode == 2
     assert done.stdout == ""
@@ -81,22 +84,19 @@ def test_verb_of_the_device_runs_without_tensorflow(verb: str, flag: str) -> Non
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_has_its_program(verb: str) -> None:
-    module, _ = VERBS[verb]
-    path = ROOT / f"{module.removeprefix('corallite.').replace('.', '/')}.py"
+def test_every_verb_has_a_program(verb: str) -> None:
+    module = module_of(verb).removeprefix("corallite.")
+    path = ROOT / f"{module.replace('.', '/')}.py"
     assert path.is_file()
 
 
-def test_garbage_is_looked_for_again_once_a_program_is_imported(tmp_path) -> None:
+def test_garbage_collection_is_enabled_again_after_the_imports(tmp_path) -> None:
     (tmp_path / "sum_main.py").write_text(
         "import gc\nfrom corallite.device.cli import program\nprint(gc.isenabled())\n"
         "program.run(lambda _: print(gc.isenabled(), gc.get_freeze_count() > 1000))\n"
     )
-    verb = (
-        "import corallite.device.cli.command as c; c.VERBS['audit'] = ('sum_main', '')"
-    )
     done = subprocess.run(
-        [sys.executable, "-c", f"{verb}\n{RUN}", "audit"],
+        [sys.executable, "-c", f"{REPLACED.format('sum_main')}\n{RUN}", "audit"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -104,15 +104,13 @@ def test_garbage_is_looked_for_again_once_a_program_is_imported(tmp_path) -> Non
     assert (done.stdout, done.stderr) == ("False\nTrue True\n", "")
 
 
-def test_ctrl_c_while_a_program_is_imported_ends_it_without_traceback(tmp_path) -> None:
+def test_ctrl_c_during_the_imports_prints_no_traceback(tmp_path) -> None:
     (tmp_path / "slow_main.py").write_text(
         "import time\nprint('importing', flush=True)\ntime.sleep(600)\n"
     )
-    # A shell's background jobs, and all that they start, ignore it.
+    # Background jobs of a shell ignore SIGINT, and so do their children.
     slow = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    slow += (
-        "import corallite.device.cli.command as c; c.VERBS['audit'] = ('slow_main', '')"
-    )
+    slow += REPLACED.format("slow_main")
     process = subprocess.Popen(
         [sys.executable, "-c", f"{slow}\n{RUN}", "audit"],
         cwd=tmp_path,

@@ -1,4 +1,4 @@
-"""What a verb does on flags, errors, signals and a reader that goes away."""
+"""Programs: flags, errors, signals and a closed pipe."""
 
 import os
 import signal
@@ -63,12 +63,12 @@ def test_status_is_what_main_returns(run, body, status):
     assert run(body) == (status, "", "")
 
 
-def test_request_error_is_one_sentence_and_status_2(run):
+def test_request_error_is_one_line_and_status_2(run):
     status, _, stderr = run("raise RequestError('photos: is empty; add some.')")
     assert (status, stderr) == (2, "corallite: photos: is empty; add some.\n")
 
 
-def test_result_comes_before_the_error(run):
+def test_result_is_written_before_the_error(run):
     status, stdout, _ = run("print('half'); raise RequestError('then this.')")
     assert (status, stdout) == (2, "half\n")
 
@@ -78,11 +78,11 @@ def test_os_error_names_the_file_and_status_is_2(run):
     assert status == 2
     assert stderr == (
         "corallite: /nowhere/file: No such file or directory; "
-        "check the path and its rights.\n"
+        "check path and permissions.\n"
     )
 
 
-def test_full_disk_is_named_with_the_remedy(run):
+def test_full_disk_is_reported_with_the_remedy(run):
     status, _, stderr = run(
         "from corallite.device.system import files; from pathlib import Path; "
         "import errno, os; "
@@ -118,18 +118,18 @@ def test_help_is_printed_with_status_0(run, flag):
         ("--number", "Missing value for flag --number"),
     ],
 )
-def test_wrong_flags_are_one_sentence_and_status_2(run, argument, sentence):
+def test_invalid_flags_are_one_line_and_status_2(run, argument, sentence):
     status, stdout, stderr = run("pass", argument)
     assert (status, stdout) == (2, "")
     assert stderr.startswith(f"corallite: {sentence}")
     assert stderr.count("\n") == 1
 
 
-def test_flag_file_that_is_no_text_is_refused(run, tmp_path):
+def test_flag_file_that_is_not_text_is_refused(run, tmp_path):
     path = tmp_path / "flags"
     path.write_bytes(b"--number=\xff\xfe3\n")
     status, stdout, stderr = run("pass", f"--flagfile={path}")
-    assert (status, stdout) == (2, "") and "--flagfile: is no text in UTF-8" in stderr
+    assert (status, stdout) == (2, "") and "--flagfile: is not UTF-8 text" in stderr
     assert stderr.count("\n") == 1
 
 
@@ -142,7 +142,7 @@ def test_stray_arguments_are_refused(run):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_signals_end_it_with_128_and_their_number(start, number):
+def test_status_after_a_signal_is_128_plus_its_number(start, number):
     process = start("print('up', flush=True); time.sleep(60)")
     assert process.stdout.readline() == "up\n"
     process.send_signal(number)
@@ -150,7 +150,7 @@ def test_signals_end_it_with_128_and_their_number(start, number):
     assert (process.returncode, stdout, stderr) == (128 + number, "", "")
 
 
-def test_a_hangup_that_is_ignored_stays_so(start):
+def test_ignored_hangup_stays_ignored(start):
     process = start(
         "import os, signal; os.kill(os.getpid(), signal.SIGHUP); print('on')",
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
@@ -159,7 +159,7 @@ def test_a_hangup_that_is_ignored_stays_so(start):
     assert process.returncode == 0
 
 
-def test_main_can_tidy_up_after_a_signal(start):
+def test_main_can_handle_a_signal(start):
     process = start(
         "try: print('up', flush=True); time.sleep(60)\n"
         "    except KeyboardInterrupt: print('saved'); return 0"
@@ -171,7 +171,7 @@ def test_main_can_tidy_up_after_a_signal(start):
 
 
 @pytest.mark.parametrize("flush", [True, False])
-def test_reader_that_goes_away_is_no_error(start, flush):
+def test_closed_pipe_is_not_an_error(start, flush):
     process = start(f"[print(i, flush={flush}) for i in range(100_000)]")
     assert process.stdout.readline() == "0\n"
     process.stdout.close()
@@ -179,7 +179,7 @@ def test_reader_that_goes_away_is_no_error(start, flush):
     assert process.wait(timeout=60) == 0
 
 
-def test_names_the_terminal_cannot_show_do_not_stop_it(run):
+def test_characters_outside_the_encoding_are_escaped(run):
     environment = {"PYTHONIOENCODING": "ascii"}
     status, stdout, _ = run("print('K\\u00e4se')", env=environment)
     assert (status, stdout) == (0, "K\\xe4se\n")
@@ -187,12 +187,11 @@ def test_names_the_terminal_cannot_show_do_not_stop_it(run):
 
 @pytest.fixture
 def run_quick(tmp_path):
-    """Runs a program that leaves absl's log to its first line."""
+    """A function that runs a program with `logs_later`."""
     program = PROGRAM.replace(
-        "from absl import flags, logging", "from absl import flags"
+        "from absl import flags, logging",
+        "from absl import flags\nfrom corallite.device.system import log",
     )
-    log_import = "from corallite.device.system import log"
-    program = program.replace("import program", f"import program\n{log_import}")
     program = program.replace("run(main)", "run(main, logs_later=True)")
 
     def run_quick(body, *arguments):
@@ -208,20 +207,20 @@ def run_quick(tmp_path):
 LOADED = "print([n for n in ('absl.app', 'absl.logging', 'pdb') if n in sys.modules])"
 
 
-def test_absl_log_is_loaded_with_the_first_line_to_write(run_quick):
+def test_absl_log_is_loaded_with_the_first_log_line(run_quick):
     status, stdout, stderr = run_quick(f"{LOADED}; log.info('%d up', 1); {LOADED}")
     assert (status, stdout) == (0, "[]\n['absl.logging']\n")
     assert "quick.py:" in stderr and stderr.endswith("] 1 up\n")
 
 
 @pytest.mark.parametrize("flag", ["--verbosity=-1", "-v=-1"])
-def test_absl_flags_are_there_though_it_is_loaded_later(run_quick, flag):
+def test_absl_flags_work_although_its_log_is_loaded_later(run_quick, flag):
     status, stdout, stderr = run_quick("log.info('up'); print(_NUMBER.value)", flag)
     assert (status, stdout, stderr) == (0, "3\n", "")
 
 
 @pytest.mark.parametrize("value", ["nan", "inf"])
-def test_what_is_no_number_is_refused(run, value):
+def test_nan_and_inf_are_refused(run, value):
     status, _, stderr = run("print(1)", "--number=3", f"--share={value}")
     assert status == 2
     assert stderr.startswith(
@@ -239,7 +238,7 @@ def test_logs_go_to_stderr(run):
     ("closed", "out", "err"),
     [([1], "", "corallite: No.\n"), ([2], "one\n", ""), ([1, 2], "", "")],
 )
-def test_closed_streams_do_no_harm(run, closed, out, err):
+def test_closed_streams_are_harmless(run, closed, out, err):
     body = "print('one'); raise RequestError('No.')"
 
     def close():

@@ -65,7 +65,7 @@ def test_manifest_of_another_model_is_told(model_of):
     [
         (None, "model.tflite: cannot be read (No such file or directory)"),
         ("folder", "model.tflite: cannot be read (Is a directory)"),
-        ("pipe", "model.tflite: cannot be read (is no regular file)"),
+        ("pipe", "model.tflite: cannot be read (is not a regular file)"),
         (b"milk and eggs", "model.tflite: is not a TFLite model"),
         (b"\x1c\0\0\0TFL3", "model.tflite: is damaged"),
     ],

@@ -122,9 +122,13 @@ def test_labels_that_have_no_end_are_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with open(tmp_path / "film", "wb") as file:
         file.truncate(files.MOST_BYTES + 1)
-    with pytest.raises(RequestError, match="pipe: cannot be read .is no regular file"):
+    with pytest.raises(
+        RequestError, match="pipe: cannot be read .is not a regular file"
+    ):
         read_labels(tmp_path / "pipe")
-    with pytest.raises(RequestError, match="zero: cannot be read .is no regular file"):
+    with pytest.raises(
+        RequestError, match="zero: cannot be read .is not a regular file"
+    ):
         read_labels("/dev/zero")
     with pytest.raises(RequestError, match="film: cannot be read .is larger than 16"):
         read_labels(tmp_path / "film")

@@ -1,4 +1,4 @@
-"""Sizes are read as the decoder will read them."""
+"""Image sizes are read from the header as a decoder reads them."""
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size_wh", [(1, 1), (300, 7), (7, 300), (641, 479)])
-def test_size_is_that_of_the_image(kind, size_wh):
+def test_size_of_each_format_is_read(kind, size_wh):
     suffix, parameters = KINDS[kind]
     image = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
     data = cv2.imencode(suffix, image, parameters)[1].tobytes()
@@ -25,17 +25,17 @@ def test_size_is_that_of_the_image(kind, size_wh):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_scans_are_those_of_the_image(kind):
+def test_scans_are_counted(kind):
     suffix, parameters = KINDS[kind]
     image = np.zeros((9, 11, 3), np.uint8)
     data = cv2.imencode(suffix, image, parameters)[1].tobytes()
-    # libjpeg's own script for colour; after the end there may be another image.
+    # libjpeg's default for colour has 10 scans. A second image must not count.
     expected = {"JPEG": 1, "progressive JPEG": 10}.get(kind, 0)
     assert count_scans(data + data) == expected
     assert count_scans(data[:-2]) == expected
 
 
-def test_extended_webp_has_its_own_size():
+def test_size_of_extended_webp_is_read():
     body = b"WEBPVP8X" + (10).to_bytes(4, "little") + bytes(4)
     sizes = (70_000 - 1).to_bytes(3, "little") + (2 - 1).to_bytes(3, "little")
     data = b"RIFF" + bytes(4) + body + sizes
@@ -43,7 +43,7 @@ def test_extended_webp_has_its_own_size():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_broken_off_at_any_place_is_no_other_size(kind):
+def test_truncated_image_never_has_a_wrong_size(kind):
     suffix, parameters = KINDS[kind]
     image = np.zeros((9, 11, 3), np.uint8)
     data = cv2.imencode(suffix, image, parameters)[1].tobytes()

@@ -1,4 +1,4 @@
-"""Markers are found where they are, and nowhere in the pixels."""
+"""Markers are found in the headers and never inside the pixels."""
 
 import pytest
 
@@ -15,7 +15,7 @@ from corallite.device.image.jpeg_markers import find_marker, skip_segment
         (b"", -1),
     ],
 )
-def test_first_marker_is_found_past_what_stands_in_pixels(data, marker_at):
+def test_first_marker_is_found_and_bytes_of_pixels_are_not(data, marker_at):
     assert find_marker(data, 0) == marker_at
     assert find_marker(bytearray(data), 0) == marker_at
 
@@ -30,5 +30,5 @@ def test_first_marker_is_found_past_what_stands_in_pixels(data, marker_at):
         (b"\xff\xd8\x00\x04ab", 2),
     ],
 )
-def test_segment_ends_where_its_length_says(data, end):
+def test_segment_ends_after_its_length(data, end):
     assert skip_segment(data, 0) == end

@@ -1,4 +1,4 @@
-"""Images found in streams, whole, torn, nested and between garbage."""
+"""Images in streams: complete, incomplete, nested and between garbage."""
 
 import cv2
 import numpy as np
@@ -24,7 +24,7 @@ GARBAGE = np.random.default_rng(9).bytes(5000).replace(b"\xff\xd8\xff", b"...")
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 7, 1000, 10**6])
-def test_images_are_found_however_the_stream_is_cut(chunk):
+def test_images_are_found_for_any_chunk_size(chunk):
     stream = b"\r\n--frame\r\n\r\n".join(IMAGES)
     splitter = JpegSplitter()
     found = []
@@ -34,7 +34,7 @@ def test_images_are_found_however_the_stream_is_cut(chunk):
     assert splitter.broken == 0 and not splitter.is_inside_image
 
 
-def test_garbage_between_images_is_passed_over():
+def test_garbage_between_images_is_skipped():
     splitter = JpegSplitter()
     stream = GARBAGE + IMAGES[0] + GARBAGE + b"\xff" + IMAGES[1]
     assert splitter.feed(stream) == IMAGES[:2]
@@ -42,25 +42,25 @@ def test_garbage_between_images_is_passed_over():
 
 
 @pytest.mark.parametrize("length", [3, 4, 5, 6, 100, 623, 700, 1000])
-def test_image_that_breaks_off_costs_at_most_a_segment_more(length):
+def test_incomplete_image_costs_at_most_one_more_segment(length):
     followers = IMAGES[1:3] * 40
     splitter = JpegSplitter()
     found = splitter.feed(IMAGES[0][:length] + b"".join(followers))
-    # Cut within a segment, what comes next is taken for the rest of it: 64 KiB, and
-    # what is left of the image in which they end.
+    # If the cut is inside a segment, the next bytes count as its rest: up to 64 KiB,
+    # and the rest of the image in which they end.
     assert found[-1] == followers[-1]
     lost = sum(map(len, followers)) - sum(map(len, found))
     assert lost <= 2**16 + len(followers[0])
 
 
-def test_image_cut_in_its_pixels_is_counted_and_the_next_found():
+def test_image_cut_in_its_pixels_is_counted_and_the_next_is_found():
     splitter = JpegSplitter()
     assert splitter.feed(IMAGES[0][:-50] + IMAGES[1]) == [IMAGES[1]]
     assert splitter.broken == 1
     assert splitter.feed(IMAGES[2][:-1]) == [] and splitter.is_inside_image
 
 
-def test_endless_image_is_given_up_and_memory_stays_bounded():
+def test_endless_image_is_dropped_and_memory_stays_bounded():
     splitter = JpegSplitter(max_bytes=10_000)
     for _ in range(50):
         assert splitter.feed(IMAGES[0][:-2] + b"\x00" * 1000) == []

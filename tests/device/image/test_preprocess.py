@@ -1,4 +1,4 @@
-"""Decoding: orientation, colour, odd files, damage."""
+"""Decoding: orientation, colour, unusual formats, damage."""
 
 import base64
 import struct
@@ -68,7 +68,7 @@ def png_of_size(width, height):
 
 @pytest.mark.parametrize("extension", [".png", ".jpg", ".webp", ".bmp", ".tiff"])
 @pytest.mark.parametrize("colour", [RED, GREEN, BLUE])
-def test_pure_colours_come_out_as_rgb(extension, colour):
+def test_pure_colours_are_decoded_as_rgb(extension, colour):
     image = decode_image(encode(extension, flat(colour)), "x")
     assert image.shape == (8, 8, 3) and image.dtype == np.uint8
     assert np.abs(image.astype(int) - colour).max() <= JPEG_TOLERANCE
@@ -118,7 +118,7 @@ def test_16_bit_keeps_the_upper_8_bits(channels):
 
 @pytest.mark.parametrize("extension", [".png", ".webp"])
 def test_transparency_is_dropped(extension):
-    rgba = np.dstack([flat(BLUE), np.full((8, 8), 64, np.uint8)])  # BGR order: red.
+    rgba = np.dstack([flat(BLUE), np.full((8, 8), 64, np.uint8)])  # Red in BGR.
     lossless = [cv2.IMWRITE_WEBP_QUALITY, 101] if extension == ".webp" else []
     image = decode_image(cv2.imencode(extension, rgba, lossless)[1].tobytes(), "x")
     assert (image == RED).all()
@@ -132,7 +132,7 @@ def test_cmyk_jpeg_is_converted():
 @pytest.mark.parametrize("extension", [".gif", ".webp", ".png"])
 def test_animation_gives_its_first_frame(extension):
     image = decode_image(animate(extension), "x")
-    # GIF has a palette of 3-3-2 bits.
+    # The GIF has a palette of 3-3-2 bits.
     assert np.abs(image.astype(int) - RED).max() <= 36
 
 
@@ -149,7 +149,7 @@ def test_animation_gives_its_first_frame(extension):
         (".bmp", ()),
     ],
 )
-def test_every_truncation_is_refused_and_a_tail_is_not(extension, parameters):
+def test_truncated_file_is_refused_but_a_tail_is_ignored(extension, parameters):
     content = encode(extension, noisy(), parameters)
     whole = decode_image(content, "x")
     for length in {
@@ -162,24 +162,24 @@ def test_every_truncation_is_refused_and_a_tail_is_not(extension, parameters):
 
 
 def test_jpeg_cut_after_its_thumbnail_is_refused():
-    # The thumbnail's own end marker lies in a segment before the picture.
+    # The thumbnail's end marker is in a segment before the pixels.
     thumbnail = encode(".jpg", noisy(8, 8))
     segment = b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 2) + thumbnail
     content = encode(".jpg", noisy())
     content = content[:2] + segment + content[2:]
     assert decode_image(content, "x").shape == (48, 40, 3)
-    with pytest.raises(RequestError, match="cut short"):
+    with pytest.raises(RequestError, match="is truncated"):
         decode_image(content[: len(content) // 2], "x")
 
 
-def test_png_whose_chunk_claims_gigabytes_is_refused_before_it_gets_them():
+def test_png_chunk_that_claims_gigabytes_is_refused_before_allocation():
     content = encode(".png", noisy())
-    # Of the pixels: behind the signature and IHDR, which has 25 bytes.
+    # The chunk of the pixels is after the signature and IHDR, which has 25 bytes.
     length_at = 8 + 25
     assert content[length_at + 4 : length_at + 8] == b"IDAT"
     claim = struct.pack(">I", 0xC0000000)
     content = content[:length_at] + claim + content[length_at + 4 :]
-    with pytest.raises(RequestError, match="^x: is cut short; copy it again"):
+    with pytest.raises(RequestError, match="^x: is truncated; copy it again"):
         decode_image(content, "x")
 
 
@@ -187,7 +187,7 @@ def test_progressive_jpeg_cut_between_scans_is_refused():
     content = encode(".jpg", noisy(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1))
     scan_starts = [i for i in range(len(content)) if content[i : i + 2] == b"\xff\xda"]
     assert len(scan_starts) > 3
-    with pytest.raises(RequestError, match="cut short"):
+    with pytest.raises(RequestError, match="is truncated"):
         decode_image(content[: scan_starts[-1]], "x")
 
 
@@ -202,12 +202,12 @@ def test_progressive_jpeg_cut_between_scans_is_refused():
         (png_of_size(20, 20_000), "damaged"),
     ],
 )
-def test_what_is_not_a_picture_is_refused_by_name(data, reason):
+def test_file_that_is_not_an_image_is_refused_by_name(data, reason):
     with pytest.raises(RequestError, match=f"^photo.jpg: .*{reason}"):
         decode_image(data, "photo.jpg")
 
 
-def test_reading_names_the_path(tmp_path):
+def test_reading_errors_name_the_path(tmp_path):
     path = tmp_path / "Käse brot.png"
     path.write_bytes(encode(".png", flat(GREEN)))
     assert (read_image(path) == GREEN).all()
@@ -217,8 +217,8 @@ def test_reading_names_the_path(tmp_path):
         read_image(tmp_path)
 
 
-def test_a_decompression_bomb_is_refused_without_opencv_log_lines(tmp_path):
-    # OpenCV reads its settings when it is loaded, so that it takes a new process.
+def test_decompression_bomb_is_refused_without_opencv_log_lines(tmp_path):
+    # A new process, because OpenCV reads its settings when it is loaded.
     # 20,000 x 20,000 is below OpenCV's own limit.
     bomb = tmp_path / "bomb.png"
     bomb.write_bytes(png_of_size(20_000, 20_000))

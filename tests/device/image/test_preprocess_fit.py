@@ -1,4 +1,4 @@
-"""Fitting: crop, pad, stretch, and the same bytes whatever the source."""
+"""Fitting: crop, pad, stretch, and the same bytes from file and camera."""
 
 import cv2
 import numpy as np
@@ -26,7 +26,7 @@ def noisy(height=48, width=40):
 @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
 @pytest.mark.parametrize("size", [(1, 1), (1, 1000), (1000, 1), (37, 20), (500, 301)])
 @pytest.mark.parametrize("target", [(32, 32), (24, 40), (1, 1)])
-def test_any_size_fits_and_a_flat_colour_stays(fit, size, target):
+def test_any_size_fits_and_a_flat_colour_is_kept(fit, size, target):
     image = np.full((*size, 3), 200, np.uint8)
     fitted = fit_image(image, Preprocessing(target, fit))
     assert fitted.shape == (*target, 3) and fitted.dtype == np.uint8
@@ -46,13 +46,13 @@ def test_crop_keeps_the_centre():
     assert (fit_image(upright, Preprocessing((5, 5))) == GREEN).all()
 
 
-def test_pad_shows_all_between_black_bars():
+def test_pad_keeps_the_image_between_black_bars():
     fitted = fit_image(flat(GREEN, 10, 20), Preprocessing((20, 20), "pad"))
     assert (fitted[5:15] == GREEN).all()
     assert (fitted[:5] == 0).all() and (fitted[15:] == 0).all()
 
 
-def test_stretch_reaches_all_edges():
+def test_stretch_keeps_all_edges():
     image = np.concatenate([flat(RED, 4, 8), flat(BLUE, 4, 8)], 1)
     fitted = fit_image(image, Preprocessing((4, 4), "stretch"))
     assert (fitted[:, :2] == RED).all() and (fitted[:, 2:] == BLUE).all()
@@ -62,7 +62,7 @@ def test_shrinking_averages():
     checkers = np.zeros((64, 64, 3), np.uint8)
     checkers[::2, ::2] = checkers[1::2, 1::2] = 200
     assert (fit_image(checkers, Preprocessing((8, 8))) == 100).all()
-    # Also where one axis shrinks and the other grows.
+    # Also if one axis shrinks and the other grows.
     assert (fit_image(checkers, Preprocessing((128, 8), "stretch")) == 100).all()
 
 
@@ -79,7 +79,7 @@ def test_file_and_camera_give_the_same_bytes(fit):
     from_file = fit_image(decode_image(png, "x"), preprocessing)
     frame_bgr = np.ascontiguousarray(image[..., ::-1])
     assert (fit_image(bgr_to_rgb(frame_bgr), preprocessing) == from_file).all()
-    # As the docstring promises: converting last gives the same.
+    # `fit_image` documents that converting last gives the same.
     assert (bgr_to_rgb(fit_image(frame_bgr, preprocessing)) == from_file).all()
 
 
@@ -106,6 +106,6 @@ def test_wrong_settings_are_refused():
         Preprocessing((8, 8), "zoom")
 
 
-def test_settings_survive_json():
+def test_settings_are_the_same_after_json():
     preprocessing = Preprocessing((8, 9), "pad")
     assert Preprocessing.from_json(preprocessing.to_json()) == preprocessing

@@ -1,9 +1,9 @@
-"""Frames per second, with a clock of our own."""
+"""Frames per second, with a fake clock."""
 
 from corallite.device.system.fps import Rate
 
 
-def test_rate_is_intervals_by_seconds():
+def test_rate_is_intervals_per_second():
     times = iter([10.0, 10.5, 11.0])
     rate = Rate(lambda: next(times))
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""What C++ libraries print is held back, and shown when it may matter."""
+"""Output of C++ libraries is withheld, and shown if the block fails."""
 
 import os
 import subprocess
@@ -18,14 +18,14 @@ def default_level(monkeypatch):
     monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
 
 
-def test_native_lines_are_withheld_and_later_ones_shown(capfd):
+def test_native_lines_are_withheld_only_in_the_block(capfd):
     with withholding_native_log():
         write_natively("INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n")
     write_natively("after\n")
     assert capfd.readouterr().err == "after\n"
 
 
-def test_they_are_shown_if_the_block_raises(capfd):
+def test_native_lines_are_shown_if_the_block_raises(capfd):
     with pytest.raises(ImportError, match="no such symbol"):
         with withholding_native_log():
             write_natively("the reason\n")
@@ -58,7 +58,7 @@ def test_no_descriptor_is_left_open():
     assert count_open() == before
 
 
-def test_a_closed_stderr_does_no_harm():
+def test_closed_stderr_is_harmless():
     code = (
         "import os; os.close(2)\n"
         "from corallite.device.system.native_log import withholding_native_log\n"
@@ -68,8 +68,8 @@ def test_a_closed_stderr_does_no_harm():
     assert (result.returncode, result.stdout) == (0, b"done\n")
 
 
-def test_a_crash_shows_where_it_happened():
-    """As a processor without AVX does, where TensorFlow is imported."""
+def test_crash_prints_a_traceback():
+    """On a processor without AVX, importing TensorFlow crashes."""
     code = (
         "import os\n"
         "from corallite.device.system.native_log import withholding_native_log\n"

@@ -1,4 +1,4 @@
-"""Signals set an event; the second one interrupts."""
+"""The first signal sets an event, the second one interrupts."""
 
 import signal
 import threading
@@ -20,7 +20,7 @@ def test_signal_sets_the_event_and_a_second_interrupts(number):
     assert signal.getsignal(number) is former
 
 
-def test_second_signal_is_told_to_the_former_handler():
+def test_second_signal_calls_the_former_handler():
     seen = []
     former = signal.signal(signal.SIGTERM, lambda number, frame: seen.append(number))
     try:
@@ -46,7 +46,7 @@ def test_other_threads_get_an_event_that_stays_unset():
     assert seen == [False]
 
 
-def test_hangup_calls_and_the_former_handler_is_back():
+def test_hangup_calls_and_the_former_handler_is_restored():
     former = signal.getsignal(signal.SIGHUP)
     calls = []
     with calling_on_hangup(lambda: calls.append("again")):

@@ -408,7 +408,9 @@ def test_a_run_folder_that_is_none_is_refused_before_the_images_are_read(
     (tmp_path / "notes.txt").touch()
     (tmp_path / "dangling").symlink_to("nowhere")
     taken = tmp_path / name.partition("/")[0]
-    sentence = f"{taken}: is no folder, so nothing can be kept in {tmp_path / name}"
+    sentence = (
+        f"{taken}: is not a folder, so nothing can be written to {tmp_path / name}"
+    )
     with pytest.raises(RequestError, match=sentence):
         prepare_data(tmp_path / "photos", tmp_path / name, SMALL)
     with pytest.raises(RequestError, match=sentence):

@@ -52,7 +52,7 @@ def test_files_without_end_are_refused(tmp_path):
     with pytest.raises(RequestError, match="zero: cannot be read .is larger than 16"):
         make_access("127.0.0.1", "/dev/zero", None, None)
     for cert in (str(tmp_path / "pipe"), "/dev/zero"):
-        with pytest.raises(RequestError, match="are no cert.*is no regular file"):
+        with pytest.raises(RequestError, match="are no cert.*is not a regular file"):
             make_access("127.0.0.1", None, cert, cert)
 
 
