@@ -87,12 +87,12 @@ def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
     Returns what answers, and what tells systemd that it does.
     """
     from corallite.device.serve.app import create_app
+    from corallite.device.serve.backend.liveness import Vitals
+    from corallite.device.serve.backend.metrics import Metrics
+    from corallite.device.serve.backend.service import Service
+    from corallite.device.serve.guard.refusal import Limits
     from corallite.device.serve.live.camera import Camera
-    from corallite.device.serve.live.sharing import FairLock, Share
-    from corallite.device.serve.metrics import Metrics
-    from corallite.device.serve.refusal import Limits
-    from corallite.device.serve.service import Service
-    from corallite.device.serve.vitals import Vitals
+    from corallite.device.serve.live.engine_handle import EngineHandle, FairLock
 
     engine = stack.enter_context(camera_flags.open_engine())
     selftest.ask(engine)  # Whoever is told that we are up may count on answers.
@@ -104,7 +104,7 @@ def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
         camera = Camera(
             name,
             frames,
-            Share(engine, turn),
+            EngineHandle(engine, turn),
             stop,
             camera_flags.top_k(),
             camera_flags.make_smoother(),
@@ -122,7 +122,7 @@ def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
         waiting=_MAX_WAITING.value,
         streams=_MAX_STREAMS.value,
     )
-    share = Share(engine, turn)
+    share = EngineHandle(engine, turn)
     service = Service(share, camera, limits, stop, pace.status)
     stack.callback(service.close)
     vitals = Vitals(service, camera)

@@ -26,7 +26,7 @@ _ENDED = "ended"
 
 
 @dataclass(frozen=True)
-class Sight:
+class Snapshot:
     """One frame and what was seen on it.
 
     Attributes:
@@ -68,7 +68,7 @@ class Camera:
         Args:
             name: What to call the source.
             frames: Of an open source, which nobody else reads.
-            engine: Only this thread may use it; a `Share` for instance.
+            engine: Only this thread may use it; a `EngineHandle` for instance.
             stop: Ends the loop.
             top_k: How many labels a result has.
             smoother: Averages over frames.
@@ -76,7 +76,7 @@ class Camera:
             brake: Waited for before each frame is taken; default, none.
         """
         self.name = name
-        self.newest: Sight | None = None
+        self.newest: Snapshot | None = None
         self.rate = Rate()
         self.failures = 0
         self.beats = 0
@@ -163,7 +163,7 @@ class Camera:
         self._observe(result)
         if self._taken is not None:
             image_rgb_u8 = self._taken.image_rgb_u8
-            self.newest = Sight(image_rgb_u8, result, time.monotonic())
+            self.newest = Snapshot(image_rgb_u8, result, time.monotonic())
 
     def _note(self, error: BaseException) -> None:
         self.failures += 1

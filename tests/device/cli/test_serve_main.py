@@ -163,7 +163,7 @@ def test_wrong_requests_are_one_sentence(model):
         port = taken.getsockname()[1]
         said = refused(f"--model={model}", f"--port={port}")
     assert f"--port={port}: cannot listen there (Address already in use" in said
-    assert "give --token_file" in refused(f"--model={model}", "--host=::x")
+    assert "set --token_file" in refused(f"--model={model}", "--host=::x")
     assert "--host=0.0.0.0: would show" in refused(f"--model={model}", "--host=0.0.0.0")
     assert "cannot be read" in refused(f"--model={model}", "--token_file=/none")
     for flags in (["--mqtt=mqtt://h/t"], ["--on_label=red", "--run=true"]):
