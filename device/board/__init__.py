@@ -1,1 +1,1 @@
-"""Reads the board's sensors: temperature, clock, power."""
+"""Reads the board's sensors and devices: temperature, clock, power, Edge TPUs."""
