@@ -97,7 +97,7 @@ def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
     engine = stack.enter_context(camera_flags.open_engine())
     selftest.ask(engine)  # Whoever is told that we are up may count on answers.
     turn, metrics, camera = FairLock(), Metrics(), None
-    pace = stack.enter_context(camera_flags.open_pace())
+    rate_limiter = stack.enter_context(camera_flags.open_rate_limiter())
     if (name := camera_flags.source_name()) is not None:
         frames = stack.enter_context(camera_flags.open_frames(stop))
         sinks = stack.enter_context(camera_flags.open_sinks(engine.labels, metrics))
@@ -109,9 +109,9 @@ def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
             camera_flags.top_k(),
             camera_flags.make_smoother(),
             sinks.put,
-            pace,
+            rate_limiter,
         )
-        pace.on_wait = camera.beat
+        rate_limiter.on_wait = camera.beat
         stack.callback(camera.join)
         camera.start()
     else:
@@ -123,7 +123,7 @@ def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
         streams=_MAX_STREAMS.value,
     )
     share = EngineHandle(engine, turn)
-    service = Service(share, camera, limits, stop, pace.status)
+    service = Service(share, camera, limits, stop, rate_limiter.status)
     stack.callback(service.close)
     vitals = Vitals(service, camera)
     stack.callback(vitals.close)

@@ -12,7 +12,7 @@ from corallite.device.engine.base import Engine
 from corallite.device.engine.classifier import top_k as most_probable
 from corallite.device.image.header import count_scans, is_known_kind, read_header
 from corallite.device.image.preprocess import Image, decode_image
-from corallite.device.loop.rate_limit import PaceStatus
+from corallite.device.loop.rate_limit import RateLimitStatus
 from corallite.device.serve.backend import schemas
 from corallite.device.serve.guard.refusal import Limits, Refusal, busy
 from corallite.device.serve.live.camera import Camera, Snapshot
@@ -50,7 +50,7 @@ class Service:
         camera: Camera | None,
         limits: Limits,
         stop: threading.Event,
-        read_pace: Callable[[], PaceStatus] | None = None,
+        read_rate_limit: Callable[[], RateLimitStatus] | None = None,
     ) -> None:
         """Starts its thread with the first request.
 
@@ -59,7 +59,7 @@ class Service:
             camera: Started by whoever made it.
             limits: What it takes on.
             stop: Set when the server is to end.
-            read_pace: Tells of heat and the like, in less than a millisecond.
+            read_rate_limit: Tells of heat and the like, in less than a millisecond.
         """
         self.limits = limits
         self.camera = camera
@@ -67,7 +67,7 @@ class Service:
         self.answers = 0
         self.is_answering = False
         self._engine = engine
-        self._read_pace = read_pace
+        self._read_rate_limit = read_rate_limit
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="requests")
 
     def close(self) -> None:
@@ -141,16 +141,16 @@ class Service:
         return _NOT_READY_FOR_GOOD.get(state, passing)
 
     def _describe_board(self) -> schemas.BoardBody | None:
-        if self._read_pace is None:
+        if self._read_rate_limit is None:
             return None
-        pace = self._read_pace()
+        limit = self._read_rate_limit()
         return schemas.BoardBody(
-            temperature_c=pace.board.temperature_c,
-            throttled=pace.board.throttled,
-            frequency_mhz=pace.board.frequency_mhz,
-            load=pace.board.load,
-            limit_fps=pace.limit_fps,
-            limit_reason=pace.reason,
+            temperature_c=limit.board.temperature_c,
+            throttled=limit.board.throttled,
+            frequency_mhz=limit.board.frequency_mhz,
+            load=limit.board.load,
+            limit_fps=limit.limit_fps,
+            limit_reason=limit.reason,
         )
 
 

@@ -16,7 +16,7 @@ from corallite.device.board.sensors import Board
 from corallite.device.engine.classifier import Classifier
 from corallite.device.image.header import read_header
 from corallite.device.image.preprocess import read_image
-from corallite.device.loop.rate_limit import PaceStatus
+from corallite.device.loop.rate_limit import RateLimitStatus
 from corallite.device.serve.backend import service
 from corallite.device.serve.guard.access import Access
 from corallite.device.serve.guard.admission import Admission
@@ -277,18 +277,18 @@ def test_metrics_count_routes_and_not_invented_paths(make_client, jpeg):
 
 
 def test_temperature_and_frame_rate_limit_are_reported(make_client):
-    pace = PaceStatus(Board(temperature_c=78.5), 4.5, "the processor has 78 degrees")
-    client = make_client(pace=lambda: pace)
+    limit = RateLimitStatus(Board(temperature_c=78.5), 4.5, "78 degrees")
+    client = make_client(rate_limit=lambda: limit)
     board = client.get("/v1/state").json()["board"]
     assert board["temperature_c"] == 78.5 and board["throttled"] is None
     assert board["limit_fps"] == 4.5
-    assert board["limit_reason"] == "the processor has 78 degrees"
+    assert board["limit_reason"] == "78 degrees"
     lines = client.get("/metrics").text.splitlines()
     assert "corallite_temperature_celsius 78.5" in lines
     assert "corallite_frame_limit_fps 4.5" in lines
 
 
 def test_without_limit_the_frame_rate_is_infinite(make_client):
-    client = make_client(pace=PaceStatus)
+    client = make_client(rate_limit=RateLimitStatus)
     assert client.get("/v1/state").json()["board"]["limit_fps"] is None
     assert "corallite_frame_limit_fps +Inf" in client.get("/metrics").text
