@@ -28,6 +28,7 @@ MODULES_OF = {
     "prometheus-client": "prometheus_client",
     "pydantic": "pydantic",
     "python-multipart": "python_multipart",
+    "starlette": "starlette",
     "tensorboard": "tensorboard",
     "tensorflow": "tensorflow",
     "tensorflow-model-optimization": "tensorflow_model_optimization",

@@ -5,6 +5,8 @@ import platform
 import re
 from pathlib import Path
 
+from corallite.device.board.sensors import read_board_name
+
 
 def describe_machine(root: Path = Path("/")) -> str:
     """Returns processor, architecture, cores and system, such as on a report.
@@ -12,19 +14,13 @@ def describe_machine(root: Path = Path("/")) -> str:
     Args:
         root: Where `proc` and `sys` are.
     """
-    model = _read_board(root) or _read_processor(root) or "unknown processor"
+    model = read_board_name(root) or _read_processor(root) or "unknown processor"
     cores = os.cpu_count() or 1
     plural = "" if cores == 1 else "s"
     return (
         f"{model}, {platform.machine()}, {cores} core{plural}, {platform.system()} "
         f"{platform.release()}"
     )
-
-
-def _read_board(root: Path) -> str:
-    """Returns what an Arm board calls itself; "" on a PC."""
-    path = root / "proc/device-tree/model"
-    return path.read_text().strip("\0\n") if path.exists() else ""
 
 
 def _read_processor(root: Path) -> str:

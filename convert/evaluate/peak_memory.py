@@ -11,6 +11,7 @@ import numpy as np
 
 from corallite.device.engine.runtime import load_interpreter
 from corallite.device.system.errors import RequestError
+from corallite.device.system.memory import read_peak_bytes
 
 # The second run of an interpreter needs no more than the first; some kernels make
 # room for what they keep in the first only.
@@ -63,15 +64,7 @@ def _run(path: str) -> int | None:
         )
     for _ in range(_RUNS):
         interpreter.invoke()
-    return _read_peak_bytes()
-
-
-def _read_peak_bytes() -> int | None:
-    """Returns the high-water mark; `getrusage` would count the parent's as ours."""
-    status = Path("/proc/self/status")
-    lines = status.read_text("ascii").splitlines() if status.exists() else []
-    marks = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
-    return int(marks[0]) << 10 if marks else None
+    return read_peak_bytes()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from corallite.convert.tflite.model import Operator, Tensor
+from corallite.device.system.text import cut, replace_unprintable
 
 WIDTH = 80
 _LABEL = 14
@@ -19,7 +20,7 @@ def format_entry(label: str, text: str) -> list[str]:
     """Returns one of them; `label` may be "" to go on with what is above."""
     indent = " " * _LABEL
     lines = textwrap.wrap(
-        _printable(text),
+        replace_unprintable(text),
         WIDTH,
         initial_indent=label.ljust(_LABEL),
         subsequent_indent=indent,
@@ -73,10 +74,4 @@ def format_count(count: int, thing: str) -> str:
 
 def cut_off(text: str, width: int) -> str:
     """Returns text that fits into `width`, with ~ where something is missing."""
-    text = _printable(text)
-    return text if len(text) <= width else f"{text[: width - 1]}~"
-
-
-def _printable(text: str) -> str:
-    """Returns text without what would move a terminal's cursor or change colours."""
-    return "".join(c if c.isprintable() else "?" for c in text)
+    return cut(replace_unprintable(text), width)

@@ -8,7 +8,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from corallite.device.board.energy import find_meter
 from corallite.device.engine.runtime import choose_runtime, load_interpreter
 from corallite.device.system.errors import RequestError
+from corallite.device.system.memory import read_peak_bytes
 from corallite.device.system.native_log import withholding_native_log
 
 # A model is warm if its last five inferences were not 2 % faster than the five before,
@@ -56,16 +56,16 @@ def measure_start(path: str, num_threads: int) -> dict[str, Any]:
     """
     with contextlib.suppress(ImportError):  # `_load` raises it again.
         importlib.import_module(f"{choose_runtime()}.interpreter")
-    baseline_kib = _read_peak_kib()
+    baseline = read_peak_bytes()
     run = _load(path, num_threads)
     run()
     answer_s = time.monotonic()
     for _ in range(_WARM_WINDOW):
         run()
-    peak_kib = _read_peak_kib()
-    if baseline_kib is None or peak_kib is None:
+    peak = read_peak_bytes()
+    if baseline is None or peak is None:
         return {"answer_s": answer_s, "peak_mib": None}
-    return {"answer_s": answer_s, "peak_mib": (peak_kib - baseline_kib) / 1024}
+    return {"answer_s": answer_s, "peak_mib": (peak - baseline) / 2**20}
 
 
 def measure_rounds(
@@ -152,12 +152,3 @@ def _time_ms(run: Run) -> float:
     start_s = time.perf_counter()
     run()
     return (time.perf_counter() - start_s) * 1000
-
-
-def _read_peak_kib() -> int | None:
-    try:
-        status = Path("/proc/self/status").read_text("ascii", "replace")
-    except OSError:
-        return None
-    rows = [line for line in status.splitlines() if line.startswith("VmHWM:")]
-    return int(rows[0].split()[1]) if rows else None

@@ -49,6 +49,11 @@ class Board:
         return max(known, default=None)
 
 
+def read_board_name(root: Path) -> str:
+    """Returns the model of an Arm board from its device tree; "" on a PC."""
+    return read_text(root / "proc/device-tree/model").rstrip("\0")
+
+
 def read_board(root: Path) -> Board:
     """Reads the current state of a board; takes less than a millisecond.
 

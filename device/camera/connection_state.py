@@ -7,6 +7,8 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from corallite.device.system.backoff import backoff_s
+
 if TYPE_CHECKING:
     import random
 
@@ -107,9 +109,9 @@ class ConnectionState:
         """Records that the source could not be opened, or that its frames ended."""
         if self._has_frames and now_s - self._first_frame_s >= _RECOVERED_S:
             self.failures = 0
-        longest_s = min(_FIRST_DELAY_S * 2 ** min(self.failures, 16), _LONGEST_DELAY_S)
-        self.delay_s = longest_s * self._rng.uniform(0.5, 1)
         self.failures += 1
+        longest_s = backoff_s(self.failures, _FIRST_DELAY_S, _LONGEST_DELAY_S)
+        self.delay_s = longest_s * self._rng.uniform(0.5, 1)
         self._is_open = self._has_frames = False
         self._has_failed = True
         self._open_at_s = now_s + self.delay_s

@@ -20,9 +20,9 @@ from corallite.device.engine.open_model import ModelRequest
 from corallite.device.engine.reload.hot_reload import Swapping
 from corallite.device.engine.runtime import MOST_THREADS
 from corallite.device.image.preprocess import FITS
-from corallite.device.loop.rate_limit import Pace
+from corallite.device.loop.rate_limit import RateLimiter
 from corallite.device.loop.smoothing import Smoother
-from corallite.device.loop.thermal import Governor
+from corallite.device.loop.thermal import ThermalThrottle
 from corallite.device.system.errors import RequestError
 from corallite.device.system.signals import calling_on_hangup
 
@@ -175,14 +175,12 @@ def make_smoother() -> Smoother:
 
 
 @contextlib.contextmanager
-def open_pace() -> Iterator[Pace]:
-    """Opens what holds the loop to the frame rate that flags and heat allow."""
+def open_rate_limiter() -> Iterator[RateLimiter]:
+    """Opens the limiter of the frame rate, by the flags and the temperature."""
     max_c = _MAX_TEMPERATURE.value
-    pace = Pace(_MAX_FPS.value, Governor(max_c) if max_c else None)
-    try:
-        yield pace
-    finally:
-        pace.close()
+    throttle = ThermalThrottle(max_c) if max_c else None
+    with contextlib.closing(RateLimiter(_MAX_FPS.value, throttle)) as rate_limiter:
+        yield rate_limiter
 
 
 def top_k() -> int:

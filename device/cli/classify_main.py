@@ -22,7 +22,7 @@ from absl import flags
 from corallite.device.camera.frame import FrameStream
 from corallite.device.cli import camera_flags, program
 from corallite.device.loop import classify_frames
-from corallite.device.loop.rate_limit import PaceStatus
+from corallite.device.loop.rate_limit import RateLimitStatus
 from corallite.device.outputs.lines import Lines
 from corallite.device.outputs.watchdog import Service
 from corallite.device.system import log
@@ -52,12 +52,12 @@ def main(argv: Sequence[str]) -> int:
         camera_flags.open_engine() as engine,
         stop_on_signals() as stop,
         camera_flags.open_frames(stop) as frames,
-        camera_flags.open_pace() as pace,
+        camera_flags.open_rate_limiter() as rate_limiter,
         camera_flags.open_sinks(engine.labels, service, lines) as sinks,
     ):
         service.begin(frames)
         lines.stop, lines.on_wait = stop, service.feed
-        pace.on_wait = service.feed
+        rate_limiter.on_wait = service.feed
         with contextlib.closing(
             classify_frames.classify_frames(
                 frames,
@@ -65,14 +65,14 @@ def main(argv: Sequence[str]) -> int:
                 stop,
                 camera_flags.top_k(),
                 smoother,
-                pace,
+                rate_limiter,
                 survives=True,
             )
         ) as results:
             for result in itertools.islice(results, _MAX_FRAMES.value):
                 sinks.put(result)
                 rate.tick()
-    _log_summary(rate, frames, pace.status())
+    _log_summary(rate, frames, rate_limiter.status())
     return program.EXIT_BAD_REQUEST if lines.lost else program.EXIT_DONE
 
 
@@ -82,14 +82,14 @@ def _open_lines() -> Lines:
     return Lines(sys.stdout.fileno(), to_line, sys.stdout.encoding)
 
 
-def _log_summary(rate: Rate, frames: FrameStream, pace: PaceStatus) -> None:
+def _log_summary(rate: Rate, frames: FrameStream, limit: RateLimitStatus) -> None:
     log.info(
         "%d frames in %.1f s, %.1f frames/s, %d skipped, %d dropped.",
         *(rate.frames, rate.seconds, rate.fps),
         *(frames.skipped, frames.dropped),
     )
-    if pace.lowered:
-        log.info("Lowered the frame rate %d times for heat.", pace.lowered)
+    if limit.lowered:
+        log.info("Lowered the frame rate %d times for heat.", limit.lowered)
 
 
 if __name__ == "__main__":

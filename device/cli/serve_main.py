@@ -87,31 +87,31 @@ def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
     Returns the application, and what feeds systemd's watchdog.
     """
     from corallite.device.serve.app import create_app
+    from corallite.device.serve.backend.liveness import Vitals
+    from corallite.device.serve.backend.metrics import Metrics
+    from corallite.device.serve.backend.service import Service
+    from corallite.device.serve.guard.refusal import Limits
     from corallite.device.serve.live.camera import Camera
-    from corallite.device.serve.live.sharing import FairLock, Share
-    from corallite.device.serve.metrics import Metrics
-    from corallite.device.serve.refusal import Limits
-    from corallite.device.serve.service import Service
-    from corallite.device.serve.vitals import Vitals
+    from corallite.device.serve.live.engine_handle import EngineHandle, FairLock
 
     engine = stack.enter_context(camera_flags.open_engine())
     selftest.ask(engine)  # Predictions must work before systemd is notified.
     turn, metrics, camera = FairLock(), Metrics(), None
-    pace = stack.enter_context(camera_flags.open_pace())
+    rate_limiter = stack.enter_context(camera_flags.open_rate_limiter())
     if (name := camera_flags.source_name()) is not None:
         frames = stack.enter_context(camera_flags.open_frames(stop))
         sinks = stack.enter_context(camera_flags.open_sinks(engine.labels, metrics))
         camera = Camera(
             name,
             frames,
-            Share(engine, turn),
+            EngineHandle(engine, turn),
             stop,
             camera_flags.top_k(),
             camera_flags.make_smoother(),
             sinks.put,
-            pace,
+            rate_limiter,
         )
-        pace.on_wait = camera.beat
+        rate_limiter.on_wait = camera.beat
         stack.callback(camera.join)
         camera.start()
     else:
@@ -122,8 +122,8 @@ def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
         waiting=_MAX_WAITING.value,
         streams=_MAX_STREAMS.value,
     )
-    share = Share(engine, turn)
-    service = Service(share, camera, limits, stop, pace.status)
+    share = EngineHandle(engine, turn)
+    service = Service(share, camera, limits, stop, rate_limiter.status)
     stack.callback(service.close)
     vitals = Vitals(service, camera)
     stack.callback(vitals.close)

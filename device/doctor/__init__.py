@@ -1,1 +1,1 @@
-"""What on this machine will not work, and the remedy."""
+"""Finds what will not work on this machine, and suggests how to fix it."""

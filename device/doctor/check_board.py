@@ -6,9 +6,9 @@ from corallite.device.board.sensors import name_throttling
 from corallite.device.doctor.finding import Finding, failure, ok, warning
 from corallite.device.doctor.machine import Camera, Machine
 
-# Drivers that give only what the sensor says; libcamera makes pictures of it.
+# Drivers that give raw sensor data, which libcamera turns into images.
 _CSI_DRIVERS = ("unicam", "rp1-cfe", "bcm2835-unicam")
-# Nodes of a Raspberry Pi that give video and are no cameras.
+# Video nodes of a Raspberry Pi that are not cameras.
 _NO_CAMERAS = ("bcm2835-isp", "bcm2835-codec", "pispbe", "rpivid")
 _SINCE_START = 16
 _HOT_C = 80
@@ -17,16 +17,16 @@ _LITTLE_DISK_MB, _TOO_LITTLE_DISK_MB = 100, 1
 
 
 def check_cameras(machine: Machine) -> Finding:
-    """Checks that cameras are here and open to this user."""
+    """Checks for USB cameras, and that this user may open them."""
     usb = [camera for camera in machine.cameras if _is_usb(camera)]
     closed = [camera.node.path for camera in usb if not camera.node.is_open_to_us]
     if closed:
         return failure(
-            f"{', '.join(closed)} is closed to {machine.user}",
+            f"{machine.user} may not open {', '.join(closed)}",
             f"sudo usermod -aG video {machine.user}; then log in again",
         )
     if not usb:
-        return ok("no USB camera here")
+        return ok("no USB camera")
     described = [
         f"{camera.node.path} {camera.name} ({', '.join(camera.formats)})"
         for camera in usb
@@ -35,31 +35,31 @@ def check_cameras(machine: Machine) -> Finding:
 
 
 def check_csi(machine: Machine) -> Finding:
-    """Checks that cameras on the ribbon connector can be used."""
+    """Checks that a CSI camera can be used."""
     nodes = [camera.node.path for camera in machine.cameras if _is_csi(camera)]
-    found = f"a CSI camera at {nodes[0]}, which is --source=csi" if nodes else ""
+    found = f"a CSI camera at {nodes[0]}; use --source=csi" if nodes else ""
     if machine.picamera2_failure:
         why = machine.picamera2_failure
-        told = warning if machine.has_rpicam or not nodes else failure
-        return told(
-            f"picamera2 cannot be loaded ({why})"
-            f"{', rpicam-vid would be run' if machine.has_rpicam else ''}",
-            "if that is about numpy: pip install 'numpy<2'",
+        finding = warning if machine.has_rpicam or not nodes else failure
+        return finding(
+            f"picamera2 cannot be imported ({why})"
+            f"{'; rpicam-vid is used instead' if machine.has_rpicam else ''}",
+            "if the error is about NumPy: pip install 'numpy<2'",
         )
     if machine.has_picamera2:
-        return ok(found or "no CSI camera seen; picamera2 would drive it")
+        return ok(found or "no CSI camera found; picamera2 is installed")
     if machine.has_rpicam:
-        return ok(found or "no CSI camera seen; rpicam-vid would drive it")
+        return ok(found or "no CSI camera found; rpicam-vid is installed")
     if not nodes:
         return ok("no CSI camera")
     if machine.system_has_picamera2:
         return failure(
-            f"{found}: picamera2 is in the system's Python and not in this environment",
-            "make the environment anew with: python3 -m venv --system-site-packages, "
-            "or: sudo apt install rpicam-apps",
+            f"{found}: this environment does not include the system's picamera2",
+            "create it again with: python3 -m venv --system-site-packages, or: "
+            "sudo apt install rpicam-apps",
         )
     return failure(
-        f"{found}: there is neither picamera2 nor rpicam-vid to drive it",
+        f"{found}: neither picamera2 nor rpicam-vid is installed",
         "sudo apt install rpicam-apps",
     )
 
@@ -75,7 +75,7 @@ def check_power(machine: Machine) -> Finding:
     if now:
         return warning(_join(f"now {', '.join(now)}", heat), remedy)
     if past:
-        return warning(_join(f"since its start {', '.join(past)}", heat), remedy)
+        return warning(_join(f"since the start {', '.join(past)}", heat), remedy)
     if machine.temperature_c is not None and machine.temperature_c >= _HOT_C:
         return warning(f"{heat}: it will slow down", "cool it")
     throttling = "unknown" if machine.throttled is None else "none"
@@ -83,7 +83,7 @@ def check_power(machine: Machine) -> Finding:
 
 
 def check_memory(machine: Machine) -> Finding:
-    """Checks that there is memory for a model."""
+    """Checks that there is enough memory for a model."""
     free_mb = machine.memory_free_mb
     text = f"{free_mb} MB of memory free"
     if free_mb is None:
@@ -96,27 +96,27 @@ def check_memory(machine: Machine) -> Finding:
 
 
 def check_disk(machine: Machine) -> Finding:
-    """Checks that something can be written here."""
+    """Checks that there is room for files in the current folder."""
     free_mb = machine.disk_free_mb
-    text = f"{free_mb} MB of disk free here"
+    text = f"{free_mb} MB of disk free in this folder"
     if free_mb is None:
         return ok("free disk unknown")
     if free_mb < _TOO_LITTLE_DISK_MB:
-        return failure(text, "delete something; logs and results cannot be written")
+        return failure(text, "delete files; logs and results cannot be written")
     if free_mb < _LITTLE_DISK_MB:
-        return warning(text, "delete something")
+        return warning(text, "delete files")
     return ok(text)
 
 
 def check_clock(machine: Machine) -> Finding:
-    """Checks that the date has been set since the start."""
+    """Checks that the clock has been set since the start."""
     today = datetime.datetime.fromtimestamp(machine.now_s, datetime.timezone.utc)
     text = f"the date is {today:%Y-%m-%d}"
     if machine.now_s < machine.installed_s:
         return failure(
-            f"{text}, before Corallite was installed: https cannot be checked and logs "
-            "are misdated",
-            "connect it to the network or give it a clock; see: timedatectl",
+            f"{text}, before Corallite was installed: HTTPS certificates are refused "
+            "and logs have wrong dates",
+            "connect the board to the network or set its clock; see: timedatectl",
         )
     if machine.is_clock_kept is False:
         return warning(

@@ -2,41 +2,41 @@
 
 import re
 
+from corallite.device.board.edgetpu import USB_IDS
 from corallite.device.doctor.finding import Finding, failure, ok, warning
 from corallite.device.doctor.machine import EdgeTpuLibrary, Machine, Package
-from corallite.device.model.identifiers import EDGETPU_USB_IDS
 
-# Google's own libedgetpu, whose Debian version names no TensorFlow, was last built
-# for 2.5; from tflite-runtime 2.12 on it crashes (google-coral/edgetpu, issue 812).
+# Google's own libedgetpu, whose Debian version does not name TensorFlow, was last built
+# for 2.5; it crashes with tflite-runtime from 2.12 on (google-coral/edgetpu#812).
 _FIRST_THAT_CRASHES = (2, 12)
 _REBUILT = "one built for it, such as those of github.com/feranick/libedgetpu"
 _LIBRARY_REMEDY = f"install libedgetpu1-std, for newer runtimes {_REBUILT}"
 _RULES = "; ".join(
     f'SUBSYSTEM=="usb", ATTRS{{idVendor}}=="{usb_id[:4]}", '
     f'ATTRS{{idProduct}}=="{usb_id[5:]}", GROUP="plugdev"'
-    for usb_id in EDGETPU_USB_IDS
+    for usb_id in USB_IDS
 )
 
 
 def check_device(machine: Machine) -> Finding:
-    """Says which Edge TPUs are here."""
+    """Lists the Edge TPUs."""
     names = [f"on USB ({device.usb_id})" for device in machine.edgetpu_usb]
     names += ["on PCIe"] * max(machine.edgetpu_pci, len(machine.apex_nodes))
     if not names:
-        return ok("no Edge TPU here; models run on the CPU")
+        return ok("no Edge TPU; models run on the CPU")
     return ok(f"Edge TPU {' and '.join(names)}")
 
 
 def check_library(machine: Machine) -> Finding:
-    """Checks that libedgetpu is here and can be loaded."""
+    """Checks that libedgetpu is installed and can be loaded."""
     library = machine.libedgetpu
     if library is None:
-        if _has_edgetpu(machine):
-            return failure("there is an Edge TPU but no libedgetpu", _LIBRARY_REMEDY)
-        return ok("no libedgetpu, none needed")
+        if machine.has_edgetpu:
+            return failure("libedgetpu is not installed", _LIBRARY_REMEDY)
+        return ok("no libedgetpu; none is needed")
     if library.failure:
         text = f"{_title(library)} cannot be loaded ({library.failure})"
-        if _has_edgetpu(machine):
+        if machine.has_edgetpu:
             return failure(text, f"remove it and {_LIBRARY_REMEDY}")
         return warning(text, "remove it")
     return ok(_title(library))
@@ -46,7 +46,7 @@ def check_pair(machine: Machine) -> Finding:
     """Checks that libedgetpu and the TFLite runtime were built for each other."""
     library = machine.libedgetpu
     if library is None or not machine.runtimes:
-        return ok("no pair of libedgetpu and TFLite runtime to compare")
+        return ok("libedgetpu and a TFLite runtime are not both installed")
     runtime = machine.runtimes[0]
     pair = f"{_title(library)} with {runtime.name} {runtime.version}"
     built_for = re.search(r"tf(\d+)\.(\d+)", library.package)
@@ -56,9 +56,8 @@ def check_pair(machine: Machine) -> Finding:
         if _numbers(runtime) == (int(built_for[1]), int(built_for[2])):
             return ok(f"{pair}: built for each other")
     return warning(
-        f"{pair}: nothing says that they were built for each other, and a pair that "
-        "was not crashes",
-        "try it: corallite doctor --model=MODEL_edgetpu.tflite",
+        f"{pair}: they may not have been built for each other, and would then crash",
+        "try: corallite doctor --model=MODEL_edgetpu.tflite",
     )
 
 
@@ -71,14 +70,14 @@ def check_usb_rights(machine: Machine) -> Finding:
         for device in machine.edgetpu_usb
         if not device.node.is_open_to_us
     ]
-    # It changes its id with its first use, so that it needs both rules.
-    missing = sorted(set(EDGETPU_USB_IDS) - machine.udev_rules)
+    # Its id changes when its firmware is loaded, so both need a rule.
+    missing = sorted(set(USB_IDS) - machine.udev_rules)
     if missing and (closed or machine.user != "root"):
         finding = failure if closed else warning
         return finding(
             f"udev has no rule for {' and '.join(missing)}",
-            f"write into /etc/udev/rules.d/99-edgetpu.rules, a line each: {_RULES}; "
-            "then: sudo udevadm control --reload-rules, and plug it in again",
+            f"write to /etc/udev/rules.d/99-edgetpu.rules, one per line: {_RULES}; "
+            "then: sudo udevadm control --reload-rules, and reconnect the Edge TPU",
         )
     if closed and "plugdev" not in machine.groups:
         return failure(
@@ -87,10 +86,10 @@ def check_usb_rights(machine: Machine) -> Finding:
         )
     if closed:
         return failure(
-            f"{closed[0]} is closed to {machine.user}",
-            "plug the Edge TPU in again, so that udev's rule is applied",
+            f"{machine.user} may not open {closed[0]}",
+            "reconnect the Edge TPU, so that udev applies its rule",
         )
-    return ok(f"the Edge TPU on USB is open to {machine.user}")
+    return ok(f"{machine.user} may use the Edge TPU on USB")
 
 
 def check_apex(machine: Machine) -> Finding:
@@ -101,13 +100,13 @@ def check_apex(machine: Machine) -> Finding:
         return failure(
             f"{machine.edgetpu_pci} Edge TPUs on PCIe, but {len(machine.apex_nodes)} "
             "nodes /dev/apex_*: the driver is not loaded",
-            "sudo apt install gasket-dkms, and restart (on a Raspberry Pi 5 its device "
-            "tree needs a change, too)",
+            "sudo apt install gasket-dkms, and restart (a Raspberry Pi 5 also needs a "
+            "device tree overlay)",
         )
     closed = [node.path for node in machine.apex_nodes if not node.is_open_to_us]
     if closed:
         return failure(
-            f"{', '.join(closed)} is closed to {machine.user}",
+            f"{machine.user} may not open {', '.join(closed)}",
             f"sudo usermod -aG apex {machine.user}, with a udev rule "
             'SUBSYSTEM=="apex", MODE="0660", GROUP="apex"; then restart',
         )
@@ -117,13 +116,9 @@ def check_apex(machine: Machine) -> Finding:
 def _judge_google_build(machine: Machine, pair: str, runtime: Package) -> Finding:
     if runtime.name == "tflite-runtime" and _numbers(runtime) < _FIRST_THAT_CRASHES:
         return ok(pair)
-    text = f"{pair}: the library was built for TensorFlow 2.5 and crashes with this"
-    remedy = f"install in place of the library {_REBUILT}"
-    return failure(text, remedy) if _has_edgetpu(machine) else warning(text, remedy)
-
-
-def _has_edgetpu(machine: Machine) -> bool:
-    return bool(machine.edgetpu_usb or machine.edgetpu_pci or machine.apex_nodes)
+    text = f"{pair}: the library was built for TensorFlow 2.5 and crashes with it"
+    remedy = f"replace the library with {_REBUILT}"
+    return failure(text, remedy) if machine.has_edgetpu else warning(text, remedy)
 
 
 def _title(library: EdgeTpuLibrary) -> str:

@@ -5,37 +5,39 @@ import re
 from corallite.device.doctor.finding import Finding, failure, ok, warning
 from corallite.device.doctor.machine import Machine, ModelFile
 
-_UNREADABLE_REMEDY = "name a .tflite file, or copy or convert it again"
+_UNREADABLE_REMEDY = "give a .tflite file, or copy or convert it again"
 
 
 def check_needs(machine: Machine) -> Finding:
-    """Checks that the runtimes are not older than the model asks for."""
+    """Checks that the runtimes are new enough for the model."""
     model = machine.model
     if model is None:
-        return ok("no model given; try one with --model=FILE")
+        return ok("no model given; check one with --model=FILE")
     if not model.is_readable:
         return failure(model.failure, _UNREADABLE_REMEDY)
     if model.min_edgetpu_runtime is not None:
         return _check_edgetpu(machine, model, model.min_edgetpu_runtime)
     if not model.min_runtime:
-        return ok(f"{model.path}: does not say what TFLite version it needs")
+        return ok(f"{model.path}: does not name the TFLite version that it needs")
     needs = f"{model.path}: needs TFLite {model.min_runtime}"
     runtime = machine.runtimes[0] if machine.runtimes else None
-    # ai-edge-litert counts anew; its first version came after TensorFlow 2.16.
+    # ai-edge-litert has its own version numbers, and is newer than TensorFlow 2.16.
     if runtime and runtime.name == "tflite-runtime":
-        needs += f" and this is {runtime.version}"
+        needs += f"; {runtime.version} is installed"
         if _numbers(model.min_runtime) > _numbers(runtime.version):
             return failure(needs, "install ai-edge-litert, or a newer tflite-runtime")
     return ok(needs)
 
 
 def check_run(machine: Machine) -> Finding:
-    """Checks that the model runs here."""
+    """Checks that the model runs on this machine."""
     model = machine.model
     if model is None:
         return ok("no model given")
     if not model.failure:
-        return ok(f"{model.path}: runs, {model.latency_ms:.1f} ms the second time")
+        return ok(
+            f"{model.path}: runs, {model.latency_ms:.1f} ms for the second inference"
+        )
     text = model.failure
     if not text.startswith(model.path):
         text = f"{model.path}: does not run ({text})"
@@ -43,29 +45,29 @@ def check_run(machine: Machine) -> Finding:
         return failure(
             text,
             "install a libedgetpu and a TFLite runtime that were built for each other, "
-            "and plug the Edge TPU in again",
+            "and reconnect the Edge TPU",
         )
     if model.crashed:
-        return failure(text, "install the TFLite runtime again, or convert it again")
-    return failure(text, "see the lines above, or convert it again")
+        return failure(text, "reinstall the TFLite runtime, or convert the model again")
+    return failure(text, "see the lines above, or convert the model again")
 
 
-def check_twin(machine: Machine) -> Finding:
-    """Checks that a model for the Edge TPU has one for the CPU beside it."""
+def check_cpu_fallback(machine: Machine) -> Finding:
+    """Checks that a model for the Edge TPU has its CPU fallback beside it."""
     model = machine.model
     if model is None or model.min_edgetpu_runtime is None:
-        return ok("no model for an Edge TPU, so no twin for the CPU needed")
+        return ok("no model for an Edge TPU; no CPU fallback is needed")
     if not model.has_twin:
         return warning(
-            f"{model.path}: has no twin for the CPU to go on with",
+            f"{model.path}: has no CPU fallback for a failure of the Edge TPU",
             "put the file that it was compiled from beside it, without _edgetpu in its "
-            "name, or give classify --cpu_model=FILE",
+            "name, or use classify --cpu_model=FILE",
         )
-    return ok(f"{model.path}: has its twin for the CPU beside it")
+    return ok(f"{model.path}: has its CPU fallback beside it")
 
 
 def check_manifest(machine: Machine) -> Finding:
-    """Checks that the model says what its outputs are."""
+    """Checks that the model carries a manifest."""
     model = machine.model
     if model is None:
         return ok("no model given")
@@ -73,13 +75,13 @@ def check_manifest(machine: Machine) -> Finding:
         return failure(model.failure, _UNREADABLE_REMEDY)
     if model.failure:
         return warning(
-            f"{model.path}: its manifest is not looked at while the model does not run",
-            "mend that first",
+            f"{model.path}: its manifest is not checked because the model does not run",
+            "fix that first",
         )
     if not model.has_manifest:
         return warning(
             f"{model.path}: carries no manifest",
-            "give classify --labels=FILE with one label a line",
+            "use classify --labels=FILE, with one label per line",
         )
     return ok(f"{model.path}: its manifest has {model.labels} labels")
 
@@ -87,21 +89,20 @@ def check_manifest(machine: Machine) -> Finding:
 def _check_edgetpu(machine: Machine, model: ModelFile, needed: int) -> Finding:
     text = f"{model.path}: needs an Edge TPU with runtime {needed}"
     library = machine.libedgetpu
-    is_here = machine.edgetpu_usb or machine.edgetpu_pci or machine.apex_nodes
-    if not is_here:
+    if not machine.has_edgetpu:
         return failure(
             f"{text}, and there is none",
-            "plug one in, or run the model that it was compiled from",
+            "connect one, or run the model that it was compiled from",
         )
     if library is None or library.runtime is None:
-        return warning(f"{text}, and that of libedgetpu is unknown")
+        return warning(f"{text}; the version of libedgetpu is unknown")
     if library.runtime < needed:
         return failure(
-            f"{text} and libedgetpu has {library.runtime}",
+            f"{text}; libedgetpu has {library.runtime}",
             "install a newer libedgetpu, or compile with --min_runtime_version "
             f"{library.runtime}",
         )
-    return ok(f"{text}, and libedgetpu has {library.runtime}")
+    return ok(f"{text}; libedgetpu has {library.runtime}")
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -10,14 +10,14 @@ _LAST_TFLITE_RUNTIME_PYTHON = (3, 11)
 
 
 def check_interpreter(machine: Machine) -> Finding:
-    """Checks Python's version and that it is as wide as the kernel."""
+    """Checks the version of Python, and that it is 64-bit on a 64-bit kernel."""
     name = f"Python {_dotted(machine.python)}, {machine.pointer_bits} bits"
     name += f" on {machine.architecture}"
     if not _FIRST_PYTHON <= machine.python <= _LAST_PYTHON:
         return failure(
-            f"{name}: Corallite is for Python {_dotted(_FIRST_PYTHON)} to "
+            f"{name}: Corallite needs Python {_dotted(_FIRST_PYTHON)} to "
             f"{_dotted(_LAST_PYTHON)}",
-            "make an environment with one of those",
+            "create an environment with one of these",
         )
     if machine.pointer_bits == 32 and machine.python > _LAST_TFLITE_RUNTIME_PYTHON:
         return failure(
@@ -26,7 +26,7 @@ def check_interpreter(machine: Machine) -> Finding:
         )
     if machine.pointer_bits == 32 and machine.architecture == "aarch64":
         return warning(
-            f"{name}: pip takes it for a 64-bit one and finds no ai-edge-litert",
+            f"{name}: pip mistakes it for a 64-bit Python and finds no ai-edge-litert",
             "install the 64-bit system, or: pip install 'numpy<2' "
             "opencv-python-headless absl-py tflite-runtime",
         )
@@ -39,15 +39,15 @@ def check_wheels(machine: Machine) -> Finding:
     for package in filter(None, packages):
         if package.tags and not any(_fits(tag, machine) for tag in package.tags):
             return failure(
-                f"{package.name} {package.version} was built for {package.tags[0]} and "
-                f"this is Python {_dotted(machine.python)} on {_cpu(machine)}",
+                f"{package.name} {package.version} was built for {package.tags[0]}, "
+                f"but this is Python {_dotted(machine.python)} on {_cpu(machine)}",
                 f"pip install --force-reinstall {package.name}",
             )
     return ok("packages were built for this Python and CPU")
 
 
 def check_numpy(machine: Machine) -> Finding:
-    """Checks NumPy, and that it goes with the TFLite runtime."""
+    """Checks NumPy, and that it works with the TFLite runtime."""
     numpy = machine.numpy
     if numpy is None:
         return failure("NumPy is not installed", "pip install numpy")
@@ -55,8 +55,8 @@ def check_numpy(machine: Machine) -> Finding:
     is_too_new = int(numpy.version.partition(".")[0] or 0) >= 2
     if runtime and runtime.name == "tflite-runtime" and is_too_new:
         return failure(
-            f"{_title(runtime)} needs NumPy below 2 and this is {numpy.version}",
-            "pip install 'numpy<2', or install ai-edge-litert in its place",
+            f"{_title(runtime)} needs NumPy below 2, but this is {numpy.version}",
+            "pip install 'numpy<2', or replace the runtime with ai-edge-litert",
         )
     if numpy.failure:
         return _not_importable(numpy)
@@ -64,7 +64,7 @@ def check_numpy(machine: Machine) -> Finding:
 
 
 def check_runtime(machine: Machine) -> Finding:
-    """Checks that there is a TFLite runtime that can be loaded."""
+    """Checks that a TFLite runtime can be imported."""
     if not machine.runtimes:
         return failure(
             "no TFLite runtime is installed",
@@ -77,14 +77,14 @@ def check_runtime(machine: Machine) -> Finding:
 
 
 def check_opencv(machine: Machine) -> Finding:
-    """Checks OpenCV and what it was built with."""
+    """Checks OpenCV and the features that it was built with."""
     opencv, build = machine.opencv, machine.opencv_build
     if opencv is None:
         return failure("OpenCV is not installed", "pip install opencv-python-headless")
     if opencv.failure or build is None:
         if "libGL" in opencv.failure:
             return failure(
-                f"{_title(opencv)} is the build for desktops ({opencv.failure})",
+                f"{_title(opencv)} is the desktop build ({opencv.failure})",
                 f"pip uninstall {opencv.name}; pip install opencv-python-headless",
             )
         return _not_importable(opencv)
@@ -92,20 +92,22 @@ def check_opencv(machine: Machine) -> Finding:
     text = f"{_title(opencv)}, windows {build.gui}, {with_gstreamer} GStreamer"
     if not build.ffmpeg:
         return warning(
-            f"{text}, without FFmpeg: it reads no RTSP and few videos",
+            f"{text}, without FFmpeg: it cannot read RTSP and most videos",
             "pip install opencv-python-headless",
         )
     return ok(f"{text}, with FFmpeg")
 
 
 def check_pycoral(machine: Machine) -> Finding:
-    """Checks that a package named pycoral is Google's."""
+    """Checks that a package named pycoral is that of Google."""
     if machine.pycoral == "impostor":
         return warning(
-            "the installed pycoral is not Google's but another project's of that name",
+            "the installed pycoral is another project with the name of Google's",
             "pip uninstall pycoral; Corallite needs none, and Google's is not on PyPI",
         )
-    return ok("pycoral is Google's" if machine.pycoral else "no pycoral, none needed")
+    return ok(
+        "pycoral is Google's" if machine.pycoral else "no pycoral; none is needed"
+    )
 
 
 def _fits(tag: str, machine: Machine) -> bool:
@@ -117,14 +119,14 @@ def _fits(tag: str, machine: Machine) -> bool:
     elif abi == "abi3" and _version_of(python) > machine.python:
         return False
     cpu = _cpu(machine).lower()
-    # armv6l: piwheels' builds, for both. universal2: both of Apple's.
-    lesser = {"armv7l": "armv6l", "arm64": "universal2", "x86_64": "universal2"}
-    return platform == "any" or platform.endswith((cpu, lesser.get(cpu, cpu)))
+    # piwheels' armv6l builds run on both; universal2 has both architectures of Apple.
+    compatible = {"armv7l": "armv6l", "arm64": "universal2", "x86_64": "universal2"}
+    return platform == "any" or platform.endswith((cpu, compatible.get(cpu, cpu)))
 
 
 def _cpu(machine: Machine) -> str:
-    is_narrow = machine.architecture == "aarch64" and machine.pointer_bits == 32
-    return "armv7l" if is_narrow else machine.architecture
+    is_32_bit = machine.architecture == "aarch64" and machine.pointer_bits == 32
+    return "armv7l" if is_32_bit else machine.architecture
 
 
 def _version_of(python: str) -> tuple[int, ...]:
@@ -134,7 +136,7 @@ def _version_of(python: str) -> tuple[int, ...]:
 
 def _not_importable(package: Package) -> Finding:
     return failure(
-        f"{_title(package)} cannot be loaded ({package.failure})",
+        f"{_title(package)} cannot be imported ({package.failure})",
         f"pip install --force-reinstall {package.name}",
     )
 

@@ -1,4 +1,4 @@
-"""Says what is wrong on a machine, and the remedy."""
+"""Runs all checks on the description of a machine."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -35,23 +35,23 @@ CHECKS: dict[str, Callable[[Machine], Finding]] = {
 MODEL_CHECKS: dict[str, Callable[[Machine], Finding]] = {
     "needs": check_model.check_needs,
     "run": check_model.check_run,
-    "twin": check_model.check_twin,
+    "twin": check_model.check_cpu_fallback,
     "manifest": check_model.check_manifest,
 }
 _MARKS = {Level.OK: "ok", Level.WARNING: "warn", Level.FAILURE: "FAIL"}
 
 
 def examine(machine: Machine) -> dict[str, Finding]:
-    """Returns what each check finds, by its name, in order.
+    """Returns the finding of each check by its name, in order.
 
-    The model's are left out if no model was asked about.
+    The checks of a model are omitted without a model.
     """
     checks = CHECKS if machine.model is None else {**CHECKS, **MODEL_CHECKS}
     return {name: check(machine) for name, check in checks.items()}
 
 
 def will_work(findings: dict[str, Finding]) -> bool:
-    """Tells whether there is no failure among them."""
+    """Tells whether none of the findings is a failure."""
     return all(found.level is not Level.FAILURE for found in findings.values())
 
 
@@ -62,7 +62,7 @@ def to_line(name: str, finding: Finding) -> str:
 
 
 def to_json(machine: Machine, findings: dict[str, Finding]) -> dict[str, Any]:
-    """Returns a machine and what was found as an object for `json`."""
+    """Returns a machine and its findings as an object for `json`."""
     rows = [
         {
             "check": name,
@@ -73,7 +73,7 @@ def to_json(machine: Machine, findings: dict[str, Finding]) -> dict[str, Any]:
         for name, found in findings.items()
     ]
     described = asdict(machine)
-    # json knows no sets.
+    # json cannot write sets.
     described["groups"] = sorted(machine.groups)
     described["udev_rules"] = sorted(machine.udev_rules)
     return {"works": will_work(findings), "findings": rows, "machine": described}

@@ -1,11 +1,11 @@
-"""What a check of a machine found."""
+"""The result of a check."""
 
 import enum
 from dataclasses import dataclass
 
 
 class Level(enum.Enum):
-    """How bad it is."""
+    """The severity of a finding."""
 
     OK = "ok"
     WARNING = "warning"
@@ -14,12 +14,12 @@ class Level(enum.Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the doctor's.
+    """The result of one check.
 
     Attributes:
-        level: A failure is something that will not work.
-        text: What was found, a sentence or its first part, without full stop.
-        remedy: What to do; "" if there is nothing to be done.
+        level: FAILURE is something that will not work.
+        text: What was found; without full stop.
+        remedy: How to fix it; "" if nothing needs fixing.
     """
 
     level: Level
@@ -28,12 +28,12 @@ class Finding:
 
 
 def ok(text: str) -> Finding:
-    """Returns a finding that all is well."""
+    """Returns a finding without a problem."""
     return Finding(Level.OK, text)
 
 
 def warning(text: str, remedy: str = "") -> Finding:
-    """Returns a finding of something that may disappoint."""
+    """Returns a finding of a possible problem."""
     return Finding(Level.WARNING, text, remedy)
 
 

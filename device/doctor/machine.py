@@ -1,4 +1,4 @@
-"""A description of a machine, as far as it matters to Corallite."""
+"""The description of a machine that the checks need."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,9 @@ class Package:
     """An installed Python package with compiled code.
 
     Attributes:
-        name: As pip calls it.
+        name: Its name for pip.
         version: Such as "2.4.6".
-        tags: What its wheel was built for, such as "cp311-cp311-linux_aarch64".
+        tags: The tags of its wheel, such as "cp311-cp311-linux_aarch64".
         failure: Why it cannot be imported, as part of a sentence; "" if it can.
     """
 
@@ -22,12 +22,12 @@ class Package:
 
 @dataclass(frozen=True)
 class OpenCVBuild:
-    """What OpenCV was built with.
+    """The features that OpenCV was built with.
 
     Attributes:
-        gui: What shows windows, such as "GTK3"; "NONE".
-        ffmpeg: Whether it reads videos and RTSP.
-        gstreamer: Whether it takes GStreamer's pipelines.
+        gui: The window toolkit, such as "GTK3", or "NONE".
+        ffmpeg: Whether it has FFmpeg, to read videos and RTSP.
+        gstreamer: Whether it has GStreamer.
     """
 
     gui: str
@@ -37,7 +37,7 @@ class OpenCVBuild:
 
 @dataclass(frozen=True)
 class Node:
-    """A device node or what stands for one.
+    """A device node.
 
     Attributes:
         path: Such as "/dev/apex_0".
@@ -66,8 +66,8 @@ class EdgeTpuLibrary:
     """The library libedgetpu.
 
     Attributes:
-        package: The version of its Debian package; "" without.
-        runtime: What it calls its runtime version, such as 14; None if it does not.
+        package: The version of its Debian package; "" without one.
+        runtime: Its runtime version, such as 14; None if unknown.
         failure: Why it cannot be loaded, as part of a sentence; "" if it can.
     """
 
@@ -78,11 +78,11 @@ class EdgeTpuLibrary:
 
 @dataclass(frozen=True)
 class Camera:
-    """A node that gives video.
+    """A video capture node.
 
     Attributes:
         node: Such as /dev/video0.
-        name: What the driver calls it.
+        name: Its name in the driver.
         driver: Such as "uvcvideo".
         formats: Four-character codes, such as "MJPG".
     """
@@ -95,20 +95,20 @@ class Camera:
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model file and how its first two inferences went.
+    """A model file and the result of two inferences.
 
     Attributes:
         path: The file.
         failure: Why it cannot be used, as part of a sentence; "" if it can.
-        crashed: The trial ended by a crash or hung.
-        is_readable: Whether it could be read at all, as what it needs is.
-        min_runtime: The TFLite version that it asks for, such as "2.3.0"; or "".
-        min_edgetpu_runtime: The Edge TPU runtime that it asks for; None if it is
-            for the CPU.
-        has_manifest: Whether it says what its labels are.
-        labels: How many.
+        crashed: The process that ran it crashed or hung.
+        is_readable: Whether the file could be read at all.
+        min_runtime: The TFLite version that it needs, such as "2.3.0"; or "".
+        min_edgetpu_runtime: The Edge TPU runtime that it needs; None for a model for
+            the CPU.
+        has_manifest: Whether it carries a manifest.
+        labels: The number of labels.
         latency_ms: Of the second inference.
-        has_twin: Whether the file for the CPU is beside one for the Edge TPU.
+        has_twin: Whether a model for the Edge TPU has its CPU fallback beside it.
     """
 
     path: str
@@ -125,38 +125,38 @@ class ModelFile:
 
 @dataclass(frozen=True)
 class Machine:
-    """What was found on a machine, or is to be thought of one.
+    """A machine as far as it is known.
 
     Attributes:
-        board: Such as "Raspberry Pi 5 Model B Rev 1.0"; "" if it does not say.
+        board: Such as "Raspberry Pi 5 Model B Rev 1.0"; "" if unknown.
         architecture: Of the kernel, such as "aarch64".
         pointer_bits: Of this Python: 64 or 32.
         python: Major and minor version.
         numpy: None if it is not installed.
         opencv: None if it is not installed.
         opencv_build: None if OpenCV cannot be imported.
-        runtimes: The TFLite runtimes, the one that is used first.
-        pycoral: "google", "impostor" or "": the package of that name.
+        runtimes: The TFLite runtimes; the first one is used.
+        pycoral: The package of that name: "google", "impostor" or "".
         edgetpu_usb: Edge TPUs on USB.
-        edgetpu_pci: How many are on PCIe.
-        apex_nodes: The nodes of those that have a driver.
-        libedgetpu: None if there is no such library.
+        edgetpu_pci: The number of Edge TPUs on PCIe.
+        apex_nodes: The device nodes of those with a driver.
+        libedgetpu: None if it is not installed.
         udev_rules: The USB ids of Edge TPUs that udev has a rule for.
         user: This user's name.
         groups: The groups of this process.
-        cameras: Every node that gives video.
-        has_picamera2: Whether this Python finds it.
-        picamera2_failure: Why it cannot load it nevertheless; "" if it can.
-        system_has_picamera2: Whether the system's Python does.
-        has_rpicam: Whether the program rpicam-vid or libcamera-vid is here.
-        throttled: The firmware's bits; None if there are none to be read.
+        cameras: All video capture nodes.
+        has_picamera2: Whether this Python finds picamera2.
+        picamera2_failure: Why it cannot be imported; "" if it can.
+        system_has_picamera2: Whether the system's Python finds it.
+        has_rpicam: Whether rpicam-vid or libcamera-vid is installed.
+        throttled: The firmware's throttling bits; None if unknown.
         temperature_c: Of the processor; None if unknown.
-        memory_free_mb: What programs can still have; None if unknown.
-        disk_free_mb: Where we are; None if unknown.
+        memory_free_mb: Memory available to programs; None if unknown.
+        disk_free_mb: In the current folder; None if unknown.
         now_s: The date, in seconds since 1970.
         installed_s: When Corallite was installed, by the same clock.
-        is_clock_kept: Whether the date comes from the network; None if unknown.
-        model: The file that was asked about.
+        is_clock_kept: Whether the network sets the clock; None if unknown.
+        model: The model file to check; None without one.
     """
 
     board: str = ""
@@ -188,3 +188,8 @@ class Machine:
     installed_s: float = 0.0
     is_clock_kept: bool | None = None
     model: ModelFile | None = None
+
+    @property
+    def has_edgetpu(self) -> bool:
+        """Whether there is an Edge TPU."""
+        return bool(self.edgetpu_usb or self.edgetpu_pci or self.apex_nodes)

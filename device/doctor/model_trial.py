@@ -1,4 +1,4 @@
-"""Runs a model twice and prints how it went; for a process that may crash."""
+"""Runs a model twice and prints the result; in a process that may crash."""
 
 import json
 import sys
@@ -21,11 +21,11 @@ from corallite.device.system.errors import RequestError
 def main(path: str, is_for_edgetpu: bool) -> None:
     """Prints a JSON object about a model file.
 
-    Exits with status 2 and a sentence on stderr if it cannot be used.
+    Exits with a sentence on stderr if the model cannot be used.
 
     Args:
         path: A `.tflite` file.
-        is_for_edgetpu: Whether it needs an Edge TPU.
+        is_for_edgetpu: Whether the model needs an Edge TPU.
     """
     try:
         manifest = read_manifest(path)

@@ -1,4 +1,4 @@
-"""Finds out what a machine is. Nothing in here fails: what is not there is unknown."""
+"""Describes this machine; what cannot be read is unknown, and never an error."""
 
 import contextlib
 import getpass
@@ -10,17 +10,18 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from corallite.device.board import edgetpu
 from corallite.device.board.sensors import (
     ask_firmware,
+    read_board_name,
     read_temperature_c,
     read_text,
     read_throttled,
 )
-from corallite.device.doctor.machine import Machine, Node, UsbDevice
+from corallite.device.doctor.machine import Machine, UsbDevice
 from corallite.device.doctor.survey_model import survey_model
 from corallite.device.doctor.survey_python import survey_edgetpu_library, survey_python
-from corallite.device.doctor.v4l2 import describe_camera
-from corallite.device.model.identifiers import EDGETPU_USB_IDS
+from corallite.device.doctor.v4l2 import describe_camera, describe_node
 
 _EDGETPU_PCI_ID = ("0x1ac1", "0x089a")
 _RULE_FOLDERS = ("etc/udev/rules.d", "lib/udev/rules.d", "usr/lib/udev/rules.d")
@@ -30,7 +31,7 @@ def survey_machine(model_path: str | None = None) -> Machine:
     """Describes this machine.
 
     Args:
-        model_path: A model file to try.
+        model_path: A model file to run; default, none.
     """
     machine = survey_python(Machine())
     machine = survey_system(machine, Path("/"))
@@ -49,14 +50,14 @@ def survey_machine(model_path: str | None = None) -> Machine:
 
 
 def survey_system(machine: Machine, root: Path) -> Machine:
-    """Adds what the files below `root` say, which is / or a copy of parts of it."""
+    """Adds what the files below `root` tell, which is / or a copy of parts of it."""
     cameras = map(describe_camera, sorted(root.glob("dev/video*"), key=_number))
     return replace(
         machine,
-        board=read_text(root / "proc/device-tree/model").rstrip("\0"),
+        board=read_board_name(root),
         edgetpu_usb=tuple(_find_usb(root)),
         edgetpu_pci=_count_pci(root),
-        apex_nodes=tuple(_describe(path) for path in sorted(root.glob("dev/apex_*"))),
+        apex_nodes=tuple(map(describe_node, edgetpu.find_apex_nodes(root))),
         udev_rules=_find_rules(root),
         cameras=tuple(camera for camera in cameras if camera is not None),
         throttled=read_throttled(root),
@@ -68,12 +69,10 @@ def survey_system(machine: Machine, root: Path) -> Machine:
 
 def _find_usb(root: Path) -> list[UsbDevice]:
     found = []
-    for folder in sorted(root.glob("sys/bus/usb/devices/*")):
-        usb_id = f"{read_text(folder / 'idVendor')}:{read_text(folder / 'idProduct')}"
-        if usb_id in EDGETPU_USB_IDS:
-            numbers = [read_text(folder / name) for name in ("busnum", "devnum")]
-            path = root.joinpath("dev/bus/usb", *(n.zfill(3) for n in numbers))
-            found.append(UsbDevice(usb_id, _describe(path)))
+    for usb_id, folder in edgetpu.find_usb(root):
+        numbers = [read_text(folder / name) for name in ("busnum", "devnum")]
+        path = root.joinpath("dev/bus/usb", *(n.zfill(3) for n in numbers))
+        found.append(UsbDevice(usb_id, describe_node(path)))
     return found
 
 
@@ -91,7 +90,7 @@ def _find_rules(root: Path) -> frozenset[str]:
             for line in read_text(path).splitlines():
                 found |= {
                     usb_id
-                    for usb_id in EDGETPU_USB_IDS
+                    for usb_id in edgetpu.USB_IDS
                     if not line.startswith("#") and _is_rule_for(line, usb_id)
                 }
     return frozenset(found)
@@ -109,19 +108,15 @@ def _read_free_memory(root: Path) -> int | None:
 
 
 def _is_clock_kept(root: Path) -> bool | None:
-    """Looks for the mark of systemd-timesyncd, which Raspberry Pi OS runs."""
+    """Reads the state of systemd-timesyncd, which Raspberry Pi OS runs."""
     folder = root / "run/systemd/timesync"
     return (folder / "synchronized").exists() if folder.exists() else None
 
 
 def _measure_disk() -> int | None:
-    with contextlib.suppress(OSError):  # The folder we are in may be deleted.
+    with contextlib.suppress(OSError):  # The current folder may have been deleted.
         return shutil.disk_usage(".").free >> 20
     return None
-
-
-def _describe(path: Path) -> Node:
-    return Node(str(path), os.access(path, os.R_OK | os.W_OK))
 
 
 def _number(path: Path) -> int:
@@ -133,7 +128,7 @@ def _name_user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        return str(os.getuid())  # As in a container, without an entry for it.
+        return str(os.getuid())  # In a container, it may have no name.
 
 
 def _name_groups() -> list[str]:

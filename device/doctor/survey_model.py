@@ -1,4 +1,4 @@
-"""Tries a model file in a process of its own."""
+"""Runs a model file in its own process."""
 
 import json
 from dataclasses import replace
@@ -19,7 +19,7 @@ model_trial.main(sys.argv[1], sys.argv[2] == "edgetpu")
 
 
 def survey_model(machine: Machine, path: str, timeout_s: float = _TIMEOUT_S) -> Machine:
-    """Adds what a model file needs and how its first inferences go."""
+    """Adds the requirements of a model file and the result of two inferences."""
     try:
         needs = _read_needs(Path(path))
     except OSError as error:
@@ -36,22 +36,22 @@ def survey_model(machine: Machine, path: str, timeout_s: float = _TIMEOUT_S) -> 
         outcome.crashed,
         min_runtime=needs.min_runtime,
         min_edgetpu_runtime=needs.min_edgetpu_runtime,
-        has_twin=_has_twin(path),
+        has_twin=_has_cpu_fallback(path),
     )
     if not outcome.failure:
-        # LiteRT may have lines of its own before.
+        # LiteRT may print lines before the result.
         model = replace(model, **json.loads(outcome.output.splitlines()[-1]))
     return replace(machine, model=model)
 
 
-def _has_twin(path: str) -> bool:
-    twin = name_twin(path)
-    return twin != path and Path(twin).is_file()
+def _has_cpu_fallback(path: str) -> bool:
+    fallback = name_twin(path)
+    return fallback != path and Path(fallback).is_file()
 
 
 def _read_needs(path: Path) -> ModelNeeds:
     require_regular(path)
     with path.open("rb") as file:
         if file.read(8)[4:] != identifiers.MODEL:
-            raise ValueError(f"{path}: is not a TFLite model.")
+            raise ValueError(f"{path}: not a TFLite model.")
     return read_needs(path)

@@ -1,6 +1,6 @@
-"""Finds out what Python packages are here, and whether they can be imported.
+"""Describes the installed Python packages, and whether they can be imported.
 
-Each is imported in a process of its own: a build for another NumPy or CPU may crash.
+Each is imported in its own process: a build for another NumPy or CPU may crash.
 """
 
 import importlib.util
@@ -22,8 +22,8 @@ from corallite.device.doctor.machine import (
 from corallite.device.system.isolated import Outcome, try_python
 
 _TIMEOUT_S = 60
-# pip's names by module, the one that is used first. Not from `interpreter`, which
-# cannot be imported where NumPy is broken.
+# The names for pip by module; the first one is used. Not from `engine.runtime`, which
+# cannot be imported if NumPy is broken.
 RUNTIMES = {"ai_edge_litert": "ai-edge-litert", "tflite_runtime": "tflite-runtime"}
 _OPENCV_NAMES = (
     "opencv-python-headless",
@@ -56,7 +56,7 @@ sys.exit(None if found else "not found")
 
 
 def survey_python(machine: Machine) -> Machine:
-    """Adds this Python, its packages and what it sees of the system's."""
+    """Adds this Python and its packages, and whether the system has picamera2."""
     opencv = try_python(_OPENCV_CODE, timeout_s=_TIMEOUT_S)
     has_picamera2 = not try_python(_PICAMERA2_CODE, timeout_s=_TIMEOUT_S).failure
     runtimes = [
@@ -84,7 +84,7 @@ def survey_edgetpu_library(root: Path) -> EdgeTpuLibrary | None:
     """Describes libedgetpu; None if the dynamic linker does not find it.
 
     Args:
-        root: Where the list of Debian packages is, which is / or a copy.
+        root: / or a copy, with the list of Debian packages.
     """
     outcome = try_python(_LIBRARY_CODE, timeout_s=_TIMEOUT_S)
     if "cannot open shared object file" in outcome.failure:
@@ -112,7 +112,7 @@ def _survey_opencv(outcome: Outcome) -> Package | None:
         package = _survey(name, outcome)
         if package.version:
             return package
-    # As Debian's, which pip does not know.
+    # Debian's package, which pip does not list.
     return Package("OpenCV", "", failure=outcome.failure)
 
 
@@ -137,14 +137,14 @@ def _identify_pycoral() -> str:
     spec = importlib.util.find_spec("pycoral")
     if spec is None:
         return ""
-    # Looked at, not imported: nobody knows what a package of that name does.
+    # Not imported: an unknown package of that name may do anything.
     folders = map(Path, spec.submodule_search_locations or [])
     is_google = any((folder / "utils" / "edgetpu.py").exists() for folder in folders)
     return "google" if is_google else "impostor"
 
 
 def _load_picamera2() -> str:
-    """Returns why it cannot be loaded; "" if it can. It prints of its own accord."""
+    """Returns why it cannot be imported; "" if it can."""
     return try_python("import picamera2", timeout_s=_TIMEOUT_S).failure
 
 

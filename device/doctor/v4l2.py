@@ -1,4 +1,4 @@
-"""Asks the kernel what its video nodes are, without OpenCV (linux/videodev2.h)."""
+"""Queries video nodes from the kernel, without OpenCV (linux/videodev2.h)."""
 
 import fcntl
 import os
@@ -19,27 +19,31 @@ _HAS_DEVICE_CAPABILITIES = 1 << 31
 _MAX_FORMATS = 64
 
 
+def describe_node(path: Path) -> Node:
+    """Describes a device node, and whether this user may read and write it."""
+    return Node(str(path), os.access(path, os.R_OK | os.W_OK))
+
+
 def describe_camera(
     path: Path, ioctl: Callable[[int, int, bytearray], int] = fcntl.ioctl
 ) -> Camera | None:
-    """Describes a video node; None if it gives no video.
+    """Describes a video node; None if it is not a video capture device.
 
     Args:
         path: Such as /dev/video0.
         ioctl: The system call, which fills its last argument.
     """
-    is_open_to_us = os.access(path, os.R_OK | os.W_OK)
-    node = Node(str(path), is_open_to_us)
-    if not is_open_to_us:
+    node = describe_node(path)
+    if not node.is_open_to_us:
         return Camera(node)
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
     except OSError:
-        return None  # A node without its device.
+        return None  # A node without a device.
     try:
         return _query(node, descriptor, ioctl)
     except OSError:
-        return None  # No video device.
+        return None  # Not a video device.
     finally:
         os.close(descriptor)
 
@@ -52,7 +56,7 @@ def _query(
     driver, card, _, _, all_nodes, this_node = _CAPABILITIES.unpack(answer)
     has_own = all_nodes & _HAS_DEVICE_CAPABILITIES
     if not (this_node if has_own else all_nodes) & _VIDEO_CAPTURE:
-        return None  # A decoder, or a camera's node for its metadata.
+        return None  # A decoder, or the metadata node of a camera.
     formats = tuple(_formats(descriptor, ioctl))
     return Camera(node, _text(card), _text(driver), formats) if formats else None
 
@@ -65,7 +69,7 @@ def _formats(descriptor: int, ioctl: Callable[[int, int, bytearray], int]) -> li
         try:
             ioctl(descriptor, _ENUMERATE_FORMAT, answer)
         except OSError:
-            break  # There are no more.
+            break  # No more formats.
         formats.append(_text(_FORMAT.unpack(answer)[4]))
     return formats
 

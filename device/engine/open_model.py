@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
+from corallite.device.board.edgetpu import is_edgetpu_here
 from corallite.device.engine.base import Engine
 from corallite.device.engine.classifier import Classifier
 from corallite.device.engine.overrides import choose_manifest
@@ -15,8 +16,6 @@ from corallite.device.model.manifest import Manifest, read_manifest
 from corallite.device.system.errors import RequestError
 
 _OPERATOR = identifiers.EDGETPU_OPERATOR.encode()
-_APEX_NODES = "dev/apex_*"
-_USB_FOLDERS = "sys/bus/usb/devices/*"
 
 
 class Startable(Engine, Protocol):
@@ -126,27 +125,6 @@ def is_compiled(content: bytes, path: str) -> bool:
         raise RequestError(
             f"{str(error).rstrip('.')}; copy or convert it again."
         ) from error
-
-
-def is_edgetpu_here(root: Path = Path("/")) -> bool:
-    """Tells whether the system shows an Edge TPU, whatever may be wrong with it.
-
-    Args:
-        root: Where its /dev and /sys are.
-    """
-    # As `doctor` does, which has more to say and takes longer.
-    if any(root.glob(_APEX_NODES)):
-        return True
-    found = map(_read_usb_id, root.glob(_USB_FOLDERS))
-    return any(usb_id in identifiers.EDGETPU_USB_IDS for usb_id in found)
-
-
-def _read_usb_id(folder: Path) -> str:
-    try:
-        numbers = [(folder / name).read_text() for name in ("idVendor", "idProduct")]
-    except OSError:  # A hub's interface has none.
-        return ""
-    return ":".join(number.strip() for number in numbers)
 
 
 def _read_twin(request: ModelRequest) -> bytes:

@@ -1,32 +1,28 @@
-"""Keeps the loop to the frame rate that was asked for, and to less while it is hot."""
+"""Keeps the loop to the requested frame rate, and to a lower one on a hot board."""
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from corallite.device.board.sensors import Board, ask_firmware, read_board
-from corallite.device.engine.base import Status
-from corallite.device.loop.thermal import PERIOD_S, Governor
+from corallite.device.loop.thermal import PERIOD_S, ThermalThrottle
 from corallite.device.system import log
 
 _TICK_S = 0.1
-# Of one period; the median needs no more.
-_MAX_WORKS = 1024
 
 
 @dataclass(frozen=True)
-class PaceStatus:
-    """What the loop is held to, for logs, pages and metrics.
+class RateLimitStatus:
+    """The limit and its reason, for logs, pages and metrics.
 
     Attributes:
-        board: As it was at the last look, at most `PERIOD_S` ago.
-        limit_fps: The frame rate that heat allows; None: any.
+        board: The sensors, at most `PERIOD_S` ago.
+        limit_fps: The frame rate that the temperature allows; None: unlimited.
         reason: Why, as part of a sentence; "" without a limit.
-        lowered: How many times it was lowered so far.
-        fps: Frames a second between the last two looks.
+        lowered: How many times the limit was lowered so far.
+        fps: Frames per second in the last period.
     """
 
     board: Board = Board()
@@ -36,48 +32,52 @@ class PaceStatus:
     fps: float = 0.0
 
 
-class Pace:
-    """Holds the loop back before each frame; a thread looks at the board.
+class RateLimiter:
+    """Delays the loop before each frame; a thread reads the board's sensors.
 
     Attributes:
-        on_wait: Called every tenth of a second while the loop is held back.
-        limit_fps: The frame rate that heat allows; None: any.
+        on_wait: Called every tenth of a second during a delay.
     """
 
     def __init__(
         self,
         max_fps: float | None = None,
-        governor: Governor | None = None,
-        look: Callable[[], Board] | None = None,
+        throttle: ThermalThrottle | None = None,
+        read_sensors: Callable[[], Board] | None = None,
         period_s: float = PERIOD_S,
     ) -> None:
-        """Starts to look at the board if there is a governor.
+        """Starts the thread if there is a `throttle`.
 
         Args:
-            max_fps: Never more frames a second than this.
-            governor: Judges every `period_s` what the board can bear.
-            look: Returns the board; default, this one.
-            period_s: Seconds between two looks.
+            max_fps: The highest frame rate, whatever the temperature.
+            throttle: Updated every `period_s`.
+            read_sensors: Returns the board; default, this one.
+            period_s: Seconds between two updates.
         """
         self.on_wait: Callable[[], None] = lambda: None
-        self.limit_fps: float | None = None
         self._max_fps = max_fps
-        self._governor = governor
-        self._look = look or look_at_board
+        self._read_sensors = read_sensors or read_this_board
         self._period_s = period_s
         self._due_s: float | None = None
         self._frames = 0
-        self._works_ms: deque[float] = deque(maxlen=_MAX_WORKS)
-        self._worker: tuple[str, int] | None = None
-        self._is_other_worker = False
-        self._status = PaceStatus()
+        # Replaced as a whole, so that every thread reads values that belong together.
+        self._status = RateLimitStatus()
         self._closing = threading.Event()
-        self._watcher = threading.Thread(target=self._watch, name="pace", daemon=True)
-        if governor is not None:
-            self._watcher.start()
+        self._thread: threading.Thread | None = None
+        if throttle is not None:
+            self._thread = threading.Thread(
+                target=self._watch, args=(throttle,), name="rate limiter", daemon=True
+            )
+            self._thread.start()
+
+    @property
+    def limit_fps(self) -> float | None:
+        """The frame rate that the temperature allows; None: unlimited."""
+        return self._status.limit_fps
 
     def wait(self, stop: threading.Event) -> None:
         """Waits until the next frame may be taken, or `stop` is set."""
+        self._frames += 1
         fps = min((f for f in (self._max_fps, self.limit_fps) if f), default=None)
         if fps is None:
             return
@@ -85,75 +85,44 @@ class Pace:
         if self._due_s is None:
             self._due_s = now_s
             return
-        # One late frame is made up for, not more: nobody wants a burst.
+        # At most one late frame is made up for, to avoid a burst.
         self._due_s = max(self._due_s + 1 / fps, now_s - 1 / fps)
         while (left_s := self._due_s - time.monotonic()) > 0:
             if stop.wait(min(left_s, _TICK_S)):
                 return
             self.on_wait()
 
-    def note_work(self, processor_s: float, status: Status) -> None:
-        """Notes what an inference took; see `Brake`."""
-        self._frames += 1
-        worker = (status.device, status.swaps)
-        if worker != self._worker:
-            self._worker, self._is_other_worker = worker, True
-        if status.device == "cpu":
-            self._works_ms.append(processor_s * 1000)
-
     def close(self) -> None:
-        """Looks at the board no more."""
+        """Stops the thread."""
         self._closing.set()
-        if self._governor is not None:
-            self._watcher.join(2 * _TICK_S)
+        if self._thread is not None:
+            self._thread.join(2 * _TICK_S)
 
-    def status(self) -> PaceStatus:
-        """Tells how it is; may be called from any thread."""
+    def status(self) -> RateLimitStatus:
+        """Returns the status; may be called from any thread."""
         return self._status
 
-    def _watch(self) -> None:
+    def _watch(self, throttle: ThermalThrottle) -> None:
         start_s, frames = time.monotonic(), 0
-        # Not at once: the first answer is waited for.
+        # Not at once: reading the sensors would delay the first prediction.
         while not self._closing.wait(self._period_s):
-            board = self._look()
+            board = self._read_sensors()
             now_s, now_frames = time.monotonic(), self._frames
             fps = (now_frames - frames) / max(now_s - start_s, 1e-9)
             start_s, frames = now_s, now_frames
-            self._govern(board, fps)
-
-    def _govern(self, board: Board, fps: float) -> None:
-        governor = self._governor
-        if governor is None:
-            return
-        governor.judge(board, fps, self._take_work_ms(governor))
-        before, self.limit_fps = self.limit_fps, governor.limit_fps
-        self._status = PaceStatus(
-            board,
-            governor.limit_fps,
-            governor.reason,
-            governor.lowered,
-            fps,
-        )
-        if before is None and governor.limit_fps is not None:
-            log.warning(
-                "At most %.1f frames/s: %s.", governor.limit_fps, governor.reason
+            throttle.update(board, fps)
+            limit_fps, reason = throttle.limit_fps, throttle.reason
+            if self.limit_fps is None and limit_fps is not None:
+                log.warning("At most %.1f frames/s: %s.", limit_fps, reason)
+            elif self.limit_fps is not None and limit_fps is None:
+                log.info("The frame rate is unlimited again.")
+            self._status = RateLimitStatus(
+                board, limit_fps, reason, throttle.lowered, fps
             )
-        elif before is not None and governor.limit_fps is None:
-            log.info("As many frames/s again as before.")
-
-    def _take_work_ms(self, governor: Governor) -> float | None:
-        """Returns the median since the last look; None if it says nothing."""
-        works_ms, self._works_ms = self._works_ms, deque(maxlen=_MAX_WORKS)
-        if self._is_other_worker:
-            # Another model, or the CPU for an Edge TPU: slower is not hotter.
-            self._is_other_worker = False
-            governor.forget_work()
-            return None
-        return sorted(works_ms)[len(works_ms) // 2] if works_ms else None
 
 
-def look_at_board() -> Board:
-    """Returns this board as it is now; may take seconds where vcgencmd is asked."""
+def read_this_board() -> Board:
+    """Returns this board's sensors; may take seconds where vcgencmd is needed."""
     board = read_board(Path("/"))
     if board.throttled is None:
         return replace(board, throttled=ask_firmware())

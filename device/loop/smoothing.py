@@ -1,19 +1,19 @@
-"""Probabilities averaged over time, and labels that do not flicker."""
+"""Averages probabilities over time, and switches labels with hysteresis."""
 
 from collections import deque
 
 import numpy as np
 import numpy.typing as npt
 
-# Bounds memory and work if a source's time stands still.
+# Limits memory and work if a source's time does not advance.
 _MAX_FRAMES = 256
 
 
 class Smoother:
-    """Averages over the last seconds, and tells which labels are on.
+    """Averages over the last seconds, and tells which labels are active.
 
-    A label goes on when its average reaches `threshold`, and off only when it falls
-    below `release`. Several may be on at once, or none.
+    A label becomes active when its average reaches `threshold`, and inactive when the
+    average falls below `release`. Any number of labels may be active.
     """
 
     def __init__(
@@ -22,12 +22,12 @@ class Smoother:
         threshold: float | None = None,
         release: float | None = None,
     ) -> None:
-        """Has seen nothing yet.
+        """Starts without frames.
 
         Args:
-            window_s: A frame counts for so long, by the frames' own times; 0: each
-                frame stands for itself. At most 256 frames are averaged.
-            threshold: 0 to 1; None: no label is ever on.
+            window_s: Length of the average, by the frames' own times; 0: no averaging.
+                At most 256 frames are averaged.
+            threshold: 0 to 1; None: no label is ever active.
             release: 0 to `threshold`; default, `threshold`.
 
         Raises:
@@ -48,11 +48,11 @@ class Smoother:
         self._release = release
         self._recent: deque[tuple[float, npt.NDArray[np.float32]]] = deque()
         self._labels: tuple[str, ...] = ()
-        # Of each label once there is one; False stands for all of them.
+        # One per label after the first frame; before, one False for all labels.
         self._active: npt.NDArray[np.bool_] = np.zeros(1, bool)
 
     def begin(self, labels: tuple[str, ...]) -> None:
-        """Says whose probabilities come; of other labels, everything starts again."""
+        """Sets the labels of what follows; a change of them resets everything."""
         if labels != self._labels:
             self._labels = labels
             self._recent.clear()
@@ -61,12 +61,12 @@ class Smoother:
     def add(
         self, probabilities: npt.NDArray[np.float32], time_s: float
     ) -> npt.NDArray[np.float32]:
-        """Takes a frame's probabilities; returns the average with those before it.
+        """Adds a frame's probabilities; returns the average including them.
 
         Args:
             probabilities: float32 [classes].
-            time_s: The frame's time. If it lies before the last one's, as when a film
-                starts again, the average starts again.
+            time_s: The frame's time. If it is before that of the last frame, as when a
+                video restarts, the average restarts.
         """
         average = self._average(probabilities, time_s)
         if self._threshold is not None and self._release is not None:
@@ -75,7 +75,7 @@ class Smoother:
         return average
 
     def name_active(self, labels: tuple[str, ...]) -> list[str] | None:
-        """Returns those of `labels` that are on, in order; None without threshold."""
+        """Returns the active ones of `labels`, in order; None without a threshold."""
         if self._threshold is None:
             return None
         return [label for label, on in zip(labels, self._active, strict=False) if on]
@@ -93,5 +93,5 @@ class Smoother:
         if len(recent) == _MAX_FRAMES:
             recent.popleft()
         recent.append((time_s, probabilities))
-        # Anew each time: a running sum would keep a NaN for ever.
+        # Not a running sum, which would never lose a NaN.
         return np.mean([past for _, past in recent], axis=0, dtype=np.float32)

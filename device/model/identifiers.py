@@ -6,6 +6,3 @@ EDGETPU_PACKAGE = b"DWN1"
 
 # The custom operator that the Edge TPU compiler leaves in place of those it took.
 EDGETPU_OPERATOR = "edgetpu-custom-op"
-
-# An Edge TPU on USB, before and after it has its firmware.
-EDGETPU_USB_IDS = ("1a6e:089a", "18d1:9302")

@@ -1,6 +1,5 @@
-"""Tells an MQTT broker what is seen, whenever that changes."""
+"""Publishes the labels to an MQTT broker whenever they change."""
 
-import queue
 import ssl
 import threading
 from collections import deque
@@ -14,29 +13,30 @@ from corallite.device.system.errors import RequestError
 from corallite.device.system.log_throttle import Failures
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
-# What waits for a broker that is away: of a flood, the newest.
+# Messages kept while the broker is unreachable; the oldest are dropped.
 _MAX_WAITING = 100
 _TICK_S = 0.1
+_WAIT_S = 1.0
 _KEEPALIVE_S = 30
-_LONGEST_DELAY_S = 30
-# To hand over what waits, and to take leave, when the loop ends.
+_MAX_DELAY_S = 30
+# For the waiting messages, and again for the last status, when the loop ends.
 _CLOSE_TIMEOUT_S = 2.0
 _AT_LEAST_ONCE = 1
-# The protocol takes 65,535 of a topic, which has more in TOPIC/status.
-_MOST_BYTES = 2**15
+# A topic has at most 65,535 bytes in the protocol, including our suffix.
+_MAX_BYTES = 2**15
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where to publish.
+    """A broker and a topic.
 
     Attributes:
         host: The broker.
-        port: Its port.
-        topic: Where states go; "online" and "offline" go to TOPIC/status.
+        port: Its TCP port.
+        topic: Gets the results; TOPIC/status gets "online" and "offline".
         user: None without.
         password: None without.
-        is_encrypted: Whether by TLS, with the broker's certificate checked.
+        is_encrypted: Use TLS, and check the broker's certificate.
     """
 
     host: str
@@ -50,21 +50,21 @@ class Address:
 class Mqtt:
     """A sink that publishes results as retained JSON, in order, at least once.
 
-    One message is under way at a time, so that what the broker retains is always the
-    newest. A broker that is away is looked for again, after a second at first and
-    half a minute at most; meanwhile the newest 100 messages wait.
+    At most one message is unacknowledged, so that the broker always retains the
+    newest. If the connection is lost, paho reconnects after 1 s at first and 30 s at
+    most; meanwhile the newest 100 messages wait.
 
     Attributes:
-        lost: How many messages gave way to newer ones.
+        lost: How many messages were dropped for newer ones, or at the end.
     """
 
     def __init__(self, address: Address, every_frame: bool = False) -> None:
-        """Begins to connect, in the background.
+        """Starts to connect in the background.
 
         Args:
             address: The broker and the topic.
             every_frame: Whether to publish every result; default, only when the
-                active labels change, or without threshold the most probable one.
+                active labels change, or without a threshold the most probable one.
 
         Raises:
             RequestError: paho-mqtt is not installed.
@@ -76,7 +76,6 @@ class Mqtt:
         self._waiting: deque[str] = deque()
         self._changed = threading.Condition()
         self._closing = threading.Event()
-        self._taken: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._failures = Failures()
         self._client = self._make_client()
         self._client.connect_async(address.host, address.port, _KEEPALIVE_S)
@@ -87,7 +86,7 @@ class Mqtt:
         self._publisher.start()
 
     def put(self, result: Result) -> None:
-        """Lets `result` be published if it says something new; never waits."""
+        """Queues `result` if its labels have changed; never waits."""
         now = [result.top[0].label] if result.active is None else result.active
         if now == self._last and not self._every_frame:
             return
@@ -100,19 +99,19 @@ class Mqtt:
             self._changed.notify()
 
     def close(self) -> None:
-        """Hands over what waits if that is soon done, and takes leave."""
+        """Publishes the waiting messages and "offline", within a few seconds."""
         self._closing.set()
         with self._changed:
             self._changed.notify()
         self._publisher.join(_CLOSE_TIMEOUT_S)
         if self._client.is_connected():
-            leave = self._client.publish(
+            offline = self._client.publish(
                 f"{self._address.topic}/status", "offline", _AT_LEAST_ONCE, retain=True
             )
-            if not leave.rc:
-                leave.wait_for_publish(_CLOSE_TIMEOUT_S)
+            if not offline.rc:
+                offline.wait_for_publish(_CLOSE_TIMEOUT_S)
         self._client.disconnect()
-        # It may be in the middle of looking for the broker, which takes 5 s at most.
+        # paho may be connecting, which takes up to 5 s.
         stopper = threading.Thread(target=self._client.loop_stop, daemon=True)
         stopper.start()
         stopper.join(_CLOSE_TIMEOUT_S)
@@ -133,18 +132,19 @@ class Mqtt:
         if address.is_encrypted:
             client.tls_set_context(ssl.create_default_context())
         client.will_set(f"{address.topic}/status", "offline", _AT_LEAST_ONCE, True)
-        client.reconnect_delay_set(1, _LONGEST_DELAY_S)
-        client.on_connect = self._greet
+        client.reconnect_delay_set(1, _MAX_DELAY_S)
+        client.on_connect = self._report_online
         client.on_connect_fail = self._note_unreachable
         client.on_disconnect = self._note_loss
-        client.on_publish = self._note_publication
         return client
 
-    # These four run in paho's own thread.
+    # These three run in paho's own thread.
 
-    def _greet(self, client: Any, data: Any, flags: Any, code: Any, more: Any) -> None:
+    def _report_online(
+        self, client: Any, data: Any, flags: Any, code: Any, more: Any
+    ) -> None:
         if code.is_failure:
-            self._failures.note(f"{self._name}: refused us: {code}.")
+            self._failures.note(f"{self._name}: refused the connection: {code}.")
             return
         log.info("%s: connected.", self._name)
         client.publish(
@@ -160,39 +160,29 @@ class Mqtt:
         if not self._closing.is_set():
             self._failures.note(f"{self._name}: the connection is lost: {code}.")
 
-    def _note_publication(
-        self, client: Any, data: Any, number: int, code: Any, more: Any
-    ) -> None:
-        self._taken.put(number)
-
     def _publish(self) -> None:
-        """Publishes what waits, each when the broker has taken the one before."""
+        """Publishes the messages, each after the broker has acknowledged the last."""
         while (payload := self._next()) is not None:
             message = self._client.publish(
                 self._address.topic, payload, _AT_LEAST_ONCE, retain=True
             )
-            # Until there is a connection paho keeps it, and sends it then.
-            if not self._await_broker(message.mid):
-                self.lost += 1
+            # Without a connection, paho keeps the message and sends it later.
+            message.rc = 0
+            while not message.is_published():
+                if self._closing.is_set() and not self._client.is_connected():
+                    with self._changed:
+                        self.lost += 1
+                    break
+                message.wait_for_publish(_WAIT_S)
 
     def _next(self) -> str | None:
-        """Waits for a message and for a broker; None when there will be no more."""
+        """Waits for a message and a connection; returns None at the end."""
         with self._changed:
             while not self._waiting or not self._client.is_connected():
                 if self._closing.is_set():
                     return None
                 self._changed.wait(_TICK_S)
             return self._waiting.popleft()
-
-    def _await_broker(self, number: int) -> bool:
-        """Returns whether the broker took the message, or we end without that."""
-        while True:
-            try:
-                if self._taken.get(timeout=_TICK_S) == number:
-                    return True
-            except queue.Empty:
-                if self._closing.is_set() and not self._client.is_connected():
-                    return False
 
     @property
     def _name(self) -> str:
@@ -202,28 +192,27 @@ class Mqtt:
 
 
 def parse_address(url: str) -> Address:
-    """Reads mqtt://USER:PASSWORD@HOST:PORT/TOPIC; mqtts is over TLS.
+    """Parses mqtt://USER:PASSWORD@HOST:PORT/TOPIC; mqtts uses TLS.
 
-    User, password and port may be left out. %40 and the like stand for characters
-    that have a meaning in a URL.
+    User, password and port are optional. Special characters are percent-encoded.
 
     Raises:
-        RequestError: It is something else. The password is not shown.
+        RequestError: The URL is invalid. The message does not show the password.
     """
     try:
-        parts = urlsplit(url if len(url.encode()) <= _MOST_BYTES else "")
+        parts = urlsplit(url if len(url.encode()) <= _MAX_BYTES else "")
         port = parts.port
         (parts.hostname or "").encode("idna")
     except ValueError:
         parts, port = urlsplit(""), None
     topic = unquote(parts.path).strip("/")
-    # What comes after "#" or "?" would not be part of the topic.
+    # What follows "#" or "?" would be missing from the topic.
     is_cut = parts.fragment or parts.query or url.endswith(("#", "?"))
     is_topic = topic and not is_cut and not set(topic) & set("+#\0")
     if parts.scheme not in _PORTS or not parts.hostname or not is_topic or port == 0:
         shown = url.rpartition("@")[2]
         raise RequestError(
-            f"--mqtt=...{shown}: is no place to publish; write "
+            f"--mqtt=...{shown}: not a valid broker URL; write "
             "mqtt://USER:PASSWORD@HOST:PORT/TOPIC, or mqtts."
         )
     return Address(

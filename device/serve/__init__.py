@@ -1,5 +1,5 @@
-"""A model over HTTP: answers for images, a live page, metrics.
+"""Serves a model over HTTP: predictions for images, a live page, metrics.
 
-Needs the packages of the extra `serve`. Nothing outside of it imports it, but for
-`serve_main` once it has found them.
+It needs the packages of the extra `serve`. Only `serve_main` imports it, after checking
+that they are installed.
 """

@@ -1,4 +1,4 @@
-"""Listens, and answers until told to stop."""
+"""Runs the application with uvicorn until it is stopped."""
 
 import contextlib
 import logging as python_logging
@@ -8,21 +8,21 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
-from corallite.device.serve.guard.connection import PatientProtocol
+from corallite.device.serve.guard.connection import TimeLimitedProtocol
 from corallite.device.serve.guard.gate import Gate
 from corallite.device.system import log
 from corallite.device.system.errors import RequestError
 
-# For answers under way when the server is to end; whole seconds.
+# For responses under way when the server stops; whole seconds.
 _GRACE_S = 1
 _BACKLOG = 512
 
 
 def open_socket(host: str, port: int) -> socket.socket:
-    """Returns a socket that listens; port 0 takes any that is free.
+    """Returns a listening socket; port 0 takes any free port.
 
     Raises:
-        RequestError: There is no such host here, or the port is taken.
+        RequestError: This machine has no such address, or the port is in use.
     """
     try:
         found = socket.getaddrinfo(
@@ -46,22 +46,22 @@ def run_server(
     tls_key: str | None = None,
     on_tick: Callable[[], None] = lambda: None,
 ) -> None:
-    """Answers requests until `stop` is set; then for a second more.
+    """Serves requests until `stop` is set, and finishes those under way within 1 s.
 
     Args:
-        app: What answers.
-        listener: Listens already; closed at the end.
-        stop: Ends it, within a tenth of a second and what is under way.
-        tls_cert: A file with a certificate; None: not encrypted.
-        tls_key: A file with its key.
-        on_tick: Called by the event loop, about ten times a second from when requests
-            are answered until `stop` is set.
+        app: The application.
+        listener: A listening socket; closed at the end.
+        stop: Stops the server within 0.1 s plus the time above.
+        tls_cert: File with a certificate; None: no encryption.
+        tls_key: File with its key.
+        on_tick: Called by the event loop about ten times a second, from the first
+            request that can be served until `stop` is set.
     """
-    # Its other lines are of each request and each client's mistake.
+    # Below ERROR it logs every request and every mistake of a client.
     python_logging.getLogger("uvicorn.error").setLevel(python_logging.ERROR)
     config = uvicorn.Config(
         app,
-        http=PatientProtocol,
+        http=TimeLimitedProtocol,
         ws="none",
         loop="asyncio",
         lifespan="off",
@@ -79,7 +79,7 @@ def run_server(
 
 
 class _Server(uvicorn.Server):
-    """Ends when our event is set; leaves the signals to whoever set it."""
+    """Stops when `stop` is set; leaves the signals to the program."""
 
     def __init__(
         self,

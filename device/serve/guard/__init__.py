@@ -1,1 +1,1 @@
-"""Who may ask `serve`, and how much at a time."""
+"""Access control of `serve`, and its limits on requests and connections."""

@@ -1,4 +1,4 @@
-"""Who may ask: a token, or whoever is on this machine."""
+"""Who may send requests: holders of a token, or programs on this machine."""
 
 import hashlib
 import hmac
@@ -15,18 +15,18 @@ from corallite.device.system.errors import RequestError
 
 TOKEN_VARIABLE = "CORALLITE_TOKEN"
 COOKIE = "corallite_session"
-# Guessing 16 characters over a network takes longer than any camera lasts.
+# Guessing 16 characters over a network takes longer than the life of a camera.
 _MIN_TOKEN_CHARACTERS = 16
 
 
 @dataclass(frozen=True)
 class Access:
-    """What a request must show.
+    """What a request must present.
 
     Attributes:
-        token: To be sent as `Authorization: Bearer`; None: nothing is asked for.
-        local_only: Requests must name this machine as their host, so that no web
-            site can have its own name lead here (DNS rebinding).
+        token: Sent as `Authorization: Bearer`; None: no token is required.
+        local_only: The Host header must name this machine. This blocks web sites
+            whose name resolves to it (DNS rebinding).
         is_tls: The connection is encrypted.
     """
 
@@ -35,7 +35,7 @@ class Access:
     is_tls: bool = False
 
     def admits(self, authorization: str, cookies: str) -> bool:
-        """Tells whether the headers Authorization or Cookie hold what is asked for."""
+        """Tells whether the header Authorization or Cookie grants access."""
         if self.token is None:
             return True
         scheme, _, given = authorization.partition(" ")
@@ -44,15 +44,15 @@ class Access:
         return _equal(_read_cookie(cookies), self.session())
 
     def session(self) -> str:
-        """Returns what a browser keeps instead of the token, which it cannot tell.
+        """Returns the cookie's value, which does not reveal the token.
 
-        The same after a restart; another as soon as the token is another.
+        It stays the same after a restart and changes with the token.
         """
         key = (self.token or "").encode("utf-8", "surrogateescape")
         return hmac.new(key, b"corallite session", hashlib.sha256).hexdigest()
 
     def is_for_us(self, host: str) -> bool:
-        """Tells whether the header Host names this machine, or needs not."""
+        """Tells whether the Host header is acceptable."""
         if not self.local_only or not host:
             return True
         name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
@@ -60,7 +60,7 @@ class Access:
 
 
 def is_loopback(host: str) -> bool:
-    """Tells whether a host's name or address can be reached from here alone."""
+    """Tells whether only this machine can reach a host name or address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -70,16 +70,16 @@ def is_loopback(host: str) -> bool:
 def make_access(
     host: str, token_file: str | None, tls_cert: str | None, tls_key: str | None
 ) -> Access:
-    """Returns what is asked for on `host`.
+    """Returns what requests must present to a server on `host`.
 
     Args:
         host: Where the server listens.
-        token_file: Has a token and no more; default, the environment's, or none.
-        tls_cert: A file with the certificate and its chain.
-        tls_key: A file with its key; neither is given without the other.
+        token_file: Contains only a token; default, that of the environment, or none.
+        tls_cert: File with the certificate and its chain.
+        tls_key: File with its key; required with `tls_cert`.
 
     Raises:
-        RequestError: A file cannot be used, or the network would be let in freely.
+        RequestError: A file cannot be used, or the network would have free access.
     """
     token = _read_token(token_file)
     _check_tls(tls_cert, tls_key)
@@ -87,11 +87,11 @@ def make_access(
         return Access(token, local_only=token is None, is_tls=bool(tls_cert))
     if token is None and not tls_cert:
         raise RequestError(
-            f"--host={host}: would show the camera to the whole network; give "
+            f"--host={host}: would show the camera to the whole network; set "
             f"--token_file (or {TOKEN_VARIABLE}), or --tls_cert and --tls_key."
         )
     if not tls_cert:
-        log.warning("Without --tls_cert the token can be read on the network.")
+        log.warning("Without --tls_cert, others on the network can read the token.")
     return Access(token, is_tls=bool(tls_cert))
 
 
@@ -105,7 +105,7 @@ def _read_token(path: str | None) -> str | None:
     token = token.strip()
     if len(token) < _MIN_TOKEN_CHARACTERS or not token.isascii() or " " in token:
         raise RequestError(
-            f"{where}: holds no token of at least {_MIN_TOKEN_CHARACTERS} ASCII "
+            f"{where}: has no token of at least {_MIN_TOKEN_CHARACTERS} ASCII "
             "characters; make one with: openssl rand -hex 32"
         )
     return token
@@ -113,10 +113,10 @@ def _read_token(path: str | None) -> str | None:
 
 def _read_token_file(path: Path) -> str:
     try:
-        # It may well be a pipe, into which a keeper of secrets writes.
+        # It may be a pipe, into which a secrets manager writes.
         text = files.read_limited(path).decode(errors="replace")
         if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
-            log.warning("%s: others can read it; chmod 600 it.", path)
+            log.warning("%s: other users can read it; run chmod 600.", path)
     except OSError as error:
         raise RequestError(
             f"{path}: cannot be read ({error.strerror}); check its name and rights."
@@ -126,18 +126,18 @@ def _read_token_file(path: Path) -> str:
 
 def _check_tls(tls_cert: str | None, tls_key: str | None) -> None:
     if bool(tls_cert) != bool(tls_key):
-        raise RequestError("--tls_cert and --tls_key go together; give both.")
+        raise RequestError("--tls_cert and --tls_key are used together; set both.")
     if tls_cert and tls_key:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         try:
             for path in (tls_cert, tls_key):
                 files.require_regular(path)
-            # A password, which OpenSSL would ask the terminal for, is none.
+            # Without a password, OpenSSL would ask for one on the terminal.
             context.load_cert_chain(tls_cert, tls_key, password="")
         except (OSError, ValueError) as error:
             raise RequestError(
-                f"--tls_cert={tls_cert}, --tls_key={tls_key}: are no certificate and "
-                f"its key in PEM without a password ({error}); check both."
+                f"--tls_cert={tls_cert}, --tls_key={tls_key}: not a certificate and "
+                f"its key in PEM without a password ({error}); check both files."
             ) from error
 
 
@@ -150,7 +150,7 @@ def _read_cookie(cookies: str) -> str:
 
 
 def _equal(given: str, expected: str) -> bool:
-    """Compares in a time that does not tell how much is right."""
+    """Compares in constant time."""
     return hmac.compare_digest(
         given.encode("utf-8", "replace"), expected.encode("utf-8", "replace")
     )

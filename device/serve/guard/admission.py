@@ -1,25 +1,25 @@
-"""How many requests may be in memory, and how many may wait to be."""
+"""Limits the requests in memory, and those that wait."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from corallite.device.serve.refusal import Limits, busy
+from corallite.device.serve.guard.refusal import Limits, busy
 
 
 class Admission:
-    """Lets so many requests in at once, first come, first served.
+    """Admits a limited number of requests at once, in the order of their arrival.
 
-    A request that waits costs its connection and no more: its body stays with the
-    client, which the network tells to send no further.
+    A waiting request costs only its connection: its body is not read yet, and TCP makes
+    the client wait.
 
     Attributes:
-        running: Requests that were let in.
-        waiting: Requests that wait for it.
+        running: Requests that were admitted.
+        waiting: Requests that wait to be admitted.
     """
 
     def __init__(self, limits: Limits) -> None:
-        """Is empty."""
+        """Starts with no requests."""
         self.running = 0
         self.waiting = 0
         self._limits = limits
@@ -27,13 +27,13 @@ class Admission:
 
     @contextlib.asynccontextmanager
     async def enter(self) -> AsyncIterator[None]:
-        """Waits to be let in, and leaves after the block.
+        """Waits for admission, and frees the slot after the block.
 
         Raises:
-            Refusal: Too many wait already, or it took too long.
+            Refusal: The queue is full, or the wait took too long.
         """
         if self._slots.locked() and self.waiting >= self._limits.waiting:
-            raise busy("Too many requests wait already; try again in a second.")
+            raise busy("Too many requests are waiting; try again in a second.")
         await self._wait()
         self.running += 1
         try:
@@ -44,12 +44,12 @@ class Admission:
 
     async def _wait(self) -> None:
         if not self._slots.locked():
-            await self._slots.acquire()  # At once: it takes no place in the queue.
+            await self._slots.acquire()  # Returns at once: not counted as waiting.
             return
         self.waiting += 1
         try:
             await asyncio.wait_for(self._slots.acquire(), self._limits.wait_s)
         except asyncio.TimeoutError:
-            raise busy("Others took too long; try again in a second.") from None
+            raise busy("Other requests took too long; try again in a second.") from None
         finally:
             self.waiting -= 1

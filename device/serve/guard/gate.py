@@ -1,4 +1,4 @@
-"""What every request passes: who asks, what headers the answer has, the count."""
+"""What every request passes: access control, response headers, the request count."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from typing import Any
 from fastapi.responses import JSONResponse
 
 from corallite.device.serve.guard.access import Access
-from corallite.device.serve.refusal import Refusal, busy
+from corallite.device.serve.guard.refusal import Refusal, busy
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -17,7 +17,7 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 Count = Callable[[str, str, int, float], None]
 
-# The page has to come before the token can be asked for; probes carry none.
+# The page loads before it can ask for the token; probes send none.
 _OPEN_PATHS = ("/", "/healthz", "/readyz", "/openapi.json")
 PAGE_PREFIX = "/page/"
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
@@ -34,33 +34,33 @@ _HEADERS = (
 
 
 class Gate:
-    """The application that a server runs, around the one that answers."""
+    """ASGI middleware around the application; the server runs it."""
 
     def __init__(self, app: Application, access: Access, count: Count) -> None:
-        """Lets pass what `access` admits.
+        """Wraps `app`.
 
         Args:
-            app: Answers.
-            access: What a request must show.
-            count: Called after each answer with its method, its route or "other",
-                its status, and the seconds it took.
+            app: Gets the admitted requests.
+            access: What a request must present.
+            count: Called after each response with its method, its route or "other",
+                its status, and its duration in seconds.
         """
         self._app = app
         self._access = access
         self._count = count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request, as ASGI has it."""
+        """Handles one request; the ASGI interface."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         start_s = time.perf_counter()
-        status, is_begun = 500, False
+        status, has_started = 500, False
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status, is_begun
+            nonlocal status, has_started
             if message["type"] == "http.response.start":
-                status, is_begun = message["status"], True
+                status, has_started = message["status"], True
                 message["headers"] = _add_headers(list(message.get("headers", ())))
             await send(message)
 
@@ -68,39 +68,39 @@ class Gate:
             app = self._refuse(scope) or self._app
             await app(scope, receive, send_with_headers)
         except asyncio.CancelledError:
-            # The server is to end and has waited. It would log that as our mistake.
-            if is_begun:
+            # The server stops; uvicorn would log this as an error of the application.
+            if has_started:
                 raise
-            refusal = busy("The server ends; send the request again.")
-            await answer_refusal(refusal)(scope, receive, send_with_headers)
+            refusal = busy("The server is stopping; send the request again.")
+            await error_response(refusal)(scope, receive, send_with_headers)
         finally:
             seconds = time.perf_counter() - start_s
             self._count(_method(scope), _route(scope), status, seconds)
 
     def _refuse(self, scope: Scope) -> Application | None:
-        """Returns the answer to a request that may not pass."""
+        """Returns the error response to a request without access."""
         headers = {name.lower(): value for name, value in scope["headers"]}
 
         def read(name: bytes) -> str:
             return headers.get(name, b"").decode("latin-1")
 
         if not self._access.is_for_us(read(b"host")):
-            host = "127.0.0.1"
             sentence = (
-                f"This server is for its own machine; ask {host}, or set a token."
+                "This server accepts requests only from its own machine, to 127.0.0.1; "
+                "use that address, or set a token."
             )
-            return answer_refusal(Refusal(421, sentence))
+            return error_response(Refusal(421, sentence))
         path = scope["path"]
         if path in _OPEN_PATHS or path.startswith(PAGE_PREFIX):
             return None
         if self._access.admits(read(b"authorization"), read(b"cookie")):
             return None
-        sentence = "No token, or a wrong one; send Authorization: Bearer TOKEN."
-        return answer_refusal(Refusal(401, sentence, {"WWW-Authenticate": "Bearer"}))
+        sentence = "The token is missing or wrong; send Authorization: Bearer TOKEN."
+        return error_response(Refusal(401, sentence, {"WWW-Authenticate": "Bearer"}))
 
 
-def answer_refusal(refusal: Refusal) -> JSONResponse:
-    """Returns the answer that tells of a refusal."""
+def error_response(refusal: Refusal) -> JSONResponse:
+    """Returns the HTTP response for a refusal."""
     content = {"error": refusal.sentence}
     return JSONResponse(content, refusal.status, headers=refusal.headers)
 
@@ -116,5 +116,5 @@ def _method(scope: Scope) -> str:
 
 
 def _route(scope: Scope) -> str:
-    """Returns the route's own path: what clients make up must not fill memory."""
+    """Returns the route's own path: paths that clients invent must not fill memory."""
     return getattr(scope.get("route"), "path", "other")

@@ -1,1 +1,1 @@
-"""The live camera behind `serve`."""
+"""The live camera of `serve`: its loop, its newest frame, the video stream."""

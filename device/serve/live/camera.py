@@ -11,10 +11,10 @@ from corallite.device.engine.base import Engine
 from corallite.device.image.preprocess import Image
 from corallite.device.loop.classify_frames import (
     FRAME_FAILURES,
-    Brake,
     Result,
     classify_frames,
 )
+from corallite.device.loop.rate_limit import RateLimiter
 from corallite.device.loop.smoothing import Smoother
 from corallite.device.system import log
 from corallite.device.system.fps import Rate
@@ -26,7 +26,7 @@ _ENDED = "ended"
 
 
 @dataclass(frozen=True)
-class Sight:
+class Snapshot:
     """One frame and what was seen on it.
 
     Attributes:
@@ -61,22 +61,22 @@ class Camera:
         top_k: int,
         smoother: Smoother,
         observe: Callable[[Result], None],
-        brake: Brake | None = None,
+        rate_limiter: RateLimiter | None = None,
     ) -> None:
         """Is not started yet.
 
         Args:
             name: What to call the source.
             frames: Of an open source, which nobody else reads.
-            engine: Only this thread may use it; a `Share` for instance.
+            engine: Only this thread may use it; a `EngineHandle` for instance.
             stop: Ends the loop.
             top_k: How many labels a result has.
             smoother: Averages over frames.
             observe: Called with each result, in the loop's thread.
-            brake: Waited for before each frame is taken; default, none.
+            rate_limiter: Waited for before each frame is taken; default, none.
         """
         self.name = name
-        self.newest: Sight | None = None
+        self.newest: Snapshot | None = None
         self.rate = Rate()
         self.failures = 0
         self.beats = 0
@@ -87,7 +87,7 @@ class Camera:
         self._top_k = top_k
         self._smoother = smoother
         self._observe = observe
-        self._brake = brake
+        self._rate_limiter = rate_limiter
         self._taken: Frame | None = None
         self._end = ""
         # Daemon: a driver that hangs must not keep the process.
@@ -142,7 +142,7 @@ class Camera:
             self._stop,
             self._top_k,
             self._smoother,
-            self._brake,
+            self._rate_limiter,
         )
         try:
             for result in results:
@@ -163,7 +163,7 @@ class Camera:
         self._observe(result)
         if self._taken is not None:
             image_rgb_u8 = self._taken.image_rgb_u8
-            self.newest = Sight(image_rgb_u8, result, time.monotonic())
+            self.newest = Snapshot(image_rgb_u8, result, time.monotonic())
 
     def _note(self, error: BaseException) -> None:
         self.failures += 1

@@ -1,4 +1,4 @@
-"""The newest picture as a JPEG, with what was seen written on it."""
+"""Encodes a frame as JPEG, with its most probable label drawn on it."""
 
 import threading
 import unicodedata
@@ -7,39 +7,39 @@ import numpy as np
 
 from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import Image
-from corallite.device.serve.live.camera import Sight
+from corallite.device.serve.live.camera import Snapshot
 
-# A phone or a browser's column shows no more, and a board encodes no more in time.
+# A phone or a browser column shows no more, and a board encodes no more in time.
 _LONGEST_SIDE = 960
 _JPEG_QUALITY = 80
 _FONT = cv2.FONT_HERSHEY_DUPLEX
 
 
 class Pictures:
-    """Encodes each sight once, however many clients ask for it."""
+    """Encodes each snapshot once for all clients."""
 
     def __init__(self) -> None:
-        """Has encoded nothing."""
+        """Starts without a picture."""
         self._lock = threading.Lock()
-        self._sight: Sight | None = None
+        self._snapshot: Snapshot | None = None
         self._jpeg = b""
 
-    def encode(self, sight: Sight) -> bytes:
-        """Returns `sight` as JPEG; may be called from any thread."""
+    def encode(self, snapshot: Snapshot) -> bytes:
+        """Returns `snapshot` as JPEG; may be called from any thread."""
         with self._lock:
-            if sight is not self._sight:
-                self._jpeg = encode_sight(sight)
-                self._sight = sight
+            if snapshot is not self._snapshot:
+                self._jpeg = encode_snapshot(snapshot)
+                self._snapshot = snapshot
             return self._jpeg
 
 
-def encode_sight(sight: Sight) -> bytes:
-    """Returns a JPEG of the image, at most 960 pixels long, with its first label."""
-    image = _shrink(sight.image_rgb_u8)
-    # A copy, which may be drawn on.
+def encode_snapshot(snapshot: Snapshot) -> bytes:
+    """Returns a JPEG, at most 960 pixels wide and high, with the first label."""
+    image = _shrink(snapshot.image_rgb_u8)
+    # The conversion copies, so drawing does not change the snapshot.
     image_bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    if sight.result.top:
-        first = sight.result.top[0]
+    if snapshot.result.top:
+        first = snapshot.result.top[0]
         _write(image_bgr, f"{_to_ascii(first.label)}  {first.probability:.0%}")
     quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
     return cv2.imencode(".jpg", image_bgr, quality)[1].tobytes()
@@ -55,7 +55,7 @@ def _shrink(image: Image) -> Image:
 
 
 def _write(image_bgr: Image, text: str) -> None:
-    """Writes a line on a dark band along the lower edge."""
+    """Draws a line of text on a dark band along the lower edge."""
     height, width = image_bgr.shape[:2]
     scale = max(0.4, min(1.2, width / 700))
     thickness = 1 if scale < 1 else 2
@@ -71,7 +71,7 @@ def _write(image_bgr: Image, text: str) -> None:
 
 
 def _to_ascii(text: str) -> str:
-    """Leaves out accents; OpenCV's own letters are ASCII."""
+    """Removes accents: OpenCV's fonts have only ASCII."""
     plain = unicodedata.normalize("NFKD", text)
     kept = "".join(c for c in plain if not unicodedata.combining(c))
     return kept.encode("ascii", "replace").decode()

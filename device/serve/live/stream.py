@@ -1,4 +1,4 @@
-"""The newest picture, again and again, for as long as somebody looks."""
+"""The MJPEG video stream: the newest frame, again and again."""
 
 import asyncio
 import threading
@@ -7,16 +7,16 @@ from collections.abc import AsyncIterator
 
 from fastapi.responses import StreamingResponse
 
+from corallite.device.serve.guard.refusal import Limits, busy
 from corallite.device.serve.live.camera import Camera
 from corallite.device.serve.live.picture import Pictures
-from corallite.device.serve.refusal import Limits, busy
 
 BOUNDARY = "corallite"
 MEDIA_TYPE = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
 _MIN_INTERVAL_S = 1 / 15
-# How often to look for a newer picture: what that may add to its age.
+# How often to check for a newer frame; adds at most this much to its age.
 _TICK_S = 0.02
-# A browser shows the first picture with the second, and proxies cut a silent stream.
+# Proxies close a stream that sends nothing.
 _REPEAT_S = 1.0
 
 
@@ -24,11 +24,11 @@ class Streams:
     """The clients of the video stream.
 
     Attributes:
-        clients: How many there are.
+        clients: Their number.
     """
 
     def __init__(self, camera: Camera, limits: Limits, stop: threading.Event) -> None:
-        """Has no clients; `stop` ends their streams."""
+        """Starts without clients; `stop` ends all streams."""
         self.clients = 0
         self._camera = camera
         self._pictures = Pictures()
@@ -36,42 +36,44 @@ class Streams:
         self._stop = stop
 
     def open(self) -> StreamingResponse:
-        """Returns the answer to one more client.
+        """Returns the response for one more client.
 
         Raises:
-            Refusal: There are too many.
+            Refusal: There are too many clients.
         """
         if self.clients >= self._limits.streams:
-            raise busy(f"{self.clients} clients look already; try again in a second.")
+            raise busy(
+                f"The stream has {self.clients} clients already; try again in a second."
+            )
         self.clients += 1
         return _CountedResponse(self)
 
     def leave(self) -> None:
-        """Notes that a client has gone."""
+        """Counts a client less."""
         self.clients -= 1
 
     async def parts(self) -> AsyncIterator[bytes]:
-        """Yields the stream. Whoever takes it slowly gets fewer pictures of it."""
-        # Browsers show a picture when the boundary after it has come, so that goes
-        # along at once, and not with the next picture.
+        """Yields the stream; a slow client gets fewer frames."""
+        # Browsers show a picture when the boundary after it arrives, so the boundary
+        # is sent with the picture, not with the next one.
         yield f"--{BOUNDARY}\r\n".encode()
         shown, shown_s = None, 0.0
         while not self._stop.is_set():
-            sight = self._camera.newest
-            is_shown = time.monotonic() - shown_s < _REPEAT_S and sight is shown
-            if sight is None or is_shown:
+            snapshot = self._camera.newest
+            is_shown = time.monotonic() - shown_s < _REPEAT_S and snapshot is shown
+            if snapshot is None or is_shown:
                 await asyncio.sleep(_TICK_S)
                 continue
             start_s = time.monotonic()
-            jpeg = await asyncio.to_thread(self._pictures.encode, sight)
+            jpeg = await asyncio.to_thread(self._pictures.encode, snapshot)
             head = f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
             yield head.encode() + jpeg + f"\r\n--{BOUNDARY}\r\n".encode()
-            shown, shown_s = sight, start_s
+            shown, shown_s = snapshot, start_s
             await asyncio.sleep(max(0.0, start_s + _MIN_INTERVAL_S - time.monotonic()))
 
 
 class _CountedResponse(StreamingResponse):
-    """A stream that says when it ends, even if nobody ever took from it."""
+    """Calls `leave` at the end, even if the client never read the stream."""
 
     def __init__(self, streams: Streams) -> None:
         super().__init__(streams.parts(), media_type=MEDIA_TYPE)

@@ -1,4 +1,4 @@
-"""The doctor on this machine, and on one whose packages are broken."""
+"""The program `doctor` on this machine, and on one with broken packages."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def diagnose(tmp_path):
     return diagnose
 
 
-def test_json_has_findings_machine_and_model(diagnose, model):
+def test_json_describes_this_machine_and_the_model(diagnose, model):
     done = diagnose(f"--model={model}", "--json")
     content = json.loads(done.stdout)
     levels = {row["check"]: row["level"] for row in content["findings"]}
@@ -52,7 +52,7 @@ def test_json_has_findings_machine_and_model(diagnose, model):
     assert done.returncode == (0 if content["works"] else 1)
 
 
-def test_broken_numpy_is_reported(diagnose):
+def test_broken_numpy_is_one_finding(diagnose):
     done = diagnose(numpy="raise ImportError('built for another machine')")
     assert done.returncode == 1 and done.stderr == ""
     assert "FAIL  numpy" in done.stdout

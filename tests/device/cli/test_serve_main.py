@@ -161,9 +161,9 @@ def refused(*flags):
 def test_invalid_flags_are_reported_in_one_line(model):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        stderr = refused(f"--model={model}", f"--port={port}")
-    assert f"--port={port}: cannot listen there (Address already in use" in stderr
-    assert "give --token_file" in refused(f"--model={model}", "--host=::x")
+        said = refused(f"--model={model}", f"--port={port}")
+    assert f"--port={port}: cannot listen there (Address already in use" in said
+    assert "set --token_file" in refused(f"--model={model}", "--host=::x")
     assert "--host=0.0.0.0: would show" in refused(f"--model={model}", "--host=0.0.0.0")
     assert "cannot be read" in refused(f"--model={model}", "--token_file=/none")
     for flags in (["--mqtt=mqtt://h/t"], ["--on_label=red", "--run=true"]):

@@ -1,4 +1,4 @@
-"""Machines described, and what the doctor says of them."""
+"""The findings of the checks on described machines."""
 
 import json
 from dataclasses import replace
@@ -60,8 +60,8 @@ OK, WARN, FAIL = Level.OK, Level.WARNING, Level.FAILURE
 CASES = [
     # Python
     ("python", {}, OK, "Python 3.11, 64 bits on aarch64"),
-    ("python", {"python": (3, 9)}, FAIL, "Corallite is for Python 3.10 to 3.13"),
-    ("python", {"python": (3, 14)}, FAIL, "is for Python 3.10 to 3.13; make an env"),
+    ("python", {"python": (3, 9)}, FAIL, "Corallite needs Python 3.10 to 3.13"),
+    ("python", {"python": (3, 14)}, FAIL, "needs Python 3.10 to 3.13; create an env"),
     ("python", {"pointer_bits": 32}, WARN, "finds no ai-edge-litert; install the 64"),
     ("python", {"pointer_bits": 32, "python": (3, 12)}, FAIL, "has a 32-bit build"),
     ("wheels", {}, OK, "built for this Python and CPU"),
@@ -87,7 +87,7 @@ CASES = [
     ),
     ("numpy", {"numpy": None}, FAIL, "NumPy is not installed; pip install numpy"),
     ("numpy", {"runtimes": (TFLITE,)}, FAIL, "tflite-runtime 2.14.0 needs NumPy below"),
-    ("numpy", {"runtimes": (TFLITE,)}, FAIL, "; pip install 'numpy<2', or install ai-"),
+    ("numpy", {"runtimes": (TFLITE,)}, FAIL, "; pip install 'numpy<2', or replace the"),
     (
         "numpy",
         {"runtimes": (TFLITE,), "numpy": replace(NUMPY, version="1.26.4")},
@@ -98,7 +98,7 @@ CASES = [
         "numpy",
         {"numpy": replace(NUMPY, failure="crashed with SIGILL")},
         FAIL,
-        "numpy 2.4.6 cannot be loaded (crashed with SIGILL); pip install --force-re",
+        "numpy 2.4.6 cannot be imported (crashed with SIGILL); pip install --force-r",
     ),
     ("runtime", {}, OK, "ai-edge-litert 2.3.0"),
     (
@@ -112,7 +112,7 @@ CASES = [
         "runtime",
         {"runtimes": (replace(LITERT, failure="ImportError: GLIBC_2.34"),)},
         FAIL,
-        "ai-edge-litert 2.3.0 cannot be loaded (ImportError: GLIBC_2.34)",
+        "ai-edge-litert 2.3.0 cannot be imported (ImportError: GLIBC_2.34)",
     ),
     ("opencv", {}, OK, "windows NONE, without GStreamer, with FFmpeg"),
     ("opencv", {"opencv": None}, FAIL, "pip install opencv-python-headless"),
@@ -123,29 +123,29 @@ CASES = [
             "opencv_build": None,
         },
         FAIL,
-        "is the build for desktops (libGL.so.1: cannot); pip uninstall opencv-python;",
+        "is the desktop build (libGL.so.1: cannot); pip uninstall opencv-python;",
     ),
     (
         "opencv",
         {"opencv": replace(OPENCV, failure="x"), "opencv_build": None},
         FAIL,
-        "cannot be loaded (x)",
+        "cannot be imported (x)",
     ),
     ("opencv", {"opencv_build": OpenCVBuild("GTK3", False, True)}, WARN, "no RTSP"),
-    ("pycoral", {}, OK, "none needed"),
+    ("pycoral", {}, OK, "none is needed"),
     ("pycoral", {"pycoral": "google"}, OK, "is Google's"),
-    ("pycoral", {"pycoral": "impostor"}, WARN, "not Google's but another project's"),
+    ("pycoral", {"pycoral": "impostor"}, WARN, "another project with the name of Goo"),
     # Edge TPU
-    ("edgetpu", {}, OK, "no Edge TPU here; models run on the CPU"),
+    ("edgetpu", {}, OK, "no Edge TPU; models run on the CPU"),
     (
         "edgetpu",
         {"edgetpu_usb": (USB_TPU,), "edgetpu_pci": 1},
         OK,
         "Edge TPU on USB (18d1:9302) and on PCIe",
     ),
-    ("libedgetpu", {}, OK, "none needed"),
-    ("libedgetpu", {"edgetpu_usb": (USB_TPU,)}, FAIL, "no libedgetpu; install libed"),
-    ("libedgetpu", {"apex_nodes": (OPEN,)}, FAIL, "no libedgetpu; install libed"),
+    ("libedgetpu", {}, OK, "none is needed"),
+    ("libedgetpu", {"edgetpu_usb": (USB_TPU,)}, FAIL, "not installed; install libed"),
+    ("libedgetpu", {"apex_nodes": (OPEN,)}, FAIL, "not installed; install libed"),
     ("libedgetpu", {"libedgetpu": GOOGLE_LIBRARY}, OK, "libedgetpu 16.0 (runtime 14)"),
     (
         "libedgetpu",
@@ -154,7 +154,7 @@ CASES = [
         "libedgetpu cannot be loaded (x)",
     ),
     ("libedgetpu", {"libedgetpu": EdgeTpuLibrary(failure="x")}, WARN, "; remove it"),
-    ("pair", {}, OK, "no pair"),
+    ("pair", {}, OK, "not both installed"),
     ("pair", {"libedgetpu": GOOGLE_LIBRARY}, WARN, "built for TensorFlow 2.5 and cra"),
     (
         "pair",
@@ -170,7 +170,7 @@ CASES = [
             "runtimes": (TFLITE,),
         },
         FAIL,
-        "crashes with this; install in place of the library one built for it",
+        "crashes with it; replace the library with one built for it",
     ),
     ("pair", {"libedgetpu": GOOGLE_LIBRARY, "runtimes": (OLD_TFLITE,)}, OK, "2.5.0"),
     (
@@ -183,23 +183,23 @@ CASES = [
         "pair",
         {"libedgetpu": REBUILT_LIBRARY, "runtimes": (OLD_TFLITE,)},
         WARN,
-        "nothing says that they were built for each other",
+        "they may not have been built for each other",
     ),
     (
         "pair",
         {"libedgetpu": REBUILT_LIBRARY},
         WARN,
-        "try it: corallite doctor --model=",
+        "try: corallite doctor --model=",
     ),
-    ("pair", {"libedgetpu": EdgeTpuLibrary("", 14)}, WARN, "nothing says"),
+    ("pair", {"libedgetpu": EdgeTpuLibrary("", 14)}, WARN, "may not have been"),
     ("usb", {}, OK, "no Edge TPU on USB"),
-    ("usb", {"edgetpu_usb": (USB_TPU,), "udev_rules": RULES}, OK, "is open to pi"),
-    ("usb", {"edgetpu_usb": (USB_TPU,), "user": "root"}, OK, "is open to root"),
+    ("usb", {"edgetpu_usb": (USB_TPU,), "udev_rules": RULES}, OK, "pi may use"),
+    ("usb", {"edgetpu_usb": (USB_TPU,), "user": "root"}, OK, "root may use"),
     (
         "usb",
         {"edgetpu_usb": (USB_TPU,), "udev_rules": frozenset(("18d1:9302",))},
         WARN,
-        "no rule for 1a6e:089a; write into /etc/udev/rules.d/99-edgetpu.rules",
+        "no rule for 1a6e:089a; write to /etc/udev/rules.d/99-edgetpu.rules",
     ),
     ("usb", {"edgetpu_usb": (CLOSED_TPU,)}, FAIL, "for 18d1:9302 and 1a6e:089a; write"),
     (
@@ -212,7 +212,7 @@ CASES = [
         "usb",
         {"edgetpu_usb": (CLOSED_TPU,), "udev_rules": RULES},
         FAIL,
-        "/dev/x is closed to pi; plug the Edge TPU in again",
+        "pi may not open /dev/x; reconnect the Edge TPU",
     ),
     ("apex", {}, OK, "no Edge TPU on PCIe"),
     (
@@ -226,7 +226,7 @@ CASES = [
         "apex",
         {"edgetpu_pci": 1, "apex_nodes": (CLOSED,)},
         FAIL,
-        "/dev/x is closed to pi",
+        "pi may not open /dev/x; sudo usermod -aG apex",
     ),
     ("apex", {"edgetpu_pci": 1, "apex_nodes": (OPEN,)}, OK, "/dev/x"),
     # Cameras
@@ -237,34 +237,34 @@ CASES = [
         "cameras",
         {"cameras": (Camera(CLOSED),)},
         FAIL,
-        "closed to pi; sudo usermod -aG v",
+        "pi may not open /dev/x; sudo usermod -aG v",
     ),
-    ("csi", {}, OK, "no CSI camera seen; rpicam-vid would drive it"),
-    ("csi", {"has_picamera2": True}, OK, "picamera2 would drive it"),
+    ("csi", {}, OK, "no CSI camera found; rpicam-vid is installed"),
+    ("csi", {"has_picamera2": True}, OK, "picamera2 is installed"),
     (
         "csi",
         {"cameras": (RIBBON,), "picamera2_failure": "dtype size"},
         WARN,
-        "picamera2 cannot be loaded (dtype size), rpicam-vid would be run; if that is",
+        "picamera2 cannot be imported (dtype size); rpicam-vid is used instead; if the",
     ),
     (
         "csi",
         {"cameras": (RIBBON,), "picamera2_failure": "x", "has_rpicam": False},
         FAIL,
-        "picamera2 cannot be loaded (x); if that is about numpy: pip install 'numpy<2'",
+        "picamera2 cannot be imported (x); if the error is about NumPy: pip install 'n",
     ),
     (
         "csi",
         {"cameras": (RIBBON,)},
         OK,
-        "a CSI camera at /dev/video0, which is --sourc",
+        "a CSI camera at /dev/video0; use --source=csi",
     ),
     ("csi", {"has_rpicam": False}, OK, "no CSI camera"),
     (
         "csi",
         {"cameras": (RIBBON,), "has_rpicam": False, "system_has_picamera2": True},
         FAIL,
-        "not in this environment; make the environment anew with: python3 -m venv --sy",
+        "does not include the system's picamera2; create it again with: python3 -m ven",
     ),
     ("csi", {"cameras": (RIBBON,), "has_rpicam": False}, FAIL, "neither picamera2 nor"),
     # The board
@@ -280,9 +280,9 @@ CASES = [
         "power",
         {"throttled": 0x50000},
         WARN,
-        "since its start the voltage is too low, it",
+        "since the start the voltage is too low, it",
     ),
-    ("power", {"throttled": 0x20000}, WARN, "since its start the frequency is capped"),
+    ("power", {"throttled": 0x20000}, WARN, "since the start the frequency is capped"),
     (
         "power",
         {"throttled": 0x8},
@@ -302,7 +302,7 @@ CASES = [
     ("disk", {}, OK, "9000 MB"),
     ("disk", {"disk_free_mb": None}, OK, "unknown"),
     ("disk", {"disk_free_mb": 99}, WARN, "99 MB"),
-    ("disk", {"disk_free_mb": 0}, FAIL, "0 MB of disk free here; delete something"),
+    ("disk", {"disk_free_mb": 0}, FAIL, "0 MB of disk free in this folder; delete"),
     ("clock", {}, OK, "the date is 2027-01-15"),
     ("clock", {"is_clock_kept": None}, OK, ""),
     (
@@ -317,16 +317,16 @@ CASES = [
         "needs",
         {"model": UNREADABLE},
         FAIL,
-        "a: cannot be read (Is a directory); name a .tflite file",
+        "a: cannot be read (Is a directory); give a .tflite file",
     ),
-    ("needs", {"model": ModelFile("a.tflite", "x")}, OK, "does not say what TFLite"),
-    ("needs", {"model": MODEL}, OK, "does not say what TFLite version it needs"),
+    ("needs", {"model": ModelFile("a.tflite", "x")}, OK, "does not name the TFLite"),
+    ("needs", {"model": MODEL}, OK, "does not name the TFLite version"),
     ("needs", {"model": replace(MODEL, min_runtime="2.3.0")}, OK, "needs TFLite 2.3.0"),
     (
         "needs",
         {"model": replace(MODEL, min_runtime="2.16.0"), "runtimes": (TFLITE,)},
         FAIL,
-        "needs TFLite 2.16.0 and this is 2.14.0; install ai-edge-litert",
+        "needs TFLite 2.16.0; 2.14.0 is installed; install ai-edge-litert",
     ),
     (
         "needs",
@@ -351,14 +351,14 @@ CASES = [
         "needs",
         {"model": TPU_MODEL, "edgetpu_usb": (USB_TPU,), "libedgetpu": GOOGLE_LIBRARY},
         OK,
-        "and libedgetpu has 14",
+        "; libedgetpu has 14",
     ),
-    ("run", {"model": MODEL}, OK, "a.tflite: runs, 12.3 ms the second time"),
+    ("run", {"model": MODEL}, OK, "a.tflite: runs, 12.3 ms for the second"),
     (
         "run",
         {"model": ModelFile("a.tflite", "crashed with SIGSEGV", crashed=True)},
         FAIL,
-        "a.tflite: does not run (crashed with SIGSEGV); install the TFLite runtime",
+        "a.tflite: does not run (crashed with SIGSEGV); reinstall the TFLite runtime",
     ),
     (
         "run",
@@ -368,47 +368,47 @@ CASES = [
     ),
     (
         "run",
-        {"model": ModelFile("a.tflite", "a.tflite: is not a TFLite model")},
+        {"model": ModelFile("a.tflite", "a.tflite: not a TFLite model")},
         FAIL,
-        "a.tflite: is not a TFLite model; see the lines above",
+        "a.tflite: not a TFLite model; see the lines above",
     ),
     ("twin", {"model": MODEL}, OK, "no model for an Edge TPU"),
     (
         "twin",
         {"model": TPU_MODEL},
         WARN,
-        "has no twin for the CPU to go on with; put the file that it was compiled from",
+        "has no CPU fallback for a failure of the Edge TPU; put the file that it was",
     ),
     (
         "twin",
         {"model": replace(TPU_MODEL, has_twin=True)},
         OK,
-        "has its twin for the CPU beside it",
+        "has its CPU fallback beside it",
     ),
     ("manifest", {"model": MODEL}, OK, "its manifest has 10 labels"),
     (
         "manifest",
         {"model": ModelFile("a.tflite")},
         WARN,
-        "; give classify --labels=FILE",
+        "; use classify --labels=FILE",
     ),
     (
         "manifest",
         {"model": UNREADABLE},
         FAIL,
-        "a: cannot be read (Is a directory); name a .tflite file",
+        "a: cannot be read (Is a directory); give a .tflite file",
     ),
     (
         "manifest",
         {"model": ModelFile("a.tflite", "x")},
         WARN,
-        "a.tflite: its manifest is not looked at while the model does not run; mend",
+        "a.tflite: its manifest is not checked because the model does not run; fix",
     ),
 ]
 
 
 @pytest.mark.parametrize(("check", "changes", "level", "text"), CASES)
-def test_machine_is_examined(check, changes, level, text):
+def test_check_has_the_expected_finding(check, changes, level, text):
     findings = examine.examine(replace(HEALTHY, **changes))
     line = examine.to_line(check, findings[check])
     assert findings[check].level is level, line
@@ -424,11 +424,11 @@ def test_healthy_machine_works():
     assert examine.will_work(findings)
 
 
-def test_empty_description_is_examined_too():
+def test_empty_description_can_be_examined():
     assert not examine.will_work(examine.examine(Machine()))
 
 
-def test_model_checks_are_there_if_a_model_is():
+def test_model_is_checked_only_if_given():
     assert "run" not in examine.examine(HEALTHY)
     assert list(examine.examine(replace(HEALTHY, model=MODEL)))[-1] == "manifest"
 
@@ -438,7 +438,7 @@ def test_every_check_has_a_case():
     assert {check for check, *_ in CASES} == names
 
 
-def test_line_is_a_mark_a_name_and_a_sentence():
+def test_line_has_a_mark_a_name_and_a_sentence():
     machine = replace(HEALTHY, numpy=None)
     lines = [examine.to_line(*item) for item in examine.examine(machine).items()]
     assert lines[0] == "ok    python      Python 3.11, 64 bits on aarch64"

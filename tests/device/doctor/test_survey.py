@@ -1,4 +1,4 @@
-"""Machines made of files, and this one."""
+"""The description of machines made of files, and of this one."""
 
 import shutil
 import subprocess
@@ -11,7 +11,7 @@ from corallite.device.doctor import survey_python
 from corallite.device.doctor.machine import Machine, Node, UsbDevice
 from corallite.device.doctor.survey import survey_machine, survey_system
 from corallite.device.doctor.survey_python import survey_edgetpu_library
-from corallite.device.engine import runtime as interpreter
+from corallite.device.engine import runtime
 
 
 @pytest.fixture
@@ -28,11 +28,11 @@ def root(tmp_path):
     return root
 
 
-def test_nothing_there_is_unknown(tmp_path):
+def test_missing_files_are_unknown(tmp_path):
     assert survey_system(Machine(), tmp_path) == Machine()
 
 
-def test_raspberry_pi_is_read(root):
+def test_raspberry_pi_is_described(root):
     files = {
         "proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.4\0",
         "proc/meminfo": "MemTotal: 3884360 kB\nMemAvailable:    1048576 kB\n",
@@ -48,7 +48,7 @@ def test_raspberry_pi_is_read(root):
     assert machine.is_clock_kept is True
 
 
-def test_clock_that_was_not_set_is_seen(root):
+def test_clock_that_was_not_set_is_detected(root):
     assert (
         survey_system(Machine(), root({"run/systemd/timesync/x": ""})).is_clock_kept
         is False
@@ -89,7 +89,7 @@ def test_udev_rules_are_read(root):
     assert machine.udev_rules == {"1a6e:089a"}
 
 
-def test_video_nodes_that_are_none_are_left_out(root):
+def test_files_that_are_not_video_nodes_are_omitted(root):
     assert survey_system(Machine(), root({"dev/video0": ""})).cameras == ()
 
 
@@ -97,7 +97,7 @@ def test_video_nodes_that_are_none_are_left_out(root):
     ("answer", "throttled"),
     [("throttled=0x50000", 0x50000), ("error", None), ("", None)],
 )
-def test_firmware_is_asked(tmp_path, monkeypatch, answer, throttled):
+def test_firmware_is_queried(tmp_path, monkeypatch, answer, throttled):
     program = tmp_path / "vcgencmd"
     program.write_text(f"#!/bin/sh\n[ $1 = get_throttled ] && echo '{answer}'\n")
     program.chmod(0o755)
@@ -110,14 +110,14 @@ def test_this_machine_is_surveyed():
     assert machine.python == sys.version_info[:2] and machine.pointer_bits in (32, 64)
     assert machine.numpy and machine.numpy.version and not machine.numpy.failure
     assert machine.opencv and machine.opencv.version and machine.opencv_build
-    runtime = machine.runtimes[0]
-    assert runtime.version and not runtime.failure and runtime.tags
+    found = machine.runtimes[0]
+    assert found.version and not found.failure and found.tags
     assert machine.user and machine.now_s > machine.installed_s > 0
     assert machine.pycoral == "" and machine.model is None
 
 
-def test_runtimes_are_those_of_the_interpreter():
-    assert tuple(survey_python.RUNTIMES) == interpreter.RUNTIMES
+def test_runtimes_are_those_of_the_engine():
+    assert tuple(survey_python.RUNTIMES) == runtime.RUNTIMES
 
 
 @pytest.mark.parametrize(
@@ -131,13 +131,13 @@ def test_runtimes_are_those_of_the_interpreter():
         ({"pycoral.py": ""}, "impostor"),
     ],
 )
-def test_pycoral_is_told_from_its_impostor(root, monkeypatch, files, kind):
+def test_pycoral_of_google_is_recognized(root, monkeypatch, files, kind):
     monkeypatch.syspath_prepend(root(files))
     assert survey_python._identify_pycoral() == kind
     assert "pycoral" not in sys.modules
 
 
-def test_picamera2_that_is_broken_is_known(root, monkeypatch):
+def test_broken_picamera2_is_reported(root, monkeypatch):
     files = {"picamera2.py": "raise ValueError('numpy.dtype size changed')"}
     monkeypatch.setenv("PYTHONPATH", str(root(files)))
     assert "numpy.dtype size changed" in survey_python._load_picamera2()

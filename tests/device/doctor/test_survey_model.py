@@ -1,4 +1,4 @@
-"""Model files tried in a process of their own."""
+"""Model files that run in their own process."""
 
 import os
 
@@ -10,7 +10,7 @@ from corallite.device.image.preprocess import Preprocessing
 from corallite.device.model.manifest import Manifest, attach_manifest
 
 MANIFEST = Manifest("tiny", "1", ("red", "green", "blue"), Preprocessing((32, 32)))
-# A TFLite runtime that goes as far as the first inference.
+# A TFLite runtime that works until the first inference.
 RUNTIME = """
 import ctypes, time
 class Interpreter:
@@ -48,12 +48,12 @@ def test_model_with_a_manifest_runs(model_of):
     assert model.min_edgetpu_runtime is None
 
 
-def test_foreign_model_runs_without_one(tiny_models):
+def test_third_party_model_runs_without_a_manifest(tiny_models):
     model = survey(tiny_models["float32"])
     assert model.failure == "" and not model.has_manifest and model.latency_ms > 0
 
 
-def test_manifest_of_another_model_is_told(model_of):
+def test_manifest_of_another_model_is_reported(model_of):
     manifest = Manifest("tiny", "1", ("red", "green"), Preprocessing((32, 32)))
     model = survey(model_of(manifest))
     assert model.is_readable
@@ -66,11 +66,11 @@ def test_manifest_of_another_model_is_told(model_of):
         (None, "model.tflite: cannot be read (No such file or directory)"),
         ("folder", "model.tflite: cannot be read (Is a directory)"),
         ("pipe", "model.tflite: cannot be read (is not a regular file)"),
-        (b"milk and eggs", "model.tflite: is not a TFLite model"),
+        (b"milk and eggs", "model.tflite: not a TFLite model"),
         (b"\x1c\0\0\0TFL3", "model.tflite: is damaged"),
     ],
 )
-def test_what_is_no_model_is_told(tmp_path, content, failure):
+def test_file_that_is_not_a_model_is_reported(tmp_path, content, failure):
     path = tmp_path / "model.tflite"
     if content == "folder":
         path.mkdir()
@@ -84,7 +84,7 @@ def test_what_is_no_model_is_told(tmp_path, content, failure):
 
 @pytest.fixture
 def runtime(tmp_path, monkeypatch):
-    """A function that puts a runtime in the place of the installed one."""
+    """A function that replaces the installed runtime."""
 
     def runtime(invoke):
         package = tmp_path / "ai_edge_litert"
@@ -96,20 +96,20 @@ def runtime(tmp_path, monkeypatch):
     return runtime
 
 
-def test_model_that_crashes_the_runtime_is_told(tiny_models, runtime):
+def test_model_that_crashes_the_runtime_is_reported(tiny_models, runtime):
     runtime("ctypes.string_at(0)")
     model = survey(tiny_models["int8"])
     assert model.crashed and model.failure == "crashed with SIGSEGV"
     assert model.min_runtime  # Known without the runtime.
 
 
-def test_hanging_model_is_told(tiny_models, runtime):
+def test_hanging_model_is_reported(tiny_models, runtime):
     runtime("time.sleep(1000)")
     model = survey(tiny_models["int8"], timeout_s=1)
     assert model.crashed and model.failure == "no answer in 1 s"
 
 
-def test_edgetpu_model_without_its_library_is_told(tmp_path, edgetpu_model):
+def test_missing_edgetpu_library_is_reported(tmp_path, edgetpu_model):
     path = tmp_path / "model_edgetpu.tflite"
     path.write_bytes(edgetpu_model(14))
     model = survey(path)
@@ -118,17 +118,17 @@ def test_edgetpu_model_without_its_library_is_told(tmp_path, edgetpu_model):
 
 
 @pytest.mark.parametrize(
-    ("name", "twin", "has_twin"),
+    ("name", "fallback", "has_fallback"),
     [
         ("model_edgetpu.tflite", "model.tflite", True),
         ("model_edgetpu.tflite", "other.tflite", False),
-        ("model.tflite", "model.tflite", False),  # It is no twin of its own.
+        ("model.tflite", "model.tflite", False),  # A model is not its own fallback.
     ],
 )
-def test_twin_is_looked_for_where_classify_does(
-    tmp_path, edgetpu_model, name, twin, has_twin
+def test_cpu_fallback_is_searched_where_classify_does(
+    tmp_path, edgetpu_model, name, fallback, has_fallback
 ):
-    (tmp_path / twin).touch()
+    (tmp_path / fallback).touch()
     path = tmp_path / name
     path.write_bytes(edgetpu_model(14))
-    assert survey(path).has_twin is has_twin
+    assert survey(path).has_twin is has_fallback

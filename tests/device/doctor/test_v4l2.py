@@ -1,4 +1,4 @@
-"""Video nodes, with a kernel of our own making behind the system call."""
+"""Video nodes, with a fake kernel behind the system call."""
 
 import errno
 import struct
@@ -13,7 +13,7 @@ CAPTURE, OWN = 1, 1 << 31
 
 
 def kernel(driver="uvcvideo", all_nodes=CAPTURE | OWN, node=CAPTURE, formats=()):
-    """Returns an ioctl that answers as linux/videodev2.h lays it out."""
+    """Returns an ioctl that answers in the layout of linux/videodev2.h."""
 
     def ioctl(descriptor, request, answer):
         if request == QUERY:
@@ -51,7 +51,7 @@ def test_camera_is_described(node):
         kernel(formats=[]),
     ],
 )
-def test_other_nodes_are_none(node, ioctl):
+def test_other_video_nodes_are_ignored(node, ioctl):
     assert describe_camera(node, ioctl) is None
 
 
@@ -60,10 +60,10 @@ def test_old_driver_without_capabilities_of_its_own(node):
     assert camera is not None and camera.formats == ("YUYV",)
 
 
-def test_what_is_no_video_device_is_none(node):
+def test_file_that_is_not_a_video_device_is_ignored(node):
     assert describe_camera(node) is None
 
 
-def test_node_that_is_not_there_is_not_open(tmp_path):
+def test_missing_node_is_not_open_to_us(tmp_path):
     path = tmp_path / "video9"
     assert describe_camera(path) == Camera(Node(str(path), False))

@@ -9,7 +9,7 @@ import pytest
 from corallite.device.engine import open_model as model_request
 from corallite.device.engine.classifier import Classifier
 from corallite.device.engine.edgetpu.failover import Accelerated
-from corallite.device.engine.open_model import ModelRequest, is_edgetpu_here, open_model
+from corallite.device.engine.open_model import ModelRequest, open_model
 from corallite.device.engine.reload.hot_reload import Swapping
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.model.manifest import Manifest, SelfTest, attach_manifest
@@ -138,21 +138,3 @@ def test_other_range_has_no_selftest(files, tiny_models):
     files[1].write_bytes(attach_manifest(content, manifest))
     assert open_file(files[1]).manifest.selftest == SelfTest(1, 0, 0.9)
     assert open_file(files[1], input_range=(0.0, 0.9)).manifest.selftest is None
-
-
-def test_edgetpus_are_seen_in_the_system(tmp_path):
-    assert not is_edgetpu_here(tmp_path)
-    for name in ("usb1", "1-1", "1-1:1.0"):
-        (tmp_path / "sys/bus/usb/devices" / name).mkdir(parents=True)
-    (tmp_path / "sys/bus/usb/devices/usb1/idVendor").write_text("1d6b\n")
-    (tmp_path / "sys/bus/usb/devices/usb1/idProduct").write_text("0002\n")
-    assert not is_edgetpu_here(tmp_path)
-    (tmp_path / "sys/bus/usb/devices/1-1/idVendor").write_text("1a6e\n")
-    (tmp_path / "sys/bus/usb/devices/1-1/idProduct").write_text("089a\n")
-    assert is_edgetpu_here(tmp_path)
-
-
-def test_edgetpu_on_pcie_is_seen(tmp_path):
-    (tmp_path / "dev").mkdir()
-    (tmp_path / "dev/apex_0").touch()
-    assert is_edgetpu_here(tmp_path)

@@ -1,4 +1,4 @@
-"""The loop with a fake classifier, and the lines it is printed as."""
+"""The loop with a fake classifier, and the output lines of its results."""
 
 import json
 import threading
@@ -58,35 +58,37 @@ def test_every_frame_has_a_result():
     assert results[0].source == "clip.mp4" and results[0].latency_ms > 0
 
 
-class FailsAtTimes(FakeClassifier):
-    """Fails at frames of these numbers, counted from 0."""
+class FailsAt(FakeClassifier):
+    """Fails at the frames with these numbers, counted from 0."""
 
     def __init__(self, *numbers):
-        self.numbers, self.asked = numbers, -1
+        self.numbers, self.frame = numbers, -1
 
     def run(self, pixels_u8):
-        self.asked += 1
-        if self.asked in self.numbers:
+        self.frame += 1
+        if self.frame in self.numbers:
             raise MemoryError("no room for a tensor")
         return super().run(pixels_u8)
 
 
-def test_a_frame_that_fails_is_left_out_and_told(caplog):
-    engine: Any = FailsAtTimes(2, 3)
+def test_failing_frame_is_skipped_and_logged(caplog):
+    engine: Any = FailsAt(2, 3)
     found = classify_frames(frames(), engine, threading.Event(), 1, survives=True)
     assert [result.frame for result in found] == [0, 1, 4]
-    assert "Frame 2 is left out: no room for a tensor (1 so far)" in caplog.text
+    assert "Frame 2 is skipped: no room for a tensor (1 so far)" in caplog.text
 
 
 @pytest.mark.parametrize(("number", "survives"), [(0, True), (2, False)])
-def test_a_failure_ends_what_has_not_begun_or_shall_not_survive(number, survives):
-    engine: Any = FailsAtTimes(number)
+def test_failure_before_the_first_result_or_without_survives_is_raised(
+    number, survives
+):
+    engine: Any = FailsAt(number)
     found = classify_frames(frames(), engine, threading.Event(), 1, survives=survives)
     with pytest.raises(MemoryError, match="no room"):
         list(found)
 
 
-def test_it_stops_between_frames():
+def test_stop_ends_the_loop_between_frames():
     stop = threading.Event()
     results = classify_frames(frames(), FAKE, stop, 1)
     next(results)
@@ -108,7 +110,7 @@ def test_json_line_has_the_fields_and_is_one_line():
     assert content["active"] is None
 
 
-def test_age_counts_from_the_capture_and_drops_are_handed_on():
+def test_age_counts_from_the_capture_and_dropped_is_passed_on():
     image = np.zeros((4, 4, 3), np.uint8)
     captured_s = time.monotonic() - 5
     frame = Frame(3, 0.3, image, "camera 0", captured_s, dropped=2)
@@ -142,7 +144,7 @@ def test_text_line_is_readable():
     )
 
 
-def test_text_line_tells_of_an_accelerator():
+def test_text_line_names_the_accelerator():
     line = to_text_line(result(device="edgetpu:1"))
     assert line.endswith("    1.2 ms  edgetpu:1  dog 70.0%  cat 20.0%")
     line = to_text_line(result(accelerator_lost=True))
@@ -176,7 +178,7 @@ def test_text_line_cannot_move_the_cursor():
 
 
 class Shapes(FakeClassifier):
-    """Tells what it was given, and changes its size after two frames."""
+    """Records its inputs, and changes its input size after two frames."""
 
     def __init__(self):
         self.given = []
@@ -199,7 +201,7 @@ def forty_pixels_wide(count):
         yield Frame(number, number / 10, np.zeros((40, 40, 3), np.uint8), "x")
 
 
-def test_frame_that_was_prepared_is_not_fitted_again():
+def test_prepared_frame_is_not_preprocessed_again():
     fitted = Fitted(np.ones((8, 8, 3), np.uint8), Shapes.preprocessing, seconds=0.0)
     plain = next(forty_pixels_wide(1))
     engine: Any = Shapes()
@@ -209,7 +211,7 @@ def test_frame_that_was_prepared_is_not_fitted_again():
     assert engine.shapes == [(8, 8), (8, 8)]
 
 
-def test_frame_prepared_for_another_model_is_fitted_for_the_new_one():
+def test_frame_prepared_for_another_model_is_preprocessed_again():
     def all_ahead():
         yield from [stream.prepare(frame) for frame in forty_pixels_wide(4)]
 
@@ -220,9 +222,9 @@ def test_frame_prepared_for_another_model_is_fitted_for_the_new_one():
     assert shapes.shapes == [(8, 8), (8, 8), (16, 16), (16, 16)]
 
 
-def test_pixels_that_another_user_made_outdated_are_fitted_again():
+def test_pixels_outdated_through_another_handle_are_preprocessed_again():
     class Shared(Shapes):
-        """Takes another model between the first renewal and the first answer."""
+        """Switches the model between the first `renew` and the first `run`."""
 
         def run(self, pixels_u8):
             if not self.given:
@@ -236,7 +238,7 @@ def test_pixels_that_another_user_made_outdated_are_fitted_again():
     assert len(list(found)) == 1 and engine.shapes == [(8, 8), (16, 16)]
 
 
-def test_latency_counts_what_was_prepared():
+def test_latency_includes_the_preparation():
     frame = next(forty_pixels_wide(1))
     fitted = Fitted(np.zeros((8, 8, 3), np.uint8), Shapes.preprocessing, seconds=5.0)
     engine: Any = Shapes()
@@ -245,7 +247,7 @@ def test_latency_counts_what_was_prepared():
     assert found.latency_ms > 5000
 
 
-def test_frame_that_cannot_be_prepared_fails_where_it_is_classified(caplog):
+def test_frame_that_cannot_be_prepared_fails_when_it_is_classified(caplog):
     stream = FrameStream()
     frames = list(forty_pixels_wide(3))
     frames[1] = replace(frames[1], image_rgb_u8=np.zeros((40, 40), np.uint8))
@@ -253,39 +255,25 @@ def test_frame_that_cannot_be_prepared_fails_where_it_is_classified(caplog):
 
     found = classify_frames(stream, FAKE, threading.Event(), 1, survives=True)
     assert [result.frame for result in found] == [0, 2]
-    assert "Frame 1 is left out: " in caplog.text
+    assert "Frame 1 is skipped: " in caplog.text
 
 
-def test_brake_is_asked_before_each_frame_and_told_of_it_after():
+def test_rate_limiter_waits_before_each_frame():
     class Counting:
         limit_fps: float | None = 2.5
         waits = 0
 
-        def __init__(self):
-            self.noted = []
-
         def wait(self, stop):
             self.waits += 1
 
-        def note_work(self, processor_s, status):
-            # Of 0.1 s, which the model below waits for something.
-            self.noted.append((processor_s < 0.05, status.device))
-
-    class Waiting(FakeClassifier):
-        def run(self, pixels_u8):
-            time.sleep(0.1)
-            return super().run(pixels_u8)
-
-    brake, taken = Counting(), []
-    engine: Any = Waiting()
+    limiter, taken = Counting(), []
 
     def counted():
         for frame in frames(3):
-            taken.append(brake.waits)
+            taken.append(limiter.waits)
             yield frame
 
-    results = list(
-        classify_frames(counted(), engine, threading.Event(), 1, None, brake)
-    )
-    assert taken == [1, 2, 3] and [found.limit_fps for found in results] == [2.5] * 3
-    assert brake.noted == [(True, "edgetpu:1")] * 3
+    as_limiter: Any = limiter
+    found = classify_frames(counted(), FAKE, threading.Event(), 1, None, as_limiter)
+    assert [result.limit_fps for result in found] == [2.5] * 3
+    assert taken == [1, 2, 3]

@@ -1,4 +1,4 @@
-"""Averages over time and labels with hysteresis."""
+"""Averages over time, and labels with hysteresis."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ LABELS = ("cat", "dog")
 
 
 def feed(smoother, *cats, step_s=1.0):
-    """Feeds P(cat) frame by frame; returns the averages of it and what was on."""
+    """Adds P(cat) frame by frame; returns its averages and the active labels."""
     averages, active = [], []
     for number, cat in enumerate(cats):
         probabilities = np.array([cat, 1 - cat], np.float32)
@@ -18,7 +18,7 @@ def feed(smoother, *cats, step_s=1.0):
     return averages, active
 
 
-def test_without_a_window_each_frame_stands_for_itself():
+def test_without_a_window_there_is_no_averaging():
     averages, active = feed(Smoother(), 0.25, 1, 0)
     assert averages == [0.25, 1, 0]
     assert active == [None, None, None]
@@ -35,19 +35,19 @@ def test_frame_rate_does_not_matter():
     assert slow[-1] == pytest.approx(fast[-1])
 
 
-def test_after_a_gap_the_past_is_forgotten():
+def test_average_restarts_after_a_gap():
     smoother = Smoother(window_s=2)
     smoother.add(np.array([0, 1], np.float32), 0.0)
     assert smoother.add(np.array([1, 0], np.float32), 60.0).tolist() == [1, 0]
 
 
-def test_time_that_goes_back_starts_again():
+def test_average_restarts_when_the_time_goes_back():
     smoother = Smoother(window_s=2)
     smoother.add(np.array([0, 1], np.float32), 60.0)
     assert smoother.add(np.array([1, 0], np.float32), 0.0).tolist() == [1, 0]
 
 
-def test_time_that_stands_still_keeps_the_memory_bounded():
+def test_memory_is_limited_when_the_time_does_not_advance():
     smoother = Smoother(window_s=2)
     feed(smoother, *[1] * 1000, step_s=0.0)
     assert len(smoother._recent) == 256
@@ -55,19 +55,19 @@ def test_time_that_stands_still_keeps_the_memory_bounded():
     assert averages[-1] == 0
 
 
-def test_nan_is_gone_with_its_frame():
+def test_nan_leaves_the_average_with_its_frame():
     averages, active = feed(Smoother(2, 0.5), np.nan, 1, 1, 1)
     assert np.isnan(averages[:2]).all() and averages[2:] == [1, 1]
     assert active == [[], [], ["cat"], ["cat"]]
 
 
-def test_label_stays_on_until_it_falls_below_release():
+def test_label_stays_active_until_it_falls_below_release():
     smoother = Smoother(threshold=0.8, release=0.6)
     _, active = feed(smoother, 0.7, 0.8, 0.7, 0.6, 0.59, 0.7, 0.9)
     assert [bool(on) for on in active] == [False, True, True, True, False, False, True]
 
 
-def test_without_release_the_threshold_is_both():
+def test_release_defaults_to_the_threshold():
     _, active = feed(Smoother(threshold=0.5), 0.6, 0.49, 0.5)
     assert active == [["cat"], ["dog"], ["cat", "dog"]]
 
@@ -82,13 +82,13 @@ def test_without_release_the_threshold_is_both():
         ({"threshold": 0.5, "release": -0.1}, "got -0.1 and 0.5"),
     ],
 )
-def test_nonsense_is_refused(arguments, message):
+def test_invalid_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         Smoother(**arguments)
 
 
 @pytest.mark.parametrize("labels", [("cat", "owl"), ("dog", "cat"), ("a", "b", "c")])
-def test_other_labels_start_again(labels):
+def test_other_labels_reset_the_average(labels):
     smoother = Smoother(window_s=9, threshold=0.9, release=0.1)
     smoother.begin(LABELS)
     smoother.add(np.array([0, 1], np.float32), 0.0)

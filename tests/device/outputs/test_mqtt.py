@@ -1,4 +1,4 @@
-"""Messages through a real broker, which comes, goes and comes again."""
+"""Messages through a real broker, which is killed and restarted."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ needs_broker = pytest.mark.skipif(not MOSQUITTO, reason="needs mosquitto")
 
 
 class Broker:
-    """A mosquitto on one port for ever, which forgets all when it is killed."""
+    """A mosquitto on a fixed port; a restart loses its messages."""
 
     def __init__(self, folder, extra=""):
         with socket.socket() as probe:
@@ -33,7 +33,7 @@ class Broker:
             self.port = probe.getsockname()[1]
         self.config = folder / "mosquitto.conf"
         listener = f"listener {self.port} 127.0.0.1\n"
-        # Started by root it becomes another user, who cannot read our folder.
+        # As root, mosquitto would switch to a user who cannot read the folder.
         settings = f"user root\n{listener}{extra or 'allow_anonymous true'}\n"
         self.config.write_text(settings)
         self.process = None
@@ -96,8 +96,8 @@ def see(sink, label, frame=0, **fields):
     sink.put(Result(frame, 0.0, "x", [Prediction(label, 0.9)], 1.0, **fields))
 
 
-def states(messages, count):
-    """Waits for so many states; returns their frames' numbers."""
+def frame_numbers(messages, count):
+    """Waits for so many results; returns their frame numbers."""
     found: list[int] = []
     while len(found) < count:
         topic, text, _ = messages.get(timeout=60)
@@ -107,63 +107,65 @@ def states(messages, count):
 
 
 @needs_broker
-def test_changes_are_published_in_order_and_the_last_is_kept(broker, subscribe):
+def test_changes_are_published_in_order_and_the_last_is_retained(
+    broker, subscribe, wait_until
+):
     messages = subscribe(broker.port)
     sink = Mqtt(Address("127.0.0.1", broker.port, "home/cam"))
     labels = ["cat", "cat", "dog", "dog", "dog", "cat"]
     for frame, label in enumerate(labels):
         see(sink, label, frame)
-    assert states(messages, 3) == [0, 2, 5]
+    assert frame_numbers(messages, 3) == [0, 2, 5]
     sink.close()
-    kept = subscribe(broker.port)
-    seen = {kept.get(timeout=60) for _ in range(2)}
+    retained = subscribe(broker.port)
+    seen = {retained.get(timeout=60) for _ in range(2)}
     (state,) = [text for topic, text, _ in seen if topic == "home/cam"]
     assert json.loads(state)["top"] == [{"label": "cat", "probability": 0.9}]
     assert ("home/cam/status", "offline", True) in seen
-    assert not [t for t in threading.enumerate() if t.name == "mqtt"]
+    wait_until(lambda: "mqtt" not in [t.name for t in threading.enumerate()])
 
 
 @needs_broker
-def test_active_labels_count_where_there_is_a_threshold(broker, subscribe):
+def test_with_a_threshold_changes_of_active_labels_are_published(broker, subscribe):
     messages = subscribe(broker.port)
     sink = Mqtt(Address("127.0.0.1", broker.port, "home/cam"))
     for frame, active in enumerate([[], [], ["cat"], ["cat"], []]):
         see(sink, "dog", frame, active=active)
-    assert states(messages, 3) == [0, 2, 4]
+    assert frame_numbers(messages, 3) == [0, 2, 4]
     sink.close()
 
 
 @needs_broker
-def test_every_frame_is_published_when_asked_for(broker, subscribe):
+def test_every_frame_is_published_on_request(broker, subscribe):
     messages = subscribe(broker.port)
     sink = Mqtt(Address("127.0.0.1", broker.port, "home/cam"), every_frame=True)
     for frame in range(20):
         see(sink, "cat", frame)
-    assert states(messages, 20) == list(range(20))
+    assert frame_numbers(messages, 20) == list(range(20))
     sink.close()
 
 
 @needs_broker
-def test_killed_broker_is_found_again_and_told_the_newest(broker, subscribe, caplog):
+def test_restarted_broker_gets_the_newest_messages(broker, subscribe, caplog):
     sink = Mqtt(Address("127.0.0.1", broker.port, "home/cam"), every_frame=True)
     see(sink, "cat", 0)
-    assert states(subscribe(broker.port), 1) == [0]
+    assert frame_numbers(subscribe(broker.port), 1) == [0]
     broker.kill()
     start_s = time.monotonic()
     for frame in range(1, 500):
         see(sink, "cat", frame)
-    assert time.monotonic() - start_s < 60  # It never waits for the broker.
+    assert time.monotonic() - start_s < 60  # `put` never waits.
     broker.start()
     messages, seen = subscribe(broker.port), []
     while 499 not in seen:
-        seen += states(messages, 1)
+        seen += frame_numbers(messages, 1)
     assert seen == sorted(seen) and sink.lost >= 390
     sink.close()
     assert "the connection is lost" in caplog.text
 
 
 @needs_broker
-def test_broker_tells_others_when_the_process_dies(broker, subscribe):
+def test_broker_publishes_offline_when_the_process_dies(broker, subscribe):
     messages = subscribe(broker.port)
     code = (
         "import sys, time; from corallite.device.outputs.mqtt import *\n"
@@ -177,7 +179,7 @@ def test_broker_tells_others_when_the_process_dies(broker, subscribe):
 
 
 @pytest.mark.parametrize("scheme", ["mqtt", "mqtts"])
-def test_broker_that_is_not_there_delays_nothing(tmp_path, caplog, wait_until, scheme):
+def test_unreachable_broker_delays_nothing(tmp_path, caplog, wait_until, scheme):
     url = f"{scheme}://127.0.0.1:{Broker(tmp_path).port}"
     sink = Mqtt(parse_address(f"{url}/home/cam"))
     see(sink, "cat")
@@ -187,14 +189,14 @@ def test_broker_that_is_not_there_delays_nothing(tmp_path, caplog, wait_until, s
 
 
 @needs_broker
-def test_wrong_password_is_told(tmp_path, caplog, wait_until):
+def test_wrong_password_is_logged(tmp_path, caplog, wait_until):
     passwords = tmp_path / "passwords"
     passwords.write_text("")
     broker = Broker(tmp_path, f"allow_anonymous false\npassword_file {passwords}")
     broker.start()
     address = Address("127.0.0.1", broker.port, "home/cam", "me", "wrong")
     sink = Mqtt(address)
-    wait_until(lambda: "refused us: Not authorized" in caplog.text)
+    wait_until(lambda: "refused the connection: Not authorized" in caplog.text)
     sink.close()
     broker.kill()
     assert "wrong" not in caplog.text and "wrong" not in repr(address)
@@ -202,7 +204,7 @@ def test_wrong_password_is_told(tmp_path, caplog, wait_until):
 
 @needs_broker
 @pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")
-def test_encrypted_broker_must_show_its_certificate(
+def test_encrypted_broker_needs_a_trusted_certificate(
     tmp_path, monkeypatch, subscribe, wait_until, caplog
 ):
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
@@ -215,14 +217,14 @@ def test_encrypted_broker_must_show_its_certificate(
     broker.config.write_text(f"{broker.config.read_text()}keyfile {key}\n")
     broker.start()
     address = Address("127.0.0.1", broker.port, "home/cam", is_encrypted=True)
-    stranger = Mqtt(address)
+    without_trust = Mqtt(address)
     wait_until(lambda: "cannot be reached." in caplog.text)
-    stranger.close()
+    without_trust.close()
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     caplog.set_level("INFO", "absl")
-    friend = Mqtt(address)
+    with_trust = Mqtt(address)
     wait_until(lambda: "connected." in caplog.text)
-    friend.close()
+    with_trust.close()
     broker.kill()
 
 
@@ -237,7 +239,7 @@ def test_encrypted_broker_must_show_its_certificate(
         ),
     ],
 )
-def test_address_is_read(url, address):
+def test_address_is_parsed(url, address):
     assert parse_address(url) == address
 
 
@@ -257,7 +259,7 @@ def test_address_is_read(url, address):
         "mqtt://me:secret@broker/",
     ],
 )
-def test_address_of_no_broker_is_refused(url):
-    with pytest.raises(RequestError, match="is no place to publish; write") as refused:
+def test_invalid_address_is_refused(url):
+    with pytest.raises(RequestError, match="not a valid broker URL; write") as refused:
         parse_address(url)
     assert "secret" not in str(refused.value)

@@ -10,7 +10,7 @@ LOAD = Path(__file__).parents[3] / "benchmarks" / "serve_load.py"
 
 
 @pytest.mark.slow
-def test_200_at_once_are_answered_right_and_damaged_ones_break_nothing(model):
+def test_200_requests_at_once_succeed_and_damaged_ones_cause_no_failure(model):
     flags = [f"--model={model}", "--in_flight=200", "--rounds=1", "--mutated=300"]
     command = [sys.executable, str(LOAD), *flags]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)

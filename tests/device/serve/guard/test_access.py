@@ -1,4 +1,4 @@
-"""Who may listen where, and who may ask."""
+"""Where the server may listen, and which requests it accepts."""
 
 import os
 import re
@@ -12,12 +12,12 @@ TOKEN = "0123456789abcdef"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.1.2.3"])
-def test_this_machine_alone_needs_nothing_but_its_name(host):
+def test_loopback_requires_only_its_host_name(host):
     assert make_access(host, None, None, None) == Access(local_only=True)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "camera.local"])
-def test_network_needs_a_token_or_tls(host):
+def test_network_requires_a_token_or_tls(host):
     with pytest.raises(RequestError, match=re.escape(f"--host={host}: would show")):
         make_access(host, None, None, None)
 
@@ -34,29 +34,29 @@ def test_token_comes_from_a_file_or_the_environment(tmp_path, monkeypatch):
 def test_weak_token_is_refused(tmp_path, text):
     path = tmp_path / "token"
     path.write_text(text)
-    with pytest.raises(RequestError, match="holds no token of at least 16"):
+    with pytest.raises(RequestError, match="has no token of at least 16"):
         make_access("127.0.0.1", str(path), None, None)
 
 
-def test_files_that_cannot_be_used_are_refused(tmp_path):
+def test_unusable_files_are_refused(tmp_path):
     with pytest.raises(RequestError, match="cannot be read .*; check its name"):
         make_access("127.0.0.1", str(tmp_path / "none"), None, None)
-    with pytest.raises(RequestError, match="go together; give both"):
+    with pytest.raises(RequestError, match="are used together; set both"):
         make_access("127.0.0.1", None, str(tmp_path / "cert"), None)
-    with pytest.raises(RequestError, match="are no certificate and its key"):
+    with pytest.raises(RequestError, match="not a certificate and its key"):
         make_access("127.0.0.1", None, str(tmp_path / "a"), str(tmp_path / "b"))
 
 
-def test_files_without_end_are_refused(tmp_path):
+def test_endless_files_are_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(RequestError, match="zero: cannot be read .is larger than 16"):
         make_access("127.0.0.1", "/dev/zero", None, None)
     for cert in (str(tmp_path / "pipe"), "/dev/zero"):
-        with pytest.raises(RequestError, match="are no cert.*is not a regular file"):
+        with pytest.raises(RequestError, match="not a cert.*is not a regular file"):
             make_access("127.0.0.1", None, cert, cert)
 
 
-def test_only_the_token_or_its_session_is_admitted():
+def test_only_the_token_or_its_session_grants_access():
     access = Access(TOKEN)
     assert access.admits(f"Bearer {TOKEN}", "")
     assert access.admits(f"bearer  {TOKEN}", "")

@@ -1,4 +1,4 @@
-"""What nobody can do to connections; with limits that tests can wait for."""
+"""Timeouts and limits of connections, shortened for the tests."""
 
 import contextlib
 import socket
@@ -11,8 +11,8 @@ import pytest
 from corallite.device.engine.classifier import Prediction
 from corallite.device.loop.classify_frames import Result
 from corallite.device.serve.guard import connection
-from corallite.device.serve.live.camera import Sight
-from corallite.device.serve.refusal import Limits
+from corallite.device.serve.guard.refusal import Limits
+from corallite.device.serve.live.camera import Snapshot
 from corallite.device.serve.server import open_socket, run_server
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -21,14 +21,14 @@ LIMIT_S = 60
 
 
 class Still:
-    """A camera that shows one picture for ever."""
+    """A camera with one frame."""
 
     state = "live"
 
     def __init__(self):
         result = Result(0, 0.0, "still", [Prediction("red", 1.0)], 1.0)
         image_rgb_u8 = np.zeros((48, 64, 3), np.uint8)
-        self.newest = Sight(image_rgb_u8, result, time.monotonic())
+        self.newest = Snapshot(image_rgb_u8, result, time.monotonic())
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def connect(make_client):
 
 
 def answer_to(client, raw):
-    """Returns all that comes until the connection ends, however it does."""
+    """Returns everything received until the connection is closed or reset."""
     answer = b""
     with contextlib.suppress(ConnectionError):
         client.sendall(raw)
@@ -55,7 +55,7 @@ def answer_to(client, raw):
     return answer
 
 
-def test_one_too_many_is_closed_and_room_is_given_again(
+def test_connection_above_the_limit_is_closed_until_another_ends(
     connect, monkeypatch, wait_until
 ):
     monkeypatch.setattr(connection, "_MAX_CONNECTIONS", 2)
@@ -66,27 +66,27 @@ def test_one_too_many_is_closed_and_room_is_given_again(
 
 
 @pytest.mark.parametrize("begun", [b"", b"GET /healthz HT", b"GET / HTTP/1.1\r\nA: b"])
-def test_request_that_never_comes_is_not_waited_for(connect, monkeypatch, begun):
-    monkeypatch.setattr(connection, "_IDLE_LIMIT_S", 0.05)
-    # It ends, although nothing is closed on this side.
+def test_incomplete_request_is_closed(connect, monkeypatch, begun):
+    monkeypatch.setattr(connection, "_IDLE_TIMEOUT_S", 0.05)
+    # The server closes the connection; the client does not.
     assert answer_to(connect(), begun) == b""
 
 
-def test_rest_of_a_refused_body_is_not_waited_for(connect, monkeypatch):
-    monkeypatch.setattr(connection, "_IDLE_LIMIT_S", 0.05)
+def test_incomplete_body_of_a_refused_request_is_closed(connect, monkeypatch):
     head = b"POST /v1/model HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
     client = connect()
     client.sendall(head)
     assert client.recv(4096).startswith(b"HTTP/1.1 405 ")
-    # It ends, although nothing is closed on this side; sooner than one that is idle.
+    # Only now: the timeout must not end the connection before its first response.
+    monkeypatch.setattr(connection, "_IDLE_TIMEOUT_S", 0.05)
     answer_to(client, b"x")
 
 
-def test_stream_that_nobody_reads_is_cut(connect, monkeypatch, wait_until):
-    monkeypatch.setattr(connection, "_WRITE_LIMIT_S", 0.05)
+def test_unread_responses_end_the_connection(connect, monkeypatch, wait_until):
+    monkeypatch.setattr(connection, "_WRITE_TIMEOUT_S", 0.05)
     client = connect()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    # Answers to many requests fill the connection as a stream would.
+    # The responses to many requests fill the connection as a stream would.
     raw = b"GET /page/page.js HTTP/1.1\r\nHost: x\r\n\r\n"
 
     def is_cut():
@@ -99,7 +99,9 @@ def test_stream_that_nobody_reads_is_cut(connect, monkeypatch, wait_until):
     wait_until(is_cut)
 
 
-def test_ninth_client_of_the_stream_is_to_come_again(connect, wait_until):
+def test_ninth_client_of_the_stream_is_refused_until_another_leaves(
+    connect, wait_until
+):
     def begin():
         client = connect()
         client.sendall(STREAM)
@@ -113,7 +115,7 @@ def test_ninth_client_of_the_stream_is_to_come_again(connect, wait_until):
     wait_until(lambda: begin()[1].startswith(b"HTTP/1.1 200 "))
 
 
-def test_body_that_comes_too_slowly_is_refused(connect):
+def test_slow_body_is_refused(connect):
     head = (
         b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
         b"Content-Length: 100\r\n\r\n"

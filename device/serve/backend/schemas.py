@@ -1,4 +1,4 @@
-"""What the answers hold, as OpenAPI describes them."""
+"""The JSON of the responses, as OpenAPI describes it."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from corallite.device.system.files import printable
 
 
 class ErrorBody(BaseModel):
-    """Why a request was not granted."""
+    """Why a request was refused."""
 
     error: str = Field(description="One sentence.")
 
@@ -23,52 +23,54 @@ class LabelBody(BaseModel):
 
 
 class AnswerBody(BaseModel):
-    """What is on an image."""
+    """The prediction for an image."""
 
     model: str
     version: str
-    top: list[LabelBody] = Field(description="The most probable first.")
+    top: list[LabelBody] = Field(description="The most probable label first.")
     latency_ms: float = Field(
-        description="Preprocessing and inference, and the wait for the camera's turn.",
+        description="Preprocessing, inference, and the wait for the camera's inference."
     )
 
 
 class StatusBody(BaseModel):
-    """How the model is."""
+    """The status of the model."""
 
     model: str
     version: str
-    device: str = Field(description="What gave the last answer: cpu, edgetpu:0, ...")
-    state: str = Field(description="ready, or lost while the CPU stands in.")
-    losses: int = Field(description="How often an accelerator was lost.")
+    device: str = Field(description="Where the last inference ran: cpu, edgetpu:0, ...")
+    state: str = Field(
+        description="ready, or lost while the CPU replaces the accelerator."
+    )
+    losses: int = Field(description="How often the accelerator was lost.")
     swaps: int = Field(description="How often the model was replaced.")
     last_error: str
 
 
 class ModelBody(BaseModel):
-    """What is known of the model."""
+    """The model's manifest and status."""
 
     manifest: dict[str, Any]
     status: StatusBody
 
 
 class SourceBody(BaseModel):
-    """How the camera is."""
+    """The status of the camera."""
 
     name: str
     state: str = Field(
         description="opening, live, stale, reopening, given up, ended or failed."
     )
-    frames: int = Field(description="Classified so far.")
-    dropped: int = Field(description="Left out because a newer one had come.")
-    skipped: int = Field(description="Could not be read.")
-    opened: int = Field(description="How often it was opened, or tried to be.")
+    frames: int = Field(description="Frames classified so far.")
+    dropped: int = Field(description="Frames dropped for a newer one.")
+    skipped: int = Field(description="Frames that could not be read.")
+    opened: int = Field(description="Attempts to open the camera.")
     failures: int = Field(description="Frames that could not be classified.")
     last_error: str
 
 
 class ResultBody(BaseModel):
-    """What was seen last."""
+    """The prediction for the newest frame."""
 
     frame: int
     source: str
@@ -80,18 +82,20 @@ class ResultBody(BaseModel):
 
 
 class BoardBody(BaseModel):
-    """How the board is, and what it can bear; null is unknown, or no limit."""
+    """The board's sensors and the frame rate that they allow; null is unknown."""
 
     temperature_c: float | None
-    throttled: int | None = Field(description="The firmware's bits.")
+    throttled: int | None = Field(description="The firmware's throttling bits.")
     frequency_mhz: float | None
     load: float | None
-    limit_fps: float | None = Field(description="The frame rate that heat allows.")
-    limit_reason: str = Field(description="Why; empty without a limit.")
+    limit_fps: float | None = Field(
+        description="The frame rate that the temperature allows; null is unlimited."
+    )
+    limit_reason: str = Field(description="Why it is limited; empty without a limit.")
 
 
 class StateBody(BaseModel):
-    """All that the live page shows but the picture."""
+    """All data of the live page except the picture."""
 
     model: StatusBody
     source: SourceBody | None = Field(description="Null without a camera.")
@@ -100,13 +104,13 @@ class StateBody(BaseModel):
 
 
 class HealthBody(BaseModel):
-    """The process answers."""
+    """The result of a probe."""
 
     status: str
 
 
 def label_bodies(top: list[Prediction]) -> list[LabelBody]:
-    """Returns predictions as text that JSON can take."""
+    """Returns predictions with labels that JSON can encode."""
     return [
         LabelBody(
             label=printable(prediction.label),
@@ -118,4 +122,4 @@ def label_bodies(top: list[Prediction]) -> list[LabelBody]:
 
 def status_body(status: Status) -> StatusBody:
     """Returns an engine's status."""
-    return StatusBody(**{name: getattr(status, name) for name in vars(status)})
+    return StatusBody(**vars(status))

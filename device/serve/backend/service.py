@@ -12,10 +12,10 @@ from corallite.device.engine.base import Engine
 from corallite.device.engine.classifier import top_k as most_probable
 from corallite.device.image.header import count_scans, is_known_kind, read_header
 from corallite.device.image.preprocess import Image, decode_image
-from corallite.device.loop.rate_limit import PaceStatus
-from corallite.device.serve.live.camera import Camera, Sight
-from corallite.device.serve.refusal import Limits, Refusal, busy
-from corallite.device.serve.uploads import bodies
+from corallite.device.loop.rate_limit import RateLimitStatus
+from corallite.device.serve.backend import schemas
+from corallite.device.serve.guard.refusal import Limits, Refusal, busy
+from corallite.device.serve.live.camera import Camera, Snapshot
 from corallite.device.system.errors import RequestError
 from corallite.device.system.files import printable
 
@@ -50,16 +50,16 @@ class Service:
         camera: Camera | None,
         limits: Limits,
         stop: threading.Event,
-        read_pace: Callable[[], PaceStatus] | None = None,
+        read_rate_limit: Callable[[], RateLimitStatus] | None = None,
     ) -> None:
         """Starts its thread with the first request.
 
         Args:
-            engine: Only this thread may use it; a `Share` for instance.
+            engine: Only this thread may use it; a `EngineHandle` for instance.
             camera: Started by whoever made it.
             limits: What it takes on.
             stop: Set when the server is to end.
-            read_pace: Tells of heat and the like, in less than a millisecond.
+            read_rate_limit: Tells of heat and the like, in less than a millisecond.
         """
         self.limits = limits
         self.camera = camera
@@ -67,14 +67,14 @@ class Service:
         self.answers = 0
         self.is_answering = False
         self._engine = engine
-        self._read_pace = read_pace
+        self._read_rate_limit = read_rate_limit
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="requests")
 
     def close(self) -> None:
         """Waits for the answer under way; there will be no more."""
         self._worker.shutdown(cancel_futures=True)
 
-    async def answer(self, data: bytes, top_k: int) -> bodies.AnswerBody:
+    async def classify(self, data: bytes, top_k: int) -> schemas.AnswerBody:
         """Classifies an image file.
 
         Args:
@@ -85,10 +85,10 @@ class Service:
             Refusal: It is no such image or too large, or the model is not to be had.
         """
         loop = asyncio.get_running_loop()
-        work = partial(self._answer, data, top_k)
+        work = partial(self._run, data, top_k)
         return await loop.run_in_executor(self._worker, work)
 
-    def _answer(self, data: bytes, top_k: int) -> bodies.AnswerBody:
+    def _run(self, data: bytes, top_k: int) -> schemas.AnswerBody:
         self.is_answering = True
         try:
             return self._classify(data, top_k)
@@ -96,7 +96,7 @@ class Service:
             self.answers += 1
             self.is_answering = False
 
-    def _classify(self, data: bytes, top_k: int) -> bodies.AnswerBody:
+    def _classify(self, data: bytes, top_k: int) -> schemas.AnswerBody:
         check_image(data, self.limits)
         image = _decode(data)
         start_s = time.perf_counter()
@@ -107,28 +107,28 @@ class Service:
         latency_ms = (time.perf_counter() - start_s) * 1000
         manifest = self._engine.manifest
         top = most_probable(probabilities, manifest.labels, top_k)
-        return bodies.AnswerBody(
+        return schemas.AnswerBody(
             model=printable(manifest.model),
             version=printable(manifest.version),
-            top=bodies.label_bodies(top),
+            top=schemas.label_bodies(top),
             latency_ms=round(latency_ms, 3),
         )
 
-    def describe_model(self) -> bodies.ModelBody:
+    def describe_model(self) -> schemas.ModelBody:
         """Returns the manifest of the last answer, and the status of now."""
         content = self._engine.manifest.to_json()
         content["labels"] = [printable(label) for label in content["labels"]]
-        status = bodies.status_body(self._engine.status())
-        return bodies.ModelBody(manifest=content, status=status)
+        status = schemas.status_body(self._engine.status())
+        return schemas.ModelBody(manifest=content, status=status)
 
-    def describe_state(self) -> bodies.StateBody:
+    def describe_state(self) -> schemas.StateBody:
         """Returns all that is known of this moment."""
         camera = self.camera
-        sight = camera.newest if camera else None
-        return bodies.StateBody(
-            model=bodies.status_body(self._engine.status()),
+        snapshot = camera.newest if camera else None
+        return schemas.StateBody(
+            model=schemas.status_body(self._engine.status()),
             source=_describe_source(camera) if camera else None,
-            result=_describe_sight(sight) if sight else None,
+            result=_describe_result(snapshot) if snapshot else None,
             board=self._describe_board(),
         )
 
@@ -140,17 +140,17 @@ class Service:
         passing = f"The camera: {state}; see its connection, or the log."
         return _NOT_READY_FOR_GOOD.get(state, passing)
 
-    def _describe_board(self) -> bodies.BoardBody | None:
-        if self._read_pace is None:
+    def _describe_board(self) -> schemas.BoardBody | None:
+        if self._read_rate_limit is None:
             return None
-        pace = self._read_pace()
-        return bodies.BoardBody(
-            temperature_c=pace.board.temperature_c,
-            throttled=pace.board.throttled,
-            frequency_mhz=pace.board.frequency_mhz,
-            load=pace.board.load,
-            limit_fps=pace.limit_fps,
-            limit_reason=pace.reason,
+        limit = self._read_rate_limit()
+        return schemas.BoardBody(
+            temperature_c=limit.board.temperature_c,
+            throttled=limit.board.throttled,
+            frequency_mhz=limit.board.frequency_mhz,
+            load=limit.board.load,
+            limit_fps=limit.limit_fps,
+            limit_reason=limit.reason,
         )
 
 
@@ -191,8 +191,8 @@ def _decode(data: bytes) -> Image:
         raise Refusal(400, sentence) from None
 
 
-def _describe_source(camera: Camera) -> bodies.SourceBody:
-    return bodies.SourceBody(
+def _describe_source(camera: Camera) -> schemas.SourceBody:
+    return schemas.SourceBody(
         name=printable(camera.name),
         state=camera.state,
         frames=camera.rate.frames,
@@ -204,15 +204,15 @@ def _describe_source(camera: Camera) -> bodies.SourceBody:
     )
 
 
-def _describe_sight(sight: Sight) -> bodies.ResultBody:
-    result = sight.result
+def _describe_result(snapshot: Snapshot) -> schemas.ResultBody:
+    result = snapshot.result
     active = result.active
-    return bodies.ResultBody(
+    return schemas.ResultBody(
         frame=result.frame,
         source=printable(result.source),
-        top=bodies.label_bodies(result.top),
+        top=schemas.label_bodies(result.top),
         active=None if active is None else [printable(label) for label in active],
         latency_ms=round(result.latency_ms, 3),
         age_ms=round(result.age_ms, 3),
-        seconds_ago=round(time.monotonic() - sight.seen_s, 3),
+        seconds_ago=round(time.monotonic() - snapshot.seen_s, 3),
     )

@@ -1,4 +1,4 @@
-"""One engine for several threads, each in its turn."""
+"""Shares one engine between threads, one call at a time."""
 
 import threading
 from types import TracebackType
@@ -12,14 +12,14 @@ from corallite.device.model.manifest import Manifest
 
 
 class FairLock:
-    """A lock that is given in the order in which it was asked for.
+    """A lock that threads get in the order of their requests.
 
-    With `threading.Lock`, a loop that lets go of it and takes it again at once would
-    keep everybody else waiting.
+    With `threading.Lock`, a loop that releases it and acquires it again at once would
+    starve the other threads.
     """
 
     def __init__(self) -> None:
-        """Is free."""
+        """Starts unlocked."""
         self._changed = threading.Condition()
         self._next_ticket = 0
         self._served_ticket = 0
@@ -41,15 +41,15 @@ class FairLock:
             self._changed.notify_all()
 
 
-class Share:
-    """One thread's share of an engine; an `Engine` itself.
+class EngineHandle:
+    """One thread's handle of a shared engine; an `Engine` itself.
 
-    What it says of the model holds for the last answer it gave, whatever another
-    share has brought about since: a model that was replaced has other labels.
+    Its manifest is that of its own last prediction: calls through another handle may
+    have replaced the model since, by one with other labels.
     """
 
     def __init__(self, engine: Engine, turn: FairLock) -> None:
-        """Uses `engine` while it holds `turn`, as all shares of it must."""
+        """Calls `engine` only while it holds `turn`, which all handles share."""
         self._engine = engine
         self._turn = turn
         self.manifest: Manifest = engine.manifest
@@ -75,8 +75,8 @@ class Share:
         """Classifies uint8 RGB [height, width, 3] of the input's size.
 
         Raises:
-            OutdatedPixelsError: Whoever had the turn since `renew` brought a model that
-                wants others.
+            OutdatedPixelsError: Since `renew`, another handle has replaced the model by
+                one that needs other pixels.
         """
         with self._turn:
             if self._engine.preprocessing != self.preprocessing:
@@ -86,14 +86,14 @@ class Share:
         return probabilities
 
     def renew(self) -> None:
-        """Lets a new model take over, if one waits."""
+        """Switches to a new model, if one is ready."""
         with self._turn:
             self._engine.renew()
             self.manifest = self._engine.manifest
 
     def status(self) -> Status:
-        """Tells how the engine is; may be called from any thread."""
+        """Returns the engine's status; may be called from any thread."""
         return self._engine.status()
 
     def close(self) -> None:
-        """Does nothing: the engine is closed by whoever opened it."""
+        """Does nothing: the engine is closed where it was opened."""

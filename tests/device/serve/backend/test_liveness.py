@@ -12,10 +12,10 @@ from corallite.device.camera.frame import Frame, FrameStream
 from corallite.device.engine.classifier import Classifier
 from corallite.device.loop.smoothing import Smoother
 from corallite.device.outputs.watchdog import Manager
+from corallite.device.serve.backend.liveness import Vitals
+from corallite.device.serve.backend.service import Service
+from corallite.device.serve.guard.refusal import Limits
 from corallite.device.serve.live.camera import Camera
-from corallite.device.serve.refusal import Limits
-from corallite.device.serve.service import Service
-from corallite.device.serve.vitals import Vitals
 
 LIMIT_S = 60
 
@@ -106,7 +106,7 @@ def test_server_without_a_camera_is_up_and_fed(make_vitals, told):
 
 def test_answer_that_hangs_starves_the_watchdog(make_vitals, told, jpeg, wait_until):
     vitals, service, _, engine = make_vitals()
-    thread = threading.Thread(target=service._answer, args=(jpeg(), 1))
+    thread = threading.Thread(target=service._run, args=(jpeg(), 1))
     thread.start()
     assert engine.is_asked.wait(LIMIT_S)
     vitals.tick()

@@ -1,11 +1,11 @@
-"""What Prometheus finds of a camera, an accelerator and their times."""
+"""Metrics of a camera, an accelerator and their times."""
 
 import pytest
 
 from corallite.device.engine.classifier import Prediction
 from corallite.device.loop.classify_frames import Result
-from corallite.device.serve.metrics import Metrics
-from corallite.device.serve.uploads.bodies import (
+from corallite.device.serve.backend.metrics import Metrics
+from corallite.device.serve.backend.schemas import (
     BoardBody,
     SourceBody,
     StateBody,
@@ -73,9 +73,9 @@ def lines():
         'corallite_frame_age_seconds_bucket{le="0.1"} 1.0',
     ],
 )
-def test_what_is_known_has_its_line(lines, line):
+def test_known_value_has_a_line(lines, line):
     assert line in lines
 
 
-def test_what_is_not_known_has_none(lines):
-    assert not [line for line in lines if "temperature" in line]
+def test_unknown_value_has_no_line(lines):
+    assert not [line for line in lines if "temperature_celsius" in line]

@@ -1,4 +1,4 @@
-"""What Prometheus reads: counters, histograms, and the state at that moment."""
+"""Metrics for Prometheus: counters, histograms, and the current state."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from corallite.device.loop.classify_frames import Result
-from corallite.device.serve.uploads.bodies import (
+from corallite.device.serve.backend.schemas import (
     BoardBody,
     SourceBody,
     StateBody,
@@ -23,7 +23,7 @@ from corallite.device.serve.uploads.bodies import (
 )
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-# From a small network on a PC to a large one on a board that is busy.
+# From a small network on a PC to a large one on a busy board.
 _BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 _SOURCE_STATES = (
     *("opening", "live", "stale", "reopening", "given up", "ended", "failed"),
@@ -34,36 +34,36 @@ class Metrics:
     """The metrics of one server."""
 
     def __init__(self) -> None:
-        """Has counted nothing."""
+        """Starts with empty counters."""
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._latency = self._histogram("latency", "Preprocessing and inference.")
         self._age = self._histogram("frame_age", "From capture to result.")
         self._requests = Counter(
             "corallite_requests",
-            "Answers by method, route and status.",
+            "Responses by method, route and status.",
             ("method", "path", "code"),
             registry=self._registry,
         )
         self._request_seconds = Histogram(
             "corallite_request_seconds",
-            "Time to classify an image, waits included.",
+            "Time to classify an image, including waits.",
             buckets=_BUCKETS_S,
             registry=self._registry,
         )
 
     def put(self, result: Result) -> None:
-        """Notes a frame's result; may be called from any thread."""
+        """Counts a frame's result; may be called from any thread."""
         self._latency.observe(result.latency_ms / 1000)
         self._age.observe(result.age_ms / 1000)
 
     def close(self) -> None:
-        """Does nothing: what was noted stays to be read."""
+        """Does nothing: the counts remain readable."""
 
     def count_request(
         self, method: str, path: str, status: int, seconds: float
     ) -> None:
-        """Notes an answer; may be called from any thread."""
+        """Counts a response; may be called from any thread."""
         self._requests.labels(method, path, status).inc()
         if path == "/v1/classify" and status == 200:
             self._request_seconds.observe(seconds)
@@ -73,16 +73,16 @@ class Metrics:
         read_state: Callable[[], StateBody],
         read_queue: Callable[[], dict[str, int]],
     ) -> None:
-        """Adds what is asked for only when somebody reads the metrics.
+        """Adds metrics that are computed when the metrics are read.
 
         Args:
-            read_state: Returns the state of now.
-            read_queue: Returns how many requests and clients there are, by name.
+            read_state: Returns the current state.
+            read_queue: Returns the numbers of requests and clients, by name.
         """
-        self._registry.register(_Moment(read_state, read_queue))
+        self._registry.register(_CurrentState(read_state, read_queue))
 
     def to_text(self) -> bytes:
-        """Returns all of it in Prometheus's text format."""
+        """Returns all metrics in Prometheus's text format."""
         return generate_latest(self._registry)
 
     def _histogram(self, name: str, does: str) -> Histogram:
@@ -90,7 +90,7 @@ class Metrics:
         return Histogram(full_name, does, buckets=_BUCKETS_S, registry=self._registry)
 
 
-class _Moment(Collector):
+class _CurrentState(Collector):
     def __init__(
         self,
         read_state: Callable[[], StateBody],
@@ -100,11 +100,11 @@ class _Moment(Collector):
         self._read_queue = read_queue
 
     def describe(self) -> list[Metric]:
-        """Has no list: otherwise it would be collected once at the start."""
+        """Returns nothing: otherwise `register` would call `collect`."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Yields the state, as prometheus_client asks for it."""
+        """Yields the current state; called by prometheus_client."""
         state = self._read_state()
         yield from _model_metrics(state.model)
         if state.source is not None:
@@ -112,33 +112,33 @@ class _Moment(Collector):
         if state.board is not None:
             yield from _board_metrics(state.board)
         for name, count in self._read_queue().items():
-            yield _gauge(name, "At this moment.", count)
+            yield _gauge(name, "Current number.", count)
 
 
 def _model_metrics(model: StatusBody) -> Iterator[Metric]:
     info = GaugeMetricFamily(
-        "corallite_model_info", "Which model.", labels=("model", "version", "device")
+        "corallite_model_info", "The model.", labels=("model", "version", "device")
     )
     info.add_metric((model.model, model.version, model.device), 1)
     yield info
     lost = int(model.state == "lost")
-    yield _gauge("accelerator_lost", "1 while the CPU stands in.", lost)
+    yield _gauge("accelerator_lost", "1 while the CPU replaces it.", lost)
     yield _counter("accelerator_losses", "How often it was lost.", model.losses)
     yield _counter("model_swaps", "How often the model was replaced.", model.swaps)
 
 
 def _source_metrics(source: SourceBody) -> Iterator[Metric]:
     state = GaugeMetricFamily(
-        "corallite_source_state", "1 for the state it is in.", labels=("state",)
+        "corallite_source_state", "1 for the current state.", labels=("state",)
     )
     for name in _SOURCE_STATES:
         state.add_metric((name,), int(name == source.state))
     yield state
     yield _counter("frames", "Frames classified.", source.frames)
-    yield _counter("frames_dropped", "Left out for newer ones.", source.dropped)
-    yield _counter("frames_skipped", "Could not be read.", source.skipped)
-    yield _counter("frames_failed", "Could not be classified.", source.failures)
-    yield _counter("source_opened", "How often it was opened.", source.opened)
+    yield _counter("frames_dropped", "Frames dropped for newer ones.", source.dropped)
+    yield _counter("frames_skipped", "Frames not readable.", source.skipped)
+    yield _counter("frames_failed", "Frames not classified.", source.failures)
+    yield _counter("source_opened", "Attempts to open the source.", source.opened)
 
 
 def _board_metrics(board: BoardBody) -> Iterator[Metric]:
@@ -147,15 +147,15 @@ def _board_metrics(board: BoardBody) -> Iterator[Metric]:
         yield _gauge("temperature_celsius", "Of the processor.", degrees)
     if board.throttled is not None:
         bits = board.throttled
-        yield _gauge("throttled", "The firmware's bits; 0 is good.", bits)
+        yield _gauge("throttled", "The firmware's throttling bits; 0 is good.", bits)
     if board.frequency_mhz is not None:
         hertz = board.frequency_mhz * 1e6
         yield _gauge("cpu_frequency_hertz", "Of the first core.", hertz)
     if board.load is not None:
-        does = "Processes that ran or wanted to, for each core, in the last minute."
+        does = "Runnable processes per core, averaged over a minute."
         yield _gauge("cpu_load_ratio", does, board.load)
     limit_fps = math.inf if board.limit_fps is None else board.limit_fps
-    yield _gauge("frame_limit_fps", "The rate that heat allows.", limit_fps)
+    yield _gauge("frame_limit_fps", "The rate that the temperature allows.", limit_fps)
 
 
 def _gauge(name: str, does: str, value: float) -> Metric:

@@ -1,7 +1,8 @@
-"""What the addresses answer, and what they refuse."""
+"""What the HTTP routes return, and what they refuse."""
 
 import asyncio
 import struct
+import tempfile
 import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -15,11 +16,11 @@ from corallite.device.board.sensors import Board
 from corallite.device.engine.classifier import Classifier
 from corallite.device.image.header import read_header
 from corallite.device.image.preprocess import read_image
-from corallite.device.loop.rate_limit import PaceStatus
-from corallite.device.serve import service
+from corallite.device.loop.rate_limit import RateLimitStatus
+from corallite.device.serve.backend import service
 from corallite.device.serve.guard.access import Access
 from corallite.device.serve.guard.admission import Admission
-from corallite.device.serve.refusal import Limits
+from corallite.device.serve.guard.refusal import Limits
 from corallite.device.system.errors import RequestError
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -28,11 +29,13 @@ IMAGES = sorted(path for path in GOLDEN.iterdir() if path.suffix in TYPES)
 TOKEN = "0123456789abcdef"
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 JPEG = {"Content-Type": "image/jpeg"}
-# A frame of 3,000 x 3,000 pixels, and scans of it that hold nothing.
+# A JPEG of 3,000 x 3,000 pixels with empty scans.
 SCAN_BOMB = bytes.fromhex("ffd8 ffc2000b 08 0bb80bb8 01 011100") + 101 * bytes.fromhex(
     "ffda0008 01 0100 000000"
 )
-FORM_BOMB = b"--b\r\nA: b\r\n\r\n\r\n" * 101 + b"--b--\r\n"
+FIELD = b'--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
+FORM_BOMB = FIELD % (b"x", b"") * 101 + b"--b--\r\n"
+FORM = "multipart/form-data; boundary=b"
 
 
 def post(client, data, kind="image/jpeg", **options):
@@ -50,7 +53,7 @@ def bomb(width, height):
 
 
 @pytest.mark.parametrize("path", IMAGES, ids=lambda path: path.name)
-def test_answer_is_that_of_the_camera_loop(path, make_client, model):
+def test_image_and_form_give_the_prediction_of_the_engine(path, make_client, model):
     expected = Classifier(model).classify(read_image(path))
     client = make_client()
     data = path.read_bytes()
@@ -59,13 +62,13 @@ def test_answer_is_that_of_the_camera_loop(path, make_client, model):
     for answer in (raw, form):
         found = {row["label"]: row["probability"] for row in answer["top"]}
         values = [found[label] for label in ("red", "green", "blue")]
-        # Six digits are sent.
+        # The response has six decimals.
         np.testing.assert_allclose(values, expected, atol=5e-7)
         assert (answer["model"], answer["version"]) == ("tiny", "1")
         assert answer["latency_ms"] > 0
 
 
-def test_top_k_bounds_the_labels(make_client, jpeg):
+def test_top_k_limits_the_labels(make_client, jpeg):
     client = make_client()
     assert len(post(client, jpeg(), params={"top_k": 1}).json()["top"]) == 1
     refused = post(client, jpeg(), params={"top_k": 0})
@@ -79,27 +82,27 @@ def test_top_k_bounds_the_labels(make_client, jpeg):
         (b"hello", "image/png", 400, "is not an image"),
         (b"\xff\xd8\xff\xe0", "image/jpeg", 400, "damaged or cut short"),
         (b"x", "text/plain", 415, "Content-Type is text/plain; send image/jpeg"),
-        (b"x", "multipart/form-data", 400, "without its boundary"),
-        (b"x", "multipart/form-data; boundary=b", 400, "build it anew"),
-        (b"--b\r\n", "multipart/form-data; boundary=b", 400, "cut short"),
-        (FORM_BOMB, "multipart/form-data; boundary=b", 400, "more than 100 fields"),
+        (b"x", "multipart/form-data", 400, "Missing boundary"),
+        (b"x", FORM, 400, "not valid multipart/form-data"),
+        (b"--b\r\n", FORM, 400, "cut short"),
+        (FIELD % (b"image", b"x"), FORM, 400, "cut short"),
+        (FORM_BOMB, FORM, 400, "Maximum number of fields is 100"),
         (bomb(20_000, 20_000), "image/png", 413, "400.0 megapixels"),
         (SCAN_BOMB, "image/jpeg", 400, "more than 100 scans"),
     ],
 )
-def test_bad_body_is_one_sentence(make_client, data, kind, status, sentence):
+def test_bad_body_is_refused_in_one_sentence(make_client, data, kind, status, sentence):
     answer = post(make_client(), data, kind)
     assert answer.status_code == status
     assert sentence in answer.json()["error"]
 
 
-def test_broken_forms_leave_no_line_in_the_log(make_client, caplog):
-    kind = "multipart/form-data; boundary=b"
-    assert post(make_client(), b"zz", kind).status_code == 400
+def test_malformed_forms_are_not_logged(make_client, caplog):
+    assert post(make_client(), b"zz", FORM).status_code == 400
     assert not [line for line in caplog.records if "multipart" in line.name]
 
 
-def test_many_segments_do_not_hold_up_other_requests(make_client, monkeypatch):
+def test_image_headers_are_read_outside_the_event_loop(make_client, monkeypatch):
     threads = []
 
     def note_thread(data):
@@ -107,7 +110,7 @@ def test_many_segments_do_not_hold_up_other_requests(make_client, monkeypatch):
         return read_header(data)
 
     monkeypatch.setattr(service, "read_header", note_thread)
-    # Megabytes of such segments take seconds to pass over.
+    # Reading megabytes of such segments takes seconds.
     data = b"\xff\xd8\xff\xe0\0\2" + b"\xff\xe0\0\2" * 1000
     assert post(make_client(), data).status_code == 400
     assert threads[0].startswith("requests")
@@ -123,16 +126,36 @@ def test_truncated_image_is_refused(make_client):
         assert answer.status_code == 400 and "cut short" in answer.json()["error"]
 
 
+def test_form_field_without_file_name_is_read_exactly(make_client, jpeg):
+    body = FIELD % (b"image", jpeg(BLUE)) + b"--b--\r\n"
+    for kind in (FORM, f"{FORM}; charset=utf-8"):
+        assert post(make_client(), body, kind).json()["top"][0]["label"] == "blue"
+
+
+def test_form_is_parsed_without_files(make_client, monkeypatch):
+    def fail(self):
+        raise AssertionError("a temporary file was written")
+
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", fail)
+    noise = np.random.default_rng(0).integers(0, 256, (900, 900, 3), np.uint8)
+    data = cv2.imencode(".png", noise)[1].tobytes()
+    assert len(data) > 2 * 2**20
+    answer = make_client().post("/v1/classify", files={"image": ("x", data)})
+    assert answer.status_code == 200
+
+
 def test_form_without_the_field_is_refused(make_client, jpeg):
     answer = make_client().post("/v1/classify", files={"photo": ("x", jpeg())})
     assert answer.status_code == 422 and "no field 'image'" in answer.json()["error"]
 
 
-def test_body_that_is_too_large_is_refused(make_client):
+def test_too_large_body_is_refused(make_client):
     client = make_client(Limits(body_bytes=5000))
     chunks = (bytes(1000) for _ in range(6))
     answer = client.post("/v1/classify", content=chunks, headers=JPEG)
-    assert answer.status_code == 413 and "more than 0.005 MB" in answer.json()["error"]
+    assert (
+        answer.status_code == 413 and "larger than 0.005 MB" in answer.json()["error"]
+    )
     announced = {**JPEG, "Content-Length": "9" * 30}
     answer = client.post("/v1/classify", content=b"", headers=announced)
     assert answer.status_code == 413
@@ -142,18 +165,22 @@ def test_body_that_is_too_large_is_refused(make_client):
     ("method", "path", "status"),
     [
         ("GET", "/none", 404),
-        ("GET", "/v1/model/", 404),  # Not sent on to an address with their Host.
+        (
+            "GET",
+            "/v1/model/",
+            404,
+        ),  # No redirect to the client's host.
         ("PUT", "/v1/model", 405),
         ("GET", "/stream.mjpg", 404),
     ],
 )
-def test_wrong_address_is_one_sentence(make_client, method, path, status):
+def test_wrong_path_is_refused_in_one_sentence(make_client, method, path, status):
     answer = make_client().request(method, path, follow_redirects=False)
     assert answer.status_code == status and answer.json()["error"].endswith(".")
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_token_is_asked_for_and_a_cookie_stands_for_it(make_client, jpeg):
+def test_token_is_required_and_a_cookie_replaces_it(make_client, jpeg):
     client = make_client(access=Access(TOKEN))
     for path in ("/", "/healthz", "/readyz", "/openapi.json", "/page/page.js"):
         assert client.get(path).status_code == 200
@@ -171,7 +198,7 @@ def test_token_is_asked_for_and_a_cookie_stands_for_it(make_client, jpeg):
     assert client.get("/v1/model").status_code == 200
 
 
-def test_other_names_of_this_machine_are_refused(make_client):
+def test_other_host_names_are_refused(make_client):
     client = make_client(access=Access(local_only=True))
     for host in ("127.0.0.1:8000", "localhost", "[::1]:8000", "LOCALHOST:1"):
         assert client.get("/v1/model", headers={"Host": host}).status_code == 200
@@ -180,7 +207,7 @@ def test_other_names_of_this_machine_are_refused(make_client):
 
 
 class Blocking(Classifier):
-    """Waits before it answers until it is let go."""
+    """Classifies only after `go` is set."""
 
     def __init__(self, path):
         super().__init__(path)
@@ -192,27 +219,27 @@ class Blocking(Classifier):
 
 
 @pytest.mark.parametrize("ticks", range(5))
-def test_who_is_being_let_in_takes_nobodys_place_in_the_queue(ticks):
-    async def knock():
+def test_request_being_admitted_takes_no_place_in_the_queue(ticks):
+    async def send_all():
         admission, go = Admission(Limits(bodies=2, waiting=3)), asyncio.Event()
 
-        async def visit():
+        async def request():
             async with admission.enter():
                 await go.wait()
 
-        visits = [asyncio.create_task(visit()) for _ in range(2)]
+        requests = [asyncio.create_task(request()) for _ in range(2)]
         for _ in range(ticks):
             await asyncio.sleep(0)
-        visits += [asyncio.create_task(visit()) for _ in range(3)]
-        await asyncio.sleep(0.05)
-        assert (admission.running, admission.waiting) == (2, 3)
+        requests += [asyncio.create_task(request()) for _ in range(3)]
+        while (admission.running, admission.waiting) != (2, 3):
+            await asyncio.sleep(0)
         go.set()
-        await asyncio.gather(*visits)
+        await asyncio.gather(*requests)
 
-    asyncio.run(knock())
+    asyncio.run(send_all())
 
 
-def test_full_queue_answers_503_and_forgets_nobody(
+def test_full_queue_returns_503_and_keeps_its_requests(
     make_client, model, jpeg, wait_until
 ):
     engine = Blocking(model)
@@ -234,34 +261,34 @@ class Failing(Classifier):
         raise RequestError("The accelerator is gone; plug it in.")
 
 
-def test_engine_that_fails_is_503(make_client, model, jpeg):
+def test_engine_failure_is_503(make_client, model, jpeg):
     answer = post(make_client(engine=Failing(model)), jpeg())
     assert answer.status_code == 503 and "accelerator is gone" in answer.text
 
 
-def test_metrics_count_routes_and_not_what_clients_make_up(make_client, jpeg):
+def test_metrics_count_routes_and_not_invented_paths(make_client, jpeg):
     client = make_client()
     post(client, jpeg())
-    client.get("/made-up")
+    client.get("/invented")
     text = client.get("/metrics").text
     counted = 'corallite_requests_total{code="200",method="POST",path="/v1/classify"}'
     assert f"{counted} 1.0" in text
-    assert "made-up" not in text and 'path="other"' in text
+    assert "invented" not in text and 'path="other"' in text
 
 
-def test_heat_and_what_it_allows_are_told(make_client):
-    pace = PaceStatus(Board(temperature_c=78.5), 4.5, "the processor has 78 degrees")
-    client = make_client(pace=lambda: pace)
+def test_temperature_and_frame_rate_limit_are_reported(make_client):
+    limit = RateLimitStatus(Board(temperature_c=78.5), 4.5, "78 degrees")
+    client = make_client(rate_limit=lambda: limit)
     board = client.get("/v1/state").json()["board"]
     assert board["temperature_c"] == 78.5 and board["throttled"] is None
     assert board["limit_fps"] == 4.5
-    assert board["limit_reason"] == "the processor has 78 degrees"
+    assert board["limit_reason"] == "78 degrees"
     lines = client.get("/metrics").text.splitlines()
     assert "corallite_temperature_celsius 78.5" in lines
     assert "corallite_frame_limit_fps 4.5" in lines
 
 
-def test_without_heat_there_is_no_limit(make_client):
-    client = make_client(pace=PaceStatus)
+def test_without_limit_the_frame_rate_is_infinite(make_client):
+    client = make_client(rate_limit=RateLimitStatus)
     assert client.get("/v1/state").json()["board"]["limit_fps"] is None
     assert "corallite_frame_limit_fps +Inf" in client.get("/metrics").text

@@ -1,4 +1,4 @@
-"""One engine for two users."""
+"""One engine with two handles."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 
 from corallite.device.engine.base import OutdatedPixelsError
 from corallite.device.image.spec import Preprocessing
-from corallite.device.serve.live.sharing import FairLock, Share
+from corallite.device.serve.live.engine_handle import EngineHandle, FairLock
 
 
 class Described:
@@ -17,7 +17,7 @@ class Described:
 
 
 class Growing:
-    """Another model, of another size, takes over with each renewal."""
+    """Each `renew` switches to a model of twice the size."""
 
     def __init__(self):
         self.manifest = Described(8)
@@ -38,14 +38,14 @@ class Growing:
         return np.ones(1, np.float32)
 
 
-def zeros(share):
-    return np.zeros((*share.preprocessing.size_hw, 3), np.uint8)
+def zeros(handle):
+    return np.zeros((*handle.preprocessing.size_hw, 3), np.uint8)
 
 
-def test_pixels_for_a_model_that_the_other_user_has_replaced_are_not_run():
+def test_pixels_for_a_model_replaced_through_another_handle_are_not_run():
     engine: Any = Growing()
     turn = FairLock()
-    camera, requests = Share(engine, turn), Share(engine, turn)
+    camera, requests = EngineHandle(engine, turn), EngineHandle(engine, turn)
     camera.renew()
     pixels_u8 = zeros(camera)
     assert camera.run(pixels_u8).size == 1

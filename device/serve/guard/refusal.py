@@ -1,20 +1,20 @@
-"""Requests that are not granted: a status and one sentence."""
+"""Refused requests: an HTTP status and one sentence. And the limits behind them."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much is taken on at once, so that memory does not grow.
+    """Limits that keep memory bounded.
 
     Attributes:
-        body_bytes: Of one request.
-        pixels: Of one image.
-        bodies: Requests whose body is in memory at once.
+        body_bytes: Largest body of one request.
+        pixels: Largest image.
+        bodies: Requests whose body is in memory at the same time.
         waiting: Requests that wait before their body is read; more are refused.
         wait_s: The longest such wait.
-        body_s: For a body to arrive.
-        streams: Clients of the video stream at once.
+        body_s: The longest time for a body to arrive.
+        streams: Clients of the video stream at the same time.
     """
 
     body_bytes: int = 10 * 10**6
@@ -27,18 +27,18 @@ class Limits:
 
 
 class Refusal(Exception):
-    """Ends a request with an error.
+    """Ends a request with an error response.
 
     Attributes:
-        status: The HTTP status.
-        sentence: What is wrong, for whoever sent the request.
-        headers: To add to the answer.
+        status: The HTTP status, from 400 on.
+        sentence: What is wrong, for the client.
+        headers: Added to the response.
     """
 
     def __init__(
         self, status: int, sentence: str, headers: dict[str, str] | None = None
     ) -> None:
-        """Has a status from 400 on."""
+        """Takes the parts of the response."""
         super().__init__(sentence)
         self.status = status
         self.sentence = sentence
@@ -46,9 +46,9 @@ class Refusal(Exception):
 
 
 class ClientLeftError(Exception):
-    """Whoever sent the request does not wait for the answer."""
+    """The client closed the connection before its response."""
 
 
 def busy(sentence: str) -> Refusal:
-    """Returns the refusal of what may be asked again in a second."""
+    """Returns a 503 refusal that asks the client to try again in a second."""
     return Refusal(503, sentence, {"Retry-After": "1"})

@@ -1,8 +1,8 @@
 """Tells systemd that the server is up, and goes on as long as all of it does."""
 
 from corallite.device.outputs.watchdog import Manager
+from corallite.device.serve.backend.service import Service
 from corallite.device.serve.live.camera import Camera
-from corallite.device.serve.service import Service
 
 
 class Vitals:

@@ -1,0 +1,1 @@
+"""What the routes of `serve` call: classification, state, metrics, systemd."""

@@ -1,0 +1,1 @@
+"""The HTTP routes of `serve`, and how they read a request."""

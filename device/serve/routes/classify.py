@@ -1,0 +1,45 @@
+"""The route that classifies an uploaded image."""
+
+from typing import Any
+
+from fastapi import APIRouter, Query, Request
+
+from corallite.device.serve.backend.schemas import AnswerBody
+from corallite.device.serve.backend.service import Service
+from corallite.device.serve.guard.admission import Admission
+from corallite.device.serve.routes import upload
+from corallite.device.serve.routes.responses import BINARY, errors
+
+_MAX_LABELS = 1000
+
+
+def classify_routes(service: Service, admission: Admission) -> APIRouter:
+    """Returns /v1/classify; `admission` limits the uploads in memory."""
+    router = APIRouter()
+    form = {
+        "type": "object",
+        "required": [upload.FIELD],
+        "properties": {upload.FIELD: BINARY},
+    }
+    content = {kind: {"schema": BINARY} for kind in upload.IMAGE_TYPES}
+    content[upload.FORM_TYPE] = {"schema": form}
+
+    @router.post(
+        "/v1/classify",
+        summary="Classifies an image.",
+        response_model=AnswerBody,
+        responses=errors(400, 408, 413, 415, 422, 503),
+        openapi_extra={"requestBody": {"required": True, "content": content}},
+    )
+    async def classify(
+        request: Request,
+        top_k: int = Query(
+            3, ge=1, le=_MAX_LABELS, description="How many labels to return."
+        ),
+    ) -> Any:
+        upload.check_headers(request, service.limits)
+        async with admission.enter():
+            data = await upload.read_image_bytes(request, service.limits)
+            return await service.classify(data, top_k)
+
+    return router

@@ -1,0 +1,121 @@
+"""Reads the image from a request, and no more bytes than the limit."""
+
+import asyncio
+import logging as python_logging
+from collections.abc import AsyncGenerator
+
+from fastapi import Request
+from python_multipart.exceptions import FormParserError
+from starlette.datastructures import Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from corallite.device.serve.guard.refusal import ClientLeftError, Limits, Refusal
+
+IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
+FORM_TYPE = "multipart/form-data"
+FIELD = "image"
+# Parsing as many as fit into 10 MB takes seconds, during which no other request runs.
+_MAX_FIELDS = 100
+# It logs a line for each malformed form.
+python_logging.getLogger("python_multipart").setLevel(python_logging.ERROR)
+
+
+def check_headers(request: Request, limits: Limits) -> None:
+    """Refuses a request by its headers, before its body is read.
+
+    Raises:
+        Refusal: 413 or 415.
+    """
+    content_type = _content_type(request)
+    if content_type not in (*IMAGE_TYPES, FORM_TYPE):
+        raise Refusal(
+            415,
+            f"Content-Type is {content_type or 'missing'}; send "
+            f"{', '.join(IMAGE_TYPES)}, or {FORM_TYPE} with a field {FIELD!r}.",
+        )
+    length = request.headers.get("content-length", "")
+    # int() refuses thousands of digits.
+    if length.isdecimal() and (len(length) > 18 or int(length) > limits.body_bytes):
+        raise _too_large(limits)
+
+
+async def read_image_bytes(request: Request, limits: Limits) -> bytes:
+    """Returns the image file as sent, either as the body or as a form field.
+
+    Raises:
+        Refusal: 400, 408, 413 or 422: the body is malformed, too slow or too large, or
+            the form has no such field.
+        ClientLeftError: The connection was closed before the body was complete.
+    """
+    try:
+        body = await asyncio.wait_for(_read_body(request, limits), limits.body_s)
+    except asyncio.TimeoutError:
+        raise Refusal(
+            408, f"The body took more than {limits.body_s:g} seconds; send it faster."
+        ) from None
+    if _content_type(request) != FORM_TYPE:
+        return body
+    return await _read_field(body, request.headers["content-type"])
+
+
+def _content_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def _read_body(request: Request, limits: Limits) -> bytes:
+    body = bytearray()
+    has_more = True
+    while has_more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeftError
+        body += message.get("body", b"")
+        if len(body) > limits.body_bytes:
+            raise _too_large(limits)
+        has_more = message.get("more_body", False)
+    return bytes(body)
+
+
+def _too_large(limits: Limits) -> Refusal:
+    megabytes = limits.body_bytes / 10**6
+    return Refusal(413, f"The body is larger than {megabytes:g} MB; send fewer bytes.")
+
+
+async def _read_field(body: bytes, content_type: str) -> bytes:
+    # A field without a file name is decoded as text: Latin-1 keeps every byte.
+    headers = Headers({"content-type": f"{content_type}; charset=latin-1"})
+    parser = _MemoryParser(
+        headers,
+        _chunks(body),
+        max_files=_MAX_FIELDS,
+        max_fields=_MAX_FIELDS,
+        max_part_size=len(body),
+    )
+    try:
+        form = await parser.parse()
+    except (MultiPartException, FormParserError, UnicodeError) as error:
+        reason = getattr(error, "message", "") or str(error)
+        sentence = f"The body is not valid {FORM_TYPE} ({reason.rstrip('.')}); fix it."
+        raise Refusal(400, sentence) from None
+    if not parser.is_complete:
+        raise Refusal(400, "The form is cut short; send it again.")
+    image = form.get(FIELD)
+    if image is None:
+        raise Refusal(422, f"The form has no field {FIELD!r}; send the image in it.")
+    if isinstance(image, UploadFile):
+        return await image.read()
+    return image.encode("latin-1")
+
+
+async def _chunks(body: bytes) -> AsyncGenerator[bytes, None]:
+    yield body
+
+
+class _MemoryParser(MultiPartParser):
+    """Starlette's parser, without files: the disk may be read-only or a memory card."""
+
+    spool_max_size = 0  # Unlimited.
+    is_complete = False
+
+    def on_end(self) -> None:
+        self.is_complete = True

@@ -1,0 +1,23 @@
+"""Makes text fit for a terminal: printable, and of a limited width."""
+
+import unicodedata
+
+
+def replace_unprintable(text: str) -> str:
+    """Replaces what would move a terminal's cursor or cannot be encoded by "?"."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def count_columns(text: str) -> int:
+    """Counts columns: East Asian wide characters take two, combining ones none."""
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+    return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)
+
+
+def cut(text: str, columns: int) -> str:
+    """Shortens `text` to `columns` and marks the cut with "~"."""
+    if count_columns(text) <= columns:
+        return text
+    while text and count_columns(text) > columns - 1:
+        text = text[:-1]
+    return text + "~"
