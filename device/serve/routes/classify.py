@@ -16,12 +16,12 @@ _MAX_LABELS = 1000
 def classify_routes(service: Service, admission: Admission) -> APIRouter:
     """Returns /v1/classify; `admission` limits the uploads in memory."""
     router = APIRouter()
-    form = {
+    form: dict[str, Any] = {
         "type": "object",
         "required": [upload.FIELD],
         "properties": {upload.FIELD: BINARY},
     }
-    content = {kind: {"schema": BINARY} for kind in upload.IMAGE_TYPES}
+    content: dict[str, Any] = {kind: {"schema": BINARY} for kind in upload.IMAGE_TYPES}
     content[upload.FORM_TYPE] = {"schema": form}
 
     @router.post(
