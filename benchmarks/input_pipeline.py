@@ -21,7 +21,7 @@ from made_photos import make_photos
 from corallite.device.cli import program
 from corallite.device.image.preprocess import Preprocessing
 from corallite.train.data import augment
-from corallite.train.data.input_pipeline import training_batches
+from corallite.train.data.input_pipeline import one_hot, training_batches
 from corallite.train.data.load import ImageData, prepare_data
 from corallite.train.framework.keras import keras, tf
 from corallite.train.models import registry
@@ -110,7 +110,7 @@ def _pipeline(data: ImageData) -> tf.data.Dataset:
         seed=0,
         first_epoch=0,
         epochs=10**6,
-        num_classes=len(data.class_names),
+        targets=one_hot(len(data.class_names)),
         augment=_AUGMENT.value,
     )
 

@@ -1,12 +1,12 @@
-"""Measures how the range should be found that all branches of a stage share.
+"""Compares ways to find the range that all branches of a stage share.
 
     python benchmarks/shared_range.py --run_dir=runs/cifar_shufflenet --epochs=1
 
-Takes the float stage of a run. For each way (`optimize.quantize.SHARED_RANGES`) and
-seed a cell, which is a run of its own in --run_dir/shared_range: training with
-quantization, conversion to int8, and the int8 file on the whole test part. A cell that
-is finished is not done again, and one that was stopped goes on. Prints the table, and
-keeps it as table.md beside the cells.
+It uses the float stage of a run. Each way (`concatenations.SHARED_RANGES`) and seed is
+a cell, a separate run in --run_dir/shared_range: quantization-aware training,
+conversion to int8, and evaluation of the int8 file on the whole test split. A finished
+cell is not done again, and an interrupted one resumes. Prints the table, and writes it
+to table.md beside the cells.
 """
 
 import dataclasses
@@ -21,9 +21,9 @@ from corallite.convert.export.int8 import convert
 from corallite.device.cli import program
 from corallite.device.system import files
 from corallite.optimize.keras_graph.load import load_model
-from corallite.optimize.quantize.add_quantizers import SHARED_RANGES
+from corallite.optimize.keras_graph.shared_range import SharedRange
+from corallite.optimize.quantize.concatenations import SHARED_RANGES
 from corallite.optimize.quantize.qat_stage import DEFAULT_RECIPE, train_quantized
-from corallite.optimize.quantize.shared_range import SharedRange
 from corallite.train.cli import recipe_flags
 from corallite.train.framework.keras import keras
 from corallite.train.runs.run import Stage
@@ -36,20 +36,21 @@ _SEEDS = flags.DEFINE_integer(
     "seeds", 3, "Trainings of each way: from --seed on.", lower_bound=1
 )
 _WAYS = flags.DEFINE_multi_enum(
-    "way", SHARED_RANGES, SHARED_RANGES, "A way to measure; repeat it for more."
+    "way", SHARED_RANGES, SHARED_RANGES, "A way to measure; may be repeated."
 )
 _RECIPE = recipe_flags.define(DEFAULT_RECIPE)
 
-# What a cell has of the run: the images, how they were split, and the float model.
+# What a cell shares with the run: images, split assignment and float model.
 _SHARED = ("cache", "classes.txt", "float", "run.json", "split.json")
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What a cell gave: top-1 of the int8 file, in percent.
+    """The result of a cell.
 
-    `limits` are the upper ends of the shared ranges of the stages, in their order;
-    none where they are fixed.
+    Attributes:
+        int8_percent: Top-1 of the int8 file, in percent.
+        limits: Upper ends of the stages' shared ranges; empty if they are fixed.
     """
 
     int8_percent: float
@@ -61,7 +62,7 @@ def main(argv: Sequence[str]) -> None:
     run_dir, first = Path(_RUN_DIR.value), _RECIPE()
     Stage(run_dir, "float").require()
     results: dict[str, list[Result]] = {kind: [] for kind in _WAYS.value}
-    # Seed by seed, so that whatever is finished compares all ways.
+    # Seed by seed, so that finished cells compare all ways.
     for seed in range(first.seed, first.seed + _SEEDS.value):
         for kind in results:
             recipe = dataclasses.replace(first, seed=seed)
@@ -74,7 +75,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _measure(run_dir: Path, kind: str, recipe: Recipe) -> Result:
-    """Takes one cell to its end, from wherever it is."""
+    """Finishes one cell."""
     cell_dir = run_dir / "shared_range" / f"{kind}_{recipe.seed}"
     cell_dir.mkdir(parents=True, exist_ok=True)
     for name in _SHARED:
@@ -87,7 +88,7 @@ def _measure(run_dir: Path, kind: str, recipe: Recipe) -> Result:
     layers = load_model(stage.model_path).layers
     ranges = [layer for layer in layers if isinstance(layer, SharedRange)]
     limits = tuple(round(layer.limits()[1], 3) for layer in ranges)
-    # Nine networks and their graphs would otherwise stay in memory.
+    # Otherwise the networks and graphs of all cells would stay in memory.
     keras.backend.clear_session()
     return Result(100 * of_int8.evaluation.top1, limits)
 

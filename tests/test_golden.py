@@ -98,10 +98,10 @@ def test_calibration(golden, golden_data):
 
 
 def test_evaluation_of_keras_models(golden, golden_data):
-    from corallite.train.data.input_pipeline import evaluation_batches
+    from corallite.train.data.input_pipeline import evaluation_batches, one_hot
 
     part = golden_data.parts["test"]
-    batches = [images for images, *_ in evaluation_batches(part, 4, 2)]
+    batches = [images for images, *_ in evaluation_batches(part, 4, one_hot(2))]
     for image, path in zip(np.concatenate(batches), part.paths, strict=True):
         np.testing.assert_array_equal(
             as_bytes(image), golden[Path(path).name, "crop"], err_msg=path

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from corallite.optimize.keras_graph import traverse
-from corallite.optimize.quantize.layer_quantization import PREFIX, QuantizeWrapper
-from corallite.optimize.quantize.shared_range import SharedRange
+from corallite.optimize.keras_graph.layer_quantization import PREFIX, QuantizeWrapper
+from corallite.optimize.keras_graph.shared_range import SharedRange
 from corallite.optimize.quantize.strip_quantizers import strip_quantizers
 from corallite.train.framework.keras import keras, tf
 

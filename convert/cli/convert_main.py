@@ -20,7 +20,7 @@ from corallite.convert.export.int8 import convert, read_parity
 from corallite.convert.export.plan import METHODS, SOURCES
 from corallite.device.cli import program
 from corallite.optimize.calibrate.choose_images import DEFAULT_COUNT
-from corallite.optimize.quantize.add_quantizers import GRANULARITIES
+from corallite.optimize.quantize.specs import GRANULARITIES
 
 _RUN_DIR = flags.DEFINE_string(
     "run_dir", None, "Run folder with a trained model.", required=True

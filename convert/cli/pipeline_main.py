@@ -18,7 +18,7 @@ from corallite.convert.export.plan import METHODS
 from corallite.convert.pipeline.run import Recipes, run_pipeline
 from corallite.convert.report.write import write_report
 from corallite.device.cli import program
-from corallite.optimize.quantize.add_quantizers import GRANULARITIES
+from corallite.optimize.quantize.specs import GRANULARITIES
 from corallite.train.cli import recipe_flags, task_flags
 
 _TASK = task_flags.define()

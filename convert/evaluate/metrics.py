@@ -10,7 +10,7 @@ import numpy as np
 
 from corallite.device.engine.classifier import Classifier
 from corallite.device.model.manifest import Manifest
-from corallite.train.data.input_pipeline import evaluation_batches
+from corallite.train.data.input_pipeline import evaluation_batches, one_hot
 from corallite.train.data.load import Split
 from corallite.train.framework.keras import keras
 
@@ -125,7 +125,7 @@ def evaluate_file(
 
 def evaluate_keras(model: keras.Model, part: Split) -> Evaluation:
     """Evaluates a Keras model on the same pixels that a device would give it."""
-    batches = evaluation_batches(part, _BATCH_SIZE, model.output_shape[-1])
+    batches = evaluation_batches(part, _BATCH_SIZE, one_hot(model.output_shape[-1]))
     return score(model.predict(batches, verbose=0), part.labels)
 
 
@@ -134,7 +134,7 @@ def answer_images(model: keras.Model, part: Split) -> np.ndarray:
 
     Of equal probabilities the first wins.
     """
-    batches = evaluation_batches(part, _BATCH_SIZE, model.output_shape[-1])
+    batches = evaluation_batches(part, _BATCH_SIZE, one_hot(model.output_shape[-1]))
     return model.predict(batches, verbose=0).argmax(axis=1)
 
 

@@ -17,7 +17,7 @@ from corallite.device.image.preprocess import (
     decode_image,
     read_image,
 )
-from corallite.device.system import log
+from corallite.device.system import files, log
 from corallite.device.system.errors import RequestError
 
 _TICK_S = 0.1
@@ -68,7 +68,14 @@ def folder_frames(folder: Path, stream: FrameStream) -> Iterator[Frame]:
     """
     start_s = time.monotonic()
     number = 0
-    for path in _walk_images(folder, set(), stream):
+
+    def note_folder(error: OSError) -> None:
+        reason = f"cannot be read ({error.strerror}); check its permissions."
+        _note_skipped(stream, f"{error.filename}: {reason}")
+
+    for path in files.walk(folder, set(), on_error=note_folder):
+        if path.suffix.lower() not in IMAGE_SUFFIXES:
+            continue
         try:
             image = read_image(path)
         except RequestError as error:
@@ -146,31 +153,6 @@ def _chunks(
             if not data:
                 return
             yield data
-
-
-def _walk_images(
-    folder: Path, visited: set[str], stream: FrameStream
-) -> Iterator[Path]:
-    """Yields image paths below `folder`; does not follow links in a circle."""
-    real_path = os.path.realpath(folder)
-    if real_path in visited:
-        return
-    visited.add(real_path)
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError as error:
-        _note_skipped(
-            stream, f"{folder}: cannot be read ({error.strerror}); check permissions."
-        )
-        return
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        # Not `Path.is_dir`: it raises if the folder may be listed but not entered.
-        if os.path.isdir(entry):
-            yield from _walk_images(entry, visited, stream)
-        elif entry.suffix.lower() in IMAGE_SUFFIXES:
-            yield entry
 
 
 def _note_skipped(stream: FrameStream, sentence: str) -> None:

@@ -135,6 +135,42 @@ def read_record(path: Path, parse: Callable[[dict[str, Any]], _T]) -> _T:
         ) from error
 
 
+def walk(
+    folder: Path,
+    visited: set[str],
+    *,
+    is_file: Callable[[Path], bool] = lambda path: False,
+    on_error: Callable[[OSError], None] | None = None,
+) -> Iterator[Path]:
+    """Yields the files below `folder` in order, without hidden ones.
+
+    Args:
+        folder: Links to folders are followed, each real folder once.
+        visited: Real folders to leave out; those that are read are added.
+        is_file: Returns whether an entry is yielded even if it is a folder.
+        on_error: Called for a folder that cannot be read; by default it raises.
+    """
+    real_path = os.path.realpath(folder)
+    if real_path in visited:
+        return
+    visited.add(real_path)
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        if on_error is None:
+            raise
+        on_error(error)
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        # `Path.is_dir` raises where a folder may be listed and not entered.
+        if os.path.isdir(entry) and not is_file(entry):
+            yield from walk(entry, visited, is_file=is_file, on_error=on_error)
+        else:
+            yield entry
+
+
 def _flush_to_disk(path: Path) -> None:
     """Prevents an empty file if the power fails after the rename."""
     with path.open("rb") as file:

@@ -1,18 +1,17 @@
-"""Sets the ranges of a quantized model by images, as many as the ranges need.
+"""Measures the ranges of a quantized model on as many images as the ranges need.
 
-Images are shown in batches of 50. The range of a tensor is the mean of the extremes of
-the batches so far (see `MovingRange`), so that each batch moves it less than the one
-before. Two batches in a row that move neither end of any range by more than 2 % of the
-range, 5 of its 255 steps, end the measuring: what more images would change is then
-below what one unusual image changes. A ShuffleNetV2 0.5x on Fashion-MNIST takes 350
-images; the worst tensor's moves were 9, 5, 3.2, 2.6, 1.9 and 1.9 %.
+The model runs batches of 50 images. The range of a tensor is the mean of the extremes
+of the batches so far (see `MovingRange`), so each batch moves it less than the one
+before. The measurement ends when two batches in a row move no end of any range by more
+than 2 % of the range, 5 of its 255 steps: more images would change less than one
+unusual image does. A ShuffleNetV2 0.5x on Fashion-MNIST takes 350 images; the range of
+its worst tensor moved by 9, 5, 3.2, 2.6, 1.9 and 1.9 %.
 """
 
 import dataclasses
 
 import numpy as np
 
-from corallite.optimize.quantize.shared_range import SharedRange
 from corallite.train.framework.keras import keras
 
 BATCH = 50
@@ -22,13 +21,12 @@ _CALM_BATCHES = 2
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """How the ranges of a model were found.
+    """How the ranges of a model were measured.
 
     Attributes:
-        images: How many were shown.
-        has_settled: Whether the ranges stood still before the images ran out.
-        last_move: How far the last batch moved the range that it moved most, as a
-            share of that range.
+        images: Number of images that were used.
+        has_settled: Whether the ranges settled before the images ran out.
+        last_move: The greatest move of a range by the last batch, as a fraction of it.
     """
 
     images: int
@@ -37,23 +35,18 @@ class Measurement:
 
 
 def measure_ranges(quantized: keras.Model, images: np.ndarray) -> Measurement:
-    """Lets every moving range of `quantized` see images until all have settled.
+    """Sets every moving range of `quantized`; stops when all have settled.
 
     Args:
-        quantized: What `add_quantizers` made, and nobody trained; its ranges are set.
-        images: float32 `[n, height, width, 3]`, pixel/255, in an order in which any
-            first part represents the whole (see `choose_images`).
+        quantized: Made by `add_quantizers`, and not trained; changed.
+        images: float32 `[n, height, width, 3]`, pixel/255, in an order in which the
+            first images represent all (see `choose_images`).
     """
     dropouts = [x for x in quantized.layers if isinstance(x, keras.layers.Dropout)]
     rates = [layer.rate for layer in dropouts]
     for layer in dropouts:
         layer.rate = 0.0
-    shared = [x for x in quantized.layers if isinstance(x, SharedRange)]
-    for layer in shared:
-        layer.is_measuring = True
     measurement = _show(quantized, images)
-    for layer in shared:
-        layer.settle()
     for layer, rate in zip(dropouts, rates, strict=True):
         layer.rate = rate
     return measurement
@@ -76,9 +69,9 @@ def _show(quantized: keras.Model, images: np.ndarray) -> Measurement:
 
 
 def _range_ends(quantized: keras.Model) -> list:
-    """Returns the lower and the upper end of each moving range, in turn."""
+    """Returns the lower and the upper end of each moving range, alternating."""
     weights = [weight for layer in quantized.layers for weight in layer.weights]
-    # Each range's were made one after the other: see `make_extremes`.
+    # `make_extremes` makes them one after the other.
     return [w for w in weights if w.name.endswith(("_min:0", "_max:0"))]
 
 

@@ -2,8 +2,8 @@
 
 corallite prune --run_dir=runs/first --sparsity=0.5
 
-Zeros make the file smaller once it is compressed, not faster. Stopped or killed, the
-same command goes on.
+Zeros make the compressed file smaller, not the model faster. If it is interrupted, the
+same command resumes.
 """
 
 from pathlib import Path

@@ -1,9 +1,9 @@
-"""Trains the model of a run quantization-aware, so that int8 costs no accuracy.
+"""Trains the model of a run quantization-aware, so that int8 keeps its accuracy.
 
 corallite quantize --run_dir=runs/first
 
-Begins with the pruned model if there is one, whose zeros stay, else with the float
-model. Stopped or killed, the same command goes on.
+Starts from the pruned model, whose zeros stay, or else from the float model. If it is
+interrupted, the same command resumes.
 """
 
 from pathlib import Path
@@ -11,8 +11,8 @@ from pathlib import Path
 from absl import flags
 
 from corallite.device.cli import program
-from corallite.optimize.quantize.add_quantizers import GRANULARITIES
 from corallite.optimize.quantize.qat_stage import DEFAULT_RECIPE, train_quantized
+from corallite.optimize.quantize.specs import GRANULARITIES
 from corallite.train.cli import recipe_flags
 
 _RUN_DIR = flags.DEFINE_string(
@@ -22,7 +22,7 @@ _GRANULARITY = flags.DEFINE_enum(
     "granularity",
     "channel",
     GRANULARITIES,
-    "Scales of a convolution: one a channel, or one for all (STM32MP2 and others).",
+    "Scales of a convolution: per-channel, or per-tensor (STM32MP2 and others).",
 )
 _OVERWRITE = flags.DEFINE_boolean(
     "overwrite", False, "Make the stage again if it was made with other settings."

@@ -1,1 +1,1 @@
-"""Walks, loads and wraps Keras models."""
+"""Copies and loads Keras models; the layers of ours that they may have."""

@@ -1,20 +1,25 @@
-"""Reads back a Keras model of any stage of a run."""
+"""Loads a Keras model of any stage of a run."""
 
 from pathlib import Path
 
 from corallite.device.system.errors import RequestError
-from corallite.optimize.keras_graph.tfmot import tfmot
 
-# Imported for what it and its imports register: a model file names the classes.
-from corallite.optimize.quantize import add_quantizers  # noqa: F401
+# Imported because they register the classes that a model file names.
+from corallite.optimize.keras_graph import (  # noqa: F401
+    borders,
+    layer_quantization,
+    shared_range,
+)
+from corallite.optimize.keras_graph.tfmot import tfmot
 from corallite.train.framework.keras import keras
+from corallite.train.models import channel_slice  # noqa: F401
 
 
 def load_model(path: Path) -> keras.Model:
     """Loads a model of any stage, quantization-aware or not, without its optimizer.
 
     Raises:
-        RequestError: The file is not a whole Keras model of ours.
+        RequestError: The file is not a complete Keras model of ours.
     """
     try:
         with tfmot.quantization.keras.quantize_scope():

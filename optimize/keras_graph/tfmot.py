@@ -1,7 +1,7 @@
-"""The one place that imports tfmot: after `train.keras`, as it must be.
+"""The one place that imports tfmot, which must come after `train.framework.keras`.
 
-tfmot chooses Keras 2 only once TensorFlow is in, and TensorFlow has looked for its
-Keras by then: keras-cv would find the other.
+tfmot chooses Keras 2 after it has imported TensorFlow. By then TensorFlow has found its
+Keras, and keras-cv would get Keras 3.
 """
 
 # isort: off

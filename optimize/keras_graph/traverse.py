@@ -1,4 +1,4 @@
-"""Copies a flat functional model layer by layer, with other layers in places."""
+"""Copies a flat functional model layer by layer, and replaces some of them."""
 
 from collections.abc import Callable
 
@@ -12,12 +12,12 @@ def rebuild(
     replace: Replace,
     after_input: keras.layers.Layer | None = None,
 ) -> keras.Model:
-    """Returns a copy of `model` in which `replace(layer)` stands for each layer.
+    """Returns a copy of `model` with `replace(layer)` in place of each layer.
 
     `replace` returns a new layer (or a function of tensors that calls new layers), or
-    None to leave the layer out: its input then stands for its output. The input layer
-    is copied as it is, and `after_input`, if given, comes behind it. Weights are what
-    the new layers bring (see `copy_layer`).
+    None to remove the layer: its input then replaces its output. The input layer is
+    copied, and `after_input`, if given, follows it. New layers have the weights that
+    `replace` gives them (see `copy_layer`).
 
     Raises:
         ValueError: The model is not one flat functional graph.
@@ -39,7 +39,7 @@ def rebuild(
 def copy_layer(layer: keras.layers.Layer, input_shape=None) -> keras.layers.Layer:
     """Returns a layer of the same settings, and the same weights if it has any.
 
-    `input_shape` is needed for a layer that is no node of a graph, as one in a wrapper.
+    `input_shape` is needed for a layer that is not in a graph, as one in a wrapper.
     """
     copy = type(layer).from_config(layer.get_config())
     if layer.weights:
@@ -75,7 +75,7 @@ def consumers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
 
 
 def only_reader(layer: keras.layers.Layer) -> keras.layers.Layer | None:
-    """Returns the layer that reads the output of `layer`, if it is one alone."""
+    """Returns the layer that reads the output of `layer`; None if there are several."""
     readers = consumers(layer)
     return readers[0] if len(readers) == 1 else None
 

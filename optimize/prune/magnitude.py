@@ -1,7 +1,7 @@
 """Magnitude pruning with tfmot: the smallest weights become zero, step by step.
 
-Zeros make a file smaller once it is compressed. They do not make it faster: the CPU
-and the Edge TPU multiply by zero like by any other number.
+Zeros make a compressed file smaller. They do not make the model faster: the CPU and the
+Edge TPU multiply by zero as by any other number.
 """
 
 import dataclasses
@@ -23,10 +23,11 @@ from corallite.train.runs.run import Stage, hash_file
 from corallite.train.training.fit import discard_state, fit
 from corallite.train.training.float_stage import cost_metrics
 from corallite.train.training.model_file import save_model
+from corallite.train.training.objectives import classify
 from corallite.train.training.recipe import Recipe
 
 DEFAULT_RECIPE = Recipe(epochs=15, learning_rate=0.02, warmup_epochs=0.0)
-# Sparsity rises during this share of the steps; the rest heals.
+# Sparsity rises during this fraction of the steps; the rest restores the accuracy.
 _RISING_SHARE = 0.6
 _UPDATES = 50
 _MAX_LAYER_SPARSITY = 0.98
@@ -70,6 +71,7 @@ def prune(
         data,
         recipe,
         stage.path,
+        objective=classify(data, recipe),
         inputs=inputs,
         callbacks=[UpdateMasks()],
         keep_best=False,
@@ -88,9 +90,9 @@ def add_pruning(model: keras.Model, sparsity: float, total_steps: int) -> keras.
 
     The training needs the callback `UpdateMasks`.
 
-    Pruned are the 1x1 convolutions and the dense layer. The first convolution and the
-    depthwise ones hold few weights and lose accuracy first, so they stay whole and the
-    others are pruned so much more that `sparsity` is reached over all kernels.
+    It prunes the 1x1 convolutions and the dense layer. The first convolution and the
+    depthwise ones have few weights and lose accuracy first, so they are not pruned, and
+    the others are pruned further, until `sparsity` is reached over all kernels.
 
     Raises:
         RequestError: That would leave too little of the pruned layers.
@@ -108,15 +110,13 @@ def add_pruning(model: keras.Model, sparsity: float, total_steps: int) -> keras.
 
     def replace(layer):
         copy = traverse.copy_layer(layer)
-        if not is_prunable(layer):
-            return copy
-        return PrunedLayer(copy, schedule)
+        return PrunedLayer(copy, schedule) if is_prunable(layer) else copy
 
     return traverse.rebuild(model, replace)
 
 
 def strip_pruning(model: keras.Model) -> keras.Model:
-    """Returns a copy of a pruned model without the wrappers; its zeros stay."""
+    """Returns a copy of a pruned model without the wrappers, with its zeros."""
 
     def replace(layer):
         if isinstance(layer, PrunedLayer):
@@ -127,7 +127,7 @@ def strip_pruning(model: keras.Model) -> keras.Model:
 
 
 def is_prunable(layer: keras.layers.Layer) -> bool:
-    """Tells whether pruning zeroes weights of `layer`."""
+    """Returns whether pruning zeroes weights of `layer`."""
     if isinstance(layer, keras.layers.Conv2D):
         return not isinstance(traverse.producer(layer), keras.layers.InputLayer)
     return isinstance(layer, keras.layers.Dense)
@@ -138,13 +138,13 @@ def check_recipe(recipe: Recipe) -> None:
     if recipe.patience:
         raise RequestError(
             f"A patience of {recipe.patience} epochs would end pruning before the "
-            "sparsity is reached, as accuracy falls until then; leave the flag out, or "
+            "sparsity is reached, because accuracy falls until then; omit the flag, or "
             "give fewer epochs."
         )
 
 
 def check_sparsity(sparsity: float) -> None:
-    """Raises `RequestError` for what no network can be pruned to."""
+    """Raises `RequestError` for a sparsity that no network can have."""
     if not 0 < sparsity < 1:
         raise RequestError(
             f"Expected `sparsity` to be above 0 and below 1, got {sparsity}."

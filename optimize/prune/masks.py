@@ -1,14 +1,14 @@
-"""tfmot's magnitude pruning, done between the steps of a training, not in them."""
+"""tfmot's magnitude pruning between the steps of a training, not in them."""
 
 from corallite.optimize.keras_graph.tfmot import PruneLowMagnitude
 from corallite.train.framework.keras import keras, tf
 
 
 class PrunedLayer(PruneLowMagnitude):
-    """A layer with tfmot's masks, which `UpdateMasks` keeps.
+    """A layer with tfmot's masks, which `UpdateMasks` updates.
 
-    tfmot has every layer ask in every step whether its mask is due. Of a network of 60
-    such layers these conditions take most of the minute until the first step.
+    In tfmot, every layer checks in every step whether to update its mask. In a network
+    of 60 such layers these conditions take most of the minute until the first step.
     """
 
     def call(self, inputs):
@@ -16,7 +16,7 @@ class PrunedLayer(PruneLowMagnitude):
 
 
 class UpdateMasks(keras.callbacks.Callback):
-    """Before each step does what tfmot's wrappers and `UpdatePruningStep` do in it."""
+    """Does before each step what tfmot's wrappers and `UpdatePruningStep` do in it."""
 
     def on_train_begin(self, logs=None):
         layers = [x for x in self.model.layers if isinstance(x, PrunedLayer)]
@@ -32,10 +32,10 @@ class UpdateMasks(keras.callbacks.Callback):
                 for weight, mask, _ in layer.pruning_vars:
                     weight.assign(weight * mask)
 
-        # Done eagerly, they would take longer than a small network's step.
+        # Eagerly, they would take longer than a step of a small network.
         self._update, self._apply = tf.function(update), tf.function(apply)
-        # Traced here, for Keras warns of a callback that takes longer than a step; of
-        # step -1 nothing is due.
+        # Traced here, because Keras warns of a callback that takes longer than a step.
+        # At step -1 no update is due.
         self._update(tf.constant(-1, tf.int64))
         self._apply()
 

@@ -1,4 +1,4 @@
-"""Measures how many weights are zero. Only kernels count: biases are never pruned."""
+"""Measures the fraction of zero weights in kernels; biases are never pruned."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from corallite.train.framework.keras import keras
 
 @dataclasses.dataclass(frozen=True)
 class Sparsity:
-    """Zero fractions, 0 to 1: of each layer's kernel by its name, and of all."""
+    """Zero fractions, 0 to 1: of each layer's kernel, and of all kernels together."""
 
     layers: dict[str, float]
     overall: float

@@ -1,17 +1,17 @@
-"""Takes out of each layer what its rounded kernel adds on average.
+"""Corrects the mean error of each layer's rounded kernel in its bias.
 
-A rounded kernel errs the same way for every image: in the mean over the images, the
-output of a channel is shifted, and its bias can shift it back (Nagel et al., 2019,
-"Data-Free Quantization Through Weight Equalization and Bias Correction",
-arXiv:1906.04721, section 4.2). The mean input is measured here, not derived from batch
-norms. No training, and nothing that the int8 file would have to compute.
+A rounded kernel has a similar error for every image: the mean output of a channel is
+shifted, and its bias can shift it back (Nagel et al., 2019, "Data-Free Quantization
+Through Weight Equalization and Bias Correction", arXiv:1906.04721, section 4.2). The
+mean input is measured here, not derived from batch norms. It needs no training, and no
+operation in the int8 file.
 """
 
 import numpy as np
 
 from corallite.optimize.keras_graph import traverse
+from corallite.optimize.keras_graph.layer_quantization import QuantizeWrapper
 from corallite.optimize.prune.sparsity import kernels_of
-from corallite.optimize.quantize.layer_quantization import QuantizeWrapper
 from corallite.optimize.quantize.strip_quantizers import strip_quantizers
 from corallite.train.framework.keras import keras, tf
 
@@ -22,16 +22,15 @@ def correct_biases(quantized: keras.Model, images: np.ndarray) -> None:
     """Sets the biases of `quantized`, whose ranges are measured already.
 
     Args:
-        quantized: What `quantize` made, and nobody trained. Layers without bias stay
-            as they are.
-        images: float32 `[n, height, width, 3]`, pixel/255: those of the ranges.
+        quantized: Made by `quantize`, and not trained. Layers without bias are not
+            changed.
+        images: Those of the ranges, float32 `[n, height, width, 3]`, pixel/255.
     """
     stripped = strip_quantizers(quantized)
     wrappers = [x for x in quantized.layers if _can_be_corrected(x)]
     layers = [stripped.get_layer(wrapper.layer.name) for wrapper in wrappers]
     inputs = keras.Model(stripped.input, [layer.input for layer in layers])
-    # With the rounded kernels, and nothing else rounded: a clipped output is no fault
-    # of the kernel.
+    # Only the kernels are rounded: a clipped output is not an error of the kernel.
     rounded = [
         _with_rounded_kernel(*pair) for pair in zip(wrappers, layers, strict=True)
     ]

@@ -1,8 +1,7 @@
 """Folds batch norms into the convolutions before them.
 
-What is trained quantization-aware has then the very weights that the int8 file will
-hold: no running statistics that move under the ranges, no second scaling behind the
-quantized kernel.
+Quantization-aware training then trains the same weights that the int8 file will have:
+no running statistics change the ranges, and nothing scales a quantized kernel again.
 """
 
 import numpy as np
@@ -17,8 +16,8 @@ CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 def fold_batch_norms(model: keras.Model) -> keras.Model:
     """Returns a model without batch norms that computes what `model` infers.
 
-    Kernels are scaled by gamma / sqrt(variance + epsilon) per output channel; what is
-    left goes into a bias. Zeros of a pruned kernel stay zeros.
+    Kernels are scaled by gamma / sqrt(variance + epsilon) per output channel; a bias
+    has the rest. Zeros of a pruned kernel stay zeros.
 
     Raises:
         ValueError: A batch norm does not follow a convolution directly, or the model
@@ -51,7 +50,7 @@ def _folding_target(norm):
     )
     if not is_linear_convolution or len(traverse.consumers(target)) != 1:
         raise ValueError(
-            f"Expected batch norm {norm.name!r} to be all that follows a convolution "
+            f"Expected batch norm {norm.name!r} to be the only reader of a convolution "
             f"without activation, got {target.name!r} before it."
         )
     return target

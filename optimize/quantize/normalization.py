@@ -1,63 +1,28 @@
 """Folds the normalization of imported networks into the convolution that reads it.
 
-Weights that were trained on (pixel/255 - mean) / deviation come with a 1x1 depthwise
-convolution in front (see `corallite.train.models.blocks`). With three channels it
-leaves most of a CPU's vectors empty: it took 15 % of ShuffleNetV2's time at 224 pixels.
-The first convolution can do it all,
+Networks with weights trained on (pixel/255 - mean) / std begin with a 1x1 depthwise
+convolution (see `corallite.train.models.blocks`). With three channels it leaves most of
+a CPU's vectors empty: it took 15 % of ShuffleNetV2's time at 224 pixels. The first
+convolution can compute
 
-    w * (x - mean) / deviation  =  (w / deviation) * x  -  sum(w * mean / deviation),
+    w * (x - mean) / std  =  (w / std) * x  -  sum(w * mean / std)
 
-but for the image's border. Where it pads with zeros after normalization, the same
-pixel is the mean colour before. So that colour is joined on to the image.
+everywhere but at the image's border. A zero of the padding, which is added after
+normalization, is the mean colour before it. So that colour is added around the image.
 """
 
 import numpy as np
 
 from corallite.optimize.keras_graph import traverse
-from corallite.optimize.quantize.padding import ZeroBorder, read_padding
-from corallite.train.framework.keras import keras, tf
-
-# Of a kernel of zeros, so that its bias of 0 to 1 fits into int32 (see `quantizers`).
-_KERNEL_RANGE = 2.0**-10
-
-
-@keras.saving.register_keras_serializable(package="corallite")
-class ColourBorder(ZeroBorder):
-    """Joins pixels of one colour to the sides of an image.
-
-    Args:
-        rows: How many above and below.
-        columns: How many on the left and on the right.
-        colour: Red, green and blue, from 0 to 1.
-
-    The pixels are computed, though they never change: rows of the image by a
-    convolution whose kernel is zero and whose bias is the colour. The Edge TPU joins
-    no other constants on than zeros.
-    """
-
-    def __init__(self, rows, columns, colour: tuple[float, ...], **kwargs):
-        super().__init__(rows, columns, **kwargs)
-        self.colour = tuple(colour)
-
-    def paint(self, edge):
-        kernel = tf.quantization.fake_quant_with_min_max_args(
-            tf.zeros((1, 1, len(self.colour), 1)),
-            -_KERNEL_RANGE,
-            _KERNEL_RANGE,
-            narrow_range=True,
-        )
-        pixels = tf.nn.depthwise_conv2d(edge, kernel, (1, 1, 1, 1), "VALID")
-        pixels = tf.nn.bias_add(pixels, tf.constant(self.colour))
-        return tf.quantization.fake_quant_with_min_max_args(pixels, 0.0, 1.0)
-
-    def get_config(self):
-        return {**super().get_config(), "colour": self.colour}
+from corallite.optimize.keras_graph.borders import ColourBorder
+from corallite.optimize.quantize.padding import read_padding
+from corallite.train.framework.keras import keras
 
 
 def fold_normalization(model: keras.Model) -> keras.Model:
     """Returns a model without `normalize`, or `model` itself if it has none to fold.
 
-    It computes the same, but that the border's colour is rounded to one of 256.
+    It computes the same, except that the border's colour is rounded to one of 256.
     """
     found = _find(model)
     if found is None:
@@ -95,7 +60,7 @@ def _find(model):
 
 
 def _is_normalization(layer):
-    """Tells whether `layer` subtracts a colour from each pixel, and divides by one."""
+    """Returns whether `layer` subtracts a colour from each pixel and divides by one."""
     if type(layer) is not keras.layers.DepthwiseConv2D or layer.trainable:
         return False
     is_plain = layer.kernel_size == layer.strides == layer.dilation_rate == (1, 1)

@@ -1,26 +1,24 @@
 """Turns zero padding into concatenations, which cost an int8 file next to nothing.
 
 Weights from PyTorch expect a pixel of zeros on each side of an image, where stride 2
-and Keras's "same" padding put one behind an even side and none before. The converter
-writes that as PAD. Of ShuffleNetV2 1.0x at 224 pixels (x86, one thread, medians of 100
-interleaved rounds), in times of the network that needs no padding:
+and Keras's "same" padding put one after an even side and none before. The converter
+writes that as PAD. Latency of ShuffleNetV2 1.0x at 224 pixels (x86, one thread, medians
+of 100 interleaved rounds), relative to the network without padding:
 
-    PAD everywhere                                     1.13
-    the same, zeros joined on before the max pool      1.01
-    zeros joined on everywhere, as is done here        1.04
-    PAD, but a 4x4 kernel and "same" in the stem       1.20
-    PAD, but the same in the depthwise convolutions    1.20
+    PAD everywhere                                          1.13
+    the same, zeros concatenated before the max pool        1.01
+    zeros concatenated everywhere, as is done here          1.04
+    PAD, but a 4x4 kernel and "same" in the stem            1.20
+    PAD, but the same in the depthwise convolutions         1.20
 
-A 4x4 kernel whose last row and column are zeros needs no padding at an even side. Of
-the two that pay, this is the one that adds no operator which a device has to know.
-
-The Edge TPU takes a concatenation with a constant if it has two inputs and the
-constant is zero ("Supported operations" in Coral's documentation), so one side is
-joined on at a time.
+A 4x4 kernel whose last row and column are zeros needs no padding at an even side. The
+second and third variants are faster than PAD; the third needs no operator that the
+device does not run already.
 """
 
 from corallite.optimize.keras_graph import traverse
-from corallite.train.framework.keras import keras, tf
+from corallite.optimize.keras_graph.borders import ZeroBorder
+from corallite.train.framework.keras import keras
 
 _READERS = (
     keras.layers.Conv2D,
@@ -29,47 +27,11 @@ _READERS = (
 )
 
 
-@keras.saving.register_keras_serializable(package="corallite")
-class ZeroBorder(keras.layers.Layer):
-    """Joins zeros to the sides of `[batch, height, width, channels]`.
-
-    Args:
-        rows: How many above and below.
-        columns: How many on the left and on the right.
-    """
-
-    def __init__(self, rows: tuple[int, int], columns: tuple[int, int], **kwargs):
-        super().__init__(**kwargs)
-        self.rows = tuple(rows)
-        self.columns = tuple(columns)
-
-    def call(self, inputs):
-        x = inputs
-        for axis, (before, after) in ((1, self.rows), (2, self.columns)):
-            if before:
-                x = tf.concat([self.paint(_edge(x, axis, before)), x], axis)
-            if after:
-                x = tf.concat([x, self.paint(_edge(x, axis, after))], axis)
-        return x
-
-    def paint(self, edge):
-        """Returns what is joined on, of the shape of `edge`."""
-        # Of a static shape TensorFlow makes this a constant.
-        return tf.zeros_like(edge)
-
-    def compute_output_shape(self, input_shape):
-        batch, height, width, channels = input_shape
-        return (batch, height + sum(self.rows), width + sum(self.columns), channels)
-
-    def get_config(self):
-        return {**super().get_config(), "rows": self.rows, "columns": self.columns}
-
-
 def replace_padding(model: keras.Model) -> keras.Model:
     """Returns a model with `ZeroBorder` for `ZeroPadding2D` that computes the same.
 
-    Without padding that is `model` itself. Zeros that nobody reads are left out: behind
-    an even side, a kernel of 3 pixels and stride 2 reads none.
+    Without padding that is `model` itself. Zeros that no kernel reads are left out:
+    after an even side, a kernel of 3 pixels and stride 2 reads none.
     """
     if not any(isinstance(x, keras.layers.ZeroPadding2D) for x in model.layers):
         return model
@@ -106,7 +68,3 @@ def read_padding(layer: keras.layers.ZeroPadding2D):
 def _read_on_axis(before, after, side, size, stride):
     last = (before + side + after - size) // stride * stride + size
     return before, min(max(last - before - side, 0), after)
-
-
-def _edge(x, axis, count):
-    return x[:, :count] if axis == 1 else x[:, :, :count]

@@ -14,6 +14,7 @@ from corallite.train.framework.keras import keras
 from corallite.train.runs.run import Stage, hash_file, latest_stage
 from corallite.train.training.fit import discard_state, fit
 from corallite.train.training.model_file import save_model
+from corallite.train.training.objectives import classify
 from corallite.train.training.recipe import Recipe
 
 DEFAULT_RECIPE = Recipe(epochs=8, learning_rate=0.005, warmup_epochs=0.0)
@@ -63,7 +64,8 @@ def train_quantized(
         load_model(source), images, shared_range=shared_range, granularity=granularity
     )
     stage.reopen()
-    progress = fit(model, data, recipe, stage.path, inputs=inputs)
+    objective = classify(data, recipe)
+    progress = fit(model, data, recipe, stage.path, objective=objective, inputs=inputs)
     save_model(model, stage.model_path)
     measured = dataclasses.asdict(measure_sparsity(model))
     history = dataclasses.asdict(progress)

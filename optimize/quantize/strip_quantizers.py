@@ -1,18 +1,18 @@
-"""Takes the quantizers out of a quantization-aware model: the float one inside it."""
+"""Removes the quantizers from a quantization-aware model."""
 
 from corallite.optimize.keras_graph import traverse
+from corallite.optimize.keras_graph.layer_quantization import PREFIX, QuantizeWrapper
+from corallite.optimize.keras_graph.shared_range import SharedRange
 from corallite.optimize.prune.sparsity import kernels_of
-from corallite.optimize.quantize.layer_quantization import PREFIX, QuantizeWrapper
-from corallite.optimize.quantize.shared_range import SharedRange
 from corallite.train.framework.keras import keras, tf
 
 
 def strip_quantizers(model: keras.Model) -> keras.Model:
-    """Returns the float model whose rounding `model` trains or converts.
+    """Returns the float model inside a quantization-aware one.
 
-    It has the weights of `model` before they are rounded, its batch norms and its
-    normalization folded, and the layers' own names. Of a model that was not trained
-    since `quantize` made it, it computes what the argument of `quantize` computes.
+    It has the weights of `model` before rounding, with batch norms and normalization
+    folded, and the original names of layers. If `model` was not trained since
+    `quantize` made it, the result computes the same as the argument of `quantize`.
     """
     passed = _passed_on(model)
     copied = {}
@@ -31,7 +31,7 @@ def strip_quantizers(model: keras.Model) -> keras.Model:
 
 
 def _passed_on(model):
-    """Returns what goes into a shared range, by what comes out of it."""
+    """Returns the input of each shared range by its output."""
     passed = {}
     for layer in model.layers:
         if isinstance(layer, SharedRange):
@@ -51,7 +51,7 @@ def _float_copy(layer):
     kernels = kernels_of(layer)
     if kernels:
         masks = [w for w in layer.weights if w.name.endswith("_mask:0")]
-        # The wrapper has taken the kernel from its layer; a bias is still there.
+        # The wrapper has removed the kernel from its layer, but not a bias.
         copy.set_weights(
             [kernels[0].numpy() * masks[0].numpy(), *map(_read, inner.weights)]
         )

@@ -20,19 +20,19 @@ def run(run_dir, *flags):
 
 @pytest.mark.slow
 def test_a_way_is_measured_to_its_end(small_copy):
-    done = run(small_copy, "--seed=3", "--way=learned")
+    done = run(small_copy, "--seed=3", "--way=calibrated")
     assert done.returncode == 0, done.stderr
     assert done.stdout == (small_copy / "shared_range" / "table.md").read_text()
     ((way, mean, each, limits),) = (
         line.split(" | ") for line in done.stdout.splitlines()[4:]
     )
-    assert way == "| learned"
+    assert way == "| calibrated"
     assert 0 <= float(mean) == float(each) <= 100
     # Two branches meet once.
     assert len(limits.removesuffix(" |").split()) == 1
 
 
-def test_a_run_without_float_stage_is_told_what_to_run(tmp_path):
+def test_a_run_without_float_stage_names_the_command(tmp_path):
     done = run(tmp_path)
     assert done.returncode == 2
     assert "no finished float stage; run `corallite train" in done.stderr

@@ -1,4 +1,4 @@
-"""The flags that say what is trained on what, for every program that begins a run."""
+"""The flags of a network and its images, for every program that begins a run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,21 +9,21 @@ from absl import flags
 from corallite.device.image import preprocess
 from corallite.device.system import files
 from corallite.train.data import datasets
-from corallite.train.models.registry import BUILDERS
+from corallite.train.models.registry import NETWORKS
 from corallite.train.training.initialization import Network
 
-# The flags are those of the program that asks for them: --help lists no others.
+# So that --help lists the flags with those of the program that defines them.
 flags.disclaim_key_flags()
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is trained on what.
+    """A network and its images.
 
     Attributes:
         data_dir: Class folders.
-        run_dir: Where all that is made goes.
-        network: Which network.
+        run_dir: Folder of the run.
+        network: What to train.
         fit_policy: How an image is made square, one of `preprocess.FITS`.
     """
 
@@ -36,8 +36,8 @@ class Task:
 def define() -> Callable[[], Task]:
     """Defines the flags; returns a function that reads them.
 
-    The function writes a --dataset, if that is not done yet. It raises `RequestError`
-    if the flags contradict each other or the set is not to be had.
+    The function writes the class folders of a --dataset if necessary. It raises
+    `RequestError` if the flags contradict each other or the set cannot be downloaded.
     """
     data_dir = flags.DEFINE_string(
         "data_dir", None, "Folder with one folder of images a class."
@@ -46,9 +46,9 @@ def define() -> Callable[[], Task]:
         "dataset", None, ("fashion_mnist",), "A known data set in place of --data_dir."
     )
     run_dir = flags.DEFINE_string(
-        "run_dir", None, "Folder for all that this run makes.", required=True
+        "run_dir", None, "Folder for everything that this run makes.", required=True
     )
-    model = flags.DEFINE_enum("model", "shufflenet_v2", list(BUILDERS), "Network.")
+    model = flags.DEFINE_enum("model", "shufflenet_v2", list(NETWORKS), "Network.")
     width = flags.DEFINE_float(
         "width", 1.0, "Multiplies the channels of all layers.", lower_bound=0.1
     )
@@ -56,14 +56,14 @@ def define() -> Callable[[], Task]:
         "image_size",
         224,
         "Height and width of the model's input, in pixels.",
-        lower_bound=32,
+        lower_bound=min(x.smallest_side for x in NETWORKS.values()),
     )
     fit = flags.DEFINE_enum(
         "fit", "crop", preprocess.FITS, "How an image is made square."
     )
 
     def read() -> Task:
-        # Before a --dataset is written.
+        # Checked before a --dataset is written.
         files.require_folder(Path(run_dir.value))
         size = image_size.value
         network = Network(model.value, width.value, (size, size))

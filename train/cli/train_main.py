@@ -3,7 +3,7 @@
 corallite train --data_dir=photos --run_dir=runs/first --model=shufflenet_v2
 
 `photos` holds one folder a class, or train/ val/ test/ with class folders in each.
-Stopped or killed, the same command goes on.
+If it is interrupted, the same command resumes.
 """
 
 from collections.abc import Sequence

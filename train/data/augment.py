@@ -18,8 +18,8 @@ Policy = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 LEVELS = ("none", "light", "standard", "rand")
 
-# From this side on, crops are resized, as is usual on ImageNet; below, shifted, as is
-# usual on CIFAR-10: there are no pixels to spare.
+# From this side on, crops are resized, as is usual on ImageNet; smaller images are
+# shifted, as is usual on CIFAR-10, because they have no pixels to lose.
 _MIN_SIDE_TO_RESIZE = 96
 _MIN_AREA = 0.35
 _MAX_LOG_ASPECT = 0.2877  # ln(4/3)
@@ -34,38 +34,38 @@ def build_policy(level: str, seed: int = 0) -> Policy:
         level: "none"; "light" flips and crops; "standard" also varies brightness,
             contrast and saturation; "rand" is "light" and then keras-cv's RandAugment,
             whose draws are not a function of the seed (see `augment_keras_cv`).
-        seed: Where keras-cv's draws begin; the others take theirs with each batch.
+        seed: Initial seed of keras-cv's draws; the others get one with each batch.
 
     Raises:
-        RequestError: `level` is none of these, or keras-cv is not installed.
+        RequestError: `level` is not one of these, or keras-cv is not installed.
     """
     if level not in LEVELS:
         raise RequestError(
             f"Expected `augment` to be one of {', '.join(LEVELS)}, got {level!r}."
         )
-    if level == "rand":
-        rand_augment = augment_keras_cv.build_rand_augment(seed)
-        return lambda images, seed: rand_augment(
-            to_unit_range(flip_and_crop(images, seed))
-        )
-    if level == "standard":
-        return lambda images, seed: to_unit_range(
-            vary_colour(flip_and_crop(images, seed), seed)
-        )
-    if level == "light":
-        return lambda images, seed: to_unit_range(flip_and_crop(images, seed))
-    return lambda images, seed: to_unit_range(images)
+    is_rand = level == "rand"
+    rand_augment = augment_keras_cv.build_rand_augment(seed) if is_rand else None
+
+    def apply(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        if level != "none":
+            images = flip_and_crop(images, seed)
+        if level == "standard":
+            images = vary_colour(images, seed)
+        images = to_unit_range(images)
+        return rand_augment(images) if rand_augment else images
+
+    return apply
 
 
 def to_unit_range(images_rgb_u8: tf.Tensor) -> tf.Tensor:
-    """Returns float32 pixel / 255, the float meaning of every model's input."""
+    """Returns float32 pixel / 255, which is the input of every float model."""
     return tf.cast(images_rgb_u8, tf.float32) / 255.0
 
 
 def flip_and_crop(images_rgb_u8: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Mirrors half of the images and crops each at random, by a way that fits the size.
+    """Mirrors half of the images and crops each at random, as fits the size.
 
-    `flip_and_shift` below 96 pixels a side, `flip_and_resize` from there on.
+    `flip_and_shift` below 96 pixels a side, `flip_and_resize` above.
     """
     if min(images_rgb_u8.shape[1:3]) < _MIN_SIDE_TO_RESIZE:
         return flip_and_shift(images_rgb_u8, seed)
@@ -73,11 +73,11 @@ def flip_and_crop(images_rgb_u8: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def flip_and_shift(images_rgb_u8: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Mirrors half of the images and crops each at random out of a padded one.
+    """Mirrors half of the images, pads each by reflection and crops it at random.
 
-    Padded is by an eighth of the side (4 pixels at 32, as is usual on CIFAR-10), with
-    the image's own reflection. Nothing is padded in fact: flip, padding and crop are
-    only a choice of rows and columns, which costs 1 % of a training step.
+    The padding is an eighth of the side (4 pixels at 32, as is usual on CIFAR-10).
+    Flip, padding and crop are together one choice of rows and columns, which costs 1 %
+    of a training step.
     """
     num_images, height, width = _batch_size_hw(images_rgb_u8)
     rows = _shifted(height, num_images, _fold(seed, 0))
@@ -93,7 +93,7 @@ def flip_and_resize(images_rgb_u8: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
     The box has 0.35 to 1 of the area and 3/4 to 4/3 of the proportions; interpolation
     is linear. Inception's boxes (arXiv:1409.4842, section 6) go down to 0.08 of the
-    area, which small networks do not profit from.
+    area, which does not help small networks.
     """
     num_images, height, width = _batch_size_hw(images_rgb_u8)
     area = _uniform([num_images], _fold(seed, 0), _MIN_AREA, 1.0)
@@ -113,8 +113,8 @@ def flip_and_resize(images_rgb_u8: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 def vary_colour(images_rgb_u8: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Multiplies brightness, contrast and saturation by 0.7 to 1.3 for each image.
 
-    Contrast is about the mean grey of the image. Takes and returns uint8 `[batch,
-    height, width, 3]`, RGB; what leaves 0 to 255 is cut off.
+    Contrast is relative to the mean grey of the image. Takes and returns uint8 `[batch,
+    height, width, 3]`, RGB; values are clipped to 0 to 255.
     """
     num_images = tf.shape(images_rgb_u8)[0]
     factors = _uniform([num_images, 3], _fold(seed, 5), 1 - _STRENGTH, 1 + _STRENGTH)
@@ -138,8 +138,8 @@ def _resize_boxes(
 def _transform_colours(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
     """Applies `(brightness, contrast, saturation)` rows as one matrix for an image.
 
-    x is moved from its grey by the saturation, that from the mean grey by the contrast,
-    and that multiplied by the brightness; multiplied out, an affine map of x.
+    Saturation moves a pixel from its grey, contrast moves the result from the mean
+    grey, and brightness multiplies that; together they are an affine map of the pixel.
     """
     transformed = np.empty_like(images)
     for number, (brightness, contrast, saturation) in enumerate(factors.tolist()):
@@ -156,7 +156,7 @@ def _transform_colours(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
 def _in_numpy(
     function: Callable[..., np.ndarray], images: tf.Tensor, arguments: list[tf.Tensor]
 ) -> tf.Tensor:
-    """Calls `function` on arrays; it has to return uint8 of the images' shape."""
+    """Calls `function` on arrays; it must return uint8 in the shape of the images."""
     result = tf.numpy_function(function, [images, *arguments], tf.uint8)
     return tf.ensure_shape(result, images.shape)
 

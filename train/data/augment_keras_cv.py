@@ -1,11 +1,11 @@
-"""RandAugment, MixUp and CutMix, as keras-cv has them.
+"""RandAugment, MixUp and CutMix of keras-cv.
 
-keras-cv draws from generators with a state, so what it draws depends on how many
-batches came before in the same process and on the timing of parallel calls. Two
-trainings with one seed, or one that was resumed, therefore do not see the same
-distortions or mixtures; the order of images, flips, crops and colour are the same.
+keras-cv draws from generators with a state, so its draws depend on the number of
+earlier batches in the same process and on the timing of parallel calls. Two trainings
+with one seed, or a resumed one, therefore do not see the same distortions or mixtures;
+the order of images, flips, crops and colour are the same.
 
-keras-cv is imported where it is used: that takes seconds and brings much with it.
+keras-cv is imported where it is used, because that takes seconds and much memory.
 """
 
 import contextlib
@@ -26,9 +26,9 @@ _MAGNITUDE = 0.3
 def build_rand_augment(seed: int) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns a function of images float32 `[batch, height, width, 3]` in 0 to 1.
 
-    It takes 40 ms of a core for 128 images of 32x32 and 310 ms for 64 of 224x224,
-    where a training step of ShuffleNetV2 0.5x takes 420 and 650: the one level that
-    training on a CPU waits for.
+    It takes 40 ms of a core for 128 images of 32x32 and 310 ms for 64 of 224x224, where
+    a training step of ShuffleNetV2 0.5x takes 420 and 650 ms. It is the only level that
+    slows down training on a CPU.
     """
     layer = _import_keras_cv().layers.RandAugment(
         value_range=(0, 1),
@@ -45,10 +45,10 @@ def build_mixer(mixup_alpha: float, cutmix_alpha: float, seed: int) -> Mixer | N
 
     Args:
         mixup_alpha: MixUp's Beta parameter (arXiv:1710.09412, 0.1 to 0.4); 0 is off.
-        cutmix_alpha: CutMix's Beta parameter (arXiv:1905.04899, 1.0); 0 is off. As
-            keras-cv counts a box whole where the border of the image cuts it, a label
-            may give the other image more than it has.
-        seed: Where the draws begin.
+        cutmix_alpha: CutMix's Beta parameter (arXiv:1905.04899, 1.0); 0 is off.
+            keras-cv counts the whole box even if the border of the image cuts it, so a
+            label may give the other image too much.
+        seed: Initial seed of the draws.
 
     Returns:
         A function of images float32 `[batch, height, width, 3]`, one-hot labels
@@ -86,7 +86,7 @@ def _on_pair(layer: Callable) -> Callable:
 
 def _import_keras_cv() -> ModuleType:
     try:
-        # It greets on stdout, where only results belong.
+        # It prints a greeting to stdout, where only results belong.
         with contextlib.redirect_stdout(sys.stderr):
             import keras_cv
     except ModuleNotFoundError as error:

@@ -1,9 +1,9 @@
 """Decodes and resizes every image once, into uint8 arrays on disk.
 
-A part's array is an ordinary `.npy` file, appended to in order and renamed into place
-when it is complete, so a run killed in the middle does that part again. It is written
-with plain writes, not through a memory map: a full disk is then an `OSError` and not
-the death of the process.
+The array of a split is an ordinary `.npy` file, written in order and renamed into place
+when it is complete, so a run that was killed decodes that split again. It is written
+with plain writes, not through a memory map: a full disk is then an `OSError` and does
+not kill the process.
 """
 
 import hashlib
@@ -29,11 +29,11 @@ _PROGRESS_S = 10
 
 @dataclass(frozen=True)
 class CachedSplit:
-    """A decoded part.
+    """A decoded split.
 
     Attributes:
         images_rgb_u8: Memory map, uint8 `[n, height, width, 3]`, RGB.
-        unreadable: For each path that could not be decoded, and has no row, why.
+        unreadable: The reason for each path that could not be decoded and has no row.
     """
 
     images_rgb_u8: np.ndarray
@@ -41,10 +41,10 @@ class CachedSplit:
 
 
 def cache_key(digest: str, preprocessing: Preprocessing) -> str:
-    """Returns a short name for what a cache is made of: images and their size.
+    """Returns a short hash of what a cache depends on: images and preprocessing.
 
     Args:
-        digest: Of the images and the part each is in.
+        digest: Hash of the images and of the split that each is in.
         preprocessing: How they are resized.
     """
     settings = json.dumps(preprocessing.to_json(), sort_keys=True)
@@ -54,7 +54,7 @@ def cache_key(digest: str, preprocessing: Preprocessing) -> str:
 def hash_files(
     data_dir: Path, paths: Sequence[str]
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Returns the SHA-256 of each file's bytes, and why the others cannot be read."""
+    """Returns the SHA-256 of each file, and the reason for each unreadable one."""
 
     def hash_file(path: str) -> tuple[str, str]:
         try:
@@ -78,48 +78,48 @@ def hash_files(
     return hashes, unreadable
 
 
-def open_split(folder: Path, part: str, key: str, count: int) -> CachedSplit | None:
-    """Returns the cached part, or None if it is not there or not complete.
+def open_split(folder: Path, split: str, key: str, count: int) -> CachedSplit | None:
+    """Returns the cached split, or None if it is missing or incomplete.
 
     Args:
-        folder: Where it is.
-        part: Its name.
+        folder: Of the cache.
+        split: Name of the split.
         key: See `cache_key`.
-        count: How many images it was made of, readable or not.
+        count: Number of its images, readable or not.
     """
     try:
-        unreadable = json.loads(_index_path(folder, part, key).read_text())
-        images = np.load(_array_path(folder, part, key), mmap_mode="r")
+        unreadable = json.loads(_index_path(folder, split, key).read_text())
+        images = np.load(_array_path(folder, split, key), mmap_mode="r")
     except (FileNotFoundError, ValueError, EOFError):
         return None
-    # Else labels would be those of other images.
+    # Otherwise the labels would not match the images.
     is_whole = isinstance(unreadable, dict) and len(images) + len(unreadable) == count
     return CachedSplit(images, unreadable) if is_whole else None
 
 
-def write_part(
+def write_split(
     folder: Path,
-    part: str,
+    split: str,
     key: str,
     data_dir: Path,
     paths: Sequence[str],
     preprocessing: Preprocessing,
 ) -> CachedSplit:
-    """Decodes `paths`, in order, into the array of a part, and opens it.
+    """Decodes `paths`, in order, into the array of a split, and opens it.
 
     Raises:
         OSError: The array cannot be written, with its name.
     """
-    array_path = _array_path(folder, part, key)
+    array_path = _array_path(folder, split, key)
     with files.replacing(array_path) as partial, partial.open("wb") as file:
-        unreadable = _write_array(file, part, data_dir, paths, preprocessing)
+        unreadable = _write_array(file, split, data_dir, paths, preprocessing)
     # Escaped (ASCII), since a file name need not be valid Unicode.
-    files.write_text(_index_path(folder, part, key), json.dumps(unreadable))
+    files.write_text(_index_path(folder, split, key), json.dumps(unreadable))
     return CachedSplit(np.load(array_path, mmap_mode="r"), unreadable)
 
 
 def remove_others(folder: Path, key: str) -> None:
-    """Removes the arrays of other settings, and those that were left half written."""
+    """Removes the arrays of other settings, and incomplete ones."""
     for path in folder.glob("*.npy"):
         if path.name.startswith(".") or not path.stem.endswith(key):
             path.unlink()
@@ -128,7 +128,7 @@ def remove_others(folder: Path, key: str) -> None:
 
 def _write_array(
     file: IO[bytes],
-    part: str,
+    split: str,
     data_dir: Path,
     paths: Sequence[str],
     preprocessing: Preprocessing,
@@ -152,7 +152,7 @@ def _write_array(
                     logging.warning("Skipped %s", files.printable(image))
                 else:
                     file.write(np.ascontiguousarray(image).data)
-            _log_progress(f"Decoded {part}", done, len(paths))
+            _log_progress(f"Decoded {split}", done, len(paths))
     file.seek(0)
     num_rows = len(paths) - len(unreadable)
     file.write(_npy_header((num_rows, *preprocessing.size_hw, 3)))
@@ -175,7 +175,7 @@ def _npy_header(shape: tuple[int, ...]) -> bytes:
 
 
 def _chunks(paths: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
-    """Yields how many are done after a chunk, and the chunk: bounds what is in RAM."""
+    """Yields how many paths are done after a chunk, and the chunk; limits memory."""
     for start in range(0, len(paths), _CHUNK):
         chunk = paths[start : start + _CHUNK]
         yield start + len(chunk), chunk
@@ -194,9 +194,9 @@ def _num_threads() -> int:
     return min(16, (os.cpu_count() or 1) + 2)
 
 
-def _array_path(folder: Path, part: str, key: str) -> Path:
-    return folder / f"{part}-{key}.npy"
+def _array_path(folder: Path, split: str, key: str) -> Path:
+    return folder / f"{split}-{key}.npy"
 
 
-def _index_path(folder: Path, part: str, key: str) -> Path:
-    return folder / f"{part}-{key}.json"
+def _index_path(folder: Path, split: str, key: str) -> Path:
+    return folder / f"{split}-{key}.json"

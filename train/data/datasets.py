@@ -1,13 +1,10 @@
 """Public data sets, written as class folders."""
 
-import contextlib
-import errno
 import gzip
 import hashlib
 import lzma
 import os
 import shutil
-import sys
 import tarfile
 import zlib
 from collections.abc import Callable
@@ -18,8 +15,9 @@ from absl import logging
 
 from corallite.device.image.opencv import cv2
 from corallite.device.system.errors import RequestError
+from corallite.train.data import download
 
-# Where the Debian package dataset-fashion-mnist puts them.
+# Folder of the Debian package dataset-fashion-mnist.
 FASHION_MNIST_DIR = Path("/usr/share/datasets/fashion-mnist")
 
 # In the order of the labels; "T-shirt/top" and "Ankle boot" as folder names.
@@ -48,49 +46,43 @@ def fashion_mnist(target_dir: Path, source_dir: Path = FASHION_MNIST_DIR) -> Pat
     Args:
         target_dir: Gets `train/` (60,000 images) and `test/` (10,000), with a folder
             for each of ten classes; grey, 28x28.
-        source_dir: Holds the four idx files; if it is missing, Keras fetches them.
+        source_dir: Holds the four idx files; if it is missing, Keras downloads them.
 
     Returns:
         `target_dir`.
 
     Raises:
-        RequestError: `target_dir` holds something else, or the images are neither
-            there nor to be fetched.
+        RequestError: `target_dir` holds something else, or the images cannot be
+            downloaded.
     """
 
     def write(folder: Path) -> None:
-        for part, (images, labels) in read_fashion_mnist(source_dir).items():
-            _write_pngs(folder / part, images, labels)
+        for split, (images, labels) in read_fashion_mnist(source_dir).items():
+            _write_pngs(folder / split, images, labels)
 
     return _build_once(target_dir, "fashion-mnist", write)
 
 
 def read_fashion_mnist(source_dir: Path = FASHION_MNIST_DIR) -> Arrays:
-    """Reads images and labels of the parts "train" and "test".
+    """Reads images and labels of the splits "train" and "test".
 
     Returns:
-        For each part the images, uint8 `[n, 28, 28]`, grey, white on black, and the
+        For each split the images, uint8 `[n, 28, 28]`, grey, white on black, and the
         labels, uint8 `[n]`, 0 to 9 as in `FASHION_MNIST_CLASSES`.
 
     Raises:
-        RequestError: They are neither in `source_dir` nor to be fetched.
+        RequestError: They are not in `source_dir` and cannot be downloaded.
     """
     if source_dir.is_dir():
-        return {part: _read_idx_pair(source_dir, part) for part in _IDX_PREFIX}
-    # TensorFlow takes seconds to import, and most callers have the files.
+        return {split: _read_idx_pair(source_dir, split) for split in _IDX_PREFIX}
+    # Imported here because TensorFlow takes seconds, and most callers have the files.
     from corallite.train.framework.keras import keras
 
-    try:
-        # It shows its progress on stdout, where only results belong.
-        with contextlib.redirect_stdout(sys.stderr):
-            train, test = keras.datasets.fashion_mnist.load_data()
-    except Exception as error:  # Keras raises nothing narrower.
-        if getattr(error, "errno", None) == errno.ENOSPC:
-            raise  # Not the network's fault.
-        raise RequestError(
-            f"Fashion-MNIST is not in {source_dir} and cannot be fetched; install the "
-            "package dataset-fashion-mnist (Debian, Ubuntu) or connect to the internet."
-        ) from error
+    with download.reporting_failure(
+        f"Fashion-MNIST is not in {source_dir} and cannot be downloaded; install the "
+        "package dataset-fashion-mnist (Debian, Ubuntu) or connect to the internet."
+    ):
+        train, test = keras.datasets.fashion_mnist.load_data()
     return {"train": train, "test": test}
 
 
@@ -121,8 +113,8 @@ def unpack_sample(archive: Path, target_dir: Path) -> Path:
 def _build_once(target_dir: Path, content: str, build: Callable[[Path], None]) -> Path:
     """Fills a folder beside `target_dir` and renames it, unless it was done before.
 
-    A hidden file in the folder says which `content` it has; what has no such file is
-    not ours and stays.
+    A hidden file in the folder records its `content`; a folder without one is not ours
+    and stays.
     """
     marker = target_dir / _MARKER
     if marker.exists() and marker.read_text() == content:
@@ -141,7 +133,7 @@ def _build_once(target_dir: Path, content: str, build: Callable[[Path], None]) -
         shutil.rmtree(target_dir, ignore_errors=True)
         os.replace(partial, target_dir)
     except OSError as error:
-        # A write to a full disk names no file.
+        # The error of a full disk names no file.
         error.filename = error.filename or str(target_dir)
         raise
     finally:
@@ -158,8 +150,8 @@ def _write_pngs(folder: Path, images: np.ndarray, labels: np.ndarray) -> None:
         (folder / name / f"{number:05d}.png").write_bytes(png.tobytes())
 
 
-def _read_idx_pair(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
-    prefix = _IDX_PREFIX[part]
+def _read_idx_pair(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    prefix = _IDX_PREFIX[split]
     images = _read_idx(folder / f"{prefix}-images-idx3-ubyte.gz")
     return images, _read_idx(folder / f"{prefix}-labels-idx1-ubyte.gz")
 
@@ -176,14 +168,14 @@ def _read_idx(path: Path) -> np.ndarray:
 
 
 def locate(data_dir: str | None, dataset: str | None) -> Path:
-    """Returns the class folders that a user means, made if need be.
+    """Returns the class folders that a user asks for; makes them if necessary.
 
     Args:
-        data_dir: A folder of the user's; or None.
+        data_dir: A folder of the user; or None.
         dataset: "fashion_mnist", kept in the user's cache folder; or None.
 
     Raises:
-        RequestError: Neither or both are given, or the set is not to be had.
+        RequestError: Neither or both are given, or the set cannot be downloaded.
     """
     if (data_dir is None) == (dataset is None):
         raise RequestError("Give either --data_dir or --dataset.")
@@ -191,5 +183,4 @@ def locate(data_dir: str | None, dataset: str | None) -> Path:
         return Path(data_dir)
     if dataset != "fashion_mnist":
         raise RequestError(f"Expected `dataset` to be fashion_mnist, got {dataset!r}.")
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return fashion_mnist(Path(cache) / "corallite" / "fashion_mnist")
+    return fashion_mnist(download.cache_folder() / "fashion_mnist")

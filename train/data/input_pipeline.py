@@ -1,6 +1,8 @@
-"""Batches for training and for evaluation, read from a part's array on disk."""
+"""Batches for training and for evaluation, read from a split's array on disk."""
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -13,19 +15,24 @@ from corallite.train.framework.keras import tf
 _GATHERS_AT_ONCE = 2
 
 
-def steps_per_epoch(part: Split, batch_size: int) -> int:
-    """Returns the number of full batches in `part`, at least 1."""
-    return max(1, len(part.labels) // batch_size)
+def steps_per_epoch(split: Split, batch_size: int) -> int:
+    """Returns the number of full batches in `split`, at least 1."""
+    return max(1, len(split.labels) // batch_size)
+
+
+def one_hot(num_classes: int) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns a function of labels int64 `[batch]` to float32 `[batch, classes]`."""
+    return lambda labels: tf.one_hot(labels, num_classes)
 
 
 def training_batches(
-    part: Split,
+    split: Split,
     *,
     batch_size: int,
     seed: int,
     first_epoch: int,
     epochs: int,
-    num_classes: int,
+    targets: Callable[[tf.Tensor], Any],
     augment: str = "none",
     mixup_alpha: float = 0.0,
     cutmix_alpha: float = 0.0,
@@ -39,12 +46,12 @@ def training_batches(
     batches; the images left over differ from epoch to epoch.
 
     Args:
-        part: The training part.
+        split: The training split.
         batch_size: Images in each batch; all images if there are fewer.
         seed: Of order and augmentation.
         first_epoch: The first to deliver, counted from 0.
         epochs: The number of the last plus one, as in `fit(epochs=...)`.
-        num_classes: Length of the one-hot labels.
+        targets: Returns what a loss needs, for labels int64 `[batch]`.
         augment: One of `augment.LEVELS`.
         mixup_alpha: MixUp's Beta parameter; 0 is off.
         cutmix_alpha: CutMix's Beta parameter; 0 is off. With both, one is drawn for
@@ -52,60 +59,60 @@ def training_batches(
         first_step: Batches of the first epoch to leave out.
 
     Returns:
-        Pairs of images float32 `[batch, height, width, 3]` in 0 to 1 and labels float32
-        `[batch, classes]`: one-hot, or mixed shares that add up to 1. Keras's
-        `class_weight` gives a mixed label the weight of its larger share.
+        Pairs of images float32 `[batch, height, width, 3]` in 0 to 1 and targets. Where
+        images are mixed, one-hot labels become fractions that add up to 1; Keras's
+        `class_weight` gives them the weight of the larger fraction.
 
     Raises:
-        RequestError: `augment` is no level, or keras-cv is wanted and not installed.
+        RequestError: `augment` is unknown, or keras-cv is needed and not installed.
     """
-    steps = steps_per_epoch(part, batch_size)
-    rows_per_batch = min(batch_size, len(part.labels))
+    steps = steps_per_epoch(split, batch_size)
+    rows_per_batch = min(batch_size, len(split.labels))
     policy = build_policy(augment, seed)
     mix = build_mixer(mixup_alpha, cutmix_alpha, seed)
 
     @functools.lru_cache(maxsize=2)
     def order(epoch: int) -> np.ndarray:
-        return np.random.default_rng((seed, epoch)).permutation(len(part.labels))
+        return np.random.default_rng((seed, epoch)).permutation(len(split.labels))
 
     def gather(step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         epoch, batch = divmod(int(step), steps)
         start = batch * rows_per_batch
         # Sorted, the rows are read from the disk in one sweep.
         rows = np.sort(order(epoch)[start : start + rows_per_batch])
-        return part.images_rgb_u8[rows], part.labels[rows]
+        return split.images_rgb_u8[rows], split.labels[rows]
 
     def load(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images, labels = tf.numpy_function(gather, [step], (tf.uint8, tf.int64))
-        images.set_shape([rows_per_batch, *part.images_rgb_u8.shape[1:]])
+        images.set_shape([rows_per_batch, *split.images_rgb_u8.shape[1:]])
         labels.set_shape([rows_per_batch])
         step_seed = tf.stack([tf.constant(seed, tf.int64), step])
-        images, labels = policy(images, step_seed), tf.one_hot(labels, num_classes)
-        return mix(images, labels, step_seed) if mix else (images, labels)
+        images, wanted = policy(images, step_seed), targets(labels)
+        return mix(images, wanted, step_seed) if mix else (images, wanted)
 
     numbers = tf.data.Dataset.range(first_epoch * steps + first_step, epochs * steps)
     return numbers.map(load, num_parallel_calls=_GATHERS_AT_ONCE).prefetch(2)
 
 
 def evaluation_batches(
-    part: Split, batch_size: int, num_classes: int
+    split: Split, batch_size: int, targets: Callable[[tf.Tensor], Any]
 ) -> tf.data.Dataset:
-    """Returns every image of `part` once, in order; the last batch may be smaller.
+    """Returns every image of `split` once, in order; the last batch may be smaller.
 
     Returns:
         Pairs as those of `training_batches`, not augmented.
     """
-    num_images = len(part.labels)
+    num_images = len(split.labels)
 
     def slice_rows(start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         rows = slice(int(start), int(start) + batch_size)
-        return np.asarray(part.images_rgb_u8[rows]), part.labels[rows]
+        return np.asarray(split.images_rgb_u8[rows]), split.labels[rows]
 
     def load(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images, labels = tf.numpy_function(slice_rows, [start], (tf.uint8, tf.int64))
-        images.set_shape([None, *part.images_rgb_u8.shape[1:]])
+        images.set_shape([None, *split.images_rgb_u8.shape[1:]])
         labels.set_shape([None])
-        return to_unit_range(images), tf.one_hot(labels, num_classes)
+        return to_unit_range(images), targets(labels)
 
     starts = tf.data.Dataset.range(0, num_images, batch_size)
     return starts.map(load, num_parallel_calls=_GATHERS_AT_ONCE).prefetch(2)

@@ -1,4 +1,4 @@
-"""From a folder of labelled images to arrays in parts, once for a run folder."""
+"""Turns a folder of labelled images into arrays of splits, once per run folder."""
 
 import hashlib
 from collections import Counter
@@ -18,19 +18,19 @@ from corallite.train.data.split import SplitAssignment
 
 DEFAULT_FRACTIONS = (0.8, 0.1, 0.1)
 
-# Of all files. A download that broke off has more, a scratched card fewer.
+# Of all files. An incomplete download has more, a damaged SD card fewer.
 _MAX_UNREADABLE_FRACTION = 0.01
 _MIN_FILES_FOR_ONE_UNREADABLE = 20
 
 
 @dataclass(frozen=True)
 class Split:
-    """Images of one part, in the order of the split.
+    """The images of a split, in the order of the split assignment.
 
     Attributes:
         images_rgb_u8: Memory map, uint8 `[n, height, width, 3]`, RGB, 0 to 255.
         labels: int64 `[n]`, index into the class names.
-        paths: Where each image came from, relative to the data folder.
+        paths: File of each image, relative to the data folder.
     """
 
     images_rgb_u8: np.ndarray
@@ -55,19 +55,18 @@ def prepare_data(
     *,
     fractions: tuple[float, float, float] = DEFAULT_FRACTIONS,
 ) -> ImageData:
-    """Splits, decodes and caches the images below `data_dir`, or what is missing of it.
+    """Splits, decodes and caches the images below `data_dir`, as far as necessary.
 
-    Writes `split.json` and `classes.txt`, once for a run folder, and `cache/`. What is
-    there and fits is not done again; nothing is read if no name, size or time in the
-    data folder has changed.
+    Writes `split.json` and `classes.txt`, once per run folder, and `cache/`. Existing
+    results that fit are kept; no image is read if no name, size or time in the data
+    folder has changed.
 
     Args:
         data_dir: Class folders, or class folders in `train/`, `val/`, `test/`.
         run_dir: Made if need be.
-        preprocessing: How images are resized. Another one than before replaces the
-            cached arrays.
+        preprocessing: How images are resized. A new value replaces the cached arrays.
         fractions: Of train, val and test where they are not given; positive, sum 1.
-            Without effect once the run has its split.
+            Without effect once the run has its split assignment.
 
     Raises:
         RequestError: The images cannot be used as they are (see `list_images`), more
@@ -81,8 +80,8 @@ def prepare_data(
     files.require_folder(run_dir)
     if run_dir.resolve().is_relative_to(data_dir.resolve()):
         raise RequestError(
-            f"{run_dir} lies inside the images' folder and would be taken for a class; "
-            f"give a --run_dir outside of {data_dir}."
+            f"{run_dir} is inside the folder of the images and would become a class; "
+            f"give a --run_dir outside {data_dir}."
         )
     listing = list_images(data_dir)
     made = _find_split(listing, run_dir) or _make_split(listing, run_dir, fractions)
@@ -100,7 +99,7 @@ def load_data(run_dir: Path) -> ImageData:
     """
     files.require_folder(run_dir)
     missing = RequestError(
-        f"{run_dir}: no training data in this run folder; make it with "
+        f"{run_dir}: this run folder has no training data; prepare it with "
         f"corallite train --data_dir=FOLDER --run_dir={run_dir}."
     )
     if not (run_dir / "split.json").exists():
@@ -110,35 +109,34 @@ def load_data(run_dir: Path) -> ImageData:
     if preprocessing is None:
         raise missing
     key = cache.cache_key(split.digest_splits(made.splits), preprocessing)
-    parts = {}
-    for part in SPLITS:
-        count = len(made.splits[part])
-        cached = cache.open_split(_cache_dir(run_dir), part, key, count)
+    splits = {}
+    for name in SPLITS:
+        count = len(made.splits[name])
+        cached = cache.open_split(_cache_dir(run_dir), name, key, count)
         if cached is None:
             raise missing
-        parts[part] = _to_split(made, part, cached)
-    return ImageData(made.class_names, preprocessing, made.fingerprint, parts)
+        splits[name] = _to_split(made, name, cached)
+    return ImageData(made.class_names, preprocessing, made.fingerprint, splits)
 
 
-def class_weights(part: Split) -> dict[int, float]:
-    """Returns the weight of each class that makes all classes count the same.
+def class_weights(training: Split) -> dict[int, float]:
+    """Returns the weights that give all classes the same total weight.
 
     n / (classes * n of the class): 1 for all if balanced, and 1 on average over the
-    images. A class without images in `part` has none. For `fit(class_weight=...)`,
-    which takes one-hot labels but not the mixed ones of MixUp and CutMix.
+    images. A class without images has no weight.
     """
-    counts = Counter(part.labels.tolist())
+    counts = Counter(training.labels.tolist())
     return {
-        label: len(part.labels) / (len(counts) * count)
+        label: len(training.labels) / (len(counts) * count)
         for label, count in sorted(counts.items())
     }
 
 
 def _find_split(listing: Listing, run_dir: Path) -> SplitAssignment | None:
-    """Returns the run's split if it is of these images, None if there is none yet.
+    """Returns the run's split assignment if it has these images; None without one.
 
-    A split of other images is given up for a new one if nothing was made with it: the
-    images may have been mended because they could not be decoded.
+    An assignment of other images is replaced if no array was made with it: the user may
+    have repaired images that could not be decoded.
     """
     path = run_dir / "split.json"
     if not path.exists():
@@ -148,7 +146,7 @@ def _find_split(listing: Listing, run_dir: Path) -> SplitAssignment | None:
     if made.data_dir == data_dir and made.stamp == _stamp(listing):
         return made
     hashes, _ = cache.hash_files(listing.data_dir, [f.path for f in listing.files])
-    expected = {f.path: f.sha256 for part in SPLITS for f in made.splits[part]}
+    expected = {f.path: f.sha256 for name in SPLITS for f in made.splits[name]}
     changed = [path for path, sha in expected.items() if hashes.get(path) != sha]
     added = sorted(hashes.keys() - expected.keys() - set(made.unreadable))
     if (changed or added) and _read_preprocessing(run_dir) is None:
@@ -156,13 +154,13 @@ def _find_split(listing: Listing, run_dir: Path) -> SplitAssignment | None:
     if changed or (added and made.data_dir != data_dir):
         differing = (changed or added)[0]
         raise RequestError(
-            f"{run_dir}: was begun with the images of {made.data_dir}, and {data_dir} "
-            f"does not hold the same ({differing} differs); choose a new --run_dir."
+            f"{run_dir}: was made with the images of {made.data_dir}, and {data_dir} "
+            f"has others ({differing} differs); choose a new --run_dir."
         )
     if added:
         names = ", ".join(added[:3]) + (", ..." if len(added) > 3 else "")
         logging.warning(
-            "%s: %d new images are not used, this run keeps its split: %s.",
+            "%s: %d new images are not used, this run keeps its split assignment: %s.",
             data_dir,
             len(added),
             names,
@@ -195,31 +193,31 @@ def _make_split(
 
 
 def _check_splits(listing: Listing, made: SplitAssignment) -> None:
-    for part in SPLITS:
-        if not made.splits[part]:
+    for name in SPLITS:
+        if not made.splits[name]:
             raise RequestError(
-                f"{listing.data_dir}: too few images for a {part} part; add some, at "
-                "least three different ones in a class."
+                f"{listing.data_dir}: too few images for a {name} split; add some, at "
+                "least three different ones per class."
             )
-        logging.info("%s: %d images.", part, len(made.splits[part]))
+        logging.info("%s: %d images.", name, len(made.splits[name]))
 
 
 def _check_every_class_is_left(data_dir: Path, data: ImageData) -> None:
-    for part in SPLITS:
+    for name in SPLITS:
         numbers = set(range(len(data.class_names)))
-        missing = numbers - set(data.splits[part].labels.tolist())
+        missing = numbers - set(data.splits[name].labels.tolist())
         names = ", ".join(data.class_names[number] for number in sorted(missing))
-        if not len(data.splits[part].labels):
+        if not len(data.splits[name].labels):
             raise RequestError(
-                f"{data_dir}: no image of the {part} part can be read; add some."
+                f"{data_dir}: no image of the {name} split can be read; add images."
             )
-        if missing and part == "train":
+        if missing and name == "train":
             raise RequestError(
-                f"{data_dir}: no image to train on is left of {names}; add some or "
-                "remove the class."
+                f"{data_dir}: the train split has no readable image of {names}; add "
+                "images or remove the class."
             )
         if missing:
-            logging.warning("The %s part has no image of %s.", part, names)
+            logging.warning("The %s split has no image of %s.", name, names)
 
 
 def _fill_cache(
@@ -227,14 +225,16 @@ def _fill_cache(
 ) -> None:
     folder = _cache_dir(run_dir)
     key = cache.cache_key(split.digest_splits(made.splits), preprocessing)
-    total = len(made.unreadable) + sum(len(made.splits[part]) for part in SPLITS)
+    total = len(made.unreadable) + sum(len(made.splits[name]) for name in SPLITS)
     unreadable = list(made.unreadable)
     cache.remove_others(folder, key)
-    for part in SPLITS:
-        paths = [file.path for file in made.splits[part]]
-        cached = cache.open_split(folder, part, key, len(paths))
+    for name in SPLITS:
+        paths = [file.path for file in made.splits[name]]
+        cached = cache.open_split(folder, name, key, len(paths))
         if cached is None:
-            cached = cache.write_part(folder, part, key, data_dir, paths, preprocessing)
+            cached = cache.write_split(
+                folder, name, key, data_dir, paths, preprocessing
+            )
         unreadable += cached.unreadable
         _check_unreadable(data_dir, unreadable, total)
     if unreadable:
@@ -250,13 +250,13 @@ def _check_unreadable(data_dir: Path, unreadable: list[str], total: int) -> None
         names = ", ".join(unreadable[:5]) + (", ..." if len(unreadable) > 5 else "")
         raise RequestError(
             f"{data_dir}: {len(unreadable)} of {total} images cannot be read, more "
-            f"than 1 %; mend or remove them: {names}."
+            f"than 1 %; repair or remove them: {names}."
         )
 
 
-def _to_split(made: SplitAssignment, part: str, cached: cache.CachedSplit) -> Split:
+def _to_split(made: SplitAssignment, name: str, cached: cache.CachedSplit) -> Split:
     number_by_name = {name: number for number, name in enumerate(made.class_names)}
-    rows = [file for file in made.splits[part] if file.path not in cached.unreadable]
+    rows = [file for file in made.splits[name] if file.path not in cached.unreadable]
     labels = np.array([number_by_name[file.class_name] for file in rows], np.int64)
     return Split(cached.images_rgb_u8, labels, tuple(file.path for file in rows))
 
@@ -273,7 +273,7 @@ def _stamp(listing: Listing) -> str:
     stamp = hashlib.sha256()
     for file in listing.files:
         path = listing.data_dir / file.path
-        # A dangling link has no target to ask.
+        # A dangling link has no target.
         status = path.stat() if path.exists() else path.lstat()
         line = f"{file.path}\t{status.st_size}\t{status.st_mtime_ns}\n"
         stamp.update(line.encode("utf-8", "surrogateescape"))

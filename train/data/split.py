@@ -1,9 +1,9 @@
-"""Decides which image is in which part, once, by the content of the files.
+"""Assigns each image to a split, once, by the content of its file.
 
 Within a class, images are ordered by the SHA-256 of their bytes; the first tenth is
-the test part, the next tenth the validation part, the rest the training part. So the
-split depends on nothing but the images: not on names, order or a seed. Files of the
-same content are always in the same part. Adding an image to a class moves at most
+the test split, the next tenth the validation split, the rest the training split. So the
+assignment depends only on the images: not on names, order or a seed. Files with the
+same content are always in the same split. Adding an image to a class moves at most
 one other across each of the two borders.
 """
 
@@ -26,7 +26,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class SplitFile:
-    """One image of the split: its path in the data folder, class and content hash."""
+    """An image of a split: its path in the data folder, class and content hash."""
 
     path: str
     class_name: str
@@ -35,16 +35,16 @@ class SplitFile:
 
 @dataclass(frozen=True)
 class SplitAssignment:
-    """Which image is in which part.
+    """The images of each split.
 
     Attributes:
-        data_dir: Where the images were when the split was made, absolute.
+        data_dir: Folder of the images when they were assigned, absolute.
         stamp: Changes when a name, size or time in the data folder does, so that
             unchanged data need not be read again.
-        fingerprint: SHA-256 over class, part and content of all images.
+        fingerprint: SHA-256 over class, given split and content of all images.
         class_names: Sorted.
         splits: Images of "train", "val" and "test", ordered by path.
-        unreadable: Paths of images that could not be read and are in no part.
+        unreadable: Paths of images that could not be read and are in no split.
     """
 
     data_dir: str
@@ -60,35 +60,35 @@ def assign_splits(
     sha256_by_path: Mapping[str, str],
     fractions: tuple[float, float, float],
 ) -> dict[str, tuple[SplitFile, ...]]:
-    """Returns the images of each part, ordered by path.
+    """Returns the images of each split, ordered by path.
 
-    Given parts stay as they are; a missing `val` or `test` is taken out of `train` by
+    Given splits stay as they are; a missing `val` or `test` is taken out of `train` by
     its fraction of `(train, val, test)`. A class of three or more different images
-    gets at least one in each part, one of fewer is all in `train`. An image found in
-    two classes is placed with the first and keeps that part in both.
+    gets at least one in each split, a smaller one is all in `train`. An image in two
+    classes is assigned with the first and has the same split in both.
 
     Args:
         images: The listed images.
-        sha256_by_path: Content hash of each readable image; others are left out.
+        sha256_by_path: Content hash of each readable image.
         fractions: Of train, val and test; positive, sum 1.
     """
     readable = [image for image in images if image.path in sha256_by_path]
-    given = {image.given_part for image in readable} - {None}
+    given = {image.given_split for image in readable} - {None}
     open_fractions = {
-        part: fraction
-        for part, fraction in zip(SPLITS, fractions, strict=True)
-        if part != "train" and part not in given
+        split: fraction
+        for split, fraction in zip(SPLITS, fractions, strict=True)
+        if split != "train" and split not in given
     }
-    to_divide = [image for image in readable if image.given_part in (None, "train")]
-    part_by_hash = _divide(to_divide, sha256_by_path, open_fractions)
+    to_divide = [image for image in readable if image.given_split in (None, "train")]
+    split_by_hash = _divide(to_divide, sha256_by_path, open_fractions)
     splits: dict[str, list[SplitFile]] = {name: [] for name in SPLITS}
     for image in sorted(readable, key=lambda image: image.path):
         sha256 = sha256_by_path[image.path]
-        if image.given_part in (None, "train"):
-            part = part_by_hash[sha256]
+        if image.given_split in (None, "train"):
+            split = split_by_hash[sha256]
         else:
-            part = image.given_part
-        splits[part].append(SplitFile(image.path, image.class_name, sha256))
+            split = image.given_split
+        splits[split].append(SplitFile(image.path, image.class_name, sha256))
     return {name: tuple(members) for name, members in splits.items()}
 
 
@@ -97,24 +97,24 @@ def _divide(
     sha256_by_path: Mapping[str, str],
     fractions: Mapping[str, float],
 ) -> dict[str, str]:
-    """Returns the part of each content hash: test first, then val, the rest train."""
+    """Returns the split of each content hash: test first, then val, the rest train."""
     hashes_by_class: dict[str, set[str]] = defaultdict(set)
     for image in images:
         hashes_by_class[image.class_name].add(sha256_by_path[image.path])
-    part_by_hash: dict[str, str] = {}
+    split_by_hash: dict[str, str] = {}
     for class_name in sorted(hashes_by_class):
-        ordered = sorted(hashes_by_class[class_name] - part_by_hash.keys())
+        ordered = sorted(hashes_by_class[class_name] - split_by_hash.keys())
         test_end, val_end = _borders(
             len(ordered), fractions.get("test", 0.0), fractions.get("val", 0.0)
         )
-        part_by_hash.update(dict.fromkeys(ordered[:test_end], "test"))
-        part_by_hash.update(dict.fromkeys(ordered[test_end:val_end], "val"))
-        part_by_hash.update(dict.fromkeys(ordered[val_end:], "train"))
-    return part_by_hash
+        split_by_hash.update(dict.fromkeys(ordered[:test_end], "test"))
+        split_by_hash.update(dict.fromkeys(ordered[test_end:val_end], "val"))
+        split_by_hash.update(dict.fromkeys(ordered[val_end:], "train"))
+    return split_by_hash
 
 
 def _borders(num_images: int, test: float, val: float) -> tuple[int, int]:
-    """Returns where test and val end; from three images on, no part is empty.
+    """Returns the ends of test and val; from three images on, no split is empty.
 
     Both borders are rounded positions, not sums of rounded sizes, so that one more
     image moves each by one at most.
@@ -134,9 +134,9 @@ def _clamp(position: float, low: int, high: int) -> int:
 def fingerprint_files(
     images: Iterable[ImageFile], sha256_by_path: Mapping[str, str]
 ) -> str:
-    """Returns a SHA-256 over class, given part and content; names do not matter."""
+    """Returns a SHA-256 over class, given split and content, not over names."""
     lines = sorted(
-        f"{image.given_part}\t{image.class_name}\t{sha256_by_path[image.path]}\n"
+        f"{image.given_split}\t{image.class_name}\t{sha256_by_path[image.path]}\n"
         for image in images
         if image.path in sha256_by_path
     )
@@ -144,33 +144,33 @@ def fingerprint_files(
     return hashlib.sha256(content).hexdigest()
 
 
-def digest_splits(parts: Mapping[str, tuple[SplitFile, ...]]) -> str:
-    """Returns a SHA-256 over which file of which content is in which part."""
+def digest_splits(splits: Mapping[str, tuple[SplitFile, ...]]) -> str:
+    """Returns a SHA-256 over the paths and contents of each split."""
     digest = hashlib.sha256()
-    for part in SPLITS:
-        for file in parts[part]:
-            line = f"{part}\t{file.path}\t{file.sha256}\n"
+    for split in SPLITS:
+        for file in splits[split]:
+            line = f"{split}\t{file.path}\t{file.sha256}\n"
             digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
-def log_shared_content(parts: Mapping[str, tuple[SplitFile, ...]]) -> dict[str, int]:
-    """Warns of images in two classes or in two parts, and returns how many.
+def log_shared_content(splits: Mapping[str, tuple[SplitFile, ...]]) -> dict[str, int]:
+    """Warns of images in two classes or in two splits, and returns how many.
 
     Returns:
-        Number of different images under "in_two_classes" and "in_two_parts". The
-        latter is only possible if the parts were given.
+        Number of different images under "in_two_classes" and "in_two_splits". The
+        latter is only possible if the splits were given.
     """
     classes: dict[str, set[str]] = defaultdict(set)
-    in_parts: dict[str, set[str]] = defaultdict(set)
+    in_splits: dict[str, set[str]] = defaultdict(set)
     paths: dict[str, list[str]] = defaultdict(list)
-    for part, members in parts.items():
+    for split, members in splits.items():
         for file in members:
             classes[file.sha256].add(file.class_name)
-            in_parts[file.sha256].add(part)
+            in_splits[file.sha256].add(split)
             paths[file.sha256].append(file.path)
     counts = {}
-    for key, groups in (("in_two_classes", classes), ("in_two_parts", in_parts)):
+    for key, groups in (("in_two_classes", classes), ("in_two_splits", in_splits)):
         shared = [sha256 for sha256, names in groups.items() if len(names) > 1]
         counts[key] = len(shared)
         if shared:
@@ -182,16 +182,16 @@ def log_shared_content(parts: Mapping[str, tuple[SplitFile, ...]]) -> dict[str, 
 
 
 def write_split(path: Path, split: SplitAssignment) -> None:
-    """Writes `split` as JSON, one line per image."""
+    """Writes a split assignment as JSON, one line per image."""
     content = asdict(split)
     splits = content.pop("splits")
     head = json.dumps({"format": _FORMAT, **content}, indent=2)
-    # Escaped (ASCII), since a file name need not be valid Unicode.
+    # Escaped (ASCII), because a file name may be invalid Unicode.
     blocks = ",\n".join(
-        f'    "{part}": [\n'
+        f'    "{name}": [\n'
         + ",\n".join(f"      {json.dumps(file)}" for file in members)
         + "\n    ]"
-        for part, members in splits.items()
+        for name, members in splits.items()
     )
     files.write_text(path, f'{head[:-2]},\n  "parts": {{\n{blocks}\n  }}\n}}\n')
 
@@ -200,15 +200,15 @@ def read_split(path: Path) -> SplitAssignment:
     """Reads what `write_split` wrote.
 
     Raises:
-        RequestError: The file is damaged or of another format, or has an image of a
-            class that is not among its names.
-        FileNotFoundError: There is none.
+        RequestError: The file is damaged, has another format, or has an image of an
+            unknown class.
+        FileNotFoundError: There is no such file.
     """
     try:
         made = _parse(json.loads(path.read_text()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RequestError(
-            f"{path}: damaged or of another version; remove it and train again."
+            f"{path}: damaged or from another version; remove it and train again."
         ) from error
     _check_classes(path, made)
     return made
@@ -216,12 +216,12 @@ def read_split(path: Path) -> SplitAssignment:
 
 def _check_classes(path: Path, made: SplitAssignment) -> None:
     known = set(made.class_names)
-    for part in SPLITS:
-        for file in made.splits[part]:
+    for name in SPLITS:
+        for file in made.splits[name]:
             if file.class_name not in known:
                 raise RequestError(
-                    f"{path}: has {files.printable(file.path)} in a class "
-                    f"{file.class_name!r} that is not among its class_names; remove "
+                    f"{path}: has {files.printable(file.path)} in the class "
+                    f"{file.class_name!r}, which is not in its class_names; remove "
                     "split.json and train again."
                 )
 
@@ -229,15 +229,15 @@ def _check_classes(path: Path, made: SplitAssignment) -> None:
 def _parse(content: dict[str, Any]) -> SplitAssignment:
     if content.pop("format") != _FORMAT:
         raise ValueError(f"Expected `format` to be {_FORMAT}.")
-    parts = {
-        part: tuple(SplitFile(**file) for file in content["parts"][part])
-        for part in SPLITS
+    splits = {
+        name: tuple(SplitFile(**file) for file in content["parts"][name])
+        for name in SPLITS
     }
     return SplitAssignment(
         data_dir=content["data_dir"],
         stamp=content["stamp"],
         fingerprint=content["fingerprint"],
         class_names=tuple(content["class_names"]),
-        splits=parts,
+        splits=splits,
         unreadable=tuple(content["unreadable"]),
     )

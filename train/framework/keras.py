@@ -4,12 +4,11 @@ tfmot works on Keras 2 only (the package `tf_keras`), and so does everything her
 `TF_USE_LEGACY_KERAS` has to be set before TensorFlow first touches `tf.keras`, or
 tfmot and keras-cv pick Keras 3 and refuse our models.
 
-TensorFlow's C++ lines about CPU features and GPUs that are not there are withheld;
-`TF_CPP_MIN_LOG_LEVEL=0` in the environment shows them, on a machine whose GPU should
-be found and is not.
+TensorFlow's C++ log lines about CPU features and missing GPUs are hidden;
+`TF_CPP_MIN_LOG_LEVEL=0` in the environment shows them, for a GPU that is not found.
 
-oneDNN's kernels are asked for where TensorFlow leaves them out, on processors without
-AVX-512: they take 0.7 of the time there. `TF_ENABLE_ONEDNN_OPTS=0` does without.
+oneDNN's kernels are switched on. TensorFlow does not use them on processors without
+AVX-512, where they take 0.7 of the time. `TF_ENABLE_ONEDNN_OPTS=0` switches them off.
 """
 
 import os
@@ -43,18 +42,17 @@ with withholding_native_log():
     import tensorflow as tf
     import tf_keras as keras
 
-    # The first look for GPUs complains if there is no driver: have it over with here.
+    # The first search for GPUs logs an error if there is no driver: hide it here.
     tf.config.list_physical_devices()
 
 _Call = TypeVar("_Call", bound=Callable[..., Any])
 
 
 def plain_python(call: _Call) -> _Call:
-    """Keeps AutoGraph out of the `call(..., training)` of a layer of ours.
+    """Excludes the `call(..., training)` of a layer of ours from AutoGraph.
 
-    None of them decides anything by a tensor's value, and rewriting each is a quarter
-    of the time until the first step of a training with quantization. Keras sees no
-    other signature behind it.
+    None of them branches on a tensor's value, and AutoGraph takes a quarter of the time
+    until the first step of a training with quantization. Keras sees the same signature.
     """
     return tf.autograph.experimental.do_not_convert(call)
 

@@ -1,4 +1,4 @@
-"""Layers that several networks share. Every function adds named layers to a graph."""
+"""Layers that networks share. Every function adds named layers to a graph."""
 
 import dataclasses
 import math
@@ -21,9 +21,9 @@ class Conventions:
             of a 3x3 kernel and so centres it on the even pixels instead of the odd.
         epsilon: Of batch norms.
         relu_limit: 6.0 for ReLU6; None for ReLU.
-        mean: Of red, green and blue, subtracted from pixel/255; None if the network
+        mean: Subtracted from red, green and blue in pixel/255; None if the network
             reads pixel/255 itself.
-        deviation: Of the same, divided by after that.
+        deviation: Standard deviation, by which the result is divided.
     """
 
     padding: str = "same"
@@ -36,14 +36,16 @@ class Conventions:
 # Epsilon 1e-5 is PyTorch's: Keras's own 1e-3 drowns small variances. ReLU6 bounds the
 # range that eight bits have to cover (MobileNetV2, section 4, arXiv:1801.04381).
 OURS = Conventions()
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 
 
 def input_image(input_shape, conventions=OURS):
-    """Returns the model's input and what the stem reads: the same, or it normalized.
+    """Returns the model's input, and the same or its normalization for the stem.
 
-    Normalization is a 1x1 depthwise convolution of its own, `normalize`. Folded into
-    the stem's weights it would be wrong at the border, where the stem pads with zeros:
-    after normalization that is the mean colour, before it is black.
+    Normalization is a separate 1x1 depthwise convolution, `normalize`. Folded into the
+    stem's weights it would be wrong at the border, where the stem pads with zeros:
+    after normalization a zero is the mean colour, before it is black.
     """
     image = keras.Input(input_shape, name="image")
     if conventions.mean is None:
@@ -59,7 +61,8 @@ def input_image(input_shape, conventions=OURS):
 def conv_bn(x, filters, kernel_size, *, name, stride=1, relu=True, conventions=OURS):
     """Adds convolution, batch norm and, if `relu`, its rectifier.
 
-    Layers: `name`, `name`_bn, `name`_relu; before them `name`_pad if padding is apart.
+    Layers: `name`, `name`_bn, `name`_relu; before them `name`_pad if padding is
+    separate.
     """
     x, padding = pad(x, kernel_size, stride, name, conventions)
     x = keras.layers.Conv2D(
@@ -69,7 +72,7 @@ def conv_bn(x, filters, kernel_size, *, name, stride=1, relu=True, conventions=O
 
 
 def depthwise_bn(x, *, name, kernel_size=3, stride=1, relu=True, conventions=OURS):
-    """Adds a depthwise convolution and what `conv_bn` adds to one."""
+    """Adds what `conv_bn` adds, with a depthwise convolution."""
     x, padding = pad(x, kernel_size, stride, name, conventions)
     x = keras.layers.DepthwiseConv2D(
         kernel_size, stride, padding=padding, use_bias=False, name=name
@@ -77,35 +80,8 @@ def depthwise_bn(x, *, name, kernel_size=3, stride=1, relu=True, conventions=OUR
     return _normalize(x, name, relu, conventions)
 
 
-def inverted_residual(
-    x, channels, expansion, stride, name, *, kernel_size=3, conventions=OURS
-):
-    """Adds 1x1 expansion, depthwise, linear 1x1 projection; a sum where shapes allow.
-
-    MobileNetV2, Figure 3, arXiv:1801.04381. Layers: `name`_expand (if `expansion` is
-    above 1), `name`_depthwise, `name`_project and `name`_add, with their batch norms.
-    """
-    shortcut = x
-    if expansion > 1:
-        width = expansion * x.shape[-1]
-        x = conv_bn(x, width, 1, name=f"{name}_expand", conventions=conventions)
-    x = depthwise_bn(
-        x,
-        kernel_size=kernel_size,
-        stride=stride,
-        name=f"{name}_depthwise",
-        conventions=conventions,
-    )
-    x = conv_bn(
-        x, channels, 1, relu=False, name=f"{name}_project", conventions=conventions
-    )
-    if stride == 1 and shortcut.shape[-1] == channels:
-        x = keras.layers.Add(name=f"{name}_add")([shortcut, x])
-    return x
-
-
 def pad(x, kernel_size, stride, name, conventions):
-    """Returns `x`, padded if need be, and the padding that is left to its reader."""
+    """Returns `x`, padded if necessary, and the padding that its reader has to do."""
     if conventions.padding == "same" or stride == 1:
         return x, "same"
     amount = kernel_size // 2
@@ -115,8 +91,8 @@ def pad(x, kernel_size, stride, name, conventions):
 def classifier_head(x, num_classes, *, dropout=0.0):
     """Adds mean over the image, dropout, a dense layer and softmax.
 
-    Layers: pool, dropout (if any), logits, probabilities. The last is float32 under
-    mixed precision, or the loss would be computed in float16.
+    Layers: pool, dropout (if any), logits, probabilities. The last is float32 even in
+    mixed precision, because the loss must not be computed in float16.
     """
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     if dropout:
@@ -126,10 +102,10 @@ def classifier_head(x, num_classes, *, dropout=0.0):
 
 
 def stem_stride(size_hw, later_stride, max_stem_stride=4):
-    """Returns by how much the stem may shrink an image: 4, 2 or 1.
+    """Returns the stride of the stem: 4, 2 or 1.
 
-    The largest that leaves a final feature map of at least 4 pixels a side, given
-    that the stages after the stem shrink by `later_stride`.
+    It is the largest that leaves a final feature map of at least 4 pixels a side if the
+    stages after the stem shrink an image by `later_stride`.
     """
     stride = max_stem_stride
     while stride > 1 and min(size_hw) < MIN_FEATURE_MAP * later_stride * stride:
@@ -146,12 +122,13 @@ def make_divisible(channels, divisor=8):
     return rounded + divisor if rounded < 0.9 * channels else rounded
 
 
-def check_arguments(input_shape, num_classes, width):
-    """Raises `ValueError` for what no network here can be built from."""
-    if len(input_shape) != 3 or input_shape[2] != 3 or min(input_shape[:2]) < 32:
+def check_arguments(input_shape, num_classes, width, smallest_side):
+    """Raises `ValueError` for arguments that a network cannot be built from."""
+    is_rgb = len(input_shape) == 3 and input_shape[2] == 3
+    if not is_rgb or min(input_shape[:2]) < smallest_side:
         raise ValueError(
-            "Expected `input_shape` to be (height, width, 3) with at least 32 pixels "
-            f"a side, got {input_shape!r}."
+            "Expected `input_shape` to be (height, width, 3) with at least "
+            f"{smallest_side} pixels a side, got {input_shape!r}."
         )
     if num_classes < 2:
         raise ValueError(f"Expected `num_classes` to be 2 or more, got {num_classes}.")

@@ -1,4 +1,4 @@
-"""Who reads which channel of ShuffleNetV2, when nothing is ever shuffled.
+"""Computes which layer reads which channel of ShuffleNetV2 without a shuffle.
 
 In the published network a stage is a row of units. A unit splits its input channels
 in two halves: the left half passes, the right half goes through the unit's branch,
@@ -6,26 +6,26 @@ and a channel shuffle interleaves the two:
 
     output[2i] = left[i]        output[2i + 1] = branch(right)[i]
 
-Follow one channel. It is born in a branch and lands at some position of that unit's
-output. If the position is in the right half, the next unit's branch reads it. If not,
-it passes and moves to twice its position. It is touched by nothing until it is read,
-and it is read once: by one branch, or by whatever follows the stage.
+Follow one channel. A branch computes it, and it gets some position in the output of
+that unit. If the position is in the right half, the next unit's branch reads it. If
+not, it passes and moves to twice its position. Nothing changes it until it is read, and
+it is read once: by one branch, or by the layer that follows the stage.
 
-So the shuffle is only an address. Let every branch store its channels sorted by who
-will read them, and each reader finds what it needs as one contiguous slice of each
-earlier branch. For a stage of 4 units whose branches have 8 channels:
+So the shuffle is only an address. If every branch stores its channels sorted by reader,
+each reader needs one contiguous slice of each earlier branch. For a stage of 4 units
+whose branches have 8 channels:
 
-    born in        read by unit 1   unit 2   unit 3   what follows
+    computed in    read by unit 1   unit 2   unit 3   following layer
     0 shortcut     4 channels       2        1        1
     0 branch       4                2        1        1
     1 branch                        4        2        2
     2 branch                                 4        4
     3 branch                                          8
 
-No tensor is moved but by the concatenations of these slices. The function computed is
-the published one exactly: each permutation of a branch's output is undone by its
-readers, whose weights have their input channels permuted alike. `published_channel`
-and `published_input` hold these permutations, for import and export of weights.
+Only the concatenations of these slices move tensors. The function is exactly the
+published one: the readers of a branch have weights whose input channels are permuted
+as the branch's output is. `published_channel` and `published_input` are these
+permutations, for import and export of weights.
 """
 
 import dataclasses
@@ -42,11 +42,11 @@ class Slice:
 
 @dataclasses.dataclass(frozen=True)
 class StageRouting:
-    """The addresses of one stage.
+    """The readers of all channels of one stage.
 
-    Branches are numbered in the order of birth: 0 is the shortcut branch of the
-    opening unit, 1 its main branch, k + 1 the branch of unit k. Readers are numbered
-    by unit: unit 1 to the last, then what follows the stage.
+    Branches are numbered in order: 0 is the shortcut branch of the first unit, 1 its
+    main branch, k + 1 the branch of unit k. Readers are numbered by unit: unit 1 to the
+    last, then the layer that follows the stage.
 
     Attributes:
         published_channel: For each branch, the published channel number at each
@@ -65,8 +65,8 @@ def route_stage(num_units: int, branch_channels: int) -> StageRouting:
     """Follows every channel of a stage to its reader.
 
     Args:
-        num_units: Units of the stage, the opening one included; 1 or more.
-        branch_channels: Channels that one branch puts out: half of the stage's.
+        num_units: Units of the stage, including the first; 1 or more.
+        branch_channels: Output channels of one branch: half of the stage's.
     """
     read_lists = _published_reads(num_units, branch_channels)
     reader_of = {
@@ -91,15 +91,15 @@ def route_stage(num_units: int, branch_channels: int) -> StageRouting:
 def _published_reads(num_units, branch_channels):
     """Runs the published split and interleave on labels (branch, channel).
 
-    Returns for each reader the labels that it reads, in published order.
+    Returns the labels that each reader reads, in published order.
     """
-    newborn = [[(b, c) for c in range(branch_channels)] for b in range(num_units + 1)]
-    channels = _interleave(newborn[0], newborn[1])
+    new = [[(b, c) for c in range(branch_channels)] for b in range(num_units + 1)]
+    channels = _interleave(new[0], new[1])
     reads = []
     for unit in range(1, num_units):
         left, right = channels[:branch_channels], channels[branch_channels:]
         reads.append(right)
-        channels = _interleave(left, newborn[unit + 1])
+        channels = _interleave(left, new[unit + 1])
     return [*reads, channels]
 
 

@@ -1,4 +1,4 @@
-"""A slice of channels as a layer, because tfmot takes layers and no operators."""
+"""A slice of channels as a layer, because tfmot takes only layers."""
 
 from corallite.train.framework.keras import keras, plain_python, tf
 
@@ -18,8 +18,8 @@ class ChannelSlice(keras.layers.Layer):
 
     @plain_python
     def call(self, inputs, training=None):
-        # The gradient of tf.slice is a pad, that of a strided slice a kernel so slow
-        # that it was a fifth of a step. `is True`, as it may be a tensor elsewhere.
+        # The gradient of tf.slice is a pad, that of a strided slice a kernel that took
+        # a fifth of a step. `is True`, because it may be a tensor elsewhere.
         if training is True:
             begin, size = (0, 0, 0, self.start), (-1, -1, -1, self.stop - self.start)
             return tf.slice(inputs, begin, size)

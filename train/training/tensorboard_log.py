@@ -1,4 +1,4 @@
-"""Curves for TensorBoard, written so that a full disk is reported as one."""
+"""Writes curves for TensorBoard, and reports a full disk as an `OSError`."""
 
 import contextlib
 import errno
@@ -11,10 +11,10 @@ from corallite.train.framework.keras import keras, tf
 
 
 class LogScalars(keras.callbacks.Callback):
-    """Writes loss and accuracy after each epoch, to `train/` and `validation/`.
+    """Writes losses and metrics after each epoch, to `train/` and `validation/`.
 
-    Keras's own callback raises TensorFlow's errors where a disk is full, and writes
-    much that nobody looks at.
+    Keras's own callback raises TensorFlow's errors when a disk is full, and writes much
+    more.
     """
 
     def __init__(self, log_dir: Path):
@@ -40,11 +40,11 @@ class LogScalars(keras.callbacks.Callback):
             with self._reporting_a_full_disk():
                 writer.close()
 
-    def _write(self, part: str, epoch: int, scalars: dict[str, Any]) -> None:
-        if part not in self._writers:
-            path = str(self.log_dir / part)
-            self._writers[part] = tf.summary.create_file_writer(path)
-        writer = self._writers[part]
+    def _write(self, split: str, epoch: int, scalars: dict[str, Any]) -> None:
+        if split not in self._writers:
+            path = str(self.log_dir / split)
+            self._writers[split] = tf.summary.create_file_writer(path)
+        writer = self._writers[split]
         with writer.as_default(step=epoch):
             for name, value in scalars.items():
                 tf.summary.scalar(f"epoch_{name}", value)

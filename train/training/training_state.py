@@ -1,4 +1,4 @@
-"""All that a training needs to go on, in one file that is whole or not there."""
+"""The state that a training resumes from, in one file that is complete or absent."""
 
 import dataclasses
 import json
@@ -11,30 +11,32 @@ import numpy as np
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras
+from corallite.train.training.objectives import Objective
 
 STATE_FILE = "training_state.npz"
 
 
 @dataclasses.dataclass
 class Progress:
-    """How far a training has come.
+    """The epochs of a training so far.
 
     Attributes:
-        history: One record an epoch: loss, accuracy, val_loss, val_accuracy, seconds.
-            Of an epoch that was interrupted, loss, accuracy and seconds are those of
-            the part after the interruption.
-        best_epoch: Index in `history` of the best validation accuracy; -1 at first.
+        history: A record for each epoch: losses and metrics, those of the validation
+            with `val_` in front, and seconds. After an interruption, those of the
+            training and the seconds are measured on the rest of the epoch.
+        best_epoch: Index in `history` of the best epoch; -1 at first.
     """
 
     history: list[dict[str, float]] = dataclasses.field(default_factory=list)
     best_epoch: int = -1
 
     @property
-    def best_accuracy(self) -> float:
-        return self.history[self.best_epoch]["val_accuracy"] if self.history else -1.0
+    def best(self) -> dict[str, float] | None:
+        """The record of the best epoch; None before the first has ended."""
+        return self.history[self.best_epoch] if self.history else None
 
     def has_stalled(self, patience: int, first_epoch: int = 0) -> bool:
-        """Tells whether the last `patience` epochs were no better; 0 is off.
+        """Returns whether the last `patience` epochs were not better; 0 is off.
 
         Epochs before `first_epoch` do not count.
         """
@@ -44,14 +46,14 @@ class Progress:
 
 
 class TrainingState:
-    """What is kept of a training beside its model: progress and best weights.
+    """What is saved of a training with its model: progress and best weights.
 
     Attributes:
         path: File of the state.
         inputs: What the training depends on, as JSON takes it.
-        progress: So far.
-        best_weights: Of the best epoch, in the order of `Model.get_weights`; empty
-            before the first epoch has ended.
+        progress: The epochs so far.
+        best_weights: Those of the best epoch, as `Model.get_weights` returns them;
+            empty before the first epoch has ended.
     """
 
     def __init__(self, path: Path, inputs: dict[str, Any]):
@@ -60,9 +62,11 @@ class TrainingState:
         self.progress = Progress()
         self.best_weights: list[np.ndarray] = []
 
-    def end_epoch(self, model: keras.Model, record: dict[str, float]) -> None:
+    def end_epoch(
+        self, model: keras.Model, record: dict[str, float], objective: Objective
+    ) -> None:
         """Adds an epoch's record and keeps the weights if they are the best."""
-        is_better = record["val_accuracy"] > self.progress.best_accuracy
+        is_better = objective.is_better(record, self.progress.best)
         self.progress.history.append(record)
         if is_better:
             self.progress.best_epoch = len(self.progress.history) - 1
@@ -82,9 +86,9 @@ class TrainingState:
             np.savez(file, **arrays)
 
     def restore(self, model: keras.Model) -> None:
-        """Brings `model`, compiled, and this object to where they were saved.
+        """Gives `model`, which is compiled, and this object their saved state.
 
-        Leaves both alone if there is no file, or one of a training with other inputs.
+        Does not change them if there is no file, or if its inputs are others.
 
         Raises:
             RequestError: The file is damaged.

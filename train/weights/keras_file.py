@@ -12,8 +12,9 @@ import numpy as np
 from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras
 from corallite.train.models.blocks import OURS, Conventions
+from corallite.train.weights.check_fit import check_fit
 
-# All that reading damaged or foreign files was seen to raise.
+# What reading damaged or third-party files was seen to raise.
 _READING_ERRORS = (
     OSError,
     AttributeError,
@@ -29,8 +30,8 @@ class KerasFile:
     """What a file of weights, or of a whole model, holds.
 
     Attributes:
-        layers: For each layer that has weights its arrays, in Keras's order.
-        settings: For each layer of a whole model its settings; else empty.
+        layers: The arrays of each layer with weights, in Keras's order.
+        settings: The settings of each layer of a whole model; else empty.
     """
 
     layers: dict[str, list[np.ndarray]]
@@ -42,10 +43,10 @@ def read_keras_file(path: Path) -> KerasFile:
 
     Raises:
         FileNotFoundError: There is no such file.
-        RequestError: It is no such file, or is damaged.
+        RequestError: It is another kind of file, or is damaged.
     """
     with path.open("rb"):
-        pass  # h5py's own error for a missing file does not name it.
+        pass  # h5py's error for a missing file does not name it.
     try:
         with h5py.File(path, "r") as file:
             root = file.get("model_weights", file)
@@ -70,54 +71,31 @@ def import_layers(
     """Gives layers of `model` their arrays.
 
     Args:
-        model: Changed, but for layers that `names` leaves out.
+        model: Its layers in `names` are changed.
         layers: Of a `KerasFile`.
-        names: The file's name of each layer by the model's.
+        names: Maps the model's name of a layer to the file's.
         width: The model's width, for messages.
-        source: Where the layers come from, for messages.
+        source: Path of the file, for messages.
 
     Raises:
-        RequestError: A layer is missing, is one too many or has arrays of another
-            shape than the model's; names the first.
+        RequestError: A layer is missing, is unknown or has not the model's shapes; the
+            message names the first.
     """
-    _check_fit(model, layers, names, f"{model.name} {width}x", source)
+    expected = {
+        theirs: [tuple(weight.shape) for weight in model.get_layer(ours).weights]
+        for ours, theirs in names.items()
+    }
+    found = {name: [array.shape for array in arrays] for name, arrays in layers.items()}
+    check_fit("layer", expected, found, f"{model.name} {width}x", source)
     for ours, theirs in names.items():
         model.get_layer(ours).set_weights(layers[theirs])
 
 
-def _check_fit(
-    model: keras.Model,
-    layers: Mapping[str, list[np.ndarray]],
-    names: Mapping[str, str],
-    network: str,
-    source: Path,
-) -> None:
-    for ours, theirs in names.items():
-        expected = [tuple(weight.shape) for weight in model.get_layer(ours).weights]
-        if theirs not in layers:
-            raise RequestError(
-                f"{source} has no layer {theirs!r}, expected of {network} with arrays "
-                f"of shape {expected}; give a file of that network."
-            )
-        shapes = [array.shape for array in layers[theirs]]
-        if shapes != expected:
-            raise RequestError(
-                f"{source}: layer {theirs!r} has arrays of shape {shapes}, expected "
-                f"{expected} for {network}; give a file of that network."
-            )
-    for theirs in layers:
-        if theirs not in names.values():
-            raise RequestError(
-                f"{source} has a layer {theirs!r} that {network} has not; give a file "
-                "of that network."
-            )
-
-
 def conventions_of(content: KerasFile) -> Conventions:
-    """Returns the conventions that a model of ours was built with, from its layers."""
+    """Returns the conventions of a model of ours, from its layers."""
     mean, deviation = None, OURS.deviation
     normalize = content.layers.get("normalize", [])
-    # A foreign layer of that name is refused when the layers are given to a network.
+    # A third-party layer of that name is refused later, by `import_layers`.
     if [array.size for array in normalize] == [3, 3]:
         kernel, bias = normalize
         deviation = _three(1 / kernel)
@@ -144,7 +122,7 @@ def _settings(file: h5py.File) -> dict[str, dict[str, Any]]:
 
 
 def _three(values: np.ndarray) -> tuple[float, float, float]:
-    """Colours that were kept as float32, as close to what was meant as that tells."""
+    """Returns colours that float32 has rounded, without its meaningless digits."""
     red, green, blue = (round(float(value), 6) for value in values.ravel())
     return red, green, blue
 

@@ -1,8 +1,7 @@
-"""Weights for one of our networks, from any kind of file that may hold them.
+"""Reads weights for one of our networks from any kind of file that may hold them.
 
-The file's content tells its kind and the network's name tells by which names it is
-read: PyTorch's by those published for that network, Keras's by keras.applications' or
-by our own.
+The file's content shows its kind. The network's entry has the names of layers in
+published files; in a file of ours, layers have our own names.
 """
 
 import dataclasses
@@ -14,7 +13,8 @@ import numpy as np
 from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras
 from corallite.train.models.blocks import Conventions
-from corallite.train.weights import conventions, keras_applications, torchvision
+from corallite.train.models.registry import NETWORKS
+from corallite.train.weights import torchvision
 from corallite.train.weights.keras_file import (
     conventions_of,
     import_layers,
@@ -32,11 +32,11 @@ class Pretrained:
     """What a file of weights holds, for one network.
 
     Attributes:
-        conventions: What the network has to be built with, for the weights to compute
-            what they were trained to.
-        num_classes: That the file's head tells apart; None if it has no head.
-        give_to: Gives its weights to a model of the network. The logits of a model with
-            another number of classes stay as they are. Raises `RequestError`, which
+        conventions: What the network has to be built with, so that the weights compute
+            what they were trained for.
+        num_classes: Number of classes of the file's head; None if it has no head.
+        give_to: Gives the weights to a model of the network. The logits of a model with
+            another number of classes keep their weights. Raises `RequestError`, which
             names the first tensor that does not fit.
     """
 
@@ -46,18 +46,17 @@ class Pretrained:
 
 
 def read_pretrained(path: Path, model: str, width: float) -> Pretrained:
-    """Reads the weights of a network; whether they fit shows when they are given.
+    """Reads the weights of a network; `give_to` checks whether they fit.
 
     Args:
-        path: A PyTorch checkpoint of torchvision's ShuffleNetV2 or MobileNetV2 or of
-            EfficientNet-Lite0, an `.h5` of keras.applications' MobileNetV2, or the
-            `model.h5` of a run's float or pruned stage.
+        path: A PyTorch checkpoint or an `.h5` of a library that the network's entry
+            names, or the `model.h5` of a run's float or pruned stage.
         model: The network's name in the registry.
         width: The network's width.
 
     Raises:
         FileNotFoundError: There is no such file.
-        RequestError: The file is of no kind that is known, or is damaged.
+        RequestError: The file is of an unknown kind, or is damaged.
     """
     with path.open("rb") as file:
         begin = file.read(len(_HDF5_SIGNATURE))
@@ -73,9 +72,10 @@ def read_pretrained(path: Path, model: str, width: float) -> Pretrained:
 
 def _read_torch(path: Path, model: str, width: float) -> Pretrained:
     tensors = read_checkpoint(path)
-    if model not in torchvision.NETWORKS:
+    source = NETWORKS[model].torch_weights
+    if source is None:
         raise RequestError(
-            f"{path} is a PyTorch checkpoint, and of {model} none is known; give a "
+            f"{path} is a PyTorch checkpoint, and there is none of {model}; give a "
             "model.h5 of that network."
         )
     head = torchvision.head_names(model)
@@ -85,37 +85,37 @@ def _read_torch(path: Path, model: str, width: float) -> Pretrained:
         mine = torchvision.export_weights(network, width)
         fitting = dict(tensors)
         if num_classes != _length(mine[head[1]]):
-            # Only what is there: a head that lacks a tensor is a damaged one.
+            # Only existing tensors: a head that lacks one is damaged.
             fitting |= {name: mine[name] for name in head if name in tensors}
         torchvision.import_weights(network, fitting, width, path)
 
-    published = torchvision.NETWORKS[model].conventions
-    return Pretrained(published, num_classes, give_to)
+    return Pretrained(source.conventions, num_classes, give_to)
 
 
 def _read_keras(path: Path, model: str, width: float) -> Pretrained:
     content = read_keras_file(path)
-    is_applications = model == "mobilenet_v2" and "Conv1" in content.layers
-    head = keras_applications.HEAD if is_applications else "logits"
+    source = NETWORKS[model].keras_weights
+    layers = list(source.layers(NETWORKS[model].configure(width))) if source else []
+    # Else it is a file of ours.
+    is_published = bool(layers) and layers[0].convolution in content.layers
+    head = source.dense if source and is_published else "logits"
     num_classes = _length(content.layers.get(head, [None])[-1])
 
     def give_to(network: keras.Model) -> None:
         names = {x.name: x.name for x in network.layers if x.weights}
-        if is_applications:
-            names = keras_applications.mobilenet_v2_names()
+        if is_published:
+            names = {x.layer: x.convolution for x in layers}
+            names |= {f"{x.layer}_bn": x.norm for x in layers}
             if num_classes is not None:
                 names["logits"] = head
-        layers = dict(content.layers)
+        arrays = dict(content.layers)
         logits = network.get_layer("logits").get_weights()
         if num_classes not in (None, _length(logits[-1])):
-            layers[head] = logits
-        import_layers(network, layers, names, width, path)
+            arrays[head] = logits
+        import_layers(network, arrays, names, width, path)
 
-    return Pretrained(
-        conventions.KERAS_APPLICATIONS if is_applications else conventions_of(content),
-        num_classes,
-        give_to,
-    )
+    conventions = source.conventions if source and is_published else None
+    return Pretrained(conventions or conventions_of(content), num_classes, give_to)
 
 
 def _length(bias: np.ndarray | None) -> int | None:

@@ -1,9 +1,9 @@
-"""Reads and writes PyTorch checkpoints without PyTorch, and without trusting them.
+"""Reads PyTorch checkpoints without PyTorch, and without trusting them.
 
 A checkpoint is a pickle, and a pickle can call any function. This reader knows the few
-names that a dictionary of tensors is made of and refuses all others before anything is
-called. Both formats are read: the zip archive of PyTorch 1.6 and later, and the older
-row of pickles followed by the raw numbers, which many published weights still have.
+names that a dictionary of tensors consists of, and refuses all others before anything
+is called. It reads both formats: the zip archive of PyTorch 1.6 and later, and the
+older sequence of pickles and raw numbers, which many published weights still have.
 """
 
 import collections
@@ -13,13 +13,12 @@ import math
 import pickle
 import struct
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 
 _ZIP_SIGNATURE = b"PK\x03\x04"
@@ -36,7 +35,7 @@ _DTYPES: dict[str, np.dtype] = {
     "ByteStorage": np.dtype("u1"),
     "BoolStorage": np.dtype("?"),
 }
-# All that unpickling damaged or hostile bytes was seen to raise.
+# What unpickling damaged or hostile bytes was seen to raise.
 _UNPICKLING_ERRORS = (
     pickle.UnpicklingError,
     zipfile.BadZipFile,
@@ -69,7 +68,8 @@ def read_checkpoint(path: Path) -> Tensors:
 
     Raises:
         FileNotFoundError: There is no such file.
-        RequestError: It is no checkpoint, is damaged, or holds anything but tensors.
+        RequestError: It is not a checkpoint, is damaged, or holds other things than
+            tensors.
     """
     with path.open("rb") as file:
         try:
@@ -83,25 +83,9 @@ def read_checkpoint(path: Path) -> Tensors:
     return _named_tensors(content, path)
 
 
-def write_checkpoint(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
-    """Writes arrays as a state dict that `torch.load` reads, in one step.
-
-    Args:
-        path: Gets PyTorch's zip format.
-        tensors: Arrays by name; float32 and int64 are what PyTorch's own have.
-    """
-    with files.replacing(path) as partial, zipfile.ZipFile(partial, "w") as archive:
-        archive.writestr("archive/data.pkl", _pickle_state_dict(tensors))
-        archive.writestr("archive/byteorder", "little")
-        for key, array in enumerate(tensors.values()):
-            data = np.ascontiguousarray(array, _storage_dtype(array)).tobytes()
-            archive.writestr(f"archive/data/{key}", data)
-        archive.writestr("archive/version", "3\n")
-
-
 @dataclasses.dataclass
 class _Storage:
-    """Numbers in a row; of the older format, they come after who speaks of them."""
+    """Numbers of a tensor; in the older format they come after the tensors."""
 
     dtype: np.dtype
     numbers: np.ndarray | None = None
@@ -134,7 +118,7 @@ class _Tensor:
 
 
 class _TensorUnpickler(pickle.Unpickler):
-    """Knows the names that tensors are made of, and no other."""
+    """Knows the names that tensors consist of, and no others."""
 
     def __init__(self, file: BinaryIO, find_storage: Callable[..., _Storage]):
         super().__init__(file, encoding="utf-8")
@@ -149,12 +133,14 @@ class _TensorUnpickler(pickle.Unpickler):
             return _rebuild_parameter
         if module == "torch" and name in _DTYPES:
             return _DTYPES[name]
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no tensor")
+        raise pickle.UnpicklingError(
+            f"it asks for {module}.{name}, which is not a tensor"
+        )
 
     def persistent_load(self, pid: Any) -> _Storage:
         kind, dtype, key, _, count, *_ = pid
         if kind != "storage" or not isinstance(dtype, np.dtype):
-            raise pickle.UnpicklingError("it refers to something that is no tensor")
+            raise pickle.UnpicklingError("it refers to something that is not a tensor")
         return self._find_storage(str(key), dtype, int(count))
 
 
@@ -175,7 +161,7 @@ def _read_zip(file: BinaryIO) -> Any:
         pickled = [n for n in archive.namelist() if n.endswith("data.pkl")]
         if len(pickled) != 1:
             raise ValueError(f"the archive holds {len(pickled)} files data.pkl, not 1")
-        # torch.save compresses nothing; a few bytes must not unpack to fill the memory.
+        # torch.save does not compress; a few bytes must not unpack to gigabytes.
         if any(x.compress_type != zipfile.ZIP_STORED for x in archive.infolist()):
             raise ValueError("the archive is compressed")
         folder = pickled[0].removesuffix("data.pkl")
@@ -208,7 +194,7 @@ def _read_rows(file: BinaryIO) -> Any:
     if load_next() != _LEGACY_MAGIC:
         raise pickle.UnpicklingError("it does not begin as one")
     load_next()  # The version of the protocol.
-    load_next()  # The machine it was written on.
+    load_next()  # About the machine that wrote it.
     content = load_next()
     for key in load_next():
         storage = storages[key]
@@ -227,62 +213,12 @@ def _named_tensors(content: Any, path: Path) -> Tensors:
     for name, tensor in content.items():
         if not isinstance(name, str) or not isinstance(tensor, _Tensor):
             raise RequestError(
-                f"{path}: {name!r} is no tensor; give a state dict and not a model."
+                f"{path}: {name!r} is not a tensor; give a state dict and not a model."
             )
     try:
         return {name: tensor.to_array() for name, tensor in content.items()}
     except (ValueError, TypeError, OverflowError, MemoryError) as error:
         raise RequestError(f"{path} is damaged ({error}); get it again.") from error
-
-
-def _pickle_state_dict(tensors: Mapping[str, np.ndarray]) -> bytes:
-    """Writes the pickle by its opcodes: Python's own pickler would need PyTorch."""
-    ordered_dict = b"ccollections\nOrderedDict\n)R"
-    out = [b"\x80\x02", ordered_dict, b"("]
-    for key, (name, array) in enumerate(tensors.items()):
-        storage = _storage_name(array)
-        strides = np.array(np.empty(array.shape, "b").strides, int)
-        out += [
-            _text(name),
-            b"ctorch._utils\n_rebuild_tensor_v2\n((",
-            _text("storage"),
-            f"ctorch\n{storage}\n".encode(),
-            _text(str(key)),
-            _text("cpu"),
-            _integer(array.size),
-            b"tQ",
-            _integer(0),
-            _integers(array.shape),
-            _integers(strides),
-            b"\x89",
-            ordered_dict,
-            b"tR",
-        ]
-    return b"".join([*out, b"u."])
-
-
-def _text(text: str) -> bytes:
-    encoded = text.encode()
-    return b"X" + struct.pack("<I", len(encoded)) + encoded
-
-
-def _integer(number: int) -> bytes:
-    return b"\x8a\x08" + struct.pack("<q", number)
-
-
-def _integers(numbers: Iterable[int]) -> bytes:
-    return b"(" + b"".join(_integer(int(n)) for n in numbers) + b"t"
-
-
-def _storage_name(array: np.ndarray) -> str:
-    for name, dtype in _DTYPES.items():
-        if array.dtype == dtype:
-            return name
-    raise ValueError(f"Expected an array of a type PyTorch has, got {array.dtype}.")
-
-
-def _storage_dtype(array: np.ndarray) -> np.dtype:
-    return _DTYPES[_storage_name(array)]
 
 
 def _first_line(error: Exception) -> str:

@@ -139,7 +139,7 @@ def test_other_images_are_refused_by_a_finished_run(
     before = (small_copy / "split.json").read_bytes()
     flags = [f"--data_dir={tmp_path / 'other'}", "--overwrite", "--image_size=32"]
     done = run("train", f"--run_dir={small_copy}", *flags)
-    assert_refused(done, "was begun with the images of", "choose a new --run_dir")
+    assert_refused(done, "was made with the images of", "choose a new --run_dir")
     assert (small_copy / "split.json").read_bytes() == before
     assert (small_copy / "float" / "metrics.json").exists()
 

@@ -33,23 +33,23 @@ def test_photos_pass_and_so_do_a_few_of_them(photos, draw_clouds):
         (lambda x: 255 * x, "from 0 to 255|from .* to 2.., but .*pixel/255"),
         (lambda x: 2 * x - 1, "from -.* but the model was trained with pixel/255"),
         (lambda x: x / 255, "from .* to 0.00.*pixel/255"),
-        (lambda x: np.where(x > 0.5, np.nan, x), "no numbers"),
-        (lambda x: np.repeat(x[:1], 50, axis=0), "The 50 .* are one, or nearly so"),
-        (lambda x: x[:1], "The 1 representative images are one"),
-        (lambda x: noise(), "are noise: pixels that touch have a correlation of -?0.0"),
+        (lambda x: np.where(x > 0.5, np.nan, x), "not finite"),
+        (lambda x: np.repeat(x[:1], 50, axis=0), "The 50 .* are nearly the same"),
+        (lambda x: x[:1], "The 1 representative images are nearly"),
+        (lambda x: noise(), "are noise: their spatial correlation is -?0.0"),
         (lambda x: 0.5 + 0.1 * noise(), "are noise"),
     ],
     ids="255 signed twice nan repeated single noise faint_noise".split(),
 )
-def test_what_no_photos_can_be_is_refused(photos, spoil, message):
+def test_images_that_cannot_be_photos_are_refused(photos, spoil, message):
     with pytest.raises(RequestError, match=message):
         check_images(spoil(photos).astype(np.float32))
 
 
-def test_one_scene_and_a_cameras_noise_are_one_image(photos):
+def test_one_scene_with_the_noise_of_a_camera_is_one_image(photos):
     steps = np.random.default_rng(0).normal(0, 2, (50, 32, 32, 3)) / 255
     still = np.clip(photos[:1] + steps, 0, 1).astype(np.float32)
-    with pytest.raises(RequestError, match="nearly so: they differ by [12]"):
+    with pytest.raises(RequestError, match="nearly the same: they differ by [12]"):
         check_images(still)
 
 
@@ -61,7 +61,7 @@ def test_one_scene_and_a_cameras_noise_are_one_image(photos):
         (lambda x: np.repeat(x[:2], 20, axis=0) * 0.2 + x[:1] * 0.8, "their variety"),
     ],
 )
-def test_what_is_unlike_the_training_is_refused(photos, spoil, message):
+def test_images_unlike_those_of_the_training_are_refused(photos, spoil, message):
     images = spoil(photos).astype(np.float32)
     check_images(images)
     with pytest.raises(RequestError, match=message):
@@ -88,6 +88,6 @@ def test_a_model_is_not_quantized_by_noise_or_by_images_of_another_size(photos):
 
 
 def test_a_training_part_of_one_image_is_refused():
-    part = Split(np.full((9, 4, 4, 3), 7, np.uint8), np.arange(9) % 3, ("",) * 9)
+    split = Split(np.full((9, 4, 4, 3), 7, np.uint8), np.arange(9) % 3, ("",) * 9)
     with pytest.raises(RequestError, match="The 1 representative images"):
-        choose_checked_images(part)
+        choose_checked_images(split)

@@ -1,10 +1,14 @@
 """A damaged model file is named, with what to do about it."""
 
+import subprocess
+import sys
+
 import pytest
 
 from corallite.device.system.errors import RequestError
 from corallite.optimize.keras_graph.load import load_model
 from corallite.train.models import registry
+from corallite.train.models.shufflenet_v2 import TORCHVISION
 from corallite.train.training.model_file import save_model
 
 
@@ -18,3 +22,22 @@ def test_a_truncated_model_is_refused_in_one_sentence(kept, tmp_path):
     with pytest.raises(RequestError, match=message) as caught:
         load_model(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_it_knows_the_layers_of_a_quantized_model(draw_clouds, tmp_path):
+    from corallite.optimize.quantize.add_quantizers import quantize
+
+    path = tmp_path / "model.h5"
+    model = registry.build(
+        "shufflenet_v2", (32, 32, 3), 3, width=0.25, conventions=TORCHVISION
+    )
+    save_model(quantize(model, draw_clouds(4, 32, 32)), path)
+    code = (
+        "import pathlib, sys\n"
+        "from corallite.optimize.keras_graph.load import load_model\n"
+        "load_model(pathlib.Path(sys.argv[1]))\n"
+        "assert 'corallite.optimize.quantize' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()

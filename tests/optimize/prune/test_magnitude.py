@@ -125,7 +125,7 @@ def test_the_stage_has_the_sparsity_that_it_reports(small_run):
 
 
 @pytest.mark.slow
-def test_a_stopped_pruning_goes_on_as_if_it_had_not(
+def test_a_stopped_pruning_resumes_with_the_same_result(
     float_run, small_run, small_recipe, monkeypatch
 ):
     class Interrupting(UpdateMasks):

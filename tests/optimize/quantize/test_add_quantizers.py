@@ -7,13 +7,10 @@ import pytest
 
 from corallite.device.system.errors import RequestError
 from corallite.optimize.keras_graph.load import load_model
-from corallite.optimize.quantize.add_quantizers import (
-    SHARED_RANGES,
-    is_quantized,
-    quantize,
-)
-from corallite.optimize.quantize.quantizers import FixedRange
-from corallite.optimize.quantize.shared_range import SharedRange
+from corallite.optimize.keras_graph.quantizers import FixedRange
+from corallite.optimize.keras_graph.shared_range import SharedRange
+from corallite.optimize.quantize.add_quantizers import is_quantized, quantize
+from corallite.optimize.quantize.concatenations import SHARED_RANGES
 from corallite.train.framework.keras import keras
 from corallite.train.training.model_file import save_model
 
@@ -160,11 +157,11 @@ def test_joined_tensors_are_rounded_alike(clouds, kind):
 
 
 def test_by_default_relu6_has_a_fixed_range_and_relu_a_calibrated_one(clouds):
-    kinds = {}
+    counts = {}
     for limit in (6.0, None):
         layers = quantize(small_model(limit=limit), clouds).layers
-        kinds[limit] = [x.is_learned for x in layers if isinstance(x, SharedRange)]
-    assert kinds == {6.0: [], None: [False]}
+        counts[limit] = sum(isinstance(x, SharedRange) for x in layers)
+    assert counts == {6.0: 0, None: 1}
 
 
 def test_tensors_below_zero_can_be_joined(clouds):
@@ -185,7 +182,9 @@ def test_tensors_below_zero_can_be_joined(clouds):
 
 
 @pytest.mark.parametrize("kind", SHARED_RANGES)
-def test_a_shared_range_is_trained_as_its_kind_says(clouds, kind, tmp_path):
+def test_a_calibrated_range_moves_in_training_and_a_fixed_one_does_not(
+    clouds, kind, tmp_path
+):
     quantized = quantize(small_model(), clouds, shared_range=kind)
     save_model(quantized, tmp_path / "before.h5")
     before = keras.Model(quantized.input, quantized.get_layer("join").input)(clouds)
@@ -193,19 +192,14 @@ def test_a_shared_range_is_trained_as_its_kind_says(clouds, kind, tmp_path):
     quantized.fit(clouds, np.eye(3)[np.arange(20) % 3], batch_size=10, verbose=0)
     ranges = [x for x in quantized.layers if isinstance(x, SharedRange)]
     assert len(ranges) == (kind != "fixed")
-    for layer in ranges:
-        assert [w.name for w in layer.trainable_weights] == (
-            [f"{layer.name}/limit:0"] if kind == "learned" else []
-        )
     loaded = load_model(tmp_path / "before.h5")
     again = keras.Model(loaded.input, loaded.get_layer("join").input)(clouds)
     for tensor, former in zip(again, before, strict=True):
         np.testing.assert_array_equal(tensor, former)
     for layer in ranges:
         former = loaded.get_layer(layer.name)
-        moving = layer.limit if kind == "learned" else layer.members[0]["max"]
-        at_first = former.limit if kind == "learned" else former.members[0]["max"]
-        assert moving.numpy() != at_first.numpy()
+        assert layer.trainable_weights == []
+        assert layer.limits() != former.limits()
 
 
 def test_a_frozen_layer_is_not_trained(clouds):
@@ -226,30 +220,28 @@ def test_a_frozen_layer_is_not_trained(clouds):
                 np.testing.assert_array_equal(weight.numpy(), former)
 
 
-def test_an_unknown_kind_of_shared_range_is_told_the_known_ones(clouds):
-    message = "one of fixed, calibrated, learned, got 'free'"
+def test_an_unknown_kind_of_shared_range_names_the_known_ones(clouds):
+    message = "one of fixed, calibrated, got 'free'"
     with pytest.raises(RequestError, match=message):
         quantize(small_model(), clouds, shared_range="free")
 
 
 @pytest.mark.parametrize(
-    ("joined", "limit", "kind", "message"),
+    ("joined", "limit", "message"),
     [
-        (None, 6.0, "fixed", "'depthwise' is joined .* fixed .* ReLU\\(6.0\\) alone"),
-        (keras.layers.ReLU, None, "fixed", "'relu' is joined"),
-        (None, None, "learned", "'depthwise' is joined .* learned .* of ReLU alone"),
+        (None, 6.0, "'depthwise' is concatenated .* fixed .* only .* ReLU\\(6.0\\)"),
+        (keras.layers.ReLU, None, "'relu' is concatenated"),
     ],
 )
-def test_joining_what_has_no_range_of_the_kind_is_refused(
-    clouds, joined, limit, kind, message
-):
+def test_a_fixed_range_refuses_other_layers_than_relu6(clouds, joined, limit, message):
+    model = small_model(joined=joined, limit=limit)
     with pytest.raises(RequestError, match=message):
-        quantize(small_model(joined=joined, limit=limit), clouds, shared_range=kind)
+        quantize(model, clouds, shared_range="fixed")
 
 
 def test_a_leaky_relu_has_no_fixed_range(clouds):
     joined = functools.partial(keras.layers.ReLU, negative_slope=0.1)
-    with pytest.raises(RequestError, match="'other' is joined"):
+    with pytest.raises(RequestError, match="'other' is concatenated"):
         quantize(small_model(joined=joined), clouds, shared_range="fixed")
 
 
@@ -257,5 +249,5 @@ def test_joining_the_image_itself_is_refused(clouds):
     image = keras.Input((8, 8, 3), name="image")
     x = keras.layers.Concatenate()([image, keras.layers.Conv2D(4, 1)(image)])
     model = keras.Model(image, keras.layers.GlobalAveragePooling2D()(x))
-    with pytest.raises(RequestError, match="'image' is joined with others"):
+    with pytest.raises(RequestError, match="'image' is concatenated with others"):
         quantize(model, clouds)

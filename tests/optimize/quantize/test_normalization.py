@@ -5,15 +5,19 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from corallite.convert.tflite.converter import convert_to_int8
-from corallite.optimize.quantize.normalization import ColourBorder, fold_normalization
+from corallite.optimize.quantize.normalization import fold_normalization
 from corallite.train.framework.keras import keras
-from corallite.train.models import blocks
-from corallite.train.weights import conventions
+from corallite.train.models import (
+    blocks,
+    efficientnet_lite,
+    mobilenet_v2,
+    shufflenet_v2,
+)
 
 CONVENTIONS = {
-    "torchvision": conventions.TORCHVISION_SHUFFLENET,
-    "keras": conventions.KERAS_APPLICATIONS,
-    "efficientnet": conventions.EFFICIENTNET_LITE,
+    "torchvision": shufflenet_v2.TORCHVISION,
+    "keras": mobilenet_v2.KERAS_APPLICATIONS,
+    "efficientnet": efficientnet_lite.CONVENTIONS,
 }
 
 
@@ -117,16 +121,3 @@ def test_a_colour_that_no_pixel_has_is_left_alone():
     kernel, bias = model.get_layer("normalize").get_weights()
     model.get_layer("normalize").set_weights([kernel, bias + 3])
     assert fold_normalization(model).get_layer("normalize")
-
-
-def test_a_border_has_the_colour_that_it_says_and_comes_back():
-    border = ColourBorder((1, 0), (0, 2), (0.2, 0.4, 1.0), name="border")
-    images = np.random.default_rng(0).random((2, 4, 5, 3), np.float32)
-    bordered = ColourBorder.from_config(border.get_config())(images).numpy()
-    assert bordered.shape == (2, 5, 7, 3)
-    np.testing.assert_array_equal(bordered[:, 1:, :5], images)
-    # 51, 102 and 255 of 255: the float is exact but for its last digits.
-    for part in (bordered[:, 0], bordered[:, :, 5:].reshape(2, -1, 3)):
-        np.testing.assert_allclose(
-            part, np.broadcast_to((0.2, 0.4, 1.0), part.shape), atol=1e-6
-        )

@@ -1,12 +1,11 @@
-"""Zeros that are joined on are the zeros that were padded."""
+"""Concatenated zeros replace padded zeros, and the model computes the same."""
 
 import numpy as np
 import pytest
 
-from corallite.optimize.quantize.padding import ZeroBorder, replace_padding
+from corallite.optimize.quantize.padding import replace_padding
 from corallite.train.framework.keras import keras
-from corallite.train.models.mobilenet_v2 import mobilenet_v2
-from corallite.train.weights.conventions import TORCHVISION_MOBILENET
+from corallite.train.models.mobilenet_v2 import TORCHVISION, mobilenet_v2
 
 
 def reader(kind, size, stride, padding="valid"):
@@ -54,7 +53,7 @@ def test_without_padding_it_computes_the_same(side_hw, kind, size, stride):
         (9, 3, 3, (1, 0)),
     ],
 )
-def test_zeros_that_nobody_reads_are_left_out(side, size, stride, amounts):
+def test_zeros_that_no_kernel_reads_are_left_out(side, size, stride, amounts):
     layer = reader("conv", size, stride)
     model = padded_model((side, side), layer, padding=size // 2)
     border = replace_padding(model).get_layer("pad")
@@ -84,7 +83,7 @@ def test_a_reader_that_pads_itself_gets_all_the_zeros():
     assert_same(model, padless)
 
 
-def test_padding_that_ends_a_network_is_padding_all_the_same():
+def test_padding_at_the_end_of_a_network_is_kept():
     image = keras.Input((8, 8, 3))
     model = keras.Model(image, keras.layers.ZeroPadding2D(1)(image))
     assert_same(model, replace_padding(model))
@@ -92,14 +91,5 @@ def test_padding_that_ends_a_network_is_padding_all_the_same():
 
 def test_a_published_network_computes_the_same():
     keras.utils.set_random_seed(0)
-    model = mobilenet_v2((32, 32, 3), 10, width=0.35, conventions=TORCHVISION_MOBILENET)
+    model = mobilenet_v2((32, 32, 3), 10, width=0.35, conventions=TORCHVISION)
     assert_same(model, replace_padding(model))
-
-
-def test_a_border_has_the_shape_it_says_and_comes_back():
-    border = ZeroBorder((1, 0), (2, 3), name="border")
-    images = np.ones((2, 4, 5, 3), np.float32)
-    bordered = ZeroBorder.from_config(border.get_config())(images).numpy()
-    assert bordered.shape == border.compute_output_shape(images.shape) == (2, 5, 10, 3)
-    np.testing.assert_array_equal(bordered[:, 1:, 2:7], images)
-    assert bordered.sum() == images.sum()

@@ -13,7 +13,8 @@ from corallite.train.training.recipe import Recipe
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("made", "asked"), [("learned", None), (None, "learned"), ("learned", "fixed")]
+    ("made", "asked"),
+    [("calibrated", None), (None, "calibrated"), ("calibrated", "fixed")],
 )
 def test_another_shared_range_is_refused(made, asked, small_copy):
     stage = Stage(small_copy, "qat")

@@ -131,7 +131,7 @@ def test_the_sample_in_the_repository_is_balanced_and_small(tmp_path):
     listing = list_images(target_dir)
     assert listing.class_names == tuple(sorted(datasets.FASHION_MNIST_CLASSES))
     for name in datasets.FASHION_MNIST_CLASSES:
-        parts = [f.given_part for f in listing.files if f.class_name == name]
+        parts = [f.given_split for f in listing.files if f.class_name == name]
         assert (parts.count("train"), parts.count("test")) == (625, 150)
 
 

@@ -8,9 +8,9 @@ from corallite.train.data.images import list_images
 
 
 def listed(data_dir):
-    """What was listed, as (part, class, path)."""
+    """The listed images, as (split, class, path)."""
     files = list_images(data_dir).files
-    return [(file.given_part, file.class_name, file.path) for file in files]
+    return [(file.given_split, file.class_name, file.path) for file in files]
 
 
 def test_class_folders_are_listed_in_order(make_classes):
@@ -23,7 +23,7 @@ def test_class_folders_are_listed_in_order(make_classes):
     ]
 
 
-def test_given_parts_are_kept(make_classes):
+def test_given_splits_are_kept(make_classes):
     data_dir = make_classes({"train/cat": 1, "train/dog": 1, "test/cat": 1, "x/y": 1})
     assert listed(data_dir) == [
         ("test", "cat", "test/cat/000.png"),
@@ -56,7 +56,7 @@ def test_hidden_files_and_other_suffixes_are_left_out(make_classes, caplog):
     (data_dir / "dog" / "notes.txt").write_text("")
     (data_dir / "LICENSE").write_text("")
     assert len(listed(data_dir)) == 2
-    assert "2 files are no images by their suffix" in caplog.text
+    assert "2 files are ignored, as their suffix is not" in caplog.text
 
 
 def test_a_class_folder_may_be_a_link(make_classes):
@@ -128,7 +128,7 @@ def make_name_of_two_lines(folder: Path) -> None:
     (folder / "dog\nhouse").mkdir()
 
 
-def make_name_that_is_no_text(folder: Path) -> None:
+def make_name_that_is_not_text(folder: Path) -> None:
     make_one_class(folder)
     os.mkdir(os.fsencode(folder) + b"/caf\xe9")
 
@@ -143,7 +143,7 @@ def make_name_of_blanks(folder: Path) -> None:
     (folder / "\u3000 ").mkdir()
 
 
-def make_class_of_the_test_part_only(folder: Path) -> None:
+def make_class_of_the_test_split_only(folder: Path) -> None:
     for name in ("train/cat", "train/dog", "test/bird"):
         (folder / name).mkdir(parents=True)
         (folder / name / "1.jpg").write_bytes(b"")
@@ -163,10 +163,13 @@ def make_class_of_the_test_part_only(folder: Path) -> None:
             make_classes_that_differ_by_blanks,
             "'cat' and 'cat ' differ only by case or b",
         ),
-        (make_name_of_blanks, "is nothing but blanks; rename it"),
-        (make_name_of_two_lines, "characters that a line of text cannot hold; rename"),
-        (make_name_that_is_no_text, "characters that a line of text cannot hold"),
-        (make_class_of_the_test_part_only, "test/bird: no such class in train"),
+        (make_name_of_blanks, "consists of blanks; rename it"),
+        (
+            make_name_of_two_lines,
+            "characters that a line of text cannot contain; r",
+        ),
+        (make_name_that_is_not_text, "characters that a line of text cannot contain"),
+        (make_class_of_the_test_split_only, "test/bird: no such class in train"),
     ],
 )
 def test_what_cannot_be_trained_on_is_refused_with_a_remedy(tmp_path, make, message):

@@ -4,6 +4,7 @@ import pytest
 from corallite.train.data.augment import LEVELS
 from corallite.train.data.input_pipeline import (
     evaluation_batches,
+    one_hot,
     steps_per_epoch,
     training_batches,
 )
@@ -12,7 +13,7 @@ from corallite.train.framework.keras import keras
 
 
 @pytest.fixture
-def part(tmp_path):
+def split(tmp_path):
     """22 images of 8x8; image n is n in every pixel, its label n modulo 3."""
     numbers = np.arange(22)
     array = np.tile(numbers[:, None, None, None], (1, 8, 8, 3)).astype(np.uint8)
@@ -21,9 +22,9 @@ def part(tmp_path):
     return Split(images, numbers % 3, tuple(f"{n}.png" for n in numbers))
 
 
-def batches_of(part, first_epoch=0, epochs=2, **options):
-    options = {"batch_size": 5, "seed": 7, "num_classes": 3, **options}
-    dataset = training_batches(part, first_epoch=first_epoch, epochs=epochs, **options)
+def batches_of(split, first_epoch=0, epochs=2, **options):
+    options = {"batch_size": 5, "seed": 7, "targets": one_hot(3), **options}
+    dataset = training_batches(split, first_epoch=first_epoch, epochs=epochs, **options)
     return [(images.numpy(), labels.numpy()) for images, labels in dataset]
 
 
@@ -31,17 +32,17 @@ def numbers_of(images):
     return np.rint(images[:, 0, 0, 0] * 255).astype(int)
 
 
-def test_batches_are_floats_in_the_unit_range_with_their_labels(part):
-    for images, labels in batches_of(part):
+def test_batches_are_floats_in_the_unit_range_with_their_labels(split):
+    for images, labels in batches_of(split):
         assert images.shape == (5, 8, 8, 3) and images.dtype == np.float32
         assert labels.shape == (5, 3) and labels.dtype == np.float32
         np.testing.assert_array_equal(labels.argmax(axis=1), numbers_of(images) % 3)
         np.testing.assert_array_equal(labels.sum(axis=1), 1)
 
 
-def test_an_epoch_has_full_batches_of_different_images_in_another_order(part):
-    batches = batches_of(part)
-    assert len(batches) == 2 * steps_per_epoch(part, 5) == 8
+def test_an_epoch_has_full_batches_of_different_images_in_another_order(split):
+    batches = batches_of(split)
+    assert len(batches) == 2 * steps_per_epoch(split, 5) == 8
     epochs = [
         [numbers_of(images).tolist() for images, _ in batches[start : start + 4]]
         for start in (0, 4)
@@ -54,58 +55,58 @@ def test_an_epoch_has_full_batches_of_different_images_in_another_order(part):
 @pytest.mark.parametrize("augment", ["none", "light", "standard"])
 @pytest.mark.parametrize(("first_epoch", "first_step"), [(1, 0), (1, 3), (2, 1)])
 def test_a_resumed_training_sees_what_it_would_have_seen(
-    part, augment, first_epoch, first_step
+    split, augment, first_epoch, first_step
 ):
-    whole = batches_of(part, epochs=3, augment=augment)
-    rest = batches_of(part, first_epoch, 3, augment=augment, first_step=first_step)
+    whole = batches_of(split, epochs=3, augment=augment)
+    rest = batches_of(split, first_epoch, 3, augment=augment, first_step=first_step)
     assert len(rest) == 12 - 4 * first_epoch - first_step
     for expected, got in zip(whole[-len(rest) :], rest, strict=True):
         np.testing.assert_array_equal(expected[0], got[0])
         np.testing.assert_array_equal(expected[1], got[1])
 
 
-def test_another_seed_gives_another_order(part):
-    first, second = batches_of(part), batches_of(part, seed=8)
+def test_another_seed_gives_another_order(split):
+    first, second = batches_of(split), batches_of(split, seed=8)
     assert any(np.any(a[0] != b[0]) for a, b in zip(first, second, strict=True))
 
 
-def test_fewer_images_than_a_batch_make_one_batch(part):
-    assert steps_per_epoch(part, 64) == 1
-    batches = batches_of(part, epochs=3, batch_size=64)
+def test_fewer_images_than_a_batch_make_one_batch(split):
+    assert steps_per_epoch(split, 64) == 1
+    batches = batches_of(split, epochs=3, batch_size=64)
     assert [len(images) for images, _ in batches] == [22, 22, 22]
 
 
-def test_every_level_runs_with_mixup_and_cutmix(part):
+def test_every_level_runs_with_mixup_and_cutmix(split):
     for augment in LEVELS:
         options = {"augment": augment, "mixup_alpha": 0.2, "cutmix_alpha": 1.0}
-        batches = batches_of(part, epochs=1, **options)
+        batches = batches_of(split, epochs=1, **options)
         assert len(batches) == 4
         for images, labels in batches:
             assert 0 <= images.min() and images.max() <= 1
             np.testing.assert_allclose(labels.sum(axis=1), 1, atol=1e-6)
 
 
-def test_evaluation_gives_every_image_once_in_order(part):
-    batches = list(evaluation_batches(part, 5, 3))
+def test_evaluation_gives_every_image_once_in_order(split):
+    batches = list(evaluation_batches(split, 5, one_hot(3)))
     assert [len(images) for images, _ in batches] == [5, 5, 5, 5, 2]
     numbers = np.concatenate([numbers_of(images.numpy()) for images, _ in batches])
     np.testing.assert_array_equal(numbers, np.arange(22))
     labels = np.concatenate([labels.numpy() for _, labels in batches])
-    np.testing.assert_array_equal(labels.argmax(axis=1), part.labels)
+    np.testing.assert_array_equal(labels.argmax(axis=1), split.labels)
 
 
-def test_keras_fits_on_them_with_class_weights(part):
+def test_keras_fits_on_them_with_class_weights(split):
     inputs = keras.Input((8, 8, 3))
     outputs = keras.layers.Dense(3, "softmax")(keras.layers.Flatten()(inputs))
     model = keras.Model(inputs, outputs)
     model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
     history = model.fit(
         training_batches(
-            part, batch_size=5, seed=0, first_epoch=0, epochs=2, num_classes=3
+            split, batch_size=5, seed=0, first_epoch=0, epochs=2, targets=one_hot(3)
         ),
         epochs=2,
         steps_per_epoch=4,
-        validation_data=evaluation_batches(part, 5, 3),
+        validation_data=evaluation_batches(split, 5, one_hot(3)),
         class_weight={0: 1.0, 1: 2.0, 2: 0.5},
         verbose=0,
     )

@@ -28,17 +28,17 @@ def test_images_are_split_decoded_and_labelled(make_classes, run_dir):
     data_dir = make_classes({"dog": 20, "cat": 20})
     data = prepare_data(data_dir, run_dir, Preprocessing((6, 5), "pad"))
     assert data.class_names == ("cat", "dog")
-    assert [len(data.splits[part].labels) for part in ("train", "val", "test")] == [
+    assert [len(data.splits[split].labels) for split in ("train", "val", "test")] == [
         32,
         4,
         4,
     ]
-    for part in data.splits.values():
-        assert isinstance(part.images_rgb_u8, np.memmap)
-        assert part.images_rgb_u8.dtype == np.uint8
-        assert part.images_rgb_u8.shape == (len(part.labels), 6, 5, 3)
+    for split in data.splits.values():
+        assert isinstance(split.images_rgb_u8, np.memmap)
+        assert split.images_rgb_u8.dtype == np.uint8
+        assert split.images_rgb_u8.shape == (len(split.labels), 6, 5, 3)
         for image, label, path in zip(
-            part.images_rgb_u8, part.labels, part.paths, strict=True
+            split.images_rgb_u8, split.labels, split.paths, strict=True
         ):
             expected = fit_image(read_image(data_dir / path), data.preprocessing)
             np.testing.assert_array_equal(image, expected)
@@ -54,11 +54,11 @@ def test_later_steps_read_the_same_without_the_images(make_classes, run_dir):
     assert loaded.class_names == prepared.class_names
     assert loaded.preprocessing == SMALL
     assert loaded.fingerprint == prepared.fingerprint
-    for name, part in loaded.splits.items():
-        assert part.paths == prepared.splits[name].paths
-        np.testing.assert_array_equal(part.labels, prepared.splits[name].labels)
+    for name, split in loaded.splits.items():
+        assert split.paths == prepared.splits[name].paths
+        np.testing.assert_array_equal(split.labels, prepared.splits[name].labels)
         np.testing.assert_array_equal(
-            part.images_rgb_u8, prepared.splits[name].images_rgb_u8
+            split.images_rgb_u8, prepared.splits[name].images_rgb_u8
         )
 
 
@@ -100,7 +100,7 @@ def test_a_run_of_other_images_is_refused(make_classes, run_dir):
             original = other_dir.with_name("photos") / source.relative_to(other_dir)
             if original.exists():
                 source.write_bytes(original.read_bytes())
-        with pytest.raises(RequestError, match="was begun with .* new --run_dir"):
+        with pytest.raises(RequestError, match="was made with .* new --run_dir"):
             prepare_data(other_dir, run_dir, SMALL)
     assert (run_dir / "split.json").read_bytes() == split_before
 
@@ -126,7 +126,7 @@ def test_images_added_later_wait_for_another_run(
     assert "1 new images are not used" in caplog.text
 
 
-def test_duplicates_across_given_parts_are_counted(make_classes, run_dir, caplog):
+def test_duplicates_across_given_splits_are_counted(make_classes, run_dir, caplog):
     data_dir = make_classes({"train/cat": 20, "train/dog": 20, "test/cat": 5})
     (data_dir / "test" / "dog").mkdir()
     (data_dir / "test" / "dog" / "1.png").write_bytes(
@@ -135,7 +135,7 @@ def test_duplicates_across_given_parts_are_counted(make_classes, run_dir, caplog
     data = prepare_data(data_dir, run_dir, SMALL)
     assert len(data.splits["test"].labels) == 6
     assert len(data.splits["val"].labels) == 4
-    assert "1 images are in two parts" in caplog.text
+    assert "1 images are in two splits" in caplog.text
 
 
 def damage_by_cutting(path: Path) -> None:
@@ -178,16 +178,16 @@ def test_one_unreadable_image_is_named_and_skipped(
     damage(data_dir / path)
     data = prepare_data(data_dir, run_dir, SMALL)
     rows = {
-        p: (part, i)
-        for part in data.splits
-        for i, p in enumerate(data.splits[part].paths)
+        p: (split, i)
+        for split in data.splits
+        for i, p in enumerate(data.splits[split].paths)
     }
     assert len(rows) == 19 and path not in rows
     assert path in caplog.text and "1 of 20 images were skipped" in caplog.text
-    for good, (part, row) in rows.items():
-        image = data.splits[part].images_rgb_u8[row]
+    for good, (split, row) in rows.items():
+        image = data.splits[split].images_rgb_u8[row]
         np.testing.assert_array_equal(image, read_image(data_dir / good))
-        assert data.class_names[data.splits[part].labels[row]] == good.split("/")[0]
+        assert data.class_names[data.splits[split].labels[row]] == good.split("/")[0]
 
 
 def test_a_file_that_we_may_not_read_is_named_and_skipped(
@@ -204,7 +204,7 @@ def test_a_file_that_we_may_not_read_is_named_and_skipped(
 
     monkeypatch.setattr(Path, "read_bytes", read)
     data = prepare_data(data_dir, run_dir, SMALL)
-    assert sum(len(part.labels) for part in data.splits.values()) == 19
+    assert sum(len(split.labels) for split in data.splits.values()) == 19
     assert "cat/004.png" in caplog.text and "Permission denied" in caplog.text
 
 
@@ -217,28 +217,28 @@ def test_names_that_are_no_text_are_accepted(make_classes, run_dir, caplog):
         file.write(b"no image")
     prepare_data(data_dir, run_dir, SMALL)
     data = load_data(run_dir)
-    paths = [path for part in data.splits.values() for path in part.paths]
+    paths = [path for split in data.splits.values() for path in split.paths]
     assert "cat/caf\udce9 1.png" in paths
     assert len(paths) == 19
     # A log file in UTF-8 takes the message.
     assert r"cat/caf\udce9 2.png" in caplog.text.encode().decode()
 
 
-def test_more_than_one_percent_unreadable_stops_and_can_be_mended(
+def test_more_than_one_percent_unreadable_stops_and_can_be_repaired(
     make_classes, run_dir, write_image
 ):
     data_dir = make_classes({"cat": 60, "dog": 60})
     for number in (3, 7):
         damage_by_cutting(data_dir / "cat" / f"{number:03d}.png")
     with pytest.raises(
-        RequestError, match=r"2 of 120 .* 1 %; mend .*cat/003.png, cat/007.png"
+        RequestError, match=r"2 of 120 .* 1 %; repair .*cat/003.png, cat/007.png"
     ):
         prepare_data(data_dir, run_dir, SMALL)
     for number in (3, 7):
         (data_dir / "cat" / f"{number:03d}.png").unlink()
         write_image(data_dir / "cat" / f"mended{number}.png")
     data = prepare_data(data_dir, run_dir, SMALL)
-    assert sum(len(part.labels) for part in data.splits.values()) == 120
+    assert sum(len(split.labels) for split in data.splits.values()) == 120
 
 
 def test_in_a_small_set_no_image_may_be_unreadable(make_classes, run_dir):
@@ -252,23 +252,23 @@ def test_a_class_left_without_training_images_is_named(make_classes, run_dir):
     data_dir = make_classes({"cat": 300, "dog": 2})
     for number in range(2):
         damage_by_text(data_dir / "dog" / f"{number:03d}.png")
-    with pytest.raises(RequestError, match="no image to train on is left of dog"):
+    with pytest.raises(RequestError, match="no readable image of dog"):
         prepare_data(data_dir, run_dir, SMALL)
 
 
-@pytest.mark.parametrize("part", ["val", "test"])
-def test_a_given_part_without_readable_images_is_named(make_classes, run_dir, part):
+@pytest.mark.parametrize("name", ["val", "test"])
+def test_a_given_split_without_readable_images_is_named(make_classes, run_dir, name):
     counts = {"train/cat": 60, "train/dog": 60, "val/cat": 1, "test/cat": 1}
     data_dir = make_classes(counts)
     for name in ("val", "test"):
         (data_dir / name / "dog").mkdir()
-    damage_by_text(data_dir / part / "cat" / "000.png")
-    with pytest.raises(RequestError, match=f"no image of the {part} part can be read"):
+    damage_by_text(data_dir / name / "cat" / "000.png")
+    with pytest.raises(RequestError, match=f"no image of the {name} split can be read"):
         prepare_data(data_dir, run_dir, SMALL)
 
 
-def test_too_few_images_for_three_parts_is_refused(make_classes, run_dir):
-    with pytest.raises(RequestError, match="too few images for a val part"):
+def test_too_few_images_for_three_splits_is_refused(make_classes, run_dir):
+    with pytest.raises(RequestError, match="too few images for a val split"):
         prepare_data(make_classes({"cat": 2, "dog": 2}), run_dir, SMALL)
 
 
@@ -293,7 +293,7 @@ def test_odd_kinds_of_images_are_accepted(make_classes, run_dir):
     count = len(list(data_dir.glob("*/*")))
     assert count > 35
     data = prepare_data(data_dir, run_dir, SMALL)
-    assert sum(len(part.labels) for part in data.splits.values()) == count
+    assert sum(len(split.labels) for split in data.splits.values()) == count
 
 
 def test_a_run_without_data_names_the_remedy(tmp_path, make_classes, run_dir):
@@ -394,10 +394,11 @@ def test_killed_in_the_middle_the_rest_is_done(make_classes, run_dir, write_imag
     process.kill()
     process.wait()
     data = prepare_data(data_dir, run_dir, Preprocessing((64, 64)))
-    part = data.splits["train"]
-    for row in (0, len(part.paths) // 2, -1):
-        expected = fit_image(read_image(data_dir / part.paths[row]), data.preprocessing)
-        np.testing.assert_array_equal(part.images_rgb_u8[row], expected)
+    split = data.splits["train"]
+    for row in (0, len(split.paths) // 2, -1):
+        image = read_image(data_dir / split.paths[row])
+        expected = fit_image(image, data.preprocessing)
+        np.testing.assert_array_equal(split.images_rgb_u8[row], expected)
     assert not list((run_dir / "cache").glob(".*"))
 
 
@@ -419,6 +420,6 @@ def test_a_run_folder_that_is_none_is_refused_before_the_images_are_read(
 
 def test_a_run_folder_among_the_classes_is_refused(make_classes):
     data_dir = make_classes({"cat": 10, "dog": 10})
-    with pytest.raises(RequestError, match="would be taken for a class"):
+    with pytest.raises(RequestError, match="would become a class"):
         prepare_data(data_dir, data_dir / "run", Preprocessing((8, 8)))
     assert not (data_dir / "run").exists()

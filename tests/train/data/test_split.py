@@ -12,11 +12,11 @@ TENTHS = (0.8, 0.1, 0.1)
 
 
 def make_images(
-    counts, part=None, contents=None
+    counts, given=None, contents=None
 ) -> tuple[list[ImageFile], dict[str, str]]:
     """Images of made-up content, and their hashes."""
     images = [
-        ImageFile(f"{name}/{number}.png", name, part)
+        ImageFile(f"{name}/{number}.png", name, given)
         for name, count in counts.items()
         for number in range(count)
     ]
@@ -35,29 +35,29 @@ def count_classes(members):
     return Counter(file.class_name for file in members)
 
 
-def part_by_path(parts):
-    return {file.path: part for part, members in parts.items() for file in members}
+def split_by_path(splits):
+    return {file.path: name for name, members in splits.items() for file in members}
 
 
 def test_every_class_is_split_by_the_fractions():
-    parts = split.assign_splits(*make_images({"cat": 200, "dog": 20}), TENTHS)
-    assert count_classes(parts["train"]) == {"cat": 160, "dog": 16}
-    assert count_classes(parts["val"]) == {"cat": 20, "dog": 2}
-    assert count_classes(parts["test"]) == {"cat": 20, "dog": 2}
+    splits = split.assign_splits(*make_images({"cat": 200, "dog": 20}), TENTHS)
+    assert count_classes(splits["train"]) == {"cat": 160, "dog": 16}
+    assert count_classes(splits["val"]) == {"cat": 20, "dog": 2}
+    assert count_classes(splits["test"]) == {"cat": 20, "dog": 2}
 
 
 @pytest.mark.parametrize(
     ("count", "expected"),
     [(1, (1, 0, 0)), (2, (2, 0, 0)), (3, (1, 1, 1)), (4, (2, 1, 1))],
 )
-def test_a_class_of_three_images_is_in_every_part(count, expected):
-    parts = split.assign_splits(*make_images({"cat": count}), TENTHS)
-    assert tuple(len(parts[part]) for part in ("train", "val", "test")) == expected
+def test_a_class_of_three_images_is_in_every_split(count, expected):
+    splits = split.assign_splits(*make_images({"cat": count}), TENTHS)
+    assert tuple(len(splits[name]) for name in ("train", "val", "test")) == expected
 
 
 def test_large_fractions_leave_something_to_train_on():
-    parts = split.assign_splits(*make_images({"cat": 4}), (0.02, 0.49, 0.49))
-    assert [len(parts[part]) for part in ("train", "val", "test")] == [1, 1, 2]
+    splits = split.assign_splits(*make_images({"cat": 4}), (0.02, 0.49, 0.49))
+    assert [len(splits[name]) for name in ("train", "val", "test")] == [1, 1, 2]
 
 
 def test_names_do_not_matter_and_content_does():
@@ -68,8 +68,8 @@ def test_names_do_not_matter_and_content_does():
         new.path: hashes[old.path] for old, new in zip(images, renamed, strict=True)
     }
     after = split.assign_splits(renamed, new_hashes, TENTHS)
-    for part in before:
-        assert {f.sha256 for f in before[part]} == {f.sha256 for f in after[part]}
+    for name in before:
+        assert {f.sha256 for f in before[name]} == {f.sha256 for f in after[name]}
     assert split.fingerprint_files(images, hashes) == split.fingerprint_files(
         renamed, new_hashes
     )
@@ -78,52 +78,53 @@ def test_names_do_not_matter_and_content_does():
 def test_one_more_image_moves_at_most_one_other_across_each_border():
     images, hashes = make_images({"cat": 100})
     for count in range(100, 120):
-        before = part_by_path(split.assign_splits(images, hashes, TENTHS))
+        before = split_by_path(split.assign_splits(images, hashes, TENTHS))
         images, hashes = make_images({"cat": count + 1})
-        after = part_by_path(split.assign_splits(images, hashes, TENTHS))
+        after = split_by_path(split.assign_splits(images, hashes, TENTHS))
         assert sum(before[path] != after[path] for path in before) <= 2
 
 
-def test_duplicates_are_never_in_two_parts():
+def test_duplicates_are_never_in_two_splits():
     contents = {f"cat/{n}.png": f"photo {n % 20}" for n in range(100)}
-    parts = split.assign_splits(*make_images({"cat": 100}, contents=contents), TENTHS)
-    hashes = [{file.sha256 for file in parts[part]} for part in parts]
-    assert sum(len(part) for part in hashes) == 20
-    assert [len(parts[part]) for part in ("train", "val", "test")] == [80, 10, 10]
+    splits = split.assign_splits(*make_images({"cat": 100}, contents=contents), TENTHS)
+    hashes = [{file.sha256 for file in splits[name]} for name in splits]
+    assert sum(map(len, hashes)) == 20
+    assert [len(splits[name]) for name in ("train", "val", "test")] == [80, 10, 10]
 
 
 def test_an_image_of_two_classes_is_in_one_part_and_named(caplog):
     contents = {f"dog/{n}.png": f"cat/{n}.png" for n in range(30)}
     images = make_images({"cat": 60, "dog": 60}, contents=contents)
-    parts = split.assign_splits(*images, TENTHS)
-    assert split.log_shared_content(parts) == {"in_two_classes": 30, "in_two_parts": 0}
+    splits = split.assign_splits(*images, TENTHS)
+    counts = split.log_shared_content(splits)
+    assert counts == {"in_two_classes": 30, "in_two_splits": 0}
     assert "30 images are in two classes" in caplog.text
     assert "cat/1.png = dog/1.png" in caplog.text
 
 
-def test_missing_parts_are_taken_out_of_train():
+def test_missing_splits_are_taken_out_of_train():
     images, hashes = make_images({"cat": 100}, "train")
-    parts = split.assign_splits(images, hashes, TENTHS)
-    assert [len(parts[part]) for part in ("train", "val", "test")] == [80, 10, 10]
+    splits = split.assign_splits(images, hashes, TENTHS)
+    assert [len(splits[name]) for name in ("train", "val", "test")] == [80, 10, 10]
     tests = [ImageFile(f"test/{n}.png", "cat", "test") for n in range(5)]
     hashes.update({image.path: sha256(image.path) for image in tests})
-    parts = split.assign_splits(images + tests, hashes, TENTHS)
-    assert [len(parts[part]) for part in ("train", "val", "test")] == [90, 10, 5]
+    splits = split.assign_splits(images + tests, hashes, TENTHS)
+    assert [len(splits[name]) for name in ("train", "val", "test")] == [90, 10, 5]
 
 
-def test_given_parts_that_share_an_image_are_reported(caplog):
+def test_given_splits_that_share_an_image_are_reported(caplog):
     images, hashes = make_images({"cat": 10}, "train")
     images.append(ImageFile("test/1.png", "cat", "test"))
     hashes["test/1.png"] = hashes["cat/1.png"]
-    parts = split.assign_splits(images, hashes, TENTHS)
-    assert split.log_shared_content(parts)["in_two_parts"] == 1
+    splits = split.assign_splits(images, hashes, TENTHS)
+    assert split.log_shared_content(splits)["in_two_splits"] == 1
     assert "cat/1.png = test/1.png" in caplog.text
 
 
-def test_unreadable_images_are_in_no_part():
+def test_unreadable_images_are_in_no_split():
     images, hashes = make_images({"cat": 10})
     del hashes["cat/3.png"]
-    assert "cat/3.png" not in part_by_path(split.assign_splits(images, hashes, TENTHS))
+    assert "cat/3.png" not in split_by_path(split.assign_splits(images, hashes, TENTHS))
 
 
 def test_the_fingerprint_follows_class_and_content():
@@ -160,7 +161,7 @@ def test_a_split_is_read_as_it_was_written(tmp_path):
 )
 def test_a_damaged_split_is_named(tmp_path, content):
     (tmp_path / "split.json").write_text(content)
-    with pytest.raises(RequestError, match="split.json: damaged or of another version"):
+    with pytest.raises(RequestError, match="damaged or from another version"):
         split.read_split(tmp_path / "split.json")
 
 
@@ -169,7 +170,7 @@ def test_a_split_without_the_class_of_an_image_is_named(tmp_path):
     names = made.class_names[1:]
     split.write_split(tmp_path / "split.json", replace(made, class_names=names))
     sentence = (
-        f"split.json: has .* in a class '{made.class_names[0]}' that is not among"
+        f"split.json: has .* in the class '{made.class_names[0]}', which is not in"
     )
     with pytest.raises(RequestError, match=sentence):
         split.read_split(tmp_path / "split.json")

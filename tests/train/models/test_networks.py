@@ -1,6 +1,8 @@
 """What every network has to be, whatever its layers."""
 
+import dataclasses
 import functools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,18 +18,8 @@ from corallite.train.models import (
 )
 from corallite.train.models.channel_slice import ChannelSlice
 
-# Trainable parameters at 224 pixels and 1,000 classes as published (torchvision's
-# count for MobileNetV2, a published checkpoint's for EfficientNet-Lite0), and
-# multiply-accumulates in millions from ShuffleNetV2's Table 8, MobileNetV2's Table 4
-# and EfficientNet-Lite's page (tensorflow/tpu).
-PUBLISHED = [
-    ("shufflenet_v2", 0.5, 1_366_792, 41),
-    ("shufflenet_v2", 1.0, 2_278_604, 146),
-    ("shufflenet_v2", 1.5, 3_503_624, 299),
-    ("shufflenet_v2", 2.0, 7_393_996, 591),
-    ("mobilenet_v2", 1.0, 3_504_872, 300),
-    ("efficientnet_lite0", 1.0, 4_652_008, 407),
-]
+PUBLISHED = [(x, cost) for x in registry.NETWORKS.values() for cost in x.published]
+DOCUMENT = Path(__file__).parents[3] / "docs/train.md"
 # Thin ones, which build fast; 0.25 and 0.35 give odd numbers of channels.
 SMALL = [
     ("shufflenet_v2", 0.25),
@@ -70,16 +62,36 @@ def random_images(count, side=32):
     return np.random.default_rng(0).random((count, side, side, 3), np.float32)
 
 
-@pytest.mark.parametrize(("name", "width", "parameters", "macs_m"), PUBLISHED)
-def test_cost_is_the_published_one(name, width, parameters, macs_m):
-    model = registry.build(name, (224, 224, 3), 1000, width=width)
-    assert cost.count_parameters(model) == parameters
-    # ShuffleNetV2's table lies 0.8 to 1.3 % above the multiply-accumulates of its own
-    # layers, whose parameters agree to the last one: about an operation more for every
-    # value that a convolution puts out. MobileNetV2's is rounded to 1 %.
-    # EfficientNet-Lite's page is 5.4 % above; its parameters agree, too.
-    tolerance = 0.06 if name == "efficientnet_lite0" else 0.02
-    assert cost.count_macs(model) / 1e6 == pytest.approx(macs_m, rel=tolerance)
+@pytest.mark.parametrize(
+    ("entry", "published"), PUBLISHED, ids=lambda x: getattr(x, "name", None)
+)
+def test_cost_is_the_published_one(entry, published):
+    model = entry.build((224, 224, 3), 1000, width=published.width)
+    assert cost.count_parameters(model) == published.parameters
+    macs_m = cost.count_macs(model) / 1e6
+    assert macs_m == pytest.approx(published.macs_m, rel=published.tolerance)
+
+
+@pytest.mark.parametrize("entry", registry.NETWORKS.values(), ids=registry.NETWORKS)
+def test_documents_name_every_network(entry):
+    assert f"`{entry.name}`" in DOCUMENT.read_text("utf-8")
+
+
+def test_a_configuration_sets_the_width_of_one_block(without_repeats):
+    config = mobilenet_v2.configure(0.25)
+    wider = dataclasses.replace(config.stages[2][0], expanded=56)
+    stages = (*config.stages[:2], (wider,), *config.stages[3:])
+    changed = dataclasses.replace(config, stages=stages)
+    models = [
+        mobilenet_v2.mobilenet_v2((32, 32, 3), 2, config=x) for x in (config, changed)
+    ]
+    layers = [model.get_layer("stage3_block0_expand") for model in models]
+    assert [x.filters for x in layers] == [config.stages[2][0].expanded, 56]
+    config = shufflenet_v2.configure(0.25)
+    narrow = dataclasses.replace(config.stages[0], units=(7,))
+    changed = dataclasses.replace(config, stages=(narrow, *config.stages[1:]))
+    model = shufflenet_v2.shufflenet_v2((32, 32, 3), 2, config=changed)
+    assert model.get_layer("stage2_unit0_branch_in").filters == 7
 
 
 def test_macs_are_counted_by_layer():
@@ -135,7 +147,7 @@ def without_repeats(monkeypatch):
 
 
 @pytest.mark.parametrize("size_hw", SIZES_HW, ids=lambda hw: f"{hw[0]}x{hw[1]}")
-@pytest.mark.parametrize("name", registry.BUILDERS)
+@pytest.mark.parametrize("name", registry.NETWORKS)
 def test_final_feature_map_has_at_least_four_pixels_a_side(
     name, size_hw, without_repeats
 ):
@@ -146,21 +158,21 @@ def test_final_feature_map_has_at_least_four_pixels_a_side(
     assert min(height, width) <= 8
 
 
-@pytest.mark.parametrize("name", registry.BUILDERS)
+@pytest.mark.parametrize("name", registry.NETWORKS)
 def test_published_size_ends_at_seven_pixels(name, without_repeats):
     model = registry.build(name, (224, 224, 3), 2, width=0.25)
     assert model.get_layer("last").output_shape[1:3] == (7, 7)
 
 
 @pytest.mark.parametrize("width", [0.25, 0.35, 0.75])
-@pytest.mark.parametrize("name", registry.BUILDERS)
+@pytest.mark.parametrize("name", registry.NETWORKS)
 def test_unpublished_widths_lie_between_the_published(name, width, without_repeats):
     narrower = {0.25: 0.2, 0.35: 0.25, 0.75: 0.35}[width]
     counts = [parameters_at(name, w) for w in (narrower, width, 1.0)]
     assert counts == sorted(set(counts))
 
 
-@pytest.mark.parametrize("name", registry.BUILDERS)
+@pytest.mark.parametrize("name", registry.NETWORKS)
 @pytest.mark.parametrize(
     ("shape", "num_classes", "width", "argument"),
     [
@@ -176,26 +188,26 @@ def test_unpublished_widths_lie_between_the_published(name, width, without_repea
 )
 def test_bad_arguments_are_named(name, shape, num_classes, width, argument):
     with pytest.raises(ValueError, match=f"Expected `{argument}`"):
-        registry.BUILDERS[name](shape, num_classes, width=width)
+        registry.NETWORKS[name].build(shape, num_classes, width=width)
     with pytest.raises(RequestError, match=f"Expected `{argument}`"):
         registry.build(name, shape, num_classes, width=width)
 
 
-def test_an_unknown_network_is_told_the_known_ones():
+def test_an_unknown_network_names_the_known_ones():
     with pytest.raises(RequestError, match="mobilenet_v2, shufflenet_v2, got 'vgg'"):
         registry.build("vgg", (32, 32, 3), 3, width=1.0)
 
 
-@pytest.mark.parametrize("name", registry.BUILDERS)
+@pytest.mark.parametrize("name", registry.NETWORKS)
 def test_dropout_is_one_layer_before_the_logits(name, without_repeats):
-    model = registry.BUILDERS[name]((32, 32, 3), 3, width=0.25, dropout=0.3)
+    model = registry.NETWORKS[name].build((32, 32, 3), 3, width=0.25, dropout=0.3)
     assert model.get_layer("dropout").rate == 0.3
-    without = registry.BUILDERS[name]((32, 32, 3), 3, width=0.25, dropout=0.0)
+    without = registry.NETWORKS[name].build((32, 32, 3), 3, width=0.25, dropout=0.0)
     assert "dropout" not in [layer.name for layer in without.layers]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", registry.BUILDERS)
+@pytest.mark.parametrize("name", registry.NETWORKS)
 def test_tfmot_quantizes_it(name, without_repeats):
     from tensorflow_model_optimization.quantization import keras as tfmot
 

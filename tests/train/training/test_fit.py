@@ -12,7 +12,9 @@ from corallite.device.image.preprocess import Preprocessing
 from corallite.device.system.errors import RequestError
 from corallite.train.data.load import ImageData, Split
 from corallite.train.framework.keras import keras, tf
-from corallite.train.training.fit import discard_state, fit
+from corallite.train.training import fit as fitting
+from corallite.train.training.fit import discard_state
+from corallite.train.training.objectives import classify
 from corallite.train.training.recipe import Recipe, Transfer
 from corallite.train.training.training_state import STATE_FILE
 
@@ -22,7 +24,7 @@ STEPS = 4
 INPUTS = {"recipe": dataclasses.asdict(RECIPE), "data": "these"}
 
 
-def make_part(counts, seed=0):
+def make_split(counts, seed=0):
     """Images whose class is the brightest of their colours."""
     labels = np.repeat(np.arange(len(counts)), counts)
     rng = np.random.default_rng(seed)
@@ -32,9 +34,9 @@ def make_part(counts, seed=0):
 
 
 def make_data(train=(20, 20), val=(6, 6)):
-    parts = {"train": make_part(train), "val": make_part(val, seed=1)}
+    splits = {"train": make_split(train), "val": make_split(val, seed=1)}
     names = tuple("abc"[: len(train)])
-    return ImageData(names, Preprocessing((8, 8)), "these", parts)
+    return ImageData(names, Preprocessing((8, 8)), "these", splits)
 
 
 def make_model(num_classes=2):
@@ -46,6 +48,11 @@ def make_model(num_classes=2):
     x = keras.layers.GlobalAveragePooling2D()(x)
     x = keras.layers.Dense(num_classes, name="logits")(x)
     return keras.Model(image, keras.layers.Softmax()(x))
+
+
+def fit(model, data, recipe, stage_dir, **options):
+    options = {"objective": classify(data, recipe), "inputs": INPUTS, **options}
+    return fitting.fit(model, data, recipe, stage_dir, **options)
 
 
 class At(keras.callbacks.Callback):
@@ -121,7 +128,8 @@ def test_training_learns_and_keeps_its_state(uninterrupted, tmp_path):
         {"loss", "accuracy", "val_loss", "val_accuracy", "seconds"}
     ]
     assert progress.history[-1]["loss"] < progress.history[0]["loss"]
-    assert progress.best_accuracy == max(r["val_accuracy"] for r in progress.history)
+    accuracies = [record["val_accuracy"] for record in progress.history]
+    assert progress.best["val_accuracy"] == max(accuracies)
 
 
 def test_the_same_seed_gives_the_same_first_epoch(uninterrupted, tmp_path):
@@ -175,7 +183,7 @@ def test_a_signal_saves_the_step_and_is_delivered(
     assert delivered == [number]
     steps = counting_steps()
     model, progress = run(stage_dir, steps)
-    assert f"Stopped at step {last_step} of 12; the same command goes on" in caplog.text
+    assert f"Stopped at step {last_step} of 12; run the same command" in caplog.text
     assert last_step + steps.taken == 3 * STEPS
     assert_same_training(model, progress, uninterrupted)
 
@@ -329,7 +337,7 @@ class SpoilWeights(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize("keep_best", [True, False])
-def test_the_best_weights_are_kept_if_wanted(keep_best, tmp_path):
+def test_the_best_weights_are_kept_on_request(keep_best, tmp_path):
     data, recipe = make_data(), flat_recipe()
     recipe = dataclasses.replace(recipe, epochs=2)
     model = make_model()
@@ -348,6 +356,27 @@ def test_the_best_weights_are_kept_if_wanted(keep_best, tmp_path):
     )
     bias = model.get_layer("logits").get_weights()[1]
     assert bias.tolist() == ([0.0, 5.0] if keep_best else [0.0, 0.0])
+
+
+@pytest.mark.parametrize("higher_is_better", [True, False])
+def test_the_objective_decides_which_epoch_is_the_best(higher_is_better, tmp_path):
+    data, recipe, model = make_data(val=(4, 8)), flat_recipe(), make_model()
+    recipe = dataclasses.replace(recipe, epochs=2)
+    model.get_layer("conv_bn").trainable = False
+    model.get_layer("logits").set_weights([np.zeros((4, 2)), np.array([0.0, 5.0])])
+    objective = dataclasses.replace(
+        classify(data, recipe), higher_is_better=higher_is_better
+    )
+    # The second epoch has 4 of 12 right, the first 8.
+    progress = fit(
+        model,
+        data,
+        recipe,
+        tmp_path / "float",
+        objective=objective,
+        callbacks=[SpoilWeights()],
+    )
+    assert progress.best_epoch == (0 if higher_is_better else 1)
 
 
 @pytest.mark.parametrize("balance_classes", [True, False])
@@ -369,7 +398,7 @@ def test_a_rare_class_weighs_as_much_as_a_frequent_one(balance_classes, tmp_path
     assert progress.history[0]["loss"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_diverged_training_says_so_and_keeps_the_state_before(tmp_path):
+def test_a_diverged_training_is_reported_and_keeps_the_state_before(tmp_path):
     recipe, stage_dir = dataclasses.replace(RECIPE, learning_rate=0.0), tmp_path / "f"
 
     class Diverge(keras.callbacks.Callback):
@@ -392,7 +421,7 @@ def test_a_diverged_training_says_so_and_keeps_the_state_before(tmp_path):
     assert len(progress.history) == 3
 
 
-def test_lack_of_memory_is_told_with_the_remedy(tmp_path):
+def test_lack_of_memory_is_reported_with_a_remedy(tmp_path):
     model = make_model()
     # More than a process can address.
     hoard = keras.layers.Lambda(

@@ -97,7 +97,7 @@ def test_terminated_killed_and_gone_on_with_it_ends_the_same(
 
     status, stdout, stderr = signal_after(begin(), "epoch 1/5", signal.SIGTERM)
     assert (status, stdout) == (143, "")
-    assert "the same command goes on from there" in stderr.splitlines()[-1]
+    assert "run the same command to resume" in stderr.splitlines()[-1]
     assert [line for line in stderr.splitlines() if not OUR_LINE.match(line)] == []
 
     status, _, stderr = signal_after(begin(), "epoch 3/5", signal.SIGKILL)
@@ -214,7 +214,8 @@ def stand_in(input_shape, num_classes, *, width, conventions):
 def test_an_unfinished_training_is_not_lost_to_other_settings(
     data_dir, tmp_path, monkeypatch
 ):
-    monkeypatch.setitem(registry.BUILDERS, "shufflenet_v2", stand_in)
+    entry = dataclasses.replace(registry.NETWORKS["shufflenet_v2"], build=stand_in)
+    monkeypatch.setitem(registry.NETWORKS, "shufflenet_v2", entry)
     recipe = dataclasses.replace(RECIPE, epochs=2)
     run_dir, stage = tmp_path / "run", Stage(tmp_path / "run", "float")
 
@@ -256,7 +257,7 @@ def trained(data_dir, finished, start_command, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_a_training_goes_on_from_weights(trained, finished):
+def test_a_training_continues_from_weights(trained, finished):
     metrics, parent = (
         Stage(folder, "float").metrics() for folder in (trained[0], finished)
     )
@@ -308,7 +309,7 @@ def test_weights_that_do_not_fit_are_refused_before_the_images_are_read(
     stdout, stderr = process.communicate(timeout=200)
     assert (process.returncode, stdout) == (2, "")
     assert [line for line in stderr.splitlines() if not OUR_LINE.match(line)] == []
-    assert "layer 'stage2_unit0_branch_in' has arrays" in stderr.splitlines()[-1]
+    assert "layer 'stage2_unit0_branch_in' has shape" in stderr.splitlines()[-1]
     assert not (tmp_path / "run").exists()
 
 

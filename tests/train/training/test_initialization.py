@@ -1,18 +1,18 @@
-"""A network and its first weights, as a run records them."""
+"""A network and its initial weights, as a run records them."""
 
 import dataclasses
 import json
 
 import numpy as np
 import pytest
+from fixtures.torch_checkpoints import write_checkpoint
 
 from corallite.device.system.errors import RequestError
 from corallite.train.models import registry
+from corallite.train.models.mobilenet_v2 import TORCHVISION
 from corallite.train.runs.run import hash_file
-from corallite.train.training.initialization import Network, prepare_start
+from corallite.train.training.initialization import Network, initialize
 from corallite.train.training.recipe import Transfer
-from corallite.train.weights import conventions
-from corallite.train.weights.torch_checkpoint import write_checkpoint
 from corallite.train.weights.torchvision import export_weights
 
 NETWORK = Network("mobilenet_v2", 0.25, (32, 32))
@@ -25,10 +25,10 @@ def checkpoint(tmp_path):
     return tmp_path / "weights.pth"
 
 
-def test_random_weights_leave_no_trace():
-    start = prepare_start(NETWORK, None)
-    assert start.network == NETWORK
-    assert start.to_json() == {}
+def test_random_weights_are_not_recorded():
+    initialization = initialize(NETWORK, None)
+    assert initialization.network == NETWORK
+    assert initialization.to_json() == {}
     fields = {"model": "mobilenet_v2", "width": 0.25, "size_hw": (32, 32)}
     assert NETWORK.to_json() == fields
 
@@ -40,30 +40,30 @@ def test_random_weights_leave_no_trace():
 def test_a_network_that_cannot_be_built_is_refused_at_once(change, argument):
     network = dataclasses.replace(NETWORK, **change)
     with pytest.raises(RequestError, match=f"Expected `{argument}`"):
-        prepare_start(network, None)
+        initialize(network, None)
 
 
-def test_weights_bring_their_conventions_and_are_recorded(checkpoint):
-    start = prepare_start(NETWORK, Transfer(str(checkpoint), frozen_epochs=3))
-    assert start.to_json() == {
+def test_weights_set_the_conventions_and_are_recorded(checkpoint):
+    initialization = initialize(NETWORK, Transfer(str(checkpoint), frozen_epochs=3))
+    assert initialization.to_json() == {
         "weights": hash_file(checkpoint)[:16],
         "frozen_epochs": 3,
     }
-    assert start.network.conventions == conventions.TORCHVISION_MOBILENET
-    recorded = json.loads(json.dumps(start.network.to_json()))
-    assert Network.from_json(recorded) == start.network
+    assert initialization.network.conventions == TORCHVISION
+    recorded = json.loads(json.dumps(initialization.network.to_json()))
+    assert Network.from_json(recorded) == initialization.network
     assert Network.from_json(json.loads(json.dumps(NETWORK.to_json()))) == NETWORK
 
 
-def test_a_raw_pixel_means_what_it_meant(checkpoint):
-    model = prepare_start(NETWORK, Transfer(str(checkpoint))).build(5)
+def test_the_network_normalizes_raw_pixels(checkpoint):
+    model = initialize(NETWORK, Transfer(str(checkpoint))).build(5)
     normalized = model.get_layer("normalize")(np.ones((1, 1, 1, 3), np.float32))
-    mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    expected = (1 - np.array(mean)) / deviation
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    expected = (1 - np.array(mean)) / std
     np.testing.assert_allclose(normalized.numpy().ravel(), expected, rtol=1e-6)
 
 
 def test_a_file_of_another_width_is_refused_at_once(checkpoint):
     network = Network("mobilenet_v2", 0.5, (32, 32))
     with pytest.raises(RequestError, match="expected .* for mobilenet_v2 0.5x"):
-        prepare_start(network, Transfer(str(checkpoint)))
+        initialize(network, Transfer(str(checkpoint)))

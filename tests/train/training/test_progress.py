@@ -18,6 +18,10 @@ from corallite.train.training.progress import ShowProgress
 STEPS, EPOCHS = 5, 3
 
 
+def show(title):
+    return ShowProgress(title, EPOCHS, EPOCHS * STEPS, "accuracy")
+
+
 def run_training(shown, first_step=0):
     """Calls `shown` as Keras does, for epochs of steps."""
     taken = SimpleNamespace(value=first_step)
@@ -60,7 +64,7 @@ def terminal():
 
 
 def test_a_terminal_gets_a_bar_of_80_columns(terminal):
-    shown = terminal(run_training, ShowProgress("quantized", EPOCHS, EPOCHS * STEPS))
+    shown = terminal(run_training, show("quantized"))
     lines = [line for line in re.split(r"[\r\n]+", shown) if line.strip()]
     assert max(len(line.replace("\x1b[A", "")) for line in lines) <= 80
     bars = [line for line in lines if "%|" in line]
@@ -73,7 +77,9 @@ def test_a_terminal_gets_a_bar_of_80_columns(terminal):
 
 def test_a_resumed_bar_begins_where_the_training_does(terminal):
     shown = terminal(
-        run_training, ShowProgress("float", EPOCHS, EPOCHS * STEPS), first_step=10
+        run_training,
+        show("float"),
+        first_step=10,
     )
     assert " 67%|" in shown
     assert " 0%|" not in shown
@@ -82,7 +88,7 @@ def test_a_resumed_bar_begins_where_the_training_does(terminal):
 def test_elsewhere_there_is_one_line_an_epoch(caplog, capfd):
     # absl's logger has a level of its own, which other tests' programs may raise.
     caplog.set_level(logging.INFO, logger="absl")
-    run_training(ShowProgress("float", EPOCHS, EPOCHS * STEPS), first_step=5)
+    run_training(show("float"), first_step=5)
     assert [re.sub(r"\d\d:\d\d", "TIME", m) for m in caplog.messages] == [
         f"float epoch {epoch}/3: loss 1.235, accuracy 0.5000, "
         "validation accuracy 0.2500, TIME left"

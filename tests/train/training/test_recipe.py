@@ -101,7 +101,7 @@ def test_weight_decay_moves_kernels_and_nothing_else(name):
     assert after == pytest.approx(expected, abs=1e-6)
 
 
-def test_an_unknown_optimizer_is_told_the_known_ones():
+def test_an_unknown_optimizer_names_the_known_ones():
     with pytest.raises(RequestError, match="one of sgd, adamw, got 'lion'"):
         build_optimizer(Recipe(epochs=1, optimizer="lion"), 1)
 

@@ -7,6 +7,7 @@ import pytest
 
 from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras
+from corallite.train.training.objectives import Objective
 from corallite.train.training.training_state import Progress, TrainingState, read_header
 
 INPUTS = {"epochs": 4, "size_hw": (8, 8)}
@@ -17,6 +18,9 @@ def make_model(seed):
     model = keras.Sequential([keras.layers.Dense(2, input_shape=(3,), name="d")])
     model.compile(keras.optimizers.AdamW(0.1), "mse")
     return model
+
+
+ACCURACY = Objective(None, None, "accuracy", higher_is_better=True, heads=())
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +34,7 @@ def trained():
 @pytest.fixture
 def saved(trained, tmp_path):
     state = TrainingState(tmp_path / "state.npz", INPUTS)
-    state.end_epoch(trained, {"loss": 0.5, "val_accuracy": 0.75})
+    state.end_epoch(trained, {"loss": 0.5, "val_accuracy": 0.75}, ACCURACY)
     state.save(trained)
     return state
 
@@ -111,9 +115,9 @@ def test_a_damaged_state_is_named_with_its_remedy(saved, damage):
 def test_the_best_epoch_is_the_first_of_equals(trained, tmp_path):
     state = TrainingState(tmp_path / "state.npz", INPUTS)
     for accuracy in (0.5, 0.75, 0.75, 0.25):
-        state.end_epoch(trained, {"val_accuracy": accuracy})
+        state.end_epoch(trained, {"val_accuracy": accuracy}, ACCURACY)
     assert state.progress.best_epoch == 1
-    assert state.progress.best_accuracy == 0.75
+    assert state.progress.best == {"val_accuracy": 0.75}
     assert [state.progress.has_stalled(patience) for patience in (0, 1, 2, 3)] == [
         False,
         True,

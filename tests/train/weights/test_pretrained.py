@@ -6,18 +6,17 @@ import functools
 import h5py
 import numpy as np
 import pytest
+from fixtures.torch_checkpoints import write_checkpoint
 
 from corallite.device.system.errors import RequestError
 from corallite.optimize.quantize.add_quantizers import add_quantizers
 from corallite.train.framework.keras import keras
-from corallite.train.models import registry
+from corallite.train.models import mobilenet_v2, registry, shufflenet_v2
 from corallite.train.models.blocks import OURS
 from corallite.train.training.model_file import save_model
-from corallite.train.weights import conventions
-from corallite.train.weights.keras_applications import mobilenet_v2_names
 from corallite.train.weights.pretrained import read_pretrained
-from corallite.train.weights.torch_checkpoint import read_checkpoint, write_checkpoint
-from corallite.train.weights.torchvision import NETWORKS, export_weights
+from corallite.train.weights.torch_checkpoint import read_checkpoint
+from corallite.train.weights.torchvision import export_weights
 
 WIDTH = 0.25
 CLASSES = 5
@@ -30,7 +29,7 @@ KINDS = {
     "model.h5": "shufflenet_v2",
 }
 # Of model.h5: as if it had itself begun with weights of torchvision's.
-OWN = dataclasses.replace(conventions.TORCHVISION_SHUFFLENET, relu_limit=6.0)
+OWN = dataclasses.replace(shufflenet_v2.TORCHVISION, relu_limit=6.0)
 
 
 @functools.cache
@@ -56,7 +55,9 @@ def fill(model, make):
 
 def write_applications(model, path):
     """Writes our MobileNetV2 in the form that keras.applications' weights have."""
-    names = {**mobilenet_v2_names(), "logits": "predictions"}
+    names = {"logits": "predictions"}
+    for x in mobilenet_v2.keras_layers(mobilenet_v2.configure(WIDTH)):
+        names |= {x.layer: x.convolution, f"{x.layer}_bn": x.norm}
     with h5py.File(path, "w") as file:
         file.attrs["layer_names"] = [n.encode() for n in (*names.values(), "pool")]
         file.create_group("pool").attrs["weight_names"] = []
@@ -80,9 +81,13 @@ def file_of(tmp_path_factory):
     @functools.cache
     def make(kind):
         path, name = folder / kind, KINDS[kind]
-        like = OWN if kind == "model.h5" else NETWORKS[name].conventions
+        like = (
+            OWN
+            if kind == "model.h5"
+            else registry.NETWORKS[name].torch_weights.conventions
+        )
         if kind == "applications.h5":
-            like = conventions.KERAS_APPLICATIONS
+            like = mobilenet_v2.KERAS_APPLICATIONS
         model = build(name, like)
         rng = np.random.default_rng(0)
         fill(model, lambda shape: rng.random(shape, np.float32))
@@ -143,7 +148,7 @@ OTHER_NETWORKS = {
     "mobilenet.pth": ("efficientnet_lite0", "no tensor '_conv_stem.weight', expected"),
     "lite0.pth": ("shufflenet_v2", "no tensor 'conv1.0.weight', expected"),
     "applications.h5": ("shufflenet_v2", "no layer 'stem', expected of shufflenet_v2"),
-    "model.h5": ("mobilenet_v2", "'stem' has arrays of shape [(3, 3, 3, 24)], expec"),
+    "model.h5": ("mobilenet_v2", "'stem' has shape [(3, 3, 3, 24)], expec"),
 }
 
 
@@ -157,8 +162,8 @@ OTHER_WIDTHS = {
     "shufflenet.pth": "'stage2.0.branch1.2.weight' has shape (14, 24, 1, 1), expected",
     "mobilenet.pth": "'features.0.0.weight' has shape (8, 3, 3, 3), expected (16, 3,",
     "lite0.pth": "'_blocks.1._project_conv.weight' has shape (8, 48, 1, 1), expected",
-    "applications.h5": "'Conv1' has arrays of shape [(3, 3, 3, 8)], expected [(3, 3,",
-    "model.h5": "'stage2_unit0_branch_in' has arrays of shape [(1, 1, 24, 14)], expec",
+    "applications.h5": "'Conv1' has shape [(3, 3, 3, 8)], expected [(3, 3,",
+    "model.h5": "'stage2_unit0_branch_in' has shape [(1, 1, 24, 14)], expec",
 }
 
 
@@ -223,7 +228,7 @@ def truncate(path):
         (
             "mobilenet.pth",
             change_tensors(lambda tensors: tensors.update(extra=np.zeros(3))),
-            "a tensor 'extra' that mobilenet_v2 0.25x has not",
+            "a tensor 'extra', unknown to mobilenet_v2 0.25x",
         ),
         (
             "lite0.pth",
@@ -234,25 +239,29 @@ def truncate(path):
         (
             "applications.h5",
             change_layers(lambda root: root.pop("block_3_depthwise")),
-            "no layer 'block_3_depthwise', expected of mobilenet_v2 0.25x with arrays",
+            "no layer 'block_3_depthwise', expected of mobilenet_v2 0.25x with shape",
         ),
         (
             "applications.h5",
             change_layers(add_layer),
-            "a layer 'extra' that mobilenet_v2 0.25x has not",
+            "a layer 'extra', unknown to mobilenet_v2 0.25x",
         ),
         ("applications.h5", truncate, "is not a whole file of Keras weights"),
         (
             "model.h5",
             change_layers(lambda root: root.pop("stem_bn")),
-            "no layer 'stem_bn', expected of shufflenet_v2 0.25x with arrays of shape",
+            "no layer 'stem_bn', expected of shufflenet_v2 0.25x with shape",
         ),
         (
             "model.h5",
             change_layers(replace_normalization),
-            "a layer 'normalize' that shufflenet_v2 0.25x has not",
+            "a layer 'normalize', unknown to shufflenet_v2 0.25x",
         ),
-        ("model.h5", change_layers(add_layer), "a layer 'extra' that shufflenet_v2"),
+        (
+            "model.h5",
+            change_layers(add_layer),
+            "a layer 'extra', unknown to shuff",
+        ),
         ("model.h5", truncate, "is not a whole file of Keras weights"),
     ],
 )
@@ -283,8 +292,9 @@ def test_a_quantized_model_is_refused(tmp_path):
 
 def test_a_network_without_published_weights_takes_its_own(file_of, monkeypatch):
     path = file_of("shufflenet.pth")[0]
-    monkeypatch.delitem(NETWORKS, "shufflenet_v2")
-    assert "of shufflenet_v2 none is known" in refuse(path, "shufflenet_v2")
+    entry = dataclasses.replace(shufflenet_v2.ENTRY, torch_weights=None)
+    monkeypatch.setitem(registry.NETWORKS, "shufflenet_v2", entry)
+    assert "there is none of shufflenet_v2" in refuse(path, "shufflenet_v2")
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -5,12 +5,10 @@ import types
 import numpy as np
 import pytest
 
-from corallite.optimize.quantize.quantizers import (
+from corallite.optimize.keras_graph.quantizers import (
     FixedRange,
     KernelQuantizer,
     MovingRange,
-    quantize_between,
-    quantize_to_limit,
 )
 from corallite.train.framework.keras import keras, tf
 
@@ -164,7 +162,7 @@ def test_without_training_the_moving_range_stays_and_clips():
     np.testing.assert_allclose(answers, [0, 0.5, 1], atol=0.5 / 255 + 1e-6)
 
 
-def test_a_tensor_of_zeros_has_a_range_all_the_same():
+def test_a_tensor_of_zeros_has_a_range():
     quantizer, weights = moving_range()
     assert np.all(show(quantizer, weights, 0.0, 0.0) == 0)
 
@@ -181,34 +179,3 @@ def test_a_fixed_range_rounds_and_clips():
     quantized = FixedRange(0.0, 6.0)(numbers, False, {}).numpy()
     np.testing.assert_allclose(quantized, [0, 0, 3, 6, 6], atol=3 / 255 + 1e-6)
     assert quantized[1] == 0
-
-
-def test_a_learned_limit_rounds_as_a_range_of_that_length():
-    numbers = tf.constant(np.random.default_rng(0).uniform(-1, 4, (2, 500)), tf.float32)
-    expected = quantize_between(numbers, 0.0, tf.constant(2.5))
-    # Float32 holds 7 digits; none of these numbers lies in the middle of two steps.
-    answers = quantize_to_limit(numbers, tf.constant(2.5))
-    np.testing.assert_allclose(answers, expected, atol=1e-6)
-
-
-def test_a_learned_limit_has_the_gradient_of_lsq():
-    step = 0.01
-    # Of one image: clipped below, rounded down by 0.4 steps, up by 0.2, clipped above.
-    numbers = tf.constant([[-3 * step, 10.4 * step, 20.8 * step, 300 * step]])
-    limit = tf.constant(255 * step)
-    with tf.GradientTape() as tape:
-        tape.watch([numbers, limit])
-        total = tf.reduce_sum(quantize_to_limit(numbers, limit))
-    to_numbers, to_limit = tape.gradient(total, [numbers, limit])
-    assert to_numbers.numpy().tolist() == [[0, 1, 1, 0]]
-    # Esser et al., equation 3, and section 2.2: 1 / root of (4 values x 255 steps).
-    to_step = (0 - 0.4 + 0.2 + 255) / np.sqrt(4 * 255)
-    # A step that changes by 1 is a limit that changes by 255, in proportion the same.
-    assert to_limit.numpy() / 255 == pytest.approx(to_step, rel=1e-4)
-
-
-def test_a_limit_below_zero_gives_numbers_all_the_same():
-    numbers = tf.constant([[0.0, 1.0]])
-    limit = tf.constant(-1.0)
-    assert np.isfinite(quantize_to_limit(numbers, limit)).all()
-    assert np.isfinite(quantize_between(numbers, 0.0, limit)).all()

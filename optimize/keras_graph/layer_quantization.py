@@ -1,14 +1,14 @@
-"""A layer with the quantizers of its kernel and its output around it."""
+"""Wraps a layer with the quantizers of its kernel and its output."""
 
-from corallite.optimize.keras_graph.tfmot import tfmot
-from corallite.optimize.quantize.quantizers import (
+from corallite.optimize.keras_graph.quantizers import (
     FixedRange,
     KernelQuantizer,
     MovingRange,
 )
+from corallite.optimize.keras_graph.tfmot import tfmot
 from corallite.train.framework.keras import keras, plain_python
 
-# A wrapped layer is called by this and the name of the layer.
+# The name of a wrapped layer starts with this.
 PREFIX = "quant_"
 _QUANTIZERS = {
     kind.__name__: kind for kind in (KernelQuantizer, FixedRange, MovingRange)
@@ -17,7 +17,7 @@ _QUANTIZERS = {
 
 @keras.saving.register_keras_serializable(package="corallite")
 class QuantizeWrapper(tfmot.quantization.keras.QuantizeWrapperV2):
-    """tfmot's wrapper, which trains a kernel even where its layer is frozen."""
+    """tfmot's wrapper, which would train the kernel of a frozen layer."""
 
     call = plain_python(tfmot.quantization.keras.QuantizeWrapperV2.call)
 
@@ -33,7 +33,7 @@ class QuantizeWrapper(tfmot.quantization.keras.QuantizeWrapperV2):
 
 @keras.saving.register_keras_serializable(package="corallite")
 class LayerQuantization(tfmot.quantization.keras.QuantizeConfig):
-    """Which quantizers a layer's kernel and output get; None for none."""
+    """The quantizers of a layer's kernel and output; None for none."""
 
     def __init__(self, kernel=None, output=None):
         self.kernel = kernel

@@ -1,18 +1,17 @@
-"""What eight bits do to weights and activations, as tfmot quantizers.
+"""Quantization of weights and activations to eight bits, as tfmot quantizers.
 
-tfmot's own were not enough: its weight mask is lost when a model is reloaded, it
-quantizes depthwise kernels with one scale for all channels, its activation ranges
-start at [-6, 6] and need thousands of steps to get away from there, and it has no
-range that is fixed.
+tfmot's own are not sufficient: they lose the weight mask when a model is reloaded,
+quantize depthwise kernels per-tensor, start activation ranges at [-6, 6] and need
+thousands of steps to leave them, and have no fixed range.
 """
 
 from corallite.optimize.keras_graph.tfmot import tfmot
 from corallite.train.framework.keras import tf
 
 # The bias of a channel is int32 at the scale input range/255 x kernel range/127. Where
-# a kernel is all (nearly) zero it would overflow, and the converter clips it without a
-# word: a bias of 5 became 0.1. With these two, 2^31 is never reached. A kernel that is
-# kept this far below its bias rounds off a tenth of a step of what it adds to.
+# a kernel is (nearly) zero it would overflow, and the converter clips it silently: a
+# bias of 5 became 0.1. With these two minima, 2^31 is never reached. They cost at most
+# a tenth of a step of the output.
 _MIN_ACTIVATION_RANGE = 2**-6
 _MIN_KERNEL_RANGE_PER_BIAS = 2**-10
 _MIN_KERNEL_RANGE = 1e-4
@@ -23,13 +22,13 @@ class KernelQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
     """Symmetric int8, -127 to 127, the range being the largest absolute weight.
 
     Args:
-        channel_axis: The kernel's axis of output channels, each with a scale of its
-            own; None for one scale in all.
+        channel_axis: The kernel's axis of output channels, for per-channel scales; None
+            for per-tensor.
         shares_scale: All channels have the greatest of their scales. For depthwise
             kernels: the converter does not take one scale for those.
 
-    A mask, stored with the layer, keeps pruned weights at zero. The range is kept from
-    falling so far below the layer's bias that this would overflow in the int8 file.
+    A mask, stored with the layer, keeps pruned weights at zero. The range has a minimum
+    relative to the layer's bias, which would overflow in the int8 file otherwise.
     """
 
     def __init__(self, channel_axis: int | None, shares_scale: bool = False):
@@ -52,8 +51,8 @@ class KernelQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
             )
         if self.channel_axis in (-1, len(kernel.shape) - 1):
             return _quantize_per_last_axis(kernel, floor, self.shares_scale)
-        # TensorFlow quantizes along the last axis only. The converter sees through a
-        # transpose of the quantized constant, but not through a reshape.
+        # TensorFlow quantizes along the last axis only. The converter folds a transpose
+        # of the quantized constant, but not a reshape.
         order = list(range(len(kernel.shape)))
         order[self.channel_axis], order[-1] = order[-1], order[self.channel_axis]
         kernel = tf.transpose(kernel, order)
@@ -65,7 +64,7 @@ class KernelQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
 
 
 class FixedRange(tfmot.quantization.keras.quantizers.Quantizer):
-    """Eight bits over a range that is known and never moves."""
+    """Eight bits over a fixed range."""
 
     def __init__(self, minimum: float, maximum: float):
         self.minimum = minimum
@@ -86,8 +85,8 @@ class FixedRange(tfmot.quantization.keras.quantizers.Quantizer):
 class MovingRange(tfmot.quantization.keras.quantizers.Quantizer):
     """Eight bits over the average of the extremes of each training batch.
 
-    The mean of all batches at first, so that a few of them set the range; after a
-    hundred a moving average, so that it follows the training.
+    At first it is the mean of all batches, so that a few of them set the range; after a
+    hundred it is a moving average, which follows the training.
     """
 
     def build(self, tensor_shape, name, layer):
@@ -124,32 +123,14 @@ def follow_extremes(extremes, inputs):
 
 
 def quantize_between(inputs, minimum, maximum):
-    """Returns what eight bits over the range make of `inputs`."""
-    # Of a range of zero there is no scale, and the file could not be run.
+    """Returns `inputs`, rounded to eight bits over the range."""
+    # A range of zero has no scale, and the file could not run.
     maximum = tf.maximum(maximum, minimum + _MIN_ACTIVATION_RANGE)
     return tf.quantization.fake_quant_with_min_max_vars(inputs, minimum, maximum)
 
 
-def quantize_to_limit(inputs, limit):
-    """Returns what `quantize_between` 0 and `limit` does, with LSQ's gradient.
-
-    Learned step size quantization (Esser et al., 2020, arXiv:1902.08153): the range is
-    trained by what is rounded as well as by what is clipped, which pull in opposite
-    directions. The paper divides the gradient of a step by the root of (values per
-    image x steps), so that a step changes about as fast as the weights, in proportion.
-    The limit is 255 steps long, and its gradient 255 times smaller than a step's.
-    """
-    values = tf.cast(tf.size(inputs[0]), tf.float32)
-    rate = 255.0**2 / tf.sqrt(values * 255.0)
-    constant = tf.stop_gradient(limit)
-    limit = constant + rate * (limit - constant)
-    step = tf.maximum(limit, _MIN_ACTIVATION_RANGE) / 255
-    steps = tf.clip_by_value(inputs / step, 0.0, 255.0)
-    return (steps + tf.stop_gradient(tf.round(steps) - steps)) * step
-
-
 def _kernel_floor(bias):
-    """Returns the least range of a kernel with this bias, one for each channel."""
+    """Returns the minimal range of a kernel with this bias, per channel."""
     if bias is None:
         return _MIN_KERNEL_RANGE
     floor = tf.abs(tf.stop_gradient(bias)) * _MIN_KERNEL_RANGE_PER_BIAS

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from corallite.train.framework.keras import keras
-from corallite.train.models.mobilenet_v2 import mobilenet_v2
-from corallite.train.weights import conventions
+from corallite.train.models.mobilenet_v2 import KERAS_APPLICATIONS, mobilenet_v2
 from corallite.train.weights.pretrained import read_pretrained
 
 
@@ -29,7 +28,7 @@ def ours(num_classes=10):
         (128, 128, 3),
         num_classes,
         width=0.35,
-        conventions=conventions.KERAS_APPLICATIONS,
+        conventions=KERAS_APPLICATIONS,
     )
 
 

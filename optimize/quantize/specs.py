@@ -1,0 +1,85 @@
+"""What quantization does to a layer, by the layer's type."""
+
+import dataclasses
+import enum
+
+from corallite.device.system.errors import RequestError
+from corallite.optimize.keras_graph.borders import ColourBorder, ZeroBorder
+from corallite.optimize.keras_graph.quantizers import KernelQuantizer
+from corallite.train.framework.keras import keras
+from corallite.train.models.channel_slice import ChannelSlice
+
+# Per-channel: one scale for each output channel of a convolution. Per-tensor: one
+# scale for its whole kernel, as the STM32MP2's accelerator and some others need it.
+GRANULARITIES = ("channel", "tensor")
+
+
+class Output(enum.Enum):
+    """What becomes of a layer's output."""
+
+    QUANTIZED = enum.auto()  # It has new values, which need a range.
+    MOVED = enum.auto()  # It has the values of the input, and keeps their scale.
+    FLOAT = enum.auto()  # The converter chooses its scale.
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerSpec:
+    """What quantization does to the layers of one type.
+
+    Attributes:
+        output: What becomes of the output.
+        channel: The quantizer of the kernel, per-channel; None without a kernel.
+        tensor: The same, per-tensor.
+    """
+
+    output: Output
+    channel: KernelQuantizer | None = None
+    tensor: KernelQuantizer | None = None
+
+
+_PER_TENSOR = KernelQuantizer(None)
+# By exact type: in Keras a transposed convolution is a kind of Conv2D.
+SPECS = {
+    keras.layers.Conv2D: LayerSpec(Output.QUANTIZED, KernelQuantizer(-1), _PER_TENSOR),
+    keras.layers.DepthwiseConv2D: LayerSpec(
+        Output.QUANTIZED, KernelQuantizer(2), KernelQuantizer(2, shares_scale=True)
+    ),
+    # The Edge TPU and TFLite Micro need one scale for a dense layer.
+    keras.layers.Dense: LayerSpec(Output.QUANTIZED, _PER_TENSOR, _PER_TENSOR),
+    keras.layers.Add: LayerSpec(Output.QUANTIZED),
+    keras.layers.ReLU: LayerSpec(Output.QUANTIZED),
+    keras.layers.GlobalAveragePooling2D: LayerSpec(Output.QUANTIZED),
+    keras.layers.Concatenate: LayerSpec(Output.MOVED),
+    keras.layers.MaxPool2D: LayerSpec(Output.MOVED),
+    keras.layers.Dropout: LayerSpec(Output.MOVED),
+    ChannelSlice: LayerSpec(Output.MOVED),
+    ZeroBorder: LayerSpec(Output.MOVED),
+    ColourBorder: LayerSpec(Output.MOVED),
+    keras.layers.Softmax: LayerSpec(Output.FLOAT),
+}
+
+
+def find_spec(layer: keras.layers.Layer) -> LayerSpec:
+    """Returns the spec of a layer.
+
+    Raises:
+        RequestError: No quantization is known for such a layer.
+    """
+    spec = SPECS.get(type(layer))
+    if spec is None or getattr(layer, "depth_multiplier", 1) != 1:
+        raise RequestError(
+            f"Layer {layer.name!r} is a {type(layer).__name__}, which cannot be "
+            "quantized here; build the network from convolutions, dense layers, sums, "
+            "ReLU, pools, slices and concatenations."
+        )
+    return spec
+
+
+def makes_values(layer: keras.layers.Layer) -> bool:
+    """Returns whether a layer's output has new values, which need a range."""
+    return type(layer) in SPECS and SPECS[type(layer)].output is Output.QUANTIZED
+
+
+def moves_values(layer: keras.layers.Layer) -> bool:
+    """Returns whether a layer's output has the values of its input, and their scale."""
+    return type(layer) in SPECS and SPECS[type(layer)].output is Output.MOVED

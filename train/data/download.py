@@ -1,0 +1,43 @@
+"""Downloads by Keras, and the user's cache folder that they go to."""
+
+import contextlib
+import errno
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from corallite.device.system.errors import RequestError
+
+_TIMEOUT_S = 30
+
+
+def cache_folder() -> Path:
+    """Returns the folder of what is kept for all runs of a user."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "corallite"
+
+
+@contextlib.contextmanager
+def reporting_failure(sentence: str) -> Iterator[None]:
+    """Lets Keras download in the block.
+
+    Args:
+        sentence: Of the error; `{reason}` in it is replaced.
+
+    Raises:
+        RequestError: The download failed. A full disk stays an `OSError`.
+    """
+    former = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_TIMEOUT_S)
+    try:
+        # Keras shows its progress on stdout, where only results belong.
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    except Exception as error:  # Keras raises nothing narrower.
+        if getattr(error, "errno", None) == errno.ENOSPC:
+            raise
+        raise RequestError(sentence.format(reason=error)) from error
+    finally:
+        socket.setdefaulttimeout(former)

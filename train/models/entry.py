@@ -1,0 +1,110 @@
+"""The record of what is known about a network. `registry` lists the records."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from corallite.train.framework.keras import keras
+from corallite.train.models.blocks import Conventions
+
+Order = tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class PublishedLayer:
+    """A convolution with its batch norm: our name and the published ones.
+
+    Attributes:
+        layer: Our name; its batch norm's is the same with `_bn`.
+        convolution: The published name of the convolution.
+        norm: The published name of the batch norm.
+        inputs: The published input channel at each of ours; None for the same order.
+        outputs: The published output channel at each of ours; None for the same order.
+    """
+
+    layer: str
+    convolution: str
+    norm: str
+    inputs: Order | None = None
+    outputs: Order | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightFile:
+    """A file of weights that were trained on ImageNet.
+
+    Attributes:
+        address: URL; of a file in a package, its path there.
+        sha256: First digits of its hash, as many as are published.
+        package: Python package that contains the file; empty for a download.
+    """
+
+    address: str
+    sha256: str = ""
+    package: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightSource:
+    """A library whose weights fit a network.
+
+    Attributes:
+        layers: Returns every convolution, for a configuration of the network.
+        dense: The published name of the last layer.
+        conventions: What the network has to be built with to be the same function.
+        imagenet: Files of weights by the network's width.
+    """
+
+    layers: Callable[[Any], Iterable[PublishedLayer]]
+    dense: str
+    conventions: Conventions
+    imagenet: Mapping[float, WeightFile] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class PublishedCost:
+    """What a paper or a library says that a network costs at 224 pixels, 1,000 classes.
+
+    Attributes:
+        width: Of the network.
+        parameters: Trainable ones.
+        macs_m: Multiply-accumulates, in millions.
+        tolerance: By what share `macs_m` may differ from those of the layers.
+    """
+
+    width: float
+    parameters: int
+    macs_m: int
+    tolerance: float = 0.02
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkEntry:
+    """A network.
+
+    Attributes:
+        build: Function of input shape, classes, `width` or `config`, `dropout` and
+            `conventions`; its name is the network's.
+        configure: Returns the widths of all blocks, a dataclass, for a width.
+        torch_weights: Weights in PyTorch checkpoints; None if there are none.
+        keras_weights: Weights in `.h5` files of a library; None if there are none.
+        published: Costs, to compare with.
+        smallest_side: Least height and width of an image, in pixels.
+    """
+
+    build: Callable[..., keras.Model]
+    configure: Callable[[float], Any]
+    torch_weights: WeightSource | None = None
+    keras_weights: WeightSource | None = None
+    published: tuple[PublishedCost, ...] = ()
+    smallest_side: int = 32
+
+    @property
+    def name(self) -> str:
+        return self.build.__name__
+
+    @property
+    def imagenet(self) -> dict[float, WeightFile]:
+        """The files of ImageNet weights by width."""
+        sources = [x for x in (self.torch_weights, self.keras_weights) if x is not None]
+        return {w: file for x in sources for w, file in x.imagenet.items()}

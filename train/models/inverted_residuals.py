@@ -1,0 +1,111 @@
+"""Networks of inverted residuals: a stem, stages of blocks, a last convolution."""
+
+import dataclasses
+import functools
+from collections.abc import Iterator
+
+from corallite.train.framework.keras import keras
+from corallite.train.models import blocks
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """One inverted residual.
+
+    Attributes:
+        channels: Of the output.
+        expanded: Channels of the depthwise convolution; None without an expansion.
+        stride: Of the depthwise convolution.
+        kernel: Its height and width.
+    """
+
+    channels: int
+    expanded: int | None
+    stride: int
+    kernel: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Channels of the stem and the last convolution; the blocks of each stage."""
+
+    stem: int
+    stages: tuple[tuple[Block, ...], ...]
+    last: int
+
+
+def configure(table, width: float, stem: int, last: int) -> Config:
+    """Returns the blocks of a paper's table, their channels multiplied by `width`.
+
+    Args:
+        table: A row for each stage: expansion, output channels, repeats, stride of the
+            first block, kernel.
+        width: Multiplies the channels of the table.
+        stem: Channels of the stem.
+        last: Channels of the last convolution.
+    """
+    stages, input_channels = [], stem
+    for expansion, channels, repeats, first_stride, kernel in table:
+        channels = blocks.make_divisible(channels * width)
+        stage = []
+        for stride in (first_stride, *[1] * (repeats - 1)):
+            expanded = expansion * input_channels if expansion > 1 else None
+            stage.append(Block(channels, expanded, stride, kernel))
+            input_channels = channels
+        stages.append(tuple(stage))
+    return Config(stem, tuple(stages), last)
+
+
+def list_blocks(config: Config) -> Iterator[tuple[str, Block]]:
+    """Yields every block with its name, the beginning of its layers' names."""
+    for number, stage in enumerate(config.stages, start=1):
+        for repeat, block in enumerate(stage):
+            yield f"stage{number}_block{repeat}", block
+
+
+def build_network(
+    network: str, input_shape, num_classes: int, config: Config, dropout, conventions
+) -> keras.Model:
+    """Builds a network; see the functions that networks are named after.
+
+    A published network shrinks an image by 32. A smaller image would end as a single
+    pixel, so the earliest strides become 1 until the final feature map has at least 4
+    pixels a side: below 128 pixels the stem's, below 64 the second stage's as well.
+    At 32 pixels the network shrinks by 8 and ends at 4x4.
+    """
+    early_stride = blocks.stem_stride(input_shape[:2], later_stride=8)
+    image, x = blocks.input_image(input_shape, conventions)
+    stride = 2 if early_stride > 2 else 1
+    x = blocks.conv_bn(
+        x, config.stem, 3, stride=stride, name="stem", conventions=conventions
+    )
+    for name, block in list_blocks(config):
+        if name.startswith("stage2_") and early_stride == 1:
+            block = dataclasses.replace(block, stride=1)
+        x = _inverted_residual(x, block, name, conventions)
+    x = blocks.conv_bn(x, config.last, 1, name="last", conventions=conventions)
+    x = blocks.classifier_head(x, num_classes, dropout=dropout)
+    return keras.Model(image, x, name=network)
+
+
+def _inverted_residual(x, block, name, conventions):
+    """Adds 1x1 expansion, depthwise, linear 1x1 projection; a sum where shapes allow.
+
+    MobileNetV2, Figure 3, arXiv:1801.04381. Layers: `name`_expand (if there is one),
+    `name`_depthwise, `name`_project and `name`_add, with their batch norms.
+    """
+    shortcut = x
+    conv_bn = functools.partial(blocks.conv_bn, conventions=conventions)
+    if block.expanded:
+        x = conv_bn(x, block.expanded, 1, name=f"{name}_expand")
+    x = blocks.depthwise_bn(
+        x,
+        kernel_size=block.kernel,
+        stride=block.stride,
+        name=f"{name}_depthwise",
+        conventions=conventions,
+    )
+    x = conv_bn(x, block.channels, 1, relu=False, name=f"{name}_project")
+    if block.stride == 1 and shortcut.shape[-1] == block.channels:
+        x = keras.layers.Add(name=f"{name}_add")([shortcut, x])
+    return x

@@ -1,0 +1,56 @@
+"""What a training minimizes, and the number that compares its epochs."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from corallite.train.data.input_pipeline import one_hot
+from corallite.train.data.load import ImageData, class_weights
+from corallite.train.framework.keras import keras, tf
+from corallite.train.training.recipe import Recipe
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+    """What a training minimizes, and the number that compares its epochs.
+
+    Attributes:
+        losses: As `keras.Model.compile` takes them.
+        targets: Returns what the losses compare the model's outputs with, for labels
+            int64 `[batch]`.
+        metric: The metric whose validation value decides which epoch is the best.
+        higher_is_better: Whether the best value is the highest or the lowest.
+        heads: Layers that are trained while all others are frozen.
+        class_weights: Weight of each label in the losses; None for equal weights.
+    """
+
+    losses: Any
+    targets: Callable[[tf.Tensor], Any]
+    metric: str
+    higher_is_better: bool
+    heads: tuple[str, ...]
+    class_weights: dict[int, float] | None = None
+
+    def is_better(
+        self, record: Mapping[str, float], best: Mapping[str, float] | None
+    ) -> bool:
+        """Returns whether an epoch is better than the best one so far, if any."""
+        if best is None:
+            return True
+        name = f"val_{self.metric}"
+        gain = record[name] - best[name]
+        return gain > 0 if self.higher_is_better else gain < 0
+
+
+def classify(data: ImageData, recipe: Recipe) -> Objective:
+    """Returns the objective of classification: cross-entropy, decided by accuracy."""
+    is_balanced = recipe.balance_classes
+    return Objective(
+        keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
+        one_hot(len(data.class_names)),
+        metric="accuracy",
+        higher_is_better=True,
+        # The layer that `blocks.classifier_head` ends a network with.
+        heads=("logits",),
+        class_weights=class_weights(data.splits["train"]) if is_balanced else None,
+    )
