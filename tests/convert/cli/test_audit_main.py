@@ -82,7 +82,7 @@ def test_json_holds_everything(network):
     assert edgetpu["status"]["3"] == "More than one subgraph is not supported"
 
 
-def test_the_table_fits_into_eighty_columns_and_names_cut_and_cure(network):
+def test_the_table_fits_into_eighty_columns_and_names_cut_and_suggestion(network):
     done = audit(network, "--details")
     lines = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (0, "")
@@ -90,7 +90,7 @@ def test_the_table_fits_into_eighty_columns_and_names_cut_and_cure(network):
     assert any(line.startswith("    2 HARD_SWISH@1 ") for line in lines)
     assert "first cut     2 HARD_SWISH (tensor_5)" in lines
     assert (
-        "cure          use ReLU6; in Keras's MobileNetV3 that is minimalistic=True"
+        "suggestion    use ReLU6; in Keras's MobileNetV3 that is minimalistic=True"
         in (lines)
     )
     assert "mapped        1 of 5 operators" in lines
