@@ -16,13 +16,12 @@ from typing import Any
 
 from absl import flags
 
-from corallite.convert.edgetpu.compile.compilation_text import format_compilation
+from corallite.convert.edgetpu.compile.check import parse_min_mapped
 from corallite.convert.edgetpu.compile.compile_file import compile_file, predict_file
 from corallite.convert.edgetpu.compile.compiler import Options
 from corallite.convert.edgetpu.compile.compiler_program import find_program
-from corallite.convert.edgetpu.compile.gate import parse_min_mapped
 from corallite.convert.edgetpu.compile.installation import explain_installation
-from corallite.convert.edgetpu.compile.result import Compilation
+from corallite.convert.edgetpu.compile.result import Compilation, format_compilation
 from corallite.convert.export import edgetpu
 from corallite.device.cli import program
 from corallite.device.system.errors import RequestError

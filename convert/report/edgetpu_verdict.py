@@ -87,7 +87,7 @@ def _to_prediction(said: dict[str, Any]) -> Prediction:
         status={int(index): text for index, text in said["status"].items()},
         subgraphs=said["subgraphs"],
         first_cut=said["first_cut"],
-        cure=said["cure"],
+        suggestion=said["cure"],
         failure=said["failure"],
         parameters=Parameters(**sizes),
         compiler=said["compiler"],

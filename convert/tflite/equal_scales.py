@@ -4,21 +4,18 @@ The converter takes no other quantization of a depthwise kernel than a scale a c
 even where all of them are the same.
 """
 
-import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
-from corallite.device.model import identifiers
+from corallite.convert.tflite.objects import pack, unpack
 
 
 def merge_equal_scales(content: bytes) -> bytes:
     """Returns a TFLite file that computes the same, bit by bit."""
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    model = unpack(content)
     for graph in model.subgraphs:
         for tensor in graph.tensors:
             _merge(tensor.quantization)
-    builder = flatbuffers.Builder(len(content))
-    builder.Finish(model.Pack(builder), identifiers.MODEL)
-    return bytes(builder.Output())
+    return pack(model)
 
 
 def _merge(quantization: schema.QuantizationParametersT | None) -> None:

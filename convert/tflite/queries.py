@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from corallite.convert.tflite.objects import unpack
+
 _FLOAT_TYPES = (
     schema.TensorType.FLOAT16,
     schema.TensorType.FLOAT32,
@@ -57,7 +59,7 @@ def kernel_sparsity(content: bytes) -> float | None:
 
 
 def _read(content: bytes) -> tuple[Any, Any]:
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    model = unpack(content)
     return model, model.subgraphs[0]
 
 

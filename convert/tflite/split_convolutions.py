@@ -24,11 +24,10 @@ import dataclasses
 import itertools
 from typing import Any
 
-import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from corallite.device.model import identifiers
+from corallite.convert.tflite.objects import pack, unpack
 
 _MIN_CHANNELS = 12
 _OUTPUT_AXIS = 3
@@ -45,7 +44,7 @@ class _Slice:
 
 def split_convolutions(content: bytes) -> bytes:
     """Returns a TFLite file that computes the same, bit by bit."""
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    model = unpack(content)
     (graph,) = model.subgraphs
     readers = _readers(graph)
     operators = []
@@ -63,9 +62,7 @@ def split_convolutions(content: bytes) -> bytes:
         return content
     graph.operators = operators
     _drop_unused_tensors(model)
-    builder = flatbuffers.Builder()
-    builder.Finish(model.Pack(builder), identifiers.MODEL)
-    return bytes(builder.Output())
+    return pack(model)
 
 
 def _readers(graph: Any) -> dict[int, list[Any]]:

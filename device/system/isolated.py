@@ -1,19 +1,21 @@
-"""Runs Python code in a process of its own, so that its crash is only a sentence."""
+"""Runs Python code in a separate process, so that a crash becomes an error message."""
 
 import contextlib
-import os
 import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 
-# The current folder is taken off the path: a numpy.py that lies there is not NumPy.
-# A crash that is expected leaves no core file.
+from corallite.device.system.limited_process import end_group
+
+# Without the current folder in the path: a numpy.py there would be imported for NumPy.
+# An expected crash leaves no core file.
 _PRELUDE = """
 import resource, sys
 if sys.path and not sys.path[0]: del sys.path[0]
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 """
+_END_LIMIT_S = 1.0
 _SIGNAL_REASONS = {
     signal.SIGILL: "the CPU has not the instructions that it was compiled for",
     signal.SIGKILL: "something killed it, perhaps for lack of memory",
@@ -23,12 +25,12 @@ _SIGNAL_REASONS = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a trial.
+    """How a trial ended.
 
     Attributes:
         output: What it wrote to stdout.
         failure: Why it failed, as part of a sentence; "" if it did not.
-        crashed: It was ended by a signal or had to be.
+        crashed: A signal ended it, or it was killed after its time limit.
     """
 
     output: str = ""
@@ -39,7 +41,7 @@ class Outcome:
 def try_python(
     code: str, *arguments: str, timeout_s: float, python: str = sys.executable
 ) -> Outcome:
-    """Runs `code`.
+    """Runs `code`; all that it started has ended when this returns.
 
     Args:
         code: It finds `arguments` in `sys.argv[1:]`.
@@ -62,24 +64,17 @@ def try_python(
     try:
         output, complaints = process.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired:
-        _kill(process)
         return Outcome(failure=f"no answer in {timeout_s:g} s", crashed=True)
-    except BaseException:
-        _kill(process)
-        raise
+    finally:
+        # One that hangs in a driver may stay for a while.
+        end_group(process, _END_LIMIT_S)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=_END_LIMIT_S)
     if process.returncode < 0:
         return Outcome(output, name_signal(-process.returncode), crashed=True)
     if process.returncode:
         return Outcome(output, _last_line(complaints))
     return Outcome(output)
-
-
-def _kill(process: subprocess.Popen[str]) -> None:
-    """Kills it and what it started; one that hangs in a driver may stay a while."""
-    with contextlib.suppress(OSError):
-        os.killpg(process.pid, signal.SIGKILL)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.communicate(timeout=1)
 
 
 def name_signal(number: int) -> str:

@@ -1,31 +1,35 @@
-"""Runs a program for a limited time, and leaves nothing of it running."""
+"""Runs a program for a limited time and leaves no process of it running."""
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from corallite.device.system.errors import RequestError
 
-# What is looked at of an output without end.
+# Longer output is read from its end only.
 _MOST_BYTES = 1 << 20
 # Of the command that ends a container.
 _END_TIMEOUT_S = 15.0
+_POLL_S = 0.01
 _INTERRUPTIONS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
 @dataclass(frozen=True)
 class Ended:
-    """What became of a program.
+    """How a program ended.
 
     Attributes:
         status: Its exit status; negative, the signal that ended it; None if it was
-            killed because its time was up.
-        text: The last of what it printed, stdout and stderr as they came.
+            killed here.
+        text: The last of what it printed, stdout and stderr in order.
         duration_s: How long it ran.
     """
 
@@ -43,30 +47,75 @@ def run_limited(
 ) -> Ended:
     """Runs `command` in `folder`.
 
-    Whatever happens, Ctrl-C included, all processes that it started are killed before
-    this returns; SIGKILL, as the compiler is known to ignore less.
+    All processes that it started have ended when this returns or raises, also after
+    Ctrl-C or SIGTERM. They are ended by SIGKILL: the compiler is known to ignore less.
 
     Args:
         command: Program and arguments.
         folder: Where it runs; what it prints is kept there as `output.txt`.
         timeout_s: After so long it is killed.
-        end_command: What ends it besides, if it runs in a container.
+        end_command: What else to run to end it, if it runs in a container.
 
     Raises:
         RequestError: There is no such program, or it is for another machine.
     """
     began_s = time.monotonic()
     output = folder / "output.txt"
-    with output.open("wb") as file, _deferring_interruption() as end_deferring:
+    with output.open("wb") as file, _interruptions_blocked() as interruptions:
         process = _start(command, folder, file.fileno())
         try:
-            end_deferring()
-            status = process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            status = None
+            # A signal that arrives stays pending until the process has ended.
+            while process.poll() is None and not interruptions & signal.sigpending():
+                if time.monotonic() - began_s > timeout_s:
+                    break
+                time.sleep(_POLL_S)
         finally:
-            _kill(process, end_command if process.returncode is None else ())
+            status = process.poll()
+            end_group(process)
+            # A container outlives the command that started it if that is killed.
+            if end_command and (status is None or status < 0):
+                _run_end_command(end_command)
     return Ended(status, _read_end(output), time.monotonic() - began_s)
+
+
+def end_group(process: subprocess.Popen[Any], limit_s: float = math.inf) -> None:
+    """Kills a process and its process group, and waits until all of them have ended.
+
+    The wait matters: a killed process ends when it is next scheduled, which on a busy
+    machine may be long after its parent has ended.
+
+    Args:
+        process: Started with `start_new_session`; it may have ended already.
+        limit_s: Return after so long even if one of them hangs in a driver.
+    """
+    deadline_s = time.monotonic() + limit_s
+    with contextlib.suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
+    while process.poll() is None or _is_running(process.pid):
+        if time.monotonic() > deadline_s:
+            return
+        time.sleep(_POLL_S)
+
+
+def _is_running(group: int) -> bool:
+    """Tells whether a process of the group has not ended; a zombie has."""
+    try:
+        os.killpg(group, 0)
+    except OSError:
+        return False
+    return sys.platform != "linux" or any(
+        member_of == group and (state, threads) != ("Z", 1)
+        for state, member_of, threads in _list_processes()
+    )
+
+
+def _list_processes() -> Iterator[tuple[str, int, int]]:
+    """Yields the state, the process group and the threads of each process."""
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            text = Path("/proc", name, "stat").read_text(errors="replace")
+            fields = text.rpartition(")")[2].split()
+            yield fields[0], int(fields[2]), int(fields[17])
 
 
 def _start(
@@ -90,33 +139,24 @@ def _start(
 
 
 @contextlib.contextmanager
-def _deferring_interruption() -> Iterator:
-    """Lets Ctrl-C wait until the yielded function is called.
+def _interruptions_blocked() -> Iterator[set[signal.Signals]]:
+    """Blocks the signals that stop a program, so that none is lost or comes between.
 
-    Between the start of a process and the first line that could kill it, there must be
-    none.
+    Yields:
+        Those that are not ignored, as nohup has SIGHUP ignored.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTIONS)
-
-    def restore() -> None:
+    try:
+        yield {n for n in _INTERRUPTIONS if signal.getsignal(n) != signal.SIG_IGN}
+    finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
-    try:
-        yield restore
-    finally:
-        restore()
 
-
-def _kill(process: subprocess.Popen[bytes], end_command: Sequence[str]) -> None:
-    """Kills the process and what it started; also what it left behind when it died."""
-    with contextlib.suppress(OSError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    if end_command:
-        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            subprocess.run(
-                end_command, capture_output=True, timeout=_END_TIMEOUT_S, check=False
-            )
+def _run_end_command(command: Sequence[str]) -> None:
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        subprocess.run(
+            command, capture_output=True, timeout=_END_TIMEOUT_S, check=False
+        )
 
 
 def _read_end(path: Path) -> str:

@@ -60,4 +60,4 @@ def assert_cut_by_the_shuffle(path):
     (put_out,) = model.main.operators[prediction.first_cut].outputs
     assert put_out is not None
     assert len(put_out.shape) == 5
-    assert "channel shuffle" in (prediction.cure or "")
+    assert "channel shuffle" in (prediction.suggestion or "")

@@ -1,5 +1,7 @@
-"""Checks that a file is one to give to the Edge TPU compiler."""
+"""Checks a file before the Edge TPU compiler gets it, and its mapping afterwards."""
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from corallite.convert.tflite.dynamic import is_sized_by_values
@@ -8,6 +10,8 @@ from corallite.convert.tflite.precision import WITH_WEIGHTS, find_not_int8
 from corallite.convert.tflite.reader import read_model
 from corallite.device.model.identifiers import EDGETPU_OPERATOR
 from corallite.device.system.errors import RequestError
+
+_SHARE = re.compile(r"0?\.\d+|1\.0*|0\.")
 
 
 def read_checked_model(path: Path, *, open_batch: bool = False) -> Model:
@@ -75,4 +79,38 @@ def _check_int8(path: Path, model: Model) -> None:
     raise RequestError(
         f"{path}: is not full int8 ({where}), which is all that the Edge TPU computes "
         "in; convert it with: corallite convert."
+    )
+
+
+@dataclass(frozen=True)
+class MinMapped:
+    """The least there has to be.
+
+    Attributes:
+        share: Of all operators, 0 to 1.
+        count: Of operators.
+    """
+
+    share: float = 0.0
+    count: int = 0
+
+    def holds(self, mapped: int, total: int) -> bool:
+        """Tells whether `mapped` of `total` operators are enough."""
+        # Divided, not multiplied: 0.7 * 10 is more than 7.
+        return mapped >= self.count and mapped / max(total, 1) >= self.share
+
+
+def parse_min_mapped(text: str) -> MinMapped:
+    """Reads "0.95", a share, or "70", a count.
+
+    Raises:
+        RequestError: It is neither; or "1", which could be either.
+    """
+    if _SHARE.fullmatch(text):
+        return MinMapped(share=float(text))
+    if text.isascii() and text.isdigit() and text != "1":
+        return MinMapped(count=int(text))
+    raise RequestError(
+        "Expected --min_mapped to be a share with a point, 0.0 to 1.0, or a count of "
+        f"operators above 1, got {text!r}."
     )

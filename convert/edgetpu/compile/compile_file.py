@@ -161,14 +161,16 @@ def _describe_failure(
 ) -> Compilation:
     release = _find_release(version)
     operator = breaking.operator if breaking else None
-    cure = outcome.find_cure_of_failure(model, operator, attempt.cure, release)
+    suggestion = outcome.suggest_for_failure(
+        model, operator, attempt.suggestion, release
+    )
     indices = [operator.index for operator in model.main.operators]
     found = Prediction(
         mapped=(),
         status=dict.fromkeys(indices, attempt.failure),
         subgraphs=0,
         first_cut=operator,
-        cure=cure,
+        suggestion=suggestion,
         failure=attempt.failure,
         compiler=version,
     )

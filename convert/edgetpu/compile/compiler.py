@@ -11,14 +11,16 @@ from typing import Any
 
 from absl import logging
 
-from corallite.convert.edgetpu.compile.causes import (
-    TIMEOUT_CURE,
-    UNKNOWN_CURE,
-    Cause,
-    find_cause,
-)
 from corallite.convert.edgetpu.compile.compiler_program import Program
-from corallite.convert.edgetpu.compile.log_parser import CompilerText, Row, parse_text
+from corallite.convert.edgetpu.compile.log_parser import (
+    TIMEOUT_SUGGESTION,
+    UNKNOWN_SUGGESTION,
+    Cause,
+    CompilerText,
+    Row,
+    find_cause,
+    parse_text,
+)
 from corallite.convert.tflite.reader import decode
 from corallite.device.model.flatbuffer import DamagedError
 
@@ -83,7 +85,7 @@ class Attempt:
         rows: The table of operators, of all segments.
         failure: Why there is no compiled file, in one line; "" if there is.
         cause: What is known of that failure.
-        cure: What to do about it.
+        suggestion: What to do about it.
         runs: How often the compiler was run.
         duration_s: How long the last run took.
     """
@@ -95,7 +97,7 @@ class Attempt:
     rows: tuple[Row, ...]
     failure: str = ""
     cause: Cause | None = None
-    cure: str = ""
+    suggestion: str = ""
     runs: int = 1
     duration_s: float = 0.0
 
@@ -130,7 +132,7 @@ def compile_content(
     for run in range(1, options.retries + 2):
         attempt = _run_once(content, program, options, name, version, scratch)
         attempt = dataclasses.replace(attempt, runs=run)
-        again = attempt.cause is not None and attempt.cause.again
+        again = attempt.cause is not None and attempt.cause.is_retried
         if not again or run > options.retries:
             break
         logging.info(
@@ -185,7 +187,7 @@ def _refuse_damaged(attempt: Attempt) -> Attempt:
         except DamagedError as error:
             failure = f"{name} is damaged ({error})"
             return dataclasses.replace(
-                attempt, content={}, failure=failure, cure=UNKNOWN_CURE
+                attempt, content={}, failure=failure, suggestion=UNKNOWN_SUGGESTION
             )
     return attempt
 
@@ -195,9 +197,9 @@ def _describe_failure(
 ) -> Attempt:
     cause, text = find_cause(printed), parse_text(printed)[-1]
     said = text.unknown[-1] if text.unknown else "it did not say why"
-    cure = cause.cure if cause else UNKNOWN_CURE
+    suggestion = cause.suggestion if cause else UNKNOWN_SUGGESTION
     if status is None:
-        cause, cure = None, TIMEOUT_CURE
+        cause, suggestion = None, TIMEOUT_SUGGESTION
         failure = f"no answer in {options.timeout_s:g} s; it was killed"
     elif cause:
         failure = cause.find(printed)
@@ -213,7 +215,7 @@ def _describe_failure(
         rows=(),
         failure=failure,
         cause=cause,
-        cure=cure,
+        suggestion=suggestion,
         duration_s=duration_s,
     )
 

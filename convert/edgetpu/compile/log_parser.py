@@ -1,7 +1,7 @@
-"""Reads what the Edge TPU compiler prints and what it writes into its log.
+"""Parses what the Edge TPU compiler prints and logs, and finds why it failed.
 
-The texts of compilers 1.0 to 16, as published logs have them. Whatever they are, an
-unknown line is kept and nothing raises.
+The texts are from published logs and threads of google-coral/edgetpu, compilers 1.0 to
+16; i490 is its issue 490. Unknown lines are kept; no text raises an error.
 """
 
 import re
@@ -15,37 +15,29 @@ _HEADING = re.compile(r"Operator\s+Count\s+Status$")
 _VALUE = re.compile(r"([A-Z][^:]*): ?(.*)$")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB)$")
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-# Digits beyond these are no count that a compiler would print.
+# A number with more digits is not a count or a size.
 _MOST_DIGITS = 15
-# By what stands before the colon: the field, and whether it is a size.
+# By the text before the colon. A field that ends in _bytes is a size.
+_ON_CHIP = "On-chip memory {} for caching model parameters"
 _FIELDS = {
-    "Input": ("input", False),
-    "Input model": ("input", False),
-    "Output": ("output", False),
-    "Output model": ("output", False),
-    "Input size": ("input_bytes", True),
-    "Output size": ("output_bytes", True),
-    "On-chip memory available for caching model parameters": (
-        "on_chip_available_bytes",
-        True,
-    ),
-    "On-chip memory used for caching model parameters": ("on_chip_used_bytes", True),
-    "On-chip memory remaining for caching model parameters": (
-        "on_chip_remaining_bytes",
-        True,
-    ),
-    "Off-chip memory used for streaming uncached model parameters": (
-        "streamed_bytes",
-        True,
-    ),
-    "Number of Edge TPU subgraphs": ("subgraphs", False),
-    "Total number of operations": ("operations", False),
-    "Number of operations that will run on Edge TPU": ("on_edgetpu", False),
-    "Number of operations that will run on CPU": ("on_cpu", False),
-    "Operation log": ("log", False),
+    "Input": "input",
+    "Input model": "input",
+    "Output": "output",
+    "Output model": "output",
+    "Input size": "input_bytes",
+    "Output size": "output_bytes",
+    _ON_CHIP.format("available"): "on_chip_available_bytes",
+    _ON_CHIP.format("used"): "on_chip_used_bytes",
+    _ON_CHIP.format("remaining"): "on_chip_remaining_bytes",
+    "Off-chip memory used for streaming uncached model parameters": "streamed_bytes",
+    "Number of Edge TPU subgraphs": "subgraphs",
+    "Total number of operations": "operations",
+    "Number of operations that will run on Edge TPU": "on_edgetpu",
+    "Number of operations that will run on CPU": "on_cpu",
+    "Operation log": "log",
 }
 _COUNTS = ("subgraphs", "operations", "on_edgetpu", "on_cpu")
-# What says nothing that is not known otherwise.
+# Lines without new information.
 _KNOWN = re.compile(
     r"Started a compilation timeout timer of \d+ seconds\."
     r"|Compilation child process completed within timeout period\."
@@ -57,7 +49,7 @@ _KNOWN = re.compile(
     r"|Try to compile segment with \d+ ops"
     r"|Intermediate tensors: .*"
 )
-# With -d, each attempt; what was said of the one before does not count any more.
+# With -d, each attempt replaces the output of the one before.
 _NEW_ATTEMPT = re.compile(r"Try to compile segment with \d+ ops")
 
 
@@ -66,9 +58,9 @@ class Row:
     """One line of the table of operators.
 
     Attributes:
-        operator: By the schema's name; "CUSTOM" whatever a custom one is called.
-        count: How many of them.
-        status: In the compiler's words.
+        operator: Type as in the schema; "CUSTOM" for all custom operators.
+        count: Operators of this type with this status.
+        status: As the compiler prints it.
     """
 
     operator: str
@@ -78,23 +70,23 @@ class Row:
 
 @dataclass(frozen=True)
 class CompilerText:
-    """What was read; None, "" or empty where nothing was said.
+    """The parsed output for one model; None, "" or empty where it says nothing.
 
     Attributes:
-        version: Of the compiler, in full.
-        compile_ms: How long it took.
+        version: Full version of the compiler.
+        compile_ms: Compilation time.
         input: Name of the model.
         output: Name of the compiled model.
-        input_bytes: Size of the model, to two decimals of its unit as are all sizes.
+        input_bytes: Size of the model. Sizes have two decimals of their unit.
         output_bytes: Size of the compiled model.
         on_chip_available_bytes: Room for parameters; compilers 1.0 and 2.0 only.
-        on_chip_used_bytes: Taken by parameters.
-        on_chip_remaining_bytes: Left over.
+        on_chip_used_bytes: Room that the parameters take.
+        on_chip_remaining_bytes: Room left.
         streamed_bytes: Parameters that are sent again for every image.
-        subgraphs: Pieces of the graph that run on the Edge TPU.
-        operations: How many there are.
-        on_edgetpu: How many are mapped; not said if all are.
-        on_cpu: How many are not.
+        subgraphs: Subgraphs that run on the Edge TPU.
+        operations: Operators in all.
+        on_edgetpu: Mapped operators; not printed if all are.
+        on_cpu: Operators that are not mapped.
         log: Name of the log.
         rows: The table of operators.
         unknown: All other lines, in order.
@@ -145,7 +137,7 @@ def parse_text(text: str) -> list[CompilerText]:
 
 
 def parse_size(text: str) -> int | None:
-    """Returns the bytes of "3.86MiB", "12.00KiB" or "0.00B"; None of anything else."""
+    """Returns the bytes of "3.86MiB", "12.00KiB" or "0.00B"; None for other text."""
     found = _SIZE.match(text.strip())
     if not found or len(found[1]) > _MOST_DIGITS:
         return None
@@ -153,7 +145,7 @@ def parse_size(text: str) -> int | None:
 
 
 class _Parser:
-    """Reads line by line; a second model begins where a field comes again."""
+    """Reads line by line; a second model begins where its input is named."""
 
     def __init__(self) -> None:
         self._done: list[CompilerText] = []
@@ -173,7 +165,7 @@ class _Parser:
         if self._values or self._rows or self._unknown or not self._done:
             self._close()
         first, *others = self._done
-        # Said once, before the first.
+        # Printed once, before the first.
         version, compile_ms = first.version, first.compile_ms
         known = [replace(t, version=version, compile_ms=compile_ms) for t in others]
         return [first, *known]
@@ -212,11 +204,11 @@ class _Parser:
 
     def _read_value(self, line: str) -> bool:
         found = _VALUE.match(line)
-        name, is_size = _FIELDS.get(found[1], ("", False)) if found else ("", False)
+        name = _FIELDS.get(found[1]) if found else None
         if found is None or not name:
             return False
         value: int | str | None = found[2]
-        if is_size:
+        if name.endswith("_bytes"):
             value = parse_size(found[2])
         elif name in _COUNTS:
             value = _count(found[2])
@@ -232,3 +224,85 @@ def _count(digits: str) -> int | None:
     digits = digits.strip()
     known = digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS
     return int(digits) if known else None
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why a compilation fails.
+
+    Attributes:
+        pattern: Regular expression for the line that says so.
+        suggestion: What to do.
+        is_retried: Another try may succeed.
+        is_local: One operator can be the cause; bisection then finds it.
+    """
+
+    pattern: str
+    suggestion: str
+    is_retried: bool = False
+    is_local: bool = True
+
+    def find(self, text: str) -> str:
+        """Returns the line of `text` that matches, "" if none does."""
+        lines = (line.strip() for line in text.splitlines())
+        return next((line for line in lines if re.search(self.pattern, line)), "")
+
+
+_STATIC = "convert with a batch of 1 and fixed sizes, so that all sizes are constants"
+# The first match counts, so the specific causes come first.
+CAUSES = (
+    # i168, i213, i222, i313, i391
+    Cause(
+        r"Model not quantized",
+        "convert to full int8: corallite convert",
+        is_local=False,
+    ),
+    # i34, i45, i147, i152, i210, i340, i384, i631, i845, i879
+    Cause(
+        r"Didn't find op for builtin opcode|builtin_code out of range",
+        "convert with options, or with an older TensorFlow, that give a lower operator "
+        "version",
+    ),
+    # i718
+    Cause(
+        r"Regular TensorFlow ops are not supported|unresolved custom op|Flex[A-Z]",
+        "convert without SELECT_TF_OPS",
+    ),
+    # i490, i512, i601
+    Cause(
+        r"large activation tensors",
+        "use a smaller input, or leave the large operators to the CPU: "
+        "--search_delegate",
+    ),
+    # i586, i829, i831
+    Cause(r"dynamic-sized tensors", _STATIC),
+    Cause(r"failed in Tflite interpreter", _STATIC),
+    # i828
+    Cause(
+        r"is not supported on DarwiNN",
+        "select channels by a 1x1 convolution, or slice them without strides",
+    ),
+    # i381
+    Cause(
+        r"operands don't have the same rank",
+        "give both operands of a broadcast the same number of dimensions",
+    ),
+    # i47, i49, i92, i104, i148, i157, i173, i189, i190, i206, i211, i283, i365, i378,
+    # i419
+    Cause(
+        r"Internal compiler error",
+        "replace the operator, make its tensors smaller, or use another compiler",
+        is_retried=True,
+    ),
+    Cause(r"Model could not be parsed", "convert the model again", is_local=False),
+    Cause(r"Invalid model", "convert the model again", is_local=False),
+)
+TIMEOUT_SUGGESTION = (
+    "increase --timeout_s, or leave the large operators to the CPU: --search_delegate"
+)
+UNKNOWN_SUGGESTION = "read its output; --search_delegate leaves more to the CPU"
+
+
+def find_cause(text: str) -> Cause | None:
+    """Returns the cause that a failed compiler prints; None if it is unknown."""
+    return next((cause for cause in CAUSES if cause.find(text)), None)

@@ -13,12 +13,12 @@ from corallite.convert.edgetpu.predict.compilers import (
     LATER_SUBGRAPH,
     MAPPED,
 )
-from corallite.convert.edgetpu.predict.cut import find_cure, find_cut
+from corallite.convert.edgetpu.predict.cut import find_cut, suggest
 from corallite.convert.edgetpu.predict.failure import find_failure
 from corallite.convert.edgetpu.predict.partition import partition
 from corallite.convert.edgetpu.predict.placement import Refusal, judge
 from corallite.convert.edgetpu.predict.prediction import Prediction
-from corallite.convert.edgetpu.predict.suggestions import cure_of
+from corallite.convert.edgetpu.predict.suggestions import suggestion_for
 from corallite.convert.tflite.model import Graph, Model
 from corallite.device.model.identifiers import EDGETPU_OPERATOR
 
@@ -69,7 +69,7 @@ def combine(
             for operator in part.operators
         ),
         first_cut=cut,
-        cure=None if cut is None else _find_cure(graph, cut, status[cut], expected),
+        suggestion=None if cut is None else _suggest(graph, cut, status[cut], expected),
         failure=None,
     )
     return found, mapped is not None
@@ -115,7 +115,7 @@ def find_contradictions(
     )
 
 
-def find_cure_of_failure(
+def suggest_for_failure(
     model: Model, operator: int | None, otherwise: str, release: str
 ) -> str:
     """Returns what to change so that a model compiles.
@@ -130,14 +130,14 @@ def find_cure_of_failure(
         return otherwise
     failure = find_failure(model, COMPILERS[release], {operator})
     if failure and failure.operator == operator:
-        return failure.cure
+        return failure.suggestion
     graph = model.main
     refusal = judge(graph.operators[operator], model, COMPILERS[release])
-    return find_cure(graph, operator, refusal) if refusal else otherwise
+    return suggest(graph, operator, refusal) if refusal else otherwise
 
 
-def _find_cure(graph: Graph, index: int, status: str, expected: Prediction) -> str:
-    if index == expected.first_cut and expected.cure and expected.failure is None:
-        return expected.cure
-    cure = cure_of(status, graph.operators[index].name)
-    return find_cure(graph, index, Refusal(status, cure))
+def _suggest(graph: Graph, index: int, status: str, expected: Prediction) -> str:
+    if index == expected.first_cut and expected.suggestion and expected.failure is None:
+        return expected.suggestion
+    suggestion = suggestion_for(status, graph.operators[index].name)
+    return suggest(graph, index, Refusal(status, suggestion))

@@ -1,4 +1,4 @@
-"""Finds the operator that cuts a graph in two for the Edge TPU, and its cure."""
+"""Finds the operator that cuts a graph in two for the Edge TPU, and its suggestion."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -34,13 +34,15 @@ def find_cut(graph: Graph, subsets: Sequence[Subset]) -> int | None:
     return min(cutting, default=None)
 
 
-def find_cure(graph: Graph, index: int, refusal: Refusal) -> str:
+def suggest(graph: Graph, index: int, refusal: Refusal) -> str:
     """Returns what to change about a refused operator, seen in its surroundings."""
     names = tuple(op.name for op in _follow(graph, graph.operators[index]))
     if names[:3] == _SHUFFLE or names[:2] == _SHUFFLE[1:]:
         return suggestions.SHUFFLE
     batched = any(len(t.shape) > 3 and t.shape[0] > 1 for t in graph.inputs)
-    return suggestions.BATCH if batched and refusal.status == RANK else refusal.cure
+    return (
+        suggestions.BATCH if batched and refusal.status == RANK else refusal.suggestion
+    )
 
 
 def _find_ancestors(graph: Graph, indices: Iterable[int]) -> set[int]:

@@ -18,13 +18,13 @@ class Failure:
         operator: The operator that is the cause, if it is one.
         text: What the compiler prints.
         status: Its last words, for operators that would be mapped.
-        cure: What to change.
+        suggestion: What to change.
     """
 
     operator: int | None
     text: str
     status: str
-    cure: str
+    suggestion: str
 
 
 def find_failure(

@@ -11,7 +11,7 @@ from corallite.convert.edgetpu.predict.compilers import (
     Compiler,
 )
 from corallite.convert.edgetpu.predict.rules import RULES
-from corallite.convert.edgetpu.predict.suggestions import RUNTIME, cure_of
+from corallite.convert.edgetpu.predict.suggestions import RUNTIME, suggestion_for
 from corallite.convert.tflite.model import EIGHT_BIT, Model, Operator
 
 
@@ -21,11 +21,11 @@ class Refusal:
 
     Attributes:
         status: In the compiler's words.
-        cure: What to change.
+        suggestion: What to change.
     """
 
     status: str
-    cure: str
+    suggestion: str
 
 
 def judge(operator: Operator, model: Model, compiler: Compiler) -> Refusal | None:
@@ -35,14 +35,14 @@ def judge(operator: Operator, model: Model, compiler: Compiler) -> Refusal | Non
     """
     for refuses, status in _CHECKS:
         if refuses(operator, compiler):
-            cure = cure_of(status, operator.name)
+            suggestion = suggestion_for(status, operator.name)
             if refuses is _has_foreign_data and _is_taken_later(operator, compiler):
-                cure = RUNTIME
-            return Refusal(status, cure)
+                suggestion = RUNTIME
+            return Refusal(status, suggestion)
     for limit in RULES[operator.name].limits:
         applies = limit.since <= compiler.number <= limit.until
         if applies and not limit.keeps(operator, model):
-            return Refusal(limit.status, limit.cure)
+            return Refusal(limit.status, limit.suggestion)
     return None
 
 

@@ -11,7 +11,7 @@ from corallite.convert.edgetpu.predict.compilers import (
     LATER_SUBGRAPH,
     MAPPED,
 )
-from corallite.convert.edgetpu.predict.cut import find_cure, find_cut
+from corallite.convert.edgetpu.predict.cut import find_cut, suggest
 from corallite.convert.edgetpu.predict.failure import Failure, find_failure
 from corallite.convert.edgetpu.predict.partition import partition
 from corallite.convert.edgetpu.predict.placement import Refusal, judge
@@ -29,7 +29,7 @@ class Prediction:
         subgraphs: How many pieces of the graph run on the Edge TPU.
         first_cut: The first operator that cuts the graph: what is before it is on the
             Edge TPU, it and what follows on the CPU. None if nothing does.
-        cure: What to change about `first_cut`, or about `failure`.
+        suggestion: What to change about `first_cut`, or about `failure`.
         failure: What the compiler says if it stops; then nothing is mapped.
         parameters: Where the weights are.
         activation_bytes_per_tile: The most that one operator needs of each of 16 tiles.
@@ -42,7 +42,7 @@ class Prediction:
     status: Mapping[int, str]
     subgraphs: int
     first_cut: int | None = None
-    cure: str | None = None
+    suggestion: str | None = None
     failure: str | None = None
     parameters: memory.Parameters = memory.Parameters()
     activation_bytes_per_tile: int = 0
@@ -57,6 +57,7 @@ class Prediction:
         """
         content = dict(vars(self))
         parameters: memory.Parameters = content.pop("parameters")
+        suggestion = content.pop("suggestion")
         placed = {
             "parameter_bytes_on_chip": parameters.on_chip,
             "parameter_bytes_streamed": parameters.streamed,
@@ -65,6 +66,7 @@ class Prediction:
         }
         return {
             **content,
+            "cure": suggestion,
             "status": {str(index): text for index, text in self.status.items()},
             **(dict.fromkeys(placed) if self.is_compiled else placed),
             "parameter_capacity_range_bytes": list(memory.CAPACITY_RANGE_BYTES),
@@ -125,7 +127,7 @@ def _describe_failure(
         status={**status, **_statuses(refusals)},
         subgraphs=0,
         first_cut=failure.operator,
-        cure=failure.cure,
+        suggestion=failure.suggestion,
         failure=failure.text,
     )
 
@@ -147,7 +149,7 @@ def _map(
         status={**status, **_statuses(refusals)},
         subgraphs=len(taken),
         first_cut=cut,
-        cure=None if cut is None else find_cure(graph, cut, refusals[cut]),
+        suggestion=None if cut is None else suggest(graph, cut, refusals[cut]),
     )
 
 

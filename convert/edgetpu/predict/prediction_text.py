@@ -32,8 +32,8 @@ def format_mapping(
     lines += format_entry("subgraphs", str(found.subgraphs))
     if found.first_cut is not None:
         lines += format_entry("first cut", describe(operators[found.first_cut]))
-    if found.cure:
-        lines += format_entry("cure", found.cure)
+    if found.suggestion:
+        lines += format_entry("suggestion", found.suggestion)
     return lines
 
 

@@ -24,14 +24,14 @@ class Limit:
 
     Attributes:
         keeps: Tells whether an operator keeps to it.
-        cure: What to do about one that does not.
+        suggestion: What to do about one that does not.
         status: What the compiler says of that one.
         since: The first compiler with this limit.
         until: The last.
     """
 
     keeps: limits.Check
-    cure: str
+    suggestion: str
     status: str = UNSPECIFIED
     since: float = 1.0
     until: float = 16.0

@@ -57,7 +57,7 @@ _BY_TYPE: Mapping[tuple[str, str], str] = {
 
 _BY_STATUS: Mapping[str, str] = {
     DATA_TYPE: "quantize it to int8: convert with TFLITE_BUILTINS_INT8 alone",
-    LATER_SUBGRAPH: "cure the operator that cuts the graph before it",
+    LATER_SUBGRAPH: "see the operator that splits the graph before it",
     RANK: "let only the three innermost dimensions be above 1",
     UNSPECIFIED: "make its tensors smaller",
     UNSUPPORTED: "replace it by operators that the Edge TPU has, or move it to the end",
@@ -65,6 +65,6 @@ _BY_STATUS: Mapping[str, str] = {
 }
 
 
-def cure_of(status: str, operator_type: str) -> str:
+def suggestion_for(status: str, operator_type: str) -> str:
     """Returns the advice for an operator of a type that was given a status."""
     return _BY_TYPE.get((status, operator_type)) or _BY_STATUS.get(status, "")

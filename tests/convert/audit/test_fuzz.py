@@ -57,7 +57,7 @@ def check(model, **options):
         assert sorted(found.status) == list(range(len(operators)))
         saying = [i for i, status in sorted(found.status.items()) if status == MAPPED]
         assert saying == list(found.mapped)
-        assert (found.first_cut is None and not found.failure) or found.cure
+        assert (found.first_cut is None and not found.failure) or found.suggestion
     assert (found.subgraphs == 0) is (found.mapped == ())
     if found.failure:
         assert found.mapped == ()

@@ -36,7 +36,7 @@ def test_without_a_compilation_it_is_predicted(model, tmp_path):
 def test_what_the_compiler_said_counts_for_its_file_alone(model, tmp_path):
     write(tmp_path, model)
     verdict, is_predicted = find_verdict(tmp_path, model, "abc")
-    assert (verdict.mapped, verdict.cure, is_predicted) == ((), "said so", False)
+    assert (verdict.mapped, verdict.suggestion, is_predicted) == ((), "said so", False)
     assert verdict.status == predict(model).status
     assert verdict.parameters == predict(model).parameters
     assert find_verdict(tmp_path, model, "other") == (predict(model), True)

@@ -100,12 +100,12 @@ def test_without_mistakes_a_sentence_says_so(make_facts):
     assert "int8 confuses none of the 12 images" in text
 
 
-def test_the_first_cut_is_named_with_its_cure(make_facts):
+def test_the_first_cut_is_named_with_its_suggestion(make_facts):
     page = render(make_facts())
     text = text_of(page)
     assert "1 of 3 operators would run on the Edge TPU, in 1 piece" in text
     assert "The first that cuts the graph is 1 ELU (b)" in text
-    assert "The cure: use ReLU or ReLU6" in text
+    assert "The suggestion: use ReLU or ReLU6" in text
     assert "a prediction" in text
     # Once on the wide map and once on the narrow one.
     assert page.count('<g class="cpu cut">') == 2

@@ -31,29 +31,39 @@ def test_failure_is_part_of_a_sentence(code, failure, crashed):
     assert outcome.crashed is crashed
 
 
-def test_hanging_process_is_ended_with_all_it_started(tmp_path, wait_until):
-    code = (
-        "import subprocess, time\n"
-        "child = subprocess.Popen(['sleep', '1000'])\n"
-        "with open(sys.argv[1], 'w') as file: file.write(str(child.pid))\n"
-        "time.sleep(1000)"
-    )
+START_CHILD = """
+import subprocess, time
+quiet = subprocess.DEVNULL
+child = subprocess.Popen(["sleep", "1000"], stdout=quiet, stderr=quiet)
+with open(sys.argv[1], "w") as file: file.write(str(child.pid))
+"""
+
+
+def has_ended(number):
+    try:
+        with open(f"/proc/{number}/stat") as file:
+            return file.read().split()[2] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def test_hanging_process_is_ended_with_all_it_started(tmp_path):
+    path = tmp_path / "pid"
     # However slowly Python starts here.
     for timeout_s in (0.5, 2, 8, 32):
-        outcome = try_python(code, str(tmp_path / "pid"), timeout_s=timeout_s)
+        code = START_CHILD + "time.sleep(1000)"
+        outcome = try_python(code, str(path), timeout_s=timeout_s)
         assert outcome.failure == f"no answer in {timeout_s} s" and outcome.crashed
-        if (tmp_path / "pid").exists():
+        if path.exists() and path.read_text():
             break
-    number = (tmp_path / "pid").read_text()
+    assert has_ended(path.read_text())
 
-    def has_gone():
-        try:
-            with open(f"/proc/{number}/stat") as file:
-                return file.read().split()[2] == "Z"
-        except OSError:
-            return True
 
-    wait_until(has_gone)
+@pytest.mark.parametrize("end", ["", "sys.exit(3)", "import os; os.abort()"])
+def test_what_a_process_leaves_behind_is_ended(tmp_path, end):
+    path = tmp_path / "pid"
+    try_python(START_CHILD + end, str(path), timeout_s=60)
+    assert has_ended(path.read_text())
 
 
 def test_modules_in_the_current_folder_are_not_taken(tmp_path, monkeypatch):

@@ -4,8 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corallite.convert.edgetpu.compile.causes import CAUSES, find_cause
-from corallite.convert.edgetpu.compile.log_parser import Row, parse_size, parse_text
+from corallite.convert.edgetpu.compile.log_parser import (
+    CAUSES,
+    Row,
+    find_cause,
+    parse_size,
+    parse_text,
+)
 from corallite.convert.edgetpu.predict.compilers import MAPPED, UNSPECIFIED
 
 # Of Jorgitou98/EdgeTPU-QuantRL-Evaluation, models_size/model_size_channel32 (MIT).
@@ -170,7 +175,7 @@ def test_no_mixture_of_true_lines_raises(lines, cut):
 
 
 @pytest.mark.parametrize(
-    ("printed", "cure", "again"),
+    ("printed", "suggestion", "is_retried"),
     [
         ("Invalid model: F\nModel not quantized", "full int8", False),
         (
@@ -205,11 +210,11 @@ def test_no_mixture_of_true_lines_raises(lines, cut):
         ("Regular TensorFlow ops are not supported by this", "SELECT_TF_OPS", False),
     ],
 )
-def test_each_failure_has_its_cure(printed, cure, again):
+def test_each_failure_has_its_suggestion(printed, suggestion, is_retried):
     cause = find_cause(printed)
     assert cause in CAUSES
-    assert cure in cause.cure
-    assert cause.again is again
+    assert suggestion in cause.suggestion
+    assert cause.is_retried is is_retried
     assert cause.find(printed) in printed
 
 

@@ -20,7 +20,7 @@ def test_a_version_the_compiler_cannot_parse_stops_it(writer):
     assert prediction.first_cut == 1
     assert "opcode 'CONV_2D' version '6'" in prediction.failure
     assert prediction.status == {0: "Model could not be parsed", 1: VERSION}
-    assert "SPLIT" in prediction.cure
+    assert "SPLIT" in prediction.suggestion
 
 
 def test_a_version_that_only_another_graph_has_stops_it_too(writer, make_writer):
@@ -44,7 +44,7 @@ def test_a_type_newer_than_the_compiler_is_out_of_range(writer, name, code):
     prediction = predicted(writer)
     assert prediction.failure == f"Op builtin_code out of range: {code}."
     assert prediction.first_cut == 1
-    assert prediction.cure
+    assert prediction.suggestion
 
 
 def test_a_type_without_a_name_yet_is_out_of_range(writer):

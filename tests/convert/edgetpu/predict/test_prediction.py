@@ -24,7 +24,7 @@ def test_a_graph_that_is_taken_whole_has_no_cut(writer):
     prediction = predicted(writer)
     assert prediction.mapped == (0, 1, 2, 3)
     assert (prediction.subgraphs, prediction.first_cut) == (1, None)
-    assert (prediction.cure, prediction.failure) == (None, None)
+    assert (prediction.suggestion, prediction.failure) == (None, None)
 
 
 def test_a_float_input_costs_its_quantization_and_cuts_nothing(writer):
@@ -35,12 +35,12 @@ def test_a_float_input_costs_its_quantization_and_cuts_nothing(writer):
     assert (prediction.mapped, prediction.first_cut) == ((1,), None)
 
 
-def test_a_float_output_is_cut_off_with_its_cure(writer):
+def test_a_float_output_is_cut_off_with_its_suggestion(writer):
     x = writer.chain("CONV_2D")
     writer.operator("DEQUANTIZE", [x], None, "FLOAT32", version=2)
     prediction = predicted(writer)
     assert (prediction.mapped, prediction.first_cut) == ((0,), 1)
-    assert "inference_output_type" in prediction.cure
+    assert "inference_output_type" in prediction.suggestion
 
 
 def test_a_custom_operator_at_the_end_leaves_the_rest(writer):
@@ -55,7 +55,7 @@ def test_the_first_piece_is_mapped_not_the_largest(writer):
     prediction = predicted(writer)
     assert (prediction.mapped, prediction.subgraphs) == ((0,), 1)
     assert prediction.first_cut == 1
-    assert "ReLU6" in prediction.cure
+    assert "ReLU6" in prediction.suggestion
     assert prediction.status[1] == UNSUPPORTED
     assert {prediction.status[i] for i in range(2, 7)} == {LATER_SUBGRAPH}
 
@@ -119,19 +119,19 @@ def test_a_late_second_piece_is_left(writer):
 
 
 @pytest.mark.parametrize(("four_d", "cut"), [(False, 1), (True, 2)])
-def test_a_channel_shuffle_is_named_and_its_cure(writer, four_d, cut):
+def test_a_channel_shuffle_is_named_and_its_suggestion(writer, four_d, cut):
     x = writer.conv(writer.input((1, 28, 28, 4)), 116)
     x = writer.shuffle(x, four_d=four_d)
     writer.conv(x)
     prediction = predicted(writer)
-    assert (prediction.first_cut, prediction.cure) == (cut, suggestions.SHUFFLE)
+    assert (prediction.first_cut, prediction.suggestion) == (cut, suggestions.SHUFFLE)
     assert LATER_SUBGRAPH in (prediction.status[3], prediction.status[4])
 
 
-def test_a_batch_above_one_is_the_cure_of_rank(writer):
+def test_a_batch_above_one_is_the_suggestion_for_rank(writer):
     writer.conv(writer.conv(writer.input((4, 8, 8, 4))))
     prediction = predicted(writer)
-    assert (prediction.mapped, prediction.cure) == ((), suggestions.BATCH)
+    assert (prediction.mapped, prediction.suggestion) == ((), suggestions.BATCH)
     assert set(prediction.status.values()) == {RANK}
 
 
@@ -141,7 +141,7 @@ def test_a_runtime_that_does_not_know_int8_maps_nothing(writer, version):
     prediction = predicted(writer, min_runtime_version=version)
     assert (prediction.mapped, prediction.subgraphs) == ((), 0)
     assert set(prediction.status.values()) == {DATA_TYPE}
-    assert (prediction.failure, prediction.cure) == (None, suggestions.RUNTIME)
+    assert (prediction.failure, prediction.suggestion) == (None, suggestions.RUNTIME)
     assert predicted(writer, min_runtime_version=12).mapped == (0, 1)
 
 
