@@ -88,14 +88,15 @@ def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
     """
     from corallite.device.serve.app import create_app
     from corallite.device.serve.live.camera import Camera
-    from corallite.device.serve.live.sharing import FairLock, Share
+    from corallite.device.serve.live.sharing import EngineHandle, FairLock
     from corallite.device.serve.metrics import Metrics
     from corallite.device.serve.refusal import Limits
     from corallite.device.serve.service import Service
     from corallite.device.serve.vitals import Vitals
 
     engine = stack.enter_context(camera_flags.open_engine())
-    selftest.ask(engine)  # Whoever is told that we are up may count on answers.
+    # A client that is told the server is up gets its answer at once.
+    engine.classify(selftest.draw_images(engine.preprocessing.size_hw)[0])
     turn, metrics, camera = FairLock(), Metrics(), None
     pace = stack.enter_context(camera_flags.open_pace())
     if (name := camera_flags.source_name()) is not None:
@@ -104,7 +105,7 @@ def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
         camera = Camera(
             name,
             frames,
-            Share(engine, turn),
+            EngineHandle(engine, turn),
             stop,
             camera_flags.top_k(),
             camera_flags.make_smoother(),
@@ -122,8 +123,8 @@ def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
         waiting=_MAX_WAITING.value,
         streams=_MAX_STREAMS.value,
     )
-    share = Share(engine, turn)
-    service = Service(share, camera, limits, stop, pace.status)
+    handle = EngineHandle(engine, turn)
+    service = Service(handle, camera, limits, stop, pace.status)
     stack.callback(service.close)
     vitals = Vitals(service, camera)
     stack.callback(vitals.close)

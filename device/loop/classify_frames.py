@@ -169,13 +169,12 @@ def _classify(
 ) -> npt.NDArray[np.float32]:
     """Classifies a frame, by what is ready if the model still wants it so."""
     while True:
-        classifier.renew()  # It may bring another model.
         pixels_u8 = _choose_pixels(frame, classifier.preprocessing)
         start_s = time.thread_time()
         try:
             probabilities = classifier.run(pixels_u8)
         except OutdatedPixelsError:
-            continue
+            continue  # Another model has taken over.
         if brake is not None:
             brake.note_work(time.thread_time() - start_s, classifier.status())
         return probabilities

@@ -1,21 +1,23 @@
-"""One engine for several threads, each in its turn."""
+"""Shares one engine between threads: each waits for its turn."""
 
 import threading
 from types import TracebackType
 
-import numpy as np
-import numpy.typing as npt
-
-from corallite.device.engine.base import Engine, OutdatedPixelsError, Status
-from corallite.device.image.preprocess import Image, Preprocessing
+from corallite.device.engine.base import (
+    Engine,
+    OutdatedPixelsError,
+    Probabilities,
+    Status,
+)
+from corallite.device.image.preprocess import Image
 from corallite.device.model.manifest import Manifest
 
 
 class FairLock:
-    """A lock that is given in the order in which it was asked for.
+    """A lock that threads get in the order in which they asked for it.
 
-    With `threading.Lock`, a loop that lets go of it and takes it again at once would
-    keep everybody else waiting.
+    With `threading.Lock`, a loop that releases it and takes it again at once would keep
+    all others waiting. Its state is the ticket that is being served.
     """
 
     def __init__(self) -> None:
@@ -41,59 +43,40 @@ class FairLock:
             self._changed.notify_all()
 
 
-class Share:
-    """One thread's share of an engine; an `Engine` itself.
+class EngineHandle(Engine):
+    """One thread's access to an engine that several threads use.
 
-    What it says of the model holds for the last answer it gave, whatever another
-    share has brought about since: a model that was replaced has other labels.
+    What it says about the model holds for the last answer it gave: the engine may have
+    another model since, with other labels, after another thread's turn.
     """
 
     def __init__(self, engine: Engine, turn: FairLock) -> None:
-        """Uses `engine` while it holds `turn`, as all shares of it must."""
+        """Uses `engine` while it holds `turn`, as all handles of it must."""
         self._engine = engine
         self._turn = turn
-        self.manifest: Manifest = engine.manifest
+        self._manifest = engine.manifest
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """The name of each output, in order."""
-        return self.manifest.labels
+    def manifest(self) -> Manifest:
+        """The manifest of the model that gave the last answer."""
+        return self._manifest
 
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """How `classify` brings an image to the input's size."""
-        return self.manifest.preprocessing
-
-    def classify(self, image_rgb_u8: Image) -> npt.NDArray[np.float32]:
-        """Classifies uint8 RGB [height, width, 3] of any size: float32 [classes]."""
-        with self._turn:
-            probabilities = self._engine.classify(image_rgb_u8)
-            self.manifest = self._engine.manifest
-        return probabilities
-
-    def run(self, pixels_u8: Image) -> npt.NDArray[np.float32]:
+    def run(self, pixels_u8: Image) -> Probabilities:
         """Classifies uint8 RGB [height, width, 3] of the input's size.
 
         Raises:
-            OutdatedPixelsError: Whoever had the turn since `renew` brought a model that
-                wants others.
+            OutdatedPixelsError: Another model has taken over, maybe in another thread's
+                turn; it needs another size or crop.
         """
         with self._turn:
-            if self._engine.preprocessing != self.preprocessing:
+            before, self._manifest = self._manifest, self._engine.manifest
+            if self.preprocessing != before.preprocessing:
                 raise OutdatedPixelsError
-            probabilities = self._engine.run(pixels_u8)
-            self.manifest = self._engine.manifest
-        return probabilities
-
-    def renew(self) -> None:
-        """Lets a new model take over, if one waits."""
-        with self._turn:
-            self._engine.renew()
-            self.manifest = self._engine.manifest
+            try:
+                return self._engine.run(pixels_u8)
+            finally:
+                self._manifest = self._engine.manifest
 
     def status(self) -> Status:
-        """Tells how the engine is; may be called from any thread."""
+        """Returns the engine's state; may be called from any thread."""
         return self._engine.status()
-
-    def close(self) -> None:
-        """Does nothing: the engine is closed by whoever opened it."""
