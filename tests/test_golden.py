@@ -110,7 +110,9 @@ def test_evaluation_of_keras_models(golden, golden_data):
 
 @pytest.mark.parametrize("fit", FITS)
 def test_what_reaches_the_int8_model(fit, golden, mirror):
-    manifest = Manifest("mirror", "1", LABELS, Preprocessing(SIZE_HW, fit))
+    manifest = Manifest.of_classifier(
+        "mirror", "1", LABELS, Preprocessing(SIZE_HW, fit)
+    )
     classifier = Classifier(mirror, manifest=manifest)
     for path in IMAGES:
         answers = classifier.classify(read_image(path))

@@ -153,7 +153,7 @@ def _read_manifest(path: Path) -> tuple[dict[str, Any] | None, str]:
         manifest = read_manifest(path)
     except RequestError as error:
         return None, str(error)
-    return (manifest.to_json() if manifest else None), ""
+    return (manifest.to_format_1() if manifest else None), ""
 
 
 def _describe_metadata(model: Model) -> tuple[dict[str, Any] | None, str]:

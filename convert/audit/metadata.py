@@ -7,8 +7,8 @@ import math
 from typing import Any
 
 from corallite.convert.tflite.model import Model
+from corallite.device.model import identifiers
 from corallite.device.model.flatbuffer import DamagedError, Flatbuffer, Table
-from corallite.device.model.model_entry import METADATA_IDENTIFIER, METADATA_NAME
 
 # More than any file with a purpose holds; the weights are elsewhere.
 _MOST_BYTES = 16 << 20
@@ -27,14 +27,15 @@ def describe_metadata(model: Model) -> dict[str, Any] | None:
     Raises:
         DamagedError: It is not what it should be.
     """
-    start, size = model.metadata.get(METADATA_NAME, (0, 0))
+    start, size = model.metadata.get(identifiers.TFLITE_METADATA_NAME, (0, 0))
     if not size:
         return None
     if size > _MOST_BYTES:
         raise DamagedError(f"it has {size:,} bytes")
     content = model.content[start : start + size]
-    if content[4:8] != METADATA_IDENTIFIER:
-        raise DamagedError(f"it does not begin with {METADATA_IDENTIFIER.decode()}")
+    if content[4:8] != identifiers.TFLITE_METADATA:
+        expected = identifiers.TFLITE_METADATA.decode()
+        raise DamagedError(f"it does not begin with {expected}")
     root = Flatbuffer(content).root()
     graphs = root.tables(3)
     return {

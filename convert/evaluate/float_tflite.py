@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from corallite.convert.tflite import converter
-from corallite.device.model.manifest import Manifest, attach_manifest
+from corallite.device.model.manifest import Manifest
+from corallite.device.model.write import attach_manifest
 from corallite.device.system import files
 from corallite.optimize.keras_graph.load import load_model
 from corallite.train.data.load import ImageData, load_data
@@ -33,7 +34,7 @@ def make_manifest(
 ) -> Manifest:
     """Returns what a file of this run says about itself."""
     network = read_network(run_dir)
-    return Manifest(
+    return Manifest.of_classifier(
         model=f"{network.model} {network.width}x",
         version=run_dir.resolve().name,
         labels=data.class_names,

@@ -21,9 +21,10 @@ from corallite.convert.export.plan import (
 from corallite.convert.tflite import converter
 from corallite.convert.tflite.queries import count_operators
 from corallite.device.engine.classifier import Classifier
-from corallite.device.engine.runtime import load_interpreter
+from corallite.device.engine.runners import litert
 from corallite.device.model import selftest
-from corallite.device.model.manifest import Manifest, SelfTest, attach_manifest
+from corallite.device.model.manifest import Manifest, SelfTest
+from corallite.device.model.write import attach_manifest
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.optimize.calibrate.choose_images import (
@@ -219,8 +220,8 @@ def _complete(content: bytes, manifest: Manifest) -> bytes:
 
 def _ask(content: bytes, manifest: Manifest) -> SelfTest:
     """Returns what the model answers, for a device to compare with."""
-    interpreter = load_interpreter(INT8_FILE, content=content)
-    model = Classifier(INT8_FILE, manifest=manifest, interpreter=interpreter)
+    runner = litert.load(INT8_FILE, content=content)
+    model = Classifier(INT8_FILE, manifest=manifest, runner=runner)
     return selftest.record(model)
 
 

@@ -17,7 +17,7 @@ from corallite.device.cli.output_flags import open_sinks as open_sinks
 from corallite.device.cli.output_flags import refuse_sinks as refuse_sinks
 from corallite.device.engine.base import Engine
 from corallite.device.engine.open_model import ModelRequest
-from corallite.device.engine.reload.hot_reload import Swapping
+from corallite.device.engine.reload.hot_reload import HotReload
 from corallite.device.engine.runtime import MOST_THREADS
 from corallite.device.image.preprocess import FITS
 from corallite.device.loop.rate_limit import RateLimiter
@@ -137,7 +137,7 @@ def open_engine() -> Iterator[Engine]:
         _parse_range(_INPUT_RANGE.value),
         _NUM_THREADS.value,
     )
-    with contextlib.closing(Swapping(request)) as engine:
+    with contextlib.closing(HotReload(request)) as engine:
         with calling_on_hangup(engine.ask_to_swap):
             engine.start()
             yield engine

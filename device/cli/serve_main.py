@@ -95,7 +95,8 @@ def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
     from corallite.device.serve.live.engine_handle import EngineHandle, FairLock
 
     engine = stack.enter_context(camera_flags.open_engine())
-    selftest.ask(engine)  # Predictions must work before systemd is notified.
+    # Predictions must work before systemd is notified.
+    engine.classify(selftest.draw_images(engine.preprocessing.size_hw)[0])
     turn, metrics, camera = FairLock(), Metrics(), None
     rate_limiter = stack.enter_context(camera_flags.open_rate_limiter())
     if (name := camera_flags.source_name()) is not None:
@@ -122,8 +123,8 @@ def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
         waiting=_MAX_WAITING.value,
         streams=_MAX_STREAMS.value,
     )
-    share = EngineHandle(engine, turn)
-    service = Service(share, camera, limits, stop, rate_limiter.status)
+    handle = EngineHandle(engine, turn)
+    service = Service(handle, camera, limits, stop, rate_limiter.status)
     stack.callback(service.close)
     vitals = Vitals(service, camera)
     stack.callback(vitals.close)

@@ -4,16 +4,13 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from corallite.device.engine.classifier import Classifier
-from corallite.device.engine.runtime import (
-    load_interpreter,
-    load_on_edgetpu,
-    read_model,
-)
+from corallite.device.engine.runner import Runner
+from corallite.device.engine.runners import litert
+from corallite.device.engine.runtime import load_on_edgetpu, read_model
 from corallite.device.model.manifest import read_manifest
 from corallite.device.system.errors import RequestError
 
@@ -30,9 +27,11 @@ def main(path: str, is_for_edgetpu: bool) -> None:
     try:
         manifest = read_manifest(path)
         if is_for_edgetpu:
-            invoke = _prepare(load_on_edgetpu(read_model(path), {}))
+            invoke = _prepare(
+                litert.LiteRtRunner(load_on_edgetpu(read_model(path), {}))
+            )
         elif manifest is None:
-            invoke = _prepare(load_interpreter(path))
+            invoke = _prepare(litert.load(path))
         else:
             invoke = _prepare_classifier(Classifier(path, manifest=manifest))
         invoke()
@@ -47,11 +46,9 @@ def main(path: str, is_for_edgetpu: bool) -> None:
     print(json.dumps({**content, "latency_ms": round(latency_ms, 3)}))
 
 
-def _prepare(interpreter: Any) -> Callable[[], object]:
-    for detail in interpreter.get_input_details():
-        zeros = np.zeros(detail["shape"], detail["dtype"])
-        interpreter.set_tensor(detail["index"], zeros)
-    return interpreter.invoke
+def _prepare(runner: Runner) -> Callable[[], object]:
+    zeros = {x.name: np.zeros(x.shape, x.dtype) for x in runner.signature.inputs}
+    return lambda: runner.run(zeros)
 
 
 def _prepare_classifier(classifier: Classifier) -> Callable[[], object]:

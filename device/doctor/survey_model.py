@@ -6,7 +6,7 @@ from pathlib import Path
 
 from corallite.device.doctor.machine import Machine, ModelFile
 from corallite.device.model import identifiers
-from corallite.device.model.cpu_fallback import name_twin
+from corallite.device.model.cpu_fallback import name_cpu_fallback
 from corallite.device.model.requirements import ModelNeeds, read_needs
 from corallite.device.system.files import require_regular
 from corallite.device.system.isolated import try_python
@@ -45,7 +45,7 @@ def survey_model(machine: Machine, path: str, timeout_s: float = _TIMEOUT_S) -> 
 
 
 def _has_cpu_fallback(path: str) -> bool:
-    fallback = name_twin(path)
+    fallback = name_cpu_fallback(path)
     return fallback != path and Path(fallback).is_file()
 
 

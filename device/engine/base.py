@@ -1,31 +1,33 @@
-"""What answers for an image: a model, and whatever runs it."""
+"""What every engine can do."""
 
+import abc
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from corallite.device.image.preprocess import Image, Preprocessing
+from corallite.device.image.preprocess import Image, Preprocessing, fit_image
 from corallite.device.model.manifest import Manifest
+
+Probabilities = npt.NDArray[np.float32]
 
 
 class OutdatedPixelsError(Exception):
-    """Another model took over after `renew`, and wants another size or crop."""
+    """Another model has taken over, which needs another size or crop."""
 
 
 @dataclass(frozen=True)
 class Status:
-    """How an engine is, for logs, pages and metrics.
+    """The state of an engine, for logs, pages and metrics.
 
     Attributes:
-        model: The architecture, as the manifest has it.
-        version: Of the model, as the manifest has it.
+        model: The architecture, from the manifest.
+        version: The model's version, from the manifest.
         device: What gave the last answer: "cpu", "edgetpu", or "edgetpu:0" and so on.
         state: "ready", or "lost" while the CPU stands in for an accelerator.
         losses: How many times an accelerator was lost.
         swaps: How many times the model was replaced by another.
-        last_error: The last thing that went wrong, one sentence; "" if nothing has.
+        last_error: The last error, one sentence; "" if there was none.
     """
 
     model: str
@@ -37,35 +39,60 @@ class Status:
     last_error: str = ""
 
 
-class Engine(Protocol):
-    """Classifies images. Not for use by two threads at once, but for `status`."""
+class Engine(abc.ABC):
+    """Classifies images. One thread at a time may use it, except for `status`."""
 
     @property
-    def manifest(self) -> Manifest: ...
+    @abc.abstractmethod
+    def manifest(self) -> Manifest:
+        """The manifest of the model that gave the last answer."""
+
+    @abc.abstractmethod
+    def run(self, pixels_u8: Image) -> Probabilities:
+        """Classifies uint8 RGB [height, width, 3] of the size in `preprocessing`.
+
+        Returns:
+            float32 [classes], probabilities if the manifest says so.
+
+        Raises:
+            OutdatedPixelsError: Another model has taken over; fit the image again.
+            RequestError: The model loads but does not run.
+        """
+
+    @abc.abstractmethod
+    def status(self) -> Status:
+        """Returns the engine's state; may be called from any thread."""
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The name of each output, in order."""
+        """The name of each class, in order."""
+        return self.manifest.labels
 
     @property
     def preprocessing(self) -> Preprocessing:
         """How `classify` brings an image to the input's size."""
+        return self.manifest.preprocessing
 
-    def classify(self, image_rgb_u8: Image) -> npt.NDArray[np.float32]:
+    def classify(self, image_rgb_u8: Image) -> Probabilities:
         """Classifies uint8 RGB [height, width, 3] of any size: float32 [classes]."""
+        while True:
+            try:
+                return self.run(fit_image(image_rgb_u8, self.preprocessing))
+            except OutdatedPixelsError:
+                continue
 
-    def run(self, pixels_u8: Image) -> npt.NDArray[np.float32]:
-        """Classifies uint8 RGB [height, width, 3] of the input's size.
 
-        Raises:
-            OutdatedPixelsError: Of an engine that others use too; fit them again.
-        """
+class AcceleratedEngine(Engine):
+    """An engine that also needs an accelerator, which only one engine can have."""
 
-    def renew(self) -> None:
-        """Lets a new model take over, if one waits; `classify` does so by itself."""
+    @abc.abstractmethod
+    def start(self) -> None:
+        """Begins to acquire the accelerator; the engine answers before and after."""
 
-    def status(self) -> Status:
-        """Tells how it is; may be called from any thread."""
+    @abc.abstractmethod
+    def wait_started(self, timeout_s: float) -> str:
+        """Waits until it is acquired; returns why it is not, a sentence, or ""."""
 
-    def close(self) -> None:
-        """Gives back processes and threads; it cannot be used any more."""
+    @abc.abstractmethod
+    def stop(self) -> None:
+        """Releases it, with its process and thread; `start` acquires it again."""

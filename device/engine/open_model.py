@@ -1,44 +1,31 @@
-"""From what a user says about a model to an engine that runs it."""
+"""Opens the engine that the user asks for."""
 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
 
 from corallite.device.board.edgetpu import is_edgetpu_here
 from corallite.device.engine.base import Engine
 from corallite.device.engine.classifier import Classifier
 from corallite.device.engine.overrides import choose_manifest
-from corallite.device.engine.runtime import load_interpreter, read_model
+from corallite.device.engine.runners import litert
+from corallite.device.engine.runtime import read_model
 from corallite.device.model import identifiers
-from corallite.device.model.cpu_fallback import name_twin
+from corallite.device.model.cpu_fallback import name_cpu_fallback
 from corallite.device.model.manifest import Manifest, read_manifest
 from corallite.device.system.errors import RequestError
 
 _OPERATOR = identifiers.EDGETPU_OPERATOR.encode()
 
 
-class Startable(Engine, Protocol):
-    """An engine that may need an accelerator, of which there is but one."""
-
-    def start(self) -> None:
-        """Begins to take its accelerator; it answers before and after."""
-
-    def wait_started(self, timeout_s: float) -> str:
-        """Waits until it has it; returns why it has not, a sentence, or ""."""
-
-    def pause(self) -> None:
-        """Gives the accelerator back; `start` takes it again."""
-
-
 @dataclass(frozen=True)
 class ModelRequest:
-    """What a user says about a model.
+    """What the user asks for.
 
     Attributes:
         path: A `.tflite` file.
         device: "cpu", "edgetpu", "edgetpu:N", or "auto": what the file was made for,
-            as soon as it is there.
+            as soon as that is there.
         cpu_path: The file that a file for the Edge TPU was compiled from; default,
             that of the same name without `_edgetpu`.
         labels_path: A file with one label a line, in place of the manifest's labels.
@@ -56,12 +43,12 @@ class ModelRequest:
     num_threads: int = 1
 
     @property
-    def twin_path(self) -> str:
-        """The file for the CPU of a compiled one; `path` if it has no such name."""
-        return self.cpu_path or name_twin(self.path)
+    def fallback_path(self) -> str:
+        """The CPU fallback of a compiled file; `path` if it has no such name."""
+        return self.cpu_path or name_cpu_fallback(self.path)
 
     def to_json(self) -> str:
-        """Returns it for another process, which `from_json` takes."""
+        """Returns text for another process, which `from_json` takes."""
         return json.dumps(asdict(self))
 
     @classmethod
@@ -73,12 +60,11 @@ class ModelRequest:
         return cls(**content)
 
 
-def open_model(request: ModelRequest) -> Startable:
-    """Loads the model; an accelerator is not touched before `start`.
+def open_model(request: ModelRequest) -> Engine:
+    """Loads the model; an accelerator is not touched before its `start`.
 
     Raises:
-        RequestError: It cannot be run, or there is no file for the CPU to go on with
-            when the accelerator fails.
+        RequestError: It cannot be run, or a file for the Edge TPU has no CPU fallback.
     """
     content = read_model(request.path)
     if not is_compiled(content, request.path):
@@ -87,25 +73,21 @@ def open_model(request: ModelRequest) -> Startable:
                 f"{request.path}: is not compiled for the Edge TPU; give what "
                 "edgetpu_compiler made of it, or --device=cpu."
             )
-        manifest = _choose_manifest(request, request.path, content)
-        return _open_on_cpu(request, request.path, content, manifest)
-    twin, twin_content = request.twin_path, _read_twin(request)
-    # The compiler drops the manifest, and whoever compiles may put it back.
+        return _open_on_cpu(request, request.path, content)
+    path, fallback = request.fallback_path, _read_fallback(request)
+    # The compiler drops the manifest, which may have been put back since.
     carried = read_manifest(request.path, content)
-    _check_labels(carried, read_manifest(twin, twin_content), request)
-    if carried is None:
-        manifest = _choose_manifest(request, twin, twin_content)
-    else:
-        manifest = _choose_manifest(request, request.path, content)
-    on_cpu = _open_on_cpu(request, twin, twin_content, manifest)
+    _check_labels(carried, read_manifest(path, fallback), request)
+    source = (path, fallback) if carried is None else (request.path, content)
+    on_cpu = _open_on_cpu(request, path, fallback, _choose_manifest(request, *source))
     if request.device == "cpu":
         return on_cpu
-    # Not loaded where none is wanted.
-    from corallite.device.engine.edgetpu.failover import Accelerated
+    # Not loaded where no Edge TPU is wanted.
+    from corallite.device.engine.edgetpu.failover import Failover
 
     if request.device == "auto":
-        return Accelerated(on_cpu, content, "edgetpu", is_here=is_edgetpu_here)
-    return Accelerated(on_cpu, content, request.device)
+        return Failover(on_cpu, content, "edgetpu", is_here=is_edgetpu_here)
+    return Failover(on_cpu, content, request.device)
 
 
 def is_compiled(content: bytes, path: str) -> bool:
@@ -116,7 +98,7 @@ def is_compiled(content: bytes, path: str) -> bool:
     """
     if _OPERATOR not in content:
         return False
-    # Only now: most models are for the CPU, and the import takes longer than this.
+    # Not at the top: most models are for the CPU, and the import takes time.
     from corallite.device.model.requirements import parse_needs
 
     try:
@@ -127,31 +109,31 @@ def is_compiled(content: bytes, path: str) -> bool:
         ) from error
 
 
-def _read_twin(request: ModelRequest) -> bytes:
-    twin = request.twin_path
+def _read_fallback(request: ModelRequest) -> bytes:
+    path = request.fallback_path
     is_given = bool(request.cpu_path)
-    if not is_given and (twin == request.path or not Path(twin).exists()):
+    if not is_given and (path == request.path or not Path(path).exists()):
         raise RequestError(
             f"{request.path}: is compiled for the Edge TPU; put the file that it was "
             "compiled from beside it, without _edgetpu in its name, or give it with "
-            "--cpu_model, so that the CPU can go on when the Edge TPU fails."
+            "--cpu_model, so that the CPU can continue when the Edge TPU fails."
         )
-    content = read_model(twin)
-    if is_compiled(content, twin):
+    content = read_model(path)
+    if is_compiled(content, path):
         raise RequestError(
-            f"{twin}: is compiled for the Edge TPU, too; give with --cpu_model the "
+            f"{path}: is compiled for the Edge TPU, too; give with --cpu_model the "
             "file that was compiled."
         )
     return content
 
 
 def _check_labels(
-    compiled: Manifest | None, twin: Manifest | None, request: ModelRequest
+    compiled: Manifest | None, fallback: Manifest | None, request: ModelRequest
 ) -> None:
-    if compiled is None or twin is None or compiled.labels == twin.labels:
+    if compiled is None or fallback is None or compiled.labels == fallback.labels:
         return
     raise RequestError(
-        f"{request.twin_path}: has other labels than {request.path}; give with "
+        f"{request.fallback_path}: has other labels than {request.path}; give with "
         "--cpu_model the file that it was compiled from."
     )
 
@@ -167,7 +149,8 @@ def _choose_manifest(request: ModelRequest, path: str, content: bytes) -> Manife
 
 
 def _open_on_cpu(
-    request: ModelRequest, path: str, content: bytes, manifest: Manifest
+    request: ModelRequest, path: str, content: bytes, manifest: Manifest | None = None
 ) -> Classifier:
-    interpreter = load_interpreter(path, request.num_threads, content)
-    return Classifier(path, manifest=manifest, interpreter=interpreter)
+    manifest = manifest or _choose_manifest(request, path, content)
+    runner = litert.load(path, request.num_threads, content)
+    return Classifier(path, manifest=manifest, runner=runner)

@@ -1,9 +1,10 @@
-"""Describes a model file by hand, where it carries no manifest or another is wanted."""
+"""Describes a model file that carries no manifest, or overrides what it carries."""
 
-from dataclasses import replace
+import dataclasses
 from pathlib import Path
 
-from corallite.device.engine.runtime import read_input_size_hw
+from corallite.device.engine.pixels import image_size_hw
+from corallite.device.engine.runners import litert
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.model.manifest import Manifest, read_manifest
 from corallite.device.system.errors import RequestError
@@ -18,7 +19,7 @@ def choose_manifest(
     fit: str | None = None,
     input_range: tuple[float, float] | None = None,
 ) -> Manifest:
-    """Returns a model file's manifest with what is given here in its place.
+    """Returns a model file's manifest, with what is given here in its place.
 
     Args:
         model_path: A `.tflite` file.
@@ -39,22 +40,26 @@ def choose_manifest(
             raise
         manifest = None
     if manifest is None:
-        # First of all, because it says so if this is no model at all.
-        preprocessing = Preprocessing(read_input_size_hw(model_path, content))
-        manifest = Manifest(Path(model_path).stem, "", (), preprocessing, output="")
+        # Before the labels: a file that is not a model is the first thing to report.
+        runner = litert.load(model_path, content=content)
+        preprocessing = Preprocessing(image_size_hw(runner.signature, model_path))
+        name = Path(model_path).stem
+        manifest = Manifest.of_classifier(name, "", (), preprocessing)
+        manifest = manifest.with_classes(values="")
     if labels_path is not None:
-        manifest = replace(manifest, labels=read_labels(labels_path))
+        manifest = manifest.with_classes(labels=read_labels(labels_path))
     if not manifest.labels:
         raise RequestError(
             f"{model_path}: carries no manifest; give --labels=FILE with one label a "
             "line."
         )
     if fit is not None:
-        preprocessing = replace(manifest.preprocessing, fit=fit)
-        manifest = replace(manifest, preprocessing=preprocessing)
+        preprocessing = dataclasses.replace(manifest.preprocessing, fit=fit)
+        manifest = manifest.with_image(preprocessing=preprocessing)
     if input_range is not None:
-        # With other numbers at the input it gives other answers.
-        manifest = replace(manifest, input_range=input_range, selftest=None)
+        # With other numbers at the input the model gives other answers.
+        manifest = manifest.with_image(input_range=input_range)
+        manifest = dataclasses.replace(manifest, selftest=None)
     return manifest
 
 
@@ -67,7 +72,7 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
     """
     try:
         require_regular(path)
-        # The signature that Windows editors write is not part of the first label.
+        # Windows editors write a signature, which is not part of the first label.
         text = read_limited(path).decode("utf-8-sig")
     except OSError as error:
         raise RequestError(
@@ -79,5 +84,5 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
         ) from error
     lines = text.rstrip().splitlines()
     if not lines:
-        raise RequestError(f"{path}: has no labels; write one a line.")
+        raise RequestError(f"{path}: has no labels; write one label a line.")
     return tuple(line.strip() for line in lines)

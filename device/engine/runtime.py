@@ -12,8 +12,8 @@ from corallite.device.model import identifiers
 from corallite.device.system.errors import RequestError
 from corallite.device.system.files import require_regular
 
-# In order of preference. The second is the first's predecessor with the same API; it
-# is what 32-bit Arm has.
+# In order of preference. The second is the first's predecessor with the same API, and
+# the only one for 32-bit Arm.
 RUNTIMES = ("ai_edge_litert", "tflite_runtime")
 # More than any board's cores; where threads run out, the runtime crashes.
 MOST_THREADS = 256
@@ -32,7 +32,7 @@ def read_model(path: str | Path) -> bytes:
         require_regular(path)
         with open(path, "rb") as file:
             content = file.read(8)
-            # The rest of another file may be a film.
+            # Another file may be very large.
             if content[4:] == identifiers.MODEL:
                 content += file.read()
     except OSError as error:
@@ -51,8 +51,8 @@ def load_interpreter(
 ) -> Any:
     """Returns a TFLite `Interpreter` of a file, with its tensors allocated.
 
-    It keeps the content in memory and not the file mapped, so that whoever writes
-    into the file, as `scp` does, changes nothing under it.
+    It keeps the content in memory and does not map the file, so that writing into the
+    file, as `scp` does, changes nothing.
 
     Args:
         path: A `.tflite` file.
@@ -60,8 +60,8 @@ def load_interpreter(
         content: What `read_model` gave for it; default, it is read.
 
     Raises:
-        RequestError: The file is missing, of another kind, cut short or needs what
-            the runtime has not; or there is no runtime that works here.
+        RequestError: The file is missing, of another kind, truncated or needs what
+            the runtime lacks; or no runtime works here.
     """
     if num_threads < 1:
         raise ValueError(
@@ -85,15 +85,14 @@ def load_interpreter(
 def load_on_edgetpu(content: bytes, options: dict[str, str]) -> Any:
     """Returns an `Interpreter` of a compiled model on an Edge TPU.
 
-    Whatever is wrong with the library, the driver or their versions may as well
-    crash or hang: call it in a process that may.
+    An incompatible library or driver may crash or hang: call it in a process that may.
 
     Args:
         content: What `read_model` gave.
         options: libedgetpu's, such as {"device": ":1"}; {} for any Edge TPU.
 
     Raises:
-        RequestError: There is no runtime that works here.
+        RequestError: No runtime works here.
         OSError: There is no libedgetpu.
         ValueError, RuntimeError: It finds no Edge TPU, or it does not take the model.
     """
@@ -110,14 +109,14 @@ def choose_runtime(
     is_installed: Callable[[str], bool] | None = None,
     numpy_version: str = np.__version__,
 ) -> str:
-    """Names the runtime to import, of those in `RUNTIMES`.
+    """Returns the name of the runtime to import, one of `RUNTIMES`.
 
     Args:
         is_installed: Tells whether a module can be found; default, in this process.
         numpy_version: Such as "2.4.6".
 
     Raises:
-        RequestError: None is installed, or the only one does not go with this NumPy.
+        RequestError: None is installed, or the only one does not work with this NumPy.
     """
     found = [name for name in RUNTIMES if (is_installed or _is_installed)(name)]
     if not found:
@@ -132,40 +131,6 @@ def choose_runtime(
             "pip install 'numpy<2', or install ai-edge-litert in its place."
         )
     return found[0]
-
-
-def read_input_size_hw(
-    path: str | Path, content: bytes | None = None
-) -> tuple[int, int]:
-    """Returns the height and width of the image that a model file takes.
-
-    Args:
-        path: A `.tflite` file.
-        content: What `read_model` gave for it; default, it is read.
-
-    Raises:
-        RequestError: As `load_interpreter`, or the input is not one RGB image.
-    """
-    return input_size_hw(load_interpreter(path, content=content), path)
-
-
-def input_size_hw(interpreter: Any, path: str | Path) -> tuple[int, int]:
-    """Returns the height and width of the image that `interpreter` takes.
-
-    Args:
-        interpreter: An allocated interpreter.
-        path: Its file, for the error.
-
-    Raises:
-        RequestError: The input is not one RGB image.
-    """
-    shapes = [detail["shape"].tolist() for detail in interpreter.get_input_details()]
-    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][::3] != [1, 3]:
-        raise RequestError(
-            f"{path}: takes inputs of shape {shapes}, expected one [1, height, width, "
-            "3]; export it as an image classifier with a batch of 1."
-        )
-    return shapes[0][1], shapes[0][2]
 
 
 def _is_installed(name: str) -> bool:
@@ -183,6 +148,6 @@ def _import_runtime(name: str) -> Any:
 
 
 def first_line(error: Exception) -> str:
-    """Returns the start of what a runtime says, without a full stop."""
+    """Returns the first line of a runtime's error, without a full stop."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0].rstrip(".")

@@ -154,12 +154,11 @@ def _attempt(
 def _classify(frame: Frame, classifier: Engine) -> npt.NDArray[np.float32]:
     """Classifies a frame, using its prepared pixels if the model still needs those."""
     while True:
-        classifier.renew()  # It may switch to another model.
         pixels_u8 = _choose_pixels(frame, classifier.preprocessing)
         try:
             return classifier.run(pixels_u8)
         except OutdatedPixelsError:
-            continue
+            continue  # Another model has taken over.
 
 
 def _choose_pixels(frame: Frame, preprocessing: Preprocessing) -> Image:

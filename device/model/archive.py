@@ -1,7 +1,7 @@
-"""The zip archive behind a model, which nobody vouches for.
+"""Reads and writes the zip archive behind a model, without trusting it.
 
-zipfile reads a list of contents of whatever length a file claims, and unpacks whatever
-comes out. Here both have an end.
+zipfile reads a directory of any length that a file claims, and unpacks any amount of
+data. Here both are limited: a small file must not fill the memory of a board.
 """
 
 import io
@@ -10,20 +10,20 @@ import zlib
 from collections.abc import Collection, Mapping
 from typing import BinaryIO
 
-# What zipfile raises for damaged content; RuntimeError is encryption or a kind of
-# compression that it does not know.
+# What zipfile raises for damaged content; RuntimeError means encryption or an unknown
+# compression.
 ARCHIVE_ERRORS = (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, zlib.error)
-# Of all that is unpacked at a time. Labels and a manifest take kilobytes.
+# Of all that is unpacked at once. Labels and a manifest take kilobytes.
 MOST_BYTES = 16 << 20
-# Of the list of contents: 20,000 files. zipfile needs 16 MB for it.
+# Of the directory: 20,000 files. zipfile needs 16 MB for it.
 _MOST_AT_ONCE = 1 << 20
 _CHUNK = 1 << 16
-# The others unpack a few bytes to megabytes that are nowhere announced.
+# The others unpack a few bytes to megabytes, whatever size is declared.
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def read_archived(file: BinaryIO, name: str) -> bytes | None:
-    """Returns a file of the archive at the end of `file`; None if it is not there.
+    """Returns one file of the archive at the end of `file`; None if it is not there.
 
     Raises:
         OSError: The file cannot be read.
@@ -43,14 +43,14 @@ def split_archive(model: bytes) -> tuple[bytes, dict[str, bytes]]:
 
 
 def append_archive(model: bytes, files: Mapping[str, bytes]) -> bytes:
-    """Returns a model, behind which there is no archive yet, with one of `files`."""
+    """Returns a model that has no archive yet, with `files` in one behind it."""
     content = io.BytesIO(model)
     content.seek(0, io.SEEK_END)
     # Not "a": weights that look like an archive would be written over.
     with zipfile.ZipFile(content, "w") as archive:
         for name, data in files.items():
-            # ZipInfo's default date instead of today's; stored, not deflated, because
-            # TFLite's own reader knows nothing else.
+            # ZipInfo's default date instead of today's. Stored, not deflated: TFLite's
+            # own reader knows nothing else.
             archive.writestr(zipfile.ZipInfo(name), data)
     return content.getvalue()
 
@@ -58,14 +58,14 @@ def append_archive(model: bytes, files: Mapping[str, bytes]) -> bytes:
 def _read_files(
     file: BinaryIO, names: Collection[str] | None
 ) -> tuple[dict[str, bytes], int | None]:
-    """Returns the files with `names`, by default all, and where the archive begins."""
+    """Returns the files named, by default all, and where the archive begins."""
     bounded = _Bounded(file)
     if not zipfile.is_zipfile(bounded):
         return {}, None
     with zipfile.ZipFile(bounded) as archive:
         start = min((e.header_offset for e in archive.infolist()), default=None)
         found = [name for name in archive.namelist() if names is None or name in names]
-        # A name may be there twice, of which zipfile knows the last.
+        # A name may occur twice; zipfile knows the last one.
         entries = {name: archive.getinfo(name) for name in found}
         _require_moderate(list(entries.values()))
         return {name: _read(archive, entry) for name, entry in entries.items()}, start
@@ -73,16 +73,14 @@ def _read_files(
 
 def _require_moderate(entries: list[zipfile.ZipInfo]) -> None:
     if sum(entry.file_size for entry in entries) > MOST_BYTES:
-        raise zipfile.BadZipFile(
-            f"what is packed is larger than {MOST_BYTES >> 20} MiB"
-        )
+        raise zipfile.BadZipFile(f"its files are larger than {MOST_BYTES >> 20} MiB")
     for entry in entries:
         if entry.compress_type not in _COMPRESSIONS:
-            raise zipfile.BadZipFile(f"{entry.filename!r} is packed in an unusual way")
+            raise zipfile.BadZipFile(f"{entry.filename!r} has an unusual compression")
 
 
 def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    """Reads a file, never more than it is said to have."""
+    """Reads a file, never more than its declared size."""
     with archive.open(entry) as packed:
         return b"".join(iter(lambda: packed.read(_CHUNK), b""))
 
@@ -98,7 +96,7 @@ class _Bounded(io.RawIOBase):
         wanted = most if size is None or size < 0 else min(size, most)
         data = self._file.read(wanted)
         if len(data) == most:
-            raise zipfile.BadZipFile("its list of contents is too long")
+            raise zipfile.BadZipFile("its directory is too long")
         return data
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:

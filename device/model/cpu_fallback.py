@@ -1,4 +1,4 @@
-"""Names the file that stands in for one that is compiled for the Edge TPU."""
+"""Names the CPU fallback of a file that is compiled for the Edge TPU."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from pathlib import Path
 _COMPILED = "_edgetpu"
 
 
-def name_twin(path: str) -> str:
+def name_cpu_fallback(path: str) -> str:
     """Returns the file for the CPU of a compiled one; `path` if it has no such name."""
     compiled = Path(path)
     if not compiled.name:  # As "" and "/" have none.

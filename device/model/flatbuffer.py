@@ -1,19 +1,19 @@
-"""Reads flatbuffers that nobody vouches for: every offset is checked before its use.
+"""Reads untrusted flatbuffers: every offset is checked before its use.
 
-The readers that the flatbuffers package generates follow an offset wherever it leads
-and allocate a vector of whatever length a file claims. This one raises `DamagedError`
-instead, and does a bounded amount of work also for a file whose parts overlap, or
-refer to each other a million times.
+Written by hand, because generated readers follow any offset and allocate a vector of
+any length that a damaged file claims, and because the generated schema takes a second
+to load on a board. This reader raises `DamagedError` instead, and its work is bounded
+even if tables overlap or refer to each other a million times.
 """
 
 import struct
 from collections.abc import Iterator
 from mmap import mmap
 
-# Of one file, in all. ShuffleNetV2 1.0x has 900 parts and 11,000 numbers.
+# Of one file. ShuffleNetV2 1.0x has 900 tables and vectors, and 11,000 numbers.
 MAX_PARTS = 100_000
 MAX_NUMBERS = 1_000_000
-# Names are read; weights are not, they stay where they are.
+# Names are read; weights are not.
 MAX_NAME_BYTES = 10_000
 # No table of the TFLite schema has more fields.
 _MAX_FIELDS = 32
@@ -28,12 +28,12 @@ class DamagedError(Exception):
 
 
 class Flatbuffer:
-    """The bytes of a flatbuffer, and how much of them may still be read.
+    """The bytes of a flatbuffer, and how many of them may still be read.
 
     Attributes:
         content: The bytes.
         size: How many there are.
-        end: Where the last part that was read so far ends.
+        end: Where the last of what was read so far ends.
     """
 
     def __init__(self, content: bytes | mmap) -> None:
@@ -63,7 +63,7 @@ class Flatbuffer:
         """Raises `DamagedError` unless `size` bytes are there."""
         if position < 0 or position + size > self.size:
             raise DamagedError(
-                f"{size} bytes are said to be at byte {position} of {self.size}"
+                f"{size} bytes are expected at byte {position} of {self.size}"
             )
         self.end = max(self.end, position + size)
 
@@ -75,20 +75,20 @@ class Flatbuffer:
         return position + _OFFSET.size, count
 
     def count_part(self) -> None:
-        """Is called once a table or vector."""
+        """Counts a table or a vector."""
         self._parts_left -= 1
         if self._parts_left < 0:
             raise DamagedError(f"it has more than {MAX_PARTS:,} tables and vectors")
 
     def count_numbers(self, count: int) -> None:
-        """Is called before `count` numbers are read from a vector."""
+        """Counts the numbers of a vector, before they are read."""
         self._numbers_left -= count
         if self._numbers_left < 0:
             raise DamagedError(f"its vectors hold more than {MAX_NUMBERS:,} numbers")
 
 
 class Table:
-    """One table; its fields are asked for by their number in the schema.
+    """One table; its fields are read by their number in the schema.
 
     Attributes:
         position: Where in the file it begins.
@@ -125,7 +125,7 @@ class Table:
         return struct.unpack_from(f"<{count}{kind}", self._buffer.content, start)
 
     def text(self, field: int) -> str:
-        """Returns a string; what is not UTF-8 in it is shown as escapes."""
+        """Returns a string, with escapes for what is not UTF-8."""
         start, size = self.span(field)
         if size > MAX_NAME_BYTES:
             raise DamagedError(f"it has a name of {size:,} bytes")
@@ -153,7 +153,7 @@ class Table:
         return [Table(self._buffer, place) for place in self._places(field)]
 
     def spans(self, field: int) -> list[tuple[int, int]]:
-        """Returns where each of a vector of byte vectors is, (start, size)."""
+        """Returns where each byte vector of a vector is, (start, size)."""
         return [self._buffer.vector(place, 1) for place in self._places(field)]
 
     def _places(self, field: int) -> Iterator[int]:
@@ -167,19 +167,8 @@ class Table:
 
     @property
     def field_count(self) -> int:
-        """How many fields it knows, whether they are there or not."""
+        """How many fields its writer knew, set or not."""
         return len(self._fields)
-
-    def follow(self, field: int) -> int:
-        """Returns where a field leads that is an offset and is there."""
-        return self._buffer.follow(self.require(field))
-
-    def require(self, field: int) -> int:
-        """Returns where a field is stored; raises `DamagedError` if it is not."""
-        position = self.find(field)
-        if position is None:
-            raise DamagedError(f"a table lacks its field {field}")
-        return position
 
     def find(self, field: int) -> int | None:
         """Returns where a field is stored; None if it has its default."""

@@ -1,39 +1,94 @@
-"""What a model file says about itself: labels, preprocessing, where it comes from.
+"""What a model file says about itself: inputs, outputs, where it comes from.
 
 The manifest is a zip archive appended to the `.tflite` file, which is how TFLite's
 associated files travel: an interpreter reads the front of the file and never sees
 it, and any unzip program opens it. It holds `corallite.json`, which is the manifest,
-and `labels.txt`, one label a line, for other tools. They learn of that file, and how
-to normalize pixels, from TFLite Metadata inside the model: see `model_metadata`.
+and `labels.txt`, one label a line, for other tools: see `write`.
 """
 
 import io
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from corallite.device.image.spec import Preprocessing
-from corallite.device.model.archive import (
-    ARCHIVE_ERRORS,
-    append_archive,
-    read_archived,
-    split_archive,
-)
+from corallite.device.model.archive import ARCHIVE_ERRORS, read_archived
 from corallite.device.system.errors import RequestError
 from corallite.device.system.files import require_regular
 
 MANIFEST_NAME = "corallite.json"
 LABELS_NAME = "labels.txt"
-FORMAT = 1
+# Format 1 had one image and one output of classes, and named neither.
+FORMAT = 2
+# The values of an output that sum to 1.
+PROBABILITIES = "probabilities"
+_IMAGE_FIELDS = ("preprocessing", "colour_order", "input_range")
+
+
+@dataclass(frozen=True)
+class ImageInput:
+    """An input that takes an image.
+
+    Attributes:
+        preprocessing: How an image becomes the input.
+        colour_order: Of the last axis; always "RGB".
+        input_range: The floats that pixels 0 and 255 stand for at the input. Ours
+            are trained on (0, 1); models from elsewhere often on (-1, 1).
+        name: What other tools show.
+    """
+
+    kind: ClassVar[str] = "image"
+
+    preprocessing: Preprocessing
+    colour_order: str = "RGB"
+    input_range: tuple[float, float] = (0.0, 1.0)
+    name: str = "image"
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "ImageInput":
+        """Returns what `Manifest.to_json` wrote of it."""
+        low, high = content.get("input_range", cls.input_range)
+        return cls(
+            Preprocessing.from_json(content["preprocessing"]),
+            _text(content, "colour_order", cls.colour_order),
+            (float(low), float(high)),
+            _text(content, "name", cls.name),
+        )
+
+
+@dataclass(frozen=True)
+class ClassesOutput:
+    """An output of one number for each class.
+
+    Attributes:
+        labels: The name of each class, in order.
+        values: What the numbers are: "probabilities"; "" if unknown.
+        name: What other tools show.
+    """
+
+    kind: ClassVar[str] = "classes"
+
+    labels: tuple[str, ...]
+    values: str = PROBABILITIES
+    name: str = "probability"
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "ClassesOutput":
+        """Returns what `Manifest.to_json` wrote of it."""
+        return cls(
+            tuple(str(label) for label in content["labels"]),
+            _text(content, "values", cls.values),
+            _text(content, "name", cls.name),
+        )
 
 
 @dataclass(frozen=True)
 class SelfTest:
-    """What a model answers for an image that anyone can draw: see `selftest`.
+    """What a model answers for a drawn image: see `selftest`.
 
     Attributes:
-        recipe: Which image; a reader that does not know it leaves the test out.
+        recipe: Which image; a reader that does not know it skips the test.
         index: Of the most probable label.
         probability: Its probability, 0 to 1.
     """
@@ -50,88 +105,101 @@ class Manifest:
     Attributes:
         model: The architecture and its size, such as "shufflenet_v2 1.0x".
         version: The name of this training's result, free text.
-        labels: The name of each output, in order.
-        preprocessing: How an image becomes the input.
-        colour_order: Of the input's last axis; always "RGB".
-        input_range: The floats that pixels 0 and 255 stand for at the input. Ours
-            are trained on (0, 1); models from elsewhere often on (-1, 1).
-        output: What the output is: "probabilities", which sum to 1; "" if unknown.
+        inputs: In the order of the model's.
+        outputs: In the order of the model's.
         data_fingerprint: Identifies the images it was trained on.
-        accuracy: Top-1 on the validation part, 0 to 1, by stage: "float", "int8".
+        accuracy: Top-1 on the validation split, 0 to 1, by stage: "float", "int8".
         versions: Version by name of the tools that made the file.
         selftest: What the file answered when it was made; None if nobody asked it.
     """
 
     model: str
     version: str
-    labels: tuple[str, ...]
-    preprocessing: Preprocessing
-    colour_order: str = "RGB"
-    input_range: tuple[float, float] = (0.0, 1.0)
-    output: str = "probabilities"
+    inputs: tuple[ImageInput, ...]
+    outputs: tuple[ClassesOutput, ...]
     data_fingerprint: str = ""
     accuracy: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     selftest: SelfTest | None = None
 
+    @classmethod
+    def of_classifier(
+        cls,
+        model: str,
+        version: str,
+        labels: tuple[str, ...],
+        preprocessing: Preprocessing,
+        **others: Any,
+    ) -> "Manifest":
+        """Describes a model with one image as input and classes as its only output."""
+        inputs, outputs = (ImageInput(preprocessing),), (ClassesOutput(labels),)
+        return cls(model, version, inputs, outputs, **others)
+
+    @property
+    def image(self) -> ImageInput:
+        """The first input."""
+        return self.inputs[0]
+
+    @property
+    def classes(self) -> ClassesOutput:
+        """The first output."""
+        return self.outputs[0]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The name of each class, in order."""
+        return self.classes.labels
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How an image becomes the first input."""
+        return self.image.preprocessing
+
+    def with_image(self, **changes: Any) -> "Manifest":
+        """Returns a manifest with fields of the first input replaced."""
+        return replace(self, inputs=(replace(self.image, **changes), *self.inputs[1:]))
+
+    def with_classes(self, **changes: Any) -> "Manifest":
+        """Returns a manifest with fields of the first output replaced."""
+        first, *others = self.outputs
+        return replace(self, outputs=(replace(first, **changes), *others))
+
     def to_json(self) -> dict[str, Any]:
         """Returns a dict that `json` can write and `from_json` takes."""
-        content = {**vars(self), "format": FORMAT, "labels": list(self.labels)}
-        content["preprocessing"] = self.preprocessing.to_json()
-        content["input_range"] = list(self.input_range)
-        content["selftest"] = vars(self.selftest) if self.selftest else None
-        return content
+        inputs = [{"kind": x.kind, **asdict(x)} for x in self.inputs]
+        outputs = [{"kind": x.kind, **asdict(x)} for x in self.outputs]
+        return {**asdict(self), "format": FORMAT, "inputs": inputs, "outputs": outputs}
+
+    def to_format_1(self) -> dict[str, Any]:
+        """Returns what HTTP and the audit show: format 1, for one image and classes."""
+        content = asdict(self)
+        image, classes = content.pop("inputs")[0], content.pop("outputs")[0]
+        shown = {name: image[name] for name in _IMAGE_FIELDS}
+        shown |= {"labels": list(classes["labels"]), "output": classes["values"]}
+        return {**content, **shown, "format": 1}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Manifest":
-        """Returns what `to_json` gave; names it does not know are left out.
+        """Returns what `to_json` gave, or format 1; ignores unknown names.
 
         Raises:
             AttributeError, KeyError, TypeError, ValueError, OverflowError: `content` is
                 something else.
         """
-        names = cls.__dataclass_fields__
-        known = {name: content[name] for name in names if name in content}
-        known["labels"] = tuple(str(label) for label in content["labels"])
-        low, high = content.get("input_range", cls.input_range)
-        known["input_range"] = (float(low), float(high))
-        known["preprocessing"] = Preprocessing.from_json(content["preprocessing"])
-        known["selftest"] = _parse_selftest(content.get("selftest"))
+        if int(content["format"]) < FORMAT:
+            content = _upgrade(content)
         accuracy = content.get("accuracy", {}).items()
-        known["accuracy"] = {name: float(share) for name, share in accuracy}
         versions = content.get("versions", {}).items()
-        known["versions"] = {name: str(version) for name, version in versions}
-        manifest = cls(**known)
-        for name in ("model", "version", "colour_order", "output", "data_fingerprint"):
-            if not isinstance(getattr(manifest, name), str):
-                raise TypeError(f"{name} is no text")
-        return manifest
-
-
-def attach_manifest(model: bytes, manifest: Manifest) -> bytes:
-    """Returns `model` with `manifest` in it, in place of one it may have.
-
-    TFLite Metadata inside it, JSON and labels behind it. Weights stay as they are,
-    byte by byte; other metadata and other files that the model carries are kept. The
-    same arguments give the same bytes, and so does doing it again.
-
-    Args:
-        model: Content of a `.tflite` file.
-        manifest: What to say about it.
-
-    Raises:
-        ValueError: `model` is damaged, or keeps its weights behind the flatbuffer.
-    """
-    # What only reads manifests, as a device does, need not load it.
-    from corallite.device.model.metadata import put_metadata
-
-    flatbuffer, files = _split(model)
-    flatbuffer = put_metadata(flatbuffer, manifest)
-    # A folder's name, which becomes a label, may hold line ends or invalid UTF-8.
-    lines = [" ".join(label.splitlines()) + "\n" for label in manifest.labels]
-    files[LABELS_NAME] = "".join(lines).encode(errors="replace")
-    files[MANIFEST_NAME] = json.dumps(manifest.to_json(), indent=2).encode()
-    return append_archive(flatbuffer, files)
+        return cls(
+            _text(content, "model"),
+            _text(content, "version"),
+            _parse_all(content["inputs"], ImageInput),
+            _parse_all(content["outputs"], ClassesOutput),
+            _text(content, "data_fingerprint", ""),
+            {name: float(share) for name, share in accuracy},
+            {name: str(version) for name, version in versions},
+            _parse_selftest(content.get("selftest")),
+        )
 
 
 def read_manifest(path: str | Path, content: bytes | None = None) -> Manifest | None:
@@ -174,8 +242,8 @@ def _parse(content: Any, path: str | Path) -> Manifest:
 
 
 def _refuse(constant: str) -> float:
-    """NaN and Infinity, which Python reads, are no JSON."""
-    raise ValueError(f"{constant} is no number")
+    """Refuses NaN and Infinity, which Python reads and JSON does not have."""
+    raise ValueError(f"{constant} is not a number")
 
 
 def _damaged(path: str | Path, error: Exception) -> RequestError:
@@ -186,18 +254,37 @@ def _damaged(path: str | Path, error: Exception) -> RequestError:
     )
 
 
+def _upgrade(content: dict[str, Any]) -> dict[str, Any]:
+    """Returns format 2 of a manifest of format 1."""
+    image = {name: content[name] for name in _IMAGE_FIELDS if name in content}
+    classes = {"labels": content["labels"]}
+    if "output" in content:
+        classes["values"] = content["output"]
+    inputs = [{"kind": ImageInput.kind, **image}]
+    outputs = [{"kind": ClassesOutput.kind, **classes}]
+    return {**content, "inputs": inputs, "outputs": outputs}
+
+
+def _parse_all(items: list[dict[str, Any]], *types: Any) -> tuple[Any, ...]:
+    """Parses inputs or outputs, each by the type of its kind."""
+    if not items:
+        raise ValueError("it lists no inputs or no outputs")
+    type_of = {each.kind: each for each in types}
+    unknown = {str(item["kind"]) for item in items} - set(type_of)
+    if unknown:
+        raise ValueError(f"the kind {min(unknown)!r} is unknown; update corallite")
+    return tuple(type_of[item["kind"]].from_json(item) for item in items)
+
+
+def _text(content: dict[str, Any], name: str, default: str | None = None) -> str:
+    text = content[name] if default is None else content.get(name, default)
+    if not isinstance(text, str):
+        raise TypeError(f"{name} is not text")
+    return text
+
+
 def _parse_selftest(content: Any) -> SelfTest | None:
     if content is None:
         return None
     index, probability = int(content["index"]), float(content["probability"])
     return SelfTest(int(content["recipe"]), index, probability)
-
-
-def _split(model: bytes) -> tuple[bytes, dict[str, bytes]]:
-    """Separates the flatbuffer from the files appended to it."""
-    try:
-        return split_archive(model)
-    except ARCHIVE_ERRORS as error:
-        raise ValueError(
-            f"Expected `model` to end in an intact archive or none: {error}."
-        ) from error

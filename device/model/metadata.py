@@ -1,181 +1,107 @@
 """TFLite Metadata: what MediaPipe and ML Kit read in place of our manifest.
 
-A flatbuffer inside the model's. Fields are numbered by metadata_schema.fbs (MediaPipe).
+Tables of metadata_schema.fbs (MediaPipe), their fields by number.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from corallite.device.model.flatbuffer import DamagedError, Flatbuffer, Table
-from corallite.device.model.flatbuffer_writer import Number, Part, write_flatbuffer
-from corallite.device.model.manifest import LABELS_NAME, Manifest
-from corallite.device.model.model_entry import (
-    METADATA_IDENTIFIER,
-    METADATA_NAME,
-    read_entry,
-    set_entry,
+from corallite.device.model.flatbuffer import Flatbuffer
+from corallite.device.model.manifest import (
+    LABELS_NAME,
+    ClassesOutput,
+    ImageInput,
+    Manifest,
 )
+from corallite.device.model.signature import ModelSignature, TensorSpec
 
 # What is used of the schema was in its first release.
 _PARSER_VERSION = "1.0.0"
 _FEATURE, _IMAGE = 1, 2
-_RGB = 1
-_NORMALIZATION = 1
-_AXIS_LABELS = 2
-_BUFFERS = 4  # Of a model's root.
-_ARCHIVE_START = b"PK\x03\x04"
-# By the number of a tensor's type: the limits of its values.
-_LIMITS = {3: (0.0, 255.0), 9: (-128.0, 127.0)}
+_RGB, _NORMALIZATION, _AXIS_LABELS = 1, 1, 2
+# The limits of what an input holds, by its type.
+_LIMITS = {"uint8": (0.0, 255.0), "int8": (-128.0, 127.0)}
 
 
-@dataclass(frozen=True)
-class Doors:
-    """What goes into a graph and comes out of it.
+class Number(NamedTuple):
+    """A number in a table; `kind` is "Uint8", "Int8" or "Uint32"."""
 
-    Attributes:
-        inputs: (type by its number in the schema, whether it has a scale), each.
-        outputs: How many there are.
-    """
-
-    inputs: tuple[tuple[int, bool], ...]
-    outputs: int
+    kind: str
+    value: int
 
 
-def put_metadata(model: bytes, manifest: Manifest) -> bytes:
-    """Returns a model with metadata that says what the manifest does.
-
-    Args:
-        model: A `.tflite` file without the archive that may follow it.
-        manifest: What to say.
-
-    Raises:
-        ValueError: `model` is damaged, keeps its weights behind the flatbuffer, or has
-            an archive, which then is one that could not be separated from it.
-    """
-    try:
-        _require_no_archive(model)
-        doors = read_doors(Flatbuffer(model).root())
-        former = read_entry(model, METADATA_NAME, METADATA_IDENTIFIER)
-        return set_entry(model, METADATA_NAME, encode_metadata(manifest, doors, former))
-    except DamagedError as error:
-        raise ValueError(f"Expected `model` to be intact: {error}.") from error
-
-
-def _require_no_archive(model: bytes) -> None:
-    buffer = Flatbuffer(model)
-    for holder in buffer.root().tables(_BUFFERS):
-        holder.span(0)
-    # Weights may hold anything: what is looked at begins behind the last of them.
-    start = model.find(_ARCHIVE_START, buffer.end)
-    if start >= 0:
-        raise ValueError(
-            "Expected `model` to end in an intact archive or none: the one at byte "
-            f"{start} is cut short."
-        )
-
-
-def read_doors(model: Table) -> Doors:
-    """Reads the inputs and outputs of a model's first graph.
-
-    Raises:
-        DamagedError: The model is not intact.
-    """
-    graphs = model.tables(2)
-    if not graphs:
-        return Doors((), 0)
-    tensors = graphs[0].tables(0)
-    inputs = [n for n in graphs[0].numbers(1, "i") if 0 <= n < len(tensors)]
-    return Doors(
-        tuple(_describe(tensors[number]) for number in inputs),
-        len(graphs[0].numbers(2, "i")),
-    )
-
-
-def _describe(tensor: Table) -> tuple[int, bool]:
-    quantization = tensor.table(4)
-    scaled = quantization is not None and bool(quantization.numbers(2, "f"))
-    return tensor.number(1, "b"), scaled
-
-
-def encode_metadata(manifest: Manifest, doors: Doors, former: bytes = b"") -> bytes:
-    """Returns the metadata of a classifier.
+def describe_metadata(
+    manifest: Manifest, signature: ModelSignature, former: bytes = b""
+) -> Mapping[int, Any]:
+    """Returns the root table of a model's metadata, for `write.pack_tables`.
 
     Args:
         manifest: What to say.
-        doors: The inputs and outputs that it is said of; the first of each is the
-            image and the probabilities.
-        former: Metadata that this is put in place of; author and licence are kept.
+        signature: The inputs and outputs that it is said of, in the same order.
+        former: Metadata that this replaces; author and licence are kept.
 
     Raises:
         DamagedError: `former` is not intact.
     """
-    author, licence = _read_author(former)
-    graph = {
-        2: [
-            _image(manifest, door) if index == 0 else {0: f"input {index}"}
-            for index, door in enumerate(doors.inputs)
-        ],
-        3: [
-            _probabilities(manifest) if index == 0 else {0: f"output {index}"}
-            for index in range(doors.outputs)
-        ],
-    }
-    root = {
+    author, licence = None, None
+    if former:
+        root = Flatbuffer(former).root()
+        author, licence = root.text(4) or None, root.text(5) or None
+    given, returned = signature.inputs, signature.outputs
+    inputs = list(map(_describe_image, manifest.inputs, given))
+    inputs += [{0: f"input {number}"} for number in range(len(inputs), len(given))]
+    outputs = [
+        _describe_classes(x) for x, _ in zip(manifest.outputs, returned, strict=False)
+    ]
+    outputs += [{0: f"output {n}"} for n in range(len(outputs), len(returned))]
+    return {
         0: manifest.model,
         1: f"Tells which of {len(manifest.labels)} classes an image shows.",
         2: manifest.version,
-        3: [graph],
+        3: [{2: inputs, 3: outputs}],
         4: author,
         5: licence,
         7: _PARSER_VERSION,
     }
-    return bytes(write_flatbuffer(root, METADATA_IDENTIFIER))
 
 
-def _read_author(former: bytes) -> tuple[str | None, str | None]:
-    if not former:
-        return None, None
-    root = Flatbuffer(former).root()
-    return root.text(4) or None, root.text(5) or None
-
-
-def _image(manifest: Manifest, door: tuple[int, bool]) -> Part:
-    """Describes the input: RGB, (pixel - mean) / std in real numbers.
+def _describe_image(image: ImageInput, spec: TensorSpec) -> Mapping[int, Any]:
+    """Describes an input: RGB, (pixel - mean) / std in real numbers.
 
     Pixels are given as low + (high - low) * pixel / 255. MediaPipe gives a uint8 input
     the pixels as they are, which is the same where the input's scale takes that
     arithmetic up, as ours do.
     """
-    kind, is_scaled = door
-    low, high = manifest.input_range
+    low, high = image.input_range
     std = 255 / (high - low) if high != low else 1.0
     mean = 0.0 - low * std
-    if kind == 3 and not is_scaled:
+    if spec.dtype == "uint8" and not spec.scale:
         mean, std = 0.0, 1.0  # The graph takes pixels.
-    least, most = _LIMITS.get(kind, (low, high))
-    height, width = manifest.preprocessing.size_hw
-    size = {0: Number("I", width), 1: Number("I", height)}
-    image = {0: Number("b", _RGB), 1: size}
+    least, most = _LIMITS.get(spec.dtype, (low, high))
+    height, width = image.preprocessing.size_hw
+    size = {0: Number("Uint32", width), 1: Number("Uint32", height)}
+    properties = {0: Number("Int8", _RGB), 1: size}
     normalization = {0: [mean], 1: [std]}
     return {
-        0: "image",
-        1: f"The image to classify, {manifest.colour_order}; fit by "
-        f"{manifest.preprocessing.fit}.",
-        3: {0: Number("B", _IMAGE), 1: image},
-        4: [{0: Number("B", _NORMALIZATION), 1: normalization}],
+        0: image.name,
+        1: f"The image to classify, {image.colour_order}; fit by "
+        f"{image.preprocessing.fit}.",
+        3: {0: Number("Uint8", _IMAGE), 1: properties},
+        4: [{0: Number("Uint8", _NORMALIZATION), 1: normalization}],
         5: {0: [most], 1: [least]},
     }
 
 
-def _probabilities(manifest: Manifest) -> Part:
+def _describe_classes(classes: ClassesOutput) -> Mapping[int, Any]:
     labels = {
         0: LABELS_NAME,
         1: "The name of each class, in the order of the output.",
-        2: Number("b", _AXIS_LABELS),
+        2: Number("Int8", _AXIS_LABELS),
     }
     return {
-        0: "probability",
-        1: f"One number a class: {manifest.output}.",
-        3: {0: Number("B", _FEATURE), 1: {}},
+        0: classes.name,
+        1: f"One number a class: {classes.values}.",
+        3: {0: Number("Uint8", _FEATURE), 1: {}},
         5: {0: [1.0], 1: [0.0]},
         6: [labels],
     }

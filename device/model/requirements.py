@@ -1,8 +1,8 @@
-"""What a `.tflite` file asks of the runtime, read without one.
+"""What a `.tflite` file requires of the runtime, read without one.
 
-Tables are read by the numbers of their fields, which are those of TensorFlow's
-schema.fbs, and of libedgetpu's executable.fbs for the package that the Edge TPU
-compiler puts into a custom operator.
+Fields are numbered by TensorFlow's schema.fbs, and by libedgetpu's executable.fbs for
+the package that the Edge TPU compiler puts into a custom operator. By the bounded
+reader: the files may be damaged, and the doctor runs on broken machines.
 """
 
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ _MIN_RUNTIME = "min_runtime_version"
 
 @dataclass(frozen=True)
 class ModelNeeds:
-    """What a model asks for.
+    """What a model requires.
 
     Attributes:
-        min_runtime: The TFLite version, such as "2.3.0"; "" if it does not say.
-        min_edgetpu_runtime: The Edge TPU runtime's number; None without Edge TPU.
+        min_runtime: The TFLite version, such as "2.3.0"; "" if unknown.
+        min_edgetpu_runtime: The Edge TPU runtime's number; None for a CPU model.
     """
 
     min_runtime: str = ""
@@ -28,7 +28,7 @@ class ModelNeeds:
 
 
 def read_needs(path: str | Path) -> ModelNeeds:
-    """Reads what a model file asks for.
+    """Reads what a model file requires.
 
     Raises:
         OSError: The file cannot be read.
@@ -38,7 +38,7 @@ def read_needs(path: str | Path) -> ModelNeeds:
 
 
 def parse_needs(data: bytes, path: str | Path) -> ModelNeeds:
-    """Reads what a model asks for.
+    """Reads what a model requires.
 
     Args:
         data: All of the file.
@@ -88,5 +88,5 @@ def _package_runtime(options: bytes) -> int:
 
 def _item(items: list, number: int):  # type: ignore[no-untyped-def]
     if number >= len(items):
-        raise DamagedError(f"it refers to part {number} of {len(items)}")
+        raise DamagedError(f"it refers to item {number} of {len(items)}")
     return items[number]

@@ -1,26 +1,26 @@
-"""Asks a model about images that anyone can draw, to see whether it is sound."""
+"""Checks a model on drawn images: is it intact, and does it run as when it was made?"""
 
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from corallite.device.image.preprocess import Image, Preprocessing
-from corallite.device.model.manifest import Manifest, SelfTest
+from corallite.device.image.preprocess import Image
+from corallite.device.model.manifest import PROBABILITIES, Manifest, SelfTest
 from corallite.device.system.errors import RequestError
 
 Probabilities = npt.NDArray[np.float32]
 
 RECIPE = 1
-# Right implementations of one int8 file differ: on 200 images of 32x32, the three
+# Correct implementations of one int8 file differ: on 200 images of 32x32, the three
 # that LiteRT has for x86 gave probabilities up to 15 steps of 1/256 apart (ShuffleNetV2
-# 0.25x; 2 of 5 images by more than one step). Twice that: a model whose bytes or
-# whose processor are broken is off by far more on one of the images.
+# 0.25x; 2 of 5 images by more than one step). Twice that: a damaged model or a broken
+# processor is off by far more on one of the images.
 TOLERANCE = 0.125
 
-# Of each image and channel, how often the brightness goes up and down over the width
-# and over the height, where it starts, and how far it goes, in quarters: each image
-# has a tint, or models that look for colours could not tell them apart.
+# For each image and channel: how often the brightness goes up and down over the width
+# and over the height, where it starts, and its amplitude in quarters. Each image has a
+# tint, so that models which look for colours can tell them apart.
 _WAVES = (
     ((1, 0, 0, 4), (0, 1, 85, 2), (1, 1, 170, 1)),
     ((3, 1, 255, 1), (1, 4, 0, 4), (0, 2, 40, 2)),
@@ -29,13 +29,10 @@ _WAVES = (
 
 
 class Runnable(Protocol):
-    """What is tested: an `Engine`, or part of one."""
+    """What is tested, such as an `Engine`."""
 
     @property
     def manifest(self) -> Manifest: ...
-
-    @property
-    def preprocessing(self) -> Preprocessing: ...
 
     def run(self, pixels_u8: Image) -> Probabilities: ...
 
@@ -43,7 +40,7 @@ class Runnable(Protocol):
 def draw_images(size_hw: tuple[int, int]) -> list[Image]:
     """Returns the images, uint8 RGB [height, width, 3]: coloured waves.
 
-    In whole numbers, so that every machine draws the same.
+    In integers, so that every machine draws the same.
     """
     height, width = size_hw
     y = np.arange(height)[:, np.newaxis] * 510 // height
@@ -53,22 +50,23 @@ def draw_images(size_hw: tuple[int, int]) -> list[Image]:
 
 def ask(model: Runnable) -> list[Probabilities]:
     """Returns what `model` answers for each of the images."""
-    return [model.run(image) for image in draw_images(model.preprocessing.size_hw)]
+    images = draw_images(model.manifest.preprocessing.size_hw)
+    return [model.run(image) for image in images]
 
 
 def record(model: Runnable) -> SelfTest:
-    """Returns what is to be written into a manifest about `model`."""
+    """Returns what a manifest records about `model`."""
     answer = ask(model)[0]
     index = int(answer.argmax())
     return SelfTest(RECIPE, index, round(float(answer[index]), 4))
 
 
 def check(model: Runnable) -> None:
-    """Checks that a model is sound.
+    """Checks that a model works.
 
     Raises:
-        RequestError: It answers with what are no probabilities, not twice the same,
-            or not what its manifest says; a part of a sentence.
+        RequestError: It answers with anything but probabilities, differently the second
+            time, or not as its manifest says; part of a sentence.
     """
     first, second = ask(model), ask(model)
     for answer in first:
@@ -107,9 +105,9 @@ def _wave(
 
 def _check_probabilities(answer: Probabilities, manifest: Manifest) -> None:
     if not np.isfinite(answer).all():
-        raise RequestError("it answers with what are no numbers")
+        raise RequestError("it answers with values that are not numbers")
     # Each may be rounded by half an int8 step of 1/256.
     allowed = len(answer) / 512 + 1e-3
     total = float(answer.sum())
-    if manifest.output == "probabilities" and abs(total - 1) > allowed:
+    if manifest.classes.values == PROBABILITIES and abs(total - 1) > allowed:
         raise RequestError(f"it answers with probabilities that sum to {total:.2f}")

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from corallite.device.model.manifest import attach_manifest
+from corallite.device.model.write import attach_manifest
 
 # Long enough for any machine: only a test that fails waits for so long.
 LIMIT_S = 60

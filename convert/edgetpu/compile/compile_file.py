@@ -29,7 +29,8 @@ from corallite.convert.edgetpu.predict.prediction import Prediction, predict
 from corallite.convert.tflite.model import Model
 from corallite.convert.tflite.reader import decode
 from corallite.device.model.archive import ARCHIVE_ERRORS, append_archive, split_archive
-from corallite.device.model.manifest import Manifest, attach_manifest, read_manifest
+from corallite.device.model.manifest import Manifest, read_manifest
+from corallite.device.model.write import attach_manifest
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 

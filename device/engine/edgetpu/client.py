@@ -1,4 +1,4 @@
-"""An interpreter on an Edge TPU, in a process of its own that may crash or hang."""
+"""Runs a model on an Edge TPU, in a process of its own that may crash or hang."""
 
 import contextlib
 import json
@@ -7,12 +7,14 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from corallite.device.engine.edgetpu import protocol
+from corallite.device.engine.runner import Tensor
+from corallite.device.model.signature import ModelSignature
 
 # The current folder is taken off the path: a numpy.py that lies there is not NumPy. A
 # crash that is expected leaves no core file.
@@ -23,7 +25,7 @@ resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 from corallite.device.engine.edgetpu import worker
 worker.main(sys.argv[1:])
 """
-# To be ended after it was killed. One that hangs in a driver is not, for a while.
+# A killed process that hangs in a driver does not end for a while.
 _REAP_LIMIT_S = 1.0
 
 
@@ -31,10 +33,11 @@ class AcceleratorError(Exception):
     """An accelerator gave no answer; the message is part of a sentence."""
 
 
-class RemoteInterpreter:
-    """Has the methods of a TFLite `Interpreter` that `Classifier` calls.
+class RemoteRunner:
+    """A `Runner` in another process, which may crash or hang.
 
     Attributes:
+        signature: The model's; without inputs and outputs before `load`.
         limit_s: Seconds that one answer may take.
     """
 
@@ -51,21 +54,13 @@ class RemoteInterpreter:
             OSError: No process can be started.
         """
         self.limit_s = limit_s
-        self._inputs: list[dict[str, Any]] = []
-        self._outputs: list[dict[str, Any]] = []
-        self._pixels: npt.NDArray[Any] = np.zeros(0)
-        self._answer = bytearray()
+        self.signature = ModelSignature((), ())
         self._connection, theirs = socket.socketpair()
         with contextlib.ExitStack() as stack:
             stack.callback(self._connection.close)
             with theirs:
                 self._process = _start_worker(theirs.fileno(), options)
             stack.pop_all()
-
-    @property
-    def process_id(self) -> int:
-        """Of its process."""
-        return self._process.pid
 
     def load(self, content: bytes, limit_s: float) -> None:
         """Loads a compiled model.
@@ -77,45 +72,26 @@ class RemoteInterpreter:
         Raises:
             AcceleratorError: It cannot be loaded, or the process crashed or hangs.
         """
-        description = self._ask(protocol.MODEL, content, limit_s)
+        description = self._ask(protocol.MODEL, [content], limit_s)
         try:
-            self._inputs, self._outputs = (
-                [_parse_detail(detail) for detail in side]
-                for side in json.loads(description)
-            )
+            self.signature = ModelSignature.from_json(json.loads(description))
         except (ValueError, KeyError, TypeError) as error:
-            raise AcceleratorError("its process describes no model") from error
+            raise AcceleratorError("its process does not describe a model") from error
 
-    def get_input_details(self) -> list[dict[str, Any]]:
-        """Returns what is known of each input, as far as `Classifier` asks."""
-        return self._inputs
-
-    def get_output_details(self) -> list[dict[str, Any]]:
-        """Returns what is known of each output, as far as `Classifier` asks."""
-        return self._outputs
-
-    def set_tensor(self, index: int, value: npt.NDArray[Any]) -> None:
-        """Keeps the input for `invoke`; there is but one."""
-        self._pixels = np.ascontiguousarray(value)
-
-    def invoke(self) -> None:
-        """Runs the model.
+    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Returns the outputs by name, for one array for each input.
 
         Raises:
-            AcceleratorError: There is no answer.
+            AcceleratorError: There is no answer, or one of another size.
         """
-        self._answer = self._ask(protocol.PIXELS, self._pixels, self.limit_s)
-
-    def get_tensor(self, index: int) -> npt.NDArray[Any]:
-        """Returns the output of the last `invoke`; there is but one.
-
-        Raises:
-            AcceleratorError: The answer has another size.
-        """
-        detail, answer = self._outputs[0], self._answer
-        if len(answer) != np.prod(detail["shape"]) * np.dtype(detail["dtype"]).itemsize:
-            raise AcceleratorError(f"its process answered {len(answer)} bytes")
-        return np.frombuffer(answer, detail["dtype"]).reshape(detail["shape"])
+        specs = self.signature.inputs
+        arrays = [np.ascontiguousarray(inputs[spec.name]) for spec in specs]
+        answer = self._ask(protocol.INPUTS, arrays, self.limit_s)
+        try:
+            return protocol.split(answer, self.signature.outputs)
+        except ValueError as error:
+            message = f"its process answered {len(answer)} bytes"
+            raise AcceleratorError(message) from error
 
     def kill(self) -> None:
         """Ends the process; may be called from any thread, and twice."""
@@ -128,10 +104,10 @@ class RemoteInterpreter:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_REAP_LIMIT_S)
 
-    def _ask(self, kind: bytes, payload: Any, limit_s: float) -> bytearray:
+    def _ask(self, kind: bytes, payloads: Sequence[Any], limit_s: float) -> bytearray:
         deadline_s = time.monotonic() + limit_s
         try:
-            protocol.send(self._connection, kind, payload, limit_s)
+            protocol.send(self._connection, kind, payloads, limit_s)
             left_s = max(0.0, deadline_s - time.monotonic())
             kind, answer = protocol.receive(self._connection, left_s)
         except TimeoutError as error:
@@ -149,7 +125,7 @@ class RemoteInterpreter:
         try:
             status = self._process.wait(_REAP_LIMIT_S)
         except subprocess.TimeoutExpired:
-            return "its process has hung up"
+            return "its process has closed the connection"
         if status < 0:
             return f"its process {name_signal(-status)}"
         return f"its process ended with status {status}"
@@ -171,8 +147,8 @@ def parse_device(device: str) -> dict[str, str]:
 
 def _start_worker(descriptor: int, options: dict[str, str]) -> subprocess.Popen[bytes]:
     arguments = [str(descriptor), str(os.getpid()), json.dumps(options)]
-    # The runtime and libedgetpu have lines of their own at every start, which come
-    # again with every try: as in `native_log`, they are shown on request.
+    # The runtime and libedgetpu log at every start, and so with every try: as in
+    # `native_log`, that is shown on request.
     is_shown = os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0"
     return subprocess.Popen(
         [sys.executable, "-c", _WORKER_CODE, *arguments],
@@ -182,12 +158,3 @@ def _start_worker(descriptor: int, options: dict[str, str]) -> subprocess.Popen[
         stderr=None if is_shown else subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C is for the loop, which then ends it.
     )
-
-
-def _parse_detail(detail: dict[str, Any]) -> dict[str, Any]:
-    return {
-        **detail,
-        "shape": np.array(detail["shape"], np.int32),
-        "dtype": np.dtype(detail["dtype"]).type,
-        "quantization": tuple(detail["quantization"]),
-    }

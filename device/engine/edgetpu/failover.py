@@ -1,279 +1,202 @@
-"""A model on an Edge TPU, with its twin on the CPU for whenever that fails."""
+"""A model on an Edge TPU that the CPU replaces whenever the Edge TPU fails."""
 
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import numpy as np
-import numpy.typing as npt
-
-from corallite.device.engine.base import Status
+from corallite.device.engine.base import AcceleratedEngine, Probabilities, Status
 from corallite.device.engine.classifier import Classifier
 from corallite.device.engine.edgetpu import client
-from corallite.device.engine.edgetpu.client import AcceleratorError, RemoteInterpreter
-from corallite.device.image.preprocess import Image, Preprocessing, fit_image
+from corallite.device.engine.edgetpu.accelerator_state import (
+    AcceleratorState,
+    Limits,
+    State,
+)
+from corallite.device.engine.edgetpu.client import AcceleratorError, RemoteRunner
+from corallite.device.image.preprocess import Image
 from corallite.device.model import selftest
 from corallite.device.model.manifest import Manifest
 from corallite.device.system import log
 from corallite.device.system.errors import RequestError
 from corallite.device.system.log_throttle import is_power_of_two
 
-# What an Edge TPU, its process or the lack of one may bring on.
+# What an Edge TPU, its process or the lack of one may cause.
 _ERRORS = (AcceleratorError, RequestError, OSError)
 
 
-@dataclass(frozen=True)
-class Limits:
-    """How long an accelerator may take, and how often it is looked at.
+class Failover(AcceleratedEngine):
+    """Answers by the Edge TPU while there is one, else by the CPU fallback.
 
-    Attributes:
-        answer_s: For an answer; then the twin gives it. Half of the two seconds that
-            a frame may wait in all.
-        load_s: To load the model and answer for the first time; one on USB is first
-            sent its firmware, and then the weights.
-        silent_s: Without a frame for so long, it is asked about an image of ours.
-        first_delay_s: Before it is tried again; it doubles with each failure.
-        longest_delay_s: But to no more than this.
-        recovered_s: One that was ready for so long is tried at once when it is lost,
-            and the delays start afresh.
-        look_s: Between two looks for one that has never been here.
+    A thread, the supervisor, acquires the Edge TPU, watches it, and acquires it again:
+    all in one, because the Edge TPU's process ends with the thread that started it.
     """
-
-    answer_s: float = 1.0
-    load_s: float = 20.0
-    silent_s: float = 1.0
-    first_delay_s: float = 1.0
-    longest_delay_s: float = 60.0
-    recovered_s: float = 30.0
-    look_s: float = 2.0
-
-
-class Accelerated:
-    """An `Engine`: answers by the accelerator while there is one, else by the twin."""
 
     def __init__(
         self,
-        twin: Classifier,
+        fallback: Classifier,
         content: bytes,
         device: str,
         limits: Limits | None = None,
         is_here: Callable[[], bool] | None = None,
     ) -> None:
-        """Leaves the accelerator alone until `start`.
+        """Leaves the Edge TPU alone until `start`.
 
         Args:
-            twin: The model on the CPU. It is given over.
+            fallback: The model on the CPU; nobody else may use it from now on.
             content: Of the file that was compiled from the same model.
             device: "edgetpu" for any, "edgetpu:1" for the second.
             limits: Default, those of `Limits`.
-            is_here: The accelerator is left alone, and not missed, until this says
-                yes for the first time; default, it is expected from the start.
+            is_here: The Edge TPU is left alone, and not missed, until this says yes
+                for the first time; default, it is expected from the start.
 
         Raises:
             ValueError: `device` is another.
         """
         self._options = client.parse_device(device)
         self._device = device
-        self._twin = twin
+        self._fallback = fallback
         self._content = content
         self._limits = limits or Limits()
         self._is_here = is_here
-        self._expected: list[selftest.Probabilities] | None = None
+        self._expected: list[Probabilities] | None = None
         # Held while an answer is given, so that no two are asked for at once.
         self._answering = threading.Lock()
         self._accelerator: Classifier | None = None
-        self._answered_s = self._ready_s = 0.0
         # Guards what follows; held for an instant only.
         self._guard = threading.Lock()
-        self._remote: RemoteInterpreter | None = None
-        manifest = twin.manifest
-        state = "lost" if is_here is None else "ready"
-        self._status = Status(manifest.model, manifest.version, "cpu", state)
-        self._failures = 0
-        self._closing = threading.Event()
+        self._state = AcceleratorState(self._limits, is_expected=is_here is None)
+        self._status = fallback.status()
+        self._note_status()
+        self._remote: RemoteRunner | None = None
         self._tried = threading.Event()
         self._wake = threading.Event()
-        self._keeper: threading.Thread | None = None
+        self._supervisor: threading.Thread | None = None
 
     @property
     def manifest(self) -> Manifest:
-        """The twin's, which is the model's."""
-        return self._twin.manifest
+        """The fallback's, which is the model's."""
+        return self._fallback.manifest
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The name of each output, in order."""
-        return self._twin.labels
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """How `classify` brings an image to the input's size."""
-        return self._twin.preprocessing
-
-    def classify(self, image_rgb_u8: Image) -> npt.NDArray[np.float32]:
-        """Classifies uint8 RGB [height, width, 3] of any size: float32 [classes]."""
-        return self.run(fit_image(image_rgb_u8, self.preprocessing))
-
-    def run(self, pixels_u8: Image) -> npt.NDArray[np.float32]:
+    def run(self, pixels_u8: Image) -> Probabilities:
         """Classifies uint8 RGB [height, width, 3] of the input's size.
 
-        If the accelerator fails, the twin answers for this image already.
+        If the Edge TPU fails, the fallback already answers for this image.
         """
         with self._answering:
             answer = self._ask_accelerator(pixels_u8)
-            if answer is not None:
-                return answer
-            if self._status.device != "cpu":
-                self._note(device="cpu")
-            return self._twin.run(pixels_u8)
-
-    def renew(self) -> None:
-        """Does nothing: it has one model."""
+            return self._fallback.run(pixels_u8) if answer is None else answer
 
     def status(self) -> Status:
-        """Tells how it is; may be called from any thread."""
+        """Returns the state; may be called from any thread."""
         return self._status
 
     def start(self) -> None:
-        """Begins to look for the accelerator; the twin answers until it is found."""
-        if self._keeper is not None:
+        """Begins to look for the Edge TPU."""
+        if self._supervisor is not None:
             return
-        self._closing.clear()
         self._tried.clear()
-        self._failures = 0
+        self._wake.clear()
+        with self._guard:
+            self._state.start(time.monotonic())
+            self._note_status()
         # Daemon: an exit by a second Ctrl-C must not wait for it.
-        self._keeper = threading.Thread(
-            target=self._keep, name=f"keeper of {self._device}", daemon=True
+        self._supervisor = threading.Thread(
+            target=self._supervise, name=f"supervisor of {self._device}", daemon=True
         )
-        self._keeper.start()
+        self._supervisor.start()
 
     def wait_started(self, timeout_s: float) -> str:
-        """Waits until the accelerator was first tried; returns why not, or ""."""
-        if self._tried.wait(timeout_s) and self._status.state == "ready":
+        """Waits until the Edge TPU was first tried; returns why not, or ""."""
+        is_tried, status = self._tried.wait(timeout_s), self._status
+        if is_tried and status.state == "ready":
             return ""
-        return self._status.last_error or f"{self._device}: is not ready yet."
+        return status.last_error or f"{self._device}: is not ready yet."
 
-    def pause(self) -> None:
-        """Gives the accelerator back; `start` takes it again."""
-        self._closing.set()
-        self._wake.set()
+    def stop(self) -> None:
+        """Releases the Edge TPU, the process and the thread."""
         with self._guard:
+            self._state.stop()
             if self._remote is not None:
-                self._remote.kill()  # Else its first answer would be waited for.
-        keeper, self._keeper = self._keeper, None
-        if keeper is not None:
-            keeper.join()
+                self._remote.kill()  # Else we would wait for its first answer.
+        self._wake.set()
+        supervisor, self._supervisor = self._supervisor, None
+        if supervisor is not None:
+            supervisor.join()
         self._tried.set()  # Nobody needs to wait any longer.
 
-    def close(self) -> None:
-        """Gives back the process and the thread."""
-        self.pause()
-        self._twin.close()
-
-    def _ask_accelerator(self, pixels_u8: Image) -> npt.NDArray[np.float32] | None:
-        """Returns its answer; None if there is none. Needs `_answering`."""
+    def _ask_accelerator(self, pixels_u8: Image) -> Probabilities | None:
+        """Returns the Edge TPU's answer; None if there is none. Needs `_answering`."""
         if self._accelerator is None:
             return None
         try:
             answer = self._accelerator.run(pixels_u8)
         except AcceleratorError as error:
-            self._lose(error)
+            self._accelerator = None
+            self._note_loss(error)
             return None
-        self._answered_s = time.monotonic()
-        if self._status.device != self._device:
-            self._note(device=self._device)
+        with self._guard:
+            self._state.note_answer(time.monotonic())
+            if self._status.device != self._device:
+                self._note_status(device=self._device)
         return answer
 
-    def _lose(self, error: AcceleratorError) -> None:
-        self._accelerator = None
-        # One that is lost again and again is tried ever more rarely.
-        is_recovered = time.monotonic() - self._ready_s >= self._limits.recovered_s
-        self._failures = 0 if is_recovered else self._failures + 1
-        if not self._closing.is_set():
-            sentence = f"{self._device}: lost ({error}); the CPU stands in."
-            losses = self._status.losses + 1
-            self._note(state="lost", losses=losses, last_error=sentence)
-            log.warning("%s", sentence)
-        self._wake.set()
-
-    def _note(self, **changes: object) -> None:
-        with self._guard:
-            self._status = replace(self._status, **changes)  # type: ignore[arg-type]
-
-    def _keep(self) -> None:
-        """Finds the accelerator, looks after it, and finds it again.
-
-        All in one thread, because the process ends with the thread that started it.
-        """
-        self._await_sight()
-        while not self._closing.is_set():
-            if self._accelerator is not None:
-                self._wake.wait(self._limits.silent_s / 2)
+    def _supervise(self) -> None:
+        act = {State.AWAITED: self._look, State.LOST: self._try}
+        while (state := self._state.state) is not State.STOPPED:
+            if wait_s := self._state.wait_s(time.monotonic()):
+                self._wake.wait(wait_s)
                 self._wake.clear()
-                self._check_silent()
-                continue
-            self._drop_remote()
-            if not self._closing.wait(self._delay_s()):
-                self._try()
-                self._tried.set()
+            else:
+                act.get(state, self._probe)()
         with self._answering:
             self._accelerator = None
         self._drop_remote()
-        self._note(device="cpu", state="lost" if self._is_here is None else "ready")
+        with self._guard:
+            self._note_status(device="cpu")
 
-    def _await_sight(self) -> None:
-        """Waits until the accelerator is here for the first time."""
-        while self._is_here is not None and not self._closing.is_set():
-            if self._is_here():
-                self._is_here = None
-                return
-            if not self._tried.is_set():
-                self._tried.set()
-                log.info("%s: is not here; the CPU answers until it is.", self._device)
-            self._closing.wait(self._limits.look_s)
+    def _look(self) -> None:
+        """Looks whether the system shows the Edge TPU for the first time."""
+        is_here = self._is_here is None or self._is_here()
+        with self._guard:
+            self._state.note_look(is_here, time.monotonic())
+        if not is_here and not self._tried.is_set():
+            log.info("%s: is not here; the CPU answers until it is.", self._device)
+            self._tried.set()
 
-    def _delay_s(self) -> float:
-        if not self._failures:
-            return 0.0
-        limits = self._limits
-        doubled_s = limits.first_delay_s * 2 ** min(self._failures - 1, 16)
-        return min(doubled_s, limits.longest_delay_s)
-
-    def _check_silent(self) -> None:
-        """Asks an accelerator that no frame has asked for a while."""
+    def _probe(self) -> None:
+        """Asks an Edge TPU that no frame has asked for a while."""
+        image = selftest.draw_images(self.preprocessing.size_hw)[0]
         with self._answering:
-            silent_s = time.monotonic() - self._answered_s
-            if silent_s >= self._limits.silent_s and not self._closing.is_set():
-                image = selftest.draw_images(self.preprocessing.size_hw)[0]
-                self._ask_accelerator(image)
+            self._ask_accelerator(image)
 
     def _try(self) -> None:
+        self._drop_remote()
         try:
             accelerator = self._load()
         except _ERRORS as error:
-            if not self._closing.is_set():
-                self._note_failure(error)
-            return
-        with self._answering:
-            self._accelerator = accelerator
-            self._answered_s = self._ready_s = time.monotonic()
-        self._note(state="ready")
-        log.info("%s: ready.", self._device)
+            self._note_failure(error)
+        else:
+            with self._answering, self._guard:
+                if not self._state.note_ready(time.monotonic()):
+                    return
+                self._accelerator = accelerator
+                self._note_status()
+            log.info("%s: ready.", self._device)
+        self._tried.set()
 
     def _load(self) -> Classifier:
         limits = self._limits
-        remote = RemoteInterpreter(self._options, limits.load_s)
+        remote = RemoteRunner(self._options, limits.load_s)
         with self._guard:
             self._remote = remote
-        if self._closing.is_set():
-            raise AcceleratorError("it is not wanted any more")
+            if self._state.state is State.STOPPED:
+                raise AcceleratorError("it is not wanted any more")
         remote.load(self._content, limits.load_s)
-        accelerator = Classifier(
-            self._device, manifest=self.manifest, interpreter=remote
-        )
+        accelerator = Classifier(self._device, manifest=self.manifest, runner=remote)
         if self._expected is None:
-            self._expected = selftest.ask(self)  # The twin, as long as we are in here.
+            with self._answering:
+                self._expected = selftest.ask(self._fallback)
         selftest.ask(accelerator)  # The first answers take longer.
         remote.limit_s = limits.answer_s
         difference = selftest.differ(selftest.ask(accelerator), self._expected)
@@ -284,13 +207,31 @@ class Accelerated:
             )
         return accelerator
 
+    def _note_loss(self, error: AcceleratorError) -> None:
+        sentence = f"{self._device}: lost ({error}); the CPU stands in."
+        with self._guard:
+            if not self._state.note_failure(time.monotonic()):
+                return
+            losses = self._status.losses + 1
+            self._note_status(device="cpu", losses=losses, last_error=sentence)
+        log.warning("%s", sentence)
+        self._wake.set()
+
     def _note_failure(self, error: Exception) -> None:
         reason = str(error).rstrip(".") or type(error).__name__
         sentence = f"{self._device}: cannot be used ({reason}); the CPU stands in."
-        self._failures += 1
-        self._note(state="lost", last_error=sentence)
-        if is_power_of_two(self._failures):
-            log.warning("%s Next try in %g s.", sentence, self._delay_s())
+        with self._guard:
+            if not self._state.note_failure(time.monotonic()):
+                return
+            self._note_status(last_error=sentence)
+            failures, delay_s = self._state.failures, self._state.delay_s
+        if is_power_of_two(failures):
+            log.warning("%s Next try in %g s.", sentence, delay_s)
+
+    def _note_status(self, **changes: object) -> None:
+        """Publishes what is read together at once. Needs `_guard`."""
+        state = "lost" if self._state.is_lost else "ready"
+        self._status = replace(self._status, state=state, **changes)  # type: ignore[arg-type]
 
     def _drop_remote(self) -> None:
         with self._guard:

@@ -1,14 +1,21 @@
-"""Messages between the loop and its accelerator's process, over a socket."""
+"""Messages between an engine and its Edge TPU's process, over a socket."""
 
+import math
 import socket
 import struct
 import time
+from collections.abc import Sequence
 from typing import Any
 
-MODEL = b"M"  # The loop's: content of a model file. Once, first of all.
-READY = b"R"  # The answer: JSON that describes the input and the output.
-PIXELS = b"P"  # The loop's: the bytes of an input.
-ANSWER = b"A"  # The answer: the bytes of its output.
+import numpy as np
+
+from corallite.device.engine.runner import Tensor
+from corallite.device.model.signature import TensorSpec
+
+MODEL = b"M"  # The engine's: content of a model file. Once, first of all.
+READY = b"R"  # The answer: the model's signature, as JSON.
+INPUTS = b"I"  # The engine's: the bytes of each input, in order.
+OUTPUTS = b"O"  # The answer: the bytes of each output, in order.
 FAILURE = b"F"  # The answer to either, if it fails: why, in UTF-8.
 
 _HEADER = struct.Struct("=cQ")
@@ -17,23 +24,43 @@ _MOST = 2**31
 
 
 def send(
-    connection: socket.socket, kind: bytes, payload: Any, limit_s: float | None = None
+    connection: socket.socket,
+    kind: bytes,
+    payloads: Sequence[Any],
+    limit_s: float | None = None,
 ) -> None:
     """Sends a message.
 
     Args:
         connection: A connected stream.
         kind: One of the above.
-        payload: Any contiguous bytes.
-        limit_s: Seconds it may take; None: for ever.
+        payloads: Contiguous bytes of any type, sent one behind the other.
+        limit_s: Seconds it may take; None: any.
 
     Raises:
         OSError: The other side is gone, or (TimeoutError) takes nothing.
     """
     connection.settimeout(limit_s)
-    view = memoryview(payload).cast("B")
-    connection.sendall(_HEADER.pack(kind, len(view)))
-    connection.sendall(view)
+    views = [memoryview(payload).cast("B") for payload in payloads]
+    connection.sendall(_HEADER.pack(kind, sum(map(len, views))))
+    for view in views:
+        connection.sendall(view)
+
+
+def split(content: bytes | bytearray, specs: Sequence[TensorSpec]) -> dict[str, Tensor]:
+    """Returns the arrays, by name, whose bytes are one behind the other.
+
+    Raises:
+        ValueError: There are more or fewer bytes.
+    """
+    arrays, start = {}, 0
+    for spec in specs:
+        array = np.frombuffer(content, spec.dtype, math.prod(spec.shape), start)
+        arrays[spec.name] = array.reshape(spec.shape)
+        start += array.nbytes
+    if start != len(content):
+        raise ValueError(f"Expected {start} bytes, got {len(content)}.")
+    return arrays
 
 
 def receive(
@@ -50,7 +77,7 @@ def receive(
     header = _receive_exactly(connection, _HEADER.size, deadline_s)
     kind, length = _HEADER.unpack(header)
     if length > _MOST:
-        raise ConnectionError(f"A message of {length} bytes is none.")
+        raise ConnectionError(f"{length} bytes are too many for a message.")
     return kind, _receive_exactly(connection, length, deadline_s)
 
 

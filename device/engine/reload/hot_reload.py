@@ -1,17 +1,21 @@
 """An engine whose model can be replaced by another while it runs."""
 
-import dataclasses
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-import numpy as np
-import numpy.typing as npt
-
-from corallite.device.engine.base import Status
-from corallite.device.engine.open_model import ModelRequest, Startable, open_model
+from corallite.device.engine.base import (
+    AcceleratedEngine,
+    Engine,
+    OutdatedPixelsError,
+    Probabilities,
+    Status,
+)
+from corallite.device.engine.open_model import ModelRequest, open_model
 from corallite.device.engine.reload.model_watch import ModelWatch, Stamp, read_stamp
-from corallite.device.image.preprocess import Image, Preprocessing
+from corallite.device.engine.reload.reload_state import ReloadState
+from corallite.device.image.preprocess import Image
 from corallite.device.model.manifest import Manifest
 from corallite.device.system import log
 from corallite.device.system.errors import RequestError
@@ -19,13 +23,13 @@ from corallite.device.system.errors import RequestError
 _LOOK_S = 1.0
 # For a large model on a small board that is busy with the loop.
 _TRIAL_LIMIT_S = 60.0
-# For an Edge TPU that is there to be taken before the first frame.
+# For an Edge TPU to be acquired before the first frame.
 _START_LIMIT_S = 10.0
-# For it to take another model: loading and the first answers.
+# For an Edge TPU to take another model: loading and the first answers.
 _SETTLE_LIMIT_S = 30.0
 _CLOSE_LIMIT_S = 2.0
-# What a model, a runtime or the lack of memory may bring on without a crash; the
-# watcher must outlive it.
+# What a model, a runtime or the lack of memory may cause without a crash; the watcher
+# must outlive it.
 _ERRORS = (RequestError, RuntimeError, ValueError, OSError)
 _TRIAL_CODE = """
 from corallite.device.engine.reload import trial
@@ -33,12 +37,27 @@ trial.main(*sys.argv[1:])
 """
 
 
-class Swapping:
-    """An `Engine`: the model of a file, and of whatever file takes its place.
+@dataclass(frozen=True)
+class _Record:
+    """What has come of the files so far; published at once.
 
-    A changed file is tried in another process, loaded here, asked about images of
-    ours, and takes over before the next image. If anything is wrong with it, the
-    former one goes on, and the file is left alone until it changes again.
+    Attributes:
+        swaps: How many models were replaced.
+        failure: Why the last file is not used; "" if it is.
+        error_then: The engine's last error when that failed.
+    """
+
+    swaps: int = 0
+    failure: str = ""
+    error_then: str = ""
+
+
+class HotReload(Engine):
+    """Runs the model of a file, and of each file that replaces it.
+
+    A changed file is tried in another process, loaded here, asked about drawn images,
+    and takes over before the next image. If anything is wrong with it, the former model
+    continues, and the file is left alone until it changes again.
     """
 
     def __init__(
@@ -46,8 +65,7 @@ class Swapping:
         request: ModelRequest,
         *,
         look_s: float = _LOOK_S,
-        trial_limit_s: float = _TRIAL_LIMIT_S,
-        open_engine: Callable[[ModelRequest], Startable] = open_model,
+        open_engine: Callable[[ModelRequest], Engine] = open_model,
     ) -> None:
         """Loads the model; changes are looked for from `start` on.
 
@@ -55,28 +73,23 @@ class Swapping:
             request: What to load, now and later.
             look_s: Seconds between two looks at the files; they must be the same in
                 two looks to be tried.
-            trial_limit_s: Seconds that a new file's first run may take.
             open_engine: What loads.
 
         Raises:
             RequestError: It cannot be run.
         """
         self._request = request
-        self._paths = [request.path]
-        if request.twin_path != request.path:
-            self._paths.append(request.twin_path)
+        # Each once, in order.
+        self._paths = list(dict.fromkeys((request.path, request.fallback_path)))
         self._look_s = look_s
-        self._trial_limit_s = trial_limit_s
         self._open_engine = open_engine
         # First, so that a change while it is loaded is not missed.
         self._watch = ModelWatch(read_stamp(self._existing_paths()))
-        self._engine = open_engine(request)
-        # Takes over before the next image, in the thread that asks.
-        self._next: Startable | None = None
+        # The thread that asks takes over; the watcher does all the rest.
+        self._guard = threading.Lock()
+        self._models = ReloadState[Engine](open_engine(request))
         self._switched = threading.Event()
-        self._swaps = 0
-        # A failed swap, and what the engine's last error was then.
-        self._failure = ("", "")
+        self._record = _Record()
         self._is_asked = threading.Event()
         self._closing = threading.Event()
         # Daemon: it may wait for a trial, which ends with this process.
@@ -86,54 +99,31 @@ class Swapping:
 
     @property
     def manifest(self) -> Manifest:
-        """That of the model which gave the last answer."""
-        return self._engine.manifest
+        """The manifest of the model that gave the last answer."""
+        return self._models.current.manifest
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The name of each output of the last answer, in order."""
-        return self._engine.labels
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """How `classify` brings an image to the input's size."""
-        return self._engine.preprocessing
-
-    def classify(self, image_rgb_u8: Image) -> npt.NDArray[np.float32]:
-        """Classifies uint8 RGB [height, width, 3] of any size: float32 [classes].
-
-        A new model takes over before, so that `labels` are those of the answer.
-        """
-        self.renew()
-        return self._engine.classify(image_rgb_u8)
-
-    def run(self, pixels_u8: Image) -> npt.NDArray[np.float32]:
+    def run(self, pixels_u8: Image) -> Probabilities:
         """Classifies uint8 RGB [height, width, 3] of the size of `preprocessing`.
 
-        No new model takes over here: the pixels are of the present size.
-        """
-        return self._engine.run(pixels_u8)
+        A new model takes over before.
 
-    def renew(self) -> None:
-        """Lets a new model take over, if one waits."""
-        if self._next is not None:
-            self._engine, self._next = self._next, None
-            self._switched.set()
+        Raises:
+            OutdatedPixelsError: It did, and needs another size or crop.
+        """
+        if self._models.is_waiting:
+            self._take_over()
+        return self._models.current.run(pixels_u8)
 
     def status(self) -> Status:
-        """Tells how it is; may be called from any thread."""
-        status = self._engine.status()
-        failure, error_then = self._failure
-        if not failure and not self._swaps:
-            return status
-        is_newer = failure and status.last_error == error_then
-        error = failure if is_newer else status.last_error
-        return dataclasses.replace(status, swaps=self._swaps, last_error=error)
+        """Returns the state; may be called from any thread."""
+        status, record = self._models.current.status(), self._record
+        is_newer = record.failure and status.last_error == record.error_then
+        error = record.failure if is_newer else status.last_error
+        return replace(status, swaps=record.swaps, last_error=error)
 
     def start(self) -> None:
-        """Takes the accelerator, if there is one, and begins to look for changes."""
-        self._engine.start()
-        self._engine.wait_started(_START_LIMIT_S)
+        """Acquires the accelerator, if there is one, and begins to look for changes."""
+        _start(self._models.current, _START_LIMIT_S)
         self._watcher.start()
 
     def ask_to_swap(self) -> None:
@@ -141,14 +131,21 @@ class Swapping:
         self._is_asked.set()
 
     def close(self) -> None:
-        """Gives back processes and threads."""
+        """Releases processes and threads; the engine cannot be used any more."""
         self._closing.set()
-        self._engine.pause()  # Whoever waits for it waits no longer.
+        _stop(self._models.current)  # Ends what the watcher waits for.
         if self._watcher.is_alive():
             self._watcher.join(_CLOSE_LIMIT_S)
-        self._engine.close()
-        if self._next is not None:
-            self._next.close()
+        for engine in (self._models.current, self._models.other):
+            _stop(engine)
+
+    def _take_over(self) -> None:
+        before = self.preprocessing
+        with self._guard:
+            self._models.take_over()
+        self._switched.set()
+        if self.preprocessing != before:
+            raise OutdatedPixelsError
 
     def _existing_paths(self) -> list[str]:
         self._paths = [path for path in self._paths if os.path.exists(path)]
@@ -165,76 +162,85 @@ class Swapping:
         try:
             engine = self._prepare()
         except _ERRORS as error:
-            # A file that has changed meanwhile is not at fault yet.
+            # A file that has changed since is tried again first.
             if read_stamp(self._paths) == stamp:
                 self._watch.note_tried(stamp)
                 self._note_failure(str(error))
             return
         if read_stamp(self._paths) != stamp or self._closing.is_set():
-            engine.close()
             return
         self._watch.note_tried(stamp)
         self._replace(engine)
 
-    def _prepare(self) -> Startable:
-        """Returns the new model, found to be sound.
+    def _prepare(self) -> Engine:
+        """Returns the new model, checked; its accelerator is not acquired yet.
 
         Raises:
-            RequestError, RuntimeError, ValueError, OSError: It is not.
+            RequestError, RuntimeError, ValueError, OSError: It does not work.
         """
-        # Only now that there is something to try.
+        # Loaded only now that there is something to try.
         from corallite.device.model import selftest
         from corallite.device.system.isolated import try_python
 
-        on_cpu = dataclasses.replace(self._request, device="cpu").to_json()
-        limit_s = self._trial_limit_s
-        outcome = try_python(_TRIAL_CODE, on_cpu, str(os.getpid()), timeout_s=limit_s)
+        on_cpu = replace(self._request, device="cpu").to_json()
+        process_id = str(os.getpid())
+        outcome = try_python(_TRIAL_CODE, on_cpu, process_id, timeout_s=_TRIAL_LIMIT_S)
         if outcome.failure:
             raise RequestError(outcome.failure)
         engine = self._open_engine(self._request)
-        try:
-            selftest.check(engine)
-        except _ERRORS:
-            engine.close()
-            raise
+        selftest.check(engine)
         return engine
 
-    def _replace(self, engine: Startable) -> None:
+    def _replace(self, engine: Engine) -> None:
         """Hands over to `engine`, and back if it does not get the accelerator."""
-        former, was_ready = self._engine, self._engine.status().state == "ready"
-        if not self._hand_over(engine):
+        former = self._models.current
+        was_ready = former.status().state == "ready"
+        if not self._hand_over(self._models.offer, engine):
             return
-        former.pause()
-        engine.start()
-        reason = engine.wait_started(_SETTLE_LIMIT_S)
+        _stop(former)
+        reason = _start(engine, _SETTLE_LIMIT_S)
         if reason and was_ready and not self._closing.is_set():
-            engine.pause()
-            former.start()
-            if self._hand_over(former):
-                engine.close()
+            _stop(engine)
+            _start(former)
+            self._hand_over(self._models.reject)
             self._note_failure(reason)
             return
-        self._swaps += 1
-        self._failure = ("", "")
-        former.close()
+        with self._guard:
+            self._models.accept()
+        self._record = _Record(self._record.swaps + 1)
         manifest = engine.manifest
         name = f"{manifest.model} {manifest.version}".strip()
         log.info("%s: the new model runs (%s).", self._request.path, name)
 
-    def _hand_over(self, engine: Startable) -> bool:
-        """Waits until `engine` has taken over; tells whether it has."""
+    def _hand_over(self, change: Callable[..., None], *arguments: Engine) -> bool:
+        """Has the other model take over and waits for it; tells whether it has."""
         self._switched.clear()
-        self._next = engine
+        with self._guard:
+            change(*arguments)
         while not self._switched.wait(self._look_s):
             if self._closing.is_set():
-                return False  # `close` gives both back.
+                return False  # `close` stops both.
         return True
 
     def _note_failure(self, reason: str) -> None:
         reason = reason.removeprefix(f"{self._request.path}: ").rstrip(".")
         sentence = (
             f"{self._request.path}: the new model is not used ({reason}); the former "
-            "one goes on."
+            "one continues."
         )
-        self._failure = (sentence, self._engine.status().last_error)
+        error_then = self._models.current.status().last_error
+        self._record = _Record(self._record.swaps, sentence, error_then)
         log.warning("%s", sentence)
+
+
+def _start(engine: Engine, limit_s: float = 0.0) -> str:
+    """Acquires what an engine needs; returns why it has not within `limit_s`, or ""."""
+    if not isinstance(engine, AcceleratedEngine):
+        return ""
+    engine.start()
+    return engine.wait_started(limit_s)
+
+
+def _stop(engine: Engine | None) -> None:
+    if isinstance(engine, AcceleratedEngine):
+        engine.stop()

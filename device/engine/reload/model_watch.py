@@ -1,26 +1,26 @@
-"""Notices that a file was replaced or written into, and is whole again."""
+"""Notices that a file was replaced or written into, and is complete again."""
 
 import os
 
-# What changes when a file does: which one it is, how long, when written or touched.
-# The last catches a file that is copied with its former date.
+# Changes whenever a file does: its device and number, size, and times. The last time
+# also changes when a file is copied with its former date.
 Stamp = tuple[tuple[int, int, int, int, int] | None, ...]
 
 
 def read_stamp(paths: list[str]) -> Stamp:
-    """Returns what tells the files' present content from any other."""
+    """Returns what identifies the present content of the files."""
     return tuple(_stamp_of(path) for path in paths)
 
 
 class ModelWatch:
-    """Says when a changed file is worth a try: once, when it has stopped changing.
+    """Decides when to try a changed file: once, when it has stopped changing.
 
-    Two looks that find the same tell that it has; the caller lets at least a second
-    pass between them, because a copy over a network comes in bursts.
+    It has if two looks find the same. The caller waits at least a second between them,
+    because a copy over a network comes in bursts.
     """
 
     def __init__(self, stamp: Stamp) -> None:
-        """Knows the files as they were, by `read_stamp`, before they were loaded."""
+        """Takes what `read_stamp` returned before the files were loaded."""
         self._known = stamp
         self._last = stamp
 
@@ -28,8 +28,8 @@ class ModelWatch:
         """Tells whether to try the files now.
 
         Args:
-            stamp: What `read_stamp` says now.
-            is_asked: Someone has asked for it, whether they have changed or not.
+            stamp: What `read_stamp` returns now.
+            is_asked: Try them even if they have not changed.
         """
         is_still = stamp == self._last
         self._last = stamp
@@ -39,7 +39,7 @@ class ModelWatch:
         return is_still
 
     def note_tried(self, stamp: Stamp) -> None:
-        """Notes that the files with this stamp were tried, whatever came of it."""
+        """Notes that the files with this stamp were tried, with success or not."""
         self._known = stamp
 
 

@@ -1,4 +1,4 @@
-"""Tries a model that is to take another's place, in a process that may crash."""
+"""Tries a model that will replace another, in a process that may crash."""
 
 import contextlib
 import os
@@ -9,18 +9,18 @@ from corallite.device.model import selftest
 from corallite.device.system.errors import RequestError
 from corallite.device.system.parent_death import die_with_parent
 
-# Behind the loop, which goes on meanwhile and may need every core.
+# The loop runs meanwhile, and may need every core.
 _NICENESS = 10
 
 
 def main(request: str, parent: str) -> None:
-    """Loads and asks a model; exits with status 2 and a sentence if it is not sound.
+    """Loads and checks a model; exits with status 2 and a sentence if it fails.
 
-    An Edge TPU is not touched: the loop has it.
+    An Edge TPU is not touched: the loop uses it.
 
     Args:
         request: A `ModelRequest` as JSON, for the CPU.
-        parent: The id of the process that wants to know.
+        parent: The id of the process that waits for the result.
     """
     die_with_parent(int(parent))
     with contextlib.suppress(OSError):

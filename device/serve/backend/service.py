@@ -55,7 +55,7 @@ class Service:
         """Starts its thread with the first request.
 
         Args:
-            engine: Only this thread may use it; a `EngineHandle` for instance.
+            engine: Only this thread may use it; such as an `EngineHandle`.
             camera: Started by whoever made it.
             limits: What it takes on.
             stop: Set when the server is to end.
@@ -116,7 +116,7 @@ class Service:
 
     def describe_model(self) -> schemas.ModelBody:
         """Returns the manifest of the last answer, and the status of now."""
-        content = self._engine.manifest.to_json()
+        content = self._engine.manifest.to_format_1()
         content["labels"] = [printable(label) for label in content["labels"]]
         status = schemas.status_body(self._engine.status())
         return schemas.ModelBody(manifest=content, status=status)

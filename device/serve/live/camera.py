@@ -68,7 +68,7 @@ class Camera:
         Args:
             name: What to call the source.
             frames: Of an open source, which nobody else reads.
-            engine: Only this thread may use it; a `EngineHandle` for instance.
+            engine: Only this thread may use it; such as an `EngineHandle`.
             stop: Ends the loop.
             top_k: How many labels a result has.
             smoother: Averages over frames.

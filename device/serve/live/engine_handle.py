@@ -3,11 +3,13 @@
 import threading
 from types import TracebackType
 
-import numpy as np
-import numpy.typing as npt
-
-from corallite.device.engine.base import Engine, OutdatedPixelsError, Status
-from corallite.device.image.preprocess import Image, Preprocessing
+from corallite.device.engine.base import (
+    Engine,
+    OutdatedPixelsError,
+    Probabilities,
+    Status,
+)
+from corallite.device.image.preprocess import Image
 from corallite.device.model.manifest import Manifest
 
 
@@ -41,59 +43,40 @@ class FairLock:
             self._changed.notify_all()
 
 
-class EngineHandle:
-    """One thread's handle of a shared engine; an `Engine` itself.
+class EngineHandle(Engine):
+    """One thread's access to an engine that several threads use.
 
-    Its manifest is that of its own last prediction: calls through another handle may
-    have replaced the model since, by one with other labels.
+    What it says about the model holds for the last answer it gave: the engine may have
+    another model since, with other labels, after another thread's turn.
     """
 
     def __init__(self, engine: Engine, turn: FairLock) -> None:
-        """Calls `engine` only while it holds `turn`, which all handles share."""
+        """Uses `engine` while it holds `turn`, as all handles of it must."""
         self._engine = engine
         self._turn = turn
-        self.manifest: Manifest = engine.manifest
+        self._manifest = engine.manifest
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """The name of each output, in order."""
-        return self.manifest.labels
+    def manifest(self) -> Manifest:
+        """The manifest of the model that gave the last answer."""
+        return self._manifest
 
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """How `classify` brings an image to the input's size."""
-        return self.manifest.preprocessing
-
-    def classify(self, image_rgb_u8: Image) -> npt.NDArray[np.float32]:
-        """Classifies uint8 RGB [height, width, 3] of any size: float32 [classes]."""
-        with self._turn:
-            probabilities = self._engine.classify(image_rgb_u8)
-            self.manifest = self._engine.manifest
-        return probabilities
-
-    def run(self, pixels_u8: Image) -> npt.NDArray[np.float32]:
+    def run(self, pixels_u8: Image) -> Probabilities:
         """Classifies uint8 RGB [height, width, 3] of the input's size.
 
         Raises:
-            OutdatedPixelsError: Since `renew`, another handle has replaced the model by
-                one that needs other pixels.
+            OutdatedPixelsError: Another model has taken over, maybe in another thread's
+                turn; it needs another size or crop.
         """
         with self._turn:
-            if self._engine.preprocessing != self.preprocessing:
+            before, self._manifest = self._manifest, self._engine.manifest
+            if self.preprocessing != before.preprocessing:
                 raise OutdatedPixelsError
-            probabilities = self._engine.run(pixels_u8)
-            self.manifest = self._engine.manifest
-        return probabilities
-
-    def renew(self) -> None:
-        """Switches to a new model, if one is ready."""
-        with self._turn:
-            self._engine.renew()
-            self.manifest = self._engine.manifest
+            try:
+                return self._engine.run(pixels_u8)
+            finally:
+                self._manifest = self._engine.manifest
 
     def status(self) -> Status:
-        """Returns the engine's status; may be called from any thread."""
+        """Returns the engine's state; may be called from any thread."""
         return self._engine.status()
-
-    def close(self) -> None:
-        """Does nothing: the engine is closed where it was opened."""

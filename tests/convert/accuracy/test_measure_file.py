@@ -7,7 +7,8 @@ import pytest
 from corallite.convert.accuracy.measure_file import compare_file, recall_parity
 from corallite.convert.export.int8 import INT8_FILE, PARITY_FILE, read_parity
 from corallite.device.image.preprocess import Preprocessing
-from corallite.device.model.manifest import Manifest, attach_manifest
+from corallite.device.model.manifest import Manifest
+from corallite.device.model.write import attach_manifest
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.train.runs.run import Stage
@@ -88,7 +89,9 @@ def test_any_file_is_held_against_the_float_model(small_run, tmp_path):
 def test_a_file_of_other_classes_is_not_compared(small_run, tmp_path):
     path = tmp_path / "turned.tflite"
     content = (small_run / "int8" / INT8_FILE).read_bytes()
-    manifest = Manifest("x", "1", ("red", "blue", "green"), Preprocessing((32, 32)))
+    manifest = Manifest.of_classifier(
+        "x", "1", ("red", "blue", "green"), Preprocessing((32, 32))
+    )
     path.write_bytes(attach_manifest(content, manifest))
     with pytest.raises(RequestError, match="knows the classes red, blue, green"):
         compare_file(path, small_run, 1.0)

@@ -10,12 +10,12 @@ from corallite.convert.audit.metadata import describe_metadata
 from corallite.convert.tflite.reader import decode
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.model.flatbuffer import DamagedError
-from corallite.device.model.flatbuffer_writer import Number, write_flatbuffer
+from corallite.device.model.identifiers import TFLITE_METADATA, TFLITE_METADATA_NAME
 from corallite.device.model.manifest import Manifest
-from corallite.device.model.metadata import put_metadata
-from corallite.device.model.model_entry import METADATA_IDENTIFIER, METADATA_NAME
+from corallite.device.model.metadata import Number
+from corallite.device.model.write import attach_manifest, pack_tables
 
-MANIFEST = Manifest("tiny", "7", ("cat", "dog"), Preprocessing((8, 8)))
+MANIFEST = Manifest.of_classifier("tiny", "7", ("cat", "dog"), Preprocessing((8, 8)))
 
 
 @pytest.fixture
@@ -24,11 +24,11 @@ def with_metadata(writer):
 
     def give(content):
         if isinstance(content, dict):
-            content = bytes(write_flatbuffer(content, METADATA_IDENTIFIER))
+            content = pack_tables(content, TFLITE_METADATA)
         writer.conv(writer.input())
         buffer, entry = schema.BufferT(), schema.MetadataT()
         buffer.data = np.frombuffer(content, np.uint8)
-        entry.name, entry.buffer = METADATA_NAME, len(writer.model.buffers)
+        entry.name, entry.buffer = TFLITE_METADATA_NAME, len(writer.model.buffers)
         writer.model.buffers.append(buffer)
         writer.model.metadata = [entry]
         return writer.content()
@@ -43,7 +43,7 @@ def test_a_file_without_metadata_says_nothing(writer):
 
 def test_ours_are_read_as_they_were_written(writer):
     writer.conv(writer.input(kind="UINT8"))
-    found = describe_metadata(decode(put_metadata(writer.content(), MANIFEST)))
+    found = describe_metadata(decode(attach_manifest(writer.content(), MANIFEST)))
     assert found is not None
     assert (found["name"], found["version"]) == ("tiny", "7")
     assert found["description"] == "Tells which of 2 classes an image shows."
@@ -59,8 +59,8 @@ def test_ours_are_read_as_they_were_written(writer):
 
 def test_those_of_another_tool_are_read(with_metadata):
     """An audio model with a licence and a vocabulary, of a kind we do not write."""
-    audio = {0: "waveform", 3: {0: Number("B", 4)}}
-    file = {0: "words.txt", 1: "a word a line", 2: Number("b", 5), 3: "en"}
+    audio = {0: "waveform", 3: {0: Number("Uint8", 4)}}
+    file = {0: "words.txt", 1: "a word a line", 2: Number("Int8", 5), 3: "en"}
     root = {0: "listener", 4: "Ann", 5: "MIT", 6: [file], 3: [{2: [audio], 3: []}]}
     found = describe_metadata(decode(with_metadata(root)))
     assert found is not None
@@ -79,9 +79,9 @@ def test_those_of_another_tool_are_read(with_metadata):
 
 
 def test_numbers_that_have_no_name_yet_are_shown_as_such(with_metadata):
-    image = {3: {0: Number("B", 2), 1: {0: Number("b", 9)}}}
-    unknown = {3: {0: Number("B", 77)}}
-    root = {6: [{2: Number("b", 99)}], 3: [{2: [image, unknown]}]}
+    image = {3: {0: Number("Uint8", 2), 1: {0: Number("Int8", 9)}}}
+    unknown = {3: {0: Number("Uint8", 77)}}
+    root = {6: [{2: Number("Int8", 99)}], 3: [{2: [image, unknown]}]}
     found = describe_metadata(decode(with_metadata(root)))
     assert found is not None
     assert [t["content"] for t in found["inputs"]] == ["image", "77"]
@@ -91,7 +91,7 @@ def test_numbers_that_have_no_name_yet_are_shown_as_such(with_metadata):
 
 def test_numbers_that_json_has_no_word_for_are_none(with_metadata):
     options = {0: [float("nan"), 1.0], 1: [float("inf")]}
-    units = [{0: Number("B", 1), 1: options}]
+    units = [{0: Number("Uint8", 1), 1: options}]
     content = with_metadata({3: [{2: [{4: units}]}]})
     found = describe_metadata(decode(content))
     assert found is not None
@@ -132,7 +132,7 @@ def test_damaged_metadata_do_not_hide_the_model(with_metadata, write_file):
 
 def test_the_text_says_what_is_expected_of_pixels(writer, write_file):
     writer.conv(writer.input(kind="UINT8"))
-    path = write_file(put_metadata(writer.content(), MANIFEST))
+    path = write_file(attach_manifest(writer.content(), MANIFEST))
     text = " ".join(format_audit(audit_file(path, ask_xnnpack=False)).split())
     assert "metadata tiny" in text
     assert "image, RGB, mean 0, std 255, min 0, max 255" in text

@@ -11,7 +11,8 @@ import pytest
 
 from corallite.convert.audit import examine
 from corallite.device.image.preprocess import Preprocessing
-from corallite.device.model.manifest import Manifest, attach_manifest
+from corallite.device.model.manifest import Manifest
+from corallite.device.model.write import attach_manifest
 
 PROGRAM = [sys.executable, "-m", "corallite.convert.cli.audit_main"]
 FORBIDDEN = ("tensorflow", "keras", "tf_keras", "corallite.train", "corallite.optimize")
@@ -123,7 +124,7 @@ def test_a_runtime_that_is_too_old_for_int8_takes_nothing(network):
 
 def test_what_a_file_says_of_itself_is_shown(writer, write_file):
     writer.conv(writer.input())
-    manifest = Manifest(
+    manifest = Manifest.of_classifier(
         "shufflenet_v2 1.0x",
         "2026-05",
         ("cat", "dog"),
@@ -141,7 +142,7 @@ def test_what_a_file_says_of_itself_is_shown(writer, write_file):
 
 def test_a_damaged_manifest_does_not_hide_the_model(writer, write_file):
     writer.conv(writer.input())
-    manifest = Manifest("model", "1", ("cat",), Preprocessing((8, 8)))
+    manifest = Manifest.of_classifier("model", "1", ("cat",), Preprocessing((8, 8)))
     content = attach_manifest(writer.content(), manifest)
     path = write_file(content.replace(b'"labels"', b'"lables"'))
     found = json.loads(audit(path, "--json").stdout)

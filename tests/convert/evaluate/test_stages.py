@@ -8,7 +8,8 @@ import pytest
 from corallite.convert.evaluate.stages import evaluate_one_file, evaluate_run
 from corallite.convert.export.int8 import INT8_FILE
 from corallite.device.image.preprocess import Preprocessing
-from corallite.device.model.manifest import Manifest, attach_manifest
+from corallite.device.model.manifest import Manifest
+from corallite.device.model.write import attach_manifest
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.train.data.load import load_data
@@ -138,7 +139,7 @@ def test_a_file_of_another_task_is_refused(
     small_run, tmp_path, labels, size_hw, message
 ):
     path = tmp_path / "other.tflite"
-    manifest = Manifest("other", "1", labels, Preprocessing(size_hw))
+    manifest = Manifest.of_classifier("other", "1", labels, Preprocessing(size_hw))
     content = (small_run / "int8" / INT8_FILE).read_bytes()
     path.write_bytes(attach_manifest(content, manifest))
     with pytest.raises(RequestError, match=message):

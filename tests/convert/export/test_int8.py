@@ -19,7 +19,8 @@ from corallite.convert.export.int8 import (
 )
 from corallite.device.engine.classifier import Classifier
 from corallite.device.model import selftest
-from corallite.device.model.manifest import attach_manifest, read_manifest
+from corallite.device.model.manifest import read_manifest
+from corallite.device.model.write import attach_manifest
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.optimize.calibrate import choose_images

@@ -6,7 +6,8 @@ from ai_edge_litert import schema_py_generated as schema
 from corallite.convert.tflite import schema as ours
 from corallite.convert.tflite.reader import decode, read_model
 from corallite.device.image.preprocess import Preprocessing
-from corallite.device.model.manifest import Manifest, attach_manifest
+from corallite.device.model.manifest import Manifest
+from corallite.device.model.write import attach_manifest
 from corallite.device.system.errors import RequestError
 
 # Options by what the schema calls their fields.
@@ -117,7 +118,9 @@ def test_a_name_that_is_no_text_is_escaped(writer):
 
 def test_a_manifest_behind_the_model_does_no_harm(writer, write_file):
     writer.conv(writer.input())
-    manifest = Manifest("model", "1", ("cat", "dog"), Preprocessing((8, 8)))
+    manifest = Manifest.of_classifier(
+        "model", "1", ("cat", "dog"), Preprocessing((8, 8))
+    )
     content = attach_manifest(writer.content(), manifest)
     assert len(read_model(write_file(content)).main.operators) == 1
 

@@ -8,7 +8,8 @@ from ai_edge_litert import schema_py_generated as schema
 from corallite.convert.tflite.reader import decode
 from corallite.convert.tflite.truncate import truncate
 from corallite.device.image.preprocess import Preprocessing
-from corallite.device.model.manifest import Manifest, attach_manifest
+from corallite.device.model.manifest import Manifest
+from corallite.device.model.write import attach_manifest
 
 KERNELS = litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
 
@@ -87,7 +88,7 @@ def test_the_first_operators_compute_what_they_did(branched):
 
 
 def test_a_manifest_behind_the_model_does_not_matter(branched):
-    manifest = Manifest("model", "1", ("red",), Preprocessing((32, 32)))
+    manifest = Manifest.of_classifier("model", "1", ("red",), Preprocessing((32, 32)))
     check_values(attach_manifest(branched, manifest), [1])
 
 

@@ -14,10 +14,13 @@ from dataclasses import replace
 import pytest
 
 from corallite.device.image.preprocess import Preprocessing
-from corallite.device.model.manifest import Manifest, attach_manifest
+from corallite.device.model.manifest import Manifest
+from corallite.device.model.write import attach_manifest
 
 COMMAND = [sys.executable, "-m", "corallite.device.cli.classify_main"]
-MANIFEST = Manifest("tiny", "1", ("red", "green", "blue"), Preprocessing((32, 32)))
+MANIFEST = Manifest.of_classifier(
+    "tiny", "1", ("red", "green", "blue"), Preprocessing((32, 32))
+)
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
 # Makes the date jump by two days, back and forth, at every reading, for Python and for
@@ -187,7 +190,8 @@ def test_hangup_and_a_new_file_replace_the_model(start, model, camera_server, tm
     path.write_bytes(content[:-300])
     while "the new model is not used" not in process.stderr.readline():
         assert process.poll() is None
-    labels = replace(MANIFEST, version="2", labels=("rot", "grün", "blau"))
+    labels = replace(MANIFEST, version="2")
+    labels = labels.with_classes(labels=("rot", "grün", "blau"))
     path.write_bytes(attach_manifest(content, labels))
     while label(lines.get(timeout=60)) != "rot":
         assert process.poll() is None

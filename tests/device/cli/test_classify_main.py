@@ -15,10 +15,13 @@ import numpy as np
 import pytest
 
 from corallite.device.image.preprocess import Preprocessing
-from corallite.device.model.manifest import Manifest, attach_manifest
+from corallite.device.model.manifest import Manifest
+from corallite.device.model.write import attach_manifest
 
 COMMAND = [sys.executable, "-m", "corallite.device.cli.classify_main"]
-MANIFEST = Manifest("tiny", "1", ("red", "green", "blue"), Preprocessing((32, 32)))
+MANIFEST = Manifest.of_classifier(
+    "tiny", "1", ("red", "green", "blue"), Preprocessing((32, 32))
+)
 BGR = {"red": (0, 0, 255), "green": (0, 255, 0), "blue": (255, 0, 0)}
 
 

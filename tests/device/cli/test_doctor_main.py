@@ -8,9 +8,12 @@ import sys
 import pytest
 
 from corallite.device.image.preprocess import Preprocessing
-from corallite.device.model.manifest import Manifest, attach_manifest
+from corallite.device.model.manifest import Manifest
+from corallite.device.model.write import attach_manifest
 
-MANIFEST = Manifest("tiny", "1", ("red", "green", "blue"), Preprocessing((32, 32)))
+MANIFEST = Manifest.of_classifier(
+    "tiny", "1", ("red", "green", "blue"), Preprocessing((32, 32))
+)
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,12 @@ import pytest
 from corallite.device.doctor.machine import Machine
 from corallite.device.doctor.survey_model import survey_model
 from corallite.device.image.preprocess import Preprocessing
-from corallite.device.model.manifest import Manifest, attach_manifest
+from corallite.device.model.manifest import Manifest
+from corallite.device.model.write import attach_manifest
 
-MANIFEST = Manifest("tiny", "1", ("red", "green", "blue"), Preprocessing((32, 32)))
+MANIFEST = Manifest.of_classifier(
+    "tiny", "1", ("red", "green", "blue"), Preprocessing((32, 32))
+)
 # A TFLite runtime that works until the first inference.
 RUNTIME = """
 import ctypes, time
@@ -17,6 +20,7 @@ class Interpreter:
     def __init__(self, **options): pass
     def allocate_tensors(self): pass
     def get_input_details(self): return []
+    get_output_details = get_input_details
     def invoke(self): {}
 """
 
@@ -54,7 +58,9 @@ def test_third_party_model_runs_without_a_manifest(tiny_models):
 
 
 def test_manifest_of_another_model_is_reported(model_of):
-    manifest = Manifest("tiny", "1", ("red", "green"), Preprocessing((32, 32)))
+    manifest = Manifest.of_classifier(
+        "tiny", "1", ("red", "green"), Preprocessing((32, 32))
+    )
     model = survey(model_of(manifest))
     assert model.is_readable
     assert "has 3 outputs but 2 labels" in model.failure and not model.crashed

@@ -1,20 +1,23 @@
 """Classifying with real files of each type, and arithmetic with a fake interpreter."""
 
-import dataclasses
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from corallite.device.engine import classifier as classifier_module
 from corallite.device.engine.classifier import Classifier, Prediction, top_k
+from corallite.device.engine.runners.litert import LiteRtRunner
 from corallite.device.image.preprocess import Preprocessing
-from corallite.device.model.manifest import Manifest, attach_manifest
+from corallite.device.model import selftest
+from corallite.device.model.manifest import Manifest, read_manifest
+from corallite.device.model.write import attach_manifest
 from corallite.device.system.errors import RequestError
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
-MANIFEST = Manifest("tiny", "1", tuple(COLOURS), Preprocessing((32, 32)))
+MANIFEST = Manifest.of_classifier("tiny", "1", tuple(COLOURS), Preprocessing((32, 32)))
+FORMAT_1 = Path(__file__).parents[2] / "data" / "format_1.tflite"
 
 NO_OUTPUT = np.zeros(3, np.uint8)
 
@@ -54,14 +57,10 @@ class FakeInterpreter:
         return self.raw
 
 
-def classifier_of(monkeypatch, interpreter, **changes):
-    monkeypatch.setattr(
-        classifier_module, "load_interpreter", lambda path, threads: interpreter
-    )
-    manifest = dataclasses.replace(
-        MANIFEST, preprocessing=Preprocessing((2, 2)), **changes
-    )
-    return Classifier("fake.tflite", manifest=manifest)
+def classifier_of(interpreter, **changes):
+    manifest = MANIFEST.with_image(preprocessing=Preprocessing((2, 2)), **changes)
+    runner = LiteRtRunner(interpreter)
+    return Classifier("fake.tflite", manifest=manifest, runner=runner)
 
 
 def pixels(*values):
@@ -69,7 +68,7 @@ def pixels(*values):
 
 
 @pytest.mark.parametrize("kind", ["uint8", "int8", "float32"])
-def test_colours_are_told_apart_by_any_type_of_file(tiny_models, kind):
+def test_every_type_of_file_recognizes_colours(tiny_models, kind):
     classifier = Classifier(tiny_models[kind], manifest=MANIFEST)
     for label, colour in COLOURS.items():
         image = np.full((50, 70, 3), colour, np.uint8)
@@ -92,7 +91,7 @@ def test_quantized_files_agree_with_the_float_one(tiny_models):
         assert np.abs(found - expected).max() <= 3 / 256
 
 
-def test_manifest_in_the_file_is_all_that_is_needed(tiny_models, tmp_path):
+def test_manifest_in_the_file_is_enough(tiny_models, tmp_path):
     path = tmp_path / "model.tflite"
     path.write_bytes(attach_manifest(tiny_models["uint8"].read_bytes(), MANIFEST))
     classifier = Classifier(path)
@@ -106,10 +105,10 @@ def test_file_without_manifest_is_refused(tiny_models):
         Classifier(tiny_models["uint8"])
 
 
-def test_raw_pixels_go_in_untouched(monkeypatch):
+def test_raw_pixels_go_in_untouched():
     interpreter = FakeInterpreter()
     image = pixels(*range(0, 240, 20))
-    classifier_of(monkeypatch, interpreter).run(image)
+    classifier_of(interpreter).run(image)
     assert np.shares_memory(interpreter.given, image)
     assert (interpreter.given[0] == image).all()
 
@@ -127,11 +126,9 @@ def test_raw_pixels_go_in_untouched(monkeypatch):
         (np.float32, (0.0, 0), (-1, 1), [-1, 2 / 255 - 1, 256 / 255 - 1, 1]),
     ],
 )
-def test_pixels_become_what_the_input_holds(
-    monkeypatch, dtype, quantization, input_range, expected
-):
+def test_pixels_become_what_the_input_holds(dtype, quantization, input_range, expected):
     interpreter = FakeInterpreter(dtype, quantization)
-    classifier = classifier_of(monkeypatch, interpreter, input_range=input_range)
+    classifier = classifier_of(interpreter, input_range=input_range)
     classifier.run(pixels(*([0, 1, 128, 255] * 3)))
     # Floats: rounding of one float32 operation.
     assert np.allclose(interpreter.given.reshape(-1)[:4], expected, rtol=0, atol=1e-6)
@@ -147,11 +144,11 @@ def test_pixels_become_what_the_input_holds(
     ],
 )
 def test_pixels_in_a_range_the_model_does_not_take_are_refused(
-    monkeypatch, dtype, quantization, input_range
+    dtype, quantization, input_range
 ):
     interpreter = FakeInterpreter(dtype, quantization)
     with pytest.raises(RequestError, match="its input holds .*--input_range"):
-        classifier_of(monkeypatch, interpreter, input_range=input_range)
+        classifier_of(interpreter, input_range=input_range)
 
 
 @pytest.mark.parametrize(
@@ -163,10 +160,10 @@ def test_pixels_in_a_range_the_model_does_not_take_are_refused(
         (np.array([0.1, 0.2, 0.7], np.float32), (0.0, 0), [0.1, 0.2, 0.7]),
     ],
 )
-def test_outputs_are_dequantized(monkeypatch, raw, quantization, expected):
+def test_outputs_are_dequantized(raw, quantization, expected):
     interpreter = FakeInterpreter(raw=raw)
     interpreter.output["quantization"] = quantization
-    probabilities = classifier_of(monkeypatch, interpreter).run(pixels(*range(12)))
+    probabilities = classifier_of(interpreter).run(pixels(*range(12)))
     assert probabilities.dtype == np.float32
     assert np.allclose(probabilities, expected, rtol=1e-7)
 
@@ -183,23 +180,23 @@ def test_outputs_are_dequantized(monkeypatch, raw, quantization, expected):
         (FakeInterpreter(raw=np.zeros((2, 3), np.uint8)), "gives outputs of shape"),
     ],
 )
-def test_models_of_another_kind_are_refused(monkeypatch, interpreter, sentence):
+def test_models_of_another_kind_are_refused(interpreter, sentence):
     with pytest.raises(RequestError, match=f"^fake.tflite: .*{sentence}"):
-        classifier_of(monkeypatch, interpreter)
+        classifier_of(interpreter)
 
 
-def test_integer_output_without_a_scale_is_refused(monkeypatch):
+def test_integer_output_without_a_scale_is_refused():
     interpreter = FakeInterpreter()
     interpreter.output["quantization"] = (0.0, 0)
     with pytest.raises(RequestError, match="uint8 without a scale"):
-        classifier_of(monkeypatch, interpreter)
+        classifier_of(interpreter)
 
 
 @pytest.mark.parametrize(
     "image", [np.zeros((3, 2, 3), np.uint8), np.zeros((2, 2, 3), np.float32)]
 )
-def test_pixels_of_another_shape_or_type_are_refused(monkeypatch, image):
-    classifier = classifier_of(monkeypatch, FakeInterpreter())
+def test_pixels_of_another_shape_or_type_are_refused(image):
+    classifier = classifier_of(FakeInterpreter())
     with pytest.raises(ValueError, match="`pixels_u8` to be uint8"):
         classifier.run(image)
 
@@ -239,3 +236,25 @@ def test_it_loads_with_the_numpy_of_32_bit_arm():
     code += "import corallite.device.engine.classifier"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_file_with_a_manifest_of_format_1_is_read_and_answers_as_it_did():
+    """Written before format 2, with what it then answered for the drawn images."""
+    classifier = Classifier(FORMAT_1)
+    labels = ("red", "Käse", "blue")
+    described = Manifest.of_classifier(
+        "tiny", "1", labels, Preprocessing((32, 32), "pad")
+    )
+    assert classifier.manifest.inputs == described.inputs
+    assert classifier.manifest.outputs == described.outputs
+    selftest.check(classifier)
+    expected = [
+        [0.62890625, 0.23046875, 0.140625],
+        [0.140625, 0.62890625, 0.23046875],
+        [0.23046875, 0.13671875, 0.6328125],
+    ]
+    # Kernels of another processor may round by a step of the output.
+    assert np.allclose(selftest.ask(classifier), expected, rtol=0, atol=1 / 256)
+    rewritten = attach_manifest(FORMAT_1.read_bytes(), classifier.manifest)
+    content = read_manifest(FORMAT_1, rewritten)
+    assert content == classifier.manifest and b'"format": 2' in rewritten

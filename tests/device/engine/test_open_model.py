@@ -1,6 +1,5 @@
 """Which file runs on what, and what is refused before the first frame."""
 
-import contextlib
 from dataclasses import replace
 
 import numpy as np
@@ -8,14 +7,17 @@ import pytest
 
 from corallite.device.engine import open_model as model_request
 from corallite.device.engine.classifier import Classifier
-from corallite.device.engine.edgetpu.failover import Accelerated
+from corallite.device.engine.edgetpu.failover import Failover
 from corallite.device.engine.open_model import ModelRequest, open_model
-from corallite.device.engine.reload.hot_reload import Swapping
+from corallite.device.engine.reload.hot_reload import HotReload
 from corallite.device.image.preprocess import Preprocessing
-from corallite.device.model.manifest import Manifest, SelfTest, attach_manifest
+from corallite.device.model.manifest import Manifest, SelfTest
+from corallite.device.model.write import attach_manifest
 from corallite.device.system.errors import RequestError
 
-MANIFEST = Manifest("tiny", "1", ("red", "green", "blue"), Preprocessing((32, 32)))
+MANIFEST = Manifest.of_classifier(
+    "tiny", "1", ("red", "green", "blue"), Preprocessing((32, 32))
+)
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def open_file(path, **options):
 def test_file_for_the_cpu_runs_there(files, device):
     engine = open_file(files[1], device=device)
     assert isinstance(engine, Classifier) and engine.labels == MANIFEST.labels
-    assert engine.status().device == "cpu" and engine.wait_started(0) == ""
+    assert engine.status().device == "cpu"
 
 
 def test_file_for_the_cpu_is_refused_for_the_edgetpu(files):
@@ -44,9 +46,9 @@ def test_file_for_the_cpu_is_refused_for_the_edgetpu(files):
         open_file(files[1], device="edgetpu:1")
 
 
-def test_compiled_file_runs_with_the_manifest_of_its_twin(files):
+def test_compiled_file_runs_with_the_manifest_of_its_cpu_fallback(files):
     engine = open_file(files[0], device="edgetpu")
-    assert isinstance(engine, Accelerated) and engine.manifest == MANIFEST
+    assert isinstance(engine, Failover) and engine.manifest == MANIFEST
     image = np.zeros((32, 32, 3), np.uint8)
     assert np.array_equal(engine.run(image), Classifier(files[1]).run(image))
 
@@ -57,21 +59,25 @@ def test_manifest_of_a_compiled_file_is_preferred(files):
     assert open_file(files[0], device="edgetpu").status().version == "2"
 
 
-def test_compiled_file_on_the_cpu_is_its_twin(files):
+def test_compiled_file_on_the_cpu_is_its_cpu_fallback(files):
     assert isinstance(open_file(files[0], device="cpu"), Classifier)
 
 
 @pytest.mark.parametrize("is_here", [True, False])
 def test_auto_looks_for_an_edgetpu(files, monkeypatch, is_here):
     monkeypatch.setattr(model_request, "is_edgetpu_here", lambda: is_here)
-    with contextlib.closing(open_file(files[0])) as engine:
+    engine = open_file(files[0])
+    assert isinstance(engine, Failover)
+    try:
         engine.start()
         # There is no library for one, so that it shows whether it was tried.
         assert ("cannot be used" in engine.wait_started(60)) is is_here
         assert engine.status().state == ("lost" if is_here else "ready")
+    finally:
+        engine.stop()
 
 
-def test_twin_of_another_name(files):
+def test_cpu_fallback_of_another_name(files):
     other = files[1].rename(files[1].with_name("other.tflite"))
     for device in ("cpu", "edgetpu"):
         engine = open_file(files[0], device=device, cpu_path=str(other))
@@ -79,26 +85,26 @@ def test_twin_of_another_name(files):
 
 
 @pytest.mark.parametrize("name", ["model_int8_edgetpu.tflite", "compiled.tflite"])
-def test_compiled_file_without_a_twin_is_refused(files, name):
+def test_compiled_file_without_a_cpu_fallback_is_refused(files, name):
     files[1].unlink()
     path = files[0].rename(files[0].with_name(name))
     with pytest.raises(RequestError, match=f"{name}: is compiled.*with --cpu_model"):
         open_file(path)
 
 
-def test_twin_that_is_not_where_it_is_said_to_be_is_named(files):
+def test_cpu_fallback_that_is_not_where_it_is_said_to_be_is_named(files):
     with pytest.raises(RequestError, match="gone.tflite: cannot be read"):
         open_file(files[0], cpu_path="gone.tflite")
 
 
-def test_twin_that_is_compiled_too_is_refused(files):
+def test_cpu_fallback_that_is_compiled_too_is_refused(files):
     files[1].write_bytes(files[0].read_bytes())
     with pytest.raises(RequestError, match="int8.tflite: is compiled for .*, too"):
         open_file(files[0])
 
 
-def test_twin_with_other_labels_is_refused(files):
-    other = replace(MANIFEST, labels=("a", "b", "c"))
+def test_cpu_fallback_with_other_labels_is_refused(files):
+    other = MANIFEST.with_classes(labels=("a", "b", "c"))
     files[0].write_bytes(attach_manifest(files[0].read_bytes(), other))
     with pytest.raises(RequestError, match="int8.tflite: has other labels than"):
         open_file(files[0])
@@ -118,10 +124,10 @@ def test_damaged_file_is_refused(tmp_path, end, sentence):
 @pytest.mark.parametrize("path", ["", "/"])
 def test_path_without_a_name_is_refused(path):
     with pytest.raises(RequestError, match="cannot be read"):
-        Swapping(ModelRequest(path))
+        HotReload(ModelRequest(path))
 
 
-def test_what_the_user_says_is_kept_for_another_process(files, tmp_path):
+def test_request_survives_the_way_to_another_process(files, tmp_path):
     labels = tmp_path / "labels.txt"
     labels.write_text("a\nb\nc\n")
     request = ModelRequest(
@@ -129,7 +135,7 @@ def test_what_the_user_says_is_kept_for_another_process(files, tmp_path):
     )
     engine = open_model(ModelRequest.from_json(request.to_json()))
     assert engine.labels == ("a", "b", "c") and engine.preprocessing.fit == "pad"
-    assert engine.manifest.input_range == (0.0, 0.9)
+    assert engine.manifest.image.input_range == (0.0, 0.9)
 
 
 def test_other_range_has_no_selftest(files, tiny_models):

@@ -10,7 +10,8 @@ from corallite.device.engine.classifier import Classifier
 from corallite.device.engine.overrides import choose_manifest, read_labels
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.model.archive import split_archive
-from corallite.device.model.manifest import Manifest, attach_manifest
+from corallite.device.model.manifest import Manifest
+from corallite.device.model.write import attach_manifest
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 
@@ -22,12 +23,12 @@ def labels_file(tmp_path):
     return path
 
 
-def test_labels_make_a_foreign_model_usable(tiny_models, labels_file):
+def test_labels_make_a_third_party_model_usable(tiny_models, labels_file):
     path = tiny_models["int8"]
     manifest = choose_manifest(path, labels_path=labels_file, fit="pad")
     assert manifest.labels == ("red", "bright green", "blue")
     assert manifest.preprocessing == Preprocessing((32, 32), "pad")
-    assert manifest.input_range == (0.0, 1.0)
+    assert manifest.image.input_range == (0.0, 1.0)
     assert Classifier(path, manifest=manifest).labels == manifest.labels
 
 
@@ -44,7 +45,9 @@ def test_what_is_no_model_is_not_asked_for_labels(tmp_path):
 
 
 def test_flags_replace_what_the_manifest_says(tiny_models, tmp_path, labels_file):
-    manifest = Manifest("tiny", "1", ("r", "g", "b"), Preprocessing((32, 32)))
+    manifest = Manifest.of_classifier(
+        "tiny", "1", ("r", "g", "b"), Preprocessing((32, 32))
+    )
     path = tmp_path / "model.tflite"
     path.write_bytes(attach_manifest(tiny_models["uint8"].read_bytes(), manifest))
     assert choose_manifest(path) == manifest
@@ -53,18 +56,20 @@ def test_flags_replace_what_the_manifest_says(tiny_models, tmp_path, labels_file
     )
     assert changed.labels == ("red", "bright green", "blue")
     assert changed.preprocessing.fit == "stretch"
-    assert changed.input_range == (-1.0, 1.0)
+    assert changed.image.input_range == (-1.0, 1.0)
     assert (changed.model, changed.version) == ("tiny", "1")
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [(b'"labels"', b'"lables"'), (b'"format": 1', b'"format": 9')]
+    ("old", "new"), [(b'"labels"', b'"lables"'), (b'"format": 2', b'"format": 9')]
 )
 def test_a_damaged_manifest_is_used_with_labels_only(
     tiny_models, tmp_path, labels_file, old, new
 ):
     """As if there were none: nothing that it says is believed."""
-    manifest = Manifest("tiny", "1", ("r", "g", "b"), Preprocessing((32, 32), "pad"))
+    manifest = Manifest.of_classifier(
+        "tiny", "1", ("r", "g", "b"), Preprocessing((32, 32), "pad")
+    )
     content = attach_manifest(tiny_models["uint8"].read_bytes(), manifest)
     path = tmp_path / "model.tflite"
     path.write_bytes(repack(content, old, new))

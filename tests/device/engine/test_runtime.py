@@ -7,7 +7,6 @@ import pytest
 from corallite.device.engine.runtime import (
     choose_runtime,
     load_interpreter,
-    read_input_size_hw,
     read_model,
 )
 from corallite.device.system.errors import RequestError
@@ -16,7 +15,6 @@ from corallite.device.system.errors import RequestError
 def test_model_is_loaded_with_its_tensors(tiny_models):
     interpreter = load_interpreter(tiny_models["uint8"], num_threads=2)
     assert interpreter.get_input_details()[0]["shape"].tolist() == [1, 32, 32, 3]
-    assert read_input_size_hw(tiny_models["uint8"]) == (32, 32)
 
 
 def test_litert_is_preferred_with_any_numpy():

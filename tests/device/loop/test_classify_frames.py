@@ -26,9 +26,6 @@ class FakeClassifier:
     labels = ("cat", "dog", "ship")
     preprocessing = Preprocessing((8, 8))
 
-    def renew(self):
-        pass
-
     def run(self, pixels_u8):
         return np.array([0.2, 0.7, 0.1], np.float32)
 
@@ -177,17 +174,19 @@ def test_text_line_cannot_move_the_cursor():
     assert to_text_line(result(source="\x1b[2J", top=top)).isprintable()
 
 
+LARGER = Preprocessing((16, 16))
+
+
 class Shapes(FakeClassifier):
     """Records its inputs, and changes its input size after two frames."""
 
     def __init__(self):
         self.given = []
 
-    def renew(self):
-        if len(self.given) == 2:
-            self.preprocessing = Preprocessing((16, 16))
-
     def run(self, pixels_u8):
+        if len(self.given) == 2 and self.preprocessing != LARGER:
+            self.preprocessing = LARGER
+            raise OutdatedPixelsError
         self.given.append(pixels_u8)
         return super().run(pixels_u8)
 
@@ -224,12 +223,12 @@ def test_frame_prepared_for_another_model_is_preprocessed_again():
 
 def test_pixels_outdated_through_another_handle_are_preprocessed_again():
     class Shared(Shapes):
-        """Switches the model between the first `renew` and the first `run`."""
+        """Another user has brought another model before the first answer."""
 
         def run(self, pixels_u8):
             if not self.given:
                 self.given.append(pixels_u8)
-                self.preprocessing = Preprocessing((16, 16))
+                self.preprocessing = LARGER
                 raise OutdatedPixelsError
             return super().run(pixels_u8)
 

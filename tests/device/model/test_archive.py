@@ -1,19 +1,21 @@
-"""Archives that are made to do harm: refused, before they take memory."""
+"""Malicious archives: refused before they take memory."""
 
 import io
 import struct
 import tracemalloc
 import zipfile
 
+import numpy as np
 import pytest
 
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.model.archive import MOST_BYTES, read_archived, split_archive
-from corallite.device.model.flatbuffer_writer import write_flatbuffer
-from corallite.device.model.manifest import Manifest, attach_manifest, read_manifest
+from corallite.device.model.manifest import Manifest, read_manifest
+from corallite.device.model.write import attach_manifest, schema
+from corallite.device.model.write import pack as pack_model
 from corallite.device.system.errors import RequestError
 
-MANIFEST = Manifest("tiny", "1", ("red", "blue"), Preprocessing((8, 8)))
+MANIFEST = Manifest.of_classifier("tiny", "1", ("red", "blue"), Preprocessing((8, 8)))
 
 
 def read(path, name):
@@ -55,7 +57,7 @@ def test_a_file_that_unpacks_to_gigabytes_is_refused(refuse):
     refuse(content, "manifest is damaged.*larger than 16 MiB")
 
 
-def test_a_file_of_ones_own_limit_is_read(tmp_path):
+def test_a_file_of_exactly_the_limit_is_read(tmp_path):
     path = tmp_path / "model.tflite"
     path.write_bytes(pack(bytes(MOST_BYTES)))
     assert read(path, "corallite.json") == bytes(MOST_BYTES)
@@ -64,7 +66,7 @@ def test_a_file_of_ones_own_limit_is_read(tmp_path):
         read(path, "corallite.json")
 
 
-def test_what_is_not_asked_for_may_be_large(tmp_path):
+def test_files_that_are_not_asked_for_may_be_large(tmp_path):
     path = tmp_path / "model.tflite"
     path.write_bytes(pack(bytes(MOST_BYTES + 1), name="other"))
     assert read(path, "corallite.json") is None
@@ -72,23 +74,23 @@ def test_what_is_not_asked_for_may_be_large(tmp_path):
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_a_compression_that_hides_its_size_is_refused(refuse, compression):
-    refuse(pack(bytes(1000), compression), "packed in an unusual way")
+    refuse(pack(bytes(1000), compression), "has an unusual compression")
 
 
-def test_more_than_is_announced_is_not_unpacked(refuse):
+def test_more_than_the_declared_size_is_not_unpacked(refuse):
     content = pack(bytes(100_000_000))
     content = content.replace(struct.pack("<I", 100_000_000), struct.pack("<I", 1000))
     refuse(content, "manifest is damaged")
 
 
-def test_a_list_of_contents_of_megabytes_is_refused(refuse):
+def test_a_directory_of_megabytes_is_refused(refuse):
     content = pack(b"")
     # The number of entries stays what it was: only the list's size counts.
     start = content.index(b"PK\x01\x02")
     listed, end = content[start:-22], content[-22:]
     many = listed * ((2 << 20) // len(listed))
     end = end[:12] + struct.pack("<I", len(many)) + end[16:]
-    refuse(content[:start] + many + end, "list of contents is too long")
+    refuse(content[:start] + many + end, "directory is too long")
 
 
 def test_a_model_and_its_files_are_separated():
@@ -99,7 +101,10 @@ def test_a_model_and_its_files_are_separated():
 
 def model_with(weights):
     """Returns a model of one buffer, which is all of it that matters here."""
-    return bytes(write_flatbuffer({4: [{}, {0: weights}]}, b"TFL3"))
+    model, buffer = schema.ModelT(), schema.BufferT()
+    buffer.data = np.frombuffer(weights, np.uint8)
+    model.buffers = [schema.BufferT(), buffer]
+    return pack_model(model)
 
 
 def attach(model):
@@ -148,8 +153,8 @@ def test_two_archives_behind_each_other_are_refused():
 def test_weights_that_look_like_an_archive_are_no_archive():
     """zipfile looks for the end of one in the last 64 KB, whatever these are."""
     empty = b"PK\x05\x06" + bytes(18)
-    model = model_with(b"PK\x03\x04" + empty + bytes(3000))
-    content, names = attach(model)
+    weights = b"PK\x03\x04" + empty + bytes(3000)
+    content, names = attach(model_with(weights))
     assert sorted(names) == ["corallite.json", "labels.txt"]
-    assert model in content
+    assert weights in content
     assert attach(content) == (content, names)

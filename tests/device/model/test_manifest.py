@@ -10,18 +10,14 @@ import pytest
 
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.model import manifest as manifest_module
-from corallite.device.model.flatbuffer_writer import Number, write_flatbuffer
-from corallite.device.model.manifest import (
-    Manifest,
-    SelfTest,
-    attach_manifest,
-    read_manifest,
-)
+from corallite.device.model.manifest import Manifest, SelfTest, read_manifest
+from corallite.device.model.metadata import Number
+from corallite.device.model.write import attach_manifest, pack_tables
 from corallite.device.system.errors import RequestError
 
 # A model with one graph without content and one buffer without bytes.
-MODEL = bytes(write_flatbuffer({0: Number("I", 3), 2: [{}], 4: [{}]}, b"TFL3"))
-MANIFEST = Manifest(
+MODEL = pack_tables({0: Number("Uint32", 3), 2: [{}], 4: [{}]}, b"TFL3")
+MANIFEST = Manifest.of_classifier(
     model="shufflenet_v2 1.0x",
     version="3",
     labels=("cat", "Käse brot", "犬"),
@@ -31,6 +27,8 @@ MANIFEST = Manifest(
     versions={"tensorflow": "2.21.0"},
     selftest=SelfTest(1, 2, 0.875),
 )
+
+FORMAT_1 = MANIFEST.to_format_1()
 
 
 def write(tmp_path, content):
@@ -50,15 +48,20 @@ def test_content_is_read_as_the_file_is(tmp_path):
     assert read_manifest(tmp_path / "gone.tflite", MODEL) is None
 
 
-def test_manifest_of_a_file_that_nobody_asked_has_no_selftest():
+def test_manifest_without_a_selftest_is_read():
     content = MANIFEST.to_json()
     del content["selftest"]
     assert Manifest.from_json(content).selftest is None
 
 
+def test_format_1_is_read():
+    assert Manifest.from_json(FORMAT_1) == MANIFEST
+    unknown = MANIFEST.with_classes(values="")
+    assert Manifest.from_json({**FORMAT_1, "output": ""}) == unknown
+
+
 def test_model_stays_at_the_front_of_the_file():
-    content = attach_manifest(MODEL, MANIFEST)
-    assert content[4:8] == b"TFL3" and MODEL in content[: content.index(b"PK\3\4")]
+    assert attach_manifest(MODEL, MANIFEST)[4:8] == b"TFL3"
 
 
 def test_labels_are_readable_by_any_unzip():
@@ -69,14 +72,14 @@ def test_labels_are_readable_by_any_unzip():
 
 
 def test_labels_of_odd_folder_names_stay_one_a_line(tmp_path):
-    odd = dataclasses.replace(MANIFEST, labels=("two\nlines", "bad\udcff", "c"))
+    odd = MANIFEST.with_classes(labels=("two\nlines", "bad\udcff", "c"))
     content = attach_manifest(MODEL, odd)
     assert read_manifest(write(tmp_path, content)) == odd
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert archive.read("labels.txt") == b"two lines\nbad?\nc\n"
 
 
-def test_attaching_again_replaces_and_keeps_foreign_files(tmp_path):
+def test_attaching_again_replaces_and_keeps_third_party_files(tmp_path):
     content = io.BytesIO(MODEL)
     with zipfile.ZipFile(content, "a") as archive:
         archive.writestr("other.txt", "kept")
@@ -104,10 +107,10 @@ def test_missing_file_is_refused(tmp_path):
 
 
 def test_newer_format_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(manifest_module, "FORMAT", 2)
+    monkeypatch.setattr(manifest_module, "FORMAT", 3)
     path = write(tmp_path, attach_manifest(MODEL, MANIFEST))
     monkeypatch.undo()
-    with pytest.raises(RequestError, match="format 2.*update corallite"):
+    with pytest.raises(RequestError, match="format 3.*update corallite"):
         read_manifest(path)
 
 
@@ -118,13 +121,15 @@ def test_newer_format_is_refused(tmp_path, monkeypatch):
         "[]",
         "{}",
         json.dumps({"format": 1, "labels": 3}),
+        json.dumps({**MANIFEST.to_json(), "outputs": []}),
+        json.dumps({**MANIFEST.to_json(), "outputs": [{"kind": "boxes"}]}),
         json.dumps({**MANIFEST.to_json(), "format": float("inf")}),
         json.dumps({**MANIFEST.to_json(), "accuracy": None}),
         json.dumps({**MANIFEST.to_json(), "accuracy": {"int8": float("nan")}}),
         json.dumps({**MANIFEST.to_json(), "versions": ["1"]}),
         json.dumps({**MANIFEST.to_json(), "model": 7}),
-        json.dumps(MANIFEST.to_json()).replace('"format": 1', '"format": 1e999'),
-        json.dumps({**MANIFEST.to_json(), "preprocessing": {"size_hw": [0, 1]}}),
+        json.dumps(MANIFEST.to_json()).replace('"format": 2', '"format": 1e999'),
+        json.dumps({**FORMAT_1, "preprocessing": {"size_hw": [0, 1]}}),
     ],
 )
 def test_manifest_of_nonsense_is_refused(tmp_path, text):
@@ -159,5 +164,5 @@ def test_attaching_to_a_damaged_archive_is_refused():
 
 @pytest.mark.parametrize("content", [b"", MODEL[:20], b"\xff" * 64])
 def test_attaching_to_a_damaged_model_is_refused(content):
-    with pytest.raises(ValueError, match="`model` to be intact"):
+    with pytest.raises(ValueError, match="`content` to be intact"):
         attach_manifest(content, MANIFEST)

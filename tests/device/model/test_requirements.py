@@ -40,7 +40,7 @@ def test_reference_to_a_part_that_is_not_there_is_told(needs_of, edgetpu_model):
     model.subgraphs[0].operators[1].opcodeIndex = 7
     builder = flatbuffers.Builder()
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    with pytest.raises(ValueError, match="is damaged .it refers to part 7 of 2"):
+    with pytest.raises(ValueError, match="is damaged .it refers to item 7 of 2"):
         needs_of(bytes(builder.Output()))
 
 

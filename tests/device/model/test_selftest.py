@@ -12,15 +12,15 @@ from corallite.device.model import selftest
 from corallite.device.model.manifest import Manifest, SelfTest
 from corallite.device.system.errors import RequestError
 
-MANIFEST = Manifest("tiny", "1", ("red", "green", "blue"), Preprocessing((32, 32)))
+MANIFEST = Manifest.of_classifier(
+    "tiny", "1", ("red", "green", "blue"), Preprocessing((32, 32))
+)
 # Of the images at 37x50.
 CHECKSUMS = [2513714365, 656241155, 2229786744]
 
 
 class FakeModel:
     """Answers with each of `answers` in turn, and again."""
-
-    preprocessing = MANIFEST.preprocessing
 
     def __init__(self, *answers, manifest=MANIFEST):
         self.answers = [np.array(answer, np.float32) for answer in answers]
@@ -61,14 +61,14 @@ def test_record_of_a_newer_recipe_is_left_out():
 
 
 def test_sum_is_left_alone_where_outputs_may_be_anything():
-    selftest.check(FakeModel([5, -3, 9], manifest=replace(MANIFEST, output="")))
+    selftest.check(FakeModel([5, -3, 9], manifest=MANIFEST.with_classes(values="")))
 
 
 @pytest.mark.parametrize(
     ("model", "sentence"),
     [
-        (FakeModel([0.5, float("nan"), 0.5]), "with what are no numbers"),
-        (FakeModel([0.5, float("inf"), 0.5]), "with what are no numbers"),
+        (FakeModel([0.5, float("nan"), 0.5]), "with values that are not numbers"),
+        (FakeModel([0.5, float("inf"), 0.5]), "with values that are not numbers"),
         (FakeModel([0.5, 0.5, 0.5]), "probabilities that sum to 1.50"),
         (FakeModel([0.1, 0.1, 0.1]), "probabilities that sum to 0.30"),
         (FakeModel([0.5, 0.5, 0], [0.4, 0.6, 0]), "differently when it is asked again"),

@@ -15,7 +15,8 @@ from corallite.convert.edgetpu.predict.compilers import (
 )
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.model.archive import append_archive, split_archive
-from corallite.device.model.manifest import Manifest, attach_manifest, read_manifest
+from corallite.device.model.manifest import Manifest, read_manifest
+from corallite.device.model.write import attach_manifest
 from corallite.device.system.errors import RequestError
 
 PARTIAL = {"left_to_cpu": {"HARD_SWISH": UNSUPPORTED}}
@@ -86,7 +87,9 @@ def test_the_json_has_all_that_an_audit_has(network, stand_in):
 
 
 def test_the_manifest_is_put_back(network, stand_in):
-    manifest = Manifest("tiny", "1", ("cat", "dog"), Preprocessing((8, 8)))
+    manifest = Manifest.of_classifier(
+        "tiny", "1", ("cat", "dog"), Preprocessing((8, 8))
+    )
     network.write_bytes(attach_manifest(network.read_bytes(), manifest))
     made = compiled(network, stand_in())
     assert read_manifest(made.compiled[0]) == manifest
@@ -178,7 +181,7 @@ def test_a_search_passes_with_what_it_left(network, stand_in):
 
 
 def test_segments_are_read_together_and_each_has_the_manifest(network, stand_in):
-    manifest = Manifest("tiny", "1", ("cat",), Preprocessing((8, 8)))
+    manifest = Manifest.of_classifier("tiny", "1", ("cat",), Preprocessing((8, 8)))
     network.write_bytes(attach_manifest(network.read_bytes(), manifest))
     made = compiled(network, stand_in(), num_segments=2)
     assert [path.name for path in made.compiled] == [

@@ -1,5 +1,5 @@
-"""An Edge TPU that works, hangs, crashes, vanishes and comes back: every image has
-its answer. The Edge TPU is a stand-in; its process is a real one."""
+"""Every image gets an answer, whatever the Edge TPU does. It is a stand-in in a real
+process: it works, hangs, crashes, vanishes and comes back."""
 
 import os
 import signal
@@ -12,32 +12,35 @@ import numpy as np
 import pytest
 
 from corallite.device.engine.classifier import Classifier
+from corallite.device.engine.edgetpu.accelerator_state import Limits
 from corallite.device.engine.edgetpu.client import parse_device
-from corallite.device.engine.edgetpu.failover import Accelerated, Limits
+from corallite.device.engine.edgetpu.failover import Failover
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.model.manifest import Manifest
 
-MANIFEST = Manifest("tiny", "7", ("red", "green", "blue"), Preprocessing((32, 32)))
+MANIFEST = Manifest.of_classifier(
+    "tiny", "7", ("red", "green", "blue"), Preprocessing((32, 32))
+)
 RED = np.full((32, 32, 3), (255, 0, 0), np.uint8)
 # The product's own second, but tried often.
 LIMITS = Limits(first_delay_s=0.05, longest_delay_s=0.1, recovered_s=0, look_s=0.05)
-# What a frame may wait in all while the accelerator is being lost: the promise.
+# The longest that a frame may wait while the accelerator is lost.
 TAKEOVER_S = 2.0
 
 
 @pytest.fixture
-def twin(tiny_models):
+def fallback(tiny_models):
     return Classifier(tiny_models["uint8"], manifest=MANIFEST)
 
 
 @pytest.fixture
-def open_engine(edgetpu, tiny_models, twin):
+def open_engine(edgetpu, tiny_models, fallback):
     """A function that starts the engine and waits until the Edge TPU was tried."""
     engines = []
 
     def open_engine(limits=LIMITS, device="edgetpu", is_here=None):
         compiled = edgetpu.compile(tiny_models["uint8"].read_bytes())
-        engine = Accelerated(twin, compiled, device, limits, is_here)
+        engine = Failover(fallback, compiled, device, limits, is_here)
         engines.append(engine)
         engine.start()
         engine.wait_started(60)
@@ -45,7 +48,7 @@ def open_engine(edgetpu, tiny_models, twin):
 
     yield open_engine
     for engine in engines:
-        engine.close()
+        engine.stop()
 
 
 def is_alive(process_id):
@@ -56,10 +59,10 @@ def is_alive(process_id):
     return True
 
 
-def test_edgetpu_answers_as_the_twin_does(open_engine, twin, edgetpu):
+def test_edgetpu_answers_as_the_cpu_fallback_does(open_engine, fallback, edgetpu):
     engine = open_engine(device="edgetpu:1")
     image = np.random.default_rng(0).integers(0, 256, (50, 60, 3), np.uint8)
-    assert np.array_equal(engine.classify(image), twin.classify(image))
+    assert np.array_equal(engine.classify(image), fallback.classify(image))
     status = engine.status()
     assert (status.device, status.state, status.losses) == ("edgetpu:1", "ready", 0)
     assert (status.model, status.version, status.last_error) == ("tiny", "7", "")
@@ -68,10 +71,10 @@ def test_edgetpu_answers_as_the_twin_does(open_engine, twin, edgetpu):
     assert edgetpu.users[0] != os.getpid()
 
 
-def test_nothing_is_left_after_close(open_engine, edgetpu):
+def test_no_process_is_left_after_stop(open_engine, edgetpu):
     engine = open_engine()
     engine.run(RED)
-    engine.close()
+    engine.stop()
     assert not is_alive(edgetpu.users[-1])
 
 
@@ -86,11 +89,11 @@ LOSSES = {
 
 
 @pytest.mark.parametrize("way", LOSSES)
-def test_image_under_way_is_answered_by_the_twin(
-    open_engine, twin, edgetpu, wait_until, way
+def test_cpu_fallback_answers_for_the_image_in_progress(
+    open_engine, fallback, edgetpu, wait_until, way
 ):
     engine = open_engine()
-    expected = twin.run(RED)
+    expected = fallback.run(RED)
     assert np.array_equal(engine.run(RED), expected)
     if isinstance(way, str):
         edgetpu.mode = way
@@ -104,7 +107,7 @@ def test_image_under_way_is_answered_by_the_twin(
     assert status.device == "cpu" and status.losses == 1
     assert LOSSES[way] in status.last_error
     assert status.last_error.startswith("edgetpu: ")
-    # It goes on with the twin, and comes back by itself with a process of its own.
+    # The fallback continues, and the Edge TPU comes back with a new process.
     assert np.array_equal(engine.run(RED), expected)
     edgetpu.mode = "works"
     wait_until(lambda: engine.status().state == "ready")
@@ -113,7 +116,7 @@ def test_image_under_way_is_answered_by_the_twin(
     assert len(edgetpu.users) >= 2 and not is_alive(edgetpu.users[0])
 
 
-def test_hang_is_noticed_before_a_frame_meets_it(open_engine, edgetpu, wait_until):
+def test_hang_is_noticed_before_the_next_frame(open_engine, edgetpu, wait_until):
     engine = open_engine(Limits(silent_s=0.1, first_delay_s=60))
     edgetpu.mode = "hangs"
     wait_until(lambda: engine.status().state == "lost")
@@ -133,20 +136,20 @@ def test_hang_is_noticed_before_a_frame_meets_it(open_engine, edgetpu, wait_unti
         ("is cut short", "its process answered 2 bytes"),
     ],
 )
-def test_edgetpu_that_is_no_use_is_tried_again(
-    open_engine, twin, edgetpu, wait_until, caplog, mode, reason
+def test_edgetpu_that_does_not_work_is_tried_again(
+    open_engine, fallback, edgetpu, wait_until, caplog, mode, reason
 ):
     edgetpu.mode = mode
     limits = Limits(load_s=0.5 if mode.startswith("hangs") else 20, first_delay_s=0.05)
     engine = open_engine(limits)
     status = engine.status()
     assert (status.state, status.losses) == ("lost", 0) and reason in status.last_error
-    assert np.array_equal(engine.run(RED), twin.run(RED))
+    assert np.array_equal(engine.run(RED), fallback.run(RED))
     wait_until(lambda: sum(reason in text for text in caplog.messages) >= 2)
     assert engine.status().state == "lost"
 
 
-def test_edgetpu_that_turns_up_is_taken(open_engine, edgetpu, wait_until):
+def test_edgetpu_that_appears_is_used(open_engine, edgetpu, wait_until):
     edgetpu.mode = "absent"
     engine = open_engine()
     assert engine.wait_started(0).startswith("edgetpu: cannot be used")
@@ -173,7 +176,7 @@ def test_edgetpu_is_left_alone_until_the_system_shows_it(
     assert (status.device, status.state, status.last_error) == ("cpu", "ready", "")
     assert edgetpu.users == []
     assert caplog.messages == ["edgetpu: is not here; the CPU answers until it is."]
-    engine.pause()
+    engine.stop()
     assert engine.status().state == "ready"
     engine.start()
     is_plugged_in.set()
@@ -189,7 +192,7 @@ def test_edgetpu_is_left_alone_until_the_system_shows_it(
     assert (status.device, status.state, status.losses) == ("cpu", "lost", 1)
 
 
-def test_one_that_is_lost_again_and_again_is_tried_more_rarely(open_engine, edgetpu):
+def test_edgetpu_that_is_lost_again_is_tried_later(open_engine, edgetpu):
     engine = open_engine(Limits(first_delay_s=60))
     os.kill(edgetpu.users[-1], signal.SIGKILL)
     engine.run(RED)
@@ -198,35 +201,36 @@ def test_one_that_is_lost_again_and_again_is_tried_more_rarely(open_engine, edge
     assert len(edgetpu.users) == 1
 
 
-def test_paused_engine_gives_the_edgetpu_to_another(open_engine, edgetpu):
+def test_stopped_engine_releases_the_edgetpu(open_engine, edgetpu):
     first = open_engine()
     second = open_engine()
     assert second.status().state == "lost"  # It serves one process at a time.
-    first.pause()
+    first.stop()
     assert first.status().state == "lost" and first.run(RED) is not None
-    second.pause()
+    second.stop()
     second.start()
     assert second.wait_started(60) == "" and first.status().losses == 0
 
 
-def test_edgetpu_libraries_real_absence_is_told(tmp_path, tiny_models, twin):
-    engine = Accelerated(twin, tiny_models["uint8"].read_bytes(), "edgetpu")
+def test_missing_libedgetpu_is_reported(tmp_path, tiny_models, fallback):
+    engine = Failover(fallback, tiny_models["uint8"].read_bytes(), "edgetpu")
     engine.start()
     reason = engine.wait_started(60)
-    engine.close()
+    engine.stop()
     assert "libedgetpu.so.1" in reason and engine.run(RED) is not None
 
 
 PARENT = """
 import sys
 from pathlib import Path
-from corallite.device.engine.edgetpu.failover import Accelerated
+from corallite.device.engine.edgetpu.failover import Failover
 from corallite.device.engine.classifier import Classifier
 from corallite.device.model.manifest import Manifest
 from corallite.device.image.preprocess import Preprocessing
-manifest = Manifest("tiny", "7", ("red", "green", "blue"), Preprocessing((32, 32)))
-twin = Classifier(sys.argv[1], manifest=manifest)
-engine = Accelerated(twin, Path(sys.argv[2]).read_bytes(), "edgetpu")
+labels = ("red", "green", "blue")
+manifest = Manifest.of_classifier("tiny", "7", labels, Preprocessing((32, 32)))
+fallback = Classifier(sys.argv[1], manifest=manifest)
+engine = Failover(fallback, Path(sys.argv[2]).read_bytes(), "edgetpu")
 engine.start()
 print(engine.wait_started(60), flush=True)
 sys.stdin.read()

@@ -1,4 +1,4 @@
-"""A model file that is replaced while it runs, by good ones and bad ones."""
+"""A model file that is replaced while it runs, by good files and bad ones."""
 
 import shutil
 import threading
@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 
 from corallite.device.engine.open_model import ModelRequest, open_model
-from corallite.device.engine.reload.hot_reload import Swapping
+from corallite.device.engine.reload.hot_reload import HotReload
 from corallite.device.image.preprocess import Preprocessing
-from corallite.device.model.manifest import Manifest, SelfTest, attach_manifest
+from corallite.device.model.manifest import Manifest, SelfTest
+from corallite.device.model.write import attach_manifest
 
-MANIFEST = Manifest("tiny", "1", ("red", "green", "blue"), Preprocessing((32, 32)))
-SECOND = replace(MANIFEST, version="2", labels=("rot", "grün", "blau"))
+MANIFEST = Manifest.of_classifier(
+    "tiny", "1", ("red", "green", "blue"), Preprocessing((32, 32))
+)
+SECOND = replace(MANIFEST, version="2").with_classes(labels=("rot", "grün", "blau"))
 RED = np.full((48, 64, 3), (255, 0, 0), np.uint8)
-# Stands for the second of the product, which lies between two looks.
+# In place of the product's second between two looks.
 LOOK_S = 0.05
 
 
@@ -67,7 +70,7 @@ def run(path):
 
     def run(name=None, **options):
         request = ModelRequest(str(path.with_name(name or path.name)), **options)
-        engine = Swapping(request, look_s=LOOK_S)
+        engine = HotReload(request, look_s=LOOK_S)
         loops.append(Loop(engine))
         engine.start()
         return loops[-1]
@@ -111,20 +114,22 @@ def test_copy_in_progress_waits_for_its_end(run, path, make, wait_until):
     assert set(loop.seen) <= {"red", "rot"}
 
 
-# How a file can be bad, by what is told about it.
+# Bad files, by what is reported about them.
 BAD = {
     "is not a TFLite model": lambda make: b"milk and eggs" * 99,
     "no manifest": lambda make: make(SECOND)[:-300],
-    "has 3 outputs but 2 labels": lambda make: make(replace(SECOND, labels=("a", "b"))),
+    "has 3 outputs but 2 labels": lambda make: make(
+        SECOND.with_classes(labels=("a", "b"))
+    ),
     "when it was made": lambda make: make(
         replace(SECOND, selftest=SelfTest(1, 2, 0.99))
     ),
-    "cannot be run": lambda make: make(SECOND)[:600] + bytes(400) + make(SECOND)[1000:],
+    "cannot be run": lambda make: make(SECOND)[:100] + bytes(400) + make(SECOND)[500:],
 }
 
 
 @pytest.mark.parametrize("reason", BAD)
-def test_bad_file_is_not_used_and_told_once(
+def test_bad_file_is_not_used_and_reported_once(
     run, path, make, wait_until, caplog, reason
 ):
     loop = run()
@@ -145,7 +150,7 @@ def test_bad_file_is_not_used_and_told_once(
     assert loop.engine.status().last_error == ""
 
 
-def test_crash_of_the_runtime_in_the_trial_is_told(
+def test_crash_of_the_runtime_in_the_trial_is_reported(
     run, path, make, wait_until, tmp_path, monkeypatch
 ):
     loop = run()
@@ -160,7 +165,7 @@ def test_crash_of_the_runtime_in_the_trial_is_told(
     assert set(loop.seen) == {"red"}
 
 
-def test_lack_of_memory_in_a_swap_is_survived(run, path, make, wait_until):
+def test_running_out_of_memory_in_a_swap_is_survived(run, path, make, wait_until):
     loop = run()
 
     def open_engine(request):
@@ -182,7 +187,7 @@ def test_unchanged_file_is_tried_when_asked_for(run, path, wait_until):
     assert set(loop.seen) == {"red"}
 
 
-def test_deleted_file_does_no_harm_and_its_absence_is_told_when_asked(
+def test_deleted_file_does_no_harm_and_is_reported_when_asked(
     run, path, make, wait_until
 ):
     loop = run()
@@ -194,7 +199,7 @@ def test_deleted_file_does_no_harm_and_its_absence_is_told_when_asked(
     wait_until(lambda: loop.engine.status().version == "2")
 
 
-def test_close_gives_up_a_swap_under_way(run, path, make):
+def test_close_ends_a_swap_in_progress(run, path, make):
     loop = run()
     started = threading.Event()
 
@@ -212,7 +217,7 @@ def test_close_gives_up_a_swap_under_way(run, path, make):
 
 @pytest.fixture
 def compiled(path, make, edgetpu):
-    """A function that writes a model for the Edge TPU and its twin for the CPU."""
+    """A function that writes a model for the Edge TPU and its CPU fallback."""
 
     def compiled(manifest, kind="uint8", standin=None):
         content = make(manifest, kind)
@@ -236,7 +241,7 @@ def test_new_model_gets_the_edgetpu_of_the_former(compiled, run, edgetpu, wait_u
     assert set(loop.seen) == {"red", "rot"} and len(edgetpu.users) >= 2
 
 
-def test_model_that_the_edgetpu_does_not_take_is_rolled_back(
+def test_model_that_the_edgetpu_refuses_is_rolled_back(
     compiled, run, edgetpu, wait_until
 ):
     loop = run(compiled(MANIFEST), device="edgetpu")

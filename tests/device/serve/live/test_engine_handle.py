@@ -1,56 +1,58 @@
 """One engine with two handles."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 
-from corallite.device.engine.base import OutdatedPixelsError
+from corallite.device.engine.base import Engine, OutdatedPixelsError, Status
 from corallite.device.image.spec import Preprocessing
+from corallite.device.model.manifest import Manifest
 from corallite.device.serve.live.engine_handle import EngineHandle, FairLock
 
 
-class Described:
-    def __init__(self, size):
-        self.preprocessing = Preprocessing((size, size))
-        self.labels = ("cat",)
+class Growing(Engine):
+    """Another model, of twice the size, takes over when `is_waiting` is set."""
 
-
-class Growing:
-    """Each `renew` switches to a model of twice the size."""
-
-    def __init__(self):
-        self.manifest = Described(8)
-
-    @property
-    def preprocessing(self):
-        return self.manifest.preprocessing
-
-    def renew(self):
-        self.manifest = Described(self.preprocessing.size_hw[0] * 2)
-
-    def classify(self, image_rgb_u8):
-        self.renew()
-        return np.ones(1, np.float32)
+    manifest = Manifest.of_classifier("tiny", "1", ("cat",), Preprocessing((8, 8)))
+    is_waiting = False
 
     def run(self, pixels_u8):
+        if self.is_waiting:
+            self.is_waiting = False
+            size = self.preprocessing.size_hw[0] * 2
+            self.manifest = self.manifest.with_image(
+                preprocessing=Preprocessing((size, size))
+            )
+            raise OutdatedPixelsError
         assert pixels_u8.shape[:2] == self.preprocessing.size_hw
         return np.ones(1, np.float32)
+
+    def status(self):
+        return Status("tiny", "1")
 
 
 def zeros(handle):
     return np.zeros((*handle.preprocessing.size_hw, 3), np.uint8)
 
 
-def test_pixels_for_a_model_replaced_through_another_handle_are_not_run():
-    engine: Any = Growing()
-    turn = FairLock()
+def test_pixels_for_a_model_that_the_other_user_has_replaced_are_not_run():
+    engine, turn = Growing(), FairLock()
     camera, requests = EngineHandle(engine, turn), EngineHandle(engine, turn)
-    camera.renew()
     pixels_u8 = zeros(camera)
     assert camera.run(pixels_u8).size == 1
-    requests.classify(pixels_u8)
+    engine.is_waiting = True
+    assert requests.classify(pixels_u8).size == 1
+    assert requests.preprocessing.size_hw == (16, 16)
+    # It still describes the model of its own last answer.
+    assert camera.preprocessing.size_hw == (8, 8)
     with pytest.raises(OutdatedPixelsError):
         camera.run(pixels_u8)
-    camera.renew()
     assert camera.run(zeros(camera)).size == 1
+
+
+def test_a_model_that_takes_over_in_ones_own_turn_is_known_at_once():
+    engine = Growing()
+    handle = EngineHandle(engine, FairLock())
+    engine.is_waiting = True
+    with pytest.raises(OutdatedPixelsError):
+        handle.run(zeros(handle))
+    assert handle.run(zeros(handle)).size == 1

@@ -1,0 +1,25 @@
+"""What runs a model file, whatever its kind; one module each in `runners`."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy.typing as npt
+
+from corallite.device.model.signature import ModelSignature
+
+Tensor = npt.NDArray[Any]
+
+
+class Runner(Protocol):
+    """Runs a model file. One thread at a time may use it."""
+
+    @property
+    def signature(self) -> ModelSignature:
+        """The model's inputs and outputs."""
+
+    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Returns the outputs by name, for one array for each input.
+
+        Raises:
+            RuntimeError: The model loads but does not run.
+        """

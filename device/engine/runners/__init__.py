@@ -1,0 +1,1 @@
+"""Runs model files: one module for each kind of file, each with a `load`."""
