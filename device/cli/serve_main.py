@@ -75,19 +75,19 @@ def main(argv: Sequence[str]) -> None:
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(server.open_socket(_HOST.value, _PORT.value))
         stop = stack.enter_context(stop_on_signals())
-        app, vitals = _make_app(stack, stop, allowed)
+        app, liveness = _make_app(stack, stop, allowed)
         certificate = _TLS_CERT.value, _TLS_KEY.value
-        server.run_server(app, listener, stop, *certificate, vitals.tick)
+        server.run_server(app, listener, stop, *certificate, liveness.tick)
         stop.set()
 
 
 def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
     """Opens the model and the source until `stack` closes.
 
-    Returns what answers, and what tells systemd that it does.
+    Returns the application, and what feeds systemd's watchdog.
     """
     from corallite.device.serve.app import create_app
-    from corallite.device.serve.backend.liveness import Vitals
+    from corallite.device.serve.backend.liveness import Liveness
     from corallite.device.serve.backend.metrics import Metrics
     from corallite.device.serve.backend.service import Service
     from corallite.device.serve.guard.refusal import Limits
@@ -95,7 +95,7 @@ def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
     from corallite.device.serve.live.engine_handle import EngineHandle, FairLock
 
     engine = stack.enter_context(camera_flags.open_engine())
-    selftest.ask(engine)  # Whoever is told that we are up may count on answers.
+    selftest.ask(engine)  # Predictions must work before systemd is notified.
     turn, metrics, camera = FairLock(), Metrics(), None
     rate_limiter = stack.enter_context(camera_flags.open_rate_limiter())
     if (name := camera_flags.source_name()) is not None:
@@ -122,12 +122,12 @@ def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
         waiting=_MAX_WAITING.value,
         streams=_MAX_STREAMS.value,
     )
-    share = EngineHandle(engine, turn)
-    service = Service(share, camera, limits, stop, rate_limiter.status)
+    handle = EngineHandle(engine, turn)
+    service = Service(handle, camera, limits, stop, rate_limiter.status)
     stack.callback(service.close)
-    vitals = Vitals(service, camera)
-    stack.callback(vitals.close)
-    return create_app(service, allowed, metrics), vitals
+    liveness = Liveness(service, camera)
+    stack.callback(liveness.close)
+    return create_app(service, allowed, metrics), liveness
 
 
 def _require_packages() -> None:

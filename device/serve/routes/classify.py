@@ -21,7 +21,7 @@ def classify_routes(service: Service, admission: Admission) -> APIRouter:
         "required": [upload.FIELD],
         "properties": {upload.FIELD: BINARY},
     }
-    content = {kind: {"schema": BINARY} for kind in upload.IMAGE_TYPES}
+    content: dict[str, Any] = {kind: {"schema": BINARY} for kind in upload.IMAGE_TYPES}
     content[upload.FORM_TYPE] = {"schema": form}
 
     @router.post(

@@ -70,7 +70,7 @@ def test_command_runs_beside_the_results(classify, jpeg, tmp_path):
     [
         (["--on_label=red"], "--on_label was given 1 times and --run 0 times"),
         (["--on_label=pink", "--run=true"], "--on_label=pink: is no label of this"),
-        (["--mqtt=broker"], "--mqtt=...broker: is no place to publish"),
+        (["--mqtt=broker"], "--mqtt=...broker: not a valid broker URL"),
         (["--max_fps=0"], "flag --max_fps=0"),
     ],
 )
@@ -80,17 +80,19 @@ def test_wrong_flags_are_one_sentence(classify, flags, sentence):
     assert sentence in done.stderr.decode()
 
 
-def test_systemd_is_told_from_the_start_to_the_end(classify, jpeg, tmp_path):
+def test_systemd_is_notified_from_the_start_to_the_end(classify, jpeg, tmp_path):
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
         server.bind(path)
+        server.settimeout(60)
         service = {"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "60000000"}
         done = classify([jpeg(RED)] * 3, env={**os.environ, **service})
         assert done.returncode == 0
-        told = [server.recv(4096).decode() for _ in range(4)]
-    assert [text.partition("=")[0] for text in told] == [
-        *("READY", "WATCHDOG", "STATUS", "STOPPING")
-    ]
+        sent = [server.recv(4096).decode().partition("=")[0] for _ in range(3)]
+        assert sent == ["READY", "WATCHDOG", "STATUS"]
+        # On a busy machine, more than one status comes before the end.
+        while (text := server.recv(4096).decode()) != "STOPPING=1":
+            assert text.startswith(("WATCHDOG=", "STATUS="))
 
 
 @pytest.mark.slow
