@@ -6,9 +6,14 @@ from dataclasses import dataclass, field
 
 from corallite.device.camera.connection_state import State
 from corallite.device.image.preprocess import Image, Preprocessing
+from corallite.device.system.errors import RequestError
 
 # A source that is silent for longer than this is considered hung.
 _BEAT_LIMIT_S = 10.0
+
+
+class SourceGivenUpError(RequestError):
+    """A live source is given up; raised by its iterator, with the reason."""
 
 
 @dataclass(frozen=True)

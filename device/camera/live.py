@@ -13,11 +13,10 @@ from corallite.device.camera.connection_state import (
     Timeouts,
 )
 from corallite.device.camera.decode_policy import DecodePolicy
-from corallite.device.camera.frame import Frame, FrameStream
+from corallite.device.camera.frame import Frame, FrameStream, SourceGivenUpError
 from corallite.device.camera.reader import Reader
 from corallite.device.image.preprocess import Image
 from corallite.device.system import log
-from corallite.device.system.errors import RequestError
 from corallite.device.system.log_throttle import is_power_of_two
 
 # How often the state and `stop` are checked.
@@ -86,7 +85,7 @@ class LiveStream(FrameStream):
 
         Raises:
             StopIteration: `stop` is set.
-            RequestError: The source is given up.
+            SourceGivenUpError: The source is given up.
         """
         while not self._stop.is_set():
             with self._changed:
@@ -95,7 +94,7 @@ class LiveStream(FrameStream):
                     self.note_wait()
                 frame, self._newest = self._newest, None
                 if frame is None and self.state is State.GIVEN_UP:
-                    raise RequestError(f"Given up: {self._failure}")
+                    raise SourceGivenUpError(f"Given up: {self._failure}")
                 if frame is not None and not self._drop_if_old(frame):
                     self._policy.note_taken(time.monotonic())
                     return replace(frame, dropped=self.dropped)

@@ -24,7 +24,7 @@ from corallite.device.cli import camera_flags, program
 from corallite.device.loop import classify_frames
 from corallite.device.loop.rate_limit import RateLimitStatus
 from corallite.device.outputs.lines import Lines
-from corallite.device.outputs.watchdog import Service
+from corallite.device.outputs.watchdog import LoopWatchdog
 from corallite.device.system import log
 from corallite.device.system.fps import Rate
 from corallite.device.system.signals import stop_on_signals
@@ -47,17 +47,17 @@ def main(argv: Sequence[str]) -> int:
     """Classifies the frames of the source."""
     program.reject_arguments(argv)
     smoother = camera_flags.make_smoother()
-    rate, service, lines = Rate(), Service(), _open_lines()
+    rate, watchdog, lines = Rate(), LoopWatchdog(), _open_lines()
     with (
         camera_flags.open_engine() as engine,
         stop_on_signals() as stop,
         camera_flags.open_frames(stop) as frames,
         camera_flags.open_rate_limiter() as rate_limiter,
-        camera_flags.open_sinks(engine.labels, service, lines) as sinks,
+        camera_flags.open_sinks(engine.labels, watchdog, lines) as sinks,
     ):
-        service.begin(frames)
-        lines.stop, lines.on_wait = stop, service.feed
-        rate_limiter.on_wait = service.feed
+        watchdog.begin(frames)
+        lines.stop, lines.on_wait = stop, watchdog.feed
+        rate_limiter.on_wait = watchdog.feed
         with contextlib.closing(
             classify_frames.classify_frames(
                 frames,

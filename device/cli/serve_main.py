@@ -75,9 +75,9 @@ def main(argv: Sequence[str]) -> None:
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(server.open_socket(_HOST.value, _PORT.value))
         stop = stack.enter_context(stop_on_signals())
-        app, vitals = _make_app(stack, stop, allowed)
+        app, liveness = _make_app(stack, stop, allowed)
         certificate = _TLS_CERT.value, _TLS_KEY.value
-        server.run_server(app, listener, stop, *certificate, vitals.tick)
+        server.run_server(app, listener, stop, *certificate, liveness.tick)
         stop.set()
 
 
@@ -87,7 +87,7 @@ def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
     Returns the application, and what feeds systemd's watchdog.
     """
     from corallite.device.serve.app import create_app
-    from corallite.device.serve.backend.liveness import Vitals
+    from corallite.device.serve.backend.liveness import Liveness
     from corallite.device.serve.backend.metrics import Metrics
     from corallite.device.serve.backend.service import Service
     from corallite.device.serve.guard.refusal import Limits
@@ -126,9 +126,9 @@ def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
     handle = EngineHandle(engine, turn)
     service = Service(handle, camera, limits, stop, rate_limiter.status)
     stack.callback(service.close)
-    vitals = Vitals(service, camera)
-    stack.callback(vitals.close)
-    return create_app(service, allowed, metrics), vitals
+    liveness = Liveness(service, camera)
+    stack.callback(liveness.close)
+    return create_app(service, allowed, metrics), liveness
 
 
 def _require_packages() -> None:

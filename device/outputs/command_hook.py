@@ -1,4 +1,4 @@
-"""Runs a command when a label comes up."""
+"""Runs a command when a label appears."""
 
 import contextlib
 import os
@@ -15,18 +15,18 @@ from corallite.device.system import log
 from corallite.device.system.errors import RequestError
 from corallite.device.system.log_throttle import Failures
 
-# For a command that runs while the loop ends, and for one that was asked to end.
+# For a command that still runs when the loop ends, and after SIGTERM.
 _GRACE_S = 2.0
 
 
 class Hook:
-    """Runs a command each time a label comes up, one run at a time, beside the loop.
+    """Runs a command each time a label appears, one run at a time, beside the loop.
 
-    That is when it becomes active, or the most probable if there is no threshold.
+    A label appears when it becomes active, or without a threshold the most probable.
 
     Attributes:
-        runs: How often it was run.
-        left_out: How often it was not, as it still ran or had run a moment ago.
+        runs: How often the command was started.
+        skipped: How often it was not, because it still ran or had just run.
     """
 
     def __init__(
@@ -37,19 +37,19 @@ class Hook:
         timeout_s: float = 30.0,
         pause_s: float = 10.0,
     ) -> None:
-        """Runs nothing yet.
+        """Does not run the command yet.
 
         Args:
-            label: What to wait for.
-            arguments: The program and its arguments; no shell reads them. It finds
-                CORALLITE_LABEL, CORALLITE_PROBABILITY (0 to 1; empty if it is not
-                among the result's labels), CORALLITE_SOURCE and CORALLITE_FRAME in
-                its environment. What it prints goes to stderr.
-            timeout_s: After so long it is ended, with all that it started.
-            pause_s: From one start to the next, at least.
+            label: The label to wait for.
+            arguments: The program and its arguments; run without a shell. Its
+                environment has CORALLITE_LABEL, CORALLITE_PROBABILITY (0 to 1; empty
+                if the label is not among the result's), CORALLITE_SOURCE and
+                CORALLITE_FRAME. Its output goes to stderr.
+            timeout_s: After this time it is ended, with all processes it started.
+            pause_s: Minimum time from one start to the next.
         """
         self.runs = 0
-        self.left_out = 0
+        self.skipped = 0
         self._label = label
         self._arguments = list(arguments)
         self._timeout_s = timeout_s
@@ -61,16 +61,16 @@ class Hook:
         self._closing = threading.Event()
 
     def put(self, result: Result) -> None:
-        """Starts the command if the label has come up with this result."""
+        """Starts the command if the label appears in this result."""
         active = result.active
         is_on = self._label in ([result.top[0].label] if active is None else active)
-        has_come, self._was_on = is_on and not self._was_on, is_on
-        if not has_come:
+        has_appeared, self._was_on = is_on and not self._was_on, is_on
+        if not has_appeared:
             return
         now_s = time.monotonic()
         is_running = self._runner is not None and self._runner.is_alive()
         if is_running or now_s - self._started_s < self._pause_s:
-            self.left_out += 1
+            self.skipped += 1
             return
         self._started_s = now_s
         self.runs += 1
@@ -80,12 +80,12 @@ class Hook:
         self._runner.start()
 
     def close(self) -> None:
-        """Gives a command that still runs two seconds, then ends it."""
+        """Waits two seconds for a running command, then ends it."""
         self._closing.set()
         if self._runner is not None:
             self._runner.join()
-        if self.left_out:
-            log.info("%s: left out %d times.", self._arguments[0], self.left_out)
+        if self.skipped:
+            log.info("%s: skipped %d times.", self._arguments[0], self.skipped)
 
     def _run(self, environment: dict[str, str | bytes]) -> None:
         program = self._arguments[0]
@@ -102,12 +102,12 @@ class Hook:
             return
         if not self._wait(process):
             _end(process)
-            self._failures.note(f"{program}: had not ended in time, and was ended.")
+            self._failures.note(f"{program}: took too long and was ended.")
         elif process.returncode:
-            self._failures.note(f"{program}: ended with {process.returncode}.")
+            self._failures.note(f"{program}: ended with status {process.returncode}.")
 
     def _wait(self, process: subprocess.Popen[bytes]) -> bool:
-        """Returns whether it ended by itself in its time."""
+        """Returns whether it ended by itself in time."""
         limit_s = time.monotonic() + self._timeout_s
         while process.poll() is None:
             if self._closing.is_set():
@@ -122,20 +122,20 @@ class Hook:
 
 
 def parse_command(command: str) -> list[str]:
-    """Splits a command into program and arguments, with quotes as a shell has them.
+    """Splits a command into program and arguments, with quoting like a shell.
 
     Raises:
-        RequestError: It has no program that is here, or a quote is not closed.
+        RequestError: The program does not exist, or a quote is not closed.
     """
     try:
         arguments = shlex.split(command)
     except ValueError as error:
-        raise RequestError(f"--run={command}: {error}; quote it anew.") from error
+        raise RequestError(f"--run={command}: {error}; correct the quotes.") from error
     if not arguments or shutil.which(arguments[0]) is None:
         program = arguments[0] if arguments else command
         raise RequestError(
-            f"--run={command}: there is no program {program!r} that may be run; give "
-            "its full path."
+            f"--run={command}: there is no executable program {program!r}; give its "
+            "full path."
         )
     return arguments
 
@@ -151,12 +151,12 @@ def _describe(result: Result, label: str) -> dict[str, str | bytes]:
 
 
 def _clean(text: str) -> bytes:
-    """Encodes what may stand in an environment: no zero byte, whatever else it is."""
+    """Encodes a value of the environment, which must not contain a zero byte."""
     return text.encode("utf-8", "backslashreplace").replace(b"\0", b"?")
 
 
 def _find_stderr() -> int:
-    """What the command prints must not come between our results."""
+    """Returns where the output goes: never to stdout, where the results are."""
     try:
         os.fstat(2)
     except OSError:
@@ -165,13 +165,13 @@ def _find_stderr() -> int:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ends it and what it started: asked to first, then killed."""
+    """Ends it and what it started, by SIGTERM and then SIGKILL."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_GRACE_S)
-            # Its children may have stayed.
+            # Its children may still run.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             return

@@ -1,4 +1,4 @@
-"""Where results go: to any number of sinks, none of which can stop the loop."""
+"""Passes results to any number of sinks, whose errors do not stop the loop."""
 
 import errno
 import os
@@ -11,44 +11,44 @@ from corallite.device.loop.classify_frames import Result
 from corallite.device.system import log
 from corallite.device.system.log_throttle import Failures
 
-# A pipe that has room at all takes as many bytes (PIPE_BUF) without a wait.
-_BYTES_AT_ONCE = 4096
-_PATIENCE_S = 1.0
+# A writable pipe accepts this many bytes without blocking (PIPE_BUF).
+_CHUNK_BYTES = 4096
+_WAIT_S = 1.0
 
 
 class Sink(Protocol):
-    """Takes every result of the loop, in the loop's own thread."""
+    """Receives every result of the loop, in the loop's own thread."""
 
     def put(self, result: Result) -> None:
-        """Takes a result, and returns soon: whatever may take long is done beside.
+        """Receives a result and returns soon; slow work runs in another thread.
 
         Raises:
-            OSError: It could not be taken; the next one is tried all the same.
+            OSError: The result is lost; the next one is still passed on.
         """
 
     def close(self) -> None:
-        """Ends what goes on beside, within a few seconds."""
+        """Ends the other threads within a few seconds."""
 
 
 class Sinks:
-    """Several sinks as one, which only fails when nobody reads the results."""
+    """Several sinks as one, which fails only when the reader of the results is gone."""
 
     def __init__(self, sinks: Sequence[Sink]) -> None:
-        """Takes over `sinks`, to be called in this order."""
+        """Takes ownership of `sinks`, and calls them in this order."""
         self._sinks = [(sink, Failures()) for sink in sinks]
 
     def put(self, result: Result) -> None:
-        """Gives `result` to every sink; logs which of them fail.
+        """Passes `result` to every sink, and logs their errors.
 
         Raises:
-            BrokenPipeError: Whoever read the results has gone.
+            BrokenPipeError: The reader of the results is gone.
         """
         for sink, failures in self._sinks:
             try:
                 sink.put(result)
             except BrokenPipeError:
                 raise
-            # RuntimeError: no thread is to be had.
+            # RuntimeError: no thread can be started.
             except (OSError, RuntimeError) as error:
                 reason = getattr(error, "strerror", None) or error
                 failures.note(f"{type(sink).__name__}: {reason}.")
@@ -60,16 +60,15 @@ class Sinks:
 
 
 class Lines:
-    """Writes each result as a line, past Python's buffers.
+    """Writes each result as a line, without buffering.
 
-    A line that does not fit on a full disk is lost and counted. One that was begun is
-    ended when there is room again, so that a line is there as a whole or not at all.
+    A line that does not fit on a full disk is lost and counted. A line of which a part
+    was written is completed when there is room again, so that no line is partial.
 
     Attributes:
         lost: How many lines are lost so far.
-        on_wait: Called every second while a reader is waited for, for a watchdog.
-        stop: Once it is set, a reader that has taken nothing for a second is not waited
-            for any longer.
+        on_wait: Called every second while waiting for the reader, for a watchdog.
+        stop: Once set, waiting ends when the reader has read nothing for a second.
     """
 
     def __init__(
@@ -81,26 +80,26 @@ class Lines:
         """Writes nothing yet.
 
         Args:
-            descriptor: To write to; stays open.
-            to_line: Writes a result, without the line's end.
-            encoding: What it lacks is written with backslashes.
+            descriptor: File descriptor to write to; stays open.
+            to_line: Returns a result as text, without the line end.
+            encoding: Characters that it lacks are written with backslashes.
         """
         self.lost = 0
         self.on_wait: Callable[[], None] = lambda: None
         self.stop = threading.Event()
         self._descriptor = descriptor
-        # Without, a write that finds no room fails by itself.
+        # A non-blocking descriptor fails by itself when there is no room.
         self._waits = os.get_blocking(descriptor)
         self._to_line = to_line
         self._encoding = encoding
-        # Of a line that was begun.
+        # The rest of a line that was written in part.
         self._rest = b""
 
     def put(self, result: Result) -> None:
-        """Writes a line; waits for a reader that is slow.
+        """Writes a line; waits for a slow reader.
 
         Raises:
-            OSError: It is lost, or only a part of it could be written so far.
+            OSError: The line is lost, or written only in part so far.
         """
         line = f"{self._to_line(result)}\n".encode(self._encoding, "backslashreplace")
         self._rest += line
@@ -116,18 +115,18 @@ class Lines:
         while self._rest:
             if self._waits:
                 self._await_room()
-            written = os.write(self._descriptor, self._rest[:_BYTES_AT_ONCE])
+            written = os.write(self._descriptor, self._rest[:_CHUNK_BYTES])
             self._rest = self._rest[written:]
 
     def _await_room(self) -> None:
-        """Waits until there is room; not in a write, which no signal would end."""
-        while not select.select([], [self._descriptor], [], _PATIENCE_S)[1]:
+        """Waits for room; not in `write`, which a signal would not interrupt."""
+        while not select.select([], [self._descriptor], [], _WAIT_S)[1]:
             if self.stop.is_set():
-                raise OSError(errno.ETIMEDOUT, "nobody reads the results")
+                raise OSError(errno.ETIMEDOUT, "the reader does not read the results")
             self.on_wait()
 
     def close(self) -> None:
-        """Ends a line that was begun, and says how many were lost, if any were."""
+        """Completes a partial line, and logs how many were lost."""
         try:
             self._write_rest()
         except OSError:

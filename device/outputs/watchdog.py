@@ -1,4 +1,4 @@
-"""Tells systemd that a service is up, and goes on: the protocol of sd_notify."""
+"""Notifies systemd that a service is up and alive: the protocol of sd_notify."""
 
 import os
 import time
@@ -12,37 +12,37 @@ from corallite.device.system import log
 _STATUS_PERIOD_S = 5.0
 
 
-class Manager:
-    """systemd, to a service of its kind; outside of one, nothing in here does anything.
+class Notifier:
+    """Sends notifications to systemd; does nothing outside a systemd service.
 
-    For one thread only.
+    For use by one thread only.
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
-        """Finds the socket, and how often the watchdog wants to be fed.
+        """Reads the socket and the watchdog's period.
 
         Args:
-            environment: NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID in it count.
+            environment: Has NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID.
         """
         address = environment.get("NOTIFY_SOCKET", "")
-        # "@" stands for the zero byte of an abstract socket.
+        # In the name of an abstract socket, "@" replaces a zero byte.
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self._period_s = _find_period_s(environment) if address else None
-        self._fed_s = self._told_s = float("-inf")
+        self._fed_s = self._status_s = float("-inf")
         self._socket: Any = None
         if address:
-            # Imported where it is needed: each start would be slower by 3 ms.
+            # Imported only when needed: it takes 3 ms of each start.
             import socket
 
             kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
             self._socket = socket.socket(socket.AF_UNIX, kind)
 
     def begin(self) -> None:
-        """Tells that the service is up."""
+        """Reports that the service is up."""
         self._send("READY=1")
 
     def feed(self, describe: Callable[[], str]) -> None:
-        """Feeds the watchdog and renews the status, each when it is time to.
+        """Feeds the watchdog and updates the status, each if it is due.
 
         Args:
             describe: Returns the status, one sentence.
@@ -53,12 +53,12 @@ class Manager:
         if self._period_s is not None and now_s - self._fed_s >= self._period_s:
             self._fed_s = now_s
             self._send("WATCHDOG=1")
-        if now_s - self._told_s >= _STATUS_PERIOD_S:
-            self._told_s = now_s
+        if now_s - self._status_s >= _STATUS_PERIOD_S:
+            self._status_s = now_s
             self._send(f"STATUS={describe()}")
 
     def close(self) -> None:
-        """Tells that the service ends."""
+        """Reports that the service stops."""
         self._send("STOPPING=1")
         if self._socket is not None:
             self._socket.close()
@@ -71,58 +71,57 @@ class Manager:
             self._socket.sendto(text.encode(), self._address)
         except OSError as error:
             log.log_first_n(
-                log.WARNING, "systemd cannot be told: %s.", 1, error.strerror
+                log.WARNING, "systemd cannot be notified: %s.", 1, error.strerror
             )
 
 
-class Service:
-    """A loop in the main thread, as a service of systemd's kind.
+class LoopWatchdog:
+    """Feeds systemd's watchdog from the loop in the main thread.
 
-    The watchdog is fed by the loop's own thread alone: with each result, and while it
-    waits for a frame of a source that is itself at work on it. A loop that hangs in
-    inference, or whose source's keeper is dead, is therefore started again.
+    It feeds with each result, and during a wait for a frame while the source's own
+    thread is alive. So systemd restarts the program if inference or the source hangs.
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
-        """Tells nothing yet.
+        """Sends nothing yet.
 
         Args:
-            environment: Of `Manager`.
+            environment: See `Notifier`.
         """
-        self._manager = Manager(environment)
+        self._notifier = Notifier(environment)
         self._frames: FrameStream | None = None
         self._results = 0
         self._device = ""
 
     def begin(self, frames: FrameStream) -> None:
-        """Tells that the loop begins, and listens to the waits of its source."""
+        """Reports that the loop starts, and feeds during the waits of its source."""
         self._frames = frames
         frames.on_wait = self.feed
-        self._manager.begin()
+        self._notifier.begin()
         self.feed()
 
     def put(self, result: Result) -> None:
-        """Notes that there is a result; this makes it a `Sink`."""
+        """Counts a result; the interface of a `Sink`."""
         self._results += 1
         self._device = name_device(result)
         self.feed()
 
     def feed(self) -> None:
-        """Feeds the watchdog and renews the status, each when it is time to."""
-        self._manager.feed(self._describe)
+        """Feeds the watchdog and updates the status, each if it is due."""
+        self._notifier.feed(self._describe)
 
     def close(self) -> None:
-        """Tells that the loop has ended."""
-        self._manager.close()
+        """Reports that the loop has ended."""
+        self._notifier.close()
 
     def _describe(self) -> str:
         state = "" if self._frames is None else self._frames.state.value
-        device = f", now by {self._device}" if self._device else ""
+        device = f", now on {self._device}" if self._device else ""
         return f"Source {state}, {self._results} results so far{device}."
 
 
 def _find_period_s(environment: Mapping[str, str]) -> float | None:
-    """Returns a quarter of the watchdog's patience; None if it is not for us."""
+    """Returns a quarter of the watchdog's timeout; None if it is not for us."""
     limit_us = environment.get("WATCHDOG_USEC", "")
     if environment.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None

@@ -1,61 +1,62 @@
-"""Tells systemd that the server is up, and goes on as long as all of it does."""
+"""Feeds systemd's watchdog while all threads of the server make progress."""
 
-from corallite.device.outputs.watchdog import Manager
+from corallite.device.outputs.watchdog import Notifier
 from corallite.device.serve.backend.service import Service
 from corallite.device.serve.live.camera import Camera
 
 
-class Vitals:
-    """Feeds systemd's watchdog from the event loop.
+class Liveness:
+    """Feeds the watchdog from the event loop.
 
-    Only when, since it was fed last, the camera's loop went on, too, and an answer was
-    given unless there was nothing to answer. So whichever of the three threads hangs,
-    the server is started again. A camera that has come to its end or was given up is
-    no reason: images are answered without it. One whose loop broke down is.
+    It feeds only if, since the last time, the camera's loop has made progress, and an
+    image was processed unless there was none. So systemd restarts the server if any
+    of the three threads hangs. A camera that has ended or was given up is no reason
+    for a restart, as images are still classified; a failed camera loop is.
     """
 
     def __init__(
-        self, service: Service, camera: Camera | None, manager: Manager | None = None
+        self, service: Service, camera: Camera | None, notifier: Notifier | None = None
     ) -> None:
-        """Tells nothing yet.
+        """Sends nothing yet.
 
         Args:
-            service: Whose answers are watched.
-            camera: Whose loop is watched, if there is one.
-            manager: Default, the systemd that started this process, if one did.
+            service: Its image thread is watched.
+            camera: Its loop is watched; None without a camera.
+            notifier: Default, that of the systemd service of this process, if any.
         """
         self._service = service
         self._camera = camera
-        self._manager = manager or Manager()
-        self._is_up = self._has_camera_gone_on = self._have_answers_gone_on = False
-        self._beats = self._answers = 0
+        self._notifier = notifier or Notifier()
+        self._is_up = self._has_camera_progress = self._has_answer_progress = False
+        self._heartbeats = self._answers = 0
 
     def tick(self) -> None:
-        """Is called ten times a second or so, by the event loop once it listens."""
+        """Called about ten times a second by the event loop once it listens."""
         if not self._is_up:
             self._is_up = True
-            self._manager.begin()
-        self._look()
-        if self._has_camera_gone_on and self._have_answers_gone_on:
-            self._has_camera_gone_on = self._have_answers_gone_on = False
-            self._manager.feed(self._describe)
+            self._notifier.begin()
+        self._check_progress()
+        if self._has_camera_progress and self._has_answer_progress:
+            self._has_camera_progress = self._has_answer_progress = False
+            self._notifier.feed(self._describe)
 
     def close(self) -> None:
-        """Tells that the server ends."""
-        self._manager.close()
+        """Tells systemd that the server stops."""
+        self._notifier.close()
 
-    def _look(self) -> None:
+    def _check_progress(self) -> None:
         answers, camera = self._service.answers, self._camera
         if answers != self._answers or not self._service.is_answering:
-            self._have_answers_gone_on = True
+            self._has_answer_progress = True
         self._answers = answers
-        if camera is None or camera.beats != self._beats or camera.is_over:
-            self._has_camera_gone_on = True
-        self._beats = 0 if camera is None else camera.beats
+        heartbeats = 0 if camera is None else camera.heartbeats
+        if camera is None or heartbeats != self._heartbeats or camera.is_over:
+            self._has_camera_progress = True
+        self._heartbeats = heartbeats
 
     def _describe(self) -> str:
-        camera = self._camera
-        seen = ""
-        if camera is not None:
-            seen = f"Source {camera.state}, {camera.rate.frames} results, "
-        return f"{seen}{self._service.answers} answers so far."
+        source = ""
+        if self._camera is not None:
+            status = self._camera.status()
+            source = f"Source {status.state}, {status.classified} results, "
+        return f"{source}{self._service.answers} answers so far."

@@ -1,4 +1,4 @@
-"""What answers: the model, the camera if there is one, and what is known of both."""
+"""Classifies images, and describes the model, the camera and the board."""
 
 import asyncio
 import threading
@@ -15,33 +15,32 @@ from corallite.device.image.preprocess import Image, decode_image
 from corallite.device.loop.rate_limit import RateLimitStatus
 from corallite.device.serve.backend import schemas
 from corallite.device.serve.guard.refusal import Limits, Refusal, busy
-from corallite.device.serve.live.camera import Camera, Snapshot
+from corallite.device.serve.live.camera import Camera, CameraStatus, Snapshot
 from corallite.device.system.errors import RequestError
 from corallite.device.system.files import printable
 
-# Of a JPEG. Progressive ones have about ten; each may be of 20 bytes and take 10 ms.
-_MOST_SCANS = 100
-# By the camera's state. The others may pass.
-_NOT_READY_FOR_GOOD = {
-    "ended": "The source has ended; start the server again.",
-    "given up": "The camera was given up; see its connection, and start the server "
-    "again.",
+# Of a JPEG. Progressive ones have about ten; a scan of 20 bytes may take 10 ms.
+_MAX_SCANS = 100
+_DAMAGED = "The image is damaged or cut short; send it again."
+# The states of a camera that do not change any more.
+_FINAL_STATES = {
+    "ended": "The source has ended; restart the server.",
+    "given up": "The camera was given up; check its connection and restart the server.",
     "failed": "The camera's loop has failed; see the log.",
 }
 
 
 class Service:
-    """Answers for images, one after the other in a thread of its own.
+    """Classifies one image after another in its own thread.
 
-    So there is never more than one decoded image of a request in memory, whatever
-    number of them is in flight.
+    So at most one decoded image is in memory, however many requests there are.
 
     Attributes:
-        limits: What it takes on.
-        camera: None if there is none.
-        stop: Set when the server is to end.
-        answers: How many were given so far, refusals of the image included.
-        is_answering: Whether one is under way.
+        limits: The limits of a request.
+        camera: None without a camera.
+        stop: Set when the server stops.
+        answers: Images processed so far, including refused ones.
+        is_answering: Whether an image is being processed.
     """
 
     def __init__(
@@ -55,11 +54,11 @@ class Service:
         """Starts its thread with the first request.
 
         Args:
-            engine: Only this thread may use it; such as an `EngineHandle`.
-            camera: Started by whoever made it.
-            limits: What it takes on.
-            stop: Set when the server is to end.
-            read_rate_limit: Tells of heat and the like, in less than a millisecond.
+            engine: Used only by this thread, such as an `EngineHandle`.
+            camera: Started by the caller.
+            limits: The limits of a request.
+            stop: Set when the server stops.
+            read_rate_limit: Returns the board's sensors and the frame rate limit.
         """
         self.limits = limits
         self.camera = camera
@@ -71,7 +70,7 @@ class Service:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="requests")
 
     def close(self) -> None:
-        """Waits for the answer under way; there will be no more."""
+        """Waits for the image being processed, and cancels the others."""
         self._worker.shutdown(cancel_futures=True)
 
     async def classify(self, data: bytes, top_k: int) -> schemas.AnswerBody:
@@ -82,11 +81,10 @@ class Service:
             top_k: How many labels, at least 1.
 
         Raises:
-            Refusal: It is no such image or too large, or the model is not to be had.
+            Refusal: The image is invalid or too large, or the model failed.
         """
         loop = asyncio.get_running_loop()
-        work = partial(self._run, data, top_k)
-        return await loop.run_in_executor(self._worker, work)
+        return await loop.run_in_executor(self._worker, partial(self._run, data, top_k))
 
     def _run(self, data: bytes, top_k: int) -> schemas.AnswerBody:
         self.is_answering = True
@@ -115,30 +113,31 @@ class Service:
         )
 
     def describe_model(self) -> schemas.ModelBody:
-        """Returns the manifest of the last answer, and the status of now."""
+        """Returns the manifest of the last prediction, and the current status."""
         content = self._engine.manifest.to_format_1()
         content["labels"] = [printable(label) for label in content["labels"]]
         status = schemas.status_body(self._engine.status())
         return schemas.ModelBody(manifest=content, status=status)
 
     def describe_state(self) -> schemas.StateBody:
-        """Returns all that is known of this moment."""
+        """Returns the current state of the model, the camera and the board."""
         camera = self.camera
-        snapshot = camera.newest if camera else None
+        status = camera.status() if camera else None
+        newest = status.newest if status else None
         return schemas.StateBody(
             model=schemas.status_body(self._engine.status()),
-            source=_describe_source(camera) if camera else None,
-            result=_describe_result(snapshot) if snapshot else None,
+            source=_describe_source(camera, status) if camera and status else None,
+            result=_describe_result(newest) if newest else None,
             board=self._describe_board(),
         )
 
     def why_not_ready(self) -> str | None:
-        """Returns why the camera gives no answers; None if it does, or is none."""
-        state = self.camera.state if self.camera else State.LIVE.value
+        """Returns why the camera gives no predictions; None if it does or is absent."""
+        state = self.camera.status().state if self.camera else State.LIVE.value
         if state == State.LIVE.value:
             return None
-        passing = f"The camera: {state}; see its connection, or the log."
-        return _NOT_READY_FOR_GOOD.get(state, passing)
+        waiting = f"The camera is {state}; check its connection, or see the log."
+        return _FINAL_STATES.get(state, waiting)
 
     def _describe_board(self) -> schemas.BoardBody | None:
         if self._read_rate_limit is None:
@@ -155,13 +154,13 @@ class Service:
 
 
 def check_image(data: bytes, limits: Limits) -> None:
-    """Refuses what is no image of a known kind, or has too many pixels.
+    """Refuses an invalid or too large image before it is decoded.
 
-    Before it is decoded: a file of a few kilobytes may stand for gigabytes. It takes
-    seconds for a JPEG of millions of segments.
+    A file of a few kilobytes may decode to gigabytes. Takes seconds for a JPEG of
+    millions of segments.
 
     Raises:
-        Refusal: 400, 413 or 415.
+        Refusal: 400 or 413.
     """
     if not data:
         raise Refusal(400, "The image is empty; send its bytes.")
@@ -169,7 +168,7 @@ def check_image(data: bytes, limits: Limits) -> None:
     if header is None and not is_known_kind(data):
         raise Refusal(400, "The body is not an image; send a JPEG, PNG or WebP file.")
     if header is None:
-        raise Refusal(400, "The image is damaged or cut short; send it again.")
+        raise Refusal(400, _DAMAGED)
     pixels = header.width * header.height
     if pixels > limits.pixels:
         raise Refusal(
@@ -177,9 +176,9 @@ def check_image(data: bytes, limits: Limits) -> None:
             f"The image has {pixels / 1e6:.1f} megapixels; send one of at most "
             f"{limits.pixels / 1e6:g}.",
         )
-    if count_scans(data) > _MOST_SCANS:
+    if count_scans(data) > _MAX_SCANS:
         raise Refusal(
-            400, f"The image has more than {_MOST_SCANS} scans; save it as plain JPEG."
+            400, f"The image has more than {_MAX_SCANS} scans; save it as plain JPEG."
         )
 
 
@@ -187,25 +186,25 @@ def _decode(data: bytes) -> Image:
     try:
         return decode_image(data, "The image")
     except RequestError:
-        sentence = "The image is damaged or cut short; send it again."
-        raise Refusal(400, sentence) from None
+        raise Refusal(400, _DAMAGED) from None
 
 
-def _describe_source(camera: Camera) -> schemas.SourceBody:
+def _describe_source(camera: Camera, status: CameraStatus) -> schemas.SourceBody:
+    frames = camera.frames
     return schemas.SourceBody(
         name=printable(camera.name),
-        state=camera.state,
-        frames=camera.rate.frames,
-        dropped=camera.frames.dropped,
-        skipped=camera.frames.skipped,
-        opened=camera.frames.opened,
-        failures=camera.failures,
-        last_error=printable(camera.last_error),
+        state=status.state,
+        frames=status.classified,
+        dropped=frames.dropped,
+        skipped=frames.skipped,
+        opened=frames.opened,
+        failures=status.failures,
+        last_error=printable(status.last_error),
     )
 
 
-def _describe_result(snapshot: Snapshot) -> schemas.ResultBody:
-    result = snapshot.result
+def _describe_result(newest: Snapshot) -> schemas.ResultBody:
+    result = newest.result
     active = result.active
     return schemas.ResultBody(
         frame=result.frame,
@@ -214,5 +213,5 @@ def _describe_result(snapshot: Snapshot) -> schemas.ResultBody:
         active=None if active is None else [printable(label) for label in active],
         latency_ms=round(result.latency_ms, 3),
         age_ms=round(result.age_ms, 3),
-        seconds_ago=round(time.monotonic() - snapshot.seen_s, 3),
+        seconds_ago=round(time.monotonic() - newest.seen_s, 3),
     )

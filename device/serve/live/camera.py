@@ -1,12 +1,12 @@
-"""The camera's loop in a thread of its own, and the newest of what it saw."""
+"""The camera's classification loop in its own thread, and the state of it."""
 
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from corallite.device.camera.connection_state import State
-from corallite.device.camera.frame import Frame, FrameStream
+from corallite.device.camera.frame import Frame, FrameStream, SourceGivenUpError
 from corallite.device.engine.base import Engine
 from corallite.device.image.preprocess import Image
 from corallite.device.loop.classify_frames import (
@@ -17,22 +17,21 @@ from corallite.device.loop.classify_frames import (
 from corallite.device.loop.rate_limit import RateLimiter
 from corallite.device.loop.smoothing import Smoother
 from corallite.device.system import log
-from corallite.device.system.fps import Rate
 from corallite.device.system.log_throttle import is_power_of_two
 
 _PAUSE_S = 0.5
 _JOIN_S = 1.0
-_ENDED = "ended"
+_ENDED, _FAILED, _GIVEN_UP = "ended", "failed", State.GIVEN_UP.value
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One frame and what was seen on it.
+    """A frame and its prediction.
 
     Attributes:
-        image_rgb_u8: uint8 RGB [height, width, 3]. Not to be changed.
-        result: Of the loop.
-        seen_s: When it was ready, on `time.monotonic`'s clock.
+        image_rgb_u8: uint8 RGB [height, width, 3]; not to be changed.
+        result: The prediction.
+        seen_s: When it was made, on `time.monotonic`'s clock.
     """
 
     image_rgb_u8: Image
@@ -40,16 +39,32 @@ class Snapshot:
     seen_s: float
 
 
-class Camera:
-    """Classifies the frames of a source until told to stop.
+@dataclass(frozen=True)
+class CameraStatus:
+    """What is read together; the loop replaces it as a whole.
 
     Attributes:
-        name: Of the source.
-        newest: What was seen last; None before the first frame.
-        rate: Of the frames that were classified.
-        failures: How many frames could not be classified.
-        beats: Grows as long as the loop goes on, also while it waits for a frame.
-        last_error: The last thing that went wrong, one sentence; "" if nothing has.
+        state: The source's state, or "ended", "given up" or "failed" after the loop.
+        newest: The newest frame; None before the first.
+        classified: How many frames were classified.
+        failures: How many could not be.
+        last_error: The last error, one sentence; "" without.
+    """
+
+    state: str = ""
+    newest: Snapshot | None = None
+    classified: int = 0
+    failures: int = 0
+    last_error: str = ""
+
+
+class Camera:
+    """Classifies the frames of a source until it is stopped.
+
+    Attributes:
+        name: The source's name.
+        frames: The source's frames and its counters.
+        heartbeats: Increases while the loop runs, also while it waits for a frame.
     """
 
     def __init__(
@@ -63,25 +78,21 @@ class Camera:
         observe: Callable[[Result], None],
         rate_limiter: RateLimiter | None = None,
     ) -> None:
-        """Is not started yet.
+        """Does not start yet.
 
         Args:
-            name: What to call the source.
-            frames: Of an open source, which nobody else reads.
-            engine: Only this thread may use it; such as an `EngineHandle`.
+            name: The source's name.
+            frames: Of an open source; read only by this loop.
+            engine: Used only by this thread, such as an `EngineHandle`.
             stop: Ends the loop.
             top_k: How many labels a result has.
             smoother: Averages over frames.
             observe: Called with each result, in the loop's thread.
-            rate_limiter: Waited for before each frame is taken; default, none.
+            rate_limiter: Delays the loop before each frame; default, no delay.
         """
         self.name = name
-        self.newest: Snapshot | None = None
-        self.rate = Rate()
-        self.failures = 0
-        self.beats = 0
-        self.last_error = ""
         self.frames = frames
+        self.heartbeats = 0
         self._engine = engine
         self._stop = stop
         self._top_k = top_k
@@ -89,23 +100,33 @@ class Camera:
         self._observe = observe
         self._rate_limiter = rate_limiter
         self._taken: Frame | None = None
-        self._end = ""
-        # Daemon: a driver that hangs must not keep the process.
+        # Written by the loop only. Its state is "" until the loop has ended.
+        self._status = CameraStatus()
+        # Daemon: a driver that hangs must not keep the process alive.
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
 
+    def status(self) -> CameraStatus:
+        """Returns the status; may be called from any thread."""
+        status, state = self._status, self.frames.state
+        if status.state:
+            return status
+        # "Given up" waits for the end of the loop, which sets the error with it.
+        state = State.REOPENING if state is State.GIVEN_UP else state
+        return replace(status, state=state.value)
+
     @property
-    def state(self) -> str:
-        """The source's state, or "ended", "given up" or "failed" if no more comes."""
-        return self._end or self.frames.state.value
+    def newest(self) -> Snapshot | None:
+        """The newest frame; None before the first."""
+        return self._status.newest
 
     @property
     def is_over(self) -> bool:
-        """Whether the source has come to its end or was given up, as it may."""
-        return self._end in (_ENDED, State.GIVEN_UP.value)
+        """Whether the loop has ended without a failure of its own."""
+        return self._status.state in (_ENDED, _GIVEN_UP)
 
     def beat(self) -> None:
-        """Tells that the loop goes on; for its own thread."""
-        self.beats += 1
+        """Counts a heartbeat; called by the loop's thread."""
+        self.heartbeats += 1
 
     def start(self) -> None:
         """Starts the loop."""
@@ -113,29 +134,36 @@ class Camera:
         self._thread.start()
 
     def join(self) -> None:
-        """Waits a little for the loop to end, once `stop` is set."""
+        """Waits briefly for the loop to end, after `stop` was set."""
         self._thread.join(_JOIN_S)
 
     def _run(self) -> None:
-        end = "failed"
+        end = _FAILED
         try:
-            while not self._stop.is_set():
-                self.beat()
-                if self._classify_all():
-                    end = _ENDED
-                    return
-                if self.frames.state is State.GIVEN_UP:
-                    end = State.GIVEN_UP.value
-                    return
-                self._stop.wait(_PAUSE_S)
+            end = self._classify_until_end()
         finally:
-            if end == "failed" and not self.last_error:
-                self.last_error = "The camera's loop broke down; see the log."
-            self._end = end
+            error = self._status.last_error
+            if end == _FAILED and not error:
+                error = "The camera's loop failed; see the log."
+            self._status = replace(self._status, state=end, last_error=error)
             log.info("%s: %s.", self.name, end)
 
-    def _classify_all(self) -> bool:
-        """Returns whether the frames came to their end; False if something failed."""
+    def _classify_until_end(self) -> str:
+        """Returns the final state."""
+        while not self._stop.is_set():
+            self.beat()
+            try:
+                self._classify_all()
+                return _ENDED
+            except SourceGivenUpError as error:
+                self._note_failure(error)
+                return _GIVEN_UP
+            except FRAME_FAILURES as error:
+                self._note_failure(error)
+            self._stop.wait(_PAUSE_S)
+        return _ENDED
+
+    def _classify_all(self) -> None:
         results = classify_frames(
             self._remember(),
             self._engine,
@@ -144,29 +172,25 @@ class Camera:
             self._smoother,
             self._rate_limiter,
         )
-        try:
-            for result in results:
-                self._accept(result)
-        except FRAME_FAILURES as error:
-            self._note(error)
-            return False
-        return True
+        for result in results:
+            self.beat()
+            self._observe(result)
+            self._publish(result)
 
     def _remember(self) -> Iterator[Frame]:
         for frame in self.frames:
             self._taken = frame
             yield frame
 
-    def _accept(self, result: Result) -> None:
-        self.beat()
-        self.rate.tick()
-        self._observe(result)
+    def _publish(self, result: Result) -> None:
         if self._taken is not None:
-            image_rgb_u8 = self._taken.image_rgb_u8
-            self.newest = Snapshot(image_rgb_u8, result, time.monotonic())
+            newest = Snapshot(self._taken.image_rgb_u8, result, time.monotonic())
+            count = self._status.classified + 1
+            self._status = replace(self._status, newest=newest, classified=count)
 
-    def _note(self, error: BaseException) -> None:
-        self.failures += 1
-        self.last_error = str(error) or type(error).__name__
-        if is_power_of_two(self.failures):
-            log.warning("%s, failure %d: %s", self.name, self.failures, error)
+    def _note_failure(self, error: BaseException) -> None:
+        failures = self._status.failures + 1
+        text = str(error) or type(error).__name__
+        self._status = replace(self._status, failures=failures, last_error=text)
+        if is_power_of_two(failures):
+            log.warning("%s, failure %d: %s", self.name, failures, error)

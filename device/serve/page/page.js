@@ -1,18 +1,18 @@
 "use strict";
-// Asks for /v1/state twice a second and shows it. A question that fails is asked
-// again, so that the page finds its server again after whatever happens.
+// Requests /v1/state twice a second and shows it. A failed request is repeated, so
+// that the page reconnects by itself.
 
 const POLL_MS = 500;
 const TIMEOUT_MS = 4000;
 const SHOWN_MS = 60000;
 
 const byId = (id) => document.getElementById(id);
-const samples = []; // {at, latency, age}, of the last minute
+const samples = []; // {at, latency, age} of the last minute
 let lastFrame = null;
-let counted = null; // {at, frames} of an earlier answer, for frames per second
+let counted = null; // {at, frames} of an earlier response, for frames per second
 let streaming = false;
 
-async function ask(path, options = {}) {
+async function request(path, options = {}) {
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), TIMEOUT_MS);
   try {
@@ -24,13 +24,13 @@ async function ask(path, options = {}) {
 
 async function poll() {
   try {
-    const answer = await ask("/v1/state");
-    if (answer.status === 401) {
+    const response = await request("/v1/state");
+    if (response.status === 401) {
       showSignIn();
-      return; // Goes on when the token was taken.
+      return; // signIn() continues.
     }
-    if (!answer.ok) throw new Error(answer.statusText);
-    show(await answer.json());
+    if (!response.ok) throw new Error(response.statusText);
+    show(await response.json());
   } catch {
     showOffline();
   }
@@ -50,14 +50,14 @@ function show(state) {
 function showDevice(model) {
   const isLost = model.state !== "ready";
   write("device", model.device);
-  write("device-state", isLost ? `accelerator ${model.state}, the CPU stands in` : "");
+  write("device-state", isLost ? `accelerator ${model.state}, running on the CPU` : "");
   byId("device-dot").className = isLost ? "dot warn" : "dot good";
 }
 
 const BANNERS = {
   opening: "Opening the camera …",
-  stale: "No picture comes. Waiting for the camera …",
-  reopening: "The camera is lost. Connecting again …",
+  stale: "The camera sends no frames. Waiting …",
+  reopening: "The camera is lost. Reconnecting …",
   "given up": "The camera was given up. Check its connection, then restart the server.",
   ended: "The recording has ended.",
   failed: "The camera’s loop has failed. See the server’s log.",
@@ -66,7 +66,7 @@ const BANNERS = {
 function showSource(source) {
   const state = source ? source.state : "none";
   write("source-state", state);
-  write("source-name", source ? source.name : "images come as requests only");
+  write("source-name", source ? source.name : "images are sent as requests");
   const kinds = { live: "good", ended: "good", "given up": "bad", failed: "bad", none: "" };
   byId("source-dot").className = `dot ${kinds[state] ?? "warn"}`;
   const banner = source ? BANNERS[state] ?? "" : "No camera. Send images to /v1/classify.";
@@ -157,8 +157,8 @@ function showCounts(source, board) {
   byId("heat-row").hidden = degrees === null;
   if (degrees !== null) {
     const limit = board.limit_fps;
-    const held = limit === null ? "" : `, at most ${limit.toFixed(1)} frames/s`;
-    write("heat", `${degrees.toFixed(0)} °C${held}`);
+    const limited = limit === null ? "" : `, at most ${limit.toFixed(1)} frames/s`;
+    write("heat", `${degrees.toFixed(0)} °C${limited}`);
   }
 }
 
@@ -179,7 +179,7 @@ function stopStream() {
 function showOffline() {
   stopStream();
   counted = null;
-  showBanner("The server does not answer. Asking again …", true);
+  showBanner("The server does not respond. Reconnecting …", true);
   write("source-state", "unknown");
   byId("source-dot").className = byId("device-dot").className = "dot bad";
   byId("live").hidden = !byId("sign-in").hidden;
@@ -196,18 +196,18 @@ async function signIn(event) {
   event.preventDefault();
   const headers = { Authorization: `Bearer ${byId("token").value.trim()}` };
   try {
-    const answer = await ask("/v1/session", { method: "POST", headers });
-    write("sign-in-error", answer.ok ? "" : "This is not the token.");
-    if (!answer.ok) return;
+    const response = await request("/v1/session", { method: "POST", headers });
+    write("sign-in-error", response.ok ? "" : "The token is wrong.");
+    if (!response.ok) return;
     byId("sign-in").reset();
     byId("sign-in").hidden = true;
     poll();
   } catch {
-    write("sign-in-error", "The server does not answer.");
+    write("sign-in-error", "The server does not respond.");
   }
 }
 
-// Only what is new is written, so that a screen reader tells of changes alone.
+// Writes only changes, so that a screen reader announces nothing else.
 function write(id, text) {
   if (byId(id).textContent !== text) byId(id).textContent = text;
 }

@@ -324,12 +324,15 @@ def test_unexpected_exception_does_not_end_the_stream(camera, start, wait_until)
     assert next(stream).number == 0
 
 
-def test_stop_ends_a_wait_for_a_camera_that_hangs(camera, start, monkeypatch):
+def test_stop_ends_a_wait_for_a_camera_that_hangs(
+    camera, start, wait_until, monkeypatch
+):
     monkeypatch.setattr(live, "_CLOSE_TIMEOUT_S", 0.05)
     stop, hang = threading.Event(), threading.Event()
     stream = start(stop=stop)
     camera.put(hang)
-    threading.Timer(0.05, stop.set).start()
+    wait_until(camera.captures[0].queue.empty)  # The read hangs.
+    stop.set()
     assert list(stream) == []
     stream.close()  # Returns although the read does not.
     assert camera.captures[0].interrupted and not camera.captures[0].released

@@ -1,4 +1,4 @@
-"""Fixtures of a served model, in this process or in its own."""
+"""The server, in the test process or in its own."""
 
 from fixtures.serving import make_client, model, serve
 

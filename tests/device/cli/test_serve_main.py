@@ -1,4 +1,4 @@
-"""The server's process: how it starts, stays up, and ends."""
+"""The program `serve`: how it starts, keeps running, and ends."""
 
 import shutil
 import signal
@@ -12,7 +12,7 @@ import pytest
 
 COMMAND = [sys.executable, "-m", "corallite.device.cli.serve_main"]
 BLUE = (0, 0, 255)
-# Hides the packages of the extra, as in an install without it.
+# Hides packages of the extra `serve`, as on an installation without it.
 HIDE = """
 import runpy, sys
 from importlib.machinery import PathFinder
@@ -28,7 +28,7 @@ runpy.run_module("corallite.device.cli.serve_main", run_name="__main__", alter_s
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_ends_it_with_a_stream_open(serve, camera_server, number):
+def test_signal_ends_the_server_while_a_stream_is_open(serve, camera_server, number):
     served = serve(f"--source={camera_server.url}")
     with httpx.stream("GET", f"{served.url}/stream.mjpg", timeout=60) as answer:
         assert b"\xff\xd8\xff" in next(
@@ -39,13 +39,13 @@ def test_signal_ends_it_with_a_stream_open(serve, camera_server, number):
     assert "Traceback" not in served.log
 
 
-def test_server_stays_up_while_the_camera_is_lost(
+def test_server_keeps_running_while_the_camera_is_lost(
     serve, camera_server, jpeg, wait_until
 ):
     served = serve(f"--source={camera_server.url}", "--stale_after=1")
-    wait_until(lambda: served.state()["source"]["state"] == "live")
     wait_until(lambda: served.state()["result"])
-    assert httpx.get(f"{served.url}/readyz").status_code == 200
+    # On a busy machine a live camera may be stale for a moment.
+    wait_until(lambda: httpx.get(f"{served.url}/readyz").status_code == 200)
     camera_server.kill()
     wait_until(lambda: served.state()["source"]["state"] == "reopening")
     answer = httpx.get(f"{served.url}/readyz")
@@ -59,16 +59,16 @@ def test_server_stays_up_while_the_camera_is_lost(
     camera_server.part = jpeg(BLUE)
     camera_server.start()
     wait_until(lambda: served.state()["result"]["top"][0]["label"] == "blue")
-    text = httpx.get(f"{served.url}/metrics").text
-    assert 'corallite_source_state{state="live"} 1.0' in text
+    metric = 'corallite_source_state{state="live"} 1.0'
+    wait_until(lambda: metric in httpx.get(f"{served.url}/metrics").text)
 
 
-def test_hangup_reloads_the_model_and_the_server_stays_up(serve, jpeg, wait_until):
+def test_sighup_reloads_the_model(serve, jpeg, wait_until):
     served = serve()
     served.process.send_signal(signal.SIGHUP)
 
     def is_swapped():
-        # The new model takes over before an image.
+        # The new model is used from the next image on.
         headers = {"Content-Type": "image/jpeg"}
         sent = httpx.post(f"{served.url}/v1/classify", content=jpeg(), headers=headers)
         assert sent.json()["top"][0]["label"] == "red"
@@ -79,20 +79,31 @@ def test_hangup_reloads_the_model_and_the_server_stays_up(serve, jpeg, wait_unti
     assert served.process.poll() is None
 
 
+def wait_for_source(served, state, wait_until):
+    """Returns the source of the first response with that state."""
+    sources = []
+
+    def has_state():
+        sources.append(served.state()["source"])
+        return sources[-1]["state"] == state
+
+    wait_until(has_state)
+    return sources[-1]
+
+
 def test_end_of_a_recording_and_a_camera_given_up_are_states(
     serve, tmp_path, jpeg, wait_until
 ):
     path = tmp_path / "red.jpg"
     path.write_bytes(jpeg())
     served = serve(f"--source={path}")
-    wait_until(lambda: served.state()["source"]["state"] == "ended")
-    assert served.state()["source"]["frames"] == 1
+    assert wait_for_source(served, "ended", wait_until)["frames"] == 1
     answer = httpx.get(f"{served.url}/readyz")
     assert answer.status_code == 503 and "source has ended" in answer.json()["error"]
     served.process.terminate()
     served = serve("--source=http://127.0.0.1:9/x", "--give_up_after=0.1")
-    wait_until(lambda: served.state()["source"]["state"] == "given up")
-    assert "cannot be reached" in served.state()["source"]["last_error"]
+    source = wait_for_source(served, "given up", wait_until)
+    assert "cannot be reached" in source["last_error"]
     assert "was given up" in httpx.get(f"{served.url}/readyz").json()["error"]
 
 
@@ -109,25 +120,25 @@ def test_too_large_body_is_refused_before_its_end(serve):
         assert client.recv(1000).startswith(b"HTTP/1.1 413 ")
 
 
-def test_client_that_has_not_sent_its_body_does_not_delay_the_end(serve):
+def test_incomplete_body_does_not_delay_the_end(serve):
     served = serve()
     host, port = served.url.removeprefix("http://").split(":")
     head = f"POST /v1/classify HTTP/1.1\r\nHost: {host}\r\nContent-Type: image/png\r\n"
     with socket.create_connection((host, int(port)), 60) as client:
-        # With this header the server itself says that it waits for the body.
+        # The 100 shows that the server itself, not only the kernel, waits for the body.
         head += "Expect: 100-continue\r\n"
         client.sendall(f"{head}Content-Length: 99\r\n\r\n".encode())
         assert client.recv(1000).startswith(b"HTTP/1.1 100 ")
         client.sendall(b"begun")
         served.process.terminate()
         assert served.process.wait(60) == 0
-        # Not 408, the answer after the timeout of a body.
+        # 408 would mean that the server had waited for the body.
         assert client.recv(1000).startswith(b"HTTP/1.1 503 ")
     assert "Traceback" not in served.log
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="makes the certificate")
-def test_certificate_encrypts_all_answers(serve, jpeg, tmp_path):
+def test_certificate_encrypts_all_responses(serve, jpeg, tmp_path):
     cert, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
     made = (
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1"
@@ -158,7 +169,7 @@ def refused(*flags):
     return done.stderr
 
 
-def test_invalid_flags_are_reported_in_one_line(model):
+def test_invalid_flags_are_refused_in_one_sentence(model):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         said = refused(f"--model={model}", f"--port={port}")

@@ -1,4 +1,4 @@
-"""Commands on labels: when they run, what they get, and that none is left over."""
+"""Commands on labels: when they run, their environment, and that all of them end."""
 
 import sys
 import threading
@@ -26,7 +26,7 @@ def wait_for(hook, wait_until):
     wait_until(lambda: hook._runner is None or not hook._runner.is_alive())
 
 
-def test_command_finds_the_label_in_its_environment(tmp_path, wait_until):
+def test_label_is_in_the_environment_of_the_command(tmp_path, wait_until):
     report = tmp_path / "report with spaces; rm x"
     hook = Hook("cat", [sys.executable, "-c", REPORT, str(report)], pause_s=0)
     see(hook, "dog")
@@ -36,15 +36,15 @@ def test_command_finds_the_label_in_its_environment(tmp_path, wait_until):
     assert report.read_text() == "cat 0.750000 camera 0 3\n"
 
 
-def test_command_runs_once_for_each_time_that_the_label_comes(wait_until):
+def test_command_runs_once_each_time_the_label_appears(wait_until):
     hook = Hook("cat", ["true"], pause_s=0)
     for label in ("cat", "cat", "dog", "dog", "cat"):
         see(hook, label)
         wait_for(hook, wait_until)
-    assert (hook.runs, hook.left_out) == (2, 0)
+    assert (hook.runs, hook.skipped) == (2, 0)
 
 
-def test_with_a_threshold_the_active_labels_count(wait_until):
+def test_with_a_threshold_the_active_labels_decide(wait_until):
     hook = Hook("cat", ["true"], pause_s=0)
     for active in ([], ["dog"], ["dog", "cat"], ["cat"]):
         see(hook, "cat", active=active)
@@ -52,26 +52,26 @@ def test_with_a_threshold_the_active_labels_count(wait_until):
     assert hook.runs == 1
 
 
-def test_commands_do_not_pile_up(tmp_path, wait_until):
+def test_running_command_is_not_started_again(tmp_path, wait_until):
     gate = tmp_path / "gate"
     waits = f"while [ ! -e '{gate}' ]; do sleep 0.05; done"
     hook = Hook("cat", ["sh", "-c", waits], pause_s=0)
     for _ in range(50):
         see(hook, "cat")
         see(hook, "dog")
-    assert (hook.runs, hook.left_out) == (1, 49)
+    assert (hook.runs, hook.skipped) == (1, 49)
     gate.touch()
     wait_for(hook, wait_until)
     hook.close()
 
 
-def test_commands_keep_their_distance(wait_until):
+def test_pause_separates_the_starts_of_a_command(wait_until):
     hook = Hook("cat", ["true"], pause_s=1000)
     for _ in range(3):
         see(hook, "cat")
         see(hook, "dog")
         wait_for(hook, wait_until)
-    assert (hook.runs, hook.left_out) == (1, 2)
+    assert (hook.runs, hook.skipped) == (1, 2)
 
 
 def is_running(pid_file):
@@ -84,7 +84,7 @@ def is_running(pid_file):
 
 
 @pytest.mark.parametrize("ends", ["by its time", "with the loop"])
-def test_command_that_hangs_is_ended_with_what_it_started(
+def test_hanging_command_is_ended_with_its_children(
     tmp_path, wait_until, caplog, monkeypatch, ends
 ):
     monkeypatch.setattr("corallite.device.outputs.command_hook._GRACE_S", 0.2)
@@ -101,15 +101,15 @@ def test_command_that_hangs_is_ended_with_what_it_started(
     assert time.monotonic() - start_s < 60
     assert not [t for t in threading.enumerate() if t.name == "hook"]
     wait_until(lambda: not is_running(pid_file))
-    assert "sh: had not ended in time, and was ended." in caplog.text
+    assert "sh: took too long and was ended." in caplog.text
 
 
-def test_failures_are_told_and_the_next_runs(tmp_path, wait_until, caplog):
+def test_failures_are_logged_and_the_next_command_runs(tmp_path, wait_until, caplog):
     program = tmp_path / "program"
     program.write_text("#!/no/such/interpreter\n")
     program.chmod(0o755)
     for arguments, sentence in (
-        (["sh", "-c", "exit 3"], "sh: ended with 3."),
+        (["sh", "-c", "exit 3"], "sh: ended with status 3."),
         ([str(program)], "program: does not start: No such file"),
     ):
         hook = Hook("cat", arguments, pause_s=0)
@@ -119,7 +119,7 @@ def test_failures_are_told_and_the_next_runs(tmp_path, wait_until, caplog):
         assert hook.runs == 2 and f"{sentence}" in caplog.text
 
 
-def test_odd_labels_can_stand_in_the_environment(tmp_path, wait_until):
+def test_any_label_fits_into_the_environment(tmp_path, wait_until):
     label, report = "a\0b\ud800ä", tmp_path / "report"
     command = ["sh", "-c", f"printf %s \"$CORALLITE_LABEL\" > '{report}'"]
     hook = Hook(label, command, pause_s=0)
@@ -128,7 +128,7 @@ def test_odd_labels_can_stand_in_the_environment(tmp_path, wait_until):
     assert report.read_text("utf-8") == "a?b\\ud800ä"
 
 
-def test_output_does_not_come_between_results(capfd, wait_until):
+def test_output_goes_to_stderr(capfd, wait_until):
     hook = Hook("cat", ["echo", "hello"], pause_s=0)
     see(hook, "cat")
     wait_for(hook, wait_until)
@@ -139,15 +139,15 @@ def test_output_does_not_come_between_results(capfd, wait_until):
 @pytest.mark.parametrize(
     ("command", "sentence"),
     [
-        ("echo 'x", "--run=echo 'x: No closing quotation; quote it anew."),
-        ("/no/program x", "there is no program '/no/program' that may be run"),
-        ("", "there is no program '' that may be run"),
+        ("echo 'x", "--run=echo 'x: No closing quotation; correct the quotes."),
+        ("/no/program x", "there is no executable program '/no/program'"),
+        ("", "there is no executable program ''"),
     ],
 )
-def test_command_that_cannot_run_is_refused(command, sentence):
+def test_invalid_command_is_refused(command, sentence):
     with pytest.raises(RequestError, match=sentence):
         parse_command(command)
 
 
-def test_command_is_split_as_a_shell_does():
+def test_command_is_split_like_in_a_shell():
     assert parse_command("echo 'a b' $HOME") == ["echo", "a b", "$HOME"]

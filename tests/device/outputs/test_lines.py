@@ -1,4 +1,4 @@
-"""Results reach every sink, whatever becomes of one; a line is whole or not there."""
+"""Results reach every sink although one fails; a line is complete or missing."""
 
 import json
 import os
@@ -17,7 +17,7 @@ def result(frame=0, label="cat"):
     return Result(frame, 0.0, "clip.mp4", [Prediction(label, 0.9)], 1.0)
 
 
-class Kept:
+class Recording:
     def __init__(self):
         self.frames = []
         self.is_closed = False
@@ -29,33 +29,34 @@ class Kept:
         self.is_closed = True
 
 
-class Broken(Kept):
+class Broken(Recording):
     error: Exception = OSError(28, "No space left on device")
 
     def put(self, result):
         raise self.error
 
 
-def test_sink_that_fails_stops_neither_the_others_nor_the_loop(caplog):
-    kept, broken = Kept(), Broken()
-    sinks = Sinks([broken, kept])
+def test_failing_sink_stops_neither_the_others_nor_the_loop(caplog):
+    recording, broken = Recording(), Broken()
+    sinks = Sinks([broken, recording])
     for frame in range(9):
         sinks.put(result(frame))
     sinks.close()
-    assert kept.frames == list(range(9)) and kept.is_closed and broken.is_closed
+    assert recording.frames == list(range(9))
+    assert recording.is_closed and broken.is_closed
     # The 1st, 2nd, 4th and 8th.
     assert caplog.text.count("Broken: No space left on device. (") == 4
     assert "(8 so far)" in caplog.text
 
 
-def test_sink_that_gets_no_thread_stops_nothing(caplog):
+def test_sink_without_a_thread_stops_nothing(caplog):
     broken = Broken()
     broken.error = RuntimeError("can't start new thread")
     Sinks([broken]).put(result())
     assert "Broken: can't start new thread. (1 so far)" in caplog.text
 
 
-def test_reader_that_has_gone_is_told():
+def test_closed_pipe_is_raised():
     broken = Broken()
     broken.error = BrokenPipeError(32, "Broken pipe")
     with pytest.raises(BrokenPipeError):
@@ -71,7 +72,7 @@ def test_lines_are_written_at_once(tmp_path):
     assert lines.lost == 0
 
 
-def test_lines_that_do_not_fit_are_lost_and_counted(caplog):
+def test_lines_that_do_not_fit_are_counted_as_lost(caplog):
     with open("/dev/full", "wb") as file:
         lines = Lines(file.fileno(), to_json_line)
         for _ in range(3):
@@ -81,13 +82,13 @@ def test_lines_that_do_not_fit_are_lost_and_counted(caplog):
     assert lines.lost == 3 and "3 results could not be written." in caplog.text
 
 
-def test_line_that_was_begun_is_ended_before_the_next(tmp_path):
+def test_partial_line_is_completed_before_the_next(tmp_path):
     ours, theirs = os.pipe()
     os.set_blocking(theirs, False)
     lines = Lines(theirs, lambda result: f"{result.frame}:" + "x" * 40_000)
     written = []
     for frame in range(4):
-        # A pipe takes 64 KiB: the second line is begun, the third finds no room.
+        # A pipe takes 64 KiB: the second line is partial, the third does not fit.
         try:
             lines.put(result(frame))
             written.append(frame)
@@ -104,7 +105,7 @@ def test_line_that_was_begun_is_ended_before_the_next(tmp_path):
     assert {len(line) for line in found} == {40_002}
 
 
-def test_line_that_is_never_ended_is_lost(caplog):
+def test_line_never_completed_is_lost(caplog):
     ours, theirs = os.pipe()
     os.set_blocking(theirs, False)
     lines = Lines(theirs, lambda result: "x" * 100_000)
@@ -116,12 +117,12 @@ def test_line_that_is_never_ended_is_lost(caplog):
     os.close(theirs)
 
 
-def test_reader_that_takes_nothing_is_waited_for_until_the_end(caplog):
+def test_reader_that_reads_nothing_is_waited_for_until_stop(caplog):
     ours, theirs = os.pipe()
     lines = Lines(theirs, lambda result: "x" * 100_000)
     thread = threading.Thread(target=Sinks([lines]).put, args=(result(),))
     thread.start()
-    thread.join(2)  # Twice as long as it waits at the end.
+    thread.join(2)  # Twice as long as it waits after `stop`.
     assert thread.is_alive()
     lines.stop.set()
     thread.join(60)
@@ -130,7 +131,10 @@ def test_reader_that_takes_nothing_is_waited_for_until_the_end(caplog):
     os.close(theirs)
     with open(ours, "rb") as file:
         assert len(file.read()) == 1 << 16  # A pipe takes no more.
-    assert lines.lost == 1 and "Lines: nobody reads the results." in caplog.text
+    assert (
+        lines.lost == 1
+        and "Lines: the reader does not read the results." in caplog.text
+    )
 
 
 @pytest.fixture
@@ -163,7 +167,7 @@ print(lines.lost, file=sys.stderr)
 """
 
 
-def test_full_disk_costs_whole_lines_and_is_survived(small_disk):
+def test_full_disk_loses_only_complete_lines_and_the_loop_continues(small_disk):
     with open(small_disk / "log", "ab") as log, open(small_disk / "other", "wb") as old:
         old.write(bytes(400_000))
         old.flush()
@@ -184,6 +188,6 @@ def test_full_disk_costs_whole_lines_and_is_survived(small_disk):
     frames = [json.loads(line)["frame"] for line in found]
     assert process.returncode == 0
     assert (small_disk / "log").stat().st_size > size
-    # Some before the disk was full, and again some after there was room.
+    # Some from before the disk was full, and some from after there was room again.
     assert frames == sorted(frames) and frames[0] == 0 and max(frames) >= 1500
     assert len(frames) + int(complaints.split()[-1]) == 2000

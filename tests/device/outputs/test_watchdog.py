@@ -1,4 +1,4 @@
-"""What systemd is told, through a real socket."""
+"""Notifications to systemd, through a real socket."""
 
 import os
 import socket
@@ -10,15 +10,15 @@ import pytest
 from corallite.device.camera.frame import FrameStream
 from corallite.device.engine.classifier import Prediction
 from corallite.device.loop.classify_frames import Result
-from corallite.device.outputs import watchdog as systemd
-from corallite.device.outputs.watchdog import Service
+from corallite.device.outputs import watchdog as module
+from corallite.device.outputs.watchdog import LoopWatchdog
 
 RESULT = Result(0, 0.0, "x", [Prediction("cat", 1.0)], 1.0)
 
 
 @pytest.fixture(params=["path", "abstract"])
 def manager(request, tmp_path):
-    """A socket of systemd's, and its name in the environment."""
+    """The socket of systemd, and the environment that names it."""
     path = str(tmp_path / "notify")
     if request.param == "abstract":
         path = f"@corallite-test-{os.getpid()}"
@@ -37,15 +37,15 @@ def received(server):
             return texts
 
 
-def test_a_service_tells_of_its_life(manager):
+def test_service_reports_start_progress_and_end(manager):
     server, environment = manager
-    service = Service({**environment, "WATCHDOG_USEC": "1000"})
-    service.begin(FrameStream())
+    watchdog = LoopWatchdog({**environment, "WATCHDOG_USEC": "1000"})
+    watchdog.begin(FrameStream())
     begun = received(server)
     time.sleep(0.001)
-    service.put(RESULT)
+    watchdog.put(RESULT)
     fed = received(server)
-    service.close()
+    watchdog.close()
     assert begun == [
         *("READY=1", "WATCHDOG=1"),
         "STATUS=Source live, 0 results so far.",
@@ -54,71 +54,74 @@ def test_a_service_tells_of_its_life(manager):
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "status"),
     [
         ({}, "1 results so far."),
-        ({"device": "edgetpu:1"}, "1 results so far, now by edgetpu:1."),
-        ({"accelerator_lost": True}, "1 results so far, now by cpu (TPU lost)."),
+        ({"device": "edgetpu:1"}, "1 results so far, now on edgetpu:1."),
+        ({"accelerator_lost": True}, "1 results so far, now on cpu (TPU lost)."),
     ],
 )
-def test_status_tells_of_an_accelerator(manager, fields, told):
+def test_status_names_the_accelerator(manager, fields, status):
     server, environment = manager
-    service = Service(environment)
-    service.put(replace(RESULT, **fields))
-    service.close()
-    assert f"STATUS=Source , {told}" in received(server)
+    watchdog = LoopWatchdog(environment)
+    watchdog.put(replace(RESULT, **fields))
+    watchdog.close()
+    assert f"STATUS=Source , {status}" in received(server)
 
 
-def test_watchdog_is_not_fed_more_than_it_needs(manager):
+def test_watchdog_is_fed_only_when_due(manager):
     server, environment = manager
-    service = Service({**environment, "WATCHDOG_USEC": "1000000000"})
+    watchdog = LoopWatchdog({**environment, "WATCHDOG_USEC": "1000000000"})
     for _ in range(100):
-        service.put(RESULT)
+        watchdog.put(RESULT)
     assert received(server).count("WATCHDOG=1") == 1
-    service.close()
+    watchdog.close()
 
 
 @pytest.mark.parametrize(
-    "watchdog",
+    "settings",
     [{}, {"WATCHDOG_USEC": "x"}, {"WATCHDOG_USEC": "1000", "WATCHDOG_PID": "1"}],
 )
-def test_watchdog_that_is_not_for_us_is_not_fed(manager, watchdog):
+def test_watchdog_of_another_process_is_not_fed(manager, settings):
     server, environment = manager
-    service = Service({**environment, **watchdog})
-    service.put(RESULT)
+    watchdog = LoopWatchdog({**environment, **settings})
+    watchdog.put(RESULT)
     assert "WATCHDOG=1" not in received(server)
-    service.close()
+    watchdog.close()
 
 
-def test_wait_for_a_source_at_work_feeds_and_for_a_dead_one_does_not(
-    manager, monkeypatch
-):
+def test_wait_for_a_source_feeds_only_while_the_source_works(manager, monkeypatch):
     server, environment = manager
-    monkeypatch.setattr(systemd, "_STATUS_PERIOD_S", 1000)
-    service, frames = Service({**environment, "WATCHDOG_USEC": "1"}), FrameStream()
-    service.begin(frames)
+    monkeypatch.setattr(module, "_STATUS_PERIOD_S", 1000)
+    watchdog, frames = (
+        LoopWatchdog({**environment, "WATCHDOG_USEC": "1"}),
+        FrameStream(),
+    )
+    watchdog.begin(frames)
     received(server)
     frames.note_wait()
     assert received(server) == ["WATCHDOG=1"]
-    frames._beat_s -= 60  # As if it had not beaten for a minute.
+    frames._beat_s -= 60  # A minute without a beat.
     frames.note_wait()
     assert received(server) == []
     frames.beat()
     frames.note_wait()
     assert received(server) == ["WATCHDOG=1"]
-    service.close()
+    watchdog.close()
 
 
-def test_outside_of_systemd_nothing_happens():
-    service = Service({})
-    service.begin(FrameStream())
-    service.put(RESULT)
-    service.close()
+def test_outside_systemd_nothing_is_sent():
+    watchdog = LoopWatchdog({})
+    watchdog.begin(FrameStream())
+    watchdog.put(RESULT)
+    watchdog.close()
 
 
-def test_manager_that_has_gone_is_no_error(tmp_path, caplog):
-    service = Service({"NOTIFY_SOCKET": str(tmp_path / "gone"), "WATCHDOG_USEC": "1"})
-    service.begin(FrameStream())
-    service.put(RESULT)
-    service.close()
-    assert caplog.text.count("systemd cannot be told: No such file") == 1
+def test_missing_systemd_socket_is_logged_once(tmp_path, caplog):
+    watchdog = LoopWatchdog(
+        {"NOTIFY_SOCKET": str(tmp_path / "gone"), "WATCHDOG_USEC": "1"}
+    )
+    watchdog.begin(FrameStream())
+    watchdog.put(RESULT)
+    watchdog.close()
+    assert caplog.text.count("systemd cannot be notified: No such file") == 1

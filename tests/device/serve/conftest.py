@@ -1,4 +1,4 @@
-"""A model that serves, in this process or in its own."""
+"""The server, in the test process or in its own."""
 
 from fixtures.serving import make_client, model, serve
 

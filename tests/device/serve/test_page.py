@@ -1,4 +1,4 @@
-"""The live page in a browser: what it shows, and that it finds its server again."""
+"""The live page in a browser: what it shows, and that it reconnects."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def picture_width_px(browser):
 
 
 def pixels_of_picture(browser):
-    """Returns the picture as it is shown, RGBA [height][width]."""
+    """Returns the picture as displayed, RGBA [height][width]."""
     values = browser.driver.execute_script(
         """
         const picture = document.getElementById("picture");
@@ -55,11 +55,12 @@ def test_page_shows_picture_labels_and_states(
         [row.text.split()[0] for row in rows] == ["red", "green", "blue"]
     )
     assert text_of(browser, "device") == "cpu"
-    assert text_of(browser, "latency").endswith(" ms")
-    assert text_of(browser, "banner") == ""
+    # On a busy machine a live camera may be stale for a moment.
+    wait_until(lambda: text_of(browser, "latency").endswith(" ms"))
+    wait_until(lambda: text_of(browser, "banner") == "")
     pixels = pixels_of_picture(browser)
-    assert pixels[5, 32, 0] > 200  # The camera's red, and on the band below it
-    assert pixels[47, 0, 0] < 120  # the same darkened, with white letters.
+    assert pixels[5, 32, 0] > 200  # The camera's red; the band at the bottom
+    assert pixels[47, 0, 0] < 120  # is darker, with white letters.
     assert (pixels[30:, :, :3].min(axis=-1) > 150).any()
     assert not (pixels[:20, :, :3].min(axis=-1) > 150).any()
     for name in ("latency-line", "age-line"):
@@ -87,11 +88,11 @@ def test_page_asks_for_the_token_once(
     field = browser.driver.find_element("id", "token")
     wait_until(field.is_displayed)
     field.send_keys("wrong\n")
-    wait_until(lambda: "not the token" in text_of(browser, "sign-in-error"))
+    wait_until(lambda: "token is wrong" in text_of(browser, "sign-in-error"))
     field.clear()
     field.send_keys("0123456789abcdef\n")
     wait_until(lambda: picture_width_px(browser) == 64)
     browser.driver.refresh()
     wait_until(lambda: text_of(browser, "source-state") == "live")
     served.process.kill()
-    wait_until(lambda: "does not answer" in text_of(browser, "banner"))
+    wait_until(lambda: "does not respond" in text_of(browser, "banner"))

@@ -1,4 +1,4 @@
-"""What systemd is told by a server, through a real socket."""
+"""What the server sends to systemd, through a real socket."""
 
 import contextlib
 import socket
@@ -11,8 +11,8 @@ import pytest
 from corallite.device.camera.frame import Frame, FrameStream
 from corallite.device.engine.classifier import Classifier
 from corallite.device.loop.smoothing import Smoother
-from corallite.device.outputs.watchdog import Manager
-from corallite.device.serve.backend.liveness import Vitals
+from corallite.device.outputs.watchdog import Notifier
+from corallite.device.serve.backend.liveness import Liveness
 from corallite.device.serve.backend.service import Service
 from corallite.device.serve.guard.refusal import Limits
 from corallite.device.serve.live.camera import Camera
@@ -20,8 +20,8 @@ from corallite.device.serve.live.camera import Camera
 LIMIT_S = 60
 
 
-class Held(Classifier):
-    """A model that hangs as long as `is_free` is not set."""
+class Hanging(Classifier):
+    """A model that hangs until `is_free` is set."""
 
     def __init__(self, path):
         super().__init__(path)
@@ -34,7 +34,7 @@ class Held(Classifier):
 
 
 class Frames(FrameStream):
-    """Gives `left` frames, one for each time that `ask` is set; then raises or ends."""
+    """Gives `left` frames, one each time `ask` is set; then raises or ends."""
 
     def __init__(self, left, error=None):
         super().__init__()
@@ -52,8 +52,8 @@ class Frames(FrameStream):
 
 
 @pytest.fixture
-def told(tmp_path):
-    """A function that returns what systemd was told since; and its `Manager`."""
+def sent(tmp_path):
+    """A function that returns what was sent since its last call; has a `notifier`."""
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
         server.bind(path)
@@ -66,19 +66,19 @@ def told(tmp_path):
                     texts.append(server.recv(4096).decode())
             return texts
 
-        told: Any = receive
-        told.manager = Manager({"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "1"})
-        yield told
-        told.manager.close()
+        sent: Any = receive
+        sent.notifier = Notifier({"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "1"})
+        yield sent
+        sent.notifier.close()
 
 
 @pytest.fixture
-def make_vitals(model, told):
-    """A function that returns (vitals, service, camera, engine) for frames or None."""
+def make_liveness(model, sent):
+    """A function that returns (liveness, service, camera, engine)."""
     with contextlib.ExitStack() as stack:
 
         def make(frames=None):
-            stop, engine, camera = threading.Event(), Held(model), None
+            stop, engine, camera = threading.Event(), Hanging(model), None
             if frames is not None:
                 camera = Camera(
                     "x", frames, engine, stop, 1, Smoother(), lambda result: None
@@ -89,81 +89,82 @@ def make_vitals(model, told):
             stack.callback(service.close)
             stack.callback(engine.is_free.set)
             stack.callback(stop.set)
-            return Vitals(service, camera, told.manager), service, camera, engine
+            return Liveness(service, camera, sent.notifier), service, camera, engine
 
         yield make
 
 
-def test_server_without_a_camera_is_up_and_fed(make_vitals, told):
-    vitals = make_vitals()[0]
-    vitals.tick()
-    assert told() == ["READY=1", "WATCHDOG=1", "STATUS=0 answers so far."]
-    vitals.tick()
-    assert "WATCHDOG=1" in told()
-    vitals.close()
-    assert told() == ["STOPPING=1"]
+def test_server_without_a_camera_feeds_the_watchdog(make_liveness, sent):
+    liveness = make_liveness()[0]
+    liveness.tick()
+    assert sent() == ["READY=1", "WATCHDOG=1", "STATUS=0 answers so far."]
+    liveness.tick()
+    assert "WATCHDOG=1" in sent()
+    liveness.close()
+    assert sent() == ["STOPPING=1"]
 
 
-def test_answer_that_hangs_starves_the_watchdog(make_vitals, told, jpeg, wait_until):
-    vitals, service, _, engine = make_vitals()
+def test_hanging_image_stops_the_feeding(make_liveness, sent, jpeg):
+    liveness, service, _, engine = make_liveness()
     thread = threading.Thread(target=service._run, args=(jpeg(), 1))
     thread.start()
     assert engine.is_asked.wait(LIMIT_S)
-    vitals.tick()
-    vitals.tick()
-    assert told() == ["READY=1"]
+    liveness.tick()
+    liveness.tick()
+    assert sent() == ["READY=1"]
     engine.is_free.set()
     thread.join(LIMIT_S)
-    vitals.tick()
-    assert "WATCHDOG=1" in told() and service.answers == 1
+    liveness.tick()
+    assert "WATCHDOG=1" in sent() and service.answers == 1
 
 
-def test_camera_that_waits_is_alive_and_one_that_hangs_is_not(
-    make_vitals, told, wait_until
+def test_waiting_camera_feeds_the_watchdog_and_a_hanging_one_does_not(
+    make_liveness, sent, wait_until
 ):
     frames = Frames(left=2)
-    vitals, _, camera, engine = make_vitals(frames)
+    liveness, _, camera, engine = make_liveness(frames)
     camera.start()
-    wait_until(lambda: camera.beats > 1)  # It waits for the first frame.
-    vitals.tick()
-    assert told()[1:] == [
+    wait_until(lambda: camera.heartbeats > 1)  # It waits for the first frame.
+    liveness.tick()
+    assert sent()[1:] == [
         "WATCHDOG=1",
         "STATUS=Source live, 0 results, 0 answers so far.",
     ]
     frames.ask.set()
     assert engine.is_asked.wait(LIMIT_S)
-    vitals.tick()  # Beats from before it hung.
-    told()
-    vitals.tick()
-    vitals.tick()
-    assert told() == []
+    liveness.tick()  # Heartbeats from before it hung.
+    sent()
+    liveness.tick()
+    liveness.tick()
+    assert sent() == []
     engine.is_free.set()
     wait_until(lambda: camera.newest)
-    vitals.tick()
-    assert "WATCHDOG=1" in told()
+    liveness.tick()
+    assert "WATCHDOG=1" in sent()
 
 
 @pytest.mark.parametrize(
     ("error", "state", "is_fed"),
-    [(None, "ended", True), (AssertionError("a mistake of ours"), "failed", False)],
+    [(None, "ended", True), (AssertionError("a programming error"), "failed", False)],
 )
-# The thread ends with the exception, which Python tells.
+# The thread ends with the exception, which Python reports.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_camera_that_ended_is_no_reason_and_one_that_broke_down_is(
-    make_vitals, told, wait_until, error, state, is_fed
+def test_ended_camera_feeds_the_watchdog_and_a_failed_one_does_not(
+    make_liveness, sent, wait_until, error, state, is_fed
 ):
     frames = Frames(left=0, error=error)
-    vitals, _, camera, _ = make_vitals(frames)
+    liveness, _, camera, _ = make_liveness(frames)
     camera.start()
     frames.ask.set()
-    wait_until(lambda: camera.state == state)
-    vitals.tick()  # Beats from before the end.
-    told()
-    vitals.tick()
-    assert ("WATCHDOG=1" in told()) is is_fed
+    wait_until(lambda: camera.status().state == state)
+    assert bool(camera.status().last_error) == (state == "failed")
+    liveness.tick()  # Heartbeats from before the end.
+    sent()
+    liveness.tick()
+    assert ("WATCHDOG=1" in sent()) is is_fed
 
 
-def test_program_tells_systemd_from_the_first_answer_to_the_end(
+def test_program_notifies_systemd_from_its_start_to_its_end(
     serve, tmp_path, monkeypatch
 ):
     path = str(tmp_path / "notify")
@@ -173,11 +174,11 @@ def test_program_tells_systemd_from_the_first_answer_to_the_end(
         monkeypatch.setenv("NOTIFY_SOCKET", path)
         monkeypatch.setenv("WATCHDOG_USEC", "400000")
         served = serve()
-        told = [server.recv(4096).decode() for _ in range(4)]
-        assert told[:2] == ["READY=1", "WATCHDOG=1"]
-        assert told[2:] == ["STATUS=0 answers so far.", "WATCHDOG=1"]
+        sent = [server.recv(4096).decode() for _ in range(4)]
+        assert sent[:2] == ["READY=1", "WATCHDOG=1"]
+        assert sent[2:] == ["STATUS=0 answers so far.", "WATCHDOG=1"]
         served.process.terminate()
-        # Read while it ends: where nobody reads, there is room for ten.
+        # Read while it stops: the socket holds only ten messages.
         while (text := server.recv(4096).decode()) != "STOPPING=1":
             assert text in ("WATCHDOG=1", "STATUS=0 answers so far.")
         assert served.process.wait(LIMIT_S) == 0
