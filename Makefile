@@ -1,16 +1,16 @@
-# `make demo` and `make test` need Python 3.11 to 3.13 and nothing else.
-# Another Python than python3: make test PYTHON=python3.12
+# `make demo` and `make test` need only Python 3.11 to 3.13.
+# To use another Python than python3: make test PYTHON=python3.12
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Newer than every file it depends on: the environment is as they say.
+# Newer than the files that it depends on if the environment is up to date.
 INSTALLED := $(VENV)/installed
-# Debian's packages that some tests need: a browser for pages, a broker for messages.
+# Debian packages that some tests need: a browser and an MQTT broker.
 SYSTEM_PACKAGES := chromium chromium-driver mosquitto
 SYSTEM := $(VENV)/system
-# What is imported is compiled then, and kept, whatever the environment says: compiling all that is
-# installed takes a minute, and compiling TensorFlow at each start eight seconds more.
+# Python keeps compiled modules, whatever the environment says. Compiling all installed packages
+# takes a minute, and compiling TensorFlow at each start eight seconds.
 export PYTHONDONTWRITEBYTECODE :=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
@@ -18,17 +18,18 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .PHONY: help install demo test test-arm64 test-unit check lint format bench clean
 
 help:
-	@echo 'make demo     the whole road on the sample images, into runs/demo; of all 70,000'
-	@echo '              images: make demo DEMO_FLAGS=--dataset=fashion_mnist'
-	@echo 'make test     the test suite (one part: make test TESTS=tests/device)'
-	@echo 'make test-arm64  classify and doctor in an emulated arm64 userland, against here'
-	@echo 'make test-unit   boots Debian in a container, and tries the systemd units in it'
-	@echo 'make lint     ruff, mypy, import-linter'
-	@echo 'make check    lint and test'
-	@echo 'make format   lets ruff rewrite the sources'
-	@echo 'make bench    ShuffleNetV2 against other runtimes (BENCH_FLAGS=--width=0.5)'
-	@echo 'make install  $(VENV) alone; the others do it where needed'
-	@echo 'make clean    removes what was made, but for $(VENV) and runs/'
+	@echo 'make demo        run the pipeline on the sample images, into runs/demo; for all'
+	@echo '                 70,000 images: make demo DEMO_FLAGS=--dataset=fashion_mnist'
+	@echo 'make test        run the tests (only some: make test TESTS=tests/device)'
+	@echo 'make test-arm64  compare classify and doctor with an emulated arm64 userland'
+	@echo 'make test-unit   boot Debian in a container and test the systemd units there'
+	@echo 'make lint        run ruff, mypy and import-linter'
+	@echo 'make check       lint and test'
+	@echo 'make format      format the sources with ruff'
+	@echo 'make bench       compare ShuffleNetV2 in several runtimes'
+	@echo '                 (BENCH_FLAGS=--width=0.5)'
+	@echo 'make install     create $(VENV); the other targets do this if needed'
+	@echo 'make clean       remove all generated files except $(VENV) and runs/'
 
 install: $(INSTALLED)
 
@@ -38,8 +39,8 @@ demo: $(INSTALLED)
 test: $(INSTALLED) $(SYSTEM)
 	$(BIN)/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder $(TESTS)
 
-# Not part of `test`: needs debootstrap and qemu-user, the first time some minutes, and
-# the model and images of `make demo` unless others are named.
+# Not part of `test`: needs debootstrap and qemu-user, and takes some minutes the first time.
+# Uses the model and the images of `make demo` unless others are given.
 ARM64 := $(VENV)/arm64
 TRIAL_MODEL ?= runs/demo/int8/model_int8.tflite
 TRIAL_IMAGES ?= runs/demo/images/test
@@ -51,7 +52,7 @@ test-arm64: $(ARM64)/python $(TRIAL_MODEL)
 $(ARM64)/python: benchmarks/arm64/make_userland.sh | $(INSTALLED)
 	PYTHON=$(BIN)/python $< $(ARM64)
 
-# Not part of `test` either: needs root, debootstrap and systemd-container, and five minutes.
+# Not part of `test` either: needs root, debootstrap and systemd-container; takes five minutes.
 test-unit: $(INSTALLED) $(TRIAL_MODEL)
 	PYTHON=$(BIN)/python deploy/trial/run.sh $(TRIAL_MODEL) $(TRIAL_IMAGES)
 
@@ -70,8 +71,8 @@ format: $(INSTALLED)
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-# The other runtimes are an extra: without them (.venv/bin/pip install -e '.[bench]') the published
-# form is compared in LiteRT alone.
+# The other runtimes are an extra (.venv/bin/pip install -e '.[bench]'). Without it, the published
+# form is only compared in LiteRT.
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/shufflenet.py $(BENCH_FLAGS)
 
@@ -79,9 +80,8 @@ clean:
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find $$(ls -d */ | grep -v -x -e runs/) -name __pycache__ -prune -exec rm -rf {} +
 
-# pip is the last thing that venv puts in, so an environment with pip is complete and
-# one without it is what an interrupted run left. --no-build-isolation uses the
-# setuptools of requirements.txt instead of fetching a second one.
+# venv installs pip last: an environment without pip is left from an interrupted run.
+# --no-build-isolation uses the setuptools of requirements.txt, not a second download.
 $(INSTALLED): requirements.txt setup.cfg pyproject.toml
 	@$(CHECK_PYTHON)
 	@$(BIN)/python -c "import pip" 2> /dev/null || $(PYTHON) -m venv --clear $(VENV)
@@ -90,7 +90,7 @@ $(INSTALLED): requirements.txt setup.cfg pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# Whoever may not install them is told once, and the tests that need them are skipped.
+# Without the permission to install them it says so once, and tests that need them are skipped.
 $(SYSTEM): Makefile $(INSTALLED)
 	@if PATH=$$PATH:/usr/sbin && command -v chromium > /dev/null \
 	    && command -v chromedriver > /dev/null && command -v mosquitto > /dev/null; then :; \
@@ -98,24 +98,24 @@ $(SYSTEM): Makefile $(INSTALLED)
 	  echo 'Installing $(SYSTEM_PACKAGES) (Debian packages that some tests need)'; \
 	  { apt-get update && apt-get install --yes --no-install-recommends $(SYSTEM_PACKAGES); } \
 	    > $(VENV)/system.log 2>&1 \
-	    || echo 'Could not (see $(VENV)/system.log); the tests that need them are skipped'; \
+	    || echo 'Not installed (see $(VENV)/system.log); tests that need them are skipped'; \
 	else \
-	  echo 'Some tests are skipped without: sudo apt install $(SYSTEM_PACKAGES)'; \
+	  echo 'Some tests are skipped; to run them: sudo apt install $(SYSTEM_PACKAGES)'; \
 	fi
 	@touch $@
 
-# Exit status 2 and one sentence each: no Python, one that the pins do not fit, and
-# Debian's Python without its venv package.
+# Exits with status 2 and one line if there is no Python, another version than the pinned
+# packages need, or Debian's Python without its venv package.
 define CHECK_PYTHON
 command -v $(PYTHON) > /dev/null || { \
-  echo 'corallite: no $(PYTHON) here; install Python 3.11, or name one: make PYTHON=python3.12' >&2; \
+  echo 'corallite: no $(PYTHON) found; install Python 3.11, or give one: make PYTHON=python3.12' >&2; \
   exit 2; }; \
 $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
-  echo "corallite: requirements.txt is pinned for Python 3.11 to 3.13, and $(PYTHON) is" \
-    "$$($(PYTHON) -V); name another: make PYTHON=python3.11" >&2; \
+  echo "corallite: requirements.txt needs Python 3.11 to 3.13, but $(PYTHON) is" \
+    "$$($(PYTHON) -V); give another: make PYTHON=python3.11" >&2; \
   exit 2; }; \
 $(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { \
-  echo 'corallite: $(PYTHON) cannot make virtual environments; on Debian or Ubuntu:' \
+  echo 'corallite: $(PYTHON) cannot create virtual environments; on Debian or Ubuntu run:' \
     'sudo apt install python3-venv' >&2; \
   exit 2; }
 endef

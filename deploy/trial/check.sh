@@ -1,4 +1,4 @@
-# Inside the container, which has booted: tries what the units promise.
+# Runs in the booted container and tests the systemd units.
 set -uo pipefail
 
 source=--source=http://127.0.0.1:8764/stream.mjpg
@@ -13,7 +13,7 @@ check() { # WHAT COMMAND...
     failed=1
   fi
 }
-wait_for() { # COMMAND...: for a minute
+wait_for() { # COMMAND...: for up to a minute
   for _ in $(seq 120); do "$@" && return; sleep 0.5; done
   return 1
 }
@@ -29,7 +29,7 @@ says_after() { # REGEX COMMAND...
 }
 is_at() { show StatusText | grep --extended-regexp -e "$1"; }
 is_up() { test "$(show ActiveState)" = active; }
-is_new() { # Another process, which is not 0, and is up.
+is_new() { # Another process is up.
   local now
   now=$(show MainPID)
   test "$now" != 0 && test "$now" != "$pid" && is_up
@@ -40,7 +40,7 @@ comes_back_after() { # SIGNAL
   systemctl kill --kill-who=main --signal="$1" "$unit"
   wait_for is_new
 }
-stops() { # Not failed, which it would be if it had to be killed.
+stops() { # A service that had to be killed would be "failed".
   systemctl stop "$unit"
   test "$(show ActiveState) $(show Result) $(show ExecMainStatus)" = "inactive success 0"
 }
@@ -57,34 +57,34 @@ begin() { # VERB FLAG...
   check "is up once it says READY" is_up
 }
 replace_model() { cp "$1" /opt/corallite/next && mv /opt/corallite/next "$model"; }
-# Not mosquitto_sub, which looks no address up where nothing but loopback is.
-broker_is_told() {
+# Not mosquitto_sub: it cannot resolve the address if there is only a loopback interface.
+broker_has_message() {
   timeout 20 /opt/corallite/venv/bin/python -c \
     'import paho.mqtt.subscribe as s; s.simple("home/door", hostname="127.0.0.1")'
 }
 classify_image() { curl --silent --fail --form "image=@/root/image.jpg" "127.0.0.1:8000/$1"; }
 
 systemctl start camera mosquitto
-head -c 1000 "$model" > /root/torn.tflite
+head -c 1000 "$model" > /root/truncated.tflite
 for name in classify serve; do
   begin "$name" "--model=$model" "$source"
-  check "tells of its source and results" wait_for is_at 'Source live, [1-9]'
-  check "refuses a torn model" says_after 'the new model is not used' replace_model /root/torn.tflite
-  check "takes a whole one" says_after 'the new model runs' replace_model /root/model_int8.tflite
-  check "tries it when reloaded" says_after 'the new model runs' systemctl reload "$unit"
+  check "reports its source and results" wait_for is_at 'Source live, [1-9]'
+  check "refuses a truncated model" says_after 'the new model is not used' replace_model /root/truncated.tflite
+  check "loads an intact model" says_after 'the new model runs' replace_model /root/model_int8.tflite
+  check "loads the model again at a reload" says_after 'the new model runs' systemctl reload "$unit"
   systemctl stop camera
-  check "tells of a lost camera" wait_for is_at 'Source (reopening|opening)'
+  check "reports a lost camera" wait_for is_at 'Source (reopening|opening)'
   systemctl start camera
-  check "finds it again" wait_for is_at 'Source live'
-  check "was the same process all along" is_same
-  check "comes back after SIGKILL" comes_back_after KILL
-  check "comes back after it hung" comes_back_after STOP
-  test "$name" = classify || check "answers" wait_for classify_image v1/classify
-  check "stops in order" stops
+  check "reopens the camera" wait_for is_at 'Source live'
+  check "never restarted" is_same
+  check "restarts after SIGKILL" comes_back_after KILL
+  check "restarts after a hang" comes_back_after STOP
+  test "$name" = classify || check "answers requests" wait_for classify_image v1/classify
+  check "stops cleanly" stops
 done
 
 begin classify "--model=$model" "$source"
-check "writes results into the journal" wait_for says '"top"'
+check "writes results to the journal" wait_for says '"top"'
 label=$(says '"top"' | tail -n 1 | sed -E 's/.*"top": \[\{"label": "([^"]*)".*/\1/')
 stops
 install -d -o corallite /var/lib/corallite/edgetpu
@@ -93,19 +93,19 @@ begin classify --model=/opt/corallite/model_int8_edgetpu.tflite "$source" --devi
   --mqtt=mqtt://127.0.0.1/home/door "--on_label=$label" \
   '--run=sh -c "echo > /var/lib/corallite/seen && echo written"'
 check "runs on the CPU without an Edge TPU" wait_for says '"device": "cpu"'
-check "runs a command, which may write" wait_for says '^written'
-check "tells a broker" broker_is_told
+check "runs a command that writes a file" wait_for says '^written'
+check "publishes to a broker" broker_has_message
 echo -n works > /var/lib/corallite/edgetpu/mode
-check "takes an Edge TPU that has come" wait_for says '"device": "edgetpu"'
-check "goes on when its process is killed" says_after '"device": "cpu"' \
+check "uses an Edge TPU that was connected later" wait_for says '"device": "edgetpu"'
+check "continues when the Edge TPU's process is killed" says_after '"device": "cpu"' \
   pkill -KILL -P "$pid" -f worker
-check "takes it again" says_after '"device": "edgetpu"' true
-check "was the same process all along" is_same
-check "stops in order" stops
+check "uses the Edge TPU again" says_after '"device": "edgetpu"' true
+check "never restarted" is_same
+check "stops cleanly" stops
 
 write_flags "--model=/nowhere.tflite" "$source"
-check "says why it cannot start" says_after '/nowhere.tflite' systemctl start --no-block "$unit"
+check "logs why it cannot start" says_after '/nowhere.tflite' systemctl start --no-block "$unit"
 write_flags "--model=$model" "$source"
-check "starts by itself when that is mended" wait_for is_up
-check "stops in order" stops
+check "starts once the problem is fixed" wait_for is_up
+check "stops cleanly" stops
 exit "$failed"

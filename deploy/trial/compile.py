@@ -1,4 +1,4 @@
-"""Writes what the tests have in the place of a compiled model: MODEL, COMPILED."""
+"""Writes the tests' stand-in of a compiled model: compile.py MODEL COMPILED."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-# Inside the container: what docs/device.md says, "As a service".
+# Runs in the container: installs Corallite as docs/device.md says, "As a service".
 set -euo pipefail
 cd /root
 
@@ -8,7 +8,7 @@ python3 -m venv --system-site-packages /opt/corallite/venv
 install -m 644 model_int8*.tflite /opt/corallite/
 install -m 644 corallite@.service /etc/systemd/system/
 
-# What the sandbox forbids ends the process here, where it would be an error otherwise.
+# A forbidden system call kills the process here; normally the call only fails.
 mkdir /etc/systemd/system/corallite@.service.d
 cat > /etc/systemd/system/corallite@.service.d/deadly.conf << 'END'
 [Service]

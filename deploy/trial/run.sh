@@ -1,12 +1,12 @@
 #!/bin/bash
-# Boots Debian in a container, installs the wheel and the units in it as docs/device.md says, and
-# tries what they promise: a line for each check, and status 1 if one fails.
+# Boots Debian in a container, installs the wheel and the systemd units as docs/device.md says,
+# and tests them: one line per check, and status 1 if a check fails.
 #
 #     PYTHON=.venv/bin/python deploy/trial/run.sh MODEL IMAGES
 #
-# IMAGES is a folder; it plays a network camera. The tests' stand-in plays an Edge TPU. As root,
-# with: apt install debootstrap systemd-container. SUITE=trixie for Debian 13. It takes five
-# minutes and 1 GB of /tmp.
+# A fake network camera shows the images of the folder IMAGES. The tests' stand-in replaces the
+# Edge TPU. It needs root and: apt install debootstrap systemd-container. SUITE=trixie selects
+# Debian 13. It takes five minutes and 1 GB of /tmp.
 set -euo pipefail
 
 if test $# -ne 2; then
@@ -41,11 +41,11 @@ inside() {
     env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 "$@"
 }
 
-echo "Making Debian ${SUITE:=bookworm} in $folder; $folder/log has what is printed"
+echo "Installing Debian ${SUITE:=bookworm} in $folder; the log is $folder/log"
 debootstrap --variant=minbase \
   --include=systemd-sysv,dbus,python3-venv,procps,curl,mosquitto \
   "$SUITE" "$root" > "$folder/log"
-# From a copy: setuptools leaves a build/ folder, and packs whatever lies in one.
+# From a copy: setuptools creates a folder build/, and packs all files in an existing one.
 mkdir "$folder/source"
 cp -r "$project"/{setup.cfg,pyproject.toml,README.md,LICENSE,device,train,optimize,convert} \
   "$folder/source"
@@ -53,13 +53,13 @@ cp -r "$project"/{setup.cfg,pyproject.toml,README.md,LICENSE,device,train,optimi
 cp "$project"/deploy/*.service "$project/benchmarks/mjpeg_server.py" "$here"/* "$root/root"
 cp "$1" "$root/root/model_int8.tflite"
 cp -r "$2" "$root/root/images"
-cp -r "$project/tests/device/edgetpu_standin" "$root/opt"
+cp -r "$project/tests/fixtures/edgetpu_standin" "$root/opt"
 "$PYTHON" "$here/compile.py" "$1" "$root/root/model_int8_edgetpu.tflite"
-# A network may have an authority, and an index, of its own.
+# The network may need its own certificate authority and package index.
 for file in /etc/pip.conf /etc/ssl/certs/ca-certificates.crt; do
   test ! -e "$file" || install -D -m 644 "$file" "$root$file"
 done
-# Where systemd does not run, it cannot be told of the container.
+# Without a running systemd, the container cannot be registered.
 test -d /run/systemd/system || keep=--keep-unit
 nspawn=(systemd-nspawn --quiet --directory="$root" --register=no ${keep:-})
 "${nspawn[@]}" bash /root/install.sh >> "$folder/log" 2>&1

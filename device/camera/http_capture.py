@@ -68,7 +68,8 @@ def open_http(url: str) -> Capture:
     except _CONNECTION_ERRORS as error:
         connection.close()
         raise _unreachable(name, error) from error
-    if response.status == 200 and _is_multipart(response):
+    is_multipart = response.headers.get_content_maintype() == "multipart"
+    if response.status == 200 and is_multipart:
         return HttpCapture(stream, response, name)
     response.close()
     stream.close()
@@ -101,10 +102,6 @@ def _get(
         headers["Authorization"] = f"Basic {encoded}"
     connection.request("GET", path, headers=headers)
     return connection.getresponse(), stream
-
-
-def _is_multipart(response: http.client.HTTPResponse) -> bool:
-    return response.headers.get_content_maintype() == "multipart"
 
 
 def _unreachable(name: str, error: Exception) -> RequestError:

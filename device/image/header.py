@@ -3,9 +3,9 @@
 JPEG: ITU-T T.81, annex B. PNG: its specification, 11.2.2. WebP: RFC 9649.
 """
 
+import struct
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Literal
 
 from corallite.device.image.jpeg_markers import END_OF_IMAGE, markers
 
@@ -32,13 +32,14 @@ def read_header(data: bytes) -> ImageHeader | None:
         None if `data` has another format, or ends before the size. `is_known_kind`
         distinguishes the two.
     """
-    if data.startswith(_JPEG):
-        return _read_jpeg(data)
-    if data.startswith(_PNG) and data[12:16] == b"IHDR":
-        return _make("PNG", data[16:24], 4, "big")
-    if _is_webp(data):
-        return _read_webp(data)
-    return None
+    try:
+        if data.startswith(_JPEG):
+            return _read_jpeg(data)
+        if data.startswith(_PNG) and data[12:16] == b"IHDR":
+            return ImageHeader("PNG", *struct.unpack_from(">II", data, 16))
+        return _read_webp(data) if _is_webp(data) else None
+    except struct.error:  # `data` ends before the size.
+        return None
 
 
 def is_known_kind(data: bytes) -> bool:
@@ -61,8 +62,8 @@ def _is_webp(data: bytes) -> bool:
 def _read_jpeg(data: bytes) -> ImageHeader | None:
     for marker, position in markers(data):
         if marker in _START_OF_FRAME:
-            height_width = data[position + 5 : position + 9]
-            return _make("JPEG", height_width[2:] + height_width[:2], 2, "big")
+            height, width = struct.unpack_from(">HH", data, position + 5)
+            return ImageHeader("JPEG", width, height)
         if marker in (_START_OF_SCAN, END_OF_IMAGE):
             break
     return None
@@ -71,31 +72,14 @@ def _read_jpeg(data: bytes) -> ImageHeader | None:
 def _read_webp(data: bytes) -> ImageHeader | None:
     chunk = data[12:16]
     if chunk == b"VP8X":
-        return _make("WebP", data[24:30], 3, "little", add=1)
-    if chunk == b"VP8L" and len(data) >= 25:
-        bits = int.from_bytes(data[21:25], "little")
+        # Two numbers of 3 bytes each.
+        width, width_high, height, height_high = struct.unpack_from("<HBHB", data, 24)
+        width, height = width | width_high << 16, height | height_high << 16
+        return ImageHeader("WebP", width + 1, height + 1)
+    if chunk == b"VP8L":
+        (bits,) = struct.unpack_from("<I", data, 21)
         return ImageHeader("WebP", (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
-    if chunk == b"VP8 " and len(data) >= 30:
-        width, height = (
-            int.from_bytes(data[start : start + 2], "little") & 0x3FFF
-            for start in (26, 28)
-        )
-        return ImageHeader("WebP", width, height)
+    if chunk == b"VP8 ":
+        width, height = struct.unpack_from("<HH", data, 26)
+        return ImageHeader("WebP", width & 0x3FFF, height & 0x3FFF)
     return None
-
-
-def _make(
-    kind: str,
-    width_height: bytes,
-    length: int,
-    order: Literal["big", "little"],
-    add: int = 0,
-) -> ImageHeader | None:
-    """Parses two numbers of `length` bytes each; None if bytes are missing."""
-    if len(width_height) < 2 * length:
-        return None
-    width, height = (
-        int.from_bytes(number, order) + add
-        for number in (width_height[:length], width_height[length:])
-    )
-    return ImageHeader(kind, width, height)

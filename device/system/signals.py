@@ -27,9 +27,6 @@ def stop_on_signals() -> Iterator[Stop]:
     only in the main thread; in other threads nothing sets the event.
     """
     stop = Stop()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
 
     def ask_to_stop(signal_number: int, frame: FrameType | None) -> None:
         if stop.is_set():
@@ -39,15 +36,8 @@ def stop_on_signals() -> Iterator[Stop]:
         stop.signal_number = signal_number
         stop.set()
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    former: dict[int, Any] = {
-        number: signal.signal(number, ask_to_stop) for number in numbers
-    }
-    try:
+    with _handling(ask_to_stop, signal.SIGINT, signal.SIGTERM) as former:
         yield stop
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
@@ -56,11 +46,19 @@ def calling_on_hangup(call: Callable[[], None]) -> Iterator[None]:
 
     Python allows handlers only in the main thread; in other threads it does nothing.
     """
-    if threading.current_thread() is not threading.main_thread():
+    with _handling(lambda number, frame: call(), signal.SIGHUP):
         yield
-        return
-    former = signal.signal(signal.SIGHUP, lambda number, frame: call())
+
+
+@contextlib.contextmanager
+def _handling(
+    handler: Callable[[int, FrameType | None], None], *numbers: int
+) -> Iterator[dict[int, Any]]:
+    """Installs a handler in the main thread; yields and restores the former ones."""
+    is_main = threading.current_thread() is threading.main_thread()
+    former = {number: signal.signal(number, handler) for number in numbers if is_main}
     try:
-        yield
+        yield former
     finally:
-        signal.signal(signal.SIGHUP, former)
+        for number, old in former.items():
+            signal.signal(number, old)

@@ -1,4 +1,4 @@
-"""The service's and the container's files say what this version understands."""
+"""The files for systemd and containers fit this version."""
 
 import re
 import shutil
@@ -13,17 +13,17 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd")
 @pytest.mark.parametrize("verb", ["classify", "serve"])
-def test_systemd_takes_the_service(tmp_path, verb):
+def test_systemd_accepts_the_service(tmp_path, verb):
     text = (DEPLOY / "corallite@.service").read_text()
     unit = tmp_path / f"corallite@{verb}.service"
     unit.write_text(text.replace("/opt/corallite/venv/bin/corallite", sys.executable))
     command = ["systemd-analyze", "verify", str(unit)]
     done = subprocess.run(command, capture_output=True, text=True)
-    ours = [line for line in done.stderr.splitlines() if unit.name in line]
-    assert (done.returncode, ours) == (0, [])
+    warnings = [line for line in done.stderr.splitlines() if unit.name in line]
+    assert (done.returncode, warnings) == (0, [])
 
 
-def test_service_is_started_again_for_ever_and_watched():
+def test_service_restarts_without_limit_and_has_a_watchdog():
     text = (DEPLOY / "corallite@.service").read_text()
     settings = dict(re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE))
     assert settings["Restart"] == "always" and settings["StartLimitIntervalSec"] == "0"
@@ -32,7 +32,7 @@ def test_service_is_started_again_for_ever_and_watched():
     assert settings["ProtectSystem"] == "strict"
 
 
-def test_container_copies_what_is_there():
+def test_files_that_the_container_copies_exist():
     root = DEPLOY.parent
     text = (DEPLOY / "Containerfile").read_text()
     copied = [line.split()[1:-1] for line in re.findall(r"(?m)^COPY [^-].*$", text)]
