@@ -1,4 +1,4 @@
-"""The Edge TPU's verdict drawn over the graph: a cell an operator."""
+"""Draws the graph of a model: where each operator runs, on the Edge TPU or the CPU."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,13 +9,13 @@ from corallite.convert.edgetpu.predict.prediction import Prediction
 from corallite.convert.report.graph_layout import Layout, lay_out
 from corallite.convert.tflite.model import Graph, Operator
 
-# In pixels, at the size that the text in a cell is read at.
+# In pixels, at the size of the text in a cell.
 _CELL_WH = (30, 20)
 _STEP_X, _STEP_Y = 41, 27
 _ROW_GAP = 20
 _EDGE = 16
-# Layers in a row: on a desktop and on paper, and on a phone.
-WIDE, NARROW = 24, 8
+# Layers in a row: they fit on a desktop and on paper; a phone scrolls.
+_COLUMNS = 24
 _CODES = {
     "ADD": "Add",
     "AVERAGE_POOL_2D": "AvgP",
@@ -45,9 +45,9 @@ class Cell:
         x: Of its centre.
         y: Of its centre.
         code: Its type in four letters.
-        title: What a reader learns who points at it.
+        title: Text to show on hover.
         is_mapped: It runs on the Edge TPU.
-        is_cut: It is the first that cuts the graph.
+        is_cut: It is the first that splits the graph.
     """
 
     x: int
@@ -65,8 +65,8 @@ class Map:
     Attributes:
         width: In pixels.
         height: In pixels.
-        cells: An operator each.
-        paths: SVG path data of the lines between them.
+        cells: One per operator.
+        paths: SVG path data of the lines between the cells.
     """
 
     width: int
@@ -75,14 +75,14 @@ class Map:
     paths: Sequence[str]
 
 
-def draw_map(graph: Graph, prediction: Prediction, columns: int) -> Map:
-    """Draws the operators of `graph` in rows of `columns` layers."""
+def draw_map(graph: Graph, prediction: Prediction) -> Map:
+    """Draws the operators of `graph` in rows of 24 layers."""
     layout = lay_out(graph)
-    tops, height = _place_rows(layout, columns)
+    tops, height = _place_rows(layout)
 
     def place(layer: int, lane: int) -> tuple[int, int]:
-        x = _EDGE + _CELL_WH[0] // 2 + layer % columns * _STEP_X
-        return x, tops[layer // columns] + _CELL_WH[1] // 2 + lane * _STEP_Y
+        x = _EDGE + _CELL_WH[0] // 2 + layer % _COLUMNS * _STEP_X
+        return x, tops[layer // _COLUMNS] + _CELL_WH[1] // 2 + lane * _STEP_Y
 
     mapped = set(prediction.mapped)
     cells = [
@@ -95,14 +95,14 @@ def draw_map(graph: Graph, prediction: Prediction, columns: int) -> Map:
         )
         for i, operator in enumerate(graph.operators)
     ]
-    width = 2 * _EDGE + _CELL_WH[0] + (min(columns, layout.depth) - 1) * _STEP_X
+    width = 2 * _EDGE + _CELL_WH[0] + (min(_COLUMNS, layout.depth) - 1) * _STEP_X
     paths = []
     for layer, lane, next_lane in layout.segments:
         begin, end = place(layer, lane), place(layer + 1, next_lane)
-        if (layer + 1) % columns:
+        if (layer + 1) % _COLUMNS:
             paths.append(_curve(begin, end))
         else:
-            # Out at the end of a row, and in again at the beginning of the next.
+            # From the end of a row to the beginning of the next.
             paths.append(f"M{begin[0]} {begin[1]}H{width}")
             paths.append(f"M0 {end[1]}H{end[0]}")
     return Map(width, height, cells, sorted(set(paths)))
@@ -121,7 +121,7 @@ def abbreviate(operator: Operator) -> str:
 
 @dataclass(frozen=True)
 class Kind:
-    """Operators of one type and one verdict, for the legend."""
+    """Operators of one type and one status, for the legend."""
 
     code: str
     name: str
@@ -131,7 +131,7 @@ class Kind:
 
 
 def list_kinds(graph: Graph, prediction: Prediction) -> list[Kind]:
-    """Returns what there is in the graph: what is mapped first, the most first."""
+    """Counts the operators of `graph`: mapped ones first, then by count."""
     counts = Counter(
         (abbreviate(op), op.custom_code or op.name, _status(op, prediction))
         for op in graph.operators
@@ -144,7 +144,7 @@ def list_kinds(graph: Graph, prediction: Prediction) -> list[Kind]:
 
 
 def name_of(operator: Operator) -> str:
-    """Returns the number, the type and what the converter called its output."""
+    """Returns the number, the type and the name of the output of an operator."""
     output = operator.output()
     name = f" ({output.name.split(';')[0]})" if output else ""
     return f"{operator.index} {operator.custom_code or operator.name}{name}"
@@ -160,15 +160,14 @@ def _describe(operator: Operator, prediction: Prediction) -> str:
     return f"{name_of(operator)}: {shape}. {_status(operator, prediction)}"
 
 
-def _place_rows(layout: Layout, columns: int) -> tuple[list[int], int]:
+def _place_rows(layout: Layout) -> tuple[list[int], int]:
     """Returns the top of each row, and where the last one ends."""
-    rows = -(-layout.depth // columns)
-    lanes = [0] * rows
-    for layer, lane in zip(layout.layers, layout.lanes, strict=True):
-        lanes[layer // columns] = max(lanes[layer // columns], lane)
+    lanes = [0] * -(-layout.depth // _COLUMNS)
+    used = list(zip(layout.layers, layout.lanes, strict=True))
     for layer, lane, next_lane in layout.segments:
-        for at, used in ((layer, lane), (layer + 1, next_lane)):
-            lanes[at // columns] = max(lanes[at // columns], used)
+        used += [(layer, lane), (layer + 1, next_lane)]
+    for layer, lane in used:
+        lanes[layer // _COLUMNS] = max(lanes[layer // _COLUMNS], lane)
     tops, top = [], 4
     for most in lanes:
         tops.append(top)
@@ -180,7 +179,7 @@ def _curve(begin: tuple[int, int], end: tuple[int, int]) -> str:
     (x0, y0), (x1, y1) = begin, end
     if y0 == y1:
         return f"M{x0} {y0}H{x1}"
-    # Down or up between the cells alone.
+    # Only the gap between the cells is crossed.
     left, right = x0 + _CELL_WH[0] // 2, x1 - _CELL_WH[0] // 2
     middle = (left + right) / 2
     return f"M{x0} {y0}H{left}C{middle:g} {y0} {middle:g} {y1} {right} {y1}H{x1}"

@@ -12,8 +12,8 @@ from corallite.convert.edgetpu.predict.prediction import Prediction
 from corallite.convert.evaluate.machine import describe_machine
 from corallite.convert.evaluate.stages import StageResult, evaluate_run
 from corallite.convert.export.int8 import INT8_FILE, read_parity
-from corallite.convert.report.edgetpu_verdict import (
-    find_verdict,
+from corallite.convert.report.compilation_record import (
+    find_mapping,
     hash_compiled,
     list_compile_flags,
 )
@@ -121,7 +121,7 @@ def gather_facts(run_dir: Path, part: str, made: datetime.datetime) -> Facts:
     model, edgetpu, is_predicted = None, None, True
     if stages[-1].name == "int8":
         model = read_model(run_dir / stages[-1].model)
-        edgetpu, is_predicted = find_verdict(run_dir, model, stages[-1].sha256)
+        edgetpu, is_predicted = find_mapping(run_dir, model, stages[-1].sha256)
     names = tuple(map(files.printable, data.class_names))
     mistakes = stages[-1].result.evaluation.mistakes[:_MOST_PICTURES]
     return Facts(

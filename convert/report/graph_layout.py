@@ -1,4 +1,4 @@
-"""Places a graph's operators: in layers along the row, branches side by side."""
+"""Places the operators of a graph in layers, with parallel branches in lanes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ from corallite.convert.tflite.model import Graph
 
 @dataclass(frozen=True)
 class Layout:
-    """Where operators are and how lines run between them.
+    """Where operators are drawn, and the lines between them.
 
-    A layer is one step along the graph: the longest way from its beginning. A lane is
-    a line of operators, side by side with others where the graph branches.
+    The layer of an operator is the length of the longest path to it from the inputs.
+    Operators of one layer are in different lanes.
 
     Attributes:
         layers: Of each operator.
         lanes: Of each operator.
-        segments: (layer, lane, lane in the next layer), each line once.
+        segments: Lines as (layer, lane, lane in the next layer), each once.
     """
 
     layers: tuple[int, ...]
@@ -32,12 +32,12 @@ class Layout:
 def lay_out(graph: Graph) -> Layout:
     """Places the operators of `graph`, which are in the order of execution.
 
-    A line that passes a layer keeps a lane there, so that none runs behind an
-    operator that it has nothing to do with.
+    A line that passes a layer keeps a lane there, so that it does not run behind an
+    operator that neither writes nor reads its tensor.
     """
     makers = _find_makers(graph)
     layers = _delay(_find_layers(makers), makers)
-    # Of each operator whose output is read further on: the last layer that reads it.
+    # The last layer that reads the output of each operator.
     ends: dict[int, int] = {}
     for reader, read in makers.items():
         for maker in read:
@@ -62,7 +62,7 @@ def lay_out(graph: Graph) -> Layout:
 
 
 def _find_makers(graph: Graph) -> dict[int, list[int]]:
-    """Returns the operators that each operator reads the outputs of, earlier ones."""
+    """Returns the earlier operators whose outputs each operator reads."""
     maker: dict[int, int] = {}
     found = {}
     for operator in graph.operators:
@@ -82,9 +82,9 @@ def _find_layers(makers: Mapping[int, list[int]]) -> dict[int, int]:
 def _delay(
     layers: Mapping[int, int], makers: Mapping[int, list[int]]
 ) -> dict[int, int]:
-    """Moves what reads one operator to just before what reads it.
+    """Moves an operator with one input to the layer just before its first reader.
 
-    Slices of one tensor then share its line, in place of a long one each.
+    Slices of one tensor then share its line, instead of one long line each.
     """
     delayed = dict(layers)
     earliest: dict[int, int] = {}

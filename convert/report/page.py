@@ -116,10 +116,7 @@ def _describe_edgetpu(facts: Facts) -> dict[str, Any] | None:
         "prediction": prediction,
         "is_predicted": facts.is_predicted,
         "operators": len(graph.operators),
-        "maps": {
-            "wide": edgetpu_map.draw_map(graph, prediction, edgetpu_map.WIDE),
-            "narrow": edgetpu_map.draw_map(graph, prediction, edgetpu_map.NARROW),
-        },
+        "map": edgetpu_map.draw_map(graph, prediction),
         "kinds": edgetpu_map.list_kinds(graph, prediction),
         "cut": None if cut is None else edgetpu_map.name_of(graph.operators[cut]),
         "cut_status": None if cut is None else prediction.status.get(cut),

@@ -47,7 +47,7 @@ def test_slices_of_one_tensor_are_drawn_before_what_reads_them(make_graph):
 def test_every_operator_has_a_place_of_its_own_inside_the_drawing(make_graph):
     wide = [("CONV_2D", ["in"], f"x{i}") for i in range(40)]
     graph = make_graph(*wide, ("ADD", [f"x{i}" for i in range(40)], "y"))
-    drawn = draw_map(graph, predict(Model(3, "", (graph,), (), {}, b"")), 8)
+    drawn = draw_map(graph, predict(Model(3, "", (graph,), (), {}, b"")))
     assert len({(cell.x, cell.y) for cell in drawn.cells}) == 41
     assert max(cell.y for cell in drawn.cells) < drawn.height
     assert max(cell.x for cell in drawn.cells) < drawn.width
@@ -57,7 +57,7 @@ def test_a_long_graph_is_folded_into_rows(make_graph):
     chain = [("CONV_2D", ["in"], "0")]
     chain += [("CONV_2D", [str(i)], str(i + 1)) for i in range(199)]
     graph = make_graph(*chain)
-    drawn = draw_map(graph, predict(Model(3, "", (graph,), (), {}, b"")), 24)
+    drawn = draw_map(graph, predict(Model(3, "", (graph,), (), {}, b"")))
     assert len({cell.y for cell in drawn.cells}) == 9
     assert drawn.width < 1100
 

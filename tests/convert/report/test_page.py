@@ -100,21 +100,20 @@ def test_without_mistakes_a_sentence_says_so(make_facts):
     assert "int8 confuses none of the 12 images" in text
 
 
-def test_the_first_cut_is_named_with_its_suggestion(make_facts):
+def test_the_operator_that_splits_the_graph_is_named_with_a_suggestion(make_facts):
     page = render(make_facts())
     text = text_of(page)
-    assert "1 of 3 operators would run on the Edge TPU, in 1 piece" in text
-    assert "The first that cuts the graph is 1 ELU (b)" in text
-    assert "The suggestion: use ReLU or ReLU6" in text
-    assert "a prediction" in text
-    # Once on the wide map and once on the narrow one.
-    assert page.count('<g class="cpu cut">') == 2
+    assert "1 of 3 operators would run on the Edge TPU, in 1 subgraph" in text
+    assert "The first operator that splits the graph is 1 ELU (b)" in text
+    assert "Suggestion: use ReLU or ReLU6" in text
+    assert "This is predicted for compiler" in text
+    assert page.count('<g class="cpu cut">') == 1
 
 
 def test_what_the_compiler_said_is_not_called_a_prediction(make_facts):
     text = text_of(render(make_facts(is_predicted=False)))
     assert "1 of 3 operators run on the Edge TPU" in text
-    assert "This is what compiler" in text
+    assert "This is the output of compiler" in text
     assert "predict" not in text
 
 

@@ -1,4 +1,4 @@
-"""The compiler's word counts for the file it was given, and for no other."""
+"""The record of a compilation counts for the file that was compiled, and no other."""
 
 import dataclasses
 
@@ -6,8 +6,8 @@ import pytest
 
 from corallite.convert.edgetpu.compile.compiler import Options
 from corallite.convert.edgetpu.predict.prediction import predict
-from corallite.convert.report.edgetpu_verdict import (
-    find_verdict,
+from corallite.convert.report.compilation_record import (
+    find_mapping,
     hash_compiled,
     list_compile_flags,
 )
@@ -30,21 +30,21 @@ def write(run_dir, model, **changes):
 
 
 def test_without_a_compilation_it_is_predicted(model, tmp_path):
-    assert find_verdict(tmp_path, model, "abc") == (predict(model), True)
+    assert find_mapping(tmp_path, model, "abc") == (predict(model), True)
 
 
 def test_what_the_compiler_said_counts_for_its_file_alone(model, tmp_path):
     write(tmp_path, model)
-    verdict, is_predicted = find_verdict(tmp_path, model, "abc")
-    assert (verdict.mapped, verdict.suggestion, is_predicted) == ((), "said so", False)
-    assert verdict.status == predict(model).status
-    assert verdict.parameters == predict(model).parameters
-    assert find_verdict(tmp_path, model, "other") == (predict(model), True)
+    found, is_predicted = find_mapping(tmp_path, model, "abc")
+    assert (found.mapped, found.suggestion, is_predicted) == ((), "said so", False)
+    assert found.status == predict(model).status
+    assert found.parameters == predict(model).parameters
+    assert find_mapping(tmp_path, model, "other") == (predict(model), True)
 
 
 def test_a_recorded_prediction_stays_one(model, tmp_path):
     write(tmp_path, model, is_predicted=True)
-    assert find_verdict(tmp_path, model, "abc") == (predict(model), True)
+    assert find_mapping(tmp_path, model, "abc") == (predict(model), True)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_recorded_prediction_stays_one(model, tmp_path):
 def test_a_damaged_record_is_refused(model, tmp_path, changes, error):
     write(tmp_path, model, **changes)
     with pytest.raises(RequestError, match=rf"metrics\.json is damaged \({error}"):
-        find_verdict(tmp_path, model, "abc")
+        find_mapping(tmp_path, model, "abc")
 
 
 def test_only_what_the_last_compilation_wrote_is_shown(model, tmp_path):

@@ -1,4 +1,4 @@
-"""What the Edge TPU compiler said of a run's int8 file, or would say."""
+"""Reads the record of a run's compilation for the Edge TPU, or predicts it."""
 
 import dataclasses
 from pathlib import Path
@@ -11,14 +11,14 @@ from corallite.convert.tflite.model import Model
 from corallite.device.system import files
 from corallite.train.runs.run import hash_file
 
-# What a flag is called, where it is not as the option.
+# Flags that are not called like their option.
 _FLAGS = {"multiple_subgraphs": "enable_multiple_subgraphs"}
 
 
-def find_verdict(run_dir: Path, model: Model, sha256: str) -> tuple[Prediction, bool]:
-    """Returns what is mapped, and whether that is a prediction.
+def find_mapping(run_dir: Path, model: Model, sha256: str) -> tuple[Prediction, bool]:
+    """Returns which operators are mapped, and whether that is a prediction.
 
-    It is what the compiler said, if it was run on this very file.
+    It is not a prediction if the compiler was run on this file.
 
     Args:
         run_dir: Where `edgetpu/metrics.json` may be.
@@ -36,10 +36,9 @@ def find_verdict(run_dir: Path, model: Model, sha256: str) -> tuple[Prediction, 
 
 
 def hash_compiled(run_dir: Path) -> dict[str, str]:
-    """Returns the SHA-256 of what the last compilation wrote, by name in the run.
+    """Returns the SHA-256 of each file of the last compilation, by path in the run.
 
-    Other files of its folder may be of a compilation before it, into more segments or
-    fewer.
+    Other files in its folder may be from an earlier one, with other segments.
 
     Raises:
         RequestError: The record of the compilation is damaged.
@@ -56,30 +55,30 @@ def hash_compiled(run_dir: Path) -> dict[str, str]:
 
 
 def list_compile_flags(run_dir: Path) -> dict[str, Any]:
-    """Returns the flags of `compile` that the last compilation had and are not usual.
+    """Returns the flags of the last compilation that were not the default.
 
     Raises:
         RequestError: The record of the compilation is damaged.
     """
     path = run_dir / "edgetpu" / "metrics.json"
     made_from = files.read_record(path, lambda x: dict(x["inputs"]))
-    usual = dataclasses.asdict(Options())
+    defaults = dataclasses.asdict(Options())
     return {
         _FLAGS.get(name, name): made_from[name]
-        for name, value in usual.items()
+        for name, value in defaults.items()
         if made_from.get(name, value) != value
     }
 
 
 def _recall(record: dict[str, Any], sha256: str) -> Prediction | None:
-    """Returns what the compiler said of the file; None if it was not run on it."""
+    """Returns the mapping in a record; None if it is of another file or predicted."""
     if record["inputs"]["parent"] != sha256 or record.get("is_predicted"):
         return None
     return _to_prediction(record["edgetpu"])
 
 
 def _to_prediction(said: dict[str, Any]) -> Prediction:
-    """Returns what `Prediction.to_json` made a record of; None becomes 0."""
+    """Returns the prediction that `Prediction.to_json` wrote; None becomes 0."""
     names = ("on_chip", "streamed", "reserved")
     sizes = {name: said.get(f"parameter_bytes_{name}") or 0 for name in names}
     return Prediction(
