@@ -10,7 +10,7 @@ from absl import logging
 
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
-from corallite.train.runs.run import hash_file
+from corallite.train.runs.stage import hash_file
 
 # torchvision/models/shufflenetv2.py. Behind the dash, the SHA-256 of the file begins.
 _TORCHVISION = "https://download.pytorch.org/models"

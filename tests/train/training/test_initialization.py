@@ -8,7 +8,7 @@ import pytest
 
 from corallite.device.system.errors import RequestError
 from corallite.train.models import registry
-from corallite.train.runs.run import hash_file
+from corallite.train.runs.stage import hash_file
 from corallite.train.training.initialization import Network, prepare_start
 from corallite.train.training.recipe import Transfer
 from corallite.train.weights import conventions

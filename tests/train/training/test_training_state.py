@@ -7,7 +7,8 @@ import pytest
 
 from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras
-from corallite.train.training.training_state import Progress, TrainingState, read_header
+from corallite.train.runs.stage import read_header
+from corallite.train.training.training_state import Progress, TrainingState
 
 INPUTS = {"epochs": 4, "size_hw": (8, 8)}
 
