@@ -25,6 +25,7 @@ from corallite.train.data.input_pipeline import one_hot, training_batches
 from corallite.train.data.load import ImageData, prepare_data
 from corallite.train.framework.keras import keras, tf
 from corallite.train.models import registry
+from corallite.train.runs.run import Run
 
 _CIFAR10_DIR = flags.DEFINE_string(
     "cifar10_dir", None, "CIFAR-10 as class folders; default, not measured."
@@ -78,9 +79,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _measure(name: str, data_dir: Path, run_dir: Path, size: int) -> dict[str, Any]:
-    data = prepare_data(
-        data_dir, run_dir / f"{name}_{size}", Preprocessing((size, size))
-    )
+    run = Run.open(run_dir / f"{name}_{size}")
+    data = prepare_data(data_dir, run, Preprocessing((size, size)))
     batches = _pipeline(data)
     # A batch of the pipeline, so that both inputs train on the same pixels.
     one_batch = tf.data.Dataset.from_tensors(next(iter(batches))).repeat()

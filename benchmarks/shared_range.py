@@ -17,16 +17,19 @@ from pathlib import Path
 from absl import flags, logging
 
 from corallite.convert.evaluate.stages import evaluate_one_file, evaluate_run
-from corallite.convert.export.int8 import convert
+from corallite.convert.export.convert import convert
+from corallite.convert.export.plan import Request
 from corallite.device.cli import program
 from corallite.device.system import files
 from corallite.optimize.keras_graph.load import load_model
 from corallite.optimize.keras_graph.shared_range import SharedRange
 from corallite.optimize.quantize.concatenations import SHARED_RANGES
-from corallite.optimize.quantize.qat_stage import DEFAULT_RECIPE, train_quantized
+from corallite.optimize.quantize.qat_stage import train_quantized
 from corallite.train.cli import recipe_flags
+from corallite.train.data.load import load_data
 from corallite.train.framework.keras import keras
-from corallite.train.runs.run import Stage
+from corallite.train.runs.recipe import QUANTIZE
+from corallite.train.runs.run import Run
 from corallite.train.training.recipe import Recipe
 
 _RUN_DIR = flags.DEFINE_string(
@@ -38,7 +41,7 @@ _SEEDS = flags.DEFINE_integer(
 _WAYS = flags.DEFINE_multi_enum(
     "way", SHARED_RANGES, SHARED_RANGES, "A way to measure; may be repeated."
 )
-_RECIPE = recipe_flags.define(DEFAULT_RECIPE)
+_RECIPE = recipe_flags.define(QUANTIZE)
 
 # What a cell shares with the run: images, split assignment and float model.
 _SHARED = ("cache", "classes.txt", "float", "run.json", "split.json")
@@ -60,7 +63,8 @@ class Result:
 def main(argv: Sequence[str]) -> None:
     program.reject_arguments(argv)
     run_dir, first = Path(_RUN_DIR.value), _RECIPE()
-    Stage(run_dir, "float").require()
+    run = Run.open(run_dir)
+    run.first().require()
     results: dict[str, list[Result]] = {kind: [] for kind in _WAYS.value}
     # Seed by seed, so that finished cells compare all ways.
     for seed in range(first.seed, first.seed + _SEEDS.value):
@@ -68,7 +72,7 @@ def main(argv: Sequence[str]) -> None:
             recipe = dataclasses.replace(first, seed=seed)
             results[kind].append(_measure(run_dir, kind, recipe))
             logging.info("%s, seed %d: %s", kind, seed, results[kind][-1])
-    of_float = evaluate_run(run_dir)[0]
+    of_float = evaluate_run(run, load_data(run))[0]
     table = _format(100 * of_float.evaluation.top1, results)
     files.write_bytes(run_dir / "shared_range" / "table.md", table.encode())
     print(table, end="")
@@ -82,9 +86,11 @@ def _measure(run_dir: Path, kind: str, recipe: Recipe) -> Result:
         link = cell_dir / name
         if not link.is_symlink():
             link.symlink_to((run_dir / name).resolve())
-    stage = train_quantized(cell_dir, recipe, shared_range=kind)
-    int8 = convert(cell_dir, source="qat")
-    of_int8 = evaluate_one_file(int8.model_path, cell_dir, "test")
+    cell = Run.open(cell_dir)
+    data = load_data(cell)
+    stage = train_quantized(cell, data, recipe, shared_range=kind)
+    int8 = convert(cell, data, Request(source=stage.name))
+    of_int8 = evaluate_one_file(int8.model_path, cell, data, "test")
     layers = load_model(stage.model_path).layers
     ranges = [layer for layer in layers if isinstance(layer, SharedRange)]
     limits = tuple(round(layer.limits()[1], 3) for layer in ranges)

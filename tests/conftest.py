@@ -310,8 +310,9 @@ def squares_dir(draw_square, make_once):
 
 @pytest.fixture(scope="session")
 def squares_pipeline(squares_dir):
-    """A function that takes a run folder down the whole road: (run_dir, **options)."""
+    """A function that makes all stages in a run folder: (run_dir, **options)."""
     from corallite.convert.pipeline.run import Recipes, run_pipeline
+    from corallite.train.runs.run import Run
     from corallite.train.training.float_stage import Network
     from corallite.train.training.recipe import Recipe
 
@@ -327,7 +328,12 @@ def squares_pipeline(squares_dir):
     def run(run_dir, *, sparsity=0.5, **options):
         with few_units(shufflenet=(1, 1, 1)):
             return run_pipeline(
-                squares_dir, run_dir, network, recipes, sparsity=sparsity, **options
+                squares_dir,
+                Run.open(run_dir),
+                network,
+                recipes,
+                sparsity=sparsity,
+                **options,
             )
 
     return run

@@ -33,6 +33,7 @@ def golden():
 def golden_data(tmp_path_factory):
     """The images as a data set: all in each of two classes' training folders."""
     from corallite.train.data.load import prepare_data
+    from corallite.train.runs.run import Run
 
     folder = tmp_path_factory.mktemp("golden")
     for part in ("train", "val", "test"):
@@ -42,7 +43,9 @@ def golden_data(tmp_path_factory):
                 (folder / "data" / part / name / path.name).write_bytes(
                     path.read_bytes()
                 )
-    return prepare_data(folder / "data", folder / "run", Preprocessing(SIZE_HW))
+    return prepare_data(
+        folder / "data", Run.open(folder / "run"), Preprocessing(SIZE_HW)
+    )
 
 
 @pytest.fixture(scope="module")

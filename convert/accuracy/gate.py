@@ -1,49 +1,76 @@
-"""The proof that comes with an int8 file: what each step to it cost, and where."""
+"""The accuracy gate: what each step to a file cost, in which layers, and the limit."""
 
 import dataclasses
 from typing import Any
 
-from corallite.convert.accuracy.layer_error import LayerError
-from corallite.convert.accuracy.paired import Hop
+from corallite.convert.accuracy.paired import Step
+from corallite.train.runs.kinds import KINDS
 
-# What int8 may cost, in points of top-1: with training for it, and without.
-MAX_DROP = {"ptq": 1.0, "ptq_corrected": 1.0, "qat": 0.5}
-# Of a model that is pruned and no more.
+# What int8 may cost, in percentage points of top-1: without training for it, and with.
+MAX_DROP = {
+    "ptq": 1.0,
+    "ptq_corrected": 1.0,
+    **{kind.name: 0.5 for kind in KINDS.values() if kind.is_quantized},
+}
+# Of all else.
 _OTHER_MAX_DROP = 1.0
 _NAMED = 3
-# Against the layer of the middle: what stands out of the others.
+# Times the median layer: what stands out.
 _STANDS_OUT = 10
-# Less is nobody's fault. Behind a ReLU6 a single wild channel changes a layer by 0.7;
+# Less is normal. Behind a ReLU6 a single wild channel changes a layer by 0.7;
 # half of all weights pruned away and the rest trained on, one by 0.19 at most.
 _LEAST_CHANGE = 0.25
 
 
-class AccuracyLostError(Exception):
-    """The int8 file lost more than it may: a check failed, status 1.
+@dataclasses.dataclass(frozen=True)
+class LayerError:
+    """What one layer of a quantized model loses against the float model inside it.
 
     Attributes:
-        parity: What was measured of it.
+        layer: Its Keras name.
+        own_relative_mse: Noise over signal with the float layer's input: 0 is exact,
+            1 is as much noise as signal.
+        relative_mse: The same with the errors of the layers before.
+        cosine: Of what the quantized and the float model compute here, all values of
+            all images together; 1 is the same but for a factor.
+        change: Noise over signal of the float layer against that of the first float
+            model, fed with its input: what pruning and training changed. None if
+            there is none of that name.
     """
 
-    def __init__(self, message: str, parity: "Parity"):
+    layer: str
+    own_relative_mse: float
+    relative_mse: float
+    cosine: float
+    change: float | None = None
+
+
+class AccuracyLostError(Exception):
+    """A file lost more accuracy than it may: a check failed, status 1.
+
+    Attributes:
+        comparison: What was measured.
+    """
+
+    def __init__(self, message: str, comparison: "AccuracyComparison"):
         super().__init__(message)
-        self.parity = parity
+        self.comparison = comparison
 
 
 @dataclasses.dataclass(frozen=True)
-class Parity:
-    """How an int8 file compares with all that it was made of.
+class AccuracyComparison:
+    """How a model compares with the models that it goes back to.
 
     Attributes:
-        part: The part of the images, "val".
+        part: The split of the images, "val".
         images: How many it has: all of them were shown.
-        method: How it was quantized, a key of MAX_DROP; "pruned" before that, "file"
-            of one from elsewhere.
+        method: How it was quantized, a key of MAX_DROP; for others the name of the
+            stage, "file" for a file from elsewhere.
         granularity: "channel" or "tensor": the scales of its convolutions.
-        max_drop: Points of top-1 that it may lose against the float model.
-        hops: Neighbours in the chain, from float to int8.
-        overall: The first of the chain against the last.
-        layer_images: Images of the part that the layers were measured on.
+        max_drop: Percentage points of top-1 that it may lose against the first model.
+        steps: From each model to the next, in order.
+        overall: From the first model to the last.
+        layer_images: Images of the split that the layers were measured on.
         layers: The worst of their own first.
         file_sha256: Of the file.
     """
@@ -53,19 +80,19 @@ class Parity:
     method: str
     granularity: str
     max_drop: float
-    hops: list[Hop]
-    overall: Hop
+    steps: list[Step]
+    overall: Step
     layer_images: int
     layers: list[LayerError]
     file_sha256: str
 
     @property
-    def held(self) -> bool:
-        """Whether the file lost no more than it may, by what was measured."""
+    def passed(self) -> bool:
+        """Whether the model lost no more than it may."""
         return self.overall.drop_points <= self.max_drop
 
-    def with_limit(self, max_drop: float | None) -> "Parity":
-        """Returns the same measured by another limit; None for the method's own."""
+    def with_limit(self, max_drop: float | None) -> "AccuracyComparison":
+        """Returns the same with another limit; None for the method's own."""
         if max_drop is None:
             max_drop = MAX_DROP.get(self.method, _OTHER_MAX_DROP)
         return dataclasses.replace(self, max_drop=max_drop)
@@ -89,50 +116,52 @@ class Parity:
         return [error.layer for error in far[:_NAMED]]
 
     def check(self) -> None:
-        """Raises `AccuracyLostError` if the file lost more than it may."""
-        if self.held:
+        """Raises `AccuracyLostError` if the model lost more than it may."""
+        if self.passed:
             return
         worst = ", ".join(self.worst_layers()) or "none measured"
         changed = ", ".join(self.changed_layers())
         since = f" Changed most since the float model: {changed}." if changed else ""
         raise AccuracyLostError(
             f"{self.overall.to_name} ({self.method}) is "
-            f"{self.overall.drop_points:.2f} points below float on the validation "
-            f"part, more than --max_drop={self.max_drop:g}. Worst layers: {worst}."
-            f"{since} {self._remedy()}",
+            f"{self.overall.drop_points:.2f} percentage points below "
+            f"{self.overall.from_name} on the validation split, more than "
+            f"--max_drop={self.max_drop:g}. Worst layers: {worst}.{since} "
+            f"{self._remedy()}",
             self,
         )
 
     def to_json(self) -> dict[str, Any]:
+        fields = dataclasses.asdict(self)
+        del fields["steps"]
         return {
-            **dataclasses.asdict(self),
-            "held": self.held,
-            "hops": [hop.to_json() for hop in self.hops],
+            **fields,
+            "held": self.passed,
+            "hops": [step.to_json() for step in self.steps],
             "overall": self.overall.to_json(),
         }
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> "Parity":
+    def from_json(cls, content: dict[str, Any]) -> "AccuracyComparison":
         fields = dict(content)
         fields.pop("held")
         fields["max_drop"] = float(fields["max_drop"])
-        fields["hops"] = [Hop.from_json(hop) for hop in fields["hops"]]
-        fields["overall"] = Hop.from_json(fields["overall"])
+        fields["steps"] = [Step.from_json(step) for step in fields.pop("hops")]
+        fields["overall"] = Step.from_json(fields["overall"])
         fields["layers"] = [LayerError(**layer) for layer in fields["layers"]]
         return cls(**fields)
 
     def _remedy(self) -> str:
         if self.changed_layers():
-            return "Make the stage again that changed them."
+            return "Make the stage that changed them again."
         scales = (
-            " a scale a channel (--granularity=channel),"
+            " per-channel scales (--granularity=channel),"
             if self.granularity == "tensor"
             else ""
         )
-        if self.method == "pruned":
-            return "Try less sparsity, or a longer `corallite prune`."
-        if self.method == "qat":
-            return f"Try{scales} a longer `corallite quantize`, or less sparsity."
+        if self.method in KINDS:
+            verb = KINDS[self.method].verb
+            return f"Try{scales} a longer `corallite {verb}`, or less sparsity."
         return (
             f"Try{scales} quantization-aware training (--method=qat), or more training "
             "images to calibrate on (--calibration_count)."

@@ -1,47 +1,48 @@
-"""Parity in words and figures, in 80 columns."""
+"""An accuracy comparison as text, in 80 columns."""
 
 import textwrap
 
-from corallite.convert.accuracy.gate import AccuracyLostError, Parity
-from corallite.convert.accuracy.paired import Hop
+from corallite.convert.accuracy.gate import AccuracyComparison, AccuracyLostError
+from corallite.convert.accuracy.paired import Step
 
 _LAYERS = 5
 
 
-def format_parity(parity: Parity) -> str:
-    """Returns the hops and the worst layers as text for a terminal."""
-    verdict = "held" if parity.held else "NOT HELD"
-    hops = [*parity.hops, *([parity.overall] if len(parity.hops) > 1 else [])]
+def format_comparison(comparison: AccuracyComparison) -> str:
+    """Returns the steps and the worst layers as text for a terminal."""
+    steps, overall = comparison.steps, comparison.overall
+    result = "passed" if comparison.passed else "FAILED"
     lines = [
-        f"Parity, {parity.images} validation images: {parity.overall.drop_points:.2f} "
-        f"points below float, {parity.max_drop:g} allowed: {verdict}",
+        f"Accuracy, {comparison.images} validation images: {overall.drop_points:.2f} "
+        "percentage points below",
+        f"{overall.from_name}, {comparison.max_drop:g} allowed: {result}",
         "",
-        f"  {'':<24}{'top-1':>14}{'points':>9}{'95 %':>17}{'same label':>12}",
-        *(_hop_line(hop) for hop in hops),
+        f"  {'':<24}{'top-1':>14}{'change':>9}{'95 %':>17}{'same label':>12}",
+        *map(_format_step, [*steps, *([overall] if len(steps) > 1 else [])]),
     ]
-    if parity.layers:
+    if comparison.layers:
         lines += [
             "",
             "  noise / signal of layers" + f"{'own':>21}{'in all':>10}{'cosine':>9}",
             *(
                 f"  {x.layer[:40]:<40}{x.own_relative_mse:>9.5f}"
                 f"{x.relative_mse:>8.5f}{x.cosine:>9.5f}"
-                for x in parity.layers[:_LAYERS]
+                for x in comparison.layers[:_LAYERS]
             ),
         ]
     return "\n".join(lines)
 
 
 def format_loss(error: AccuracyLostError) -> str:
-    """Returns what was measured of a file that lost too much, and what to do."""
-    return f"{format_parity(error.parity)}\n\n{textwrap.fill(str(error), 80)}"
+    """Returns the comparison that failed, and what to do."""
+    return f"{format_comparison(error.comparison)}\n\n{textwrap.fill(str(error), 80)}"
 
 
-def _hop_line(hop: Hop) -> str:
-    low, high = (100 * end for end in hop.interval)
-    name = f"{hop.from_name} -> {hop.to_name}"
-    top1 = f"{100 * hop.top1_from:.2f} {100 * hop.top1_to:.2f}"
+def _format_step(step: Step) -> str:
+    low, high = (100 * end for end in step.interval)
+    name = f"{step.from_name} -> {step.to_name}"
+    top1 = f"{100 * step.top1_from:.2f} {100 * step.top1_to:.2f}"
     return (
-        f"  {name:<24}{top1:>14}{100 * hop.difference:>+9.2f}"
-        f"{f'{low:+.2f} to {high:+.2f}':>17}{100 * hop.agreement:>10.2f} %"
+        f"  {name:<24}{top1:>14}{100 * step.difference:>+9.2f}"
+        f"{f'{low:+.2f} to {high:+.2f}':>17}{100 * step.agreement:>10.2f} %"
     )

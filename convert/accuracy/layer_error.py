@@ -1,4 +1,4 @@
-"""How much each layer of a quantized model loses, its own loss apart from its heirs'.
+"""How much each layer of a quantized model loses, apart from the layers before it.
 
 The layers are compared in Keras: the model with quantizers, whose rounding the int8
 file repeats, against the float model inside it. A layer here is what makes values and
@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from corallite.convert.accuracy.gate import LayerError
 from corallite.optimize.keras_graph import traverse
 from corallite.optimize.keras_graph.layer_quantization import PREFIX, QuantizeWrapper
 from corallite.optimize.keras_graph.shared_range import SharedRange
@@ -28,29 +29,6 @@ from corallite.train.framework.keras import keras, tf
 
 _BATCH = 16
 _LEAST_POWER = 0.01
-
-
-@dataclasses.dataclass(frozen=True)
-class LayerError:
-    """What one layer of a quantized model loses against the float model inside it.
-
-    Attributes:
-        layer: Its Keras name.
-        own_relative_mse: Noise over signal with the float layer's input: 0 is exact,
-            1 is as much noise as signal.
-        relative_mse: The same with the errors of the layers before.
-        cosine: Of what the quantized and the float model compute here, all values of
-            all images together; 1 is the same but for a factor.
-        change: Noise over signal of the float layer against that of the first float
-            model, fed with its input: what pruning and training changed. None if
-            there is none of that name.
-    """
-
-    layer: str
-    own_relative_mse: float
-    relative_mse: float
-    cosine: float
-    change: float | None = None
 
 
 @dataclasses.dataclass

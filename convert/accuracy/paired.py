@@ -1,4 +1,4 @@
-"""Compares two models that answered the same images, each image with itself."""
+"""Compares the predictions of two models on the same images, image by image."""
 
 import dataclasses
 import math
@@ -10,17 +10,17 @@ _Z_95 = 1.96
 
 
 @dataclasses.dataclass(frozen=True)
-class Hop:
-    """One step of the chain: what a model answers, next to the one it was made of.
+class Step:
+    """One step from a model to the one made from it.
 
     Attributes:
-        from_name: The stage before: "float", "pruned", "qat", "ptq" and so on.
-        to_name: The stage behind.
-        top1_from: Share of right answers before, 0 to 1.
-        top1_to: The same behind.
+        from_name: The stage before.
+        to_name: The stage after.
+        top1_from: Share of right predictions before, 0 to 1.
+        top1_to: The same after.
         difference: top1_to - top1_from; below 0 where accuracy was lost.
         interval: The 95 % interval of the difference (see `paired_interval`).
-        agreement: Share of the images that both give the same most probable label.
+        agreement: Share of the images to which both give the same label.
     """
 
     from_name: str
@@ -33,8 +33,8 @@ class Hop:
 
     @property
     def drop_points(self) -> float:
-        """What was lost, in points of a hundred; below 0 if something was won."""
-        # Rounded, so that 3 images of 600 are 0.5 points and no more.
+        """What was lost, in percentage points; below 0 if accuracy was gained."""
+        # Rounded, so that 3 images of 600 are exactly 0.5.
         return round(-100 * self.difference, 9)
 
     def to_json(self) -> dict[str, Any]:
@@ -43,65 +43,66 @@ class Hop:
         return {**names, **fields}
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> "Hop":
+    def from_json(cls, content: dict[str, Any]) -> "Step":
         fields = dict(content)
         names = {"from_name": fields.pop("from"), "to_name": fields.pop("to")}
         low, high = fields.pop("interval")
         return cls(**names, **fields, interval=(low, high))
 
 
-def compare_answers(
+def compare_predictions(
     names: tuple[str, str], before: np.ndarray, after: np.ndarray, labels: np.ndarray
-) -> Hop:
-    """Compares the answers of two models, both int `[n]`, with the true labels."""
+) -> Step:
+    """Compares the predictions of two models, both int `[n]`, with the true labels."""
     right_before, right_after = before == labels, after == labels
-    won = int(np.sum(right_after & ~right_before))
+    gained = int(np.sum(right_after & ~right_before))
     lost = int(np.sum(right_before & ~right_after))
     count = len(labels)
-    return Hop(
+    return Step(
         *names,
         top1_from=float(np.mean(right_before)),
         top1_to=float(np.mean(right_after)),
-        difference=(won - lost) / count,
-        interval=paired_interval(won, lost, count),
+        difference=(gained - lost) / count,
+        interval=paired_interval(gained, lost, count),
         agreement=float(np.mean(before == after)),
     )
 
 
-def paired_interval(won: int, lost: int, count: int) -> tuple[float, float]:
-    """Returns the 95 % interval of (won - lost) / count.
+def paired_interval(gained: int, lost: int, count: int) -> tuple[float, float]:
+    """Returns the 95 % interval of (gained - lost) / count.
 
     The score interval of Tango (1998, Statistics in Medicine 17:891-908): all
     differences that a two-sided test at 5 % does not reject. It needs the discordant
     pairs alone, and does not shrink to nothing where there are none, as the normal
-    approximation does: of 600 pairs that agree, it says +-0.64 points.
+    approximation does: for 600 pairs that agree it is +-0.64 percentage
+    points.
 
     Args:
-        won: Pairs of which only the second is right.
+        gained: Pairs of which only the second is right.
         lost: Pairs of which only the first is.
         count: All pairs.
     """
-    upper = _upper_limit(won, lost, count)
-    return -_upper_limit(lost, won, count), upper
+    upper = _upper_limit(gained, lost, count)
+    return -_upper_limit(lost, gained, count), upper
 
 
-def _upper_limit(won: int, lost: int, count: int) -> float:
+def _upper_limit(gained: int, lost: int, count: int) -> float:
     """Finds by bisection the greatest difference that is not rejected."""
-    low, high = (won - lost) / count, 1.0
+    low, high = (gained - lost) / count, 1.0
     for _ in range(60):
         middle = (low + high) / 2
-        if _score(middle, won, lost, count) < -_Z_95:
+        if _score(middle, gained, lost, count) < -_Z_95:
             high = middle
         else:
             low = middle
     return high
 
 
-def _score(difference: float, won: int, lost: int, count: int) -> float:
+def _score(difference: float, gained: int, lost: int, count: int) -> float:
     """Returns Tango's statistic: normal if `difference` is the true one."""
-    deviation = won - lost - count * difference
+    deviation = gained - lost - count * difference
     # The share of lost pairs that is most likely, given the difference.
-    b = (2 * count - won + lost) * difference - won - lost
+    b = (2 * count - gained + lost) * difference - gained - lost
     c = -lost * difference * (1 - difference)
     share = (math.sqrt(max(b * b - 8 * count * c, 0.0)) - b) / (4 * count)
     variance = count * (2 * share + difference * (1 - difference))

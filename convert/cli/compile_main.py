@@ -25,6 +25,7 @@ from corallite.convert.edgetpu.compile.result import Compilation, format_compila
 from corallite.convert.export import edgetpu
 from corallite.device.cli import program
 from corallite.device.system.errors import RequestError
+from corallite.train.runs.run import Run
 
 _MODEL = flags.DEFINE_string("model", None, "A full-int8 .tflite file.")
 _RUN_DIR = flags.DEFINE_string(
@@ -119,16 +120,16 @@ def _compile_run() -> tuple[dict[str, Any], str]:
     """Returns what came of --run_dir, now or before."""
     if _MODEL.value or _OUTPUT_DIR.value:
         raise RequestError("--run_dir has its own model and folder; give it alone.")
-    run_dir, options = Path(_RUN_DIR.value), _read_options()
-    path = edgetpu.find_int8(run_dir)
-    record = edgetpu.read_finished(run_dir, options)
+    run, options = Run.open(Path(_RUN_DIR.value)), _read_options()
+    path, stage = edgetpu.find_parent(run).require(), run.stage(edgetpu.KIND.name)
+    record = edgetpu.read_finished(run, options)
     if record and not _OVERWRITE.value:
         mapped = f"{len(record['edgetpu']['mapped'])} of {record['operators']}"
         return record, f"{record['compiled'][0]}: done already; {mapped} mapped"
-    output_dir = edgetpu.stage_dir(run_dir)
-    made = _compile(path, output_dir, lambda: edgetpu.reopen(run_dir))
-    if made.compiled:
-        edgetpu.finish(run_dir, made, options)
+    with run.lock(stage.kind.verb):
+        made = _compile(path, stage.path, stage.reopen)
+        if made.compiled:
+            edgetpu.finish(run, made, options)
     return _format(made)
 
 

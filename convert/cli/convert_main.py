@@ -5,26 +5,26 @@ corallite convert --run_dir=runs/first --method=auto
 
 Takes the quantization-aware model if there is one, else it measures ranges on training
 images. --method=auto tries post-training quantization, the same with corrected biases,
-then quantization-aware training, and takes the first that holds --max_drop. A file that
-does not is kept beside, the former one stays, and the exit status is 1.
+then quantization-aware training, and takes the first that loses no more than
+--max_drop. A file that loses more is kept under another name, the former one stays, and
+the exit status is 1.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from absl import flags
 
 from corallite.convert.accuracy.gate import AccuracyLostError
-from corallite.convert.accuracy.gate_text import format_loss, format_parity
-from corallite.convert.export.int8 import convert, read_parity
-from corallite.convert.export.plan import METHODS, SOURCES
+from corallite.convert.accuracy.gate_text import format_comparison, format_loss
+from corallite.convert.accuracy.record import read_comparison
+from corallite.convert.export.convert import convert
+from corallite.convert.export.plan import METHODS, SOURCES, Request
 from corallite.device.cli import program
 from corallite.optimize.calibrate.choose_images import DEFAULT_COUNT
 from corallite.optimize.quantize.specs import GRANULARITIES
+from corallite.train.cli import run_flags
 
-_RUN_DIR = flags.DEFINE_string(
-    "run_dir", None, "Run folder with a trained model.", required=True
-)
+_RUN = run_flags.define("Run folder with a trained model.")
 _SOURCE = flags.DEFINE_enum(
     "source", None, SOURCES, "Stage to convert; by default the most advanced."
 )
@@ -35,14 +35,14 @@ _GRANULARITY = flags.DEFINE_enum(
     "granularity",
     None,
     GRANULARITIES,
-    "Scales of a convolution: one a channel, or one for all (STM32MP2 and others); by "
-    "default as the stage was trained, else one a channel.",
+    "Scales of a convolution: per channel, or per tensor (STM32MP2 and others); by "
+    "default as the stage was trained, else per channel.",
 )
 _MAX_DROP = flags.DEFINE_float(
     "max_drop",
     None,
-    "Points of top-1 that int8 may be below float on the validation part; by default "
-    "0.5 after quantization-aware training, else 1.",
+    "Percentage points of top-1 that int8 may be below float on the validation split; "
+    "by default 0.5 after quantization-aware training, else 1.",
     lower_bound=0.0,
 )
 _CALIBRATION_COUNT = flags.DEFINE_integer(
@@ -58,16 +58,17 @@ _OVERWRITE = flags.DEFINE_boolean(
 
 def main(argv: Sequence[str]) -> int:
     program.reject_arguments(argv)
-    run_dir = Path(_RUN_DIR.value)
     try:
         stage = convert(
-            run_dir,
-            source=_SOURCE.value,
-            method=_METHOD.value,
-            granularity=_GRANULARITY.value,
-            calibration_count=_CALIBRATION_COUNT.value,
-            max_drop=_MAX_DROP.value,
-            overwrite=_OVERWRITE.value,
+            *_RUN(),
+            Request(
+                source=_SOURCE.value,
+                method=_METHOD.value,
+                granularity=_GRANULARITY.value,
+                calibration_count=_CALIBRATION_COUNT.value,
+                max_drop=_MAX_DROP.value,
+                overwrite=_OVERWRITE.value,
+            ),
         )
     except AccuracyLostError as error:
         print(format_loss(error))
@@ -80,9 +81,9 @@ def main(argv: Sequence[str]) -> int:
         f"{stage.model_path}: {size:,} bytes, from {source}, validation accuracy "
         f"{accuracy:.4f}"
     )
-    parity = read_parity(run_dir)
-    if parity:
-        print(f"\n{format_parity(parity)}")
+    comparison = read_comparison(stage)
+    if comparison:
+        print(f"\n{format_comparison(comparison)}")
     return program.EXIT_DONE
 
 

@@ -1,8 +1,8 @@
-"""Shows the whole road on real images: from photos to a camera that knows them.
+"""Shows the whole pipeline on real images: from photos to a camera that knows them.
 
 python -m corallite.convert.cli.demo_main
 
-Trains, prunes, quantizes and converts a ShuffleNetV2 on a part of Fashion-MNIST, tests
+Trains, prunes, quantizes and converts a ShuffleNetV2 on some of Fashion-MNIST, tests
 every stage, and runs the device loop over a video of test images. Run again, it does
 only what is missing. `make demo` is the same from a bare checkout.
 """
@@ -16,15 +16,16 @@ from absl import flags
 from corallite.convert.accuracy.gate import AccuracyLostError
 from corallite.convert.accuracy.gate_text import format_loss
 from corallite.convert.evaluate.table import format_table
-from corallite.convert.export.int8 import INT8_FILE
+from corallite.convert.export import int8
 from corallite.convert.pipeline import demo
 from corallite.convert.pipeline.run import Recipes, run_pipeline
 from corallite.convert.report.write import write_report
 from corallite.device.cli import program
 from corallite.train.data import datasets
 from corallite.train.data.load import load_data
+from corallite.train.runs.recipe import Recipe
+from corallite.train.runs.run import Run
 from corallite.train.training.float_stage import Network
-from corallite.train.training.recipe import Recipe
 
 _RUN_DIR = flags.DEFINE_string(
     "run_dir",
@@ -45,8 +46,8 @@ _OVERWRITE = flags.DEFINE_boolean(
     "overwrite", False, "Make again what was made with other settings."
 )
 
-# Of 630 validation images three are half a point: the limit for real work would stop at
-# what is chance.
+# Of 630 validation images three are half a percentage point: the limit for real work
+# would reject by chance.
 _MAX_DROP = 2.0
 # Short: minutes on two cores. The defaults of the verbs are for real work.
 _RECIPES = Recipes(
@@ -65,11 +66,12 @@ def main(argv: Sequence[str]) -> int:
         data_dir = datasets.unpack_sample(Path(_ARCHIVE.value), run_dir / "images")
     else:
         data_dir = datasets.locate(None, _DATASET.value)
+    run = Run.open(run_dir)
     network = Network("shufflenet_v2", 0.5, (32, 32))
     try:
         results = run_pipeline(
             data_dir,
-            run_dir,
+            run,
             network,
             _RECIPES,
             sparsity=0.5,
@@ -80,20 +82,20 @@ def main(argv: Sequence[str]) -> int:
         print(format_loss(error))
         return program.EXIT_CHECK_FAILED
     print(format_table(results))
-    print(_run_device_loop(run_dir))
+    print(_run_device_loop(run))
     return program.EXIT_DONE
 
 
-def _run_device_loop(run_dir: Path) -> str:
-    data = load_data(run_dir)
-    part = data.splits["test"]
-    rows = demo.choose_rows(part, per_class=4)
-    video_path = run_dir / "test_images.avi"
-    model_path = run_dir / "int8" / INT8_FILE
+def _run_device_loop(run: Run) -> str:
+    data = load_data(run)
+    split = data.splits["test"]
+    rows = demo.choose_rows(split, per_class=4)
+    video_path = run.path / "test_images.avi"
+    model_path = run.stage(int8.name).require()
     if not video_path.exists():
-        demo.write_video(video_path, part, rows)
+        demo.write_video(video_path, split, rows)
     answers = demo.classify_video(model_path, video_path)
-    right = demo.count_right(answers, [data.class_names[part.labels[r]] for r in rows])
+    right = demo.count_right(answers, [data.class_names[split.labels[r]] for r in rows])
     p50_ms = statistics.median(answer["latency_ms"] for answer in answers)
     return f"""
 The device loop over a video of {len(rows)} test images named {right} of
@@ -101,7 +103,7 @@ The device loop over a video of {len(rows)} test images named {right} of
 
   model  {model_path}
   video  {video_path}
-  report {write_report(run_dir)}
+  report {write_report(run, data)}
 
 Show it your camera: .venv/bin/corallite classify --model={model_path} --source=0"""
 

@@ -3,8 +3,8 @@
 corallite pipeline --data_dir=photos --run_dir=runs/first
 
 Trains, prunes, trains quantization-aware, converts, evaluates every stage on the test
-part, prints the table and writes report.html. Stopped or killed, the same command goes
-on.
+split, prints the table and writes report.html. If interrupted, the same command
+resumes.
 """
 
 from collections.abc import Sequence
@@ -18,8 +18,10 @@ from corallite.convert.export.plan import METHODS
 from corallite.convert.pipeline.run import Recipes, run_pipeline
 from corallite.convert.report.write import write_report
 from corallite.device.cli import program
+from corallite.optimize.quantize.qat_stage import KIND
 from corallite.optimize.quantize.specs import GRANULARITIES
 from corallite.train.cli import recipe_flags, task_flags
+from corallite.train.data.load import load_data
 
 _TASK = task_flags.define()
 _SPARSITY = flags.DEFINE_float(
@@ -29,15 +31,15 @@ _SPARSITY = flags.DEFINE_float(
     lower_bound=0.0,
     upper_bound=1.0,
 )
-_METHOD = flags.DEFINE_enum("method", "qat", METHODS, "How to quantize.")
+_METHOD = flags.DEFINE_enum("method", KIND.method, METHODS, "How to quantize.")
 _GRANULARITY = flags.DEFINE_enum(
     "granularity", "channel", GRANULARITIES, "Scales of a convolution."
 )
 _MAX_DROP = flags.DEFINE_float(
     "max_drop",
     None,
-    "Points of top-1 that int8 may be below float on the validation part; by default "
-    "0.5 after quantization-aware training, else 1.",
+    "Percentage points of top-1 that int8 may be below float on the validation split; "
+    "by default 0.5 after quantization-aware training, else 1.",
     lower_bound=0.0,
 )
 _OVERWRITE = flags.DEFINE_boolean(
@@ -57,7 +59,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         results = run_pipeline(
             task.data_dir,
-            task.run_dir,
+            task.run,
             task.network,
             recipes,
             transfer=transfer,
@@ -72,7 +74,7 @@ def main(argv: Sequence[str]) -> int:
         print(format_loss(error))
         return program.EXIT_CHECK_FAILED
     print(format_table(results))
-    print(f"\nreport  {write_report(task.run_dir)}")
+    print(f"\nreport  {write_report(task.run, load_data(task.run))}")
     return program.EXIT_DONE
 
 

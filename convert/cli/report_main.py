@@ -8,24 +8,22 @@ would run, and where it all comes from. Prints the path of the file.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from absl import flags
 
 from corallite.convert.report.write import write_report
 from corallite.device.cli import program
+from corallite.train.cli import run_flags
 
-_RUN_DIR = flags.DEFINE_string(
-    "run_dir", None, "Run folder with a trained model.", required=True
-)
+_RUN = run_flags.define("Run folder with a trained model.")
 _PART = flags.DEFINE_enum(
-    "part", "test", ("train", "val", "test"), "Which part of the images is evaluated."
+    "part", "test", ("train", "val", "test"), "Which split of the images is evaluated."
 )
 
 
 def main(argv: Sequence[str]) -> None:
     program.reject_arguments(argv)
-    print(write_report(Path(_RUN_DIR.value), _PART.value))
+    print(write_report(*_RUN(), _PART.value))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Measures stages and files on labelled images, through the code that a device runs."""
+"""Measures files on labelled images, through the code that a device runs."""
 
 import dataclasses
 import math
@@ -10,22 +10,17 @@ import numpy as np
 
 from corallite.device.engine.classifier import Classifier
 from corallite.device.model.manifest import Manifest
-from corallite.train.data.input_pipeline import evaluation_batches, one_hot
 from corallite.train.data.load import Split
-from corallite.train.framework.keras import keras
 
-_BATCH_SIZE = 256
 _CALIBRATION_BINS = 15
 _Z_95 = 1.96
-
-
-# Enough to look at; the confusion counts them all.
+# Enough to look at; the confusion matrix counts them all.
 _MOST_MISTAKES = 100
 
 
 @dataclasses.dataclass(frozen=True)
 class Bin:
-    """Answers of about the same confidence.
+    """Predictions of about the same confidence.
 
     Attributes:
         count: How many.
@@ -43,7 +38,7 @@ class Mistake:
     """An image whose most probable label is wrong.
 
     Attributes:
-        row: Its place in the part.
+        row: Its place in the split.
         predicted: That label.
         confidence: Its probability.
         true_probability: The probability of the right label.
@@ -57,7 +52,7 @@ class Mistake:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What a model answers on one part of the images.
+    """What a model predicts on one split of the images.
 
     Attributes:
         images: How many were shown.
@@ -67,12 +62,11 @@ class Evaluation:
         top5_interval: The 95 % interval of `top5`.
         calibration_error: Expected difference between confidence and accuracy, in 15
             bins (Guo et al., 2017, arXiv:1706.04599).
-        calibration: Those bins that hold answers, in rising order of confidence.
+        calibration: Those bins that hold predictions, in rising order of confidence.
         confusion: `confusion[true][predicted]`, counts.
-        mistakes: The 100 that it was surest of, or as many as there are, the surest
-            first.
+        mistakes: At most 100, those with the highest confidence first.
         latency_p50_ms: Median time of one inference on this machine, one thread,
-            without preprocessing; None where no device could run it.
+            without preprocessing; None for a model that no device runs.
         latency_p95_ms: The time that 95 % of the inferences stay below.
     """
 
@@ -90,7 +84,7 @@ class Evaluation:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Evaluation":
-        """Returns what `dataclasses.asdict` and `json` made a record of."""
+        """Returns what `dataclasses.asdict` wrote as JSON."""
         fields = dict(content)
         for name in ("top1_interval", "top5_interval"):
             fields[name] = tuple(fields[name])
@@ -99,14 +93,43 @@ class Evaluation:
         return cls(**fields)
 
 
+@dataclasses.dataclass(frozen=True)
+class StageResult:
+    """What one stage measures.
+
+    Attributes:
+        stage: Its name.
+        evaluation: On the split that was asked for.
+        sparsity: Zero fraction of the kernels, 0 to 1; None if unknown.
+        file: What a device can run, relative to the run folder; None for a stage that
+            has no file of its own.
+        file_bytes: Its size.
+        gzipped_bytes: Its size when compressed.
+        macs: Multiply-accumulates of one inference.
+        peak_memory_bytes: Peak of a process that does nothing but run it, Python and
+            the device's libraries included; None if unknown.
+        machine: Where latency and memory were measured.
+    """
+
+    stage: str
+    evaluation: Evaluation
+    sparsity: float | None
+    file: str | None = None
+    file_bytes: int | None = None
+    gzipped_bytes: int | None = None
+    macs: int | None = None
+    peak_memory_bytes: int | None = None
+    machine: str = ""
+
+
 def evaluate_file(
-    path: Path, part: Split, manifest: Manifest | None = None
+    path: Path, split: Split, manifest: Manifest | None = None
 ) -> Evaluation:
     """Evaluates a `.tflite` file as a device would run it.
 
     Args:
         path: The file.
-        part: The images, of the size that the file takes.
+        split: The images, of the size that the file takes.
         manifest: Used in place of the one that the file carries.
 
     Raises:
@@ -114,40 +137,28 @@ def evaluate_file(
     """
     classifier = Classifier(path, manifest=manifest)
     probabilities, latencies_ms = [], []
-    for pixels in part.images_rgb_u8:
+    for pixels in split.images_rgb_u8:
         began_s = time.perf_counter()
         probabilities.append(classifier.run(pixels))
         latencies_ms.append(1000 * (time.perf_counter() - began_s))
-    evaluation = score(np.array(probabilities), part.labels)
+    evaluation = score(np.array(probabilities), split.labels)
     p50_ms, p95_ms = np.percentile(latencies_ms, (50, 95)).round(4).tolist()
     return dataclasses.replace(evaluation, latency_p50_ms=p50_ms, latency_p95_ms=p95_ms)
 
 
-def evaluate_keras(model: keras.Model, part: Split) -> Evaluation:
-    """Evaluates a Keras model on the same pixels that a device would give it."""
-    batches = evaluation_batches(part, _BATCH_SIZE, one_hot(model.output_shape[-1]))
-    return score(model.predict(batches, verbose=0), part.labels)
-
-
-def answer_images(model: keras.Model, part: Split) -> np.ndarray:
+def predict_labels_by_file(
+    path: Path, split: Split, manifest: Manifest | None = None
+) -> np.ndarray:
     """Returns the most probable label of each image, int `[n]`, as a device picks it.
 
     Of equal probabilities the first wins.
     """
-    batches = evaluation_batches(part, _BATCH_SIZE, one_hot(model.output_shape[-1]))
-    return model.predict(batches, verbose=0).argmax(axis=1)
-
-
-def answer_images_by_file(
-    path: Path, part: Split, manifest: Manifest | None = None
-) -> np.ndarray:
-    """Returns what `answer_images` does, of a `.tflite` file as a device runs it."""
     classifier = Classifier(path, manifest=manifest)
-    return np.array([classifier.run(x).argmax() for x in part.images_rgb_u8])
+    return np.array([classifier.run(x).argmax() for x in split.images_rgb_u8])
 
 
 def score(probabilities: np.ndarray, labels: np.ndarray) -> Evaluation:
-    """Scores answers.
+    """Scores predictions.
 
     Args:
         probabilities: float `[n, classes]`.
@@ -206,7 +217,7 @@ def _calibration_error(calibration: list[Bin]) -> float:
 def _find_mistakes(
     probabilities: np.ndarray, predicted: np.ndarray, labels: np.ndarray
 ) -> list[Mistake]:
-    """Returns those that the model was surest of; of equal ones, the first row."""
+    """Returns those of the highest confidence; of equal ones, the first row."""
     wrong = np.flatnonzero(predicted != labels)
     confidence = probabilities[wrong, predicted[wrong]]
     surest = wrong[np.argsort(-confidence, kind="stable")][:_MOST_MISTAKES]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from corallite.convert.evaluate.stages import StageResult
+from corallite.convert.evaluate.metrics import StageResult
 
 _HEADINGS = ("stage", "top-1", "95 %", "bytes", "gzipped", "sparsity", "p50 ms")
 

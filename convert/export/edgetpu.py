@@ -1,80 +1,42 @@
-"""The Edge TPU stage of a run: its int8 file, compiled.
-
-As `train.run_folder` keeps stages, which imports TensorFlow: this runs without.
-"""
+"""The Edge TPU stage of a run: its int8 file, compiled."""
 
 import dataclasses
-import datetime
-import hashlib
 import importlib.metadata
-from pathlib import Path
 from typing import Any
 
 from corallite.convert.edgetpu.compile.compiler import Options
 from corallite.convert.edgetpu.compile.result import Compilation
-from corallite.device.system import files
-from corallite.device.system.errors import RequestError
+from corallite.train.runs.kinds import KINDS
+from corallite.train.runs.run import Run
+from corallite.train.runs.stage import Stage
 
-_METRICS = "metrics.json"
-_INT8_FILE = "model_int8.tflite"
-
-
-def find_int8(run_dir: Path) -> Path:
-    """Returns the int8 file of a run.
-
-    Raises:
-        RequestError: That stage is not finished, or the run folder is none.
-    """
-    files.require_folder(run_dir)
-    path = run_dir / "int8" / _INT8_FILE
-    if not (path.exists() and (path.parent / _METRICS).exists()):
-        raise RequestError(
-            f"{run_dir} has no finished int8 stage; run `corallite convert "
-            f"--run_dir={run_dir}` first."
-        )
-    return path
+KIND = KINDS["edgetpu"]
 
 
-def stage_dir(run_dir: Path) -> Path:
-    """Returns the folder of the stage."""
-    return run_dir / "edgetpu"
+def find_parent(run: Run) -> Stage:
+    """Returns the stage whose file is compiled."""
+    return run.latest(*KIND.parents)
 
 
-def read_finished(run_dir: Path, options: Options) -> dict[str, Any] | None:
-    """Returns what `finish` recorded, if it was made of the same; else None."""
-    path = stage_dir(run_dir) / _METRICS
-    if not path.exists():
+def read_finished(run: Run, options: Options) -> dict[str, Any] | None:
+    """Returns what `finish` recorded, if it was made from the same; else None."""
+    stage = run.stage(KIND.name)
+    record = stage.metrics()
+    if not stage.is_complete() or record["inputs"] != _describe_inputs(run, options):
         return None
-    record = files.read_json(path)
-    if record.get("inputs") != _describe_inputs(find_int8(run_dir), options):
-        return None
-    # By their names: the run may have been moved since.
-    compiled = [path.parent / Path(name).name for name in record.get("compiled", ["-"])]
-    if not all(map(Path.exists, compiled)):
-        return None
-    return {**record, "compiled": list(map(str, compiled))}
+    return {**record, "compiled": list(map(str, stage.list_files()))}
 
 
-def reopen(run_dir: Path) -> None:
-    """Marks the stage as not finished, because it is about to be made again."""
-    (stage_dir(run_dir) / _METRICS).unlink(missing_ok=True)
-
-
-def finish(run_dir: Path, made: Compilation, options: Options) -> None:
+def finish(run: Run, made: Compilation, options: Options) -> None:
     """Records what the stage was made from and what came of it."""
-    record = {
-        "inputs": _describe_inputs(made.path, options),
-        **made.to_json(),
-        "finished": datetime.datetime.now().astimezone().isoformat("T", "seconds"),
-        "versions": {
-            "corallite": importlib.metadata.version("corallite"),
-            "edgetpu_compiler": made.edgetpu.compiler,
-        },
+    versions = {
+        "corallite": importlib.metadata.version("corallite"),
+        "edgetpu_compiler": made.edgetpu.compiler,
     }
-    files.write_json(stage_dir(run_dir) / _METRICS, record)
+    metrics = {**made.to_json(), "versions": versions}
+    inputs = _describe_inputs(run, options)
+    run.stage(KIND.name).finish(inputs, metrics, find_parent(run))
 
 
-def _describe_inputs(path: Path, options: Options) -> dict[str, Any]:
-    content = path.read_bytes()
-    parent = hashlib.sha256(content).hexdigest()
-    return {**dataclasses.asdict(options), "parent": parent}
+def _describe_inputs(run: Run, options: Options) -> dict[str, Any]:
+    return {**dataclasses.asdict(options), "parent": find_parent(run).sha256()}

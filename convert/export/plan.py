@@ -1,142 +1,182 @@
-"""Which stage of a run an int8 file is made of, and how."""
+"""From which stage of a run a target is made, and how."""
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
 from absl import logging
 
-from corallite.convert.accuracy.gate import MAX_DROP, Parity
+from corallite.convert.accuracy.gate import MAX_DROP, AccuracyComparison
+from corallite.convert.accuracy.record import read_comparison
+from corallite.convert.export.target import ExportTarget
 from corallite.device.system.errors import RequestError
+from corallite.optimize.calibrate.choose_images import DEFAULT_COUNT
 from corallite.optimize.quantize.qat_stage import train_quantized
-from corallite.train.runs.run import Stage, latest_stage
-from corallite.train.training.recipe import Recipe
+from corallite.train.data.load import ImageData
+from corallite.train.runs.kinds import KINDS
+from corallite.train.runs.recipe import QUANTIZE, Recipe
+from corallite.train.runs.run import Run
+from corallite.train.runs.stage import Stage
 
-SOURCES = ("float", "pruned", "qat")
-_SOURCES_OF_QAT = {"float": "float", "pruned": "pruned"}
+SOURCES = KINDS["int8"].parents
 METHODS = (*MAX_DROP, "auto")
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
-    """What `int8_stage.convert` was asked for; see there."""
+class Request:
+    """How to export a run's model.
 
-    source: str | None
-    method: str | None
-    granularity: str | None
-    calibration_count: int
-    max_drop: float | None
-    recipe: Recipe
-    overwrite: bool
+    Attributes:
+        source: The stage to export, one of SOURCES; None for the latest that target
+            and method accept.
+        method: How to quantize, one of METHODS; None for what suits the source. "auto"
+            tries them in order and takes the first that loses no more than it may; it
+            trains the quantized stage if it comes to that.
+        granularity: "channel" or "tensor": the scales of convolutions. None for those
+            that the source was trained with, else "channel".
+        calibration_count: At most so many training images for ranges.
+        max_drop: Percentage points of top-1 that the file may be below the first stage
+            on the validation split; None for the method's, see `MAX_DROP`.
+        recipe: Of the quantized stage, if "auto" has to train it.
+        overwrite: Export again if it was done with other settings.
+    """
+
+    source: str | None = None
+    method: str | None = None
+    granularity: str | None = None
+    calibration_count: int = DEFAULT_COUNT
+    max_drop: float | None = None
+    recipe: Recipe = QUANTIZE
+    overwrite: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """One way to export: to what, from which parent, by which method and settings."""
+
+    target: ExportTarget
+    parent: Stage
+    method: str
+    inputs: dict[str, Any]
 
 
 def choose_methods(
-    run_dir: Path, options: Options, known: Parity | None
+    stage: Stage, target: ExportTarget, request: Request
 ) -> Sequence[str]:
     """Returns the methods to try in turn.
-
-    Args:
-        run_dir: The run.
-        options: What was asked for.
-        known: What was measured of the int8 file that is there.
 
     Raises:
         RequestError: There is no such method or source, or they do not go together.
     """
-    source, method = options.source, options.method
+    source, method = request.source, request.method
     if method not in (None, *METHODS) or source not in (None, *SOURCES):
         raise RequestError(
             f"Expected `method` to be one of {', '.join(METHODS)} and `source` one of "
             f"{', '.join(SOURCES)}, got {method!r} and {source!r}."
         )
+    if not target.methods:
+        return [target.name]
     if method is None:
-        taken = source or latest_stage(run_dir, SOURCES).name
-        return [usual_method(taken)]
-    if source is not None and (source == "qat") != (method == "qat"):
+        return [stage.run.latest(*([source] if source else SOURCES)).kind.method]
+    if source is not None and KINDS[source].is_quantized != (method in KINDS):
         raise RequestError(
             f"--method={method} does not convert the {source} stage; leave --source "
             "out."
         )
     if method != "auto":
         return [method]
-    methods = list(MAX_DROP)
-    # What was chosen before stays chosen, as long as it holds.
-    if known and _is_still_asked_for(run_dir, options, known):
-        return methods[methods.index(known.method) :]
-    return methods
+    # What was chosen before stays chosen, as long as it passes.
+    known = read_comparison(stage)
+    if known and _is_still_asked_for(stage, request, known):
+        return target.methods[target.methods.index(known.method) :]
+    return target.methods
 
 
-def _is_still_asked_for(run_dir: Path, options: Options, known: Parity) -> bool:
-    inputs = Stage(run_dir, "int8").metrics().get("inputs", {})
+def make_plan(
+    run: Run, data: ImageData, target: ExportTarget, method: str, request: Request
+) -> Plan:
+    """Returns what to export by a method; "auto" trains the stage that it needs.
+
+    Raises:
+        RequestError: The parent is not finished, or was trained with other scales.
+    """
+    parent = _find_parent(run, target, method, request.source)
+    if parent.kind.is_quantized:
+        _warn_of_unused_stage(parent)
+        is_missing = not parent.is_complete() or parent.is_outdated()
+        if request.method == "auto" and is_missing:
+            train_quantized(
+                run,
+                data,
+                request.recipe,
+                granularity=request.granularity or "channel",
+                overwrite=request.overwrite,
+            )
+    inputs: dict[str, Any] = {"source": parent.name}
+    if target.methods:
+        inputs |= {
+            "method": method,
+            "granularity": _choose_granularity(parent, request.granularity),
+            "calibration_count": request.calibration_count,
+        }
+    parent.require()
+    inputs |= {"parent": parent.sha256(), "data": data.fingerprint}
+    return Plan(target, parent, method, inputs)
+
+
+def _find_parent(
+    run: Run, target: ExportTarget, method: str, source: str | None
+) -> Stage:
+    """Returns the stage asked for, else the latest that target and method accept."""
+    if source:
+        return run.stage(source)
+    accepted = [x for x in SOURCES if target.accepts(run.stage(x))]
+    if target.methods:
+        is_trained = method in KINDS
+        accepted = [x for x in accepted if KINDS[x].is_quantized == is_trained]
+    return run.latest(*accepted)
+
+
+def _warn_of_unused_stage(stage: Stage) -> None:
+    """Warns if a stage could have been made from a later one than it was."""
+    latest, made_from = stage.run.latest(*stage.kind.parents), stage.parent()
+    if made_from and latest != made_from and not latest.is_outdated():
+        logging.warning(
+            "%s was made from the %s stage, not from the %s one; for that, run "
+            "`corallite %s --run_dir=%s` first.",
+            stage.path,
+            made_from.name,
+            latest.name,
+            stage.kind.verb,
+            stage.run.path,
+        )
+
+
+def _is_still_asked_for(
+    stage: Stage, request: Request, known: AccuracyComparison
+) -> bool:
+    inputs = stage.metrics().get("inputs", {})
     return (
-        known.with_limit(options.max_drop).held
-        and not options.overwrite
-        and options.granularity in (None, inputs.get("granularity"))
-        and options.calibration_count == inputs.get("calibration_count")
+        known.with_limit(request.max_drop).passed
+        and not request.overwrite
+        and request.granularity in (None, inputs.get("granularity"))
+        and request.calibration_count == inputs.get("calibration_count")
     )
 
 
-def usual_method(source: str) -> str:
-    """Returns how a stage is quantized if nobody says how."""
-    return "qat" if source == "qat" else "ptq"
-
-
-def find_parent(method: str, run_dir: Path, options: Options) -> Stage:
-    """Returns the stage to quantize; trains that of "qat" if "auto" comes to it."""
-    if method != "qat":
-        if options.source:
-            return Stage(run_dir, options.source)
-        return latest_stage(run_dir, ("float", "pruned"))
-    stage = Stage(run_dir, "qat")
-    is_missing = not stage.is_complete() or stage.is_outdated()
-    pruned = Stage(run_dir, "pruned")
-    is_older = stage.metrics().get("from") == "float" and pruned.is_complete()
-    if is_older and not pruned.is_outdated():
-        logging.warning(
-            "%s was made of the float stage, not of the pruned one; for that, run "
-            "`corallite quantize --run_dir=%s` first.",
-            stage.path,
-            run_dir,
-        )
-    if options.method == "auto" and is_missing:
-        train_quantized(
-            run_dir,
-            options.recipe,
-            granularity=options.granularity or "channel",
-            overwrite=options.overwrite,
-        )
-    return stage
-
-
-def choose_granularity(parent: Stage, asked: str | None) -> str:
+def _choose_granularity(parent: Stage, asked: str | None) -> str:
     """Returns the scales of convolutions: those asked for, or trained with.
 
     Raises:
-        RequestError: The qat stage was trained with others than those asked for.
+        RequestError: The parent was trained with others than those asked for.
     """
-    if parent.name != "qat":
+    if not parent.kind.is_quantized:
         return asked or "channel"
     trained = parent.metrics().get("inputs", {}).get("granularity", "channel")
     if asked not in (None, trained):
         raise RequestError(
-            f"{parent.path} was trained with a scale per {trained}; for one per "
-            f"{asked}: corallite quantize --run_dir={parent.run_dir} "
+            f"{parent.path} was trained with per-{trained} scales; for per-{asked} "
+            f"ones: corallite {parent.kind.verb} --run_dir={parent.run.path} "
             f"--granularity={asked} --overwrite."
         )
     return trained
-
-
-def float_stages(run_dir: Path, parent: Stage) -> list[Stage]:
-    """Returns the float stages that a file was made of, the first one first."""
-    name = qat_source(parent) if parent.name == "qat" else parent.name
-    first = Stage(run_dir, "float")
-    return [first] if name == "float" else [first, Stage(run_dir, name)]
-
-
-def qat_source(stage: Stage) -> str:
-    """Returns which stage the finished qat stage began with: "float" or "pruned".
-
-    Raises:
-        RequestError: Its record does not say.
-    """
-    return stage.recall(lambda x: _SOURCES_OF_QAT[x["from"]])

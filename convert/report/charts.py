@@ -6,8 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from corallite.convert.evaluate.metrics import Evaluation
-from corallite.convert.evaluate.stages import StageResult
+from corallite.convert.evaluate.metrics import Evaluation, StageResult
 from corallite.convert.report.svg import FIRST, LINE, MUTED, SECOND, drawing
 
 # Fits a phone; on wider pages, several stand in a row.

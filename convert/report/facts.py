@@ -1,4 +1,4 @@
-"""Gathers what there is to say of a run."""
+"""Gathers what a report says about a run."""
 
 import dataclasses
 import datetime
@@ -8,47 +8,56 @@ from typing import Any
 
 import numpy as np
 
+from corallite.convert.accuracy.gate import AccuracyComparison
+from corallite.convert.accuracy.record import read_comparison
 from corallite.convert.edgetpu.predict.prediction import Prediction
 from corallite.convert.evaluate.machine import describe_machine
-from corallite.convert.evaluate.stages import StageResult, evaluate_run
-from corallite.convert.export.int8 import INT8_FILE, read_parity
-from corallite.convert.report.compilation_record import (
-    find_mapping,
-    hash_compiled,
-    list_compile_flags,
-)
+from corallite.convert.evaluate.metrics import StageResult
+from corallite.convert.evaluate.stages import evaluate_run
+from corallite.convert.export import edgetpu
+from corallite.convert.report.edgetpu_placement import find_placement
 from corallite.convert.report.records import check_metrics, check_run
 from corallite.convert.report.thumbnails import Picture, show_mistakes
 from corallite.convert.tflite.model import Model
 from corallite.convert.tflite.reader import read_model
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.system import files
-from corallite.train.data.load import ImageData, load_data
-from corallite.train.runs.run import Stage, hash_file, package_versions
-from corallite.train.training.float_stage import read_run
+from corallite.train.data.load import ImageData
+from corallite.train.runs.kinds import StageKind
+from corallite.train.runs.run import Run
+from corallite.train.runs.stage import Stage, hash_file, package_versions
 
 _MOST_PICTURES = 24
 
 
 @dataclasses.dataclass(frozen=True)
-class StageFacts:
+class StageRecord:
     """One finished stage.
 
     Attributes:
-        result: What it measures.
+        kind: Of the stage.
         metrics: What its `metrics.json` holds.
-        model: Its model's file, relative to the run folder.
-        sha256: Of that file.
+        files: SHA-256 of its files, by their name in the run.
     """
 
-    result: StageResult
+    kind: StageKind
     metrics: dict[str, Any]
-    model: str
-    sha256: str
+    files: dict[str, str]
 
     @property
     def name(self) -> str:
-        return self.result.stage
+        return self.kind.name
+
+
+@dataclasses.dataclass(frozen=True)
+class StageFacts(StageRecord):
+    """One finished stage that this machine can run.
+
+    Attributes:
+        result: What it measures.
+    """
+
+    result: StageResult
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,18 +71,17 @@ class Facts:
         weights_name: Of the file that training began with; None for random weights.
         class_names: In the order of the labels.
         preprocessing: From image to pixels.
-        counts: Images of each class by part.
+        counts: Images of each class by split.
         fingerprint: Of the images.
         unreadable: How many files were skipped.
-        part: Which part of the images was evaluated.
-        stages: At least the float one, in the order of the road.
-        pictures: Images that the last stage named wrong, the surest first.
-        parity: What the gates of `convert` measured; None if there is no such file.
-        model: The int8 file's structure; None if there is no such file.
-        edgetpu: What the Edge TPU compiler makes of it; None if there is no such file.
+        split: Which split of the images was evaluated.
+        stages: At least the first one, parents before what was made from them.
+        others: Finished stages that this machine cannot run.
+        pictures: Images that the last stage predicts wrong, the most confident first.
+        accuracy: What the accuracy gate of the last file measured, if it did.
+        model: Structure of the file that can be compiled; None if there is none.
+        edgetpu: What the Edge TPU compiler makes of it; None if there is none.
         is_predicted: The compiler was not run, `edgetpu` is a prediction.
-        compiled: SHA-256 by name of the files that it wrote.
-        compile_flags: The flags of `compile` that were not the usual ones.
         versions: Of the packages here.
         machine: This one.
         made: When.
@@ -88,15 +96,14 @@ class Facts:
     counts: dict[str, list[int]]
     fingerprint: str
     unreadable: int
-    part: str
+    split: str
     stages: Sequence[StageFacts]
+    others: Sequence[StageRecord]
     pictures: Sequence[Picture]
-    parity: dict[str, Any] | None
+    accuracy: AccuracyComparison | None
     model: Model | None
     edgetpu: Prediction | None
     is_predicted: bool
-    compiled: dict[str, str]
-    compile_flags: dict[str, Any]
     versions: dict[str, str]
     machine: str
     made: datetime.datetime
@@ -106,68 +113,80 @@ class Facts:
         """The stage that is nearest to the device."""
         return self.stages[-1]
 
+    @property
+    def finished(self) -> list[StageRecord]:
+        """All stages, those that this machine cannot run last."""
+        return [*self.stages, *self.others]
 
-def gather_facts(run_dir: Path, part: str, made: datetime.datetime) -> Facts:
+
+def gather_facts(
+    run: Run, data: ImageData, split: str, made: datetime.datetime
+) -> Facts:
     """Reads a run folder; measures the stages that have not been measured.
 
     Raises:
-        RequestError: The run has no data or no finished float stage, or a file in it
-            is damaged.
+        RequestError: The run has no finished first stage, or a file in it is damaged.
     """
-    data = load_data(run_dir)
-    stages = [_describe_stage(run_dir, x) for x in evaluate_run(run_dir, part)]
-    run = read_run(run_dir, check_run)
-    weights = run.get("weights")
-    model, edgetpu, is_predicted = None, None, True
-    if stages[-1].name == "int8":
-        model = read_model(run_dir / stages[-1].model)
-        edgetpu, is_predicted = find_mapping(run_dir, model, stages[-1].sha256)
+    results = {result.stage: result for result in evaluate_run(run, data, split)}
+    made_stages = run.stages()
+    records = [(x, _describe_stage(x)) for x in made_stages]
+    stages = [
+        StageFacts(**vars(record), result=results[x.name])
+        for x, record in records
+        if x.name in results
+    ]
+    settings = run.recall(check_run)
+    weights = settings.get("weights")
+    model, placement, is_predicted = None, None, True
+    source = edgetpu.find_parent(run)
+    if source in made_stages:
+        model = read_model(source.model_path)
+        placement, is_predicted = find_placement(made_stages, source, model)
     names = tuple(map(files.printable, data.class_names))
     mistakes = stages[-1].result.evaluation.mistakes[:_MOST_PICTURES]
     return Facts(
-        run_dir=files.printable(run_dir),
-        network=run["network"],
-        data_name=files.printable(Path(run["data_dir"]).name),
+        run_dir=files.printable(run.path),
+        network=settings["network"],
+        data_name=files.printable(Path(settings["data_dir"]).name),
         weights_name=weights and files.printable(Path(weights).name),
         class_names=names,
         preprocessing=data.preprocessing,
         counts=_count_images(data),
         fingerprint=data.fingerprint,
-        unreadable=len(files.read_json(run_dir / "split.json")["unreadable"]),
-        part=part,
+        unreadable=len(files.read_json(run.path / "split.json")["unreadable"]),
+        split=split,
         stages=stages,
-        pictures=show_mistakes(mistakes, data.splits[part], names),
-        parity=_read_parity(run_dir),
+        others=[record for x, record in records if x.name not in results],
+        pictures=show_mistakes(mistakes, data.splits[split], names),
+        accuracy=_read_accuracy(made_stages),
         model=model,
-        edgetpu=edgetpu,
+        edgetpu=placement,
         is_predicted=is_predicted,
-        compiled={} if is_predicted else hash_compiled(run_dir),
-        compile_flags={} if is_predicted else list_compile_flags(run_dir),
         versions=package_versions(),
         machine=describe_machine(),
         made=made,
     )
 
 
-def _describe_stage(run_dir: Path, result: StageResult) -> StageFacts:
-    file = {"int8": INT8_FILE}.get(result.stage, "model.h5")
-    stage = Stage(run_dir, result.stage, file)
-    return StageFacts(
-        result,
-        stage.recall(lambda x: check_metrics(stage.name, x)),
-        stage.model_path.relative_to(run_dir).as_posix(),
-        hash_file(stage.model_path),
+def _describe_stage(stage: Stage) -> StageRecord:
+    return StageRecord(
+        stage.kind,
+        stage.recall(lambda x: check_metrics(stage.kind, x)),
+        {
+            path.relative_to(stage.run.path).as_posix(): hash_file(path)
+            for path in stage.list_files()
+        },
     )
 
 
 def _count_images(data: ImageData) -> dict[str, list[int]]:
     classes = len(data.class_names)
     return {
-        name: np.bincount(part.labels, minlength=classes).tolist()
-        for name, part in data.splits.items()
+        name: np.bincount(split.labels, minlength=classes).tolist()
+        for name, split in data.splits.items()
     }
 
 
-def _read_parity(run_dir: Path) -> dict[str, Any] | None:
-    parity = read_parity(run_dir)
-    return parity.to_json() if parity else None
+def _read_accuracy(stages: Sequence[Stage]) -> AccuracyComparison | None:
+    known = (read_comparison(stage) for stage in reversed(stages))
+    return next((comparison for comparison in known if comparison), None)

@@ -1,10 +1,11 @@
-"""Renders what is known of a run as one HTML page that needs nothing else."""
+"""Renders what is known of a run as one self-contained HTML page."""
 
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
+from corallite.convert.accuracy.paired import Step
 from corallite.convert.report import charts, edgetpu_map, provenance
 from corallite.convert.report.confusion import (
     MOST_IN_MATRIX,
@@ -41,7 +42,7 @@ def render(facts: Facts) -> str:
         evaluation=facts.last.result.evaluation,
         charts=_draw_charts(facts),
         confusion=_describe_confusion(facts),
-        hops=_list_hops(facts),
+        steps=_list_steps(facts),
         layers=_describe_layers(facts),
         edgetpu=_describe_edgetpu(facts),
         commands=provenance.list_commands(facts),
@@ -78,26 +79,27 @@ def _describe_confusion(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _list_hops(facts: Facts) -> list[dict[str, Any]]:
-    """Returns the hops between neighbours, and from the first to the last of them."""
-    parity = facts.parity or {"hops": []}
-    overall = [parity["overall"]] if parity.get("overall") else []
-    return [*parity["hops"], *(overall if len(parity["hops"]) > 1 else [])]
+def _list_steps(facts: Facts) -> list[Step]:
+    """Returns the steps from model to model, and from the first to the last."""
+    if facts.accuracy is None:
+        return []
+    steps = facts.accuracy.steps
+    return [*steps, *([facts.accuracy.overall] if len(steps) > 1 else [])]
 
 
 def _describe_layers(facts: Facts) -> list[dict[str, Any]]:
     """Returns the layers that int8 changes most, each with the length of its bar.
 
-    The bar is the error's root: as a share of the signal, as people think of noise.
+    The bar is the root of the error: the noise as a share of the signal.
     """
-    if facts.parity is None:
+    if facts.accuracy is None:
         return []
-    worst = facts.parity["layers"][:_MOST_LAYERS]
-    shares = [(x["own_relative_mse"] ** 0.5, x["relative_mse"] ** 0.5) for x in worst]
+    worst = facts.accuracy.layers[:_MOST_LAYERS]
+    shares = [(x.own_relative_mse**0.5, x.relative_mse**0.5) for x in worst]
     longest = max((max(pair) for pair in shares), default=0) or 1
     return [
         {
-            **layer,
+            "layer": layer.layer,
             "own": own,
             "all": whole,
             "own_bar": own / longest,

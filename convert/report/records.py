@@ -1,14 +1,14 @@
 """Checks what a run has recorded before a report is made of it.
 
-Records can be edited, damaged or of another version. What these functions raise for one
-that lacks something, `files.read_record` turns into a sentence with its name.
+Records can be edited, damaged or of another version. `files.read_record` turns what
+these functions raise into a sentence with the name of the file.
 """
 
 import dataclasses
 from typing import Any
 
-from corallite.train.training.initialization import Network
-from corallite.train.training.recipe import Recipe
+from corallite.train.runs.kinds import StageKind
+from corallite.train.runs.recipe import Recipe
 
 _CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
@@ -16,8 +16,12 @@ _CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 def check_run(run: dict[str, Any]) -> dict[str, Any]:
     """Returns what is in `run.json`, if a report can be made of it."""
     network = dict(run["network"])
-    height, width = Network.from_json(network).size_hw
-    network["size_hw"] = [int(height), int(width)]
+    height, width = network["size_hw"]
+    network |= {
+        "model": str(network["model"]),
+        "width": float(network["width"]),
+        "size_hw": [int(height), int(width)],
+    }
     network["recipe"] = _check_recipe(network["recipe"])
     if run.get("weights"):
         network["frozen_epochs"] = int(network["frozen_epochs"])
@@ -25,7 +29,7 @@ def check_run(run: dict[str, Any]) -> dict[str, Any]:
     return {**run, "network": network, "data_dir": str(run["data_dir"])}
 
 
-def check_metrics(stage: str, metrics: dict[str, Any]) -> dict[str, Any]:
+def check_metrics(kind: StageKind, metrics: dict[str, Any]) -> dict[str, Any]:
     """Returns what is in a stage's `metrics.json`, if a report can be made of it."""
     inputs = dict(metrics["inputs"])
     checked: dict[str, Any] = {
@@ -37,9 +41,9 @@ def check_metrics(stage: str, metrics: dict[str, Any]) -> dict[str, Any]:
         inputs["recipe"] = _check_recipe(inputs["recipe"])
     if "sparsity" in inputs:
         inputs["sparsity"] = float(inputs["sparsity"])
-    if stage == "float":
+    if not kind.parents:
         checked |= {name: int(metrics[name]) for name in ("parameters", "macs")}
-    if stage == "int8":
+    if "source" in kind.settings:
         inputs["source"] = str(inputs["source"])
     if "history" in metrics:
         checked["history"] = [_check_epoch(epoch) for epoch in metrics["history"]]

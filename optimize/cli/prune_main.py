@@ -6,17 +6,14 @@ Zeros make the compressed file smaller, not the model faster. If it is interrupt
 same command resumes.
 """
 
-from pathlib import Path
-
 from absl import flags
 
 from corallite.device.cli import program
-from corallite.optimize.prune.magnitude import DEFAULT_RECIPE, prune
-from corallite.train.cli import recipe_flags
+from corallite.optimize.prune.magnitude import prune
+from corallite.train.cli import recipe_flags, run_flags
+from corallite.train.runs.recipe import PRUNE
 
-_RUN_DIR = flags.DEFINE_string(
-    "run_dir", None, "Run folder with a trained float model.", required=True
-)
+_RUN = run_flags.define("Run folder with a trained float model.")
 _SPARSITY = flags.DEFINE_float(
     "sparsity",
     0.5,
@@ -27,14 +24,12 @@ _SPARSITY = flags.DEFINE_float(
 _OVERWRITE = flags.DEFINE_boolean(
     "overwrite", False, "Make the stage again if it was made with other settings."
 )
-_RECIPE = recipe_flags.define(DEFAULT_RECIPE)
+_RECIPE = recipe_flags.define(PRUNE)
 
 
 def main(argv):
     program.reject_arguments(argv)
-    stage = prune(
-        Path(_RUN_DIR.value), _SPARSITY.value, _RECIPE(), overwrite=_OVERWRITE.value
-    )
+    stage = prune(*_RUN(), _SPARSITY.value, _RECIPE(), overwrite=_OVERWRITE.value)
     accuracy, sparsity = stage.recall(
         lambda x: (
             float(x["history"][-1]["val_accuracy"]),

@@ -6,18 +6,15 @@ Starts from the pruned model, whose zeros stay, or else from the float model. If
 interrupted, the same command resumes.
 """
 
-from pathlib import Path
-
 from absl import flags
 
 from corallite.device.cli import program
-from corallite.optimize.quantize.qat_stage import DEFAULT_RECIPE, train_quantized
+from corallite.optimize.quantize.qat_stage import train_quantized
 from corallite.optimize.quantize.specs import GRANULARITIES
-from corallite.train.cli import recipe_flags
+from corallite.train.cli import recipe_flags, run_flags
+from corallite.train.runs.recipe import QUANTIZE
 
-_RUN_DIR = flags.DEFINE_string(
-    "run_dir", None, "Run folder with a trained model.", required=True
-)
+_RUN = run_flags.define("Run folder with a trained model.")
 _GRANULARITY = flags.DEFINE_enum(
     "granularity",
     "channel",
@@ -27,13 +24,13 @@ _GRANULARITY = flags.DEFINE_enum(
 _OVERWRITE = flags.DEFINE_boolean(
     "overwrite", False, "Make the stage again if it was made with other settings."
 )
-_RECIPE = recipe_flags.define(DEFAULT_RECIPE)
+_RECIPE = recipe_flags.define(QUANTIZE)
 
 
 def main(argv):
     program.reject_arguments(argv)
     stage = train_quantized(
-        Path(_RUN_DIR.value),
+        *_RUN(),
         _RECIPE(),
         granularity=_GRANULARITY.value,
         overwrite=_OVERWRITE.value,

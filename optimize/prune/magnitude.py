@@ -6,7 +6,6 @@ Edge TPU multiply by zero as by any other number.
 
 import dataclasses
 import math
-from pathlib import Path
 
 from absl import logging
 
@@ -17,16 +16,18 @@ from corallite.optimize.keras_graph.tfmot import tfmot
 from corallite.optimize.prune.masks import PrunedLayer, UpdateMasks
 from corallite.optimize.prune.sparsity import kernels_of, measure_sparsity
 from corallite.train.data.input_pipeline import steps_per_epoch
-from corallite.train.data.load import load_data
+from corallite.train.data.load import ImageData
 from corallite.train.framework.keras import keras
-from corallite.train.runs.run import Stage, hash_file
+from corallite.train.runs.kinds import KINDS
+from corallite.train.runs.recipe import Recipe
+from corallite.train.runs.run import Run
+from corallite.train.runs.stage import Stage
 from corallite.train.training.fit import discard_state, fit
 from corallite.train.training.float_stage import cost_metrics
 from corallite.train.training.model_file import save_model
 from corallite.train.training.objectives import classify
-from corallite.train.training.recipe import Recipe
 
-DEFAULT_RECIPE = Recipe(epochs=15, learning_rate=0.02, warmup_epochs=0.0)
+KIND = KINDS["pruned"]
 # Sparsity rises during this fraction of the steps; the rest restores the accuracy.
 _RISING_SHARE = 0.6
 _UPDATES = 50
@@ -34,54 +35,61 @@ _MAX_LAYER_SPARSITY = 0.98
 
 
 def prune(
-    run_dir: Path, sparsity: float, recipe: Recipe, *, overwrite: bool = False
+    run: Run,
+    data: ImageData,
+    sparsity: float,
+    recipe: Recipe,
+    *,
+    overwrite: bool = False,
 ) -> Stage:
     """Prunes a run's float model to `sparsity` while training on; the pruned stage.
 
     Args:
-        run_dir: A run with a finished float stage.
+        run: A run with a finished float stage.
+        data: Its images.
         sparsity: Zero fraction of all kernel weights at the end, above 0 and below 1.
         recipe: The training, whose learning rate should be below the first one's.
         overwrite: Make the stage again if it was made with other settings.
 
     Raises:
-        RequestError: There is no float model, `sparsity` cannot be reached, or the
-            recipe's patience may end the training before it is.
-        KeyboardInterrupt: Asked to stop; the same call goes on from there.
+        RequestError: There is no float model, `sparsity` cannot be reached, the
+            recipe's patience may end the training before it is, or another process is
+            writing into the run.
+        KeyboardInterrupt: Asked to stop; the same call resumes.
     """
     check_recipe(recipe)
-    data = load_data(run_dir)
-    source = Stage(run_dir, "float").require()
-    stage = Stage(run_dir, "pruned")
+    parent, stage = run.latest(*KIND.parents), run.stage(KIND.name)
+    source = parent.require()
     inputs = {
         "sparsity": sparsity,
         "recipe": dataclasses.asdict(recipe),
-        "parent": hash_file(source),
+        "parent": parent.sha256(),
         "data": data.fingerprint,
     }
     if stage.is_done(inputs, overwrite):
-        logging.info("pruned: done already.")
+        logging.info("%s: done already.", stage.name)
         return stage
     keras.utils.set_random_seed(recipe.seed)
     steps = recipe.epochs * steps_per_epoch(data.splits["train"], recipe.batch_size)
     model = add_pruning(load_model(source), sparsity, steps)
-    stage.reopen()
-    progress = fit(
-        model,
-        data,
-        recipe,
-        stage.path,
-        objective=classify(data, recipe),
-        inputs=inputs,
-        callbacks=[UpdateMasks()],
-        keep_best=False,
-    )
-    model = strip_pruning(model)
-    save_model(model, stage.model_path)
-    measured = dataclasses.asdict(measure_sparsity(model))
-    history = dataclasses.asdict(progress)
-    stage.finish(inputs, {**cost_metrics(model), "sparsity": measured, **history})
-    discard_state(stage.path)
+    with run.lock(KIND.verb):
+        stage.reopen()
+        progress = fit(
+            model,
+            data,
+            recipe,
+            stage.path,
+            objective=classify(data, recipe),
+            inputs=inputs,
+            callbacks=[UpdateMasks()],
+            keep_best=False,
+        )
+        model = strip_pruning(model)
+        save_model(model, stage.model_path)
+        measured = dataclasses.asdict(measure_sparsity(model))
+        metrics = {"sparsity": measured, **dataclasses.asdict(progress)}
+        stage.finish(inputs, {**cost_metrics(model), **metrics}, parent)
+        discard_state(stage.path)
     return stage
 
 

@@ -1,7 +1,6 @@
 """The qat stage of a run: trains on with the rounding of int8 in the graph."""
 
 import dataclasses
-from pathlib import Path
 
 from absl import logging
 
@@ -9,19 +8,22 @@ from corallite.optimize.calibrate.choose_images import choose_checked_images
 from corallite.optimize.keras_graph.load import load_model
 from corallite.optimize.prune.sparsity import measure_sparsity
 from corallite.optimize.quantize.add_quantizers import quantize
-from corallite.train.data.load import load_data
+from corallite.train.data.load import ImageData
 from corallite.train.framework.keras import keras
-from corallite.train.runs.run import Stage, hash_file, latest_stage
+from corallite.train.runs.kinds import KINDS
+from corallite.train.runs.recipe import Recipe
+from corallite.train.runs.run import Run
+from corallite.train.runs.stage import Stage
 from corallite.train.training.fit import discard_state, fit
 from corallite.train.training.model_file import save_model
 from corallite.train.training.objectives import classify
-from corallite.train.training.recipe import Recipe
 
-DEFAULT_RECIPE = Recipe(epochs=8, learning_rate=0.005, warmup_epochs=0.0)
+KIND = KINDS["qat"]
 
 
 def train_quantized(
-    run_dir: Path,
+    run: Run,
+    data: ImageData,
     recipe: Recipe,
     *,
     shared_range: str | None = None,
@@ -31,24 +33,24 @@ def train_quantized(
     """Trains a run's pruned model, else its float one, quantization-aware.
 
     Args:
-        run_dir: A run with a trained model.
+        run: A run with a trained model.
+        data: Its images.
         recipe: How to train.
         shared_range: See `quantize`; by default what fits the network.
         granularity: One of `quantize.GRANULARITIES`.
         overwrite: Train again if it was done with other settings.
 
     Raises:
-        RequestError: There is no model to begin with, or the settings changed.
-        KeyboardInterrupt: Asked to stop; the same call goes on from there.
+        RequestError: There is no model to begin with, the settings changed, or another
+            process is writing into the run.
+        KeyboardInterrupt: Asked to stop; the same call resumes.
     """
-    data = load_data(run_dir)
-    parent = latest_stage(run_dir, ("float", "pruned"))
+    parent, stage = run.latest(*KIND.parents), run.stage(KIND.name)
     source = parent.require()
-    stage = Stage(run_dir, "qat")
     inputs = {
         "recipe": dataclasses.asdict(recipe),
         "granularity": granularity,
-        "parent": hash_file(source),
+        "parent": parent.sha256(),
         "data": data.fingerprint,
         # Not where it is not given: what runs of before recorded still holds.
         **({"shared_range": shared_range} if shared_range else {}),
@@ -56,19 +58,22 @@ def train_quantized(
     if not overwrite:
         stage.refuse_other_settings({"shared_range": shared_range, **inputs})
     if stage.is_done(inputs, overwrite):
-        logging.info("qat: done already.")
+        logging.info("%s: done already.", stage.name)
         return stage
     keras.utils.set_random_seed(recipe.seed)
     images = choose_checked_images(data.splits["train"])
     model = quantize(
         load_model(source), images, shared_range=shared_range, granularity=granularity
     )
-    stage.reopen()
     objective = classify(data, recipe)
-    progress = fit(model, data, recipe, stage.path, objective=objective, inputs=inputs)
-    save_model(model, stage.model_path)
-    measured = dataclasses.asdict(measure_sparsity(model))
-    history = dataclasses.asdict(progress)
-    stage.finish(inputs, {"from": parent.name, "sparsity": measured, **history})
-    discard_state(stage.path)
+    with run.lock(KIND.verb):
+        stage.reopen()
+        progress = fit(
+            model, data, recipe, stage.path, objective=objective, inputs=inputs
+        )
+        save_model(model, stage.model_path)
+        measured = dataclasses.asdict(measure_sparsity(model))
+        metrics = {"sparsity": measured, **dataclasses.asdict(progress)}
+        stage.finish(inputs, {"from": parent.name, **metrics}, parent)
+        discard_state(stage.path)
     return stage

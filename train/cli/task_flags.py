@@ -7,9 +7,9 @@ from pathlib import Path
 from absl import flags
 
 from corallite.device.image import preprocess
-from corallite.device.system import files
 from corallite.train.data import datasets
 from corallite.train.models.registry import NETWORKS
+from corallite.train.runs.run import Run
 from corallite.train.training.initialization import Network
 
 # So that --help lists the flags with those of the program that defines them.
@@ -22,13 +22,13 @@ class Task:
 
     Attributes:
         data_dir: Class folders.
-        run_dir: Folder of the run.
+        run: The run to make or to resume.
         network: What to train.
         fit_policy: How an image is made square, one of `preprocess.FITS`.
     """
 
     data_dir: Path
-    run_dir: Path
+    run: Run
     network: Network
     fit_policy: str
 
@@ -64,10 +64,10 @@ def define() -> Callable[[], Task]:
 
     def read() -> Task:
         # Checked before a --dataset is written.
-        files.require_folder(Path(run_dir.value))
+        run = Run.open(Path(run_dir.value))
         size = image_size.value
         network = Network(model.value, width.value, (size, size))
         images = datasets.locate(data_dir.value, dataset.value)
-        return Task(images, Path(run_dir.value), network, fit.value)
+        return Task(images, run, network, fit.value)
 
     return read

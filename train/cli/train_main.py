@@ -12,13 +12,14 @@ from absl import flags
 
 from corallite.device.cli import program
 from corallite.train.cli import recipe_flags, task_flags
-from corallite.train.training.float_stage import DEFAULT_RECIPE, train
+from corallite.train.runs.recipe import TRAIN
+from corallite.train.training.float_stage import train
 
 _TASK = task_flags.define()
 _OVERWRITE = flags.DEFINE_boolean(
     "overwrite", False, "Make the stage again if it was made with other settings."
 )
-_RECIPE = recipe_flags.define(DEFAULT_RECIPE)
+_RECIPE = recipe_flags.define(TRAIN)
 _TRANSFER = recipe_flags.define_transfer()
 
 
@@ -29,7 +30,7 @@ def main(argv: Sequence[str]) -> None:
     task = _TASK()
     stage = train(
         task.data_dir,
-        task.run_dir,
+        task.run,
         task.network,
         recipe,
         transfer=transfer,

@@ -15,6 +15,7 @@ from corallite.device.system.errors import RequestError
 from corallite.train.data import cache, split
 from corallite.train.data.images import SPLITS, Listing, list_images
 from corallite.train.data.split import SplitAssignment
+from corallite.train.runs.run import Run
 
 DEFAULT_FRACTIONS = (0.8, 0.1, 0.1)
 
@@ -50,7 +51,7 @@ class ImageData:
 
 def prepare_data(
     data_dir: Path,
-    run_dir: Path,
+    run: Run,
     preprocessing: Preprocessing,
     *,
     fractions: tuple[float, float, float] = DEFAULT_FRACTIONS,
@@ -63,21 +64,20 @@ def prepare_data(
 
     Args:
         data_dir: Class folders, or class folders in `train/`, `val/`, `test/`.
-        run_dir: Made if need be.
+        run: Its folder is made if need be.
         preprocessing: How images are resized. A new value replaces the cached arrays.
         fractions: Of train, val and test where they are not given; positive, sum 1.
             Without effect once the run has its split assignment.
 
     Raises:
         RequestError: The images cannot be used as they are (see `list_images`), more
-            than 1 % of them are unreadable, the run is one of other images, or its
-            folder is none.
+            than 1 % of them are unreadable, or the run has other images.
         OSError: The run folder cannot be written, with the name of the file.
         ValueError: `fractions` are not positive or do not add up to 1.
     """
     if min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
         raise ValueError(f"Expected `fractions` to add up to 1, got {fractions!r}.")
-    files.require_folder(run_dir)
+    run_dir = run.path
     if run_dir.resolve().is_relative_to(data_dir.resolve()):
         raise RequestError(
             f"{run_dir} is inside the folder of the images and would become a class; "
@@ -86,18 +86,18 @@ def prepare_data(
     listing = list_images(data_dir)
     made = _find_split(listing, run_dir) or _make_split(listing, run_dir, fractions)
     _fill_cache(data_dir, run_dir, made, preprocessing)
-    data = load_data(run_dir)
+    data = load_data(run)
     _check_every_class_is_left(data_dir, data)
     return data
 
 
-def load_data(run_dir: Path) -> ImageData:
-    """Opens what `prepare_data` made for `run_dir`; the images stay on disk.
+def load_data(run: Run) -> ImageData:
+    """Opens what `prepare_data` made for a run; the images stay on disk.
 
     Raises:
-        RequestError: The run folder is none, has no data or lacks a part of it.
+        RequestError: The run has no data or lacks some of it.
     """
-    files.require_folder(run_dir)
+    run_dir = run.path
     missing = RequestError(
         f"{run_dir}: this run folder has no training data; prepare it with "
         f"corallite train --data_dir=FOLDER --run_dir={run_dir}."

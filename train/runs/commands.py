@@ -1,36 +1,12 @@
-"""The command that makes a stage of a run, by what the run has recorded."""
+"""The command that makes a stage of a run, from what the run has recorded."""
 
 import dataclasses
 import shlex
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from corallite.device.system import files
-from corallite.train.training.recipe import Recipe
-
-# Each verb has its own defaults of these. The others have those of `Recipe`.
-_ALWAYS = ("epochs", "learning_rate", "warmup_epochs")
-
-
-def name_command(verb: str, run_dir: Path, inputs: Mapping[str, Any]) -> str:
-    """Returns a command that makes a stage, or goes on with it, to be pasted.
-
-    Args:
-        verb: "train", "prune", "quantize" or "convert".
-        run_dir: The run. Without a record of its network, FOLDER stands for the images.
-        inputs: What the stage was made from, or begun with; empty if it was not.
-
-    Raises:
-        RequestError: The record is damaged.
-    """
-    flags: dict[str, Any] = {"run_dir": run_dir}
-    if verb == "train":
-        flags |= _find_train_flags(run_dir / "run.json")
-    elif verb in ("prune", "quantize"):
-        flags |= {x: inputs[x] for x in ("sparsity", "granularity") if x in inputs}
-        flags |= _find_recipe_flags(inputs.get("recipe", {}))
-    return format_command(verb, flags)
+from corallite.train.runs.kinds import StageKind
+from corallite.train.runs.recipe import TRAIN, Recipe
 
 
 def format_command(verb: str, flags: Mapping[str, Any]) -> str:
@@ -38,52 +14,57 @@ def format_command(verb: str, flags: Mapping[str, Any]) -> str:
     return " ".join([f"corallite {verb}", *map(_format, flags, flags.values())])
 
 
-def list_network_flags(
-    network: Mapping[str, Any], fit: str, weights: str | None
-) -> dict[str, Any]:
-    """Returns the flags of `train` that name a network and what it begins with.
+def list_flags(kind: StageKind, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the flags with which a stage was made and that are not the default.
 
     Args:
-        network: Of a run's record.
-        fit: How an image is brought to its proportions.
-        weights: The file that training began with; None for random weights.
+        kind: Of the stage.
+        inputs: What it was made from, or begun with; empty if it was not.
     """
+    settings = {
+        kind.flag_names.get(name, name): inputs[name]
+        for name, default in kind.settings.items()
+        if inputs.get(name, default) != default
+    }
+    return {**settings, **_list_recipe_flags(inputs.get("recipe"), kind.recipe)}
+
+
+def list_run_flags(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the flags of `train` that begin a run.
+
+    Args:
+        run: What `run.json` holds.
+    """
+    network = run["network"]
     flags = {
+        "data_dir": run["data_dir"],
         "model": network["model"],
         "width": network["width"],
         "image_size": network["size_hw"][0],
     }
+    fit = network.get("preprocessing", {}).get("fit", "crop")
     if fit != "crop":
         flags["fit"] = fit
-    if weights is not None:
-        flags["weights"] = weights
-        frozen, epochs = network["frozen_epochs"], network["recipe"]["epochs"]
-        if frozen == epochs:
-            flags["freeze"] = True
-        elif frozen:
-            flags["unfreeze_epoch"] = frozen
-    return flags
+    recipe = network["recipe"]
+    if run.get("weights") is not None:
+        flags |= {"weights": run["weights"], **_list_freezing(network)}
+        # Its default is another one with --weights.
+        flags |= {x: recipe[x] for x in ("learning_rate",) if x in recipe}
+    return flags | _list_recipe_flags(recipe, TRAIN)
 
 
-def _find_train_flags(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {"data_dir": "FOLDER"}
-    return files.read_record(path, _parse)
+def _list_freezing(network: Mapping[str, Any]) -> dict[str, Any]:
+    frozen = network["frozen_epochs"]
+    if frozen == network["recipe"]["epochs"]:
+        return {"freeze": True}
+    return {"unfreeze_epoch": frozen} if frozen else {}
 
 
-def _parse(run: dict[str, Any]) -> dict[str, Any]:
-    network = run["network"]
-    fit = network.get("preprocessing", {}).get("fit", "crop")
-    return {
-        "data_dir": run["data_dir"],
-        **list_network_flags(network, fit, run.get("weights")),
-        **_find_recipe_flags(network["recipe"]),
-    }
-
-
-def _find_recipe_flags(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    usual = dataclasses.asdict(Recipe(epochs=0))
-    return {x: y for x, y in recipe.items() if x in _ALWAYS or y != usual.get(x)}
+def _list_recipe_flags(
+    recipe: Mapping[str, Any] | None, defaults: Recipe | None
+) -> dict[str, Any]:
+    usual = dataclasses.asdict(defaults) if defaults else {}
+    return {x: y for x, y in (recipe or {}).items() if y != usual.get(x)}
 
 
 def _format(name: str, value: Any) -> str:

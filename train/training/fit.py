@@ -15,12 +15,12 @@ from corallite.device.system.signals import Stop, stop_on_signals
 from corallite.train.data import input_pipeline
 from corallite.train.data.load import ImageData
 from corallite.train.framework.keras import keras, tf
-from corallite.train.runs.run import VERBS
+from corallite.train.runs.stage import STATE_FILE
 from corallite.train.training.objectives import Objective
 from corallite.train.training.progress import ShowProgress
 from corallite.train.training.recipe import Recipe, Transfer, build_optimizer
 from corallite.train.training.tensorboard_log import LogScalars
-from corallite.train.training.training_state import STATE_FILE, Progress, TrainingState
+from corallite.train.training.training_state import Progress, TrainingState
 
 
 def fit(
@@ -247,9 +247,9 @@ class _Keeper(keras.callbacks.Callback):
         if not math.isfinite(record["loss"]):
             raise RequestError(
                 f"The {self.stage_name} training diverged in epoch {epoch + 1} (the "
-                f"loss is {record['loss']}); begin again with `corallite "
-                f"{VERBS.get(self.stage_name, 'train')}`, --overwrite and a "
-                f"--learning_rate below {self.recipe.learning_rate:g}."
+                f"loss is {record['loss']}); run the same command again with "
+                "--overwrite and a --learning_rate below "
+                f"{self.recipe.learning_rate:g}."
             )
         record["seconds"] = round(time.monotonic() - self._epoch_began_s, 1)
         self.state.end_epoch(self.model, record, self.objective)

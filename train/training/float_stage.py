@@ -2,19 +2,19 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from absl import logging
 
 from corallite.device.image.preprocess import Preprocessing
-from corallite.device.system import files
-from corallite.device.system.errors import RequestError
 from corallite.train.data.load import ImageData, prepare_data
 from corallite.train.framework.keras import keras
 from corallite.train.models import cost
-from corallite.train.runs.run import Stage, package_versions
+from corallite.train.runs.recipe import Recipe
+from corallite.train.runs.run import Run
+from corallite.train.runs.stage import Stage, package_versions
 from corallite.train.training.fit import discard_state, fit
 from corallite.train.training.initialization import (
     RANDOM,
@@ -25,18 +25,13 @@ from corallite.train.training.initialization import (
 )
 from corallite.train.training.model_file import save_model
 from corallite.train.training.objectives import classify
-from corallite.train.training.recipe import Recipe, Transfer
+from corallite.train.training.recipe import Transfer
 from corallite.train.training.training_state import Progress
-
-# For photos of which a few thousand or more are at hand, from scratch.
-DEFAULT_RECIPE = Recipe(epochs=60)
-_RUN_FILE = "run.json"
-_T = TypeVar("_T")
 
 
 def train(
     data_dir: Path,
-    run_dir: Path,
+    run: Run,
     network: Network,
     recipe: Recipe,
     *,
@@ -46,7 +41,7 @@ def train(
 ) -> Stage:
     """Trains `network` on the images below `data_dir`; returns the float stage.
 
-    What is done already is not done again. Leaves in `run_dir`: `run.json`, the split,
+    What is done already is not done again. Leaves in the run: `run.json`, the split,
     the cached images, and in `float/` the model of the best epoch, `metrics.json` and
     TensorBoard logs.
 
@@ -54,11 +49,11 @@ def train(
     is kept if it has as many classes as there are in `data_dir`.
 
     Raises:
-        RequestError: The data, the weights or the settings do not fit, or the run
-            folder is one of other data or settings.
-        KeyboardInterrupt: Asked to stop; the same call goes on from there.
+        RequestError: The data, the weights or the settings do not fit, the run has
+            other data or settings, or another process is writing into it.
+        KeyboardInterrupt: Asked to stop; the same call resumes.
     """
-    stage = Stage(run_dir, "float")
+    stage = run.first()
     preprocessing = Preprocessing(network.size_hw, fit_policy)
     start = initialize(network, transfer)
     settings = {
@@ -70,45 +65,22 @@ def train(
     # Before the cached images are replaced by some of another size.
     if not overwrite:
         stage.refuse_other_settings({**RANDOM, **settings})
-    data = prepare_data(data_dir, run_dir, preprocessing)
-    inputs = {**settings, "data": data.fingerprint}
-    if stage.is_done(inputs, overwrite):
-        if not (run_dir / _RUN_FILE).exists():  # It was damaged, and removed.
-            _record_run(run_dir, data_dir, start, inputs)
-        logging.info("float: done already.")
-        return stage
-    stage.reopen()
-    _record_run(run_dir, data_dir, start, inputs)
-    log_initialization(start, len(data.class_names))
-    model, progress = _train_network(start, data, recipe, stage, inputs)
-    save_model(model, stage.model_path)
-    stage.finish(inputs, {**cost_metrics(model), **dataclasses.asdict(progress)})
-    discard_state(stage.path)
+    with run.lock("train"):
+        data = prepare_data(data_dir, run, preprocessing)
+        inputs = {**settings, "data": data.fingerprint}
+        if stage.is_done(inputs, overwrite):
+            if not run.is_recorded():  # It was damaged, and removed.
+                _record_run(run, data_dir, start, inputs)
+            logging.info("%s: done already.", stage.name)
+            return stage
+        stage.reopen()
+        _record_run(run, data_dir, start, inputs)
+        log_initialization(start, len(data.class_names))
+        model, progress = _train_network(start, data, recipe, stage, inputs)
+        save_model(model, stage.model_path)
+        stage.finish(inputs, {**cost_metrics(model), **dataclasses.asdict(progress)})
+        discard_state(stage.path)
     return stage
-
-
-def read_network(run_dir: Path) -> Network:
-    """Returns the network of a run.
-
-    Raises:
-        RequestError: `run_dir` holds no run.
-    """
-    return read_run(run_dir, lambda x: Network.from_json(x["network"]))
-
-
-def read_run(run_dir: Path, parse: Callable[[dict[str, Any]], _T]) -> _T:
-    """Returns what `parse` makes of what is known of a run as a whole.
-
-    Raises:
-        RequestError: `run_dir` holds no run, or its record lacks what `parse` asks for.
-    """
-    path = run_dir / _RUN_FILE
-    if not path.exists():
-        raise RequestError(
-            f"{run_dir} is no run folder; make one with "
-            f"corallite train --data_dir=FOLDER --run_dir={run_dir}."
-        )
-    return files.read_record(path, parse)
 
 
 def cost_metrics(model: keras.Model) -> dict[str, Any]:
@@ -120,7 +92,7 @@ def cost_metrics(model: keras.Model) -> dict[str, Any]:
 
 
 def _record_run(
-    run_dir: Path, data_dir: Path, start: Initialization, inputs: dict[str, Any]
+    run: Run, data_dir: Path, start: Initialization, inputs: dict[str, Any]
 ) -> None:
     record: dict[str, Any] = {
         "network": {**inputs, **start.network.to_json()},
@@ -128,7 +100,7 @@ def _record_run(
     }
     if start.path is not None:
         record["weights"] = str(start.path.resolve())
-    files.write_json(run_dir / _RUN_FILE, {**record, "versions": package_versions()})
+    run.record({**record, "versions": package_versions()})
 
 
 def _train_network(

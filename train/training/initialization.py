@@ -9,7 +9,7 @@ from absl import logging
 from corallite.train.framework.keras import keras
 from corallite.train.models import registry
 from corallite.train.models.blocks import OURS, Conventions
-from corallite.train.runs.run import hash_file
+from corallite.train.runs.stage import hash_file
 from corallite.train.training.recipe import Transfer
 from corallite.train.weights.imagenet import locate_imagenet
 from corallite.train.weights.pretrained import Pretrained, read_pretrained

@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 
 from corallite.device.system import files
-from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras
+from corallite.train.runs.stage import damaged_state, read_header
 from corallite.train.training.objectives import Objective
-
-STATE_FILE = "training_state.npz"
 
 
 @dataclasses.dataclass
@@ -104,30 +102,8 @@ class TrainingState:
                 model.set_weights(_in_order(arrays, "weight"))
                 _set_optimizer(model, _in_order(arrays, "optimizer"))
         except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise _damaged(self.path) from error
+            raise damaged_state(self.path) from error
         self.progress = Progress(**header)
-
-
-def read_header(path: Path) -> dict[str, Any] | None:
-    """Returns inputs, history and best epoch of a saved state; None if there is none.
-
-    Raises:
-        RequestError: The file is damaged.
-    """
-    if not path.exists():
-        return None
-    try:
-        with np.load(path) as arrays:
-            return json.loads(str(arrays["header"]))
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise _damaged(path) from error
-
-
-def _damaged(path: Path) -> RequestError:
-    return RequestError(
-        f"{path} is damaged and the training cannot go on from it; remove the file to "
-        "start this stage again."
-    )
 
 
 def _set_optimizer(model: keras.Model, values: list[np.ndarray]) -> None:

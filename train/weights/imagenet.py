@@ -9,7 +9,7 @@ from corallite.train.data import download
 from corallite.train.framework.keras import keras
 from corallite.train.models.entry import WeightFile
 from corallite.train.models.registry import NETWORKS
-from corallite.train.runs.run import hash_file
+from corallite.train.runs.stage import hash_file
 
 
 def locate_imagenet(model: str, width: float) -> Path:

@@ -6,19 +6,22 @@ import json
 import numpy as np
 import pytest
 
-from corallite.convert.evaluate.float_tflite import FLOAT_FILE, export_float
+from corallite.convert.evaluate.keras_model import (
+    FLOAT_FILE,
+    evaluate_keras,
+    export_float,
+)
 from corallite.convert.evaluate.metrics import (
     Evaluation,
     Mistake,
     evaluate_file,
-    evaluate_keras,
     score,
     wilson_interval,
 )
 from corallite.device.engine.classifier import Classifier
 from corallite.optimize.keras_graph.load import load_model
 from corallite.train.data.load import load_data
-from corallite.train.runs.run import Stage
+from corallite.train.runs.run import Run
 
 
 def test_confusion_has_the_truth_in_rows():
@@ -105,18 +108,22 @@ def test_an_evaluation_survives_json():
 
 @pytest.mark.slow
 def test_the_float_file_answers_as_the_keras_model(small_run):
-    part = load_data(small_run).splits["test"]
-    stage = Stage(small_run, "float")
-    path = export_float(stage)
+    run = Run.open(small_run)
+    data, stage = load_data(run), run.first()
+    split = data.splits["test"]
+    path = export_float(stage, data)
     assert path == stage.path / FLOAT_FILE
     model = load_model(stage.model_path)
-    expected = model.predict(part.images_rgb_u8 / np.float32(255), verbose=0)
+    expected = model.predict(split.images_rgb_u8 / np.float32(255), verbose=0)
     classifier = Classifier(path)
-    answers = np.array([classifier.run(image) for image in part.images_rgb_u8])
+    answers = np.array([classifier.run(image) for image in split.images_rgb_u8])
     # The same sums in another order: float32 rounds each to 1e-7.
     np.testing.assert_allclose(answers, expected, atol=1e-5)
     assert np.all(answers.argmax(1) == expected.argmax(1))
-    from_file, from_keras = evaluate_file(path, part), evaluate_keras(model, part)
+    from_file, from_keras = (
+        evaluate_file(path, split),
+        evaluate_keras(stage.model_path, split),
+    )
     assert from_file.confusion == from_keras.confusion
     assert (from_file.latency_p50_ms or 0) > 0
     assert from_keras.latency_p50_ms is None

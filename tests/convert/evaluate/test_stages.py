@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from fixtures.small_run import open_run
 
 from corallite.convert.evaluate.stages import evaluate_one_file, evaluate_run
 from corallite.convert.export.int8 import INT8_FILE
@@ -13,16 +14,16 @@ from corallite.device.model.write import attach_manifest
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.train.data.load import load_data
-from corallite.train.runs.run import Stage
+from corallite.train.runs.run import Run
 
 pytestmark = pytest.mark.slow
 RECORD = "evaluation_test.json"
 
 
-def test_all_stages_are_measured_on_the_test_part(small_run):
-    results = evaluate_run(small_run)
+def test_all_stages_are_measured_on_the_test_split(small_run):
+    results = evaluate_run(*open_run(small_run))
     assert [x.stage for x in results] == ["float", "pruned", "qat", "int8"]
-    count = len(load_data(small_run).splits["test"].labels)
+    count = len(load_data(Run.open(small_run)).splits["test"].labels)
     for result in results:
         assert result.evaluation.images == count
         assert np.sum(result.evaluation.confusion) == count
@@ -41,13 +42,13 @@ def test_all_stages_are_measured_on_the_test_part(small_run):
 def test_what_was_measured_is_kept(small_copy):
     records = sorted(small_copy.glob(f"*/{RECORD}"))
     before = [path.stat().st_mtime_ns for path in records]
-    results = evaluate_run(small_copy)
+    results = evaluate_run(*open_run(small_copy))
     assert [path.stat().st_mtime_ns for path in records] == before
-    assert results == evaluate_run(small_copy)
+    assert results == evaluate_run(*open_run(small_copy))
     assert len(records) == 4
     # The same as when it was measured, types included.
     files.write_json(records[0], {**files.read_json(records[0]), "inputs": {}})
-    anew = evaluate_run(small_copy)[0].evaluation
+    anew = evaluate_run(*open_run(small_copy))[0].evaluation
     latency = {"latency_p50_ms": None, "latency_p95_ms": None}
     kept = results[0].evaluation
     assert {**anew.__dict__, **latency} == {**kept.__dict__, **latency}
@@ -60,20 +61,20 @@ def test_a_stage_whose_sparsity_is_not_recorded_is_refused(small_copy):
     del metrics["sparsity"]
     files.write_json(path, metrics)
     with pytest.raises(RequestError, match=r"qat/metrics\.json is damaged.*sparsity"):
-        evaluate_run(small_copy)
+        evaluate_run(*open_run(small_copy))
 
 
-def test_a_record_of_before_is_measured_anew(small_copy):
+def test_an_older_record_is_measured_anew(small_copy):
     path = small_copy / "float" / RECORD
     record = files.read_json(path)
     del record["inputs"]["format"], record["evaluation"]["calibration"]
     files.write_json(path, record)
-    assert evaluate_run(small_copy)[0].evaluation.calibration
+    assert evaluate_run(*open_run(small_copy))[0].evaluation.calibration
 
 
 def test_files_are_measured_for_cost_and_memory(small_run):
-    results = {result.stage: result for result in evaluate_run(small_run)}
-    metrics = Stage(small_run, "float").metrics()
+    results = {result.stage: result for result in evaluate_run(*open_run(small_run))}
+    metrics = Run.open(small_run).stage("float").metrics()
     assert results["float"].macs == results["int8"].macs == metrics["macs"]
     assert results["qat"].macs is None
     # An interpreter of Python with NumPy takes 20 MB; TensorFlow would take 500.
@@ -82,49 +83,48 @@ def test_files_are_measured_for_cost_and_memory(small_run):
 
 
 def test_another_model_is_measured_anew(small_copy):
-    first = evaluate_run(small_copy)
-    float_model = Stage(small_copy, "float").model_path
-    shutil.copy(Stage(small_copy, "pruned").model_path, float_model)
-    second = evaluate_run(small_copy)
+    first = evaluate_run(*open_run(small_copy))
+    float_model = Run.open(small_copy).stage("float").model_path
+    shutil.copy(Run.open(small_copy).stage("pruned").model_path, float_model)
+    second = evaluate_run(*open_run(small_copy))
     assert second[0].sparsity == first[1].sparsity
     assert second[0].evaluation.confusion == first[1].evaluation.confusion
-    # The pruned model was made of the former one.
-    assert [result.stage for result in second] == ["float", "qat", "int8"]
-    assert second[1:] == first[2:]
+    # All others were made from the former one.
+    assert [result.stage for result in second] == ["float"]
 
 
-def test_parts_are_kept_apart(small_copy):
-    evaluate_run(small_copy, "val")
+def test_splits_are_kept_apart(small_copy):
+    evaluate_run(*open_run(small_copy), "val")
     assert (small_copy / "int8" / "evaluation_val.json").exists()
     content = files.read_json(small_copy / "int8" / RECORD)
     assert content["evaluation"]["images"] == len(
-        load_data(small_copy).splits["test"].labels
+        load_data(Run.open(small_copy)).splits["test"].labels
     )
 
 
 def test_without_float_stage_the_verb_is_named(small_copy):
-    Stage(small_copy, "float").discard()
+    Run.open(small_copy).stage("float").discard()
     with pytest.raises(RequestError, match="no finished float stage; run `corallite t"):
-        evaluate_run(small_copy)
+        evaluate_run(*open_run(small_copy))
 
 
 def test_one_file_is_measured_as_its_stage(small_run):
     path = small_run / "int8" / INT8_FILE
-    result = evaluate_one_file(path, small_run, "test")
-    stage = evaluate_run(small_run)[3]
+    result = evaluate_one_file(path, *open_run(small_run), "test")
+    stage = evaluate_run(*open_run(small_run))[3]
     assert result.file == str(path)
     assert result.evaluation.confusion == stage.evaluation.confusion
     assert result.gzipped_bytes == stage.gzipped_bytes
 
 
 def test_a_file_without_manifest_is_taken_to_be_of_the_run(small_run, tmp_path):
-    path = tmp_path / "foreign.tflite"
+    path = tmp_path / "third_party.tflite"
     content = (small_run / "int8" / INT8_FILE).read_bytes()
     path.write_bytes(content[: content.index(b"PK\3\4")])
     with pytest.raises(RequestError, match="carries no manifest; give --as_run"):
-        evaluate_one_file(path, small_run, "test")
-    result = evaluate_one_file(path, small_run, "test", as_run=True)
-    stage = evaluate_run(small_run)[3]
+        evaluate_one_file(path, *open_run(small_run), "test")
+    result = evaluate_one_file(path, *open_run(small_run), "test", as_run=True)
+    stage = evaluate_run(*open_run(small_run))[3]
     assert result.evaluation.confusion == stage.evaluation.confusion
 
 
@@ -143,4 +143,4 @@ def test_a_file_of_another_task_is_refused(
     content = (small_run / "int8" / INT8_FILE).read_bytes()
     path.write_bytes(attach_manifest(content, manifest))
     with pytest.raises(RequestError, match=message):
-        evaluate_one_file(path, small_run, "test")
+        evaluate_one_file(path, *open_run(small_run), "test")

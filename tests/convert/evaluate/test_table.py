@@ -2,8 +2,7 @@
 
 import pytest
 
-from corallite.convert.evaluate.metrics import Evaluation
-from corallite.convert.evaluate.stages import StageResult
+from corallite.convert.evaluate.metrics import Evaluation, StageResult
 from corallite.convert.evaluate.table import format_table
 
 

@@ -1,4 +1,4 @@
-"""The file that goes to the device: what it carries, and when it is made."""
+"""The file for the device: what it carries, and when it is made."""
 
 import dataclasses
 import errno
@@ -6,17 +6,13 @@ import subprocess
 
 import numpy as np
 import pytest
+from fixtures.small_run import open_run
 
-from corallite.convert.accuracy.gate import AccuracyLostError, Parity
-from corallite.convert.export import int8
-from corallite.convert.export.int8 import (
-    INT8_FILE,
-    PARITY_FILE,
-    REJECTED_FILE,
-    REJECTED_PARITY_FILE,
-    convert,
-    read_parity,
-)
+from corallite.convert.accuracy.gate import AccuracyComparison, AccuracyLostError
+from corallite.convert.accuracy.record import PARITY_FILE, read_comparison
+from corallite.convert.export import convert as convert_module
+from corallite.convert.export.int8 import INT8_FILE
+from corallite.convert.export.plan import Request
 from corallite.device.engine.classifier import Classifier
 from corallite.device.model import selftest
 from corallite.device.model.manifest import read_manifest
@@ -26,18 +22,24 @@ from corallite.device.system.errors import RequestError
 from corallite.optimize.calibrate import choose_images
 from corallite.optimize.keras_graph.load import load_model
 from corallite.train.data.load import load_data
-from corallite.train.runs.run import Stage, hash_file
+from corallite.train.runs.run import Run
+from corallite.train.runs.stage import hash_file
 from corallite.train.training.model_file import save_model
 
 pytestmark = pytest.mark.slow
+REJECTED_FILE = "model_int8.rejected.tflite"
 # A convolution that everything goes through.
 BROKEN = "middle"
+
+
+def convert(run_dir, **request):
+    return convert_module.convert(*open_run(run_dir), Request(**request))
 
 
 def test_the_file_tells_all_that_a_device_needs(small_run):
     manifest = read_manifest(small_run / "int8" / INT8_FILE)
     assert manifest
-    data = load_data(small_run)
+    data = load_data(Run.open(small_run))
     assert manifest.labels == data.class_names == ("blue", "green", "red")
     assert manifest.preprocessing == data.preprocessing
     assert manifest.data_fingerprint == data.fingerprint
@@ -52,7 +54,7 @@ def test_the_file_tells_all_that_a_device_needs(small_run):
 
 def test_the_accuracy_is_that_of_the_validation_part(small_run):
     path = small_run / "int8" / INT8_FILE
-    part = load_data(small_run).splits["val"]
+    part = load_data(Run.open(small_run)).splits["val"]
     classifier = Classifier(path)
     right = [
         classifier.run(image).argmax() == label
@@ -60,7 +62,7 @@ def test_the_accuracy_is_that_of_the_validation_part(small_run):
     ]
     accuracy = sum(right) / len(right)
     assert classifier.manifest.accuracy["int8"] == pytest.approx(accuracy, abs=1e-4)
-    assert Stage(small_run, "int8", INT8_FILE).metrics()["val_accuracy"] == (
+    assert Run.open(small_run).stage("int8").metrics()["val_accuracy"] == (
         pytest.approx(accuracy, abs=1e-4)
     )
 
@@ -68,14 +70,14 @@ def test_the_accuracy_is_that_of_the_validation_part(small_run):
 def test_a_deleted_file_is_made_again_the_same(small_copy):
     path = small_copy / "int8" / INT8_FILE
     before = path.read_bytes()
-    others = [Stage(small_copy, x).model_path for x in ("float", "pruned", "qat")]
-    hashes = [hash_file(other) for other in others]
+    others = Run.open(small_copy).stages()[:3]
+    hashes = [other.sha256() for other in others]
     path.unlink()
     convert(small_copy, source="qat")
     # Its version is the name of the run's folder, which is another one.
     manifest = read_manifest(path)
     assert manifest and path.read_bytes() == attach_manifest(before, manifest)
-    assert [hash_file(other) for other in others] == hashes
+    assert [other.sha256() for other in others] == hashes
 
 
 def test_the_float_model_can_be_converted_with_training_images(small_copy, monkeypatch):
@@ -90,7 +92,7 @@ def test_the_float_model_can_be_converted_with_training_images(small_copy, monke
         "corallite.optimize.calibrate.choose_images.choose_images", remember
     )
     stage = convert(small_copy, source="float", overwrite=True)
-    train = load_data(small_copy).splits["train"]
+    train = load_data(Run.open(small_copy)).splits["train"]
     assert [part.paths for part in seen] == [train.paths]
     assert stage.metrics()["inputs"]["source"] == "float"
     assert stage.metrics()["val_accuracy"] > 0.8
@@ -99,29 +101,29 @@ def test_the_float_model_can_be_converted_with_training_images(small_copy, monke
 def test_other_settings_are_refused(small_copy):
     with pytest.raises(RequestError, match="source qat, now float, method qat, now p"):
         convert(small_copy, source="float")
-    assert Stage(small_copy, "int8", INT8_FILE).is_complete()
+    assert Run.open(small_copy).stage("int8").is_complete()
 
 
 @pytest.mark.parametrize(
     ("stage", "verb"), [("qat", "quantize"), ("pruned", "prune"), ("float", "train")]
 )
 def test_the_verb_that_makes_what_is_missing_is_named(small_copy, stage, verb):
-    Stage(small_copy, stage).discard()
+    Run.open(small_copy).stage(stage).discard()
     with pytest.raises(
         RequestError, match=f"finished {stage} stage; run `corallite {verb} "
     ):
         convert(small_copy, source=stage)
 
 
-def test_the_parity_of_the_file_is_in_the_run(small_run):
-    parity = read_parity(small_run)
+def test_the_accuracy_of_the_file_is_in_the_run(small_run):
+    parity = read_comparison(Run.open(small_run).stage("int8"))
     assert parity
-    assert parity.held
-    hops = [(hop.from_name, hop.to_name) for hop in parity.hops]
-    assert hops == [("float", "pruned"), ("pruned", "qat"), ("qat", "int8")]
-    assert parity.images == len(load_data(small_run).splits["val"].labels)
+    assert parity.passed
+    steps = [(step.from_name, step.to_name) for step in parity.steps]
+    assert steps == [("float", "pruned"), ("pruned", "qat"), ("qat", "int8")]
+    assert parity.images == len(load_data(Run.open(small_run)).splits["val"].labels)
     assert (parity.method, parity.max_drop) == ("qat", 0.5)
-    metrics = Stage(small_run, "int8", INT8_FILE).metrics()
+    metrics = Run.open(small_run).stage("int8").metrics()
     assert parity.overall.top1_to == pytest.approx(metrics["val_accuracy"], abs=1e-4)
     layers = {layer.name for layer in load_model(small_run / "float/model.h5").layers}
     assert {error.layer for error in parity.layers} < layers
@@ -145,12 +147,12 @@ def break_layer(path, name, granularity):
 
 @pytest.mark.parametrize("granularity", ["tensor", "channel"])
 def test_a_broken_layer_is_caught_and_named(small_copy, granularity):
-    stage = Stage(small_copy, "int8", INT8_FILE)
+    stage = Run.open(small_copy).stage("int8")
     before = hash_file(stage.model_path), (stage.path / PARITY_FILE).read_bytes()
-    break_layer(Stage(small_copy, "pruned").model_path, BROKEN, granularity)
+    break_layer(Run.open(small_copy).stage("pruned").model_path, BROKEN, granularity)
     with pytest.raises(AccuracyLostError, match=BROKEN) as caught:
         convert(small_copy, source="pruned", granularity=granularity, overwrite=True)
-    parity = caught.value.parity
+    parity = caught.value.comparison
     assert parity.overall.drop_points > 10
     assert BROKEN in parity.changed_layers()
     if granularity == "tensor":
@@ -165,11 +167,11 @@ def test_a_broken_layer_is_caught_and_named(small_copy, granularity):
     assert Classifier(rejected).manifest.accuracy["int8"] == pytest.approx(
         parity.overall.top1_to, abs=1e-4
     )
-    content = files.read_json(stage.path / REJECTED_PARITY_FILE)
-    assert Parity.from_json(content) == parity
+    content = files.read_json(stage.path / "parity.rejected.json")
+    assert AccuracyComparison.from_json(content) == parity
 
 
-def test_a_file_that_was_made_is_held_to_another_limit(small_copy):
+def test_a_file_that_was_made_is_checked_by_another_limit(small_copy):
     path = small_copy / "int8" / PARITY_FILE
     content = files.read_json(path)
     content["overall"]["difference"] = -0.004
@@ -177,25 +179,26 @@ def test_a_file_that_was_made_is_held_to_another_limit(small_copy):
     convert(small_copy, source="qat", max_drop=0.4)
     assert files.read_json(path)["max_drop"] == 0.4
     with pytest.raises(
-        AccuracyLostError, match="0.40 points below float.*max_drop=0.3"
+        AccuracyLostError, match="0.40 percentage points below float.*max_drop=0.3"
     ):
         convert(small_copy, source="qat", max_drop=0.3)
-    assert Stage(small_copy, "int8", INT8_FILE).is_complete()
+    assert Run.open(small_copy).stage("int8").is_complete()
     assert files.read_json(path)["max_drop"] == 0.4
 
 
-def test_auto_stops_at_the_first_that_holds(small_copy, monkeypatch):
+def test_auto_stops_at_the_first_that_passes(small_copy, monkeypatch):
     drops = {"ptq": -0.3, "ptq_corrected": -0.02, "qat": 0.0}
     tried = []
-    measure = int8.measure_parity
+    compare = convert_module.compare_models
 
-    def pretend(steps, *arguments):
-        tried.append(steps.method)
-        parity = measure(steps, *arguments)
-        overall = dataclasses.replace(parity.overall, difference=drops[steps.method])
-        return dataclasses.replace(parity, overall=overall)
+    def pretend(*arguments):
+        compared = compare(*arguments)
+        tried.append(compared.method)
+        difference = drops[compared.method]
+        overall = dataclasses.replace(compared.overall, difference=difference)
+        return dataclasses.replace(compared, overall=overall)
 
-    monkeypatch.setattr(int8, "measure_parity", pretend)
+    monkeypatch.setattr(convert_module, "compare_models", pretend)
     stage = convert(small_copy, method="auto", max_drop=2.0, overwrite=True)
     assert tried == ["ptq", "ptq_corrected"]
     assert stage.metrics()["inputs"]["method"] == "ptq_corrected"
@@ -205,9 +208,9 @@ def test_auto_stops_at_the_first_that_holds(small_copy, monkeypatch):
     convert(small_copy, method="auto", max_drop=2.0)
     assert len(tried) == 2
     convert(small_copy, method="auto", max_drop=1.0)
-    # The file that is there is held to the narrower limit without being made again.
+    # The file that is there is checked by the narrower limit without being made again.
     assert tried[2:] == ["ptq", "qat"]
-    parity = read_parity(small_copy)
+    parity = read_comparison(Run.open(small_copy).stage("int8"))
     assert parity is not None and parity.method == "qat"
 
 
@@ -219,7 +222,7 @@ def test_auto_stops_at_the_first_that_holds(small_copy, monkeypatch):
         ({"method": "best"}, "ptq, ptq_corrected, qat, auto and .*got 'best'"),
         (
             {"source": "qat", "granularity": "tensor"},
-            "scale per channel; for one per tensor: corallite quantize .*--overwrite",
+            "per-channel scales; for per-tensor ones: corallite quantize .*--overwrite",
         ),
     ],
 )
@@ -241,13 +244,14 @@ def instant_conversion(small_run, monkeypatch):
 def test_a_failed_conversion_leaves_the_former_file(
     small_copy, instant_conversion, monkeypatch
 ):
-    stage = Stage(small_copy, "int8", INT8_FILE)
+    stage = Run.open(small_copy).stage("int8")
     before = hash_file(stage.model_path)
 
-    def fail(*arguments):
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def fail(path, content):
+        if ".part" in path.name:
+            raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("corallite.convert.export.int8.answer_images_by_file", fail)
+    monkeypatch.setattr("pathlib.Path.write_bytes", fail)
     with pytest.raises(OSError, match="No space") as caught:
         convert(small_copy, source="float", overwrite=True)
     assert caught.value.filename == str(stage.model_path)
@@ -278,7 +282,7 @@ def test_on_a_full_disk_the_former_file_stays(
 ):
     run_dir = small_disk / "run"
     subprocess.run(["cp", "-r", str(small_copy), str(run_dir)], check=True)
-    stage = Stage(run_dir, "int8", INT8_FILE)
+    stage = Run.open(run_dir).stage("int8")
     before = hash_file(stage.model_path)
     with (small_disk / "filler").open("wb", buffering=0) as filler:
         with pytest.raises(OSError):

@@ -3,13 +3,14 @@
 import dataclasses
 
 import pytest
+from fixtures.small_run import open_run
 
-from corallite.convert.export.int8 import read_parity
-from corallite.convert.export.plan import Options, choose_methods, find_parent
-from corallite.train.runs.run import Stage
-from corallite.train.training.recipe import Recipe
+from corallite.convert.export.plan import Request, choose_methods, make_plan
+from corallite.convert.export.target import find_target
+from corallite.train.runs.run import Run
 
-AUTO = Options(None, "auto", None, 500, None, Recipe(epochs=1), False)
+AUTO = Request(method="auto")
+INT8 = find_target("int8")
 
 
 @pytest.mark.slow
@@ -25,21 +26,24 @@ AUTO = Options(None, "auto", None, 500, None, Recipe(epochs=1), False)
     ],
 )
 def test_what_was_chosen_stays_chosen_for_the_same_request(small_run, changes, methods):
-    options = dataclasses.replace(AUTO, **changes)
-    assert choose_methods(small_run, options, read_parity(small_run)) == methods
+    request = dataclasses.replace(AUTO, **changes)
+    stage = Run.open(small_run).stage("int8")
+    assert list(choose_methods(stage, INT8, request)) == methods
 
 
 @pytest.mark.slow
-def test_a_network_pruned_after_its_training_with_quantization_is_told(
+def test_a_network_pruned_after_its_training_with_quantization_is_reported(
     small_copy, caplog
 ):
-    options = dataclasses.replace(AUTO, method="qat")
-    stage = Stage(small_copy, "qat")
+    request = dataclasses.replace(AUTO, method="qat")
+    run, data = open_run(small_copy)
+    stage, first = run.stage("qat"), run.first()
     metrics = stage.metrics()
-    stage.finish(metrics["inputs"], {**metrics, "from": "float"})
-    assert find_parent("qat", small_copy, options) == stage
-    assert "qat was made of the float stage, not of the pruned one" in caplog.text
+    inputs = {**metrics.pop("inputs"), "parent": first.sha256()}
+    stage.finish(inputs, {**metrics, "parent": first.name}, first)
+    assert make_plan(run, data, INT8, "qat", request).parent == stage
+    assert "qat was made from the float stage, not from the pruned one" in caplog.text
     caplog.clear()
-    Stage(small_copy, "pruned").discard()
-    find_parent("qat", small_copy, options)
+    run.stage("pruned").discard()
+    make_plan(run, data, INT8, "qat", request)
     assert caplog.text == ""

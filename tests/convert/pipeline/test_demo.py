@@ -8,6 +8,7 @@ from corallite.convert.export.int8 import INT8_FILE
 from corallite.convert.pipeline import demo
 from corallite.device.system.errors import RequestError
 from corallite.train.data.load import Split, load_data
+from corallite.train.runs.run import Run
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_right_frames_are_counted():
 
 @pytest.mark.slow
 def test_the_device_loop_names_the_frames(small_run, tmp_path):
-    data = load_data(small_run)
+    data = load_data(Run.open(small_run))
     test_part = data.splits["test"]
     rows = demo.choose_rows(test_part, per_class=2)
     demo.write_video(tmp_path / "clip.avi", test_part, rows)

@@ -1,4 +1,4 @@
-"""The whole road: taken once, taken up where it was left, and honest about it."""
+"""The whole pipeline: run once, and resumed where it was interrupted."""
 
 import shutil
 import signal
@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from corallite.convert.export.int8 import INT8_FILE
 from corallite.device.system.errors import RequestError
-from corallite.train.runs.run import Stage, hash_file
+from corallite.train.runs.run import Run
+from corallite.train.runs.stage import hash_file
 from corallite.train.training.recipe import Transfer
 
 pytestmark = pytest.mark.slow
@@ -33,8 +33,7 @@ FLAGS = [
 
 
 def stages_of(run_dir):
-    files = {"int8": INT8_FILE}
-    return [Stage(run_dir, name, files.get(name, "model.h5")) for name in STAGES]
+    return [Run.open(run_dir).stage(name) for name in STAGES]
 
 
 def state_of(run_dir):
@@ -99,7 +98,7 @@ def test_patience_in_pruning_is_refused_before_any_training(squares_dir, tmp_pat
 
 
 def test_a_run_without_weights_is_not_one_with_them(squares_pipeline, copied_run):
-    weights = str(Stage(copied_run, "float").model_path)
+    weights = str(Run.open(copied_run).stage("float").model_path)
     with pytest.raises(
         RequestError, match=r"weights None, now \w+, frozen_epochs None"
     ):
@@ -108,7 +107,7 @@ def test_a_run_without_weights_is_not_one_with_them(squares_pipeline, copied_run
 
 
 def test_a_truncated_model_is_named(squares_pipeline, copied_run):
-    path = Stage(copied_run, "pruned").model_path
+    path = Run.open(copied_run).stage("pruned").model_path
     path.write_bytes(path.read_bytes()[:10_000])
     shutil.rmtree(copied_run / "qat")
     with pytest.raises(RequestError, match=r"pruned/model\.h5 is not a whole Keras"):

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from corallite.convert.edgetpu.predict.prediction import predict
-from corallite.convert.evaluate.metrics import score
-from corallite.convert.evaluate.stages import StageResult
+from corallite.convert.evaluate.metrics import StageResult, score
 from corallite.convert.report.facts import Facts, StageFacts
 from corallite.convert.report.thumbnails import show_mistakes
 from corallite.convert.tflite.model import Graph, Model, Operator, Tensor
 from corallite.device.image.preprocess import Preprocessing
 from corallite.train.data.load import Split
-from corallite.train.training.recipe import Recipe
+from corallite.train.runs.kinds import find_kind
+from corallite.train.runs.recipe import Recipe
 
 DATE = datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.timezone.utc)
 
@@ -79,15 +79,14 @@ def make_facts():
             counts=dict.fromkeys(("train", "val", "test"), [4] * classes),
             fingerprint="f" * 64,
             unreadable=0,
-            part="test",
+            split="test",
             stages=[make_stage("float", evaluation), make_stage("int8", evaluation)],
+            others=[],
             pictures=show_mistakes(evaluation.mistakes[:24], part, class_names),
-            parity=None,
+            accuracy=None,
             model=model,
             edgetpu=predict(model),
             is_predicted=True,
-            compiled={},
-            compile_flags={},
             versions={"corallite": "0.1.0"},
             machine="a machine",
             made=DATE,
@@ -111,4 +110,4 @@ def make_stage(name, evaluation):
         epoch = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.2, "val_accuracy": 0.4}
         metrics |= {"history": [epoch, epoch], "parameters": 700, "macs": 3000}
         metrics["inputs"] = {"recipe": dataclasses.asdict(Recipe(epochs=2))}
-    return StageFacts(result, metrics, f"{name}/model", name[0] * 64)
+    return StageFacts(find_kind(name), metrics, {f"{name}/model": name[0] * 64}, result)

@@ -6,35 +6,26 @@ import re
 
 import pytest
 
+from corallite.convert.accuracy.gate import AccuracyComparison, LayerError
+from corallite.convert.accuracy.paired import Step
+from corallite.convert.report.facts import StageRecord
 from corallite.convert.report.page import render
 from corallite.convert.report.provenance import list_commands
+from corallite.train.runs.kinds import find_kind
 
-PARITY = {
-    "part": "val",
-    "images": 600,
-    "max_drop": 0.5,
-    "method": "qat",
-    "held": False,
-    "hops": [
-        {
-            "from": "float",
-            "to": "int8",
-            "top1_from": 0.88,
-            "top1_to": 0.84,
-            "difference": -0.04,
-            "interval": [-0.05, -0.03],
-            "agreement": 0.95,
-        }
-    ],
-    "layers": [
-        {
-            "layer": "stage2_<unit>",
-            "own_relative_mse": 0.01,
-            "relative_mse": 0.04,
-            "cosine": 0.98,
-        }
-    ],
-}
+STEP = Step("float", "int8", 0.88, 0.84, -0.04, (-0.05, -0.03), 0.95)
+ACCURACY = AccuracyComparison(
+    part="val",
+    images=600,
+    method="qat",
+    granularity="channel",
+    max_drop=0.5,
+    steps=[STEP],
+    overall=STEP,
+    layer_images=128,
+    layers=[LayerError("stage2_<unit>", 0.01, 0.04, 0.98)],
+    file_sha256="0" * 64,
+)
 
 
 def text_of(page):
@@ -85,7 +76,7 @@ def test_few_classes_make_a_matrix_and_many_a_list(make_facts):
     assert text_of(many).count("class 99") >= 1
 
 
-def test_the_worst_mistakes_are_shown_the_surest_first(make_facts):
+def test_the_most_confident_mistakes_are_shown_first(make_facts):
     facts = make_facts()
     page = render(facts)
     shown = re.findall(r'<img src="(data:image/png[^"]+)" alt="([^"]+)"', page)
@@ -96,7 +87,7 @@ def test_the_worst_mistakes_are_shown_the_surest_first(make_facts):
 
 def test_without_mistakes_a_sentence_says_so(make_facts):
     text = text_of(render(make_facts(is_right=True)))
-    assert "int8 named all 12 test images right" in text
+    assert "int8 predicts all 12 test images right" in text
     assert "int8 confuses none of the 12 images" in text
 
 
@@ -117,19 +108,23 @@ def test_what_the_compiler_said_is_not_called_a_prediction(make_facts):
     assert "predict" not in text
 
 
-def test_hops_and_layers_are_shown(make_facts):
-    page = render(make_facts(parity=PARITY))
+def test_steps_and_layers_are_shown(make_facts):
+    page = render(make_facts(accuracy=ACCURACY))
     text = text_of(page)
-    assert "The int8 file lost more than the 0.5 points against float" in text
+    assert "against float it lost more than the 0.5 percentage points" in text
     assert "float int8 88.00 % 84.00 % −4.00 −5.00 … −3.00 95.0 %" in text
     assert "stage2_<unit> 10.0 % of 20.0 %" in text
     assert 'class="bar own" style="width: 50.0%"' in page
 
 
 @pytest.mark.parametrize(
-    ("inputs", "parity", "flags"),
+    ("inputs", "accuracy", "flags"),
     [
-        ({"source": "pruned", "method": "ptq", "granularity": "channel"}, None, ""),
+        (
+            {"source": "pruned", "method": "ptq", "granularity": "channel"},
+            None,
+            " --method=ptq",
+        ),
         (
             {
                 "source": "pruned",
@@ -137,37 +132,35 @@ def test_hops_and_layers_are_shown(make_facts):
                 "granularity": "tensor",
                 "calibration_count": 50,
             },
-            {**PARITY, "method": "ptq_corrected", "max_drop": 1.5},
+            dataclasses.replace(ACCURACY, method="ptq_corrected", max_drop=1.5),
             " --method=ptq_corrected --granularity=tensor --calibration_count=50"
             " --max_drop=1.5",
         ),
     ],
 )
-def test_convert_is_told_as_it_was_asked(make_facts, inputs, parity, flags):
-    facts = make_facts(parity=parity)
+def test_convert_has_the_flags_it_was_given(make_facts, inputs, accuracy, flags):
+    facts = make_facts(accuracy=accuracy)
     facts.stages[-1].metrics["inputs"] = inputs
     commands = list_commands(facts)
     expected = f"corallite convert --run_dir={facts.run_dir} --source=pruned{flags}"
     assert expected in commands
 
 
-def test_what_the_compiler_wrote_is_told(make_facts):
+def test_what_the_compiler_wrote_is_listed(make_facts):
     name = "edgetpu/model_int8_edgetpu.tflite"
-    facts = make_facts(
-        is_predicted=False,
-        compiled={name: "ab" * 32},
-        compile_flags={"num_segments": 2},
-    )
+    metrics = {"inputs": {"num_segments": 2}, "finished": "2026-01-02T03:04:05+00:00"}
+    stage = StageRecord(find_kind("edgetpu"), metrics, {name: "ab" * 32})
+    facts = make_facts(is_predicted=False, others=[stage])
     text = text_of(render(facts))
     assert "corallite compile --run_dir=runs/made-up --num_segments=2" in text
-    assert f"edgetpu {name} – {'ab' * 32}" in text
+    assert f"edgetpu {name} 2026-01-02 03:04 – {'ab' * 32}" in text
 
 
 def test_what_is_missing_is_a_sentence_with_the_command(make_facts):
     facts = make_facts(model=None, edgetpu=None)
     text = text_of(render(dataclasses.replace(facts, stages=facts.stages[:1])))
     assert text.count("There is no int8 file yet; corallite convert --run_dir=") == 2
-    assert "Nothing is made of the float model yet" in text
+    assert "Nothing is made from the float model yet" in text
 
 
 def test_weights_from_elsewhere_are_named(make_facts):

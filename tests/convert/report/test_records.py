@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from corallite.convert.report.records import check_metrics, check_run
-from corallite.train.training.recipe import Recipe
+from corallite.train.runs.kinds import find_kind
+from corallite.train.runs.recipe import Recipe
 
 RECIPE = dataclasses.asdict(Recipe(epochs=2))
 EPOCH = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.2, "val_accuracy": 0.4}
@@ -31,7 +32,7 @@ METRICS = {
     "finished": "2026-01-02T03:04:05+00:00",
     "versions": {"corallite": "0.1.0"},
 }
-# What `files.read_record` makes a sentence of.
+# What `files.read_record` turns into a sentence.
 DAMAGE = (AttributeError, KeyError, TypeError, ValueError)
 
 
@@ -47,7 +48,7 @@ def without(record, path):
 def test_records_that_are_whole_stay_as_they_are():
     assert check_run(RUN) == RUN
     for stage in ("float", "pruned", "qat", "int8"):
-        assert check_metrics(stage, METRICS) == METRICS
+        assert check_metrics(find_kind(stage), METRICS) == METRICS
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_a_run_that_lacks_something_is_damaged(path):
 )
 def test_a_stage_that_lacks_something_is_damaged(stage, path):
     with pytest.raises(DAMAGE):
-        check_metrics(stage, without(METRICS, path))
+        check_metrics(find_kind(stage), without(METRICS, path))
 
 
 def test_what_is_of_no_kind_to_show_is_damaged():
@@ -96,4 +97,4 @@ def test_what_is_of_no_kind_to_show_is_damaged():
     ]
     for stage, changes in odd:
         with pytest.raises(DAMAGE):
-            check_metrics(stage, {**METRICS, **changes})
+            check_metrics(find_kind(stage), {**METRICS, **changes})

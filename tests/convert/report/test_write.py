@@ -4,57 +4,59 @@ import datetime
 import re
 
 import pytest
+from fixtures.small_run import open_run
 
 from corallite.convert.evaluate.stages import evaluate_run
 from corallite.convert.report.write import REPORT_FILE, write_report
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
-from corallite.train.runs.run import Stage, hash_file
+from corallite.train.runs.run import Run
+from corallite.train.runs.stage import hash_file
 
 pytestmark = pytest.mark.slow
 DATE = datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.timezone.utc)
 
 
 def test_a_run_is_reported_with_all_stages(small_run, squares_dir):
-    path = write_report(small_run, made=DATE)
+    path = write_report(*open_run(small_run), made=DATE)
     page = path.read_text(encoding="utf-8")
     assert path == small_run / REPORT_FILE
-    for result in evaluate_run(small_run):
+    for result in evaluate_run(*open_run(small_run)):
         assert f"{100 * result.evaluation.top1:.2f}" in page
         if result.file_bytes:
             assert f"<td>{result.file_bytes:,}</td>" in page
     for name in ("float", "pruned", "qat"):
-        assert hash_file(Stage(small_run, name).model_path) in page
+        assert hash_file(Run.open(small_run).stage(name).model_path) in page
         assert f">{name}: loss</text>" in page
     # No folder of this machine, but for the run's as it was given.
     assert str(squares_dir.parent) not in page.replace(str(small_run), "")
     assert path.stat().st_size < 1_500_000
-    assert write_report(small_run, made=DATE).read_text("utf-8") == page
+    assert write_report(*open_run(small_run), made=DATE).read_text("utf-8") == page
 
 
 def test_a_float_model_alone_is_reported(small_copy):
     for name in ("pruned", "qat", "int8"):
-        Stage(small_copy, name).discard()
-    page = write_report(small_copy, made=DATE).read_text("utf-8")
-    assert "Nothing is made of the float model yet" in page
+        Run.open(small_copy).stage(name).discard()
+    page = write_report(*open_run(small_copy), made=DATE).read_text("utf-8")
+    assert "Nothing is made from the float model yet" in page
     assert len(re.findall("There is no int8 file yet", page)) == 2
 
 
 def test_a_comparison_of_another_file_is_left_out(small_copy):
     path = small_copy / "int8" / "parity.json"
     parity = files.read_json(path)
-    assert "lost no more than the 0.5\n  points" in write_report(small_copy).read_text(
-        "utf-8"
-    )
+    assert "lost no more than the\n  0.5 percentage points" in write_report(
+        *open_run(small_copy)
+    ).read_text("utf-8")
     files.write_json(path, {**parity, "file_sha256": "0" * 64})
-    page = write_report(small_copy).read_text("utf-8")
+    page = write_report(*open_run(small_copy)).read_text("utf-8")
     assert "was not compared layer by layer" in page
 
 
 def test_a_damaged_comparison_is_refused(small_copy):
     files.write_json(small_copy / "int8" / "parity.json", {"part": "val"})
     with pytest.raises(RequestError, match=r"parity\.json lacks what was compared"):
-        write_report(small_copy)
+        write_report(*open_run(small_copy))
 
 
 @pytest.mark.parametrize(
@@ -67,13 +69,13 @@ def test_a_damaged_record_is_refused(small_copy, record, lost):
     content[lost].pop("source", None)
     files.write_json(small_copy / record, content)
     with pytest.raises(RequestError, match=rf"{record} is damaged"):
-        write_report(small_copy)
+        write_report(*open_run(small_copy))
 
 
 def test_a_run_without_its_record_is_told_how_to_make_it(small_copy):
     (small_copy / "run.json").unlink()
-    with pytest.raises(RequestError, match="is no run folder; .*corallite train"):
-        write_report(small_copy)
+    with pytest.raises(RequestError, match="is not a run folder; .*corallite train"):
+        write_report(*open_run(small_copy))
 
 
 def test_the_program_prints_the_path_and_refuses_what_is_no_run(

@@ -5,6 +5,7 @@ import signal
 
 import numpy as np
 import pytest
+from fixtures.small_run import open_run
 
 from corallite.device.system.errors import RequestError
 from corallite.optimize.keras_graph import traverse
@@ -15,7 +16,7 @@ from corallite.optimize.prune.magnitude import add_pruning, prune, strip_pruning
 from corallite.optimize.prune.masks import PrunedLayer, UpdateMasks
 from corallite.optimize.prune.sparsity import measure_sparsity
 from corallite.train.framework.keras import keras
-from corallite.train.runs.run import Stage
+from corallite.train.runs.run import Run
 from corallite.train.training.recipe import Recipe
 
 
@@ -116,7 +117,7 @@ def float_run(small_copy):
 
 @pytest.mark.slow
 def test_the_stage_has_the_sparsity_that_it_reports(small_run):
-    stage = Stage(small_run, "pruned")
+    stage = Run.open(small_run).stage("pruned")
     measured = measure_sparsity(load_model(stage.model_path))
     assert measured.overall == pytest.approx(0.1, abs=0.005)
     assert stage.metrics()["sparsity"]["overall"] == measured.overall
@@ -139,10 +140,10 @@ def test_a_stopped_pruning_resumes_with_the_same_result(
         patch.setattr(prune_module, "UpdateMasks", Interrupting)
         for _ in range(2):
             with pytest.raises(KeyboardInterrupt):
-                prune(float_run, 0.1, small_recipe)
-            assert not Stage(float_run, "pruned").is_complete()
-    resumed = prune(float_run, 0.1, small_recipe)
-    whole = Stage(small_run, "pruned")
+                prune(*open_run(float_run), 0.1, small_recipe)
+            assert not Run.open(float_run).stage("pruned").is_complete()
+    resumed = prune(*open_run(float_run), 0.1, small_recipe)
+    whole = Run.open(small_run).stage("pruned")
     assert len(resumed.metrics()["history"]) == 2
     measured = resumed.metrics()["sparsity"]
     assert measured["overall"] == whole.metrics()["sparsity"]["overall"]
@@ -156,21 +157,20 @@ def test_a_stopped_pruning_resumes_with_the_same_result(
     assert min(zeros_alike) > 0.95
 
 
-def test_patience_is_refused_as_it_would_end_the_training_early(tmp_path):
-    recipe = Recipe(epochs=9, patience=2)
+def test_patience_is_refused_as_it_would_end_the_training_early():
     with pytest.raises(RequestError, match="patience of 2 epochs would end pruning"):
-        prune(tmp_path, 0.5, recipe)
+        prune_module.check_recipe(Recipe(epochs=9, patience=2))
 
 
 @pytest.mark.slow
 def test_what_cannot_be_reached_leaves_the_finished_stage(small_copy, small_recipe):
     with pytest.raises(RequestError, match="at most"):
-        prune(small_copy, 0.99, small_recipe, overwrite=True)
-    assert Stage(small_copy, "pruned").is_complete()
+        prune(*open_run(small_copy), 0.99, small_recipe, overwrite=True)
+    assert Run.open(small_copy).stage("pruned").is_complete()
 
 
 @pytest.mark.slow
 def test_without_float_stage_the_verb_is_named(float_run, small_recipe):
-    Stage(float_run, "float").discard()
+    Run.open(float_run).stage("float").discard()
     with pytest.raises(RequestError, match="no finished float stage; run `corallite"):
-        prune(float_run, 0.1, small_recipe)
+        prune(*open_run(float_run), 0.1, small_recipe)

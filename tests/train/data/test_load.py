@@ -12,8 +12,9 @@ import pytest
 from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import Preprocessing, fit_image, read_image
 from corallite.device.system.errors import RequestError
-from corallite.train.data import cache
-from corallite.train.data.load import Split, class_weights, load_data, prepare_data
+from corallite.train.data import cache, load
+from corallite.train.data.load import Split, class_weights
+from corallite.train.runs.run import Run
 
 SMALL = Preprocessing((8, 8))
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -22,6 +23,14 @@ GOLDEN = Path(__file__).parents[2] / "golden"
 @pytest.fixture
 def run_dir(tmp_path):
     return tmp_path / "run"
+
+
+def prepare_data(data_dir, run_dir, *arguments, **options):
+    return load.prepare_data(data_dir, Run.open(run_dir), *arguments, **options)
+
+
+def load_data(run_dir):
+    return load.load_data(Run.open(run_dir))
 
 
 def test_images_are_split_decoded_and_labelled(make_classes, run_dir):
@@ -378,7 +387,8 @@ import sys
 from pathlib import Path
 from corallite.device.image.preprocess import Preprocessing
 from corallite.train.data.load import prepare_data
-prepare_data(Path(sys.argv[1]), Path(sys.argv[2]), Preprocessing((64, 64)))
+from corallite.train.runs.run import Run
+prepare_data(Path(sys.argv[1]), Run.open(Path(sys.argv[2])), Preprocessing((64, 64)))
 """
 
 

@@ -87,10 +87,10 @@ def test_a_configuration_sets_the_width_of_one_block(without_repeats):
     ]
     layers = [model.get_layer("stage3_block0_expand") for model in models]
     assert [x.filters for x in layers] == [config.stages[2][0].expanded, 56]
-    config = shufflenet_v2.configure(0.25)
-    narrow = dataclasses.replace(config.stages[0], units=(7,))
-    changed = dataclasses.replace(config, stages=(narrow, *config.stages[1:]))
-    model = shufflenet_v2.shufflenet_v2((32, 32, 3), 2, config=changed)
+    whole = shufflenet_v2.configure(0.25)
+    narrow = dataclasses.replace(whole.stages[0], units=(7,))
+    narrowed = dataclasses.replace(whole, stages=(narrow, *whole.stages[1:]))
+    model = shufflenet_v2.shufflenet_v2((32, 32, 3), 2, config=narrowed)
     assert model.get_layer("stage2_unit0_branch_in").filters == 7
 
 

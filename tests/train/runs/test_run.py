@@ -1,264 +1,107 @@
-"""A stage is made once, and not from two kinds of settings."""
+"""The stages of a run and how they hang together, without any model."""
 
-import hashlib
-from typing import Any
+import subprocess
+import sys
 
-import numpy as np
 import pytest
 
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
-from corallite.train.runs import run
-from corallite.train.runs.run import Stage, latest_stage
-from corallite.train.training.training_state import STATE_FILE
-
-INPUTS: dict[str, Any] = {
-    "model": "shufflenet_v2",
-    "width": 1.0,
-    "recipe": {"epochs": 30, "seed": 0},
-    "preprocessing": {"size_hw": (32, 32), "fit": "crop"},
-    "parent": "one",
-    "data": "these",
-}
+from corallite.train.runs.run import Run
 
 
 @pytest.fixture
-def stage(tmp_path):
-    return Stage(tmp_path / "run", "float")
+def run(tmp_path):
+    return Run.open(tmp_path / "run")
 
 
-@pytest.fixture
-def finished(stage):
-    files.write_bytes(stage.model_path, b"model")
-    stage.finish(INPUTS, {"parameters": 3})
+def make(run, name, parent=None, **record):
+    """Finishes a stage whose model is its name."""
+    stage = run.stage(name)
+    model_path = stage.path / (stage.kind.artifact or "model.x")
+    files.write_bytes(model_path, name.encode())
+    inputs = {"parent": parent.sha256()} if parent else {}
+    stage.finish(inputs, record, parent)
     return stage
 
 
 @pytest.fixture
-def begun(stage):
-    header = '{"inputs": %s, "history": [], "best_epoch": -1}'
-    stage.path.mkdir(parents=True)
-    inputs = files.json.dumps(INPUTS)
-    np.savez(stage.path / STATE_FILE, header=np.array(header % inputs))
-    return stage
+def stages(run):
+    """All kinds of a run, each made from the one before."""
+    made = [make(run, "float")]
+    for name in ("pruned", "qat", "int8", "edgetpu"):
+        made.append(make(run, name, made[-1]))
+    return made
 
 
-def with_changes(**changes):
-    recipe = {**INPUTS["recipe"], **changes.pop("recipe", {})}
-    return {**INPUTS, "recipe": recipe, **changes}
+def test_finished_stages_are_listed_parents_first(run, stages):
+    assert run.stages() == stages
+    assert run.first() == stages[0]
+    assert [stage.parent() for stage in stages[1:]] == stages[:-1]
+    assert run.lineage(stages[3]) == stages[:4]
 
 
-def test_a_new_stage_is_not_done(stage):
-    assert not stage.is_complete()
-    assert not stage.is_done(INPUTS)
-    assert stage.metrics() == {}
+def test_a_stage_that_skips_a_kind_has_a_shorter_lineage(run, stages):
+    int8 = make(run, "int8", stages[0])
+    files.write_bytes(int8.model_path, b"another")
+    assert run.lineage(int8) == [stages[0], int8]
+    # The Edge TPU file is of the former one, the qat stage is current still.
+    assert run.stages() == [*stages[:3], int8]
+    assert run.outdated_stages() == [stages[4]]
 
 
-def test_a_finished_stage_is_done_and_says_what_it_measured(finished):
-    assert finished.is_done(INPUTS)
-    assert finished.is_done(INPUTS, overwrite=True)
-    metrics = finished.metrics()
-    assert metrics["parameters"] == 3
-    assert set(metrics) == {"inputs", "parameters", "finished", "versions"}
-    assert "numpy" in metrics["versions"]
+def test_what_was_made_from_a_replaced_model_is_not_listed(run, stages):
+    files.write_bytes(stages[1].model_path, b"others")
+    assert run.stages() == stages[:2]
+    assert run.outdated_stages() == stages[2:]
 
 
-def test_a_stage_whose_model_was_removed_is_made_again(finished):
-    finished.model_path.unlink()
-    assert not finished.is_done(INPUTS)
+def test_a_record_that_names_no_parent_is_resolved_by_the_hash(run, stages):
+    for stage in stages:
+        path = stage.path / "metrics.json"
+        record = files.read_json(path)
+        record.pop("parent", None)
+        files.write_json(path, record)
+    assert run.stages() == stages
+    assert run.lineage(stages[4]) == stages
 
 
-def test_a_reopened_stage_is_not_done(finished):
-    finished.reopen()
-    assert not finished.is_done(INPUTS)
+def test_an_export_is_a_stage_of_its_own(run, stages):
+    made = make(run, "exports/x", stages[1], files=["model.x"], runner="litert")
+    assert made in run.stages()
+    assert run.lineage(made) == [*stages[:2], made]
+    assert made.model_path == run.path / "exports" / "x" / "model.x"
+    assert made.runner() == "litert"
 
 
-def test_a_changed_parent_makes_the_stage_again(finished):
-    assert not finished.is_done(with_changes(parent="another"))
-
-
-@pytest.mark.parametrize("kind", ["finished", "begun"])
-def test_other_settings_are_refused_by_name_and_value(kind, request):
-    stage = request.getfixturevalue(kind)
-    other = with_changes(width=0.5, recipe={"epochs": 3}, parent="another")
-    state = {"finished": "made", "begun": "begun"}[kind]
-    message = (
-        rf"{stage.path} was {state} with other settings "
-        r"\(width 1\.0, now 0\.5, epochs 30, now 3\); give another --run_dir, or "
-        "--overwrite to make it again."
-    )
-    with pytest.raises(RequestError, match=message):
-        stage.is_done(other)
-    assert not stage.is_done(other, overwrite=True)
-
-
-def test_only_the_given_settings_are_compared(begun):
-    begun.refuse_other_settings({"width": 1.0, "recipe": INPUTS["recipe"]})
-    with pytest.raises(RequestError, match=r"size_hw \[32, 32\], now \[64, 64\]"):
-        begun.refuse_other_settings(
-            {"preprocessing": {"size_hw": (64, 64), "fit": "crop"}}
-        )
-
-
-def test_a_finished_stage_is_required(finished):
-    assert finished.require() == finished.model_path
-
-
-def test_a_missing_stage_is_asked_for_by_the_verb_that_makes_it(stage):
-    message = "has no finished float stage; run `corallite train --run_dir="
-    with pytest.raises(RequestError, match=message):
-        stage.require()
-
-
-def test_an_unfinished_stage_is_not_passed_over(begun):
-    message = "float was begun and not finished; go on with `corallite train"
-    with pytest.raises(RequestError, match=message):
-        begun.require()
-
-
-def record_run(run_dir, **changes):
-    record = {
-        "network": {**INPUTS, "size_hw": [32, 32], **changes},
-        "data_dir": "/my photos",
-    }
-    files.write_json(run_dir / "run.json", record)
-
-
-def test_the_command_of_a_run_without_a_record_leaves_the_images_open(stage):
-    command = f"corallite train --run_dir={stage.run_dir} --data_dir=FOLDER"
-    assert stage.command() == command
-
-
-@pytest.mark.parametrize(
-    ("changes", "flags"),
-    [
-        ({}, "--epochs=30"),
-        ({"preprocessing": {"fit": "pad"}}, "--fit=pad --epochs=30"),
-        (
-            {"recipe": {"epochs": 60, "warmup_epochs": 1.0, "balance_classes": False}},
-            "--epochs=60 --warmup_epochs=1.0 --nobalance_classes",
-        ),
-    ],
-)
-def test_the_command_of_a_run_can_be_pasted(begun, changes, flags):
-    record_run(begun.run_dir, **changes)
-    assert begun.command() == (
-        f"corallite train --run_dir={begun.run_dir} --data_dir='/my photos' "
-        f"--model=shufflenet_v2 --width=1.0 --image_size=32 {flags}"
-    )
-
-
-@pytest.mark.parametrize(
-    ("frozen_epochs", "flags"), [(0, ""), (30, " --freeze"), (4, " --unfreeze_epoch=4")]
-)
-def test_the_command_has_the_weights_of_the_run(begun, frozen_epochs, flags):
-    record_run(begun.run_dir, frozen_epochs=frozen_epochs)
-    path = begun.run_dir / "run.json"
-    files.write_json(path, {**files.read_json(path), "weights": "/a.pth"})
-    assert begun.command().endswith(f" --weights=/a.pth{flags} --epochs=30")
-
-
-def test_the_command_of_a_later_stage_has_what_it_was_made_from(finished):
-    pruned = Stage(finished.run_dir, "pruned")
-    assert pruned.command() == f"corallite prune --run_dir={pruned.run_dir}"
-    files.write_bytes(pruned.model_path, b"zeros")
-    recipe = {"epochs": 2, "batch_size": 128, "seed": 4}
-    pruned.finish({"sparsity": 0.25, "recipe": recipe}, {})
-    words = pruned.command().split()[3:]
-    assert words == ["--sparsity=0.25", "--epochs=2", "--seed=4"]
-
-
-def test_a_damaged_record_of_the_run_is_named(begun):
-    files.write_json(begun.run_dir / "run.json", {"network": {}})
-    with pytest.raises(RequestError, match="run.json is damaged"):
-        begun.command()
-
-
-def test_a_stage_that_is_made_again_is_not_passed_over(finished):
-    finished.reopen()
-    with pytest.raises(RequestError, match="begun and not finished"):
-        finished.require()
-    assert latest_stage(finished.run_dir, ("float", "pruned")) == finished
-
-
-def make_pruned(float_stage):
-    pruned = Stage(float_stage.run_dir, "pruned")
-    files.write_bytes(pruned.model_path, b"zeros")
-    parent = run.hash_file(float_stage.model_path)
-    pruned.finish({"sparsity": 0.5, "parent": parent}, {})
-    return pruned
-
-
-def test_a_stage_of_a_model_that_was_replaced_is_refused(finished):
-    pruned = make_pruned(finished)
-    assert pruned.require() == pruned.model_path
-    files.write_bytes(finished.model_path, b"another model")
-    with pytest.raises(RequestError, match="made again since; run `corallite prune"):
-        pruned.require()
-
-
-def test_what_comes_of_a_replaced_model_is_outdated_to_the_end(finished):
-    pruned = make_pruned(finished)
-    qat = Stage(finished.run_dir, "qat")
-    files.write_bytes(qat.model_path, b"rounded")
-    qat.finish({"parent": run.hash_file(pruned.model_path)}, {})
-    assert not qat.is_outdated()
-    files.write_bytes(finished.model_path, b"another model")
-    assert qat.is_outdated()
-
-
-def test_a_stage_needs_no_file_of_the_one_before(finished):
-    pruned = make_pruned(finished)
-    finished.model_path.unlink()
-    assert pruned.require() == pruned.model_path
-
-
-def test_the_latest_stage_is_the_last_that_was_begun(finished):
+def test_the_latest_stage_is_the_deepest_that_was_begun(run):
     names = ("float", "pruned", "qat")
-    assert latest_stage(finished.run_dir, names) == finished
-    pruned = make_pruned(finished)
-    assert latest_stage(finished.run_dir, names) == pruned
+    assert run.latest(*names) == run.stage("float")
+    first = make(run, "float")
+    assert run.latest(*names) == first
+    pruned = make(run, "pruned", first)
+    assert run.latest(*reversed(names)) == pruned
     pruned.discard()
-    assert latest_stage(finished.run_dir, names) == finished
+    assert run.latest(*names) == first
 
 
-def test_the_first_stage_is_the_latest_of_none(stage):
-    assert latest_stage(stage.run_dir, ("float", "pruned")) == stage
+def test_a_folder_that_is_none_is_refused(tmp_path):
+    (tmp_path / "run.txt").touch()
+    with pytest.raises(RequestError, match="run.txt: is no folder"):
+        Run.open(tmp_path / "run.txt")
 
 
-def test_damaged_metrics_are_named(finished):
-    (finished.path / "metrics.json").write_text('{"inputs": {')
-    with pytest.raises(RequestError, match="metrics.json is damaged .*; remove it"):
-        finished.is_done(INPUTS)
+def test_a_folder_without_a_record_is_not_a_run(run):
+    with pytest.raises(RequestError, match="is not a run folder; .*corallite train"):
+        run.recall(dict)
 
 
-@pytest.mark.parametrize(
-    "metrics",
-    [
-        {},
-        {"history": [], "best_epoch": 0},
-        {"history": [{"val_accuracy": 0.5}]},
-        {"history": [{"val_accuracy": None}], "best_epoch": 0},
-    ],
-)
-def test_a_record_that_lacks_the_accuracy_is_named(stage, metrics):
-    stage.finish(INPUTS, metrics)
-    with pytest.raises(RequestError, match="metrics.json is damaged .*; remove it"):
-        stage.best_accuracy()
-
-
-def test_the_accuracy_is_that_of_the_best_epoch(stage):
-    epochs = [{"val_accuracy": 0.75}, {"val_accuracy": 0.5}]
-    stage.finish(INPUTS, {"history": epochs, "best_epoch": 0})
-    assert stage.best_accuracy() == 0.75
-
-
-def test_a_missing_package_has_no_version(monkeypatch):
-    monkeypatch.setattr(run, "_PACKAGES", ("numpy", "no-such-package"))
-    assert run.package_versions() == {"numpy": np.__version__}
-
-
-def test_a_file_is_known_by_its_content(tmp_path):
-    path = tmp_path / "file"
-    path.write_bytes(b"content" * 1000)
-    assert run.hash_file(path) == hashlib.sha256(b"content" * 1000).hexdigest()
+def test_a_run_is_read_without_the_libraries_of_a_training():
+    code = """
+import sys
+import corallite.train.runs.run
+heavy = {"tensorflow", "tf_keras", "numpy", "cv2"}
+print(sorted(heavy & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr

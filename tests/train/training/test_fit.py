@@ -12,11 +12,11 @@ from corallite.device.image.preprocess import Preprocessing
 from corallite.device.system.errors import RequestError
 from corallite.train.data.load import ImageData, Split
 from corallite.train.framework.keras import keras, tf
+from corallite.train.runs.stage import STATE_FILE
 from corallite.train.training import fit as fitting
 from corallite.train.training.fit import discard_state
 from corallite.train.training.objectives import classify
 from corallite.train.training.recipe import Recipe, Transfer
-from corallite.train.training.training_state import STATE_FILE
 
 # 40 images in batches of 10: 4 steps an epoch, 12 in all.
 RECIPE = Recipe(epochs=3, batch_size=10, learning_rate=0.05, warmup_epochs=0.5)
@@ -407,7 +407,9 @@ def test_a_diverged_training_is_reported_and_keeps_the_state_before(tmp_path):
                 logits = self.model.get_layer("logits")
                 logits.set_weights([np.nan * w for w in logits.get_weights()])
 
-    message = "diverged in epoch 2 .*`corallite train`, --overwrite and a --lea"
+    message = (
+        "diverged in epoch 2 .*the same command again with --overwrite and a --lea"
+    )
     with pytest.raises(RequestError, match=message):
         fit(
             make_model(),

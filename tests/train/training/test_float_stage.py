@@ -14,11 +14,12 @@ from corallite.device.image.opencv import cv2
 from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras
 from corallite.train.models import registry
-from corallite.train.runs.run import Stage
+from corallite.train.runs.run import Run
+from corallite.train.runs.stage import STATE_FILE
 from corallite.train.training.fit import fit
-from corallite.train.training.float_stage import Network, read_network, train
+from corallite.train.training.float_stage import Network
+from corallite.train.training.float_stage import train as train_run
 from corallite.train.training.recipe import Recipe, Transfer
-from corallite.train.training.training_state import STATE_FILE
 
 NETWORK = Network("shufflenet_v2", 0.25, (32, 32))
 # 60 training images: 6 steps an epoch.
@@ -64,6 +65,10 @@ def signal_after(process, shown, number):
     return process.returncode, stdout, "".join(lines) + stderr
 
 
+def train(data_dir, run_dir, *arguments, **options):
+    return train_run(data_dir, Run.open(run_dir), *arguments, **options)
+
+
 def load_weights(run_dir):
     path = run_dir / "float" / "model.h5"
     return keras.models.load_model(path, compile=False).get_weights()
@@ -85,7 +90,7 @@ def data_dir(tmp_path_factory):
 def finished(data_dir, small_network, tmp_path_factory):
     """A run that nothing disturbed, trained in this process."""
     stage = train(data_dir, tmp_path_factory.mktemp("run"), NETWORK, RECIPE)
-    return stage.run_dir
+    return stage.run.path
 
 
 @pytest.mark.slow
@@ -111,7 +116,8 @@ def test_terminated_killed_and_gone_on_with_it_ends_the_same(
     assert [line for line in stderr.splitlines() if not OUR_LINE.match(line)] == []
 
     metrics, expected = (
-        Stage(folder, "float").metrics() for folder in (tmp_path / "run", finished)
+        Run.open(folder).stage("float").metrics()
+        for folder in (tmp_path / "run", finished)
     )
     assert len(metrics["history"]) == 5
     assert metrics["best_epoch"] == expected["best_epoch"]
@@ -128,8 +134,7 @@ def test_terminated_killed_and_gone_on_with_it_ends_the_same(
 
 @pytest.mark.slow
 def test_a_finished_run_holds_what_later_steps_need(finished):
-    assert read_network(finished) == NETWORK
-    stage = Stage(finished, "float")
+    stage = Run.open(finished).stage("float")
     metrics = stage.metrics()
     assert len(metrics["history"]) == RECIPE.epochs
     assert metrics["parameters"] < 200_000
@@ -217,7 +222,7 @@ def test_an_unfinished_training_is_not_lost_to_other_settings(
     entry = dataclasses.replace(registry.NETWORKS["shufflenet_v2"], build=stand_in)
     monkeypatch.setitem(registry.NETWORKS, "shufflenet_v2", entry)
     recipe = dataclasses.replace(RECIPE, epochs=2)
-    run_dir, stage = tmp_path / "run", Stage(tmp_path / "run", "float")
+    run_dir, stage = tmp_path / "run", Run.open(tmp_path / "run").first()
 
     def stop(*arguments):
         raise KeyboardInterrupt
@@ -259,7 +264,7 @@ def trained(data_dir, finished, start_command, tmp_path_factory):
 @pytest.mark.slow
 def test_a_training_continues_from_weights(trained, finished):
     metrics, parent = (
-        Stage(folder, "float").metrics() for folder in (trained[0], finished)
+        Run.open(folder).stage("float").metrics() for folder in (trained[0], finished)
     )
     assert len(metrics["history"]) == 3
     best = parent["history"][parent["best_epoch"]]["val_accuracy"]
@@ -268,7 +273,7 @@ def test_a_training_continues_from_weights(trained, finished):
     assert metrics["inputs"]["frozen_epochs"] == 2
     # What follows trains all layers on, but for the averages that came with them.
     first, last = (
-        keras.models.load_model(Stage(folder, "float").model_path, compile=False)
+        keras.models.load_model(Run.open(folder).first().model_path, compile=False)
         for folder in (finished, trained[0])
     )
     for before, after in zip(first.layers, last.layers, strict=True):
@@ -337,8 +342,3 @@ def test_mixed_precision_trains_in_float16_and_saves_float32(
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
     for mine, theirs in zip(model.get_weights(), trained[0].get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
-
-
-def test_a_folder_without_a_run_is_told_how_to_make_one(tmp_path):
-    with pytest.raises(RequestError, match="is no run folder; make one with corallite"):
-        read_network(tmp_path)

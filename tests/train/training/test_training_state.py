@@ -7,8 +7,9 @@ import pytest
 
 from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras
+from corallite.train.runs.stage import read_header
 from corallite.train.training.objectives import Objective
-from corallite.train.training.training_state import Progress, TrainingState, read_header
+from corallite.train.training.training_state import Progress, TrainingState
 
 INPUTS = {"epochs": 4, "size_hw": (8, 8)}
 
@@ -20,7 +21,7 @@ def make_model(seed):
     return model
 
 
-ACCURACY = Objective(None, None, "accuracy", higher_is_better=True, heads=())
+ACCURACY = Objective(None, int, "accuracy", higher_is_better=True, heads=())
 
 
 @pytest.fixture(scope="module")

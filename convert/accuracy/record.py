@@ -1,0 +1,32 @@
+"""The accuracy comparison that is kept with a stage."""
+
+from corallite.convert.accuracy.gate import AccuracyComparison
+from corallite.device.system import files
+from corallite.device.system.errors import RequestError
+from corallite.train.runs.stage import Stage
+
+PARITY_FILE = "parity.json"
+
+
+def read_comparison(stage: Stage) -> AccuracyComparison | None:
+    """Returns what was measured of a stage's file.
+
+    Returns:
+        None if the stage has no such record, or it is of another file, or the models
+        that the file was made from have been made again since.
+
+    Raises:
+        RequestError: The record is damaged.
+    """
+    path = stage.path / PARITY_FILE
+    if not path.exists() or not stage.is_complete() or stage.is_outdated():
+        return None
+    content = files.read_json(path)
+    try:
+        comparison = AccuracyComparison.from_json(content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RequestError(
+            f"{path} lacks what was compared ({error!r}); remove it and run "
+            f"`corallite {stage.kind.verb} --run_dir={stage.run.path}` again."
+        ) from error
+    return comparison if comparison.file_sha256 == stage.sha256() else None

@@ -1,0 +1,55 @@
+"""Measures the Keras model of a stage, and exports it as a float TFLite file."""
+
+from pathlib import Path
+
+import numpy as np
+
+from corallite.convert.evaluate.manifest import make_manifest
+from corallite.convert.evaluate.metrics import Evaluation, score
+from corallite.convert.tflite import converter
+from corallite.device.model.write import attach_manifest
+from corallite.device.system import files
+from corallite.optimize.keras_graph.load import load_model
+from corallite.train.data.input_pipeline import evaluation_batches, one_hot
+from corallite.train.data.load import ImageData, Split
+from corallite.train.framework.keras import keras
+from corallite.train.runs.stage import Stage
+
+FLOAT_FILE = "model_float.tflite"
+_BATCH_SIZE = 256
+
+
+def export_float(stage: Stage, data: ImageData) -> Path:
+    """Writes a float TFLite file beside a stage's Keras model, if not there yet.
+
+    int8 is compared with it on the same device.
+
+    Raises:
+        RequestError: The stage is not finished.
+    """
+    source = stage.require()
+    path = stage.path / FLOAT_FILE
+    if not path.exists() or path.stat().st_mtime < source.stat().st_mtime:
+        content = converter.convert_to_float(load_model(source))
+        manifest = make_manifest(stage.run, data, {})
+        files.write_bytes(path, attach_manifest(content, manifest))
+    return path
+
+
+def evaluate_keras(path: Path, split: Split) -> Evaluation:
+    """Evaluates a Keras model on the same pixels that a device would give it."""
+    return score(_predict(load_model(path), split), split.labels)
+
+
+def predict_labels(model: keras.Model, split: Split) -> np.ndarray:
+    """Returns the most probable label of each image, int `[n]`, as a device picks it.
+
+    Of equal probabilities the first wins.
+    """
+    return _predict(model, split).argmax(axis=1)
+
+
+def _predict(model: keras.Model, split: Split) -> np.ndarray:
+    targets = one_hot(model.output_shape[-1])
+    batches = evaluation_batches(split, _BATCH_SIZE, targets)
+    return model.predict(batches, verbose=0)

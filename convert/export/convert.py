@@ -1,0 +1,159 @@
+"""Makes an export target from a stage of a run, and keeps it if it is accurate."""
+
+import contextlib
+import dataclasses
+import hashlib
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from absl import logging
+
+from corallite.convert.accuracy.gate import AccuracyComparison, AccuracyLostError
+from corallite.convert.accuracy.measure import (
+    compare_layers,
+    compare_models,
+    predict_stages,
+)
+from corallite.convert.accuracy.record import PARITY_FILE, read_comparison
+from corallite.convert.evaluate.keras_model import predict_labels
+from corallite.convert.evaluate.metrics import predict_labels_by_file
+from corallite.convert.export.plan import Plan, Request, choose_methods, make_plan
+from corallite.convert.export.target import Candidate, ExportTarget, find_target
+from corallite.device.system import files
+from corallite.train.data.load import ImageData, Split
+from corallite.train.runs.kinds import export_stage
+from corallite.train.runs.run import Run
+from corallite.train.runs.stage import Stage
+
+_DEFAULT = Request()
+
+
+def convert(
+    run: Run, data: ImageData, request: Request = _DEFAULT, target: str = "int8"
+) -> Stage:
+    """Exports a run's model to a target; returns the new stage.
+
+    Args:
+        run: A run with a trained model.
+        data: Its images.
+        request: How.
+        target: A key of `target.TARGETS`.
+
+    Raises:
+        RequestError: There is no such model, it cannot be quantized as a whole, or
+            another process is writing into the run.
+        AccuracyLostError: The file lost more than it may. It is kept under another
+            name; a former file stays as it was.
+    """
+    chosen, stage = find_target(target), run.stage(export_stage(target))
+    run.first().require()
+    with run.lock(stage.kind.verb):
+        *others, last = choose_methods(stage, chosen, request)
+        for method in others:
+            try:
+                return _convert_by(method, stage, chosen, request, data)
+            except AccuracyLostError as error:
+                drop = error.comparison.overall.drop_points
+                logging.info("%s: %.2f percentage points lost, too many.", method, drop)
+        return _convert_by(last, stage, chosen, request, data)
+
+
+def _convert_by(
+    method: str, stage: Stage, target: ExportTarget, request: Request, data: ImageData
+) -> Stage:
+    plan = make_plan(stage.run, data, target, method, request)
+    # With --method=auto, a file made by another method is acceptable.
+    may_replace = request.overwrite or request.method == "auto"
+    if stage.is_done(plan.inputs, may_replace):
+        if target.runner is None or _passes(stage, request.max_drop):
+            logging.info("%s: done already.", stage.name)
+            return stage
+    candidate = target.export(plan.parent, data, plan.inputs)
+    comparison = None
+    if target.runner is not None:
+        comparison = _compare(stage, plan, candidate, data.splits["val"])
+        comparison = comparison.with_limit(request.max_drop)
+        if not comparison.passed:
+            _keep_rejected(stage, candidate, comparison)
+        comparison.check()
+    _commit(stage, plan, candidate, comparison)
+    return stage
+
+
+def _passes(stage: Stage, max_drop: float | None) -> bool:
+    """Records that the file in place passes; False if it was not measured.
+
+    Raises:
+        AccuracyLostError: It does not pass.
+    """
+    known = read_comparison(stage)
+    if known is None:
+        return False
+    known = known.with_limit(max_drop)
+    known.check()
+    files.write_json(stage.path / PARITY_FILE, known.to_json())
+    return True
+
+
+def _compare(
+    stage: Stage, plan: Plan, candidate: Candidate, split: Split
+) -> AccuracyComparison:
+    """Compares a candidate with the stages that it was made from."""
+    lineage, quantized = stage.run.lineage(plan.parent), candidate.quantized
+    chain = predict_stages(lineage, split)
+    if quantized is not None and not plan.parent.kind.is_quantized:
+        chain.append((plan.method, predict_labels(quantized, split)))
+    labels = candidate.labels
+    if labels is None:
+        labels = _predict_labels(candidate, split)
+    chain.append((stage.name, labels))
+    sha256 = hashlib.sha256(candidate.model).hexdigest()
+    granularity = plan.inputs.get("granularity", "unknown")
+    compared = compare_models(chain, split, plan.method, granularity, sha256)
+    if quantized is None:
+        return compared
+    of_layers = compare_layers(quantized, split, lineage)
+    return dataclasses.replace(compared, **of_layers)
+
+
+def _predict_labels(candidate: Candidate, split: Split) -> np.ndarray:
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / name for name in candidate.files]
+        for path in paths:
+            path.write_bytes(candidate.files[path.name])
+        return predict_labels_by_file(paths[0], split)
+
+
+def _keep_rejected(
+    stage: Stage, candidate: Candidate, comparison: AccuracyComparison
+) -> None:
+    """Keeps what lost too much beside the place of the file."""
+    for name, content in candidate.files.items():
+        files.write_bytes(_rejected(stage, name), content)
+    files.write_json(_rejected(stage, PARITY_FILE), comparison.to_json())
+
+
+def _commit(
+    stage: Stage,
+    plan: Plan,
+    candidate: Candidate,
+    comparison: AccuracyComparison | None,
+) -> None:
+    with contextlib.ExitStack() as replacing:
+        for name, content in candidate.files.items():
+            path = replacing.enter_context(files.replacing(stage.path / name))
+            path.write_bytes(content)
+        # Not earlier: until here a failure leaves the former files, and finished.
+        stage.reopen()
+    if comparison:
+        files.write_json(stage.path / PARITY_FILE, comparison.to_json())
+    for name in (PARITY_FILE, *candidate.files):
+        _rejected(stage, name).unlink(missing_ok=True)
+    record = {"files": list(candidate.files), "runner": plan.target.runner}
+    stage.finish(plan.inputs, {**record, **candidate.record}, plan.parent)
+
+
+def _rejected(stage: Stage, name: str) -> Path:
+    path = stage.path / name
+    return path.with_name(f"{path.stem}.rejected{path.suffix}")

@@ -1,0 +1,66 @@
+"""A new export target takes one entry in the registry and one file."""
+
+import pytest
+from fixtures import toy_target
+from fixtures.small_run import open_run
+
+from corallite.convert.accuracy.gate import AccuracyLostError
+from corallite.convert.accuracy.record import read_comparison
+from corallite.convert.evaluate.stages import evaluate_run
+from corallite.convert.export.convert import convert
+from corallite.convert.export.target import TARGETS, find_target
+from corallite.device.system.errors import RequestError
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_target_says_what_it_needs_and_who_runs_it(name):
+    target = find_target(name)
+    assert target.name == name
+    assert isinstance(target.extra, str) and target.verified
+    assert target.runner is None or isinstance(target.runner, str)
+    assert callable(target.accepts) and callable(target.export)
+
+
+def test_an_unknown_target_is_refused():
+    with pytest.raises(RequestError, match="a target of int8, got 'none'"):
+        find_target("none")
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    monkeypatch.setitem(TARGETS, toy_target.name, toy_target.__name__)
+
+
+@pytest.mark.slow
+def test_a_new_target_is_exported_and_compared(small_copy, toy):
+    run, data = open_run(small_copy)
+    stage = convert(run, data, target="toy")
+    assert stage.path == small_copy / "exports" / "toy"
+    assert [x.name for x in stage.list_files()] == ["toy.tflite", "notes.txt"]
+    # The latest that the target accepts.
+    assert (stage.path / "notes.txt").read_text() == "made from pruned"
+    compared = read_comparison(stage)
+    assert compared is not None and compared.passed
+    steps = [(step.from_name, step.to_name) for step in compared.steps]
+    assert steps == [("float", "pruned"), ("pruned", "exports/toy")]
+    assert compared.steps[-1].agreement == 1
+    results = evaluate_run(run, data)
+    assert "exports/toy" in [result.stage for result in results]
+    assert convert(run, data, target="toy").metrics() == stage.metrics()
+
+
+@pytest.mark.slow
+def test_a_target_that_loses_too_much_is_kept_beside(small_copy, toy, monkeypatch):
+    run, data = open_run(small_copy)
+    wrong = (data.splits["val"].labels + 1) % 3
+    export = toy_target.export
+
+    def export_wrong(*arguments):
+        return export(*arguments).__class__({"toy.tflite": b"x"}, wrong)
+
+    monkeypatch.setattr(toy_target, "export", export_wrong)
+    with pytest.raises(AccuracyLostError, match="exports/toy .* below float"):
+        convert(run, data, target="toy")
+    names = {path.name for path in (small_copy / "exports" / "toy").iterdir()}
+    assert names == {"toy.rejected.tflite", "parity.rejected.json"}
+    assert not run.stage("exports/toy").is_complete()

@@ -1,0 +1,259 @@
+"""A stage is made once, and not from two kinds of settings."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import pytest
+
+from corallite.device.system import files
+from corallite.device.system.errors import RequestError
+from corallite.train.runs import stage as stage_module
+from corallite.train.runs.run import Run
+from corallite.train.runs.stage import STATE_FILE, hash_file, package_versions
+
+INPUTS: dict[str, Any] = {
+    "model": "shufflenet_v2",
+    "width": 1.0,
+    "recipe": {"epochs": 30, "seed": 0},
+    "preprocessing": {"size_hw": (32, 32), "fit": "crop"},
+    "parent": "one",
+    "data": "these",
+}
+
+
+@pytest.fixture
+def stage(tmp_path):
+    return Run.open(tmp_path / "run").stage("float")
+
+
+@pytest.fixture
+def finished(stage):
+    files.write_bytes(stage.model_path, b"model")
+    stage.finish(INPUTS, {"parameters": 3})
+    return stage
+
+
+@pytest.fixture
+def begun(stage):
+    header = '{"inputs": %s, "history": [], "best_epoch": -1}'
+    stage.path.mkdir(parents=True)
+    inputs = files.json.dumps(INPUTS)
+    np.savez(stage.path / STATE_FILE, header=np.array(header % inputs))
+    return stage
+
+
+def with_changes(**changes):
+    recipe = {**INPUTS["recipe"], **changes.pop("recipe", {})}
+    return {**INPUTS, "recipe": recipe, **changes}
+
+
+def test_a_new_stage_is_not_done(stage):
+    assert not stage.is_complete()
+    assert not stage.is_done(INPUTS)
+    assert stage.metrics() == {}
+
+
+def test_a_finished_stage_is_done_and_says_what_it_measured(finished):
+    assert finished.is_done(INPUTS)
+    assert finished.is_done(INPUTS, overwrite=True)
+    metrics = finished.metrics()
+    assert metrics["parameters"] == 3
+    assert metrics["kind"] == "float"
+    assert set(metrics) == {"kind", "inputs", "parameters", "finished", "versions"}
+    assert "numpy" in metrics["versions"]
+
+
+def test_a_stage_whose_model_was_removed_is_made_again(finished):
+    finished.model_path.unlink()
+    assert not finished.is_done(INPUTS)
+
+
+def test_a_reopened_stage_is_not_done(finished):
+    finished.reopen()
+    assert not finished.is_done(INPUTS)
+
+
+def test_a_changed_parent_makes_the_stage_again(finished):
+    assert not finished.is_done(with_changes(parent="another"))
+
+
+@pytest.mark.parametrize("kind", ["finished", "begun"])
+def test_other_settings_are_refused_by_name_and_value(kind, request):
+    stage = request.getfixturevalue(kind)
+    other = with_changes(width=0.5, recipe={"epochs": 3}, parent="another")
+    state = {"finished": "made", "begun": "begun"}[kind]
+    message = (
+        rf"{stage.path} was {state} with other settings "
+        r"\(width 1\.0, now 0\.5, epochs 30, now 3\); give another --run_dir, or "
+        "--overwrite to make it again."
+    )
+    with pytest.raises(RequestError, match=message):
+        stage.is_done(other)
+    assert not stage.is_done(other, overwrite=True)
+
+
+def test_only_the_given_settings_are_compared(begun):
+    begun.refuse_other_settings({"width": 1.0, "recipe": INPUTS["recipe"]})
+    with pytest.raises(RequestError, match=r"size_hw \[32, 32\], now \[64, 64\]"):
+        begun.refuse_other_settings(
+            {"preprocessing": {"size_hw": (64, 64), "fit": "crop"}}
+        )
+
+
+def test_a_finished_stage_is_required(finished):
+    assert finished.require() == finished.model_path
+
+
+def test_a_missing_stage_is_asked_for_by_the_verb_that_makes_it(stage):
+    message = "has no finished float stage; run `corallite train --run_dir="
+    with pytest.raises(RequestError, match=message):
+        stage.require()
+
+
+def test_an_unfinished_stage_is_not_passed_over(begun):
+    message = "float was begun and not finished; resume it with `corallite train"
+    with pytest.raises(RequestError, match=message):
+        begun.require()
+
+
+def record_run(run_dir, **changes):
+    record = {
+        "network": {**INPUTS, "size_hw": [32, 32], **changes},
+        "data_dir": "/my photos",
+    }
+    files.write_json(run_dir / "run.json", record)
+
+
+def test_the_command_of_a_run_without_a_record_leaves_the_images_open(stage):
+    command = f"corallite train --run_dir={stage.run.path} --data_dir=FOLDER"
+    assert stage.command() == command
+
+
+@pytest.mark.parametrize(
+    ("changes", "flags"),
+    [
+        ({}, "--epochs=30"),
+        ({"preprocessing": {"fit": "pad"}}, "--fit=pad --epochs=30"),
+        (
+            {"recipe": {"epochs": 60, "warmup_epochs": 1.0, "balance_classes": False}},
+            "--nobalance_classes",
+        ),
+    ],
+)
+def test_the_command_of_a_run_can_be_pasted(begun, changes, flags):
+    record_run(begun.run.path, **changes)
+    assert begun.command() == (
+        f"corallite train --run_dir={begun.run.path} --data_dir='/my photos' "
+        f"--model=shufflenet_v2 --width=1.0 --image_size=32 {flags}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("frozen_epochs", "flags"), [(0, ""), (30, " --freeze"), (4, " --unfreeze_epoch=4")]
+)
+def test_the_command_has_the_weights_of_the_run(begun, frozen_epochs, flags):
+    record_run(begun.run.path, frozen_epochs=frozen_epochs)
+    path = begun.run.path / "run.json"
+    files.write_json(path, {**files.read_json(path), "weights": "/a.pth"})
+    assert begun.command().endswith(f" --weights=/a.pth{flags} --epochs=30")
+
+
+def test_the_command_of_a_later_stage_has_what_it_was_made_from(finished):
+    pruned = finished.run.stage("pruned")
+    assert pruned.command() == f"corallite prune --run_dir={pruned.run.path}"
+    files.write_bytes(pruned.model_path, b"zeros")
+    recipe = {"epochs": 2, "batch_size": 128, "seed": 4}
+    pruned.finish({"sparsity": 0.25, "recipe": recipe}, {})
+    words = pruned.command().split()[3:]
+    assert words == ["--sparsity=0.25", "--epochs=2", "--seed=4"]
+
+
+def test_a_command_names_the_flag_where_the_record_has_another_name(stage):
+    compiled = stage.run.stage("edgetpu")
+    files.write_bytes(compiled.model_path, b"compiled")
+    compiled.finish({"multiple_subgraphs": True, "retries": 2}, {})
+    assert compiled.command().endswith(" --enable_multiple_subgraphs")
+
+
+def test_a_damaged_record_of_the_run_is_named(begun):
+    files.write_json(begun.run.path / "run.json", {"network": {}})
+    with pytest.raises(RequestError, match="run.json is damaged"):
+        begun.command()
+
+
+def test_a_stage_that_is_made_again_is_not_passed_over(finished):
+    finished.reopen()
+    with pytest.raises(RequestError, match="begun and not finished"):
+        finished.require()
+    assert finished.run.latest("float", "pruned") == finished
+
+
+def make_pruned(float_stage):
+    pruned = float_stage.run.stage("pruned")
+    files.write_bytes(pruned.model_path, b"zeros")
+    inputs = {"sparsity": 0.5, "parent": float_stage.sha256()}
+    pruned.finish(inputs, {}, float_stage)
+    return pruned
+
+
+def test_a_stage_of_a_model_that_was_replaced_is_refused(finished):
+    pruned = make_pruned(finished)
+    assert pruned.require() == pruned.model_path
+    files.write_bytes(finished.model_path, b"another model")
+    with pytest.raises(RequestError, match="made again since; run `corallite prune"):
+        pruned.require()
+
+
+def test_all_that_was_made_from_a_replaced_model_is_outdated(finished):
+    pruned = make_pruned(finished)
+    qat = finished.run.stage("qat")
+    files.write_bytes(qat.model_path, b"rounded")
+    qat.finish({"parent": pruned.sha256()}, {}, pruned)
+    assert not qat.is_outdated()
+    files.write_bytes(finished.model_path, b"another model")
+    assert qat.is_outdated()
+
+
+def test_a_stage_needs_no_file_of_the_one_before(finished):
+    pruned = make_pruned(finished)
+    finished.model_path.unlink()
+    assert pruned.require() == pruned.model_path
+
+
+def test_damaged_metrics_are_named(finished):
+    (finished.path / "metrics.json").write_text('{"inputs": {')
+    with pytest.raises(RequestError, match="metrics.json is damaged .*; remove it"):
+        finished.is_done(INPUTS)
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        {},
+        {"history": [], "best_epoch": 0},
+        {"history": [{"val_accuracy": 0.5}]},
+        {"history": [{"val_accuracy": None}], "best_epoch": 0},
+    ],
+)
+def test_a_record_that_lacks_the_accuracy_is_named(stage, metrics):
+    stage.finish(INPUTS, metrics)
+    with pytest.raises(RequestError, match="metrics.json is damaged .*; remove it"):
+        stage.best_accuracy()
+
+
+def test_the_accuracy_is_that_of_the_best_epoch(stage):
+    epochs = [{"val_accuracy": 0.75}, {"val_accuracy": 0.5}]
+    stage.finish(INPUTS, {"history": epochs, "best_epoch": 0})
+    assert stage.best_accuracy() == 0.75
+
+
+def test_a_missing_package_has_no_version(monkeypatch):
+    monkeypatch.setattr(stage_module, "_PACKAGES", ("numpy", "no-such-package"))
+    assert package_versions() == {"numpy": np.__version__}
+
+
+def test_a_file_is_known_by_its_content(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"content" * 1000)
+    assert hash_file(path) == hashlib.sha256(b"content" * 1000).hexdigest()

@@ -1,0 +1,118 @@
+"""The table of stage kinds: which verb makes a stage, from what, into which file."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from corallite.train.runs.recipe import PRUNE, QUANTIZE, TRAIN, Recipe
+
+_EXPORTS = "exports/"
+
+
+@dataclasses.dataclass(frozen=True)
+class StageKind:
+    """One kind of stage.
+
+    Attributes:
+        name: Also the stage's folder in the run.
+        verb: The verb of `corallite` that makes it.
+        parents: Kinds that it can be made from; none for the first stage of a run.
+        artifact: Its model file; "" if its record alone names the files.
+        runner: What measures it: "litert" (a Keras model as a float TFLite file),
+            "keras" if its Keras model has no file of its own for a device, None if
+            nothing on this machine runs it.
+        is_quantized: Its Keras model has quantizers, so `convert` needs no calibration.
+        recipe: Defaults of the verb's training flags; None if it does not train.
+        settings: Defaults of the verb's other flags, by their name in the record.
+        flag_names: Those flags that have another name than in the record.
+        files_key: In the record, the list of files of a stage that has several.
+    """
+
+    name: str
+    verb: str
+    parents: tuple[str, ...]
+    artifact: str = "model.h5"
+    runner: str | None = "litert"
+    is_quantized: bool = False
+    recipe: Recipe | None = None
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    flag_names: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    files_key: str = "files"
+
+    @property
+    def is_keras(self) -> bool:
+        """Whether its artifact is a Keras model."""
+        return self.artifact.endswith(".h5")
+
+    @property
+    def method(self) -> str:
+        """How `convert` quantizes it if nothing else is asked for."""
+        return self.name if self.is_quantized else "ptq"
+
+
+_ROWS = (
+    StageKind("float", "train", (), recipe=TRAIN),
+    StageKind("pruned", "prune", ("float",), recipe=PRUNE, settings={"sparsity": None}),
+    StageKind(
+        "qat",
+        "quantize",
+        ("float", "pruned"),
+        runner="keras",
+        is_quantized=True,
+        recipe=QUANTIZE,
+        settings={"granularity": "channel"},
+    ),
+    StageKind(
+        "int8",
+        "convert",
+        ("float", "pruned", "qat"),
+        artifact="model_int8.tflite",
+        settings={
+            "source": None,
+            "method": None,
+            "granularity": "channel",
+            "calibration_count": 500,
+        },
+    ),
+    StageKind(
+        "edgetpu",
+        "compile",
+        ("int8",),
+        artifact="model_int8_edgetpu.tflite",
+        runner=None,
+        settings={
+            "timeout_s": 300.0,
+            "retries": 2,
+            "multiple_subgraphs": False,
+            "show_operations": False,
+            "search_delegate": False,
+            "num_segments": 1,
+            "min_runtime_version": None,
+            "open_batch": False,
+        },
+        flag_names={"multiple_subgraphs": "enable_multiple_subgraphs"},
+        files_key="compiled",
+    ),
+)
+KINDS = {kind.name: kind for kind in _ROWS}
+
+
+def find_kind(name: str) -> StageKind:
+    """Returns the kind of that name; `exports/NAME` has no row of its own.
+
+    Raises:
+        KeyError: There is no such kind.
+    """
+    if name.startswith(_EXPORTS):
+        return StageKind(name, "convert", KINDS["int8"].parents, "", runner=None)
+    return KINDS[name]
+
+
+def export_stage(target: str) -> str:
+    """Returns the name of the stage that an export target makes."""
+    return target if target in KINDS else f"{_EXPORTS}{target}"
+
+
+def depth(name: str) -> int:
+    """Returns the most verbs that lead from the first stage of a run to this one."""
+    return 1 + max(map(depth, find_kind(name).parents), default=-1)

@@ -1,0 +1,60 @@
+"""Keeps two processes from writing into one run folder at the same time."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from corallite.device.system.errors import RequestError
+
+_LOCK_FILE = ".lock"
+
+
+@contextlib.contextmanager
+def hold(run_dir: Path, verb: str) -> Iterator[None]:
+    """Holds the lock of a run folder for the block; makes the folder if need be.
+
+    The kernel drops the lock of a process that is killed; the file that it leaves is
+    taken over.
+
+    Raises:
+        RequestError: Another process holds it; names the process.
+    """
+    is_new = not run_dir.exists()
+    run_dir.mkdir(parents=True, exist_ok=True)
+    path = run_dir / _LOCK_FILE
+    with _acquire(path) as file:
+        with contextlib.suppress(OSError):  # On a full disk it has no name.
+            file.truncate(0)
+            os.write(
+                file.fileno(), f"corallite {verb} (process {os.getpid()})".encode()
+            )
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+            if is_new:  # And nothing was written into it.
+                with contextlib.suppress(OSError):
+                    run_dir.rmdir()
+
+
+def _acquire(path: Path) -> IO[str]:
+    while True:
+        file = path.open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            holder = file.read() or "another process"
+            file.close()
+            raise RequestError(
+                f"{path.parent} is in use by {holder}; wait until it has ended, or "
+                "stop it."
+            ) from error
+        # A process that ended in between has removed the file that is locked now.
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        file.close()

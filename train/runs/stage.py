@@ -1,0 +1,296 @@
+"""A stage of a run: what it was made from, and whether it has to be made again."""
+
+import dataclasses
+import datetime
+import hashlib
+import importlib.metadata
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from corallite.device.system import files
+from corallite.device.system.errors import RequestError
+from corallite.train.runs.commands import format_command, list_flags, list_run_flags
+from corallite.train.runs.kinds import StageKind
+
+if TYPE_CHECKING:
+    from corallite.train.runs.run import Run
+
+_T = TypeVar("_T")
+STATE_FILE = "training_state.npz"
+_METRICS_FILE = "metrics.json"
+_PACKAGES = (
+    "corallite",
+    "tensorflow",
+    "tf-keras",
+    "tensorflow-model-optimization",
+    "keras-cv",
+    "ai-edge-litert",
+    "opencv-python-headless",
+    "numpy",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One sub-folder of a run, made by one verb from one other stage, its parent.
+
+    A stage is complete when its `metrics.json` is there, which is written last.
+    """
+
+    run: "Run"
+    kind: StageKind
+
+    @property
+    def name(self) -> str:
+        return self.kind.name
+
+    @property
+    def path(self) -> Path:
+        return self.run.path / self.name
+
+    @property
+    def model_path(self) -> Path:
+        return self.list_files()[0]
+
+    def list_files(self) -> list[Path]:
+        """Returns the files that the stage is made of, the model first."""
+        names = self.metrics().get(self.kind.files_key) or [self.kind.artifact]
+        # By their names: the run may have been moved since.
+        return [self.path / Path(name).name for name in names]
+
+    def runner(self) -> str | None:
+        """Returns what runs the model, see `StageKind`."""
+        return self.metrics().get("runner", self.kind.runner)
+
+    def sha256(self) -> str:
+        """Returns the hash of the model."""
+        return hash_file(self.model_path)
+
+    def is_complete(self) -> bool:
+        """Tells whether the stage was finished and its files are still there."""
+        return self.metrics() != {} and all(x.exists() for x in self.list_files())
+
+    def is_begun(self) -> bool:
+        """Tells whether the stage was begun and has not been finished."""
+        left = (self.path / STATE_FILE, self.model_path)
+        return not self.is_complete() and any(path.is_file() for path in left)
+
+    def is_outdated(self) -> bool:
+        """Tells whether a model that a finished stage goes back to is gone since."""
+        had_parent = self.metrics().get("inputs", {}).get("parent")
+        there = (self.run.stage(name).is_complete() for name in self.kind.parents)
+        return bool(had_parent) and any(there) and self.parent() is None
+
+    def parent(self) -> "Stage | None":
+        """Returns the stage that this one was made from.
+
+        A record that does not name it has its hash.
+
+        Returns:
+            None for the first stage, or if the parent is gone or was made again since.
+        """
+        record = self.metrics()
+        sha256 = record.get("inputs", {}).get("parent")
+        for name in self.kind.parents:
+            stage = self.run.stage(name)
+            if record.get("parent", name) != name or not stage.is_complete():
+                continue
+            if stage.sha256() == sha256 and not stage.is_outdated():
+                return stage
+        return None
+
+    def is_done(self, inputs: dict[str, Any], overwrite: bool = False) -> bool:
+        """Tells whether the stage was finished from these very inputs.
+
+        Raises:
+            RequestError: It was finished, or begun, from others, and `overwrite` is
+                off.
+        """
+        if not overwrite:
+            self.refuse_other_settings(inputs)
+        return self.is_complete() and self.metrics()["inputs"] == _as_json(inputs)
+
+    def refuse_other_settings(self, settings: dict[str, Any]) -> None:
+        """Compares the stage, if it was finished or begun, with `settings`.
+
+        The parent is left out: an earlier stage may change without a user's mistake.
+
+        Raises:
+            RequestError: It was made from other values of `settings`.
+        """
+        made_from = self._made_from()
+        if made_from is None:
+            return
+        difference = _difference(made_from, _as_json(settings))
+        if difference:
+            state = "made" if self.is_complete() else "begun"
+            raise RequestError(
+                f"{self.path} was {state} with other settings ({difference}); give "
+                "another --run_dir, or --overwrite to make it again."
+            )
+
+    def finish(
+        self,
+        inputs: dict[str, Any],
+        metrics: dict[str, Any],
+        parent: "Stage | None" = None,
+    ) -> None:
+        """Records what the stage was made from and what it measured.
+
+        Args:
+            inputs: All that the stage depends on; "parent" is the parent's hash.
+            metrics: More keys of the record.
+            parent: The stage that it was made from; None for the first one.
+        """
+        record = {
+            "kind": self.name,
+            **({"parent": parent.name} if parent else {}),
+            "inputs": _as_json(inputs),
+            "finished": datetime.datetime.now().astimezone().isoformat("T", "seconds"),
+            "versions": package_versions(),
+            **metrics,
+        }
+        files.write_json(self.path / _METRICS_FILE, record)
+
+    def reopen(self) -> None:
+        """Marks the stage as not finished, because it is about to be made again."""
+        (self.path / _METRICS_FILE).unlink(missing_ok=True)
+
+    def metrics(self) -> dict[str, Any]:
+        """Returns what `finish` recorded; empty if the stage is not finished."""
+        if not (self.path / _METRICS_FILE).exists():
+            return {}
+        return self.recall(lambda x: {**x, "inputs": dict(x["inputs"])})
+
+    def recall(self, parse: Callable[[dict[str, Any]], _T]) -> _T:
+        """Returns what `parse` makes of what `finish` recorded of a finished stage.
+
+        Raises:
+            RequestError: The record lacks what `parse` asks for.
+        """
+        return files.read_record(self.path / _METRICS_FILE, parse)
+
+    def best_accuracy(self) -> float:
+        """Returns top-1 on the validation split of the epoch whose weights were kept.
+
+        Raises:
+            RequestError: The record does not say.
+        """
+        return self.recall(
+            lambda x: float(x["history"][x["best_epoch"]]["val_accuracy"])
+        )
+
+    def require(self) -> Path:
+        """Returns the path of the finished stage's model.
+
+        Raises:
+            RequestError: The stage is not finished, or a model that it goes back to
+                has been made again since; names the command to run.
+        """
+        command = f"`{self.command()}`"
+        if self.is_begun():
+            raise RequestError(
+                f"{self.path} was begun and not finished; resume it with {command}, or "
+                "delete the folder."
+            )
+        if not self.is_complete():
+            raise RequestError(
+                f"{self.run.path} has no finished {self.name} stage; run {command} "
+                "first."
+            )
+        if self.is_outdated():
+            raise RequestError(
+                f"{self.path} was made from a model that has been made again since; "
+                f"run {command}."
+            )
+        return self.model_path
+
+    def command(self) -> str:
+        """Returns the command that makes the stage, or resumes it."""
+        if self.kind.parents:
+            flags = list_flags(self.kind, self._made_from() or {})
+        elif self.run.is_recorded():
+            flags = self.run.recall(list_run_flags)
+        else:
+            flags = {"data_dir": "FOLDER"}
+        return format_command(self.kind.verb, {"run_dir": self.run.path, **flags})
+
+    def discard(self) -> None:
+        """Deletes the stage's folder."""
+        if self.path.exists():
+            shutil.rmtree(self.path)
+
+    def _made_from(self) -> dict[str, Any] | None:
+        """Returns the inputs of the finished stage, or of the unfinished training."""
+        if self.is_complete():
+            return self.metrics()["inputs"]
+        header = read_header(self.path / STATE_FILE)
+        return header and header["inputs"]
+
+
+def read_header(path: Path) -> dict[str, Any] | None:
+    """Returns inputs, history and best epoch of a saved state; None if there is none.
+
+    Without NumPy, so that a run can be read where there is none.
+
+    Raises:
+        RequestError: The file is damaged.
+    """
+    if not path.exists():
+        return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            content = archive.read("header.npy")
+        # NumPy's format 1.0: from byte 8 the length of a preamble, then UTF-32.
+        begin = 10 + int.from_bytes(content[8:10], "little")
+        return json.loads(content[begin:].decode("utf-32-le"))
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise damaged_state(path) from error
+
+
+def damaged_state(path: Path) -> RequestError:
+    """Returns the error of a training state that cannot be read."""
+    return RequestError(
+        f"{path} is damaged and the training cannot be resumed from it; remove the "
+        "file to start this stage again."
+    )
+
+
+def package_versions() -> dict[str, str]:
+    """Returns the installed versions of the packages that results depend on."""
+    versions = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def hash_file(path: Path) -> str:
+    """Returns the SHA-256 of a file's content in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _as_json(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Tuples become lists and so on, as they will be when read back."""
+    return json.loads(json.dumps(inputs))
+
+
+def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
+    """Returns in words which settings of `new` are others in `old`; "" if none."""
+    old, new = _flatten(old), _flatten(new)
+    names = [n for n in new if old.get(n) != new[n] and n != "parent"]
+    return ", ".join(f"{n} {old.get(n)}, now {new[n]}" for n in names)
+
+
+def _flatten(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Lifts the fields of the recipe and of the preprocessing to the top."""
+    flat: dict[str, Any] = {}
+    for name, value in inputs.items():
+        flat.update(value if isinstance(value, dict) else {name: value})
+    return flat
