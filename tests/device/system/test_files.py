@@ -47,7 +47,7 @@ def test_a_folder_that_cannot_be_read_is_reported(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "listdir", refuse)
     monkeypatch.setattr(os, "scandir", refuse)
-    errors = []
+    errors: list[OSError] = []
     assert walk(tmp_path, on_error=errors.append) == ["b/2.jpg"]
     assert [error.filename for error in errors] == [str(tmp_path / "a")]
     with pytest.raises(PermissionError):

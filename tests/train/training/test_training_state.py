@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from corallite.device.system.errors import RequestError
-from corallite.train.framework.keras import keras
+from corallite.train.framework.keras import keras, tf
 from corallite.train.training.objectives import Objective
 from corallite.train.training.training_state import Progress, TrainingState, read_header
 
@@ -20,7 +20,7 @@ def make_model(seed):
     return model
 
 
-ACCURACY = Objective(None, None, "accuracy", higher_is_better=True, heads=())
+ACCURACY = Objective(None, tf.identity, "accuracy", higher_is_better=True, heads=())
 
 
 @pytest.fixture(scope="module")
