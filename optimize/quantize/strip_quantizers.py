@@ -52,11 +52,6 @@ def _float_copy(layer):
     if kernels:
         masks = [w for w in layer.weights if w.name.endswith("_mask:0")]
         # The wrapper has removed the kernel from its layer, but not a bias.
-        copy.set_weights(
-            [kernels[0].numpy() * masks[0].numpy(), *map(_read, inner.weights)]
-        )
+        rest = [weight.numpy() for weight in inner.weights]
+        copy.set_weights([kernels[0].numpy() * masks[0].numpy(), *rest])
     return copy
-
-
-def _read(weight):
-    return weight.numpy()

@@ -95,17 +95,15 @@ def _inverted_residual(x, block, name, conventions):
     `name`_depthwise, `name`_project and `name`_add, with their batch norms.
     """
     shortcut = x
-    conv_bn = functools.partial(blocks.conv_bn, conventions=conventions)
+    conv_bn, depthwise_bn = (
+        functools.partial(add, conventions=conventions)
+        for add in (blocks.conv_bn, blocks.depthwise_bn)
+    )
     if block.expanded:
         x = conv_bn(x, block.expanded, 1, name=f"{name}_expand")
-    x = blocks.depthwise_bn(
-        x,
-        kernel_size=block.kernel,
-        stride=block.stride,
-        name=f"{name}_depthwise",
-        conventions=conventions,
-    )
+    size, stride = block.kernel, block.stride
+    x = depthwise_bn(x, kernel_size=size, stride=stride, name=f"{name}_depthwise")
     x = conv_bn(x, block.channels, 1, relu=False, name=f"{name}_project")
-    if block.stride == 1 and shortcut.shape[-1] == block.channels:
+    if stride == 1 and shortcut.shape[-1] == block.channels:
         x = keras.layers.Add(name=f"{name}_add")([shortcut, x])
     return x

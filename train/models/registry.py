@@ -3,7 +3,7 @@
 from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras
 from corallite.train.models import efficientnet_lite, mobilenet_v2, shufflenet_v2
-from corallite.train.models.blocks import OURS, Conventions, check_arguments
+from corallite.train.models.blocks import OURS, check_arguments
 
 NETWORKS = {
     module.ENTRY.name: module.ENTRY
@@ -12,12 +12,7 @@ NETWORKS = {
 
 
 def build(
-    name: str,
-    input_shape,
-    num_classes: int,
-    *,
-    width: float,
-    conventions: Conventions = OURS,
+    name: str, input_shape, num_classes: int, *, width: float, conventions=OURS
 ) -> keras.Model:
     """Builds the network `name`; its arguments are those of the builder.
 

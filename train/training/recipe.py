@@ -90,13 +90,6 @@ class _OneAfterTheOther(keras.optimizers.schedules.LearningRateSchedule):
             step < self.boundary, self.first(step), self.second(step - self.boundary)
         )
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            "first": self.first,
-            "second": self.second,
-            "boundary": self.boundary,
-        }
-
 
 def _warm_up_and_decay(
     recipe: Recipe, steps_per_epoch: int

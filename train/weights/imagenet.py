@@ -21,9 +21,9 @@ def locate_imagenet(model: str, width: float) -> Path:
     """
     published = NETWORKS[model].imagenet
     if width not in published:
-        widths = ", ".join(map(str, published)) or "no width"
+        widths = f"width {', '.join(map(str, published))}" if published else "no width"
         raise RequestError(
-            f"ImageNet weights of {model} are published for width {widths}, got "
+            f"ImageNet weights of {model} are published for {widths}, got "
             f"{width:g}; give one of these with --width, or a file with --weights."
         )
     file = published[width]

@@ -75,7 +75,7 @@ def test_unchanged_data_are_not_read_again(make_classes, run_dir, monkeypatch):
     data_dir = make_classes({"cat": 10, "dog": 10})
     prepare_data(data_dir, run_dir, SMALL)
     monkeypatch.setattr(cache, "hash_files", None)
-    monkeypatch.setattr(cache, "write_part", None)
+    monkeypatch.setattr(cache, "write_split", None)
     prepare_data(data_dir, run_dir, SMALL)
 
 

@@ -81,16 +81,16 @@ def test_a_configuration_sets_the_width_of_one_block(without_repeats):
     config = mobilenet_v2.configure(0.25)
     wider = dataclasses.replace(config.stages[2][0], expanded=56)
     stages = (*config.stages[:2], (wider,), *config.stages[3:])
-    changed = dataclasses.replace(config, stages=stages)
-    models = [
-        mobilenet_v2.mobilenet_v2((32, 32, 3), 2, config=x) for x in (config, changed)
-    ]
-    layers = [model.get_layer("stage3_block0_expand") for model in models]
-    assert [x.filters for x in layers] == [config.stages[2][0].expanded, 56]
-    whole = shufflenet_v2.configure(0.25)
-    narrow = dataclasses.replace(whole.stages[0], units=(7,))
-    narrowed = dataclasses.replace(whole, stages=(narrow, *whole.stages[1:]))
-    model = shufflenet_v2.shufflenet_v2((32, 32, 3), 2, config=narrowed)
+    config = dataclasses.replace(config, stages=stages)
+    model = mobilenet_v2.mobilenet_v2((32, 32, 3), 2, config=config)
+    assert model.get_layer("stage3_block0_expand").filters == 56
+
+
+def test_a_configuration_sets_the_width_inside_one_unit(without_repeats):
+    config = shufflenet_v2.configure(0.25)
+    narrow = dataclasses.replace(config.stages[0], units=(7,))
+    config = dataclasses.replace(config, stages=(narrow, *config.stages[1:]))
+    model = shufflenet_v2.shufflenet_v2((32, 32, 3), 2, config=config)
     assert model.get_layer("stage2_unit0_branch_in").filters == 7
 
 

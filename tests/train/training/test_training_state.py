@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from corallite.device.system.errors import RequestError
-from corallite.train.framework.keras import keras
+from corallite.train.framework.keras import keras, tf
 from corallite.train.runs.stage import read_header
 from corallite.train.training.objectives import Objective
 from corallite.train.training.training_state import Progress, TrainingState
@@ -21,7 +21,7 @@ def make_model(seed):
     return model
 
 
-ACCURACY = Objective(None, int, "accuracy", higher_is_better=True, heads=())
+ACCURACY = Objective(None, tf.identity, "accuracy", higher_is_better=True, heads=())
 
 
 @pytest.fixture(scope="module")
