@@ -1,1 +1,1 @@
-"""The board's sensors: temperature, clock, power."""
+"""Reads the board's sensors and devices: temperature, clock, power, Edge TPUs."""

@@ -1,4 +1,4 @@
-"""Fixtures of a served model, in this process or in its own."""
+"""A model that serves, in this process or in its own."""
 
 from fixtures.serving import make_client, model, serve
 

@@ -81,6 +81,13 @@ def start(model):
         yield start
 
 
+def read_all(file):
+    """Returns a queue of the lines; a pipe that nobody reads would stop the loop."""
+    lines: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=lambda: list(map(lines.put, file)), daemon=True).start()
+    return lines
+
+
 def label(line):
     return json.loads(line)["top"][0]["label"]
 
@@ -175,11 +182,8 @@ def test_hangup_and_a_new_file_replace_the_model(start, model, camera_server, tm
     path = tmp_path / "model.tflite"
     shutil.copy(model, path)
     process = start(camera_server.url, f"--model={path}")
-    assert label(process.stdout.readline()) == "red"
-    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-    # A full pipe would block the loop, and so the replacement of the model.
-    reader = threading.Thread(target=lambda: [*map(lines.put, process.stdout)])
-    reader.start()
+    lines = read_all(process.stdout)
+    assert label(lines.get(timeout=60)) == "red"
     process.send_signal(signal.SIGHUP)
     while "the new model runs (tiny 1)." not in process.stderr.readline():
         assert process.poll() is None
@@ -190,10 +194,9 @@ def test_hangup_and_a_new_file_replace_the_model(start, model, camera_server, tm
     labels = replace(MANIFEST, version="2", labels=("rot", "grün", "blau"))
     path.write_bytes(attach_manifest(content, labels))
     while label(lines.get(timeout=60)) != "rot":
-        assert process.poll() is None
+        pass
     process.terminate()
     assert process.wait(60) == 0
-    reader.join()
 
 
 def test_cpu_replaces_an_edgetpu_that_was_killed(start, edgetpu, model, jpeg, tmp_path):

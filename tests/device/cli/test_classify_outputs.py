@@ -80,17 +80,18 @@ def test_invalid_flags_are_reported_in_one_line(classify, flags, sentence):
     assert sentence in done.stderr.decode()
 
 
-def test_systemd_is_notified_of_start_state_and_end(classify, jpeg, tmp_path):
+def test_systemd_is_notified_from_the_start_to_the_end(classify, jpeg, tmp_path):
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
         server.bind(path)
         service = {"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "60000000"}
         done = classify([jpeg(RED)] * 3, env={**os.environ, **service})
         assert done.returncode == 0
-        received = [server.recv(4096).decode() for _ in range(4)]
-    assert [text.partition("=")[0] for text in received] == [
-        *("READY", "WATCHDOG", "STATUS", "STOPPING")
-    ]
+        sent = [server.recv(4096).decode().partition("=")[0] for _ in range(3)]
+        assert sent == ["READY", "WATCHDOG", "STATUS"]
+        # On a busy machine, more than one status comes before the end.
+        while (text := server.recv(4096).decode()) != "STOPPING=1":
+            assert text.startswith(("WATCHDOG=", "STATUS="))
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The doctor on this machine, and on one whose packages are broken."""
+"""The doctor's program on this machine, and on one whose packages are broken."""
 
 import json
 import os
@@ -22,7 +22,7 @@ def model(tiny_models, tmp_path_factory):
 
 @pytest.fixture
 def diagnose(tmp_path):
-    """A function that runs the doctor with modules of these names replaced."""
+    """A function that runs the program with modules of these names replaced."""
 
     def diagnose(*flags, **modules):
         for name, code in modules.items():
@@ -39,11 +39,11 @@ def diagnose(tmp_path):
     return diagnose
 
 
-def test_json_has_findings_machine_and_model(diagnose, model):
+def test_this_machine_is_told_in_json_with_the_model(diagnose, model):
     done = diagnose(f"--model={model}", "--json")
     content = json.loads(done.stdout)
     levels = {row["check"]: row["level"] for row in content["findings"]}
-    # Cameras, memory and clock depend on the machine.
+    # Of cameras, memory and clock, nothing is known here.
     packages = ("python", "wheels", "numpy", "runtime", "opencv")
     assert {levels[name] for name in packages} == {"ok"}
     assert (levels["run"], levels["manifest"]) == ("ok", "ok")
@@ -52,7 +52,7 @@ def test_json_has_findings_machine_and_model(diagnose, model):
     assert done.returncode == (0 if content["works"] else 1)
 
 
-def test_broken_numpy_is_reported(diagnose):
+def test_broken_numpy_is_a_sentence(diagnose):
     done = diagnose(numpy="raise ImportError('built for another machine')")
     assert done.returncode == 1 and done.stderr == ""
     assert "FAIL  numpy" in done.stdout

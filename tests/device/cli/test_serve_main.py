@@ -1,4 +1,4 @@
-"""The server's process: how it starts, stays up, and ends."""
+"""The program: how it starts, stays up, and ends."""
 
 import shutil
 import signal
@@ -12,7 +12,7 @@ import pytest
 
 COMMAND = [sys.executable, "-m", "corallite.device.cli.serve_main"]
 BLUE = (0, 0, 255)
-# Hides the packages of the extra, as in an install without it.
+# Makes the extra look as on a plain install.
 HIDE = """
 import runpy, sys
 from importlib.machinery import PathFinder
@@ -63,12 +63,12 @@ def test_server_stays_up_while_the_camera_is_lost(
     assert 'corallite_source_state{state="live"} 1.0' in text
 
 
-def test_hangup_reloads_the_model_and_the_server_stays_up(serve, jpeg, wait_until):
+def test_hangup_has_the_model_tried_again_and_ends_nothing(serve, jpeg, wait_until):
     served = serve()
     served.process.send_signal(signal.SIGHUP)
 
     def is_swapped():
-        # The new model takes over before an image.
+        # It takes over before an image.
         headers = {"Content-Type": "image/jpeg"}
         sent = httpx.post(f"{served.url}/v1/classify", content=jpeg(), headers=headers)
         assert sent.json()["top"][0]["label"] == "red"
@@ -96,7 +96,7 @@ def test_end_of_a_recording_and_a_camera_given_up_are_states(
     assert "was given up" in httpx.get(f"{served.url}/readyz").json()["error"]
 
 
-def test_too_large_body_is_refused_before_its_end(serve):
+def test_too_large_body_is_answered_before_its_end(serve):
     served = serve("--max_body_mb=0.01")
     host, port = served.url.removeprefix("http://").split(":")
     head = f"POST /v1/classify HTTP/1.1\r\nHost: {host}\r\nContent-Type: image/png\r\n"
@@ -109,25 +109,25 @@ def test_too_large_body_is_refused_before_its_end(serve):
         assert client.recv(1000).startswith(b"HTTP/1.1 413 ")
 
 
-def test_client_that_has_not_sent_its_body_does_not_delay_the_end(serve):
+def test_client_in_the_midst_of_a_body_does_not_keep_it(serve):
     served = serve()
     host, port = served.url.removeprefix("http://").split(":")
     head = f"POST /v1/classify HTTP/1.1\r\nHost: {host}\r\nContent-Type: image/png\r\n"
     with socket.create_connection((host, int(port)), 60) as client:
-        # With this header the server itself says that it waits for the body.
+        # So that it says when it waits for the body, and not only the system for it.
         head += "Expect: 100-continue\r\n"
         client.sendall(f"{head}Content-Length: 99\r\n\r\n".encode())
         assert client.recv(1000).startswith(b"HTTP/1.1 100 ")
         client.sendall(b"begun")
         served.process.terminate()
         assert served.process.wait(60) == 0
-        # Not 408, the answer after the timeout of a body.
+        # Not 408, which it would be if the body had been waited for.
         assert client.recv(1000).startswith(b"HTTP/1.1 503 ")
     assert "Traceback" not in served.log
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="makes the certificate")
-def test_certificate_encrypts_all_answers(serve, jpeg, tmp_path):
+def test_certificate_encrypts_all_that_is_answered(serve, jpeg, tmp_path):
     cert, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
     made = (
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1"
@@ -158,21 +158,21 @@ def refused(*flags):
     return done.stderr
 
 
-def test_invalid_flags_are_reported_in_one_line(model):
+def test_wrong_requests_are_one_sentence(model):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        stderr = refused(f"--model={model}", f"--port={port}")
-    assert f"--port={port}: cannot listen there (Address already in use" in stderr
+        said = refused(f"--model={model}", f"--port={port}")
+    assert f"--port={port}: cannot listen there (Address already in use" in said
     assert "give --token_file" in refused(f"--model={model}", "--host=::x")
     assert "--host=0.0.0.0: would show" in refused(f"--model={model}", "--host=0.0.0.0")
     assert "cannot be read" in refused(f"--model={model}", "--token_file=/none")
     for flags in (["--mqtt=mqtt://h/t"], ["--on_label=red", "--run=true"]):
-        stderr = refused(f"--model={model}", "--port=0", *flags)
-        assert "needs frames, but there is no source; give a --source" in stderr
+        said = refused(f"--model={model}", "--port=0", *flags)
+        assert "needs frames, but there is no source; give a --source" in said
     assert "no such file" in refused(f"--model={model}", "--port=0", "--source=/none")
 
 
-def test_missing_packages_are_named():
+def test_plain_install_is_told_the_extra():
     done = subprocess.run([sys.executable, "-c", HIDE], capture_output=True, text=True)
     assert done.returncode == 2
     assert "serve needs fastapi, uvicorn; install it with: pip" in done.stderr
