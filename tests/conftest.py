@@ -310,7 +310,7 @@ def squares_dir(draw_square, make_once):
 
 @pytest.fixture(scope="session")
 def squares_pipeline(squares_dir):
-    """A function that runs the whole pipeline: (run_dir, **options)."""
+    """A function that makes all stages in a run folder: (run_dir, **options)."""
     from corallite.convert.pipeline.run import Recipes, run_pipeline
     from corallite.train.training.float_stage import Network
     from corallite.train.training.recipe import Recipe

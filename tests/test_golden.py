@@ -46,7 +46,7 @@ def golden_data(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def identity(tmp_path_factory):
+def mirror(tmp_path_factory):
     """A full-int8 model whose 3072 outputs are its input pixels, /255."""
     from corallite.train.framework.keras import keras, tf
 
@@ -59,7 +59,7 @@ def identity(tmp_path_factory):
     )
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.uint8
-    path = tmp_path_factory.mktemp("identity") / "identity.tflite"
+    path = tmp_path_factory.mktemp("mirror") / "mirror.tflite"
     path.write_bytes(converter.convert())
     return path
 
@@ -111,9 +111,9 @@ def test_evaluation_of_keras_models(golden, golden_data):
 
 
 @pytest.mark.parametrize("fit", FITS)
-def test_input_of_the_int8_model(fit, golden, identity):
-    manifest = Manifest("identity", "1", LABELS, Preprocessing(SIZE_HW, fit))
-    classifier = Classifier(identity, manifest=manifest)
+def test_what_reaches_the_int8_model(fit, golden, mirror):
+    manifest = Manifest("mirror", "1", LABELS, Preprocessing(SIZE_HW, fit))
+    classifier = Classifier(mirror, manifest=manifest)
     for path in IMAGES:
         probabilities = classifier.classify(read_image(path))
         np.testing.assert_array_equal(
@@ -122,11 +122,11 @@ def test_input_of_the_int8_model(fit, golden, identity):
 
 
 @pytest.mark.slow
-def test_classify_verb(golden, identity, tmp_path):
+def test_classify_verb(golden, mirror, tmp_path):
     (tmp_path / "labels.txt").write_text("\n".join(LABELS))
     command = [
         *(sys.executable, "-m", "corallite.device.cli.classify_main", "--json"),
-        *(f"--model={identity}", f"--source={GOLDEN}", f"--top_k={len(LABELS)}"),
+        *(f"--model={mirror}", f"--source={GOLDEN}", f"--top_k={len(LABELS)}"),
         *(f"--labels={tmp_path / 'labels.txt'}", "--fit=crop"),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
