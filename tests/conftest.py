@@ -1,4 +1,4 @@
-"""What tests of more than one part share."""
+"""Fixtures that tests of several packages share."""
 
 import collections
 import contextlib
@@ -19,20 +19,20 @@ pytest_plugins = ("fixtures.image_folders", "fixtures.small_run")
 
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory):
-    """Paths of a classifier, by the type of its input and output.
+    """Paths of a small classifier by its input and output type.
 
-    "uint8", "int8" (full-int8 both) and "float32". It takes [1, 32, 32, 3] and tells
-    which of red, green and blue an image has most of.
+    "uint8" and "int8" are full-int8, the third is "float32". The input is [1, 32, 32,
+    3]; the class is the strongest of red, green and blue in the image.
     """
     if importlib.util.find_spec("tensorflow") is None:
-        pytest.skip("TensorFlow, which makes the models, is not installed")
+        pytest.skip("TensorFlow, which creates the models, is not installed")
     from corallite.train.framework.keras import keras, tf
 
     inputs = keras.Input((32, 32, 3), batch_size=1)
     x = keras.layers.Conv2D(3, 1, use_bias=False, name="mix")(inputs)
     x = keras.layers.GlobalAveragePooling2D()(x)
     model = keras.Model(inputs, keras.layers.Softmax()(x))
-    # A gain that makes the winner clear without driving the others to zero.
+    # A gain that makes one class dominant but keeps the others above zero.
     model.get_layer("mix").set_weights([4 * np.eye(3, dtype=np.float32)[None, None]])
     folder = tmp_path_factory.mktemp("tiny_models")
     paths = {}
@@ -45,25 +45,25 @@ def tiny_models(tmp_path_factory):
     return paths
 
 
-def _make_full_int8(tf, converter, door_type):
+def _make_full_int8(tf, converter, tensor_type):
     def representative_images():
-        # Flat black, red, green ... white: they span what the layers can give.
+        # Plain black, red, green ... white: they cover the range of the layers.
         for corner in np.ndindex(2, 2, 2):
             yield [np.full((1, 32, 32, 3), corner, np.float32)]
 
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = representative_images
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = getattr(tf, door_type)
-    converter.inference_output_type = getattr(tf, door_type)
+    converter.inference_input_type = getattr(tf, tensor_type)
+    converter.inference_output_type = getattr(tf, tensor_type)
 
 
 @pytest.fixture(scope="session")
 def draw_square():
     """A function that draws an image of a class: draw_square(rng, label).
 
-    uint8 [32, 32, 3]: on grey noise a square, whose colour tells the class: 0 is red,
-    1 green, 2 blue, 3 white.
+    uint8 [32, 32, 3]: a square on grey noise. Its colour is the class: 0 is red, 1
+    green, 2 blue, 3 white.
     """
 
     def draw(rng, label):
@@ -80,10 +80,10 @@ def draw_square():
 
 @pytest.fixture(scope="session")
 def draw_clouds():
-    """A function that draws what looks like photos: (count, height, width).
+    """A function that draws images similar to photos: (count, height, width).
 
-    float32 [count, height, width, 3], 0 to 1. Pixels that touch are alike, which noise
-    would not do: ranges are not measured on noise.
+    float32 [count, height, width, 3], 0 to 1. Adjacent pixels are correlated, as in
+    photos: ranges are not measured on noise.
     """
 
     def draw(count, height, width):
@@ -99,14 +99,14 @@ def draw_clouds():
 
 @pytest.fixture(scope="session")
 def square_images(draw_square):
-    """float32 [64, 32, 32, 3], pixel/255, of the classes 0 to 3 in turn."""
+    """float32 [64, 32, 32, 3], pixel/255, of the classes 0, 1, 2, 3, 0, 1, ..."""
     rng = np.random.default_rng(0)
     images = [draw_square(rng, row % 4) for row in range(64)]
     return np.array(images, np.float32) / np.float32(255)
 
 
 class MadeOnDemand(dict):
-    """Makes what is asked for the first time, so that no test waits for them all."""
+    """Creates a value at its first use, so that no test waits for all of them."""
 
     def __init__(self, make):
         super().__init__()
@@ -118,17 +118,17 @@ class MadeOnDemand(dict):
 
 
 def pytest_collection_modifyitems(items):
-    """Files with the most slow tests first: none is left for one process at the end."""
+    """Runs files with the most slow tests first, so that all end together."""
     slow = collections.Counter(x.path for x in items if x.get_closest_marker("slow"))
     items.sort(key=lambda item: -slow[item.path])
 
 
 @contextlib.contextmanager
 def few_units(shufflenet=(1, 6, 1)):
-    """Builds networks of half their units, in half the time.
+    """Builds networks with half their units, in half the time.
 
-    Of ShuffleNetV2's stages one is still so long that its end concatenates more than
-    five slices, unless others are asked for, and one of MobileNetV2's has its sum.
+    By default one stage of ShuffleNetV2 is still long enough to concatenate more than
+    five slices, and one stage of MobileNetV2 has a residual sum.
     """
     from corallite.train.models import efficientnet_lite, mobilenet_v2, shufflenet_v2
 
@@ -143,7 +143,7 @@ def few_units(shufflenet=(1, 6, 1)):
 
 @pytest.fixture(scope="session", name="few_units")
 def _few_units():
-    """The context manager of that name."""
+    """The context manager `few_units`."""
     return few_units
 
 
@@ -162,18 +162,18 @@ else:
 
 @pytest.fixture(scope="session")
 def command_with_few_units():
-    """A function that returns what to run for a program, by module or path.
+    """A function that returns the command of a program, given its module or path.
 
-    Its ShuffleNetV2 has a quarter of the units, and is built in a third of the time.
+    Its ShuffleNetV2 has a quarter of the units and is built in a third of the time.
     """
     return lambda program: [sys.executable, "-c", _WITH_FEW_UNITS, str(program)]
 
 
 @pytest.fixture(scope="session")
 def networks(draw_square, make_once):
-    """The smallest of each network by name, trained to know the squares.
+    """The smallest variant of each network by name, trained on the squares.
 
-    Like all models here not to be changed by a test.
+    Tests must not change the models of these fixtures.
     """
     from corallite.train.framework.keras import keras
     from corallite.train.models.registry import build
@@ -187,8 +187,8 @@ def networks(draw_square, make_once):
         labels = np.arange(1920) % 4
         drawn = [draw_square(rng, label) for label in labels]
         images = np.array(drawn, np.float32) / np.float32(255)
-        # To a rate of 0, so that the batch norms' averages can settle. Smoothed, or
-        # the answers grow until a step of int8 is a large part of a probability.
+        # The rate decays to 0, so that the batch norms' averages converge. Without
+        # label smoothing, logits grow until an int8 step changes probabilities a lot.
         rate = keras.optimizers.schedules.CosineDecay(0.05, 60)
         loss = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
         model.compile(keras.optimizers.SGD(rate, momentum=0.9, nesterov=True), loss)
@@ -205,7 +205,7 @@ def networks(draw_square, make_once):
 
 @pytest.fixture(scope="session")
 def sparse_networks(networks):
-    """Copies of `networks` whose 1x1 convolutions are half zeros."""
+    """Copies of `networks` with half the weights of 1x1 convolutions set to zero."""
     from corallite.optimize.keras_graph import traverse
 
     def zero_half(layer):
@@ -221,7 +221,7 @@ def sparse_networks(networks):
 
 @pytest.fixture(scope="session")
 def quantized_networks(networks, square_images):
-    """Quantization-aware copies of `networks`, not trained since."""
+    """Quantization-aware copies of `networks`, without further training."""
     from corallite.optimize.quantize.add_quantizers import quantize
 
     return MadeOnDemand(lambda name: quantize(networks[name], square_images))
@@ -229,7 +229,7 @@ def quantized_networks(networks, square_images):
 
 @pytest.fixture(scope="session")
 def trained_networks(sparse_networks, square_images, tmp_path_factory):
-    """Quantization-aware with zeros: trained two steps, saved, loaded, two more."""
+    """Quantization-aware `sparse_networks`: two steps, saved, loaded, two steps."""
     from corallite.optimize.keras_graph.load import load_model
     from corallite.optimize.quantize.add_quantizers import quantize
     from corallite.train.training.model_file import save_model
@@ -249,7 +249,7 @@ def trained_networks(sparse_networks, square_images, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def int8_files(networks, trained_networks, square_images):
-    """Content of full-int8 files by (network, "qat" or "ptq")."""
+    """Contents of full-int8 files by (network, "qat" or "ptq")."""
     from corallite.convert.tflite.converter import convert_to_int8
 
     models = {"ptq": networks, "qat": trained_networks}
@@ -261,8 +261,8 @@ def int8_files(networks, trained_networks, square_images):
 def _train_two_steps(model, images):
     from corallite.train.framework.keras import keras
 
-    # Momentum and decay, which move weights that have no gradient. Eagerly, because
-    # tracing takes longer than four steps.
+    # Momentum and decay also move weights without a gradient. Eager, because tracing
+    # takes longer than four steps.
     optimizer = keras.optimizers.SGD(1e-3, momentum=0.9, weight_decay=1e-3)
     model.compile(optimizer, "categorical_crossentropy", run_eagerly=True)
     labels = np.eye(4)[np.arange(len(images)) % 4]
@@ -271,10 +271,10 @@ def _train_two_steps(model, images):
 
 @pytest.fixture(scope="session")
 def make_once(tmp_path_factory):
-    """A function that has a folder made by one of all test processes: (name, make).
+    """A function that creates a folder in one test process for all: (name, make).
 
-    `make` takes the path of the folder; the function returns it. What takes a minute
-    to make would be made by each process otherwise.
+    `make` takes the path of the folder; the function returns the path. Otherwise each
+    process would create it, which can take a minute.
     """
     base_dir = tmp_path_factory.getbasetemp()
     common_dir = base_dir.parent if "PYTEST_XDIST_WORKER" in os.environ else base_dir
@@ -341,9 +341,9 @@ def squares_pipeline(squares_dir):
 
 @pytest.fixture(scope="session")
 def finished_run(squares_pipeline, make_once, tmp_path_factory):
-    """A run folder with all stages. Not to be changed: see `copied_run`."""
+    """A run folder with all stages. Tests that change it use `copied_run`."""
     made = make_once("squares_run", squares_pipeline)
-    # Of each process its own: reports and evaluations are written into it.
+    # Each process has its own: reports and evaluations are written into it.
     run_dir = tmp_path_factory.mktemp("runs") / "squares"
     return Path(shutil.copytree(made, run_dir))
 
@@ -355,10 +355,10 @@ def copied_run(finished_run, tmp_path):
 
 
 class Browser:
-    """Headless Chromium, with what a page complained of and asked for.
+    """Headless Chromium, with the console messages and requests of a page.
 
     Attributes:
-        driver: Selenium's, for all that is not here.
+        driver: Selenium's driver, for everything else.
     """
 
     def __init__(self, chromium, chromedriver, profile_dir):
@@ -366,18 +366,18 @@ class Browser:
 
         options = webdriver.ChromeOptions()
         options.binary_location = chromium
-        # A page that shows a camera never ends to load.
+        # A page with a camera stream never finishes loading.
         options.page_load_strategy = "eager"
         options.set_capability(
             "goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"}
         )
         for flag in (
             "headless=new",
-            # Chromium's sandbox and root, or a small /dev/shm, do not go together.
+            # Chromium's sandbox works neither as root nor with a small /dev/shm.
             "no-sandbox",
             "disable-gpu",
             "disable-dev-shm-usage",
-            # It asks for updates and the like on its own.
+            # Stops Chromium's own requests, such as for updates.
             "disable-background-networking",
             "disable-component-update",
             "disable-sync",
@@ -389,8 +389,8 @@ class Browser:
         self.driver = webdriver.Chrome(options, service)
 
     def open(self, url, *, width_px=1200, is_dark=False):
-        """Opens a page and forgets what those before complained of."""
-        # A window is never narrower than 500 pixels, a phone is.
+        """Opens a page and clears the messages and requests of previous pages."""
+        # A window is at least 500 pixels wide, but a phone is narrower.
         metrics = {"width": width_px, "height": 900, "deviceScaleFactor": 1}
         scheme = {"name": "prefers-color-scheme", "value": "dark" if is_dark else ""}
         run = self.driver.execute_cdp_cmd
@@ -402,7 +402,7 @@ class Browser:
         self.driver.get(url)
 
     def complaints(self):
-        """What came to the console since last asked: errors and warnings."""
+        """Errors and warnings in the console since the last call."""
         return [
             entry["message"]
             for entry in self.driver.get_log("browser")
@@ -410,7 +410,7 @@ class Browser:
         ]
 
     def requests(self):
-        """The addresses that were asked for since last asked, but for data: ones."""
+        """URLs requested since the last call, except data: URLs."""
         events = [
             json.loads(entry["message"])["message"]
             for entry in self.driver.get_log("performance")
@@ -423,13 +423,13 @@ class Browser:
         return [url for url in urls if not url.startswith(("data:", "about:"))]
 
     def page_width_px(self):
-        """Of all that is on the page: more than the window, and it scrolls sideways."""
+        """The width of the content; if it exceeds the window, the page scrolls."""
         return self.driver.execute_script("return document.documentElement.scrollWidth")
 
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory):
-    """A `Browser`; skips where there is none."""
+    """A `Browser`; skips the test if Chromium is not installed."""
     chromium, chromedriver = (
         shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
         for name in ("chromium", "chromedriver")

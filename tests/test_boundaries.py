@@ -1,4 +1,4 @@
-"""The device side loads no training code, neither imported nor at work."""
+"""The device loads no training code, neither when imported nor when it runs."""
 
 import subprocess
 import sys
@@ -41,7 +41,7 @@ for name in sys.argv[1:]:
 
 
 def run(code, *arguments):
-    """Runs `code` in a new process; returns the lines that it printed."""
+    """Runs `code` in a new process; returns the printed lines."""
     done = subprocess.run(
         [sys.executable, "-c", f"import sys\n{code}\n{REPORT}", *arguments],
         capture_output=True,
@@ -61,7 +61,7 @@ def test_no_device_module_loads_training_code():
     assert run(IMPORT_EACH, *modules) == ["LOADED []"]
 
 
-def test_a_module_that_loads_training_code_would_be_seen():
+def test_module_that_loads_training_code_is_detected():
     lines = run(
         IMPORT_EACH,
         "corallite.device.system.errors",

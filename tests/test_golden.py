@@ -1,8 +1,8 @@
-"""Training, calibration, evaluation and camera see the same bytes of the same image.
+"""Training, calibration, evaluation and camera get the same pixels of an image.
 
-tests/golden holds small images and, in pixels.npz, what each is for a 32x32 model with
-each fit. The pixels were written once, by `fit_image(read_image(path), ...)`, and
-looked at; a change of decoder or resize that moves one of them shows up here.
+tests/golden has small images and, in pixels.npz, the 32x32 input of each image for each
+fit. These pixels were written once, by `fit_image(read_image(path), ...)`, and checked
+by eye. A change of decoder or resize that changes a pixel fails here.
 """
 
 import json
@@ -31,16 +31,16 @@ def golden():
 
 @pytest.fixture(scope="module")
 def golden_data(tmp_path_factory):
-    """The images as a data set: all in each of two classes' training folders."""
+    """The images as a data set: each split has all of them, in two classes."""
     from corallite.train.data.load import prepare_data
     from corallite.train.runs.run import Run
 
     folder = tmp_path_factory.mktemp("golden")
-    for part in ("train", "val", "test"):
+    for split in ("train", "val", "test"):
         for label, name in enumerate(("even", "odd")):
-            (folder / "data" / part / name).mkdir(parents=True)
+            (folder / "data" / split / name).mkdir(parents=True)
             for path in IMAGES[label::2]:
-                (folder / "data" / part / name / path.name).write_bytes(
+                (folder / "data" / split / name / path.name).write_bytes(
                     path.read_bytes()
                 )
     return prepare_data(
@@ -50,7 +50,7 @@ def golden_data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def mirror(tmp_path_factory):
-    """A full-int8 model whose 3072 answers are the bytes of its input, /255."""
+    """A full-int8 model whose 3072 outputs are its input pixels, /255."""
     from corallite.train.framework.keras import keras, tf
 
     inputs = keras.Input((*SIZE_HW, 3), batch_size=1)
@@ -70,11 +70,13 @@ def mirror(tmp_path_factory):
 LABELS = tuple(str(i) for i in range(32 * 32 * 3))
 
 
-def as_bytes(shares):
-    return np.round(255 * np.asarray(shares)).astype(np.uint8).reshape(*SIZE_HW, 3)
+def as_bytes(probabilities):
+    return (
+        np.round(255 * np.asarray(probabilities)).astype(np.uint8).reshape(*SIZE_HW, 3)
+    )
 
 
-def test_every_image_has_its_pixels(golden):
+def test_every_image_has_pixels(golden):
     assert set(golden) == {(path.name, fit) for path in IMAGES for fit in FITS}
 
 
@@ -86,16 +88,16 @@ def test_device_preprocessing(path, fit, golden):
 
 
 def test_training_cache(golden, golden_data):
-    for part in golden_data.parts.values():
-        assert len(part.paths) == len(IMAGES)
-        for pixels, path in zip(part.images_rgb_u8, part.paths, strict=True):
+    for split in golden_data.splits.values():
+        assert len(split.paths) == len(IMAGES)
+        for pixels, path in zip(split.images_rgb_u8, split.paths, strict=True):
             np.testing.assert_array_equal(pixels, golden[Path(path).name, "crop"])
 
 
 def test_calibration(golden, golden_data):
     from corallite.optimize.calibrate.choose_images import choose_images
 
-    chosen = choose_images(golden_data.parts["train"])
+    chosen = choose_images(golden_data.splits["train"])
     found = {as_bytes(image).tobytes() for image in chosen}
     assert found == {golden[path.name, "crop"].tobytes() for path in IMAGES}
 
@@ -103,9 +105,9 @@ def test_calibration(golden, golden_data):
 def test_evaluation_of_keras_models(golden, golden_data):
     from corallite.train.data.input_pipeline import evaluation_batches, one_hot
 
-    part = golden_data.parts["test"]
-    batches = [images for images, *_ in evaluation_batches(part, 4, one_hot(2))]
-    for image, path in zip(np.concatenate(batches), part.paths, strict=True):
+    split = golden_data.splits["test"]
+    batches = [images for images, *_ in evaluation_batches(split, 4, one_hot(2))]
+    for image, path in zip(np.concatenate(batches), split.paths, strict=True):
         np.testing.assert_array_equal(
             as_bytes(image), golden[Path(path).name, "crop"], err_msg=path
         )
@@ -118,14 +120,14 @@ def test_what_reaches_the_int8_model(fit, golden, mirror):
     )
     classifier = Classifier(mirror, manifest=manifest)
     for path in IMAGES:
-        answers = classifier.classify(read_image(path))
+        probabilities = classifier.classify(read_image(path))
         np.testing.assert_array_equal(
-            as_bytes(answers), golden[path.name, fit], err_msg=path.name
+            as_bytes(probabilities), golden[path.name, fit], err_msg=path.name
         )
 
 
 @pytest.mark.slow
-def test_the_classify_verb(golden, mirror, tmp_path):
+def test_classify_verb(golden, mirror, tmp_path):
     (tmp_path / "labels.txt").write_text("\n".join(LABELS))
     command = [
         *(sys.executable, "-m", "corallite.device.cli.classify_main", "--json"),
@@ -136,8 +138,10 @@ def test_the_classify_verb(golden, mirror, tmp_path):
     frames = [json.loads(line) for line in done.stdout.splitlines()]
     assert [Path(frame["source"]).name for frame in frames] == [p.name for p in IMAGES]
     for frame in frames:
-        shares = np.empty(len(LABELS))
-        for answer in frame["top"]:
-            shares[int(answer["label"])] = answer["probability"]
+        probabilities = np.empty(len(LABELS))
+        for row in frame["top"]:
+            probabilities[int(row["label"])] = row["probability"]
         name = Path(frame["source"]).name
-        np.testing.assert_array_equal(as_bytes(shares), golden[name, "crop"], name)
+        np.testing.assert_array_equal(
+            as_bytes(probabilities), golden[name, "crop"], name
+        )

@@ -1,4 +1,4 @@
-"""What setup.cfg promises: the packages, the requirements, the pins."""
+"""setup.cfg: packages, requirements, pins."""
 
 import ast
 import configparser
@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("device", "train", "optimize", "convert")
+PACKAGES = ("device", "train", "optimize", "convert")
 MODULES_OF = {
     "absl-py": "absl",
     "ai-edge-litert": "ai_edge_litert",
@@ -63,7 +63,9 @@ def requirements(text: str, machine: str) -> dict[str, Requirement]:
 
 
 def source_files() -> list[Path]:
-    return sorted(path for part in PARTS for path in (ROOT / part).rglob("*.py"))
+    return sorted(
+        path for package in PACKAGES for path in (ROOT / package).rglob("*.py")
+    )
 
 
 def imported_modules(path: Path) -> Iterator[str]:
@@ -113,19 +115,19 @@ def test_every_third_party_import_is_a_declared_requirement() -> None:
     setup = read_setup()
     extras = setup["options.extras_require"]
     device = names(setup["options"]["install_requires"])
-    # The device's own extras are imported only where they are asked for.
+    # The device imports its extras only if the user asks for them.
     device |= names(extras["serve"]) | names(extras["mqtt"])
     train = names(extras["train"])
     own = {"corallite", *sys.stdlib_module_names}
     for path in source_files():
-        part = path.relative_to(ROOT).parts[0]
-        declared = device if part == "device" else device | train
+        package = path.relative_to(ROOT).parts[0]
+        declared = device if package == "device" else device | train
         used = {module.partition(".")[0] for module in imported_modules(path)} - own
         assert used <= {MODULES_OF[name] for name in declared}, path
 
 
-def test_keras_comes_from_one_place() -> None:
-    """Keras 2 is chosen before the first import of TensorFlow, or not at all."""
+def test_keras_and_tensorflow_are_imported_in_one_module() -> None:
+    """Keras 2 must be selected before the first import of TensorFlow."""
     place_of = {
         "tensorflow": "train/framework/keras.py",
         "tf_keras": "train/framework/keras.py",
@@ -142,7 +144,7 @@ def names(text: str) -> set[str]:
 
 
 def test_programs_are_never_imported() -> None:
-    """absl's flags are one global set: two programs in one process collide."""
+    """absl's flags are global: those of two programs in a process collide."""
     files = [*source_files(), *(ROOT / "tests").rglob("*.py")]
     importers = {
         (path.relative_to(ROOT).as_posix(), module)
@@ -153,10 +155,10 @@ def test_programs_are_never_imported() -> None:
     assert importers == set()
 
 
-def test_pins_satisfy_what_the_package_asks_for() -> None:
+def test_pins_satisfy_the_requirements() -> None:
     setup = read_setup()
     extras = setup["options.extras_require"]
-    asked = "\n".join(
+    required = "\n".join(
         [setup["options"]["install_requires"], extras["train"], extras["dev"]]
     )
     pins = {
@@ -166,11 +168,11 @@ def test_pins_satisfy_what_the_package_asks_for() -> None:
             for line in lines((ROOT / "requirements.txt").read_text("utf-8"))
         )
     }
-    for name, requirement in requirements(asked, "x86_64").items():
+    for name, requirement in requirements(required, "x86_64").items():
         assert requirement.specifier.contains(pins[name]), name
 
 
-def test_pinned_setuptools_is_the_one_that_builds() -> None:
+def test_pinned_setuptools_builds_the_package() -> None:
     pins = lines((ROOT / "requirements.txt").read_text("utf-8"))
     built_with = re.findall(
         r'"(setuptools==.*?)"', (ROOT / "pyproject.toml").read_text()

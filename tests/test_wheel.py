@@ -1,4 +1,4 @@
-"""A wheel is built, installed beside as little as it needs, and used."""
+"""The wheel: built, installed with its requirements only, and used."""
 
 import json
 import os
@@ -15,18 +15,18 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 EXPLAIN = ROOT / "tests" / "fixtures" / "explain_programs.py"
-PARTS = ("device", "train", "optimize", "convert")
+PACKAGES = ("device", "train", "optimize", "convert")
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Builds the wheel from a copy: a stale build/ would add files to it."""
+    """Builds the wheel from a copy, because a stale build/ would add files."""
     source = tmp_path_factory.mktemp("source")
-    for part in PARTS:
+    for package in PACKAGES:
         ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / part, source / part, ignore=ignored)
+        shutil.copytree(ROOT / package, source / package, ignore=ignored)
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     options = ["--no-deps", "--no-build-isolation", "--wheel-dir", "dist"]
@@ -48,20 +48,20 @@ def make_environment(folder: Path, wheel: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def full_environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, beside everything that the tests themselves run with.
+    """An environment with the wheel and all packages of the tests.
 
-    A .pth line makes this environment's packages importable without a second
-    download, and leaves out its editable install, which is a .pth line too.
+    A .pth file makes the packages of this environment importable without a download.
+    It excludes the editable install, which is a .pth file too.
     """
     folder = tmp_path_factory.mktemp("full")
-    ours = site.getsitepackages()[0]
-    (make_environment(folder, wheel) / "tests.pth").write_text(ours + "\n")
+    site_packages = site.getsitepackages()[0]
+    (make_environment(folder, wheel) / "tests.pth").write_text(site_packages + "\n")
     return folder
 
 
 @pytest.fixture(scope="module")
 def device_environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, beside links to what `pip install .` would bring, and no more."""
+    """An environment with the wheel and links to its requirements without extras."""
     folder = tmp_path_factory.mktemp("device")
     site_packages = make_environment(folder, wheel)
     for name in closure(["corallite"]) - {"corallite"}:
@@ -73,17 +73,17 @@ def device_environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def closure(wanted: list[str]) -> set[str]:
-    """Returns the names of all that installing `wanted` without extras brings."""
+    """Returns the names of all distributions that `wanted` needs without extras."""
     seen: set[str] = set()
     while wanted:
         name = wanted.pop()
         if name in seen:
             continue
         seen.add(name)
-        asked = map(Requirement, metadata.requires(name) or [])
+        required = map(Requirement, metadata.requires(name) or [])
         wanted += [
             requirement.name
-            for requirement in asked
+            for requirement in required
             if not requirement.marker or requirement.marker.evaluate({"extra": ""})
         ]
     return seen
@@ -98,7 +98,7 @@ def top_level(name: str) -> set[Path]:
 
 
 def run(command: list[str], cwd: Path) -> str:
-    """Runs a command that must succeed; returns what it wrote to stdout."""
+    """Runs a command that must succeed; returns its stdout."""
     environment = {
         name: value for name, value in os.environ.items() if name != "PYTHONPATH"
     }
@@ -121,7 +121,7 @@ def modules_of(wheel_environment: Path) -> list[str]:
 
 def test_wheel_has_every_module_and_each_imports(full_environment: Path) -> None:
     modules = modules_of(full_environment)
-    files = [path for part in PARTS for path in (ROOT / part).rglob("*.py")]
+    files = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
     assert len(modules) == len(files)
     library = [name for name in modules if not name.endswith("_main")]
     check = "; ".join(f"import {name}" for name in library)
@@ -131,7 +131,7 @@ def test_wheel_has_every_module_and_each_imports(full_environment: Path) -> None
     assert imported_from.startswith(str(full_environment))
 
 
-def test_every_program_of_the_wheel_explains_itself(full_environment: Path) -> None:
+def test_every_program_of_the_wheel_has_help(full_environment: Path) -> None:
     python = str(full_environment / "bin" / "python")
     programs = [name for name in modules_of(full_environment) if name.endswith("_main")]
 
@@ -164,7 +164,7 @@ def test_device_modules_import_from_the_plain_install(device_environment: Path) 
         for name in modules_of(device_environment)
         if name.startswith("corallite.device")
         and not name.endswith("_main")
-        # What the extra `serve` brings is not there.
+        # The packages of the extra `serve` are not installed.
         and not name.startswith("corallite.device.serve.")
     ]
     check = "; ".join(f"import {name}" for name in modules)

@@ -1,4 +1,4 @@
-"""Stand-ins for cameras and Edge TPUs, and what waits for them."""
+"""Fakes of cameras and Edge TPUs, and a function that waits for a condition."""
 
 import contextlib
 import http.server
@@ -15,20 +15,20 @@ import pytest
 
 from corallite.device.model.write import attach_manifest
 
-# Long enough for any machine: only a test that fails waits for so long.
+# Long enough for any machine: only a failing test waits this long.
 LIMIT_S = 60
 
 
 def wait_until(condition):
     deadline_s = time.monotonic() + LIMIT_S
     while not condition():
-        assert time.monotonic() < deadline_s, "waited in vain"
+        assert time.monotonic() < deadline_s, "the condition did not become true"
         time.sleep(0.005)
 
 
 @pytest.fixture(name="wait_until")
 def wait_until_fixture():
-    """A function that returns as soon as a condition holds."""
+    """A function that returns as soon as a condition is true."""
     return wait_until
 
 
@@ -44,11 +44,11 @@ def jpeg():
 
 
 class CameraServer:
-    """Serves `part` again and again, as network cameras do, on one port for ever.
+    """Sends `part` repeatedly, as a network camera does, always on the same port.
 
     Attributes:
-        part: The bytes between two boundaries; None: it stalls.
-        requests: The header lines of each request so far.
+        part: The bytes between two boundaries; None: it sends nothing.
+        requests: The headers of each request so far.
     """
 
     content_type = "multipart/x-mixed-replace; boundary=frame"
@@ -95,7 +95,7 @@ class CameraServer:
                 time.sleep(0.01)
 
     def kill(self):
-        """Stops listening and cuts every connection."""
+        """Stops listening and closes all connections."""
         server, self.server = self.server, None
         if server is None:
             return
@@ -118,29 +118,29 @@ def camera_server(jpeg):
 
 @pytest.fixture
 def silent_server():
-    """A listening socket that never says a word."""
+    """A listening socket that never sends anything."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def edgetpu_model():
-    """A function that makes an Edge TPU model as far as a file goes.
+    """A function that creates a file like one compiled for the Edge TPU.
 
-    edgetpu_model(13, 14) has two compiled operators, which need these runtimes, and
-    one for the CPU.
+    edgetpu_model(13, 14) has two compiled operators, which need these runtime versions,
+    and one operator for the CPU.
     """
     return _edgetpu_model
 
 
 def _edgetpu_package(runtime):
-    """Returns what the Edge TPU compiler puts into its operator, as far as we look."""
+    """Returns the fields of a compiled operator that this package reads."""
     flatbuffers = pytest.importorskip("flatbuffers")
     builder = flatbuffers.Builder()
     builder.StartObject(8)
     builder.PrependInt32Slot(0, runtime, 0)
     builder.Finish(builder.EndObject(), file_identifier=b"DWN1")
-    # It stands in a flexbuffer, after a key and its length.
+    # The package is in a flexbuffer, after a key and its length.
     return b"4\0" + bytes(14) + bytes(builder.Output()) + bytes(9)
 
 
@@ -166,7 +166,7 @@ def _edgetpu_model(*runtimes):
 
 
 class EdgeTpu:
-    """A stand-in for an Edge TPU, as the accelerator's process sees it."""
+    """A fake Edge TPU, for the process that uses it."""
 
     def __init__(self, folder, make_model):
         self.folder = folder
@@ -176,7 +176,7 @@ class EdgeTpu:
 
     @property
     def mode(self):
-        """How it is: see `edgetpu_standin/sitecustomize.py`."""
+        """How the device behaves: see `edgetpu_standin/sitecustomize.py`."""
         return (self.folder / "mode").read_text()
 
     @mode.setter
@@ -187,12 +187,12 @@ class EdgeTpu:
 
     @property
     def users(self):
-        """The ids of the processes that have tried to have it, in order."""
+        """The ids of the processes that have tried to open it, in order."""
         lines = (self.folder / "users").read_text().splitlines()
         return [int(line.split()[0]) for line in lines]
 
     def compile(self, model, manifest=None):
-        """Returns what stands for the compiled file of a model's content."""
+        """Returns the fake compiled file of a model."""
         content = io.BytesIO(self.make_model(14))
         with zipfile.ZipFile(content, "a") as archive:
             archive.writestr("standin.tflite", model)
@@ -202,7 +202,7 @@ class EdgeTpu:
 
 @pytest.fixture
 def edgetpu(tmp_path, monkeypatch, edgetpu_model):
-    """An Edge TPU that works, in a process of its own like a real one."""
+    """A fake Edge TPU that works, in its own process like a real one."""
     folder = tmp_path / "edgetpu"
     folder.mkdir()
     monkeypatch.setenv("EDGETPU_STANDIN", str(folder))
@@ -211,7 +211,7 @@ def edgetpu(tmp_path, monkeypatch, edgetpu_model):
     )
     device = EdgeTpu(folder, edgetpu_model)
     yield device
-    # Nothing may be left of it once a test has closed what it opened.
+    # After the test has closed everything, no process may be left.
     deadline_s = time.monotonic() + LIMIT_S
     while any(Path(f"/proc/{user}").exists() for user in device.users):
         assert time.monotonic() < deadline_s, "a process is left over"

@@ -107,4 +107,4 @@ def test_on_wait_is_called_during_a_wait():
 
     with prefetching(waiting(), called.set) as items:
         assert list(items) == [7]
-    assert "reader ahead" not in [thread.name for thread in threading.enumerate()]
+    assert "prefetch" not in [thread.name for thread in threading.enumerate()]

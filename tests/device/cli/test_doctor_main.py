@@ -25,7 +25,7 @@ def model(tiny_models, tmp_path_factory):
 
 @pytest.fixture
 def diagnose(tmp_path):
-    """A function that runs the doctor with modules of these names replaced."""
+    """A function that runs the program with modules of these names replaced."""
 
     def diagnose(*flags, **modules):
         for name, code in modules.items():
@@ -46,7 +46,7 @@ def test_json_describes_this_machine_and_the_model(diagnose, model):
     done = diagnose(f"--model={model}", "--json")
     content = json.loads(done.stdout)
     levels = {row["check"]: row["level"] for row in content["findings"]}
-    # Cameras, memory and clock depend on the machine.
+    # Of cameras, memory and clock, nothing is known here.
     packages = ("python", "wheels", "numpy", "runtime", "opencv")
     assert {levels[name] for name in packages} == {"ok"}
     assert (levels["run"], levels["manifest"]) == ("ok", "ok")

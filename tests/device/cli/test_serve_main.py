@@ -107,7 +107,7 @@ def test_end_of_a_recording_and_a_camera_given_up_are_states(
     assert "was given up" in httpx.get(f"{served.url}/readyz").json()["error"]
 
 
-def test_too_large_body_is_refused_before_its_end(serve):
+def test_too_large_body_is_answered_before_its_end(serve):
     served = serve("--max_body_mb=0.01")
     host, port = served.url.removeprefix("http://").split(":")
     head = f"POST /v1/classify HTTP/1.1\r\nHost: {host}\r\nContent-Type: image/png\r\n"
@@ -178,12 +178,12 @@ def test_invalid_flags_are_refused_in_one_sentence(model):
     assert "--host=0.0.0.0: would show" in refused(f"--model={model}", "--host=0.0.0.0")
     assert "cannot be read" in refused(f"--model={model}", "--token_file=/none")
     for flags in (["--mqtt=mqtt://h/t"], ["--on_label=red", "--run=true"]):
-        stderr = refused(f"--model={model}", "--port=0", *flags)
-        assert "needs frames, but there is no source; give a --source" in stderr
+        said = refused(f"--model={model}", "--port=0", *flags)
+        assert "needs frames, but there is no source; give a --source" in said
     assert "no such file" in refused(f"--model={model}", "--port=0", "--source=/none")
 
 
-def test_missing_packages_are_named():
+def test_plain_install_is_told_the_extra():
     done = subprocess.run([sys.executable, "-c", HIDE], capture_output=True, text=True)
     assert done.returncode == 2
     assert "serve needs fastapi, uvicorn; install it with: pip" in done.stderr
