@@ -86,7 +86,7 @@ def test_device_preprocessing(path, fit, golden):
 
 
 def test_training_cache(golden, golden_data):
-    for part in golden_data.parts.values():
+    for part in golden_data.splits.values():
         assert len(part.paths) == len(IMAGES)
         for pixels, path in zip(part.images_rgb_u8, part.paths, strict=True):
             np.testing.assert_array_equal(pixels, golden[Path(path).name, "crop"])
@@ -95,7 +95,7 @@ def test_training_cache(golden, golden_data):
 def test_calibration(golden, golden_data):
     from corallite.optimize.calibrate.choose_images import choose_images
 
-    chosen = choose_images(golden_data.parts["train"])
+    chosen = choose_images(golden_data.splits["train"])
     found = {as_bytes(image).tobytes() for image in chosen}
     assert found == {golden[path.name, "crop"].tobytes() for path in IMAGES}
 
@@ -103,7 +103,7 @@ def test_calibration(golden, golden_data):
 def test_evaluation_of_keras_models(golden, golden_data):
     from corallite.train.data.input_pipeline import evaluation_batches
 
-    part = golden_data.parts["test"]
+    part = golden_data.splits["test"]
     batches = [images for images, *_ in evaluation_batches(part, 4, 2)]
     for image, path in zip(np.concatenate(batches), part.paths, strict=True):
         np.testing.assert_array_equal(

@@ -71,7 +71,6 @@ def _convert_by(
     may_replace = request.overwrite or request.method == "auto"
     if stage.is_done(plan.inputs, may_replace):
         if target.runner is None or _passes(stage, request.max_drop):
-            logging.info("%s: done already.", stage.name)
             return stage
     candidate = target.export(plan.parent, data, plan.inputs)
     comparison = None
