@@ -311,6 +311,7 @@ def squares_dir(draw_square, make_once):
 @pytest.fixture(scope="session")
 def squares_pipeline(squares_dir):
     """A function that makes all stages in a run folder: (run_dir, **options)."""
+    from corallite.convert.export.plan import Request
     from corallite.convert.pipeline.run import Recipes, run_pipeline
     from corallite.train.runs.run import Run
     from corallite.train.training.float_stage import Network
@@ -325,13 +326,14 @@ def squares_pipeline(squares_dir):
     )
     network = Network("shufflenet_v2", 0.25, (32, 32))
 
-    def run(run_dir, *, sparsity=0.5, **options):
+    def run(run_dir, *, sparsity=0.5, overwrite=False, **options):
         with few_units(shufflenet=(1, 1, 1)):
             return run_pipeline(
                 squares_dir,
                 Run.open(run_dir),
                 network,
                 recipes,
+                Request(overwrite=overwrite),
                 sparsity=sparsity,
                 **options,
             )

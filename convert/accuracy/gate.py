@@ -31,11 +31,11 @@ class LayerError:
         own_relative_mse: Noise over signal with the float layer's input: 0 is exact,
             1 is as much noise as signal.
         relative_mse: The same with the errors of the layers before.
-        cosine: Of what the quantized and the float model compute here, all values of
-            all images together; 1 is the same but for a factor.
-        change: Noise over signal of the float layer against that of the first float
-            model, fed with its input: what pruning and training changed. None if
-            there is none of that name.
+        cosine: Cosine similarity of the outputs of the quantized and the float layer,
+            over all images; 1 is equal up to a factor.
+        change: Noise over signal of the float layer against the layer of the first
+            float model, with the same input: what pruning and training changed. None
+            if that model has no layer of this name.
     """
 
     layer: str
@@ -52,8 +52,8 @@ class AccuracyLostError(Exception):
         comparison: What was measured.
     """
 
-    def __init__(self, message: str, comparison: "AccuracyComparison"):
-        super().__init__(message)
+    def __init__(self, comparison: "AccuracyComparison"):
+        super().__init__(comparison.explain())
         self.comparison = comparison
 
 
@@ -71,8 +71,8 @@ class AccuracyComparison:
         steps: From each model to the next, in order.
         overall: From the first model to the last.
         layer_images: Images of the split that the layers were measured on.
-        layers: The worst of their own first.
-        file_sha256: Of the file.
+        layers: The largest own error first.
+        file_sha256: SHA-256 of the file.
     """
 
     part: str
@@ -117,18 +117,20 @@ class AccuracyComparison:
 
     def check(self) -> None:
         """Raises `AccuracyLostError` if the model lost more than it may."""
-        if self.passed:
-            return
+        if not self.passed:
+            raise AccuracyLostError(self)
+
+    def explain(self) -> str:
+        """Returns what was lost, in which layers, and what to do, if it failed."""
         worst = ", ".join(self.worst_layers()) or "none measured"
         changed = ", ".join(self.changed_layers())
         since = f" Changed most since the float model: {changed}." if changed else ""
-        raise AccuracyLostError(
+        return (
             f"{self.overall.to_name} ({self.method}) is "
             f"{self.overall.drop_points:.2f} percentage points below "
             f"{self.overall.from_name} on the validation split, more than "
             f"--max_drop={self.max_drop:g}. Worst layers: {worst}.{since} "
-            f"{self._remedy()}",
-            self,
+            f"{self._remedy()}"
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 import textwrap
 
-from corallite.convert.accuracy.gate import AccuracyComparison, AccuracyLostError
+from corallite.convert.accuracy.gate import AccuracyComparison
 from corallite.convert.accuracy.paired import Step
 
 _LAYERS = 5
 
 
 def format_comparison(comparison: AccuracyComparison) -> str:
-    """Returns the steps and the worst layers as text for a terminal."""
+    """Returns the steps, the worst layers and, if it failed, what to do."""
     steps, overall = comparison.steps, comparison.overall
     result = "passed" if comparison.passed else "FAILED"
     lines = [
@@ -30,12 +30,9 @@ def format_comparison(comparison: AccuracyComparison) -> str:
                 for x in comparison.layers[:_LAYERS]
             ),
         ]
+    if not comparison.passed:
+        lines += ["", textwrap.fill(comparison.explain(), 80)]
     return "\n".join(lines)
-
-
-def format_loss(error: AccuracyLostError) -> str:
-    """Returns the comparison that failed, and what to do."""
-    return f"{format_comparison(error.comparison)}\n\n{textwrap.fill(str(error), 80)}"
 
 
 def _format_step(step: Step) -> str:

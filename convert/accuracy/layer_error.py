@@ -1,17 +1,17 @@
 """How much each layer of a quantized model loses, apart from the layers before it.
 
-The layers are compared in Keras: the model with quantizers, whose rounding the int8
-file repeats, against the float model inside it. A layer here is what makes values and
-the ReLU behind it. Each is measured twice: fed with what the float layer is fed with,
-which shows its own error, and where it stands in the quantized model, which adds the
-errors of all layers before it. A broken layer is the worst by its own error; by the
-other, its successors may be.
+The comparison runs in Keras: the model with quantizers, whose rounding the int8 file
+repeats, against the float model inside it. A layer here is a layer with an output of
+its own and the ReLU that follows. Each is measured twice. With the input of the float
+layer, only its own error shows. In its place in the quantized model, the errors of all
+layers before it are added. A broken layer has the largest error of its own; by the
+second measure, the layers after it may look worse.
 
-An error is the power of the noise over the power of the signal, in each channel by
-itself, and then the mean over the channels. Taken over a whole tensor, one channel of a
-thousand times the others' size hides that all others were rounded to zero, which is
-what an outlier in a kernel or a bias does. Channels of less than a hundredth of the
-median channel's power are left out: they say nothing, and any rounding is large there.
+An error is the power of the noise over the power of the signal, in each channel, and
+then the mean over the channels. Over a whole tensor, one channel a thousand times
+larger than the others would hide that all others were rounded to zero, which is what an
+outlier in a kernel or a bias does. Channels below a hundredth of the median channel's
+power are left out: any rounding is large there, and does not matter.
 """
 
 import dataclasses
@@ -33,12 +33,12 @@ _LEAST_POWER = 0.01
 
 @dataclasses.dataclass
 class _Unit:
-    """A layer that makes values, and the ReLU behind it.
+    """A layer with an output of its own, and the ReLU that follows.
 
     Attributes:
         names: Their Keras names, without prefix.
         quantized: Their copies with quantizers, and the shared range if there is one.
-        output: The tensor that comes out in the quantized model.
+        output: Its output tensor in the quantized model.
     """
 
     names: list[str]
@@ -49,10 +49,10 @@ class _Unit:
 def measure_layers(
     quantized: keras.Model, images: np.ndarray, origin: keras.Model | None = None
 ) -> list[LayerError]:
-    """Measures all layers of a quantized model, the worst of their own first.
+    """Measures all layers of a quantized model, the largest own error first.
 
     Args:
-        quantized: What `quantize` made, trained since or not; not changed.
+        quantized: From `quantize`, trained since or not; not changed.
         images: float32 `[n, height, width, 3]`, pixel/255.
         origin: The first float model, batch norms folded (see `fold`), if `quantized`
             was pruned or trained since.
@@ -64,7 +64,7 @@ def measure_layers(
     has_origin = origin is not None and _has_layers(origin, units)
     before = _Probe(origin, units) if has_origin else None
 
-    # Layer by layer from Python it takes ten times as long.
+    # Layer by layer from Python takes ten times as long.
     @tf.function(reduce_retracing=True, autograph=False)
     def add_up(batch: Any) -> list[dict[str, Any]]:
         ports = zip(units, *inside.run(batch), stages(batch), strict=True)
@@ -90,7 +90,7 @@ def measure_layers(
 
 
 class _Probe:
-    """A float model that tells what goes into each unit, and what comes out."""
+    """A float model that returns the input and the output of each unit."""
 
     def __init__(self, model: keras.Model, units: list[_Unit]):
         layers = [
@@ -128,7 +128,7 @@ def _error(name: str, total: dict[str, np.ndarray]) -> LayerError:
         layer=name,
         own_relative_mse=_relative(total["own"], total["signal"]),
         relative_mse=_relative(total["chained"], total["signal"]),
-        # Two that are zero throughout are the same.
+        # Two that are zero everywhere are the same.
         cosine=float(total["product"] / length) if length else 1.0,
         change=_relative(total["change"], total["origin"]) if has_origin else None,
     )
@@ -137,8 +137,8 @@ def _error(name: str, total: dict[str, np.ndarray]) -> LayerError:
 def _relative(noise: np.ndarray, signal: np.ndarray) -> float:
     if not np.any(signal):
         return float(np.any(noise))
-    is_heard = signal >= _LEAST_POWER * np.median(signal[signal > 0])
-    return float(np.mean(noise[is_heard] / signal[is_heard]))
+    is_signal = signal >= _LEAST_POWER * np.median(signal[signal > 0])
+    return float(np.mean(noise[is_signal] / signal[is_signal]))
 
 
 def _find_units(quantized: keras.Model) -> list[_Unit]:
@@ -151,7 +151,7 @@ def _find_units(quantized: keras.Model) -> list[_Unit]:
         name = layer.name.removeprefix(PREFIX)
         shared, output = _quantized_output(layer)
         owner = next((u for u in units if u.quantized[-1] is maker), None)
-        # An output that one ReLU alone reads is not rounded: the ReLU's is.
+        # An output that only a ReLU reads is not rounded, the ReLU's output is.
         if owner and isinstance(layer.layer, keras.layers.ReLU):
             owner.names.append(name)
             owner.quantized += [layer, *shared]
@@ -162,7 +162,7 @@ def _find_units(quantized: keras.Model) -> list[_Unit]:
 
 
 def _quantized_output(layer: Any) -> tuple[list[Any], Any]:
-    """Returns the shared range that rounds the layer's output, and what comes out."""
+    """Returns the shared range that rounds the layer's output, and its output."""
     for node in layer.outbound_nodes:
         if isinstance(node.outbound_layer, SharedRange):
             return [node.outbound_layer], node.output_tensors
@@ -171,7 +171,7 @@ def _quantized_output(layer: Any) -> tuple[list[Any], Any]:
 
 def _run_quantized(unit: _Unit, x: Any) -> Any:
     for layer in unit.quantized:
-        # Whichever of its tensors: the range is the same for all.
+        # The range is the same for all of its tensors.
         options = {"member": 0} if isinstance(layer, SharedRange) else {}
         x = layer(x, training=False, **options)
     return x

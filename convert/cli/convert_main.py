@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from corallite.convert.accuracy.gate import AccuracyLostError
-from corallite.convert.accuracy.gate_text import format_comparison, format_loss
+from corallite.convert.accuracy.gate_text import format_comparison
 from corallite.convert.accuracy.record import read_comparison
 from corallite.convert.export.convert import convert
 from corallite.convert.export.plan import METHODS, SOURCES, Request
@@ -71,7 +71,7 @@ def main(argv: Sequence[str]) -> int:
             ),
         )
     except AccuracyLostError as error:
-        print(format_loss(error))
+        print(format_comparison(error.comparison))
         return program.EXIT_CHECK_FAILED
     accuracy, source = stage.recall(
         lambda x: (float(x["val_accuracy"]), x["inputs"]["source"])

@@ -14,9 +14,10 @@ from pathlib import Path
 from absl import flags
 
 from corallite.convert.accuracy.gate import AccuracyLostError
-from corallite.convert.accuracy.gate_text import format_loss
+from corallite.convert.accuracy.gate_text import format_comparison
 from corallite.convert.evaluate.table import format_table
 from corallite.convert.export import int8
+from corallite.convert.export.plan import Request
 from corallite.convert.pipeline import demo
 from corallite.convert.pipeline.run import Recipes, run_pipeline
 from corallite.convert.report.write import write_report
@@ -74,12 +75,11 @@ def main(argv: Sequence[str]) -> int:
             run,
             network,
             _RECIPES,
+            Request(max_drop=_MAX_DROP, overwrite=_OVERWRITE.value),
             sparsity=0.5,
-            max_drop=_MAX_DROP,
-            overwrite=_OVERWRITE.value,
         )
     except AccuracyLostError as error:
-        print(format_loss(error))
+        print(format_comparison(error.comparison))
         return program.EXIT_CHECK_FAILED
     print(format_table(results))
     print(_run_device_loop(run))
@@ -94,12 +94,12 @@ def _run_device_loop(run: Run) -> str:
     model_path = run.stage(int8.name).require()
     if not video_path.exists():
         demo.write_video(video_path, split, rows)
-    answers = demo.classify_video(model_path, video_path)
-    right = demo.count_right(answers, [data.class_names[split.labels[r]] for r in rows])
-    p50_ms = statistics.median(answer["latency_ms"] for answer in answers)
+    frames = demo.classify_video(model_path, video_path)
+    right = demo.count_right(frames, [data.class_names[split.labels[r]] for r in rows])
+    p50_ms = statistics.median(frame["latency_ms"] for frame in frames)
     return f"""
-The device loop over a video of {len(rows)} test images named {right} of
-{len(answers)} frames right, {p50_ms:.2f} ms a frame.
+The device loop over a video of {len(rows)} test images got {right} of
+{len(frames)} frames right, {p50_ms:.2f} ms a frame.
 
   model  {model_path}
   video  {video_path}

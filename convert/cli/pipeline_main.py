@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from absl import flags
 
 from corallite.convert.accuracy.gate import AccuracyLostError
-from corallite.convert.accuracy.gate_text import format_loss
+from corallite.convert.accuracy.gate_text import format_comparison
 from corallite.convert.evaluate.table import format_table
-from corallite.convert.export.plan import METHODS
+from corallite.convert.export.plan import METHODS, Request
 from corallite.convert.pipeline.run import Recipes, run_pipeline
 from corallite.convert.report.write import write_report
 from corallite.device.cli import program
@@ -56,22 +56,25 @@ def main(argv: Sequence[str]) -> int:
     recipes = Recipes(_TRAIN(), _PRUNE(), _QUANTIZE())
     transfer = _TRANSFER(recipes.train.epochs)
     task = _TASK()
+    request = Request(
+        method=_METHOD.value,
+        granularity=_GRANULARITY.value,
+        max_drop=_MAX_DROP.value,
+        overwrite=_OVERWRITE.value,
+    )
     try:
         results = run_pipeline(
             task.data_dir,
             task.run,
             task.network,
             recipes,
+            request,
             transfer=transfer,
             sparsity=_SPARSITY.value,
             fit_policy=task.fit_policy,
-            method=_METHOD.value,
-            granularity=_GRANULARITY.value,
-            max_drop=_MAX_DROP.value,
-            overwrite=_OVERWRITE.value,
         )
     except AccuracyLostError as error:
-        print(format_loss(error))
+        print(format_comparison(error.comparison))
         return program.EXIT_CHECK_FAILED
     print(format_table(results))
     print(f"\nreport  {write_report(task.run, load_data(task.run))}")

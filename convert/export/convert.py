@@ -18,7 +18,13 @@ from corallite.convert.accuracy.measure import (
 from corallite.convert.accuracy.record import PARITY_FILE, read_comparison
 from corallite.convert.evaluate.keras_model import predict_labels
 from corallite.convert.evaluate.metrics import predict_labels_by_file
-from corallite.convert.export.plan import Plan, Request, choose_methods, make_plan
+from corallite.convert.export.plan import (
+    DEFAULT,
+    Plan,
+    Request,
+    choose_methods,
+    make_plan,
+)
 from corallite.convert.export.target import Candidate, ExportTarget, find_target
 from corallite.device.system import files
 from corallite.train.data.load import ImageData, Split
@@ -26,11 +32,9 @@ from corallite.train.runs.kinds import export_stage
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import Stage
 
-_DEFAULT = Request()
-
 
 def convert(
-    run: Run, data: ImageData, request: Request = _DEFAULT, target: str = "int8"
+    run: Run, data: ImageData, request: Request = DEFAULT, target: str = "int8"
 ) -> Stage:
     """Exports a run's model to a target; returns the new stage.
 
@@ -67,7 +71,6 @@ def _convert_by(
     may_replace = request.overwrite or request.method == "auto"
     if stage.is_done(plan.inputs, may_replace):
         if target.runner is None or _passes(stage, request.max_drop):
-            logging.info("%s: done already.", stage.name)
             return stage
     candidate = target.export(plan.parent, data, plan.inputs)
     comparison = None

@@ -50,6 +50,9 @@ class Request:
     overwrite: bool = False
 
 
+DEFAULT = Request()
+
+
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """One way to export: to what, from which parent, by which method and settings."""

@@ -79,7 +79,7 @@ def find_target(name: str) -> ExportTarget:
     """Returns a target.
 
     Raises:
-        RequestError: There is none of that name, or its packages are not installed.
+        RequestError: There is none of that name.
     """
     if name not in TARGETS:
         raise RequestError(f"Expected a target of {', '.join(TARGETS)}, got {name!r}.")

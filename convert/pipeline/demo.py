@@ -1,4 +1,4 @@
-"""A short video of test images, and how many of its frames the device names right."""
+"""A short video of test images, and how many of its frames the device gets right."""
 
 import json
 import subprocess
@@ -18,21 +18,21 @@ _FRAMES_PER_IMAGE = 5
 _FRAMES_PER_SECOND = 10
 
 
-def choose_rows(part: Split, per_class: int) -> list[int]:
+def choose_rows(split: Split, per_class: int) -> list[int]:
     """Returns the first rows of each class, classes in turn.
 
-    As many of each: `per_class`, or what the smallest class has.
+    The same number of each: `per_class`, or the size of the smallest class.
     """
-    classes, counts = np.unique(part.labels, return_counts=True)
+    classes, counts = np.unique(split.labels, return_counts=True)
     count = min(per_class, *counts)
-    rows = [np.flatnonzero(part.labels == label)[:count] for label in classes]
+    rows = [np.flatnonzero(split.labels == label)[:count] for label in classes]
     return np.stack(rows, axis=1).ravel().tolist()
 
 
-def write_video(path: Path, part: Split, rows: Sequence[int]) -> None:
-    """Writes the images at `rows`, enlarged, for half a second each.
+def write_video(path: Path, split: Split, rows: Sequence[int]) -> None:
+    """Writes the images at `rows`, enlarged, half a second each.
 
-    MJPEG, because every build of OpenCV can write and read it.
+    As MJPEG, which every build of OpenCV can write and read.
 
     Raises:
         RequestError: It cannot be written.
@@ -42,12 +42,12 @@ def write_video(path: Path, part: Split, rows: Sequence[int]) -> None:
         codec = cv2.VideoWriter.fourcc(*"MJPG")
         writer = cv2.VideoWriter(str(partial), codec, _FRAMES_PER_SECOND, size_wh)
         for row in rows:
-            frame_bgr = cv2.cvtColor(part.images_rgb_u8[row], cv2.COLOR_RGB2BGR)
+            frame_bgr = cv2.cvtColor(split.images_rgb_u8[row], cv2.COLOR_RGB2BGR)
             frame_bgr = cv2.resize(frame_bgr, size_wh, interpolation=cv2.INTER_CUBIC)
             for _ in range(_FRAMES_PER_IMAGE):
                 writer.write(frame_bgr)
         writer.release()
-        # OpenCV itself says nothing of a full disk.
+        # OpenCV does not report a full disk.
         written = cv2.VideoCapture(str(partial)).get(cv2.CAP_PROP_FRAME_COUNT)
         if written != _FRAMES_PER_IMAGE * len(rows):
             raise RequestError(
@@ -66,15 +66,15 @@ def classify_video(model_path: Path, video_path: Path) -> list[dict]:
     done = subprocess.run([*program, *flags], stdout=subprocess.PIPE)
     if done.returncode:
         raise RequestError(
-            f"{video_path} could not be classified; mend what is said above, remove "
-            "the file and run again."
+            f"{video_path} could not be classified; fix the error above, remove the "
+            "file and run again."
         )
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def count_right(answers: Sequence[dict], expected: Sequence[str]) -> int:
-    """Returns how many frames were named as expected; one label an image."""
+def count_right(predictions: Sequence[dict], expected: Sequence[str]) -> int:
+    """Returns how many frames were predicted as expected, from one label an image."""
     return sum(
-        answer["top"][0]["label"] == expected[answer["frame"] // _FRAMES_PER_IMAGE]
-        for answer in answers
+        frame["top"][0]["label"] == expected[frame["frame"] // _FRAMES_PER_IMAGE]
+        for frame in predictions
     )

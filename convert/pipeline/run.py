@@ -6,7 +6,7 @@ from pathlib import Path
 from corallite.convert.evaluate.metrics import StageResult
 from corallite.convert.evaluate.stages import evaluate_run
 from corallite.convert.export.convert import convert
-from corallite.convert.export.plan import Request
+from corallite.convert.export.plan import DEFAULT, Request
 from corallite.optimize.prune import magnitude
 from corallite.optimize.quantize import qat_stage
 from corallite.train.data.load import load_data
@@ -31,14 +31,11 @@ def run_pipeline(
     run: Run,
     network: float_stage.Network,
     recipes: Recipes,
+    request: Request = DEFAULT,
     *,
     sparsity: float,
     transfer: Transfer | None = None,
     fit_policy: str = "crop",
-    method: str = qat_stage.KIND.method,
-    granularity: str = "channel",
-    max_drop: float | None = None,
-    overwrite: bool = False,
 ) -> list[StageResult]:
     """Makes every stage that is not done yet; returns the test results of all.
 
@@ -47,15 +44,11 @@ def run_pipeline(
         run: Holds what is made, and what was made before.
         network: What to train.
         recipes: How to train.
+        request: How to convert; the default method is quantization-aware training. Its
+            recipe is not used, and `overwrite` is for all stages.
         sparsity: Zero fraction of the kernels, 0 to 1; 0 leaves pruning out.
         transfer: Weights to begin with; None for random ones.
         fit_policy: How an image is brought to the network's proportions.
-        method: How to quantize, one of `plan.METHODS`; only that of the quantized
-            stage and, if it comes to that, "auto" train quantization-aware.
-        granularity: Scales of a convolution, "channel" or "tensor".
-        max_drop: Percentage points of top-1 that int8 may be below float on the
-            validation split; None for the method's own limit.
-        overwrite: Make stages again that were made with other settings.
 
     Raises:
         RequestError: A stage cannot be made; those before it stay done.
@@ -65,6 +58,12 @@ def run_pipeline(
     if sparsity:  # Before a training of hours.
         magnitude.check_sparsity(sparsity)
         magnitude.check_recipe(recipes.prune)
+    request = dataclasses.replace(
+        request,
+        method=request.method or qat_stage.KIND.method,
+        recipe=recipes.quantize,
+    )
+    overwrite = request.overwrite
     with run.lock("pipeline"):
         float_stage.train(
             data_dir,
@@ -80,21 +79,14 @@ def run_pipeline(
             magnitude.prune(run, data, sparsity, recipes.prune, overwrite=overwrite)
         else:
             _leave_pruning_out(run, overwrite)
-        if method in KINDS:
+        if request.method in KINDS:
             qat_stage.train_quantized(
                 run,
                 data,
                 recipes.quantize,
-                granularity=granularity,
+                granularity=request.granularity or "channel",
                 overwrite=overwrite,
             )
-        request = Request(
-            method=method,
-            granularity=granularity,
-            max_drop=max_drop,
-            recipe=recipes.quantize,
-            overwrite=overwrite,
-        )
         convert(run, data, request)
         return evaluate_run(run, data)
 

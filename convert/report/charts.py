@@ -43,7 +43,7 @@ def draw_accuracy(results: Sequence[StageResult]) -> str:
 
 
 def draw_sizes(results: Sequence[StageResult]) -> str:
-    """Draws the bytes of each file, and what is left of them compressed."""
+    """Draws the size of each file, plain and compressed."""
     found = [x for x in results if x.file_bytes and x.gzipped_bytes]
     text = "File sizes. " + "; ".join(
         f"{x.stage} {x.file_bytes:,} bytes, {x.gzipped_bytes:,} gzipped" for x in found
@@ -98,19 +98,19 @@ def draw_curves(stage: str, history: Sequence[dict[str, float]], metric: str) ->
         metric: "loss" or "accuracy".
     """
     epochs = range(1, len(history) + 1)
-    ours = [record[metric] for record in history]
-    theirs = [record[f"val_{metric}"] for record in history]
+    training = [record[metric] for record in history]
+    validation = [record[f"val_{metric}"] for record in history]
     text = (
-        f"{stage}: {metric} after {len(history)} epochs, training {ours[-1]:.3f}, "
-        f"validation {theirs[-1]:.3f}"
+        f"{stage}: {metric} after {len(history)} epochs, training {training[-1]:.3f}, "
+        f"validation {validation[-1]:.3f}"
     )
     with drawing(f"{stage} {metric}", _PANEL_WH, text) as chart:
         axes = chart.axes
         # One epoch makes a point and no line.
         marker = "o" if len(history) < 12 else ""
         style: dict[str, Any] = {"marker": marker, "markersize": 4}
-        axes.plot(epochs, ours, color=SECOND, linestyle=(0, (4, 2)), **style)
-        axes.plot(epochs, theirs, color=FIRST, **style)
+        axes.plot(epochs, training, color=SECOND, linestyle=(0, (4, 2)), **style)
+        axes.plot(epochs, validation, color=FIRST, **style)
         axes.set_title(f"{stage}: {metric}")
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
@@ -124,7 +124,7 @@ def draw_curves(stage: str, history: Sequence[dict[str, float]], metric: str) ->
 
 
 def draw_reliability(stage: str, evaluation: Evaluation) -> str:
-    """Draws how often a stage is right against how sure it is."""
+    """Draws accuracy against confidence (a reliability diagram)."""
     bins = evaluation.calibration
     text = f"{stage}: expected calibration error {evaluation.calibration_error:.3f}"
     details = "; ".join(
@@ -148,11 +148,11 @@ def draw_reliability(stage: str, evaluation: Evaluation) -> str:
 
 
 def _draw_shares(axes: Axes, evaluation: Evaluation) -> None:
-    """Draws at the foot how many answers each bin holds."""
+    """Draws at the bottom how many predictions each bin holds."""
     most = max(x.count for x in evaluation.calibration)
-    for held in evaluation.calibration:
-        height = 0.2 * held.count / most
-        axes.bar(held.confidence, height, width=0.03, color=LINE, zorder=1)
+    for group in evaluation.calibration:
+        height = 0.2 * group.count / most
+        axes.bar(group.confidence, height, width=0.03, color=LINE, zorder=1)
 
 
 def _label_rows(axes: Axes, names: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# A larger matrix is not read, it is looked at.
+# Nobody reads a larger matrix.
 MOST_IN_MATRIX = 30
 _MOST_PAIRS = 20
 _MOST_CLASSES = 10
@@ -13,11 +13,11 @@ _MOST_CLASSES = 10
 
 @dataclass(frozen=True)
 class Pair:
-    """Images of one class that were taken for another.
+    """Images of one class that were predicted as another.
 
     Attributes:
         true: Name of their class.
-        predicted: What they were taken for.
+        predicted: Name of the predicted class.
         count: How many.
         share: Of the images of their class, 0 to 1.
     """
@@ -30,13 +30,13 @@ class Pair:
 
 @dataclass(frozen=True)
 class ClassResult:
-    """How one class fares.
+    """Recall and precision of one class.
 
     Attributes:
         name: Of the class.
         count: Images of it.
-        recall: Share of them that is named right; None if there are none.
-        precision: Share of what is named so that is of it; None if nothing is.
+        recall: Share of them that is predicted right; None if there are none.
+        precision: Share of its predictions that is right; None if there are none.
     """
 
     name: str
@@ -46,7 +46,7 @@ class ClassResult:
 
 
 def find_pairs(confusion: Sequence[Sequence[int]], names: Sequence[str]) -> list[Pair]:
-    """Returns the 20 that are confused most, of equal ones the larger share first."""
+    """Returns the 20 most confused pairs; of equal counts, the larger share first."""
     counts = np.array(confusion)
     totals = counts.sum(axis=1)
     wrong = counts * (1 - np.eye(len(names), dtype=int))
@@ -63,13 +63,13 @@ def rate_classes(
     """Returns recall and precision of each class, in the order of the labels."""
     counts = np.array(confusion)
     right = np.diag(counts)
-    totals, named = counts.sum(axis=1), counts.sum(axis=0)
+    totals, predicted = counts.sum(axis=1), counts.sum(axis=0)
     return [
         ClassResult(
             name,
             int(totals[i]),
             float(right[i] / totals[i]) if totals[i] else None,
-            float(right[i] / named[i]) if named[i] else None,
+            float(right[i] / predicted[i]) if predicted[i] else None,
         )
         for i, name in enumerate(names)
     ]

@@ -51,10 +51,7 @@ def check_metrics(kind: StageKind, metrics: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_recipe(recipe: dict[str, Any]) -> dict[str, Any]:
-    missing = {field.name for field in dataclasses.fields(Recipe)} - set(recipe)
-    if missing:
-        raise KeyError(*sorted(missing))
-    return dict(recipe)
+    return {x.name: recipe[x.name] for x in dataclasses.fields(Recipe)}
 
 
 def _check_epoch(epoch: dict[str, Any]) -> dict[str, Any]:

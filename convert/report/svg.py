@@ -1,4 +1,4 @@
-"""Matplotlib's drawings as SVG that is part of a page and takes its colours."""
+"""Matplotlib's drawings as SVG inside a page, in the colours of the page."""
 
 import html
 import io
@@ -11,8 +11,8 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# What is drawn in these colours takes those of the page, light or dark, by variables
-# of its style sheet. No other colour is near them.
+# Placeholders, replaced by variables of the page's style sheet, light or dark. No
+# other colour is near them.
 INK, MUTED, LINE = "#010203", "#010204", "#010205"
 FIRST, SECOND = "#010206", "#010207"
 _VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", FIRST: "first", SECOND: "other"}
@@ -62,12 +62,12 @@ class Drawing:
 
 @contextmanager
 def drawing(name: str, size_wh: tuple[int, int], text: str) -> Iterator[Drawing]:
-    """Yields axes to draw on, of a picture that is part of a page.
+    """Yields axes to draw on, of a picture inside a page.
 
     Args:
-        name: Tells the page's pictures apart.
+        name: Unique on the page.
         size_wh: In pixels.
-        text: What it shows, for those who cannot see it.
+        text: Text alternative for screen readers.
     """
     result = Drawing()
     with rc_context({**_SETTINGS, "svg.hashsalt": name}):
@@ -82,7 +82,7 @@ def drawing(name: str, size_wh: tuple[int, int], text: str) -> Iterator[Drawing]
 
 
 def _for_page(svg: str, size_wh: tuple[int, int], text: str) -> str:
-    """Leaves the drawing alone and adapts what is around it and its colours."""
+    """Adapts the element around the drawing, and the colours."""
     width, height = size_wh
     label = html.escape(text)
     head = (
@@ -93,7 +93,7 @@ def _for_page(svg: str, size_wh: tuple[int, int], text: str) -> str:
     body = svg[svg.index(">", svg.index("<svg")) + 1 :]
     # Groups have the same names in all drawings, and nothing refers to them.
     body = re.sub(r'<g id="[^"]*"', "<g", body)
-    # A style sheet in a drawing would be one for the whole page.
+    # A style sheet in a drawing would apply to the whole page.
     body = re.sub(r"<style.*?</style>", "", body, flags=re.DOTALL)
     body = re.sub(r" font-family: [^;\"]*;", "", body)
     body = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", body)

@@ -1,4 +1,4 @@
-"""Images that were named wrong, small enough to be part of a page."""
+"""Wrongly predicted images, small enough to be embedded in a page."""
 
 import base64
 from collections.abc import Sequence
@@ -11,22 +11,22 @@ from corallite.device.image.opencv import cv2
 from corallite.device.system import files
 from corallite.train.data.load import Split
 
-# Sharp on a screen with two pixels for each of a page's, and 5 kB as JPEG.
+# Sharp on a screen with two device pixels a CSS pixel, and 5 kB as JPEG.
 _LONGEST_SIDE = 192
 _JPEG_QUALITY = 80
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One image that was named wrong.
+    """One wrongly predicted image.
 
     Attributes:
-        uri: The image itself, as a data: address.
+        uri: The image itself, as a data: URI.
         path: Of the file, in the images' folder.
         true: Name of its class.
-        predicted: What it was taken for.
-        confidence: How sure the model was of that, 0 to 1.
-        true_probability: What it gave the right class.
+        predicted: Name of the predicted class.
+        confidence: Probability of that class, 0 to 1.
+        true_probability: Probability of the right class.
     """
 
     uri: str
@@ -38,14 +38,14 @@ class Picture:
 
 
 def show_mistakes(
-    mistakes: Sequence[Mistake], part: Split, class_names: Sequence[str]
+    mistakes: Sequence[Mistake], split: Split, class_names: Sequence[str]
 ) -> list[Picture]:
     """Returns the images of `mistakes`, as the network sees them."""
     return [
         Picture(
-            uri=encode_image(part.images_rgb_u8[mistake.row]),
-            path=files.printable(part.paths[mistake.row]),
-            true=class_names[part.labels[mistake.row]],
+            uri=encode_image(split.images_rgb_u8[mistake.row]),
+            path=files.printable(split.paths[mistake.row]),
+            true=class_names[split.labels[mistake.row]],
             predicted=class_names[mistake.predicted],
             confidence=mistake.confidence,
             true_probability=mistake.true_probability,
@@ -55,7 +55,7 @@ def show_mistakes(
 
 
 def encode_image(image_rgb: np.ndarray) -> str:
-    """Returns uint8 `[height, width, 3]` as a data: address.
+    """Returns uint8 `[height, width, 3]` as a data: URI.
 
     A small image stays exact, as PNG; others are shrunk and become JPEG.
     """

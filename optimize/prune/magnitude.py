@@ -7,8 +7,6 @@ Edge TPU multiply by zero as by any other number.
 import dataclasses
 import math
 
-from absl import logging
-
 from corallite.device.system.errors import RequestError
 from corallite.optimize.keras_graph import traverse
 from corallite.optimize.keras_graph.load import load_model
@@ -67,7 +65,6 @@ def prune(
         "data": data.fingerprint,
     }
     if stage.is_done(inputs, overwrite):
-        logging.info("%s: done already.", stage.name)
         return stage
     keras.utils.set_random_seed(recipe.seed)
     steps = recipe.epochs * steps_per_epoch(data.splits["train"], recipe.batch_size)

@@ -2,8 +2,6 @@
 
 import dataclasses
 
-from absl import logging
-
 from corallite.optimize.calibrate.choose_images import choose_checked_images
 from corallite.optimize.keras_graph.load import load_model
 from corallite.optimize.prune.sparsity import measure_sparsity
@@ -58,7 +56,6 @@ def train_quantized(
     if not overwrite:
         stage.refuse_other_settings({"shared_range": shared_range, **inputs})
     if stage.is_done(inputs, overwrite):
-        logging.info("%s: done already.", stage.name)
         return stage
     keras.utils.set_random_seed(recipe.seed)
     images = choose_checked_images(data.splits["train"])

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from absl import logging
+
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.train.runs.commands import format_command, list_flags, list_run_flags
@@ -112,7 +114,10 @@ class Stage:
         """
         if not overwrite:
             self.refuse_other_settings(inputs)
-        return self.is_complete() and self.metrics()["inputs"] == _as_json(inputs)
+        is_done = self.is_complete() and self.metrics()["inputs"] == _as_json(inputs)
+        if is_done:
+            logging.info("%s: done already.", self.name)
+        return is_done
 
     def refuse_other_settings(self, settings: dict[str, Any]) -> None:
         """Compares the stage, if it was finished or begun, with `settings`.

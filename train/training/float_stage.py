@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from absl import logging
-
 from corallite.device.image.preprocess import Preprocessing
 from corallite.train.data.load import ImageData, prepare_data
 from corallite.train.framework.keras import keras
@@ -71,7 +69,6 @@ def train(
         if stage.is_done(inputs, overwrite):
             if not run.is_recorded():  # It was damaged, and removed.
                 _record_run(run, data_dir, start, inputs)
-            logging.info("%s: done already.", stage.name)
             return stage
         stage.reopen()
         _record_run(run, data_dir, start, inputs)

@@ -9,7 +9,7 @@ from corallite.convert.accuracy.gate import (
     AccuracyLostError,
     LayerError,
 )
-from corallite.convert.accuracy.gate_text import format_comparison, format_loss
+from corallite.convert.accuracy.gate_text import format_comparison
 from corallite.convert.accuracy.paired import Step
 
 
@@ -64,7 +64,7 @@ def test_more_is_refused_with_layers_and_remedy(comparison, message):
     with pytest.raises(AccuracyLostError, match=message) as caught:
         comparison.check()
     assert caught.value.comparison == comparison
-    lines = format_loss(caught.value).splitlines()
+    lines = format_comparison(comparison).splitlines()
     assert "FAILED" in lines[1]
     assert max(map(len, lines)) <= 80
 

@@ -10,7 +10,15 @@ import time
 import pytest
 
 PROGRAM = [sys.executable, "-m", "corallite.convert.cli.compile_main"]
-FORBIDDEN = ("tensorflow", "keras", "tf_keras", "corallite.train", "corallite.optimize")
+FORBIDDEN = (
+    "tensorflow",
+    "keras",
+    "tf_keras",
+    "corallite.train.data",
+    "corallite.train.framework",
+    "corallite.train.training",
+    "corallite.optimize",
+)
 # Where no compiler is.
 ENVIRONMENT = {**os.environ, "PATH": "/nowhere"}
 

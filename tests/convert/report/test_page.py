@@ -105,7 +105,7 @@ def test_what_the_compiler_said_is_not_called_a_prediction(make_facts):
     text = text_of(render(make_facts(is_predicted=False)))
     assert "1 of 3 operators run on the Edge TPU" in text
     assert "This is the output of compiler" in text
-    assert "predict" not in text
+    assert "is a prediction" not in text and "Edge TPU, predicted" not in text
 
 
 def test_steps_and_layers_are_shown(make_facts):

@@ -2,6 +2,8 @@
 
 import datetime
 import re
+import subprocess
+import sys
 
 import pytest
 from fixtures.small_run import open_run
@@ -76,6 +78,22 @@ def test_a_run_without_its_record_is_told_how_to_make_it(small_copy):
     (small_copy / "run.json").unlink()
     with pytest.raises(RequestError, match="is not a run folder; .*corallite train"):
         write_report(*open_run(small_copy))
+
+
+_WITHOUT_TENSORFLOW = """
+import sys
+sys.modules["tensorflow"] = sys.modules["tf_keras"] = None
+sys.argv[0] = "report"
+import runpy
+runpy.run_module("corallite.convert.cli.report_main", run_name="__main__")
+"""
+
+
+def test_a_measured_run_is_reported_without_tensorflow(small_run):
+    write_report(*open_run(small_run))
+    command = [sys.executable, "-c", _WITHOUT_TENSORFLOW, f"--run_dir={small_run}"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout == f"{small_run / REPORT_FILE}\n", done.stderr
 
 
 def test_the_program_prints_the_path_and_refuses_what_is_no_run(
