@@ -50,7 +50,7 @@ def survey_machine(model_path: str | None = None) -> Machine:
 
 
 def survey_system(machine: Machine, root: Path) -> Machine:
-    """Adds what the files below `root` tell, which is / or a copy of parts of it."""
+    """Adds the data of files below `root`, which is / or a copy of parts of it."""
     cameras = map(describe_camera, sorted(root.glob("dev/video*"), key=_number))
     return replace(
         machine,

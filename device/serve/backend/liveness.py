@@ -27,8 +27,8 @@ class Liveness:
         self._service = service
         self._camera = camera
         self._notifier = notifier or Notifier()
-        self._is_up = self._has_camera_progress = self._has_answer_progress = False
-        self._heartbeats = self._answers = 0
+        self._is_up = self._has_camera_progress = self._has_image_progress = False
+        self._heartbeats = self._processed = 0
 
     def tick(self) -> None:
         """Called about ten times a second by the event loop once it listens."""
@@ -36,8 +36,8 @@ class Liveness:
             self._is_up = True
             self._notifier.begin()
         self._check_progress()
-        if self._has_camera_progress and self._has_answer_progress:
-            self._has_camera_progress = self._has_answer_progress = False
+        if self._has_camera_progress and self._has_image_progress:
+            self._has_camera_progress = self._has_image_progress = False
             self._notifier.feed(self._describe)
 
     def close(self) -> None:
@@ -45,10 +45,10 @@ class Liveness:
         self._notifier.close()
 
     def _check_progress(self) -> None:
-        answers, camera = self._service.answers, self._camera
-        if answers != self._answers or not self._service.is_answering:
-            self._has_answer_progress = True
-        self._answers = answers
+        processed, camera = self._service.processed, self._camera
+        if processed != self._processed or not self._service.is_processing:
+            self._has_image_progress = True
+        self._processed = processed
         heartbeats = 0 if camera is None else camera.heartbeats
         if camera is None or heartbeats != self._heartbeats or camera.is_over:
             self._has_camera_progress = True
@@ -59,4 +59,4 @@ class Liveness:
         if self._camera is not None:
             status = self._camera.status()
             source = f"Source {status.state}, {status.classified} results, "
-        return f"{source}{self._service.answers} answers so far."
+        return f"{source}{self._service.processed} images so far."

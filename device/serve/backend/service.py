@@ -39,8 +39,8 @@ class Service:
         limits: The limits of a request.
         camera: None without a camera.
         stop: Set when the server stops.
-        answers: Images processed so far, including refused ones.
-        is_answering: Whether an image is being processed.
+        processed: Images processed so far, including refused ones.
+        is_processing: Whether an image is being processed.
     """
 
     def __init__(
@@ -63,8 +63,8 @@ class Service:
         self.limits = limits
         self.camera = camera
         self.stop = stop
-        self.answers = 0
-        self.is_answering = False
+        self.processed = 0
+        self.is_processing = False
         self._engine = engine
         self._read_rate_limit = read_rate_limit
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="requests")
@@ -87,12 +87,12 @@ class Service:
         return await loop.run_in_executor(self._worker, partial(self._run, data, top_k))
 
     def _run(self, data: bytes, top_k: int) -> schemas.AnswerBody:
-        self.is_answering = True
+        self.is_processing = True
         try:
             return self._classify(data, top_k)
         finally:
-            self.answers += 1
-            self.is_answering = False
+            self.processed += 1
+            self.is_processing = False
 
     def _classify(self, data: bytes, top_k: int) -> schemas.AnswerBody:
         check_image(data, self.limits)

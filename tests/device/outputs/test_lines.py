@@ -83,9 +83,9 @@ def test_lines_that_do_not_fit_are_counted_as_lost(caplog):
 
 
 def test_partial_line_is_completed_before_the_next(tmp_path):
-    ours, theirs = os.pipe()
-    os.set_blocking(theirs, False)
-    lines = Lines(theirs, lambda result: f"{result.frame}:" + "x" * 40_000)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    lines = Lines(writer, lambda result: f"{result.frame}:" + "x" * 40_000)
     written = []
     for frame in range(4):
         # A pipe takes 64 KiB: the second line is partial, the third does not fit.
@@ -95,10 +95,10 @@ def test_partial_line_is_completed_before_the_next(tmp_path):
         except BlockingIOError:
             pass
     assert written == [0] and lines.lost == 2
-    seen = os.read(ours, 1 << 20)
+    seen = os.read(reader, 1 << 20)
     lines.put(result(9))
-    os.close(theirs)
-    with open(ours, "rb") as file:
+    os.close(writer)
+    with open(reader, "rb") as file:
         seen += file.read()
     found = seen.decode().splitlines()
     assert [line.partition(":")[0] for line in found] == ["0", "1", "9"]
@@ -106,20 +106,20 @@ def test_partial_line_is_completed_before_the_next(tmp_path):
 
 
 def test_line_never_completed_is_lost(caplog):
-    ours, theirs = os.pipe()
-    os.set_blocking(theirs, False)
-    lines = Lines(theirs, lambda result: "x" * 100_000)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    lines = Lines(writer, lambda result: "x" * 100_000)
     with pytest.raises(BlockingIOError):
         lines.put(result())
     lines.close()
     assert lines.lost == 1 and "1 results could not be written." in caplog.text
-    os.close(ours)
-    os.close(theirs)
+    os.close(reader)
+    os.close(writer)
 
 
 def test_reader_that_reads_nothing_is_waited_for_until_stop(caplog):
-    ours, theirs = os.pipe()
-    lines = Lines(theirs, lambda result: "x" * 100_000)
+    reader, writer = os.pipe()
+    lines = Lines(writer, lambda result: "x" * 100_000)
     thread = threading.Thread(target=Sinks([lines]).put, args=(result(),))
     thread.start()
     thread.join(2)  # Twice as long as it waits after `stop`.
@@ -128,8 +128,8 @@ def test_reader_that_reads_nothing_is_waited_for_until_stop(caplog):
     thread.join(60)
     assert not thread.is_alive()
     lines.close()
-    os.close(theirs)
-    with open(ours, "rb") as file:
+    os.close(writer)
+    with open(reader, "rb") as file:
         assert len(file.read()) == 1 << 16  # A pipe takes no more.
     assert (
         lines.lost == 1

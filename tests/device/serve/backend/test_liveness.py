@@ -97,7 +97,7 @@ def make_liveness(model, sent):
 def test_server_without_a_camera_feeds_the_watchdog(make_liveness, sent):
     liveness = make_liveness()[0]
     liveness.tick()
-    assert sent() == ["READY=1", "WATCHDOG=1", "STATUS=0 answers so far."]
+    assert sent() == ["READY=1", "WATCHDOG=1", "STATUS=0 images so far."]
     liveness.tick()
     assert "WATCHDOG=1" in sent()
     liveness.close()
@@ -115,7 +115,7 @@ def test_hanging_image_stops_the_feeding(make_liveness, sent, jpeg):
     engine.is_free.set()
     thread.join(LIMIT_S)
     liveness.tick()
-    assert "WATCHDOG=1" in sent() and service.answers == 1
+    assert "WATCHDOG=1" in sent() and service.processed == 1
 
 
 def test_waiting_camera_feeds_the_watchdog_and_a_hanging_one_does_not(
@@ -128,7 +128,7 @@ def test_waiting_camera_feeds_the_watchdog_and_a_hanging_one_does_not(
     liveness.tick()
     assert sent()[1:] == [
         "WATCHDOG=1",
-        "STATUS=Source live, 0 results, 0 answers so far.",
+        "STATUS=Source live, 0 results, 0 images so far.",
     ]
     frames.ask.set()
     assert engine.is_asked.wait(LIMIT_S)
@@ -176,9 +176,9 @@ def test_program_notifies_systemd_from_its_start_to_its_end(
         served = serve()
         sent = [server.recv(4096).decode() for _ in range(4)]
         assert sent[:2] == ["READY=1", "WATCHDOG=1"]
-        assert sent[2:] == ["STATUS=0 answers so far.", "WATCHDOG=1"]
+        assert sent[2:] == ["STATUS=0 images so far.", "WATCHDOG=1"]
         served.process.terminate()
         # Read while it stops: the socket holds only ten messages.
         while (text := server.recv(4096).decode()) != "STOPPING=1":
-            assert text in ("WATCHDOG=1", "STATUS=0 answers so far.")
+            assert text in ("WATCHDOG=1", "STATUS=0 images so far.")
         assert served.process.wait(LIMIT_S) == 0
