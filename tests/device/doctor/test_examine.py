@@ -131,7 +131,12 @@ CASES = [
         FAIL,
         "cannot be imported (x)",
     ),
-    ("opencv", {"opencv_build": OpenCVBuild("GTK3", False, True)}, WARN, "not read RTSP"),
+    (
+        "opencv",
+        {"opencv_build": OpenCVBuild("GTK3", False, True)},
+        WARN,
+        "not read RTSP",
+    ),
     ("pycoral", {}, OK, "none is needed"),
     ("pycoral", {"pycoral": "google"}, OK, "is Google's"),
     ("pycoral", {"pycoral": "impostor"}, WARN, "another project with the name of Goo"),
