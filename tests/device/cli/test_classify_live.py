@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 
 import pytest
@@ -172,11 +173,17 @@ def test_jumps_of_the_clock_do_not_matter(start, camera_server, tmp_path, monkey
 
 
 @pytest.mark.slow
-def test_hangup_and_a_new_file_replace_the_model(start, model, camera_server, tmp_path):
+def test_hangup_and_a_new_file_replace_the_model(
+    start, model, camera_server, tmp_path, wait_until
+):
     path = tmp_path / "model.tflite"
     shutil.copy(model, path)
     process = start(camera_server.url, f"--model={path}")
     assert label(process.stdout.readline()) == "red"
+    # A full pipe would stop the loop, which has to see the next image.
+    seen: list[str] = []
+    reader = threading.Thread(target=lambda: seen.extend(map(label, process.stdout)))
+    reader.start()
     process.send_signal(signal.SIGHUP)
     while "the new model runs (tiny 1)." not in process.stderr.readline():
         assert process.poll() is None
@@ -187,10 +194,10 @@ def test_hangup_and_a_new_file_replace_the_model(start, model, camera_server, tm
     labels = replace(MANIFEST, version="2")
     labels = labels.with_classes(labels=("rot", "grün", "blau"))
     path.write_bytes(attach_manifest(content, labels))
-    lines = iter(process.stdout.readline, "")
-    assert "rot" in map(label, lines)
+    wait_until(lambda: "rot" in seen)
     process.terminate()
     assert process.wait(60) == 0
+    reader.join()
 
 
 def test_edgetpu_that_is_killed_is_not_missed(start, edgetpu, model, jpeg, tmp_path):
