@@ -30,7 +30,6 @@ from corallite.convert.tflite.model import Model
 from corallite.convert.tflite.reader import decode
 from corallite.device.model.archive import ARCHIVE_ERRORS, append_archive, split_archive
 from corallite.device.model.manifest import Manifest, read_manifest
-from corallite.device.model.write import attach_manifest
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 
@@ -123,7 +122,12 @@ def _pack_again(
     """Puts behind a compiled model what the compiler kept nothing of."""
     if packed:
         content = append_archive(content, packed)
-    return attach_manifest(content, manifest) if manifest else content
+    if manifest is None:
+        return content
+    # Not at the top: it loads NumPy and the schema, and a prediction writes nothing.
+    from corallite.device.model.write import attach_manifest
+
+    return attach_manifest(content, manifest)
 
 
 def _describe_success(

@@ -104,7 +104,7 @@ def test_a_constant_outside_the_file_is_damaged(writer):
     buffer = schema.BufferT()
     buffer.offset, buffer.size = 1 << 40, 1 << 50
     writer.model.buffers.append(buffer)
-    with pytest.raises(DamagedError, match="said to be at byte"):
+    with pytest.raises(DamagedError, match="expected at byte"):
         decode(writer.content())
 
 

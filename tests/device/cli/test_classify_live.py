@@ -181,7 +181,9 @@ def test_jumps_of_the_clock_do_not_matter(start, camera_server, tmp_path, monkey
 
 
 @pytest.mark.slow
-def test_hangup_and_a_new_file_replace_the_model(start, model, camera_server, tmp_path):
+def test_hangup_and_a_new_file_replace_the_model(
+    start, model, camera_server, tmp_path, wait_until
+):
     path = tmp_path / "model.tflite"
     shutil.copy(model, path)
     process = start(camera_server.url, f"--model={path}")

@@ -213,9 +213,9 @@ class Blocking(Classifier):
         super().__init__(path)
         self.go = threading.Event()
 
-    def classify(self, image_rgb_u8):
+    def run(self, pixels_u8):
         assert self.go.wait(60)
-        return super().classify(image_rgb_u8)
+        return super().run(pixels_u8)
 
 
 @pytest.mark.parametrize("ticks", range(5))
@@ -257,7 +257,7 @@ def test_full_queue_returns_503_and_keeps_its_requests(
 
 
 class Failing(Classifier):
-    def classify(self, image_rgb_u8):
+    def run(self, pixels_u8):
         raise RequestError("The accelerator is gone; plug it in.")
 
 

@@ -264,7 +264,7 @@ def test_model_is_swapped_while_the_edgetpu_is_lost(compiled, run, edgetpu, wait
     wait_until(lambda: loop.engine.status().version == "2")
     edgetpu.mode = "works"
     wait_until(lambda: loop.engine.status().state == "ready")
-    assert loop.engine.status().swaps == 1
+    wait_until(lambda: loop.engine.status().swaps == 1)
 
 
 def test_file_may_be_written_into_under_a_running_model(path, tmp_path):
