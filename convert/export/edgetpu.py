@@ -1,7 +1,4 @@
-"""The Edge TPU stage of a run: its int8 file, compiled.
-
-As `train.run_folder` keeps stages, which imports TensorFlow: this runs without.
-"""
+"""The Edge TPU stage of a run: its compiled int8 file."""
 
 import dataclasses
 import datetime
@@ -23,13 +20,13 @@ def find_int8(run_dir: Path) -> Path:
     """Returns the int8 file of a run.
 
     Raises:
-        RequestError: That stage is not finished, or the run folder is none.
+        RequestError: That stage is not finished, or `run_dir` is not a folder.
     """
     files.require_folder(run_dir)
     path = run_dir / "int8" / _INT8_FILE
     if not (path.exists() and (path.parent / _METRICS).exists()):
         raise RequestError(
-            f"{run_dir} has no finished int8 stage; run `corallite convert "
+            f"{run_dir} has no finished int8 stage. Run `corallite convert "
             f"--run_dir={run_dir}` first."
         )
     return path
@@ -41,14 +38,14 @@ def stage_dir(run_dir: Path) -> Path:
 
 
 def read_finished(run_dir: Path, options: Options) -> dict[str, Any] | None:
-    """Returns what `finish` recorded, if it was made of the same; else None."""
+    """Returns the record of `finish`, if its inputs are unchanged; otherwise None."""
     path = stage_dir(run_dir) / _METRICS
     if not path.exists():
         return None
     record = files.read_json(path)
     if record.get("inputs") != _describe_inputs(find_int8(run_dir), options):
         return None
-    # By their names: the run may have been moved since.
+    # By name only: the run may have been moved since.
     compiled = [path.parent / Path(name).name for name in record.get("compiled", ["-"])]
     if not all(map(Path.exists, compiled)):
         return None
@@ -56,12 +53,12 @@ def read_finished(run_dir: Path, options: Options) -> dict[str, Any] | None:
 
 
 def reopen(run_dir: Path) -> None:
-    """Marks the stage as not finished, because it is about to be made again."""
+    """Marks the stage as not finished, because it is about to be replaced."""
     (stage_dir(run_dir) / _METRICS).unlink(missing_ok=True)
 
 
 def finish(run_dir: Path, made: Compilation, options: Options) -> None:
-    """Records what the stage was made from and what came of it."""
+    """Records the inputs and the result of the stage."""
     record = {
         "inputs": _describe_inputs(made.path, options),
         **made.to_json(),

@@ -44,7 +44,7 @@ def hash_compiled(run_dir: Path) -> dict[str, str]:
         RequestError: The record of the compilation is damaged.
     """
     path = run_dir / "edgetpu" / "metrics.json"
-    # By their names: the run may have been moved since.
+    # By name only: the run may have been moved since.
     names = files.read_record(path, lambda x: [Path(n).name for n in x["compiled"]])
     compiled = [path.with_name(name) for name in names]
     return {
