@@ -1,1 +1,1 @@
-"""Reads any `.tflite` file and says what is in it; nothing of TensorFlow is loaded."""
+"""Reads any `.tflite` file and reports its contents, without TensorFlow."""

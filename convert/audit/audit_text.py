@@ -1,4 +1,4 @@
-"""An audit as text that fits into 80 columns."""
+"""Formats an audit as text of 80 columns."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,8 +12,8 @@ from corallite.convert.tflite.model import Operator
 from corallite.convert.tflite.text_lines import (
     MOST_LISTED,
     WIDTH,
-    cut_off,
     describe,
+    fit,
     format_count,
     format_entry,
     format_scale,
@@ -27,11 +27,11 @@ _HEADINGS = ("#", "operator", "output", "type", "scale", "MACs", "TPU", "XNN")
 
 
 def format_audit(audit: Audit, *, details: bool = False) -> str:
-    """Returns what a person reads.
+    """Returns an audit as text.
 
     Args:
-        audit: What to show.
-        details: Whether to list what each operator reads and writes, by name.
+        audit: The audit to format.
+        details: Whether to list the inputs and outputs of each operator by name.
     """
     sections = [
         _format_file(audit),
@@ -53,9 +53,7 @@ def _format_file(audit: Audit) -> list[str]:
         ),
     ]
     if len(model.graphs) > 1:
-        lines += format_entry(
-            "graphs", f"{len(model.graphs)}, of which the first is shown"
-        )
+        lines += format_entry("graphs", f"{len(model.graphs)}; only the first is shown")
     if manifest:
         accuracy = ", ".join(f"{k} {v:.4f}" for k, v in manifest["accuracy"].items())
         text = f"{manifest['model']}, {manifest['version']}"
@@ -77,17 +75,17 @@ def _format_metadata(audit: Audit) -> list[str]:
     owner = [f"{key} {found[key]}" for key in ("author", "license") if found[key]]
     lines = format_entry("metadata", ", ".join([found["name"] or "unnamed", *owner]))
     for tensor in (*found["inputs"], *found["outputs"])[:MOST_LISTED]:
-        says = [tensor["name"], tensor["color_space"] or tensor["content"]]
+        facts = [tensor["name"], tensor["color_space"] or tensor["content"]]
         for key in ("mean", "std", "min", "max"):
             if tensor[key]:
-                says.append(f"{key} {_join(tensor[key])}")
-        says += [f"{file['name']} ({file['type']})" for file in tensor["files"]]
-        lines += format_entry("", ", ".join(filter(None, says)))
+                facts.append(f"{key} {_join(tensor[key])}")
+        facts += [f"{file['name']} ({file['type']})" for file in tensor["files"]]
+        lines += format_entry("", ", ".join(filter(None, facts)))
     return lines
 
 
 def _join(numbers: Sequence[float | None]) -> str:
-    """Returns at most three numbers, one of each channel."""
+    """Returns at most three numbers, one per channel."""
     shown = ["?" if number is None else f"{number:.4g}" for number in numbers[:3]]
     return "/".join(shown)
 
@@ -109,8 +107,8 @@ def _format_operator(operator: Operator, on_tpu: str, by_xnnpack: str) -> str:
     macs = count_macs(operator)
     return _COLUMNS.format(
         operator.index,
-        cut_off(f"{operator.custom_code or operator.name}@{operator.version}", 25),
-        cut_off(format_shape(output) if output else "-", 15),
+        fit(f"{operator.custom_code or operator.name}@{operator.version}", 25),
+        fit(format_shape(output) if output else "-", 15),
         output.type.lower()[:7] if output else "-",
         format_scale(output) if output else "-",
         _short(macs) if macs else "-",
@@ -123,7 +121,7 @@ def _format_tensors(operator: Operator) -> Iterator[str]:
     for arrow, tensors in (("<", operator.inputs), (">", operator.outputs)):
         for tensor in tensors:
             if tensor is not None:
-                yield cut_off(f"       {arrow} {describe(tensor)}", WIDTH)
+                yield fit(f"       {arrow} {describe(tensor)}", WIDTH)
 
 
 def _format_cost(audit: Audit) -> list[str]:
@@ -154,10 +152,10 @@ def _format_precision(audit: Audit) -> list[str]:
 def _format_xnnpack(audit: Audit) -> list[str]:
     found = audit.xnnpack
     if found.count is None:
-        return format_entry("XNNPACK", f"not known: {found.error}")
+        return format_entry("XNNPACK", f"unknown: {found.error}")
     operators = audit.model.main.operators
     names = [f"{index} {operators[index].name}" for index in found.outside]
-    left = f"; left out: {shorten(names)}" if names else ""
+    left = f"; without {shorten(names)}" if names else ""
     return format_entry("XNNPACK", f"{format_count(found.count, 'partition')}{left}")
 
 
@@ -165,9 +163,9 @@ def _format_edgetpu(audit: Audit) -> list[str]:
     found = audit.edgetpu
     if found.is_compiled:
         return format_entry(
-            "Edge TPU", "compiled already; what is left runs on the CPU"
+            "Edge TPU", "compiled already; the other operators run on the CPU"
         )
-    title = f"as compiler {found.compiler} is expected to say:"
+    title = f"predicted for compiler {found.compiler}:"
     lines = format_mapping(found, audit.model.main.operators, title)
     return lines + (format_memory(found) if found.mapped else [])
 

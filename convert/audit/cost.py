@@ -1,4 +1,4 @@
-"""What a model costs to run: multiplications, parameters, memory for activations."""
+"""Computes the cost of a model: MACs, parameters, memory for activations."""
 
 import itertools
 import math
@@ -10,7 +10,7 @@ from corallite.convert.tflite.model import Graph, Operator, Tensor
 
 @dataclass(frozen=True)
 class Peak:
-    """Where a graph needs the most memory for what it computes.
+    """The peak of the memory for activations.
 
     Attributes:
         bytes: Of all tensors that are alive while the operator runs.
@@ -24,13 +24,13 @@ class Peak:
 def count_macs(operator: Operator) -> int:
     """Returns the multiply-accumulates of one operator.
 
-    Of convolutions, dense layers and matrix products, as papers count them; 0 for all
-    others. Open dimensions count as 1.
+    It counts convolutions, dense layers and matrix products, as papers do; all others
+    are 0. Open dimensions count as 1.
     """
     output, weights = operator.output(), operator.input(1)
     count = _MACS_PER_OUTPUT.get(operator.name)
     if operator.name == "TRANSPOSE_CONV":
-        # Every input value meets every weight of its channel.
+        # Each input value is multiplied by each weight of its channel.
         source = operator.input(2)
         return _pixels(source) * weights.element_count if source and weights else 0
     if count is None or output is None or weights is None:
@@ -39,7 +39,7 @@ def count_macs(operator: Operator) -> int:
 
 
 def count_parameter_bytes(graph: Graph) -> int:
-    """Returns the bytes of all constants that the operators read, shared ones once."""
+    """Returns the bytes of all constants that operators read, shared ones once."""
     places = {
         (tensor.start, tensor.size)
         for operator in graph.operators
@@ -50,11 +50,11 @@ def count_parameter_bytes(graph: Graph) -> int:
 
 
 def find_peak(graph: Graph) -> Peak:
-    """Finds the operator that runs while the most activations are alive.
+    """Finds the operator at which the live activations take the most memory.
 
-    A tensor lives from the operator that writes it to the last that reads it, the
-    graph's inputs from the start and its outputs to the end. Nothing is shared or
-    computed in place, so that a runtime can need less; an arena with gaps needs more.
+    A tensor lives from the operator that writes it to the last that reads it, inputs of
+    the graph from the start and its outputs to the end. A runtime that computes in
+    place needs less; an arena with gaps needs more.
     """
     if not graph.operators:
         return Peak(0, None)
@@ -98,7 +98,7 @@ def _volume_and_depth(operator: Operator, weights: Tensor) -> int:
 
 
 def _common_size(operator: Operator, second: Tensor) -> int:
-    """The dimension that two matrices are multiplied along."""
+    """The dimension that a product of two matrices sums over."""
     axis = -1 if operator.options.get("transpose_b") else -2
     return abs(second.shape[axis]) if len(second.shape) >= 2 else 1
 

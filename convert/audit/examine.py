@@ -1,4 +1,4 @@
-"""Everything that `corallite audit` knows of a file."""
+"""Collects everything that `corallite audit` reports about a file."""
 
 import contextlib
 import dataclasses
@@ -28,23 +28,23 @@ from corallite.device.system.errors import RequestError
 
 @dataclasses.dataclass(frozen=True)
 class Audit:
-    """What there is to say of a `.tflite` file.
+    """The contents of a `.tflite` file.
 
     Attributes:
         path: The file.
         file_bytes: Its size.
         model: Its structure.
-        manifest: What it says about itself, as JSON; None if it says nothing.
-        manifest_error: Why that cannot be read; "" if it can.
-        metadata: What its TFLite Metadata say, as JSON; None if it has none.
-        metadata_error: Why these cannot be read; "" if they can.
+        manifest: Its manifest as JSON; None if it has none.
+        manifest_error: Why the manifest cannot be read; "" if it can.
+        metadata: Its TFLite Metadata as JSON; None if it has none.
+        metadata_error: Why the metadata cannot be read; "" if they can.
         macs: Multiply-accumulates of one run.
         parameter_bytes: Of all constants, shared ones once.
-        peak: Where it needs the most memory for activations.
+        peak: The peak of the memory for activations.
         not_int8: What it does not compute in 8 bits.
         dynamic: A sentence for each reason why a size is not fixed.
-        xnnpack: What TFLite's CPU delegate takes over.
-        edgetpu: What the Edge TPU compiler is expected to do.
+        xnnpack: The subgraphs that TFLite's CPU delegate runs.
+        edgetpu: The predicted result of the Edge TPU compiler.
     """
 
     path: Path
@@ -63,7 +63,7 @@ class Audit:
     edgetpu: Prediction
 
     def to_json(self) -> dict[str, Any]:
-        """Returns a dict that `json` can write."""
+        """Returns a dict for JSON."""
         graph = self.model.main
         return {
             "file": str(self.path),
@@ -97,19 +97,19 @@ def audit_file(
     min_runtime_version: int | None = None,
     ask_xnnpack: bool = True,
 ) -> Audit:
-    """Reads a `.tflite` file, ours or not, and says what is in it.
+    """Reads any `.tflite` file and reports its contents.
 
     Args:
         path: The file.
         compiler: The Edge TPU compiler to predict, one of `compilers.COMPILERS`.
-        multiple_subgraphs: Whether it would be run with --enable_multiple_subgraphs.
-        min_runtime_version: Edge TPU runtime that it would be run for; None for its
+        multiple_subgraphs: Predict it with --enable_multiple_subgraphs.
+        min_runtime_version: Predict it with this --min_runtime_version; None for its
             default.
-        ask_xnnpack: Whether to load the file into the TFLite runtime, in a process of
-            its own, and ask what XNNPACK takes over.
+        ask_xnnpack: Whether to load the file into the TFLite runtime, in a separate
+            process, to find what XNNPACK runs.
 
     Raises:
-        RequestError: There is no such file, it is of another kind, or damaged.
+        RequestError: The file does not exist, is not a TFLite model, or is damaged.
     """
     path = Path(path)
     model = read_model(path)
@@ -160,7 +160,7 @@ def _describe_metadata(model: Model) -> tuple[dict[str, Any] | None, str]:
     try:
         return describe_metadata(model), ""
     except DamagedError as error:
-        return None, f"the metadata are damaged ({error}); convert the model again."
+        return None, f"the metadata are damaged ({error}). Convert the model again."
 
 
 def _describe_operator(operator: Operator) -> dict[str, Any]:
@@ -187,7 +187,7 @@ def _describe_tensor(tensor: Tensor) -> dict[str, Any]:
         "type": tensor.type,
         "shape": list(tensor.shape),
         "shape_signature": list(tensor.signature) or None,
-        # JSON has no infinity and no NaN, which a damaged file may hold.
+        # JSON has neither infinity nor NaN, which a damaged file may contain.
         "scales": [scale if math.isfinite(scale) else None for scale in tensor.scales],
         "zero_points": list(tensor.zero_points),
         "is_constant": tensor.is_constant,

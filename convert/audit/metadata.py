@@ -1,6 +1,6 @@
-"""Reads TFLite Metadata, which files of other tools carry, without trusting it.
+"""Reads the TFLite Metadata of any file without trusting them.
 
-Fields are numbered by metadata_schema.fbs (MediaPipe).
+Field numbers are those of metadata_schema.fbs (MediaPipe).
 """
 
 import math
@@ -10,10 +10,10 @@ from corallite.convert.tflite.model import Model
 from corallite.device.model import identifiers
 from corallite.device.model.flatbuffer import DamagedError, Flatbuffer, Table
 
-# More than any file with a purpose holds; the weights are elsewhere.
+# More than any valid file has; the weights are elsewhere.
 _MOST_BYTES = 16 << 20
 _CONTENTS = ("", "feature", "image", "bounding box", "audio")
-_COLOURS = ("", "RGB", "grayscale")
+_COLOR_SPACES = ("", "RGB", "grayscale")
 _NORMALIZATION = 1
 _FILE_TYPES = (
     "UNKNOWN DESCRIPTIONS TENSOR_AXIS_LABELS TENSOR_VALUE_LABELS "
@@ -22,20 +22,20 @@ _FILE_TYPES = (
 
 
 def describe_metadata(model: Model) -> dict[str, Any] | None:
-    """Returns what the metadata of a model says, as JSON; None if it has none.
+    """Returns the metadata of a model as JSON; None if it has none.
 
     Raises:
-        DamagedError: It is not what it should be.
+        DamagedError: The metadata are not valid.
     """
     start, size = model.metadata.get(identifiers.TFLITE_METADATA_NAME, (0, 0))
     if not size:
         return None
     if size > _MOST_BYTES:
-        raise DamagedError(f"it has {size:,} bytes")
+        raise DamagedError(f"{size:,} bytes are too many")
     content = model.content[start : start + size]
     if content[4:8] != identifiers.TFLITE_METADATA:
         expected = identifiers.TFLITE_METADATA.decode()
-        raise DamagedError(f"it does not begin with {expected}")
+        raise DamagedError(f"they do not begin with {expected}")
     root = Flatbuffer(content).root()
     graphs = root.tables(3)
     return {
@@ -72,12 +72,12 @@ def _describe_tensor(table: Table) -> dict[str, Any]:
 def _describe_content(content: Table | None) -> dict[str, Any]:
     kind = _name(_CONTENTS, content.number(0, "B")) if content else ""
     properties = content.table(1) if content and kind == "image" else None
-    colour = _name(_COLOURS, properties.number(0, "b")) if properties else ""
-    return {"content": kind or None, "color_space": colour or None}
+    color = _name(_COLOR_SPACES, properties.number(0, "b")) if properties else ""
+    return {"content": kind or None, "color_space": color or None}
 
 
 def _describe_normalization(units: list[Table]) -> dict[str, Any]:
-    """Returns mean and std, both empty if pixels are not normalized."""
+    """Returns mean and std; both are empty if pixels are not normalized."""
     options = (u.table(1) for u in units if u.number(0, "B") == _NORMALIZATION)
     found = next(options, None)
     return {"mean": _finite(found, 0), "std": _finite(found, 1)}
@@ -97,6 +97,6 @@ def _name(names: list[str] | tuple[str, ...], number: int) -> str:
 
 
 def _finite(table: Table | None, field: int) -> list[float | None]:
-    """Returns floats; JSON has no infinity and no NaN."""
+    """Returns floats, None for infinity and NaN, which JSON does not have."""
     numbers = table.numbers(field, "f") if table else ()
     return [number if math.isfinite(number) else None for number in numbers]

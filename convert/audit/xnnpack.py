@@ -1,7 +1,7 @@
-"""Asks the TFLite runtime which operators XNNPACK, its fast CPU delegate, takes over.
+"""Asks the TFLite runtime which operators XNNPACK, its fast CPU delegate, runs.
 
-In another process: the runtime trusts the files that it reads, and one that is damaged
-in a way that no check here sees may end it.
+It does so in a separate process: the runtime trusts its files, and may crash on one
+whose damage the checks here do not find.
 """
 
 import json
@@ -15,21 +15,21 @@ from pathlib import Path
 # A 20 MB model takes one second; a busy Raspberry Pi may take many.
 _TIMEOUT_S = 60.0
 _PROBE = "corallite.convert.audit.xnnpack_probe"
-# More is not tried. The runtime itself, its libraries loaded, gets by with the second.
+# The most that is tried, and what the runtime and its libraries need themselves.
 _MOST_ACTIVATION_BYTES = 1 << 30
 _ROOM_BYTES = 100 << 20
-# Fewer threads, less memory.
+# Fewer threads take less memory.
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 @dataclass(frozen=True)
 class Partitions:
-    """What XNNPACK makes of a model.
+    """The subgraphs of a model that XNNPACK runs.
 
     Attributes:
-        count: Pieces of the graph that it takes over; None if that is not known.
-        outside: Numbers of the operators that it leaves to the slower kernels.
-        error: Why nothing is known; "" if it is.
+        count: How many there are; None if that is unknown.
+        outside: Numbers of the operators that the slower kernels run.
+        error: Why it is unknown; "" if it is known.
     """
 
     count: int | None
@@ -38,14 +38,14 @@ class Partitions:
 
 
 class Probe:
-    """A process that loads a model, while other things can be done."""
+    """A process that loads a model in the background."""
 
     def __init__(self, path: Path, activation_bytes: int) -> None:
         """Starts it, unless the model is too large.
 
         Args:
             path: A `.tflite` file.
-            activation_bytes: What it needs for activations.
+            activation_bytes: The memory that its activations need.
         """
         self._process: subprocess.Popen[bytes] | None = None
         if activation_bytes > _MOST_ACTIVATION_BYTES:
@@ -53,7 +53,7 @@ class Probe:
         room = _ROOM_BYTES + 4 * path.stat().st_size + 2 * activation_bytes
         self._process = subprocess.Popen(
             [sys.executable, "-m", _PROBE, os.fspath(path.absolute()), str(room)],
-            # Not where the user is: a json.py there would be imported.
+            # In the current folder, a json.py would be imported.
             cwd=path.absolute().anchor,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -75,21 +75,19 @@ class Probe:
             self._process.send_signal(number)
 
     def result(self) -> Partitions:
-        """Waits for the answer."""
+        """Waits for the result."""
         if self._process is None:
             return Partitions(None, error="its activations are too large to try")
         try:
             output, _ = self._process.communicate(timeout=_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            return Partitions(None, error=f"no answer in {_TIMEOUT_S:.0f} s")
+            return Partitions(None, error=f"no result within {_TIMEOUT_S:.0f} s")
         status = self._process.returncode
         if status < 0:
             name = signal.Signals(-status).name
             return Partitions(None, error=f"the TFLite runtime crashed ({name})")
         try:
-            answer = json.loads(output)
-            return Partitions(
-                answer["count"], tuple(answer["outside"]), answer["error"]
-            )
+            found = json.loads(output)
+            return Partitions(found["count"], tuple(found["outside"]), found["error"])
         except (ValueError, KeyError, TypeError):
             return Partitions(None, error=f"the TFLite runtime exited with {status}")

@@ -1,4 +1,4 @@
-"""Loads one model and prints what XNNPACK takes of it; run by `xnnpack`.
+"""Loads a model and prints which operators XNNPACK runs; started by `xnnpack`.
 
 python -m corallite.convert.audit.xnnpack_probe FILE ROOM_BYTES
 """
@@ -15,12 +15,12 @@ _DELEGATE = "DELEGATE"
 
 
 def find_partitions(path: str) -> dict[str, Any]:
-    """Returns what `xnnpack.Partitions` is made of."""
+    """Returns the fields of `xnnpack.Partitions`."""
     try:
         interpreter = load_interpreter(path)
         operators = interpreter._get_ops_details()
         details = interpreter.get_output_details()
-    # The second is about a tensor's name, in a file of which much else may be wrong.
+    # UnicodeDecodeError: the name of a tensor in a damaged file.
     except (RequestError, UnicodeDecodeError) as error:
         return {"count": None, "outside": [], "error": str(error)}
     outputs = [int(detail["index"]) for detail in details]
@@ -31,10 +31,10 @@ def find_partitions(path: str) -> dict[str, Any]:
 
 
 def _find_executed(operators: list[dict[str, Any]], outputs: list[int]) -> list[int]:
-    """Returns the numbers of what runs, by the way back from the outputs.
+    """Returns the numbers of the operators that run, traced back from the outputs.
 
-    The runtime lists the file's operators and behind them its delegates. Where two
-    write the same tensor, it is the delegate that runs.
+    The runtime lists the file's operators, then its delegates. Where two write the
+    same tensor, the delegate runs.
     """
     maker = {
         int(tensor): index
@@ -51,7 +51,7 @@ def _find_executed(operators: list[dict[str, Any]], outputs: list[int]) -> list[
 
 
 def _limit_memory(room_bytes: int) -> None:
-    """Lets this process grow by so much, lest a damaged file takes all there is."""
+    """Limits how much this process can grow, in case a file is damaged."""
     if sys.platform == "linux":
         import resource
 

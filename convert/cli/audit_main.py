@@ -1,10 +1,10 @@
-"""Says what is in a .tflite file, ours or not, and what the Edge TPU makes of it.
+"""Reports what is in any .tflite file, and how the Edge TPU would run it.
 
 corallite audit model_int8.tflite
 
-Lists the operators, what is not int8, sizes that are not fixed, cost and memory, what
-XNNPACK takes on this machine, and what the Edge TPU compiler would say: predicted, the
-compiler is not run. With --json, everything, for programs to read.
+Lists the operators, what is not int8, sizes that are not fixed, cost and memory, the
+operators that XNNPACK runs on this machine, and those that the Edge TPU compiler would
+map. This is a prediction: the compiler is not run. --json prints everything as JSON.
 """
 
 import json
@@ -18,9 +18,9 @@ from corallite.convert.edgetpu.predict.compilers import COMPILERS, DEFAULT_COMPI
 from corallite.device.cli import program
 from corallite.device.system.errors import RequestError
 
-_JSON = flags.DEFINE_boolean("json", False, "Print everything, for programs to read.")
+_JSON = flags.DEFINE_boolean("json", False, "Print everything as JSON.")
 _DETAILS = flags.DEFINE_boolean(
-    "details", False, "List what each operator reads and writes, by name."
+    "details", False, "List the inputs and outputs of each operator by name."
 )
 _COMPILER = flags.DEFINE_enum(
     "compiler", DEFAULT_COMPILER, list(COMPILERS), "Edge TPU compiler to predict."
@@ -28,20 +28,19 @@ _COMPILER = flags.DEFINE_enum(
 _MULTIPLE_SUBGRAPHS = flags.DEFINE_boolean(
     "enable_multiple_subgraphs",
     False,
-    "Predict the compiler with this flag: every piece that it takes is mapped.",
+    "Predict the compiler with this flag: every supported subgraph is mapped.",
 )
 _MIN_RUNTIME_VERSION = flags.DEFINE_integer(
     "min_runtime_version",
     None,
-    "Oldest Edge TPU runtime that is to run it, such as 13; by default the compiler's "
-    "own.",
+    "Oldest Edge TPU runtime to support, such as 13; by default the compiler's own.",
     lower_bound=10,
 )
 
 
 def main(argv: Sequence[str]) -> None:
     if len(argv) != 2:
-        raise RequestError(f"Expected one file, got {len(argv) - 1}; name a .tflite.")
+        raise RequestError(f"Expected one file, got {len(argv) - 1}. Pass a .tflite.")
     audit = audit_file(
         argv[1],
         compiler=_COMPILER.value,

@@ -3,9 +3,9 @@
 corallite compile --model=model_int8.tflite
 corallite compile --run_dir=runs/first
 
-Runs Coral's edgetpu_compiler and puts the labels back into what it writes. If it fails,
-the operator that it fails at is looked for by compiling parts of the model. Without the
-compiler, what it would do is predicted, and how to install it goes to stderr.
+Runs Coral's edgetpu_compiler and copies the labels into the compiled file. If it fails,
+bisection finds the operator that it fails at. Without the compiler, the result is
+predicted, and stderr explains how to install it.
 """
 
 import json
@@ -29,16 +29,16 @@ from corallite.train.runs.run import Run
 
 _MODEL = flags.DEFINE_string("model", None, "A full-int8 .tflite file.")
 _RUN_DIR = flags.DEFINE_string(
-    "run_dir", None, "Run folder whose int8 file is compiled, into its edgetpu folder."
+    "run_dir", None, "Run folder: compile its int8 file into its edgetpu folder."
 )
 _OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", None, "Where NAME_edgetpu.tflite goes; by default beside the model."
+    "output_dir", None, "Folder for NAME_edgetpu.tflite; by default that of the model."
 )
 _COMPILER = flags.DEFINE_string(
-    "compiler", None, "The compiler's path; by default edgetpu_compiler of the path."
+    "compiler", None, "The compiler; by default edgetpu_compiler in the PATH."
 )
 _CONTAINER_IMAGE = flags.DEFINE_string(
-    "container_image", None, "Run the compiler of this image, by docker or podman."
+    "container_image", None, "Run the compiler in this image, with docker or podman."
 )
 _TIMEOUT_S = flags.DEFINE_float(
     "timeout_s", Options.timeout_s, "Seconds after which a run is killed.", 1.0, 86400.0
@@ -46,22 +46,22 @@ _TIMEOUT_S = flags.DEFINE_float(
 _RETRIES = flags.DEFINE_integer(
     "retries",
     Options.retries,
-    'How often an "Internal compiler error" is tried again.',
+    'How often to retry after an "Internal compiler error".',
     lower_bound=0,
 )
 _BISECT = flags.DEFINE_boolean(
-    "bisect", True, "On failure, find the operator by compiling parts of the model."
+    "bisect", True, "On failure, find the operator by compiling truncated models."
 )
 _MIN_MAPPED = flags.DEFINE_string(
     "min_mapped",
     "0.0",
-    "Least that has to run on the Edge TPU, else the exit status is 1: a share such as "
-    "1.0 or 0.95, or a count of operators such as 70.",
+    "Minimum to map to the Edge TPU, else the exit status is 1: a share such as 1.0 or "
+    "0.95, or a count of operators such as 70.",
 )
 _MULTIPLE_SUBGRAPHS = flags.DEFINE_boolean(
     "enable_multiple_subgraphs",
     False,
-    "Compiler's -a: map every piece of the graph that it can, not only the first.",
+    "Compiler's -a: map every supported subgraph, not only the first.",
 )
 _SHOW_OPERATIONS = flags.DEFINE_boolean(
     "show_operations", False, "Compiler's -s: list every operator with its status."
@@ -69,63 +69,65 @@ _SHOW_OPERATIONS = flags.DEFINE_boolean(
 _SEARCH_DELEGATE = flags.DEFINE_boolean(
     "search_delegate",
     False,
-    "Compiler's -d: on failure, try again with fewer operators.",
+    "Compiler's -d: on failure, try with fewer operators.",
 )
 _NUM_SEGMENTS = flags.DEFINE_integer(
-    "num_segments", 1, "Compiler's -n: files to split into, one an Edge TPU.", 1, 64
+    "num_segments", 1, "Compiler's -n: files to split into, one per Edge TPU.", 1, 64
 )
 _MIN_RUNTIME_VERSION = flags.DEFINE_integer(
     "min_runtime_version",
     None,
-    "Compiler's -m: oldest Edge TPU runtime that is to run it, such as 13; "
-    "by default the compiler's own.",
+    "Compiler's -m: oldest Edge TPU runtime to support, such as 13; by default the "
+    "compiler's own.",
     lower_bound=10,
 )
 _OPEN_BATCH = flags.DEFINE_boolean(
-    "open_batch", False, "Compile a model although its batch is not fixed."
+    "open_batch", False, "Compile a model whose batch is not fixed."
 )
 _OVERWRITE = flags.DEFINE_boolean(
-    "overwrite", False, "Compile a run's file again although nothing has changed."
+    "overwrite", False, "Compile a run's file again even if nothing has changed."
 )
-_JSON = flags.DEFINE_boolean("json", False, "Print everything, for programs to read.")
+_JSON = flags.DEFINE_boolean("json", False, "Print everything as JSON.")
 
 
 def main(argv: Sequence[str]) -> int:
     program.reject_arguments(argv)
-    least = parse_min_mapped(_MIN_MAPPED.value)
+    minimum = parse_min_mapped(_MIN_MAPPED.value)
     content, text = _compile_run() if _RUN_DIR.value else _compile_model()
     print(json.dumps(content) if _JSON.value else text)
     if content["is_predicted"]:
-        found = f"edgetpu_compiler was not found. {explain_installation()}"
-        print(f"\n{found}", file=sys.stderr)
+        message = f"edgetpu_compiler was not found. {explain_installation()}"
+        print(f"\n{message}", file=sys.stderr)
     mapped, total = len(content["edgetpu"]["mapped"]), content["operators"]
-    if least.holds(mapped, total) and not content["edgetpu"]["failure"]:
-        return program.EXIT_DONE
-    if not least.holds(mapped, total):
+    is_met = minimum.is_met(mapped, total)
+    if not is_met:
         limit = f"below --min_mapped={_MIN_MAPPED.value}"
         print(f"corallite: {mapped} of {total} operators: {limit}.", file=sys.stderr)
-    return program.EXIT_CHECK_FAILED
+    is_good = is_met and not content["edgetpu"]["failure"]
+    return program.EXIT_DONE if is_good else program.EXIT_CHECK_FAILED
 
 
 def _compile_model() -> tuple[dict[str, Any], str]:
-    """Returns what came of --model, for programs and for people."""
+    """Returns the result for --model, as JSON and as text."""
     if _MODEL.value is None:
-        raise RequestError("Expected --model or --run_dir; one of them is needed.")
+        raise RequestError("Expected --model or --run_dir. Pass one of them.")
     path = Path(_MODEL.value)
     output_dir = Path(_OUTPUT_DIR.value) if _OUTPUT_DIR.value else path.parent
     return _format(_compile(path, output_dir))
 
 
 def _compile_run() -> tuple[dict[str, Any], str]:
-    """Returns what came of --run_dir, now or before."""
+    """Returns the result for --run_dir, from now or an earlier run."""
     if _MODEL.value or _OUTPUT_DIR.value:
-        raise RequestError("--run_dir has its own model and folder; give it alone.")
+        raise RequestError(
+            "--run_dir has its own model and folder. Omit --model and --output_dir."
+        )
     run, options = Run.open(Path(_RUN_DIR.value)), _read_options()
     path, stage = edgetpu.find_parent(run).require(), run.stage(edgetpu.KIND.name)
     record = edgetpu.read_finished(run, options)
     if record and not _OVERWRITE.value:
         mapped = f"{len(record['edgetpu']['mapped'])} of {record['operators']}"
-        return record, f"{record['compiled'][0]}: done already; {mapped} mapped"
+        return record, f"{record['compiled'][0]}: already compiled; {mapped} mapped"
     with run.lock(stage.kind.verb):
         made = _compile(path, stage.path, stage.reopen)
         if made.compiled:

@@ -1,4 +1,4 @@
-"""The Edge TPU stage of a run: its int8 file, compiled."""
+"""The Edge TPU stage of a run: its compiled int8 file."""
 
 import dataclasses
 import importlib.metadata

@@ -1,4 +1,4 @@
-"""Converts Keras models to TFLite, and reads the file back before anyone trusts it."""
+"""Converts Keras models to TFLite and checks the resulting file."""
 
 from typing import Any
 
@@ -13,17 +13,17 @@ from corallite.device.system.native_log import withholding_native_log
 from corallite.optimize.quantize.add_quantizers import is_quantized, quantize
 from corallite.train.framework.keras import keras, tf
 
-# The converter wants to see some images even when every range is in the graph.
+# The converter needs some images even if the graph has every range.
 _IMAGES_FOR_CONVERTER = 10
 
 
 def convert_to_int8(model: keras.Model, images: np.ndarray) -> bytes:
     """Returns a full-int8 TFLite file: uint8 pixels in, uint8 probabilities out.
 
-    A quantization-aware model is converted with the ranges it was trained with. A
-    float one gets the same quantizers, their ranges measured on `images`, and no
-    training: post-training quantization by the same rules, so that concatenations
-    share a scale here too.
+    A quantization-aware model is converted with its trained ranges. A float model gets
+    the same quantizers with ranges that are measured on `images`, without training:
+    post-training quantization by the same rules, including shared scales of
+    concatenations.
 
     Args:
         model: Flat functional model, float or quantization-aware; not changed.
@@ -48,7 +48,7 @@ def convert_to_int8(model: keras.Model, images: np.ndarray) -> bytes:
     converter.representative_dataset = lambda: (
         [images[i : i + 1]] for i in range(min(len(images), _IMAGES_FOR_CONVERTER))
     )
-    # The Edge TPU compiler and TFLite Micro want one scale for a dense layer.
+    # The Edge TPU compiler and TFLite Micro need per-tensor scales in dense layers.
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True
     content = merge_equal_scales(split_convolutions(_run(converter)))
     _check_full_int8(content)
@@ -56,7 +56,7 @@ def convert_to_int8(model: keras.Model, images: np.ndarray) -> bytes:
 
 
 def convert_to_float(model: keras.Model) -> bytes:
-    """Returns a float32 TFLite file of a float model; batch is a static 1."""
+    """Returns a float32 TFLite file of a float model, with a batch of 1."""
     return _run(_make_converter(model))
 
 
@@ -68,8 +68,8 @@ def _make_converter(model: keras.Model) -> "tf.lite.TFLiteConverter":
         return {"probabilities": model(image, training=False)}
 
     function = infer.get_concrete_function()
-    # Given the model itself, TensorFlow traces every layer a second time to save it:
-    # a minute instead of seconds, for nothing that is in the file.
+    # Given the model itself, TensorFlow would trace every layer a second time: a minute
+    # instead of seconds, with the same file.
     saved = tf.Module()
     saved.infer = infer
     saved.captured = list(function.graph.variables)
@@ -77,7 +77,7 @@ def _make_converter(model: keras.Model) -> "tf.lite.TFLiteConverter":
 
 
 def _run(converter: "tf.lite.TFLiteConverter") -> bytes:
-    """Converts without the notes that the converter keeps on its way."""
+    """Converts without the converter's log."""
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.WARNING)
     try:
@@ -92,5 +92,5 @@ def _check_full_int8(content: bytes) -> None:
     if floats:
         raise RequestError(
             f"The converted file is not full int8: tensor {floats[0]!r} and "
-            f"{len(floats) - 1} more are float; replace the layer that makes it."
+            f"{len(floats) - 1} more are float. Replace the layer that writes it."
         )

@@ -1,10 +1,10 @@
-"""Finds tensors whose size is not known before a model runs."""
+"""Finds tensors whose size is unknown before a model runs."""
 
 from collections.abc import Iterator
 
 from corallite.convert.tflite.model import Graph, Operator
 
-# Inputs whose values, not only their shapes, give the size of the output.
+# Inputs whose values, not only shapes, determine the size of the output.
 _SIZE_INPUTS = {
     "ARG_MAX": (1,),
     "ARG_MIN": (1,),
@@ -16,7 +16,7 @@ _SIZE_INPUTS = {
     "MEAN": (1,),
     "MIRROR_PAD": (1,),
     "MULTINOMIAL": (1,),
-    # As long as the most that is asked for, filled up with zeros.
+    # The output has the maximum length, padded with zeros.
     "NON_MAX_SUPPRESSION_V4": (2,),
     "NON_MAX_SUPPRESSION_V5": (2,),
     "ONE_HOT": (1,),
@@ -47,7 +47,7 @@ _SIZE_INPUTS = {
     "TRANSPOSE": (1,),
     "TRANSPOSE_CONV": (0,),
 }
-# Types whose output is as long as what they find.
+# Types whose output has as many elements as they find.
 _FINDERS = ("UNIQUE", "WHERE")
 
 
@@ -64,13 +64,13 @@ def describe_dynamic(graph: Graph) -> Iterator[str]:
     open_inputs = [t.name for t in graph.inputs if t.is_dynamic]
     if open_inputs:
         yield (
-            f"{', '.join(open_inputs)}: has open dimensions; convert with a batch of 1 "
-            "and a fixed size (OpenVINO, for one, stops at an open batch)."
+            f"{', '.join(open_inputs)}: has open dimensions. Convert with a batch of 1 "
+            "and a fixed size (OpenVINO, for example, fails with an open batch)."
         )
     for operator in graph.operators:
         if is_sized_by_values(operator):
             yield (
                 f"Operator {operator.index} {operator.name}: the size of its output "
-                "depends on values; the Edge TPU compiler stops there. Convert with a "
+                "depends on values, where the Edge TPU compiler fails. Convert with a "
                 "batch of 1, so that sizes are constants."
             )

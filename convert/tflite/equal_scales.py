@@ -1,7 +1,6 @@
-"""Writes scales that are all the same as one, for runtimes that take no other.
+"""Replaces equal per-channel scales with one, for runtimes without per-channel scales.
 
-The converter takes no other quantization of a depthwise kernel than a scale a channel,
-even where all of them are the same.
+The converter quantizes depthwise kernels per channel, even if all scales are equal.
 """
 
 from ai_edge_litert import schema_py_generated as schema
@@ -10,7 +9,7 @@ from corallite.convert.tflite.objects import pack, unpack
 
 
 def merge_equal_scales(content: bytes) -> bytes:
-    """Returns a TFLite file that computes the same, bit by bit."""
+    """Returns a TFLite file with bit-identical outputs."""
     model = unpack(content)
     for graph in model.subgraphs:
         for tensor in graph.tensors:

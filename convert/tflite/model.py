@@ -1,4 +1,4 @@
-"""A TFLite model as an audit sees it: tensors, operators, graphs, and no weights."""
+"""The structure of a TFLite model: tensors, operators and graphs, without weights."""
 
 import math
 import struct
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from mmap import mmap
 
-# What the quantized values of a full-int8 model are stored as.
+# The types of quantized values in a full-int8 model.
 EIGHT_BIT = ("INT8", "UINT8")
-# Bytes of the longest list of axes, sizes or strides that is read.
+# The largest constant of axes, sizes or strides that is read, in bytes.
 _MOST_INTEGERS = 1024
-# Of a constant that is looked through; a file may have it read ten thousand times.
+# The largest constant that is searched; ten thousand operators may read it.
 _MOST_BYTES = 1 << 18
 
 
@@ -20,18 +20,17 @@ class Tensor:
 
     Attributes:
         index: Its number in the graph.
-        name: As the converter called it, not always unique.
-        type: By its name in the schema, such as "INT8".
-        shape: As stored; a dimension not known before the model runs is -1 or 1.
-        signature: The shape that was asked for, -1 for what is not fixed; empty if it
-            is `shape`.
-        scales: Real value of one step: none, one, or one a channel.
+        name: From the converter, not always unique.
+        type: As in the schema, such as "INT8".
+        shape: As stored; a dimension that is unknown before the model runs is -1 or 1.
+        signature: The shape with -1 for open dimensions; empty if it is `shape`.
+        scales: Real value of one step: none, one, or one per channel.
         zero_points: The stored value that means 0, as many as scales.
-        channel_axis: The axis of a scale each, if there are several.
-        element_bits: Size of one element; 0 where it has none, as of strings.
+        channel_axis: The axis of the channels, if there are several scales.
+        element_bits: Size of one element; 0 if it has no fixed size, as strings.
         start: Where in the file the constant's bytes are.
-        size: How many bytes these are; 0 if the tensor is no constant.
-        is_variable: It keeps its value from one run to the next.
+        size: How many bytes these are; 0 if the tensor is not a constant.
+        is_variable: It keeps its value between runs.
     """
 
     index: int
@@ -53,7 +52,7 @@ class Tensor:
 
     @property
     def is_dynamic(self) -> bool:
-        """Whether a dimension is left open."""
+        """Whether a dimension is open."""
         return -1 in self.shape or -1 in self.signature
 
     @property
@@ -72,12 +71,12 @@ class Operator:
     """One operator of a graph.
 
     Attributes:
-        index: Its number, which is also its place in the order of execution.
-        name: By the schema, such as "CONV_2D"; "CUSTOM" for one it does not know.
-        version: Of the operator's definition.
-        inputs: None for one that is left out.
-        outputs: None for one that is left out.
-        custom_code: What a custom operator calls itself.
+        index: Its number, in the order of execution.
+        name: Type as in the schema, such as "CONV_2D"; "CUSTOM" for custom operators.
+        version: Of the type.
+        inputs: None for an omitted one.
+        outputs: None for an omitted one.
+        custom_code: The name of a custom operator.
         options: By name, see `schema.OPTIONS`.
     """
 
@@ -90,16 +89,16 @@ class Operator:
     options: dict[str, int] = field(default_factory=dict)
 
     def input(self, position: int) -> Tensor | None:
-        """Returns an input, None if it was left out."""
+        """Returns an input, None if it is omitted."""
         return self.inputs[position] if position < len(self.inputs) else None
 
     def output(self, position: int = 0) -> Tensor | None:
-        """Returns an output, None if it was left out."""
+        """Returns an output, None if it is omitted."""
         return self.outputs[position] if position < len(self.outputs) else None
 
     @property
     def read(self) -> list[Tensor]:
-        """Inputs that are computed: neither constants nor left out."""
+        """Inputs that are computed: neither constant nor omitted."""
         return [t for t in self.inputs if t is not None and not t.is_constant]
 
     @property
@@ -109,13 +108,13 @@ class Operator:
 
     @property
     def written(self) -> list[Tensor]:
-        """Outputs that are not left out."""
+        """Outputs that are not omitted."""
         return [t for t in self.outputs if t is not None]
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A graph; the first of a model is what runs when the model does."""
+    """A graph; the first one of a model is its main graph."""
 
     tensors: tuple[Tensor, ...]
     operators: tuple[Operator, ...]
@@ -125,13 +124,13 @@ class Graph:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What a `.tflite` file holds.
+    """The content of a `.tflite` file.
 
     Attributes:
         version: Of the schema.
-        description: Free text by whatever wrote the file.
+        description: Free text from the tool that wrote the file.
         graphs: At least one.
-        operator_codes: (name, version) of all operators that the file declares.
+        operator_codes: (name, version) of all operator types that the file declares.
         metadata: Where the metadata entries are, by name: (start, size).
         content: The file.
     """
@@ -145,11 +144,11 @@ class Model:
 
     @property
     def main(self) -> Graph:
-        """The graph that runs when the model does."""
+        """The main graph."""
         return self.graphs[0]
 
     def integers(self, tensor: Tensor | None) -> tuple[int, ...]:
-        """Returns what an INT32 constant holds, such as axes; else nothing."""
+        """Returns the values of an INT32 constant, such as axes; otherwise ()."""
         if tensor is None or tensor.type != "INT32" or tensor.size > _MOST_INTEGERS:
             return ()
         count = tensor.size // 4
@@ -158,9 +157,9 @@ class Model:
     def is_filled(self, tensor: Tensor, value: int) -> bool:
         """Tells whether every byte of a constant is `value`, as int8 or uint8.
 
-        A large one is not looked through: False.
+        A large one is not searched: the result is False.
         """
         if tensor.size > _MOST_BYTES:
             return False
-        held = self.content[tensor.start : tensor.start + tensor.size]
-        return held.count(value & 0xFF) == len(held)
+        values = self.content[tensor.start : tensor.start + tensor.size]
+        return values.count(value & 0xFF) == len(values)

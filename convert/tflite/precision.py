@@ -1,13 +1,13 @@
-"""Finds what a model does not compute in 8 bits, and says why that matters."""
+"""Finds what a model does not compute in 8 bits, and why that matters."""
 
 from dataclasses import dataclass
 
 from corallite.convert.tflite.model import EIGHT_BIT, Graph, Operator, Tensor
 
 _FLOAT = "runs in floating point: slower, four times the memory, not on the Edge TPU"
-_WIDE = "is wider than 8 bits: the Edge TPU takes no such tensor"
-_INDEX = "holds numbers, not quantized values: the Edge TPU takes no such tensor"
-# By type of a tensor that is computed.
+_WIDE = "is wider than 8 bits: not supported by the Edge TPU"
+_INDEX = "has integers, not quantized values: not supported by the Edge TPU"
+# By type of a computed tensor.
 _COMPUTED = {
     "FLOAT32": _FLOAT,
     "FLOAT16": _FLOAT,
@@ -20,27 +20,27 @@ _COMPUTED = {
 # Operators that have a kernel.
 WITH_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 
-# By type of weights; INT32 is what biases and sizes are.
+# By type of the weights.
 _WEIGHTS = {
     "FLOAT32": "are floats: converted without quantization",
     "FLOAT16": "are half floats: expanded to floats before use",
-    "INT4": "are 4 bits wide: neither the Edge TPU nor TFLite Micro takes them all",
+    "INT4": "are 4 bits wide: the Edge TPU and TFLite Micro do not support all of them",
 }
 _HYBRID = "are int8 while the input is float: quantized again for every image"
 _PER_CHANNEL = (
-    "have a scale for each output: for dense layers the Edge TPU compiler and older "
-    "TFLite Micro want a single one; set the converter's "
+    "have per-channel scales: for dense layers the Edge TPU compiler and older TFLite "
+    "Micro need a per-tensor scale; set the converter's "
     "_experimental_disable_per_channel_quantization_for_dense_layers"
 )
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is not int8, or not as int8 should be.
+    """A tensor that is not int8, or not quantized as it should be.
 
     Attributes:
         operator: Number of the operator that writes the tensor, or reads the weights.
-        name: Of that operator.
+        name: Type of that operator.
         tensor: Name of the tensor.
         type: Of the tensor.
         why: Why it matters.
@@ -54,13 +54,13 @@ class Finding:
 
 
 def find_not_int8(graph: Graph) -> list[Finding]:
-    """Returns what is not int8 or uint8, in the order of the operators."""
+    """Returns the tensors that are not int8 or uint8, in the order of the operators."""
     findings = []
     given = set(graph.inputs)
     for operator in graph.operators:
         for tensor in operator.read:
             if tensor in given and tensor.type not in EIGHT_BIT:
-                given.discard(tensor)  # Said once, of its first reader.
+                given.discard(tensor)  # Reported once, for its first reader.
                 why = _COMPUTED.get(tensor.type, _WIDE)
                 findings.append(_report(operator, tensor, f"input {why}"))
         for tensor in operator.written:
@@ -68,14 +68,14 @@ def find_not_int8(graph: Graph) -> list[Finding]:
                 why = _COMPUTED.get(tensor.type, _WIDE)
                 findings.append(_report(operator, tensor, f"output {why}"))
         weights = operator.input(1)
-        why = _judge_weights(operator, weights)
+        why = _check_weights(operator, weights)
         if weights is not None and why:
             findings.append(_report(operator, weights, f"weights {why}"))
     return findings
 
 
-def _judge_weights(operator: Operator, weights: Tensor | None) -> str:
-    """Returns what is wrong with the weights of a layer; "" if nothing is."""
+def _check_weights(operator: Operator, weights: Tensor | None) -> str:
+    """Returns the problem with the weights of a layer, "" if there is none."""
     source = operator.input(0)
     if operator.name not in WITH_WEIGHTS or weights is None or source is None:
         return ""

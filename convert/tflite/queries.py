@@ -1,4 +1,4 @@
-"""Reads what is in a TFLite file."""
+"""Answers questions about a TFLite file: operators, float tensors, sparsity."""
 
 from collections import Counter
 from typing import Any
@@ -30,22 +30,22 @@ _OPERATOR_NAMES = {
 
 
 def count_operators(content: bytes) -> Counter[str]:
-    """Returns how often each operator occurs, by its name in the TFLite schema."""
+    """Returns how often each operator type occurs, by its name in the schema."""
     model, graph = _read(content)
     return Counter(_OPERATOR_NAMES[_code(model, op)] for op in graph.operators)
 
 
 def float_tensors(content: bytes) -> list[str]:
-    """Returns the names of the tensors that hold floats."""
+    """Returns the names of the float tensors."""
     _, graph = _read(content)
     return [t.name.decode() for t in graph.tensors if t.type in _FLOAT_TYPES]
 
 
 def kernel_sparsity(content: bytes) -> float | None:
-    """Returns the zero fraction of the kernels of convolutions and dense layers.
+    """Returns the fraction of zeros in the kernels of convolutions and dense layers.
 
-    None if the file holds none, or none of a type that is known: kernels that are
-    computed, or of four bits, do not count.
+    None if the file has no kernels of a supported type: computed ones and those of
+    four bits do not count.
     """
     model, graph = _read(content)
     kernels = [
@@ -65,12 +65,12 @@ def _read(content: bytes) -> tuple[Any, Any]:
 
 def _code(model: Any, operator: Any) -> int:
     code = model.operatorCodes[operator.opcodeIndex]
-    # Operators above 127 do not fit the old field.
+    # Codes above 127 do not fit into the old field.
     return max(code.builtinCode, code.deprecatedBuiltinCode)
 
 
 def _kernel(model: Any, tensor: Any) -> np.ndarray | None:
-    """Returns a constant's numbers, 0 where they stand for zero."""
+    """Returns the values of a constant minus its zero point."""
     data = model.buffers[tensor.buffer].data
     dtype = _DTYPES.get(tensor.type)
     if data is None or not len(data) or dtype is None:

@@ -12,36 +12,36 @@ from corallite.device.model import identifiers
 from corallite.device.model.flatbuffer import DamagedError, Flatbuffer, Table
 from corallite.device.system.errors import RequestError
 
-# More than any operator takes; a product of more dimensions takes its time.
+# More than any operator supports; it bounds the time of products over dimensions.
 _MAX_RANK = 32
-# The archive with the manifest begins behind at most some padding.
+# The archive with the manifest begins after at most this much padding.
 _ARCHIVE_START = b"PK\x03\x04"
 _ARCHIVE_WITHIN = 1 << 16
 
 
 def read_model(path: str | Path) -> Model:
-    """Reads the structure of a `.tflite` file; its weights are left where they are.
+    """Reads the structure of a `.tflite` file; its weights are not read.
 
-    The file stays mapped into memory as long as the model is in use: replace it by
-    renaming another over it, never by writing into it.
+    The file stays mapped into memory while the model is in use: replace it by renaming
+    another file, never by writing into it.
 
     Raises:
-        RequestError: There is no such file, it is of another kind, or damaged.
+        RequestError: The file does not exist, is not a TFLite model, or is damaged.
     """
     content = _map(Path(path))
     try:
         return decode(content)
     except DamagedError as error:
         raise RequestError(
-            f"{path}: is damaged ({error}); copy or convert it again."
+            f"{path}: is damaged ({error}). Copy or convert it again."
         ) from error
 
 
 def decode(content: bytes | mmap.mmap) -> Model:
-    """Returns the model that the bytes of a `.tflite` file describe.
+    """Returns the model in the bytes of a `.tflite` file.
 
     Raises:
-        DamagedError: The bytes are cut short or otherwise not what they should be.
+        DamagedError: The bytes are truncated or not a valid model.
     """
     buffer = Flatbuffer(content)
     root = buffer.root()
@@ -49,7 +49,7 @@ def decode(content: bytes | mmap.mmap) -> Model:
     codes = [_decode_code(table) for table in root.tables(1)]
     graphs = [_GraphDecoder(table, codes, buffers).graph() for table in root.tables(2)]
     if not graphs:
-        raise DamagedError("it holds no graph")
+        raise DamagedError("it has no graph")
     model = Model(
         version=root.number(0, "I"),
         description=root.text(3),
@@ -67,28 +67,28 @@ def _map(path: Path) -> mmap.mmap:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
             kind = "a folder" if stat.S_ISDIR(mode) else "not a file"
-            raise RequestError(f"{path}: is {kind}; name a .tflite file.")
+            raise RequestError(f"{path}: is {kind}. Pass a .tflite file.")
         with path.open("rb") as file:
             start = file.read(8)
             if start[4:] == identifiers.MODEL:
                 return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    # ValueError: a name with a null byte, or more than fits into 32 bits of memory.
+    # ValueError: a name with a null byte, or a file too large for 32-bit memory.
     except (OSError, ValueError) as error:
         detail = getattr(error, "strerror", None) or error
         raise RequestError(
-            f"{path}: cannot be read ({detail}); check its name."
+            f"{path}: cannot be read ({detail}). Check its name."
         ) from error
     if not start:
-        raise RequestError(f"{path}: is empty; copy or convert it again.")
+        raise RequestError(f"{path}: is empty. Copy or convert it again.")
     raise RequestError(
-        f"{path}: is not a TFLite model; convert one with: corallite convert."
+        f"{path}: is not a TFLite model. Create one with: corallite convert."
     )
 
 
 def _find_bytes(buffer: Flatbuffer, table: Table) -> tuple[int, int]:
     """Returns where a constant's bytes are: (start, size)."""
     start, size = table.number(1, "Q"), table.number(2, "Q")
-    # Files above 2 GB keep them behind the flatbuffer. 1 stands for a size yet to come.
+    # Files above 2 GB have them behind the flatbuffer. 1 is a placeholder.
     if start > 1:
         buffer.require(start, size)
         return start, size
@@ -98,19 +98,19 @@ def _find_bytes(buffer: Flatbuffer, table: Table) -> tuple[int, int]:
 def _find_metadata(
     entries: list[Table], buffers: list[tuple[int, int]]
 ) -> dict[str, tuple[int, int]]:
-    """Returns where the bytes of each entry are; of those of one name, the first's."""
+    """Returns where the bytes of each entry are; of equal names, the first one's."""
     found: dict[str, tuple[int, int]] = {}
     for entry in entries:
         number = entry.number(1, "I")
         if number >= len(buffers):
-            raise DamagedError(f"metadata want buffer {number}, which is not there")
+            raise DamagedError(f"metadata use buffer {number}, which does not exist")
         found.setdefault(entry.text(0), buffers[number])
     return found
 
 
 def _decode_code(table: Table) -> tuple[str, int, str]:
-    """Returns the name, version and custom name of a kind of operator."""
-    # The second field came when the first was full.
+    """Returns the name, version and custom name of an operator type."""
+    # The second field was added when the first was full.
     code = max(table.number(0, "b"), table.number(3, "i"))
     if code < 0:
         raise DamagedError(f"an operator has the code {code}")
@@ -118,12 +118,12 @@ def _decode_code(table: Table) -> tuple[str, int, str]:
 
 
 def _check_archive(content: bytes | mmap.mmap, end: int) -> None:
-    """Raises if an archive begins behind the flatbuffer and has lost its end."""
+    """Raises if an archive behind the flatbuffer is truncated."""
     start = content.find(_ARCHIVE_START, end, end + _ARCHIVE_WITHIN)
-    # An archive ends with its list of contents and a comment of at most 64 KB.
+    # An archive ends with its directory and a comment of at most 64 KB.
     tail = content[max(start, len(content) - (1 << 17)) :]
     if start >= 0 and not zipfile.is_zipfile(io.BytesIO(tail)):
-        raise DamagedError(f"the archive at byte {start} behind the model is cut short")
+        raise DamagedError(f"the archive at byte {start} behind the model is truncated")
 
 
 class _GraphDecoder:
@@ -163,7 +163,7 @@ class _GraphDecoder:
         number = table.number(2, "I")
         if number >= len(self._buffers):
             raise DamagedError(
-                f"tensor {index} wants buffer {number}, which is not there"
+                f"tensor {index} uses buffer {number}, which does not exist"
             )
         start, size = self._buffers[number]
         quantization = table.table(4)
@@ -186,7 +186,7 @@ class _GraphDecoder:
         kind = table.number(0, "I")
         if kind >= len(self._codes):
             raise DamagedError(
-                f"operator {index} is of kind {kind}, which is not there"
+                f"operator {index} has type {kind}, which does not exist"
             )
         name, version, custom_code = self._codes[kind]
         options = table.table(4)
@@ -204,16 +204,16 @@ class _GraphDecoder:
         )
 
     def _refer(self, table: Table, field: int) -> tuple[Tensor | None, ...]:
-        """Returns the tensors of a vector of tensor numbers; -1 is none."""
+        """Returns the tensors of a vector of tensor numbers; -1 is an omitted one."""
         numbers = table.numbers(field, "i")
         for number in numbers:
             if not -1 <= number < len(self._tensors):
-                raise DamagedError(f"tensor {number} is used, which is not there")
+                raise DamagedError(f"tensor {number} is used but does not exist")
         return tuple(self._tensors[n] if n >= 0 else None for n in numbers)
 
 
 def _check_order(operators: list[Operator]) -> None:
-    """Raises if an operator reads what a later one, or itself, is to write."""
+    """Raises if an operator reads what it or a later one writes."""
     written_by: dict[int, int] = {}
     for operator in operators:
         for tensor in operator.written:
@@ -223,13 +223,13 @@ def _check_order(operators: list[Operator]) -> None:
             writer = written_by.get(tensor.index, -1)
             if writer >= operator.index and not tensor.is_variable:
                 raise DamagedError(
-                    f"operator {operator.index} reads what operator {writer} is yet "
-                    "to write"
+                    f"operator {operator.index} reads the output of operator {writer} "
+                    "before it is written"
                 )
 
 
 def _decode_shape(table: Table, field: int, index: int) -> tuple[int, ...]:
     shape = table.numbers(field, "i")
     if len(shape) > _MAX_RANK or min(shape, default=0) < -1:
-        raise DamagedError(f"tensor {index} has an impossible shape")
+        raise DamagedError(f"tensor {index} has an invalid shape")
     return shape

@@ -1,7 +1,7 @@
-"""The parts of the TFLite schema that an audit needs: names, and where options stand.
+"""What an audit needs of the TFLite schema: names, and the fields of options.
 
-Facts of `schema.fbs` (google-ai-edge/LiteRT). Numbers only ever get added to it, so
-that a name missing here is one that came later.
+From `schema.fbs` (google-ai-edge/LiteRT). Its numbers never change, so that a name that
+is missing here is a newer one.
 """
 
 # By builtin operator code.
@@ -41,7 +41,7 @@ STABLEHLO_TRANSPOSE DILATE STABLEHLO_RNG_BIT_GENERATOR REDUCE_WINDOW
 STABLEHLO_COMPOSITE STABLEHLO_SHIFT_LEFT STABLEHLO_CBRT STABLEHLO_CASE
 """.split()
 
-# By tensor type: name, and bits of one element. A string has no fixed size.
+# By tensor type: name, and bits of one element; 0 if the size is not fixed.
 TENSOR_TYPES = (
     ("FLOAT32", 32),
     ("FLOAT16", 16),
@@ -68,8 +68,7 @@ TENSOR_TYPES = (
     ("FLOAT8_E5M2", 8),
 )
 
-# What operators keep beside their tensors, by operator: field, letter in `struct` and
-# default of each option.
+# The options of each operator type: field number, letter in `struct` and default.
 OPTIONS: dict[str, dict[str, tuple[int, str, int]]] = {
     "ADD": {"activation": (0, "b", 0)},
     "AVERAGE_POOL_2D": {"activation": (5, "b", 0)},
@@ -112,21 +111,21 @@ OPTIONS: dict[str, dict[str, tuple[int, str, int]]] = {
     "BATCH_MATMUL": {"transpose_a": (0, "?", 0), "transpose_b": (1, "?", 0)},
 }
 
-# What a code is called that has no name here yet: this and the code.
+# The prefix of the name of a code that has no name here.
 UNNAMED = "OPERATOR_"
 
 
 def name_of(code: int) -> str:
-    """Returns what an operator of a builtin code, at least 0, is called."""
+    """Returns the name of a builtin operator code, which is at least 0."""
     named = code < len(OPERATOR_NAMES)
     return OPERATOR_NAMES[code] if named else f"{UNNAMED}{code}"
 
 
 def code_of(name: str) -> int:
-    """Returns the builtin code of what `name_of` has named.
+    """Returns the builtin code of a name from `name_of`.
 
     Raises:
-        ValueError: It has named nothing so.
+        ValueError: It is not such a name.
     """
     if name.startswith(UNNAMED):
         return int(name.removeprefix(UNNAMED))

@@ -1,19 +1,18 @@
-"""Splits convolutions whose output is only read in slices, so that nothing is sliced.
+"""Splits convolutions whose output is only read in slices, to remove the slices.
 
-A branch of ShuffleNetV2 puts out its channels in the order of their readers, each of
-which takes a slice of them. A slice costs a call to copy a few bytes for every pixel.
-Several convolutions, one for each reader, compute the same numbers, bit by bit, and
-need no copy:
+A branch of ShuffleNetV2 writes its channels in the order of their readers, each of
+which reads a slice. A slice costs a call to copy a few bytes per pixel. Several
+convolutions, one per reader, compute bit-identical numbers without a copy:
 
     conv 58 ─┬─ slice  0:29 ──▶         conv 29 ──▶
              ├─ slice 29:44 ──▶   =>    conv 15 ──▶
              ├─ slice 44:51 ──▶         conv 14 ─┬─ slice 0:7 ──▶
              └─ slice 51:58 ──▶                  └─ slice 7:14 ──▶
 
-Thin slices stay: kernels of matrix products put out 8 or 16 channels at a time, and a
-convolution of 7 costs as much as one of 8 or 16. By the thinnest that is split off,
-times of the file with all its slices (ShuffleNetV2 at 224 pixels, x86, one thread,
-medians of 150 interleaved rounds):
+Thin slices stay: kernels of matrix products compute 8 or 16 channels at a time, so that
+a convolution of 7 costs as much as one of 8 or 16. Time relative to the file with all
+slices, by the thinnest slice that is split off (ShuffleNetV2 at 224 pixels, x86, one
+thread, medians of 150 interleaved rounds):
 
     thinnest     1      4     12     16     32
     1.0x      0.97   0.97   0.97   0.98   1.00
@@ -31,7 +30,7 @@ from corallite.convert.tflite.objects import pack, unpack
 
 _MIN_CHANNELS = 12
 _OUTPUT_AXIS = 3
-# A bit for each axis whose begin (end) is the first (last), whatever the tensor says.
+# One bit per axis whose begin (end) is the first (last), regardless of the tensor.
 _ALL_BUT_CHANNELS = 0b0111
 
 
@@ -43,7 +42,7 @@ class _Slice:
 
 
 def split_convolutions(content: bytes) -> bytes:
-    """Returns a TFLite file that computes the same, bit by bit."""
+    """Returns a TFLite file with bit-identical outputs."""
     model = unpack(content)
     (graph,) = model.subgraphs
     readers = _readers(graph)
@@ -52,12 +51,12 @@ def split_convolutions(content: bytes) -> bytes:
     for operator in graph.operators:
         if id(operator) in sliced:
             continue
-        parts = _choose_parts(_slices_of(model, operator, readers))
-        if len(parts) < 2:
+        groups = _group_slices(_slices_of(model, operator, readers))
+        if len(groups) < 2:
             operators.append(operator)
             continue
-        operators += [_convolution(model, operator, part) for part in parts]
-        sliced |= {id(part[0].operator) for part in parts if len(part) == 1}
+        operators += [_convolution(model, operator, group) for group in groups]
+        sliced |= {id(group[0].operator) for group in groups if len(group) == 1}
     if not sliced:
         return content
     graph.operators = operators
@@ -66,7 +65,7 @@ def split_convolutions(content: bytes) -> bytes:
 
 
 def _readers(graph: Any) -> dict[int, list[Any]]:
-    """Returns what reads each tensor; None stands for the world outside."""
+    """Returns the operators that read each tensor; None for an output of the graph."""
     readers: dict[int, list[Any]] = {int(index): [None] for index in graph.outputs}
     for operator in graph.operators:
         for index in operator.inputs:
@@ -75,7 +74,7 @@ def _readers(graph: Any) -> dict[int, list[Any]]:
 
 
 def _slices_of(model: Any, operator: Any, readers: dict[int, list]) -> list[_Slice]:
-    """Returns the slices of a convolution's channels in order, if all are slices."""
+    """Returns the slices that read a convolution in order; [] if others read it."""
     if not isinstance(operator.builtinOptions, schema.Conv2DOptionsT):
         return []
     output = int(operator.outputs[0])
@@ -83,12 +82,12 @@ def _slices_of(model: Any, operator: Any, readers: dict[int, list]) -> list[_Sli
     slices = [_as_slice(model, reader, channels) for reader in readers.get(output, [])]
     found = sorted((s for s in slices if s), key=lambda s: s.start)
     edges = [0, *(s.stop for s in found)]
-    is_whole = [s.start for s in found] == edges[:-1] and edges[-1] == channels
-    return found if is_whole and None not in slices else []
+    is_complete = [s.start for s in found] == edges[:-1] and edges[-1] == channels
+    return found if is_complete and None not in slices else []
 
 
 def _as_slice(model: Any, operator: Any, channels: int) -> _Slice | None:
-    """Returns what a slice takes if that is all of the image; None if it is no such."""
+    """Returns the channels that a slice reads; None if it also slices the image."""
     options = operator and operator.builtinOptions
     if not isinstance(options, schema.StridedSliceOptionsT):
         return None
@@ -101,37 +100,37 @@ def _as_slice(model: Any, operator: Any, channels: int) -> _Slice | None:
     return _Slice(operator, start, stop) if 0 <= start < stop <= channels else None
 
 
-def _choose_parts(slices: list[_Slice]) -> list[list[_Slice]]:
-    """Returns slices grouped by the convolution that puts them out."""
-    parts: list[list[_Slice]] = []
+def _group_slices(slices: list[_Slice]) -> list[list[_Slice]]:
+    """Returns slices grouped by the convolution that computes them."""
+    groups: list[list[_Slice]] = []
     while slices:
         first, *rest = slices
         rest_channels = rest[-1].stop - rest[0].start if rest else _MIN_CHANNELS
         if min(first.stop - first.start, rest_channels) < _MIN_CHANNELS:
-            return [*parts, slices]
-        parts.append([first])
+            return [*groups, slices]
+        groups.append([first])
         slices = rest
-    return parts
+    return groups
 
 
-def _convolution(model: Any, whole: Any, part: list[_Slice]) -> Any:
-    """Returns the convolution that puts out the channels of `part`."""
+def _convolution(model: Any, whole: Any, group: list[_Slice]) -> Any:
+    """Returns the convolution that computes the channels of `group`."""
     tensors = model.subgraphs[0].tensors
-    start, stop = part[0].start, part[-1].stop
+    start, stop = group[0].start, group[-1].stop
     image, *weights = whole.inputs
-    weights = [_cut_constant(model, index, start, stop) for index in weights]
-    if len(part) == 1:
-        output = int(part[0].operator.outputs[0])
+    weights = [_slice_constant(model, index, start, stop) for index in weights]
+    if len(group) == 1:
+        output = int(group[0].operator.outputs[0])
     else:
         output = _add_copy(model, whole.outputs[0])
         tensors[output].shape = [*tensors[output].shape[:-1], stop - start]
-        for piece in part:
+        for piece in group:
             _move(model, piece, output, start)
     return _copied(whole, inputs=[image, *weights], outputs=[output])
 
 
-def _cut_constant(model: Any, index: int, start: int, stop: int) -> int:
-    """Adds a kernel or bias of some of the output channels, its first axis."""
+def _slice_constant(model: Any, index: int, start: int, stop: int) -> int:
+    """Adds a kernel or bias of a range of output channels, its first axis."""
     tensors = model.subgraphs[0].tensors
     tensor = tensors[_add_copy(model, index)]
     data = model.buffers[tensor.buffer].data.reshape(tensor.shape[0], -1)
@@ -148,7 +147,7 @@ def _cut_constant(model: Any, index: int, start: int, stop: int) -> int:
 
 
 def _move(model: Any, piece: _Slice, source: int, offset: int) -> None:
-    """Lets a slice read the tensor `source`, which begins at channel `offset`."""
+    """Makes a slice read the tensor `source`, which begins at channel `offset`."""
     tensors = model.subgraphs[0].tensors
     inputs = [source]
     for index, edge in zip(
@@ -162,7 +161,7 @@ def _move(model: Any, piece: _Slice, source: int, offset: int) -> None:
 
 def _add_copy(model: Any, index: int) -> int:
     tensors = model.subgraphs[0].tensors
-    # No two tensors of one name: some tools address them by it.
+    # Names are unique, because some tools address tensors by name.
     name = tensors[index].name + b"/%d" % len(tensors)
     tensors.append(_copied(tensors[index], name=name))
     return len(tensors) - 1
@@ -176,7 +175,7 @@ def _add_buffer(model: Any, array: np.ndarray) -> int:
 
 
 def _drop_unused_tensors(model: Any) -> None:
-    """Removes tensors that no operator reads or writes, and empties their buffers."""
+    """Removes tensors that no operator uses, and empties their buffers."""
     (graph,) = model.subgraphs
     ends = [graph.inputs, graph.outputs]
     ports = [list(x) for op in graph.operators for x in (op.inputs, op.outputs)]

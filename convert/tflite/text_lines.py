@@ -1,4 +1,4 @@
-"""Lines of at most 80 columns for a person to read: labels, and what they are of."""
+"""Formats labels and text in lines of at most 80 columns."""
 
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,12 +12,12 @@ MOST_LISTED = 8
 
 
 def format_entries(entries: Iterable[tuple[str, str]]) -> list[str]:
-    """Returns lines of labels and what they are of, wrapped to 80 columns."""
+    """Returns lines of labels and their text, wrapped to 80 columns."""
     return [line for label, text in entries for line in format_entry(label, text)]
 
 
 def format_entry(label: str, text: str) -> list[str]:
-    """Returns one of them; `label` may be "" to go on with what is above."""
+    """Returns the lines of one label; "" continues the entry above."""
     indent = " " * _LABEL
     lines = textwrap.wrap(
         replace_unprintable(text),
@@ -30,7 +30,7 @@ def format_entry(label: str, text: str) -> list[str]:
 
 
 def describe(thing: Tensor | Operator) -> str:
-    """Returns the name of a tensor and its type, or an operator's number and name."""
+    """Returns the name and type of a tensor, or the number and name of an operator."""
     if isinstance(thing, Operator):
         output = thing.output()
         name = f" ({output.name})" if output else ""
@@ -41,20 +41,20 @@ def describe(thing: Tensor | Operator) -> str:
 
 
 def format_shape(tensor: Tensor) -> str:
-    """Returns a shape such as 1x224x224x3, with ? for what is open."""
+    """Returns a shape such as 1x224x224x3, with ? for open dimensions."""
     sizes = tensor.signature if -1 in tensor.signature else tensor.shape
     return "x".join("?" if size < 0 else str(size) for size in sizes) or "scalar"
 
 
 def format_scale(tensor: Tensor) -> str:
-    """Returns the real value of one step, or how many there are."""
+    """Returns the scale of a tensor, or how many scales it has."""
     if len(tensor.scales) == 1:
         return f"{tensor.scales[0]:.3g}"
     return f"{len(tensor.scales)} axis" if tensor.scales else "-"
 
 
 def list_some(sentences: Sequence[str]) -> Iterator[str]:
-    """Yields the lines of the first sentences, and how many there are besides."""
+    """Yields the lines of the first sentences, and the number of the others."""
     for sentence in sentences[:MOST_LISTED]:
         yield from format_entry("", sentence)
     if len(sentences) > MOST_LISTED:
@@ -62,7 +62,7 @@ def list_some(sentences: Sequence[str]) -> Iterator[str]:
 
 
 def shorten(names: Sequence[str]) -> str:
-    """Returns the first names, and how many there are besides."""
+    """Returns the first names, and the number of the others."""
     more = len(names) - MOST_LISTED
     return ", ".join(names[:MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
 
@@ -72,6 +72,6 @@ def format_count(count: int, thing: str) -> str:
     return f"{count or 'no'} {thing}{'' if count == 1 else 's'}"
 
 
-def cut_off(text: str, width: int) -> str:
-    """Returns text that fits into `width`, with ~ where something is missing."""
+def fit(text: str, width: int) -> str:
+    """Returns text truncated to `width`, with ~ at the end."""
     return cut(replace_unprintable(text), width)

@@ -133,7 +133,7 @@ def _start(
         )
     except OSError as error:
         raise RequestError(
-            f"{command[0]}: cannot be run here ({error.strerror}); give another "
+            f"{command[0]}: cannot be run here ({error.strerror}). Pass another "
             "--compiler, or --container_image."
         ) from error
 

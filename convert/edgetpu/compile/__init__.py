@@ -1,1 +1,1 @@
-"""Runs the Edge TPU compiler and reads what it did."""
+"""Runs the Edge TPU compiler and reads its results."""

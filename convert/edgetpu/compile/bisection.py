@@ -1,4 +1,4 @@
-"""Finds the operator that the Edge TPU compiler fails at, by compiling parts."""
+"""Finds the operator that the Edge TPU compiler fails at by bisection."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ from corallite.convert.tflite.truncate import truncate
 
 @dataclass(frozen=True)
 class Breaking:
-    """Where a model stops to compile.
+    """The first operators of a model that compile, and the one after them.
 
     Attributes:
-        prefix: How many of its first operators compile; it may be none.
-        operator: The one behind them, with which they do not.
-        failure: What the compiler says of it.
-        splits: How many parts were compiled to find it.
+        prefix: How many of the first operators compile, 0 or more.
+        operator: The next one, with which compilation fails.
+        failure: The compiler's error message.
+        splits: How many truncated models were compiled to find it.
     """
 
     prefix: int
@@ -26,37 +26,31 @@ class Breaking:
 
 
 def find_breaking(
-    content: bytes, operator_count: int, failure: str, compile_part: Compile
+    content: bytes, operator_count: int, failure: str, compile_it: Compile
 ) -> Breaking:
-    """Compiles log2 of `operator_count` parts, of each the first operators.
+    """Compiles the model truncated to its first operators, log2(operators) times.
 
     Args:
         content: Of a file that does not compile.
         operator_count: Of its first graph, at least 1.
-        failure: What the compiler says of it.
-        compile_part: Compiles the content of a file.
+        failure: The compiler's error message for it.
+        compile_it: Compiles the content of a file.
 
     Returns:
-        The longest part that was seen to compile; the next longer one was seen to
-        fail. Where failing comes and goes with the length, there can be others.
+        A prefix that compiles and fails with one more operator. If longer prefixes
+        compile again, there can be others.
     """
-    compiles, fails, parts = 0, operator_count, 0
+    compiles, fails, tries = 0, operator_count, 0
     most = (operator_count - 1).bit_length()
     while fails - compiles > 1:
         middle = (compiles + fails) // 2
-        parts += 1
-        attempt = compile_part(truncate(content, middle))
-        said = attempt.failure or "compiles"
-        logging.info(
-            "Part %d of at most %d: the first %d of %d operators: %s",
-            parts,
-            most,
-            middle,
-            operator_count,
-            said,
-        )
+        tries += 1
+        attempt = compile_it(truncate(content, middle))
+        result = attempt.failure or "compiles"
+        progress = f"{tries} of at most {most}: the first {middle} of {operator_count}"
+        logging.info("Bisection %s operators: %s", progress, result)
         if attempt.failure:
             fails, failure = middle, attempt.failure
         else:
             compiles = middle
-    return Breaking(compiles, fails - 1, failure, parts)
+    return Breaking(compiles, fails - 1, failure, tries)

@@ -22,20 +22,21 @@ def read_checked_model(path: Path, *, open_batch: bool = False) -> Model:
 
     Args:
         path: A `.tflite` file.
-        open_batch: Whether sizes that are not fixed are left to the compiler.
+        open_batch: Whether to accept sizes that are not fixed.
 
     Raises:
-        RequestError: It cannot be read, is compiled already, or is none of these.
+        RequestError: It cannot be read, is compiled already, has a size that is not
+            fixed, or is not full int8.
     """
     model = read_model(path)
     graph = model.main
     if any(operator.custom_code == EDGETPU_OPERATOR for operator in graph.operators):
         raise RequestError(
-            f"{path}: is compiled already; give the int8 file that it was made of."
+            f"{path}: is compiled already. Pass the int8 file it was compiled from."
         )
     if not (graph.operators and graph.inputs and graph.outputs):
         raise RequestError(
-            f"{path}: has no operators, inputs or outputs; convert the model again."
+            f"{path}: has no operators, inputs or outputs. Convert the model again."
         )
     if not open_batch:
         _check_sizes(path, model.main)
@@ -44,7 +45,7 @@ def read_checked_model(path: Path, *, open_batch: bool = False) -> Model:
 
 
 def _check_sizes(path: Path, graph: Graph) -> None:
-    """Not all that is open stops the compiler: what is computed from it does."""
+    """Checks open inputs and computed sizes; only the latter stop the compiler."""
     where = ""
     for tensor in graph.inputs:
         if tensor.is_dynamic:
@@ -52,12 +53,12 @@ def _check_sizes(path: Path, graph: Graph) -> None:
             where = f"input {tensor.name} ({'x'.join(sizes)})"
     for operator in graph.operators:
         if not where and is_sized_by_values(operator):
-            where = f"what operator {operator.index} {operator.name} writes"
+            where = f"the output of operator {operator.index} {operator.name}"
     if where:
         raise RequestError(
-            f"{path}: the size of {where} is not fixed; convert with a batch of 1, or "
-            "give --open_batch to try (the compiler takes open sizes for 1, and stops "
-            "if shapes are computed)."
+            f"{path}: the size of {where} is not fixed. Convert with a batch of 1, or "
+            "try --open_batch (the compiler uses 1 for open sizes, and fails if shapes "
+            "are computed)."
         )
 
 
@@ -77,40 +78,40 @@ def _check_int8(path: Path, model: Model) -> None:
     first = others[0] if others else None
     where = f"operator {first.operator} {first.name}: {first.type}" if first else "all"
     raise RequestError(
-        f"{path}: is not full int8 ({where}), which is all that the Edge TPU computes "
-        "in; convert it with: corallite convert."
+        f"{path}: is not full int8 ({where}), and the Edge TPU computes in int8 only. "
+        "Convert the model with: corallite convert."
     )
 
 
 @dataclass(frozen=True)
 class MinMapped:
-    """The least there has to be.
+    """The minimum of operators to map.
 
     Attributes:
-        share: Of all operators, 0 to 1.
-        count: Of operators.
+        share: Fraction of all operators, 0 to 1.
+        count: Number of operators.
     """
 
     share: float = 0.0
     count: int = 0
 
-    def holds(self, mapped: int, total: int) -> bool:
-        """Tells whether `mapped` of `total` operators are enough."""
-        # Divided, not multiplied: 0.7 * 10 is more than 7.
+    def is_met(self, mapped: int, total: int) -> bool:
+        """Tells whether `mapped` of `total` operators suffice."""
+        # Division, because 0.7 * 10 is more than 7.
         return mapped >= self.count and mapped / max(total, 1) >= self.share
 
 
 def parse_min_mapped(text: str) -> MinMapped:
-    """Reads "0.95", a share, or "70", a count.
+    """Parses "0.95", a share, or "70", a count.
 
     Raises:
-        RequestError: It is neither; or "1", which could be either.
+        RequestError: It is neither, or "1", which could be either.
     """
     if _SHARE.fullmatch(text):
         return MinMapped(share=float(text))
     if text.isascii() and text.isdigit() and text != "1":
         return MinMapped(count=int(text))
     raise RequestError(
-        "Expected --min_mapped to be a share with a point, 0.0 to 1.0, or a count of "
-        f"operators above 1, got {text!r}."
+        "Expected --min_mapped to be a share with a decimal point, 0.0 to 1.0, or a "
+        f"count of operators above 1, got {text!r}."
     )

@@ -1,4 +1,4 @@
-"""Compiles a file for the Edge TPU, or predicts what the compiler would make of it."""
+"""Compiles a file for the Edge TPU, or predicts the result."""
 
 import contextlib
 import dataclasses
@@ -35,7 +35,7 @@ from corallite.device.system.errors import RequestError
 
 
 def predict_file(path: Path, options: Options) -> Compilation:
-    """Predicts what `compile_file` would do with the last compiler.
+    """Predicts the result of `compile_file` with the latest compiler.
 
     Raises:
         RequestError: As `compile_file`.
@@ -58,21 +58,21 @@ def compile_file(
     bisect: bool = True,
     before_writing: Callable[[], None] = lambda: None,
 ) -> Compilation:
-    """Compiles `path` and puts its manifest into what comes of it.
+    """Compiles `path` and copies its manifest into the compiled file.
 
-    On success `NAME_edgetpu.tflite`, or a file a segment, its log and what the compiler
-    printed are in `output_dir`; on failure nothing is.
+    On success `output_dir` has `NAME_edgetpu.tflite`, or a file per segment, its log
+    and the compiler's output. On failure nothing is written.
 
     Args:
         path: A full-int8 `.tflite` file.
-        output_dir: Made if it is not there.
+        output_dir: Created if it does not exist.
         program: The compiler.
         options: How to run it.
-        bisect: If it fails, find the operator by compiling parts of the model.
+        bisect: On failure, find the operator by compiling truncated models.
         before_writing: Called when the compiler has succeeded.
 
     Raises:
-        RequestError: The file is no full-int8 model of fixed sizes, what is packed
+        RequestError: The file is not a full-int8 model of fixed sizes, the archive
             behind it is damaged, or the compiler cannot be started.
         OSError: `output_dir` cannot be written.
     """
@@ -90,11 +90,11 @@ def compile_file(
         )
         attempt = compile_it(bytes(model.content), options=options)
         if attempt.failure:
-            whole = dataclasses.replace(options, search_delegate=False)
-            compile_part = functools.partial(compile_it, options=whole)
-            # What fails in segments may not fail as a whole.
+            plain = dataclasses.replace(options, search_delegate=False)
+            compile_one = functools.partial(compile_it, options=plain)
+            # A failure in segments may not occur in one piece.
             can_bisect = bisect and options.num_segments == 1
-            found = _find_breaking(model, attempt, compile_part) if can_bisect else None
+            found = _find_breaking(model, attempt, compile_one) if can_bisect else None
             return _describe_failure(path, model, attempt, found, version)
         written = {
             name: _pack_again(content, packed, manifest)
@@ -106,12 +106,12 @@ def compile_file(
 
 
 def _read_packed(path: Path, model: Model) -> dict[str, bytes]:
-    """Returns the files behind a model, such as the labels of MediaPipe's."""
+    """Returns the files in the archive behind a model, such as MediaPipe's labels."""
     try:
         return split_archive(bytes(model.content))[1]
     except ARCHIVE_ERRORS as error:
         raise RequestError(
-            f"{path}: what is packed behind the model is damaged ({error}); make the "
+            f"{path}: the archive behind the model is damaged ({error}). Create the "
             "file again."
         ) from error
 
@@ -119,7 +119,7 @@ def _read_packed(path: Path, model: Model) -> dict[str, bytes]:
 def _pack_again(
     content: bytes, packed: dict[str, bytes], manifest: Manifest | None
 ) -> bytes:
-    """Puts behind a compiled model what the compiler kept nothing of."""
+    """Appends the archive and the manifest, which the compiler drops."""
     if packed:
         content = append_archive(content, packed)
     if manifest is None:
@@ -154,7 +154,7 @@ def _describe_success(
         FROM_FILE if from_file else FROM_LOG,
         compiled=compiled,
         text=dataclasses.replace(attempt.text, rows=attempt.rows),
-        parameters=outcome.place_parameters(attempt.content.values(), attempt.text),
+        parameters=outcome.locate_parameters(attempt.content.values(), attempt.text),
         runs=attempt.runs,
         duration_s=attempt.duration_s,
         warnings=outcome.find_contradictions(found, attempt.rows, attempt.text),
@@ -193,18 +193,18 @@ def _describe_failure(
 
 
 def _find_breaking(
-    model: Model, attempt: Attempt, compile_part: Compile
+    model: Model, attempt: Attempt, compile_one: Compile
 ) -> Breaking | None:
     if attempt.cause and not attempt.cause.is_local:
         return None
     content, count = bytes(model.content), len(model.main.operators)
-    return find_breaking(content, count, attempt.failure, compile_part)
+    return find_breaking(content, count, attempt.failure, compile_one)
 
 
 def _write(
     written: dict[str, bytes], attempt: Attempt, output_dir: Path, name: str
 ) -> tuple[Path, ...]:
-    """Writes the compiled files last: where they are, the rest is."""
+    """Writes the compiled files last: where one exists, its logs do too."""
     for log, text in attempt.logs.items():
         files.write_text(output_dir / log, text)
     files.write_text(output_dir / f"{name}_edgetpu.stdout.log", attempt.stdout)
@@ -215,9 +215,9 @@ def _write(
 
 @contextlib.contextmanager
 def _scratch(output_dir: Path) -> Iterator[Path]:
-    """Yields a folder that is deleted in the end, and `output_dir` if it is empty.
+    """Yields a temporary folder; afterwards removes a new `output_dir` if it is empty.
 
-    It is in `output_dir`, so that a place that cannot be written is known at once.
+    It is in `output_dir`, so that a folder without write access fails at once.
     """
     is_new = not output_dir.exists()
     output_dir.mkdir(parents=True, exist_ok=True)
@@ -233,6 +233,6 @@ def _scratch(output_dir: Path) -> Iterator[Path]:
 
 
 def _find_release(version: str) -> str:
-    """Returns the release of `compilers.COMPILERS` that a version belongs to."""
+    """Returns the release in `compilers.COMPILERS` of a version."""
     release = ".".join(version.split(".")[:2])
     return release if release in COMPILERS else DEFAULT_COMPILER

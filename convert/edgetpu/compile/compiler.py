@@ -1,4 +1,4 @@
-"""Has the Edge TPU compiler compile a file, and tells whether it did."""
+"""Runs the Edge TPU compiler on a model, and collects its files or its error."""
 
 import dataclasses
 import errno
@@ -24,9 +24,9 @@ from corallite.convert.edgetpu.compile.log_parser import (
 from corallite.convert.tflite.reader import decode
 from corallite.device.model.flatbuffer import DamagedError
 
-# Compiler 16 is the first with a timer of its own, of 180 s unless it is told.
+# Compiler 16 is the first with its own timeout, by default 180 s.
 _FIRST_WITH_TIMER = 16
-# With less left, a failure is the disk's.
+# With less free space, the full disk is the cause of a failure.
 _LEAST_FREE_BYTES = 1 << 20
 
 
@@ -35,15 +35,15 @@ class Options:
     """How the compiler is run.
 
     Attributes:
-        timeout_s: After so long one run is killed.
-        retries: How often an "Internal compiler error" is tried again.
-        multiple_subgraphs: Every piece of the graph becomes one for the Edge TPU (-a).
-        show_operations: The table of operators is printed, too (-s).
-        search_delegate: On failure, fewer operators are tried (-d).
-        num_segments: Files to split the model into, for as many Edge TPUs (-n).
-        min_runtime_version: The oldest runtime that is to run it (-m); None for the
+        timeout_s: A run is killed after this time.
+        retries: How often to retry after an "Internal compiler error".
+        multiple_subgraphs: Map every supported subgraph, not only the first (-a).
+        show_operations: Also print the table of operators (-s).
+        search_delegate: On failure, try with fewer operators (-d).
+        num_segments: Files to split the model into, one per Edge TPU (-n).
+        min_runtime_version: Oldest Edge TPU runtime to support (-m); None for the
             compiler's default.
-        open_batch: Sizes that are not fixed are left to the compiler.
+        open_batch: Accept sizes that are not fixed.
     """
 
     timeout_s: float = 300.0
@@ -56,7 +56,7 @@ class Options:
     open_batch: bool = False
 
     def arguments(self, version: str) -> list[str]:
-        """Returns them as flags of the compiler of that version."""
+        """Returns the flags for a compiler of that version."""
         flags = {
             "-a": self.multiple_subgraphs,
             "-s": self.show_operations,
@@ -75,19 +75,19 @@ class Options:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What came of compiling a file.
+    """The result of compiling a model.
 
     Attributes:
-        content: Of each compiled file by name; empty if there is none.
-        logs: Of each log by name.
-        stdout: What was printed.
-        text: What that says of the model.
+        content: Content of each compiled file by name; empty on failure.
+        logs: Text of each log by name.
+        stdout: The compiler's output.
+        text: The parsed output.
         rows: The table of operators, of all segments.
-        failure: Why there is no compiled file, in one line; "" if there is.
-        cause: What is known of that failure.
+        failure: Why it failed, in one line; "" on success.
+        cause: The known cause of the failure.
         suggestion: What to do about it.
         runs: How often the compiler was run.
-        duration_s: How long the last run took.
+        duration_s: Time of the last run.
     """
 
     content: dict[str, bytes]
@@ -115,15 +115,15 @@ def compile_content(
     version: str,
     scratch: Path,
 ) -> Attempt:
-    """Compiles a model, again after an "Internal compiler error": some pass then.
+    """Compiles a model, with retries after an "Internal compiler error".
 
     Args:
         content: Of a `.tflite` file.
         program: The compiler.
-        options: How.
-        name: Of the model, without suffix; the compiled file is called by it.
+        options: How to run it.
+        name: Of the model, without suffix; the compiled file is named after it.
         version: Of the compiler.
-        scratch: A folder to work in; what is left of it can be deleted.
+        scratch: A temporary folder to work in.
 
     Raises:
         RequestError: The compiler cannot be started.
@@ -132,12 +132,10 @@ def compile_content(
     for run in range(1, options.retries + 2):
         attempt = _run_once(content, program, options, name, version, scratch)
         attempt = dataclasses.replace(attempt, runs=run)
-        again = attempt.cause is not None and attempt.cause.is_retried
-        if not again or run > options.retries:
+        is_retried = attempt.cause is not None and attempt.cause.is_retried
+        if not is_retried or run > options.retries:
             break
-        logging.info(
-            "%s Trying again, %d of %d.", attempt.failure, run, options.retries
-        )
+        logging.info("%s Retry %d of %d.", attempt.failure, run, options.retries)
     return attempt
 
 
@@ -153,12 +151,12 @@ def _run_once(
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "out").mkdir(parents=True)
     (folder / f"{name}.tflite").write_bytes(content)
-    # A name that begins with a dash is no flag behind "./".
+    # With "./", a name that begins with a dash is not a flag.
     files = ["--out_dir=out", f"./{name}.tflite"]
     arguments = [*options.arguments(version), *files]
     ended = program.run(arguments, folder, options.timeout_s)
     out = folder / "out"
-    # Segment 10 behind segment 9.
+    # Segment 10 after segment 9.
     written = sorted(out.glob("*_edgetpu.tflite"), key=lambda p: (len(p.name), p.name))
     compiled = {path.name: path.read_bytes() for path in written}
     logs = {
@@ -180,7 +178,7 @@ def _run_once(
 
 
 def _refuse_damaged(attempt: Attempt) -> Attempt:
-    """Returns a failure in place of a compiled file that cannot be read."""
+    """Returns a failure if a compiled file cannot be read."""
     for name, content in attempt.content.items():
         try:
             decode(content)
@@ -196,17 +194,17 @@ def _describe_failure(
     status: int | None, printed: str, options: Options, duration_s: float
 ) -> Attempt:
     cause, text = find_cause(printed), parse_text(printed)[-1]
-    said = text.unknown[-1] if text.unknown else "it did not say why"
+    reason = text.unknown[-1] if text.unknown else "it printed no reason"
     suggestion = cause.suggestion if cause else UNKNOWN_SUGGESTION
     if status is None:
         cause, suggestion = None, TIMEOUT_SUGGESTION
-        failure = f"no answer in {options.timeout_s:g} s; it was killed"
+        failure = f"killed after {options.timeout_s:g} s"
     elif cause:
         failure = cause.find(printed)
     elif status < 0:
-        failure = f"ended by signal {-status}; {said}"
+        failure = f"ended by signal {-status}; {reason}"
     else:
-        failure = f"exit status {status} and no compiled file; {said}"
+        failure = f"exit status {status} and no compiled file; {reason}"
     return Attempt(
         content={},
         logs={},
@@ -221,7 +219,7 @@ def _describe_failure(
 
 
 def _add_up(texts: list[CompilerText]) -> CompilerText:
-    """Returns what is said of all segments together."""
+    """Sums up the output for all segments."""
     sums = (
         "output_bytes",
         "on_chip_used_bytes",
@@ -233,7 +231,7 @@ def _add_up(texts: list[CompilerText]) -> CompilerText:
         "on_cpu",
     )
     if any(text.on_cpu is not None for text in texts):
-        # Of a segment that is mapped as a whole, nothing is said.
+        # The compiler prints no counts for a segment that is completely mapped.
         texts = [_fill_counts(text) for text in texts]
     known = {name: [getattr(text, name) for text in texts] for name in sums}
     added: dict[str, Any] = {
@@ -250,6 +248,6 @@ def _fill_counts(text: CompilerText) -> CompilerText:
 
 
 def _require_room(folder: Path) -> None:
-    """Raises if the disk is full: what the compiler says of that is of no help."""
+    """Raises if the disk is full: the compiler's message does not say so."""
     if shutil.disk_usage(folder).free < _LEAST_FREE_BYTES:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder.parent))

@@ -1,4 +1,4 @@
-"""The Edge TPU compiler as a program: on this machine, or in a container."""
+"""Finds and runs the Edge TPU compiler, on this machine or in a container."""
 
 import os
 import platform
@@ -15,9 +15,9 @@ from corallite.device.system.limited_process import Ended, run_limited
 
 NAME = "edgetpu_compiler"
 _CONTAINER_TOOLS = ("docker", "podman")
-# Of what the tool says for itself: it failed, the program is none, it is not there.
+# The tool itself failed, the program cannot be executed, or it was not found.
 _CONTAINER_FAILURES = (125, 126, 127)
-# Asking for the version starts a container, emulated where this is no x86-64.
+# It may have to start a container, emulated if this is not x86-64.
 _VERSION_TIMEOUT_S = 60.0
 _X86_64 = ("x86_64", "AMD64", "amd64")
 
@@ -27,15 +27,15 @@ class Program:
     """Where the compiler is.
 
     Attributes:
-        path: Of the program, or of docker or podman.
-        image: The container image that has it; "" if it is on this machine.
+        path: Of the compiler, or of docker or podman.
+        image: The container image with the compiler; "" if it is on this machine.
     """
 
     path: str
     image: str = ""
 
     def run(self, arguments: Sequence[str], folder: Path, timeout_s: float) -> Ended:
-        """Runs it in `folder`, which is all that it sees if it is in a container.
+        """Runs it in `folder`, the only folder that a container sees.
 
         Raises:
             RequestError: It cannot be started.
@@ -54,13 +54,13 @@ class Program:
         if self.image and ended.status in _CONTAINER_FAILURES:
             raise RequestError(
                 f"--container_image={self.image}: {Path(self.path).name} cannot run "
-                f"{NAME} in it ({last_line(ended.text)}); build it first: see "
+                f"{NAME} in it ({last_line(ended.text)}). Build the image first, see "
                 "docs/convert.md."
             )
         return ended
 
     def ask_version(self, folder: Path) -> str:
-        """Returns the version that it prints of itself, "" if it prints none.
+        """Returns the version that it prints, "" if it prints none.
 
         Raises:
             RequestError: It cannot be started.
@@ -69,27 +69,27 @@ class Program:
         return parse_text(ended.text)[0].version
 
     def _container_options(self, folder: Path, name: str) -> list[str]:
-        """No network, no more files than `folder`; what it writes belongs to us."""
+        """No network, no other folder; the files it writes belong to this user."""
         options = ["run", "--rm", f"--name={name}", "--network=none", "--pull=never"]
-        # Where podman is not run by root, the container's root is us.
+        # In rootless podman, the container's root is this user.
         if Path(self.path).name == "docker":
             options.append(f"--user={os.getuid()}:{os.getgid()}")
         if not is_x86_64():
             options.append("--platform=linux/amd64")
-        # Z is for SELinux, and means nothing elsewhere.
+        # Z is for SELinux and has no effect without it.
         mount = f"--volume={folder.resolve()}:/work:Z"
         return [*options, mount, "--workdir=/work", f"--entrypoint={NAME}", self.image]
 
 
 def find_program(compiler: str = "", image: str = "") -> Program | None:
-    """Finds the compiler; None if there is none and none was asked for.
+    """Finds the compiler; None if no argument names one and the PATH has none.
 
     Args:
-        compiler: A program's path or name; "" for `edgetpu_compiler` on the path.
-        image: A container image to look for it in.
+        compiler: Path or name of a program; "" for `edgetpu_compiler` in the PATH.
+        image: A container image with the compiler.
 
     Raises:
-        RequestError: What was asked for is not there.
+        RequestError: The program, or docker and podman, were not found.
     """
     if compiler and image:
         raise RequestError(
@@ -100,21 +100,21 @@ def find_program(compiler: str = "", image: str = "") -> Program | None:
         if tools:
             return Program(tools[0], image)
         raise RequestError(
-            f"--container_image={image}: neither docker nor podman is on the path; "
-            "install one of them."
+            f"--container_image={image}: neither docker nor podman is in the PATH. "
+            "Install one of them."
         )
     path = shutil.which(compiler or NAME)
     if path is None and compiler:
         raise RequestError(
-            f"--compiler={compiler}: there is no such program; check its path and that "
-            "it may be executed."
+            f"--compiler={compiler}: program not found. Check its path and that it is "
+            "executable."
         )
-    # It is run in another folder.
+    # Absolute, because it runs in another folder.
     return Program(os.path.abspath(path)) if path else None
 
 
 def is_x86_64() -> bool:
-    """Tells whether this is the one machine that the compiler was built for."""
+    """Tells whether this is Linux on x86-64, for which the compiler was built."""
     return sys.platform == "linux" and platform.machine() in _X86_64
 
 

@@ -1,6 +1,6 @@
-"""Reads what the Edge TPU compiler has put into a compiled file.
+"""Reads where the parameters of a file compiled for the Edge TPU are.
 
-Facts of `executable.fbs` (google-coral/libedgetpu).
+The format is that of `executable.fbs` (google-coral/libedgetpu).
 """
 
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from corallite.device.model import identifiers
 from corallite.device.model.flatbuffer import DamagedError, Flatbuffer
 
-# Fields of its tables: a package has a container of executables, each a string.
+# Field numbers: a package has a container of executables, each a byte string.
 _CONTAINER, _EXECUTABLES = 1, 0
 _PARAMETERS, _TYPE = 6, 13
 _PARAMETER_CACHING = 1
-# More packages than a file has custom operators.
+# More than any file has.
 _MOST_PACKAGES = 100
 
 
@@ -22,7 +22,7 @@ class Placed:
 
     Attributes:
         cached: Bytes that are sent once and stay on the chip.
-        streamed: Bytes that are sent again for every image.
+        streamed: Bytes that are sent for every image.
     """
 
     cached: int = 0
@@ -32,7 +32,7 @@ class Placed:
 def read_parameters(content: bytes) -> Placed | None:
     """Returns the parameter bytes of all packages in a compiled file.
 
-    None if there are none, or they are of a kind that is not known here.
+    None if there are none, or their format is unknown.
     """
     cached = streamed = 0
     starts = _find_packages(content)
@@ -51,7 +51,7 @@ def read_parameters(content: bytes) -> Placed | None:
 
 
 def _find_packages(content: bytes) -> list[int]:
-    """Returns where packages begin: their identifier is behind four bytes."""
+    """Returns where packages begin, four bytes before their identifier."""
     starts: list[int] = []
     place = content.find(identifiers.EDGETPU_PACKAGE, 4)
     while place >= 0 and len(starts) < _MOST_PACKAGES:

@@ -1,4 +1,4 @@
-"""How to come by the Edge TPU compiler."""
+"""Explains how to install the Edge TPU compiler."""
 
 from corallite.convert.edgetpu.compile.compiler_program import is_x86_64
 
@@ -15,8 +15,8 @@ To install it on Debian or Ubuntu, as root:
 {_REPOSITORY}
 """
 ELSEWHERE = f"""\
-It is a program for Linux on x86-64 only. Run it there, or in a container (elsewhere
-than on x86-64 that needs qemu-user-static and takes its time):
+It is a program for Linux on x86-64 only. Run it there, or in a container (on other
+processors this needs qemu-user-static and is slow):
 
 docker build --platform=linux/amd64 --tag=edgetpu-compiler - <<'END'
 FROM debian:12
@@ -31,5 +31,5 @@ and then: corallite compile --container_image=edgetpu-compiler --model=...
 
 
 def explain_installation() -> str:
-    """Returns what to type on this machine to have the compiler."""
+    """Returns the commands that install the compiler on this machine."""
     return ON_X86_64 if is_x86_64() else ELSEWHERE

@@ -1,4 +1,4 @@
-"""Tells which operators of a model the Edge TPU compiler has mapped."""
+"""Finds which operators of a model the Edge TPU compiler has mapped."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -7,30 +7,30 @@ from corallite.convert.edgetpu.predict.compilers import MAPPED
 from corallite.convert.tflite.model import Graph, Operator
 from corallite.device.model.identifiers import EDGETPU_OPERATOR
 
-# Of an operator that the log leaves out.
+# The status of an operator that the log omits.
 NOT_LOGGED = "Not in the compiler's log"
 
 
 def find_mapped(graph: Graph, compiled: Iterable[Graph]) -> set[int] | None:
     """Returns the operators of `graph` that a compiled file no longer has.
 
-    What stays on the CPU keeps the names of what it writes.
+    Operators that stay on the CPU keep the names of their outputs.
 
     Args:
         graph: Of the model.
         compiled: Of the compiled file, or of its segments.
 
     Returns:
-        None if names do not tell: one that is left is not in the model, or has the
-        names of another that is not left.
+        None if the names are ambiguous: a remaining operator is not in the model, or
+        shares its names with one that does not remain.
     """
     places: dict[tuple, list[int]] = defaultdict(list)
     for operator in graph.operators:
         places[_identify(operator)].append(operator.index)
     left = Counter(
         _identify(operator)
-        for part in compiled
-        for operator in part.operators
+        for piece in compiled
+        for operator in piece.operators
         if operator.custom_code != EDGETPU_OPERATOR
     )
     if any(len(places.get(key, ())) != count for key, count in left.items()):
@@ -45,35 +45,34 @@ def assign_statuses(
     predicted: Mapping[int, str],
     mapped: set[int] | None,
 ) -> dict[int, str]:
-    """Gives each operator a status of the log, which has only how many have which.
+    """Assigns a status of the log to each operator; the log only has their counts.
 
-    An operator gets what is predicted for it, as long as the log has it; the others
-    get what is left, in order.
+    An operator gets its predicted status while the log has any left; the others get
+    the rest, in order.
 
     Args:
         graph: Of the model.
         counts: How often the log has each (operator, status).
         predicted: The status of each operator.
-        mapped: Those that are mapped, if it is known.
+        mapped: The operators that are mapped, if known.
     """
     left = Counter(counts)
     statuses: dict[int, str] = {}
     for operator in graph.operators:
-        wish = predicted.get(operator.index, "")
-        if left[operator.name, wish] > 0 and _agrees(operator, wish, mapped):
-            left[operator.name, wish] -= 1
-            statuses[operator.index] = wish
+        expected = predicted.get(operator.index, "")
+        if left[operator.name, expected] > 0 and _agrees(operator, expected, mapped):
+            left[operator.name, expected] -= 1
+            statuses[operator.index] = expected
     for operator in graph.operators:
         if operator.index not in statuses:
-            status = _take_any(operator, left, mapped)
-            statuses[operator.index] = status
+            statuses[operator.index] = _take_any(operator, left, mapped)
     return dict(sorted(statuses.items()))
 
 
 def _take_any(
     operator: Operator, left: Counter[tuple[str, str]], mapped: set[int] | None
 ) -> str:
-    """Takes one of what is left in the log for operators of this type."""
+    """Takes a status that the log has left for operators of this type."""
     for (name, status), count in left.items():
         if name == operator.name and count and _agrees(operator, status, mapped):
             left[name, status] -= 1

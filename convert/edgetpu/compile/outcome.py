@@ -1,4 +1,4 @@
-"""Puts together what compiled files, logs and stdout say of a model's operators."""
+"""Combines compiled files, logs and output into the mapping of a model."""
 
 import dataclasses
 from collections import Counter
@@ -22,7 +22,7 @@ from corallite.convert.edgetpu.predict.suggestions import suggestion_for
 from corallite.convert.tflite.model import Graph, Model
 from corallite.device.model.identifiers import EDGETPU_OPERATOR
 
-# In `Prediction.to_json`: what the compiler knows and a prediction can only estimate.
+# Keys in `Prediction.to_json` that the compiler knows and a prediction estimates.
 PARAMETER_NAMES = (
     "parameter_bytes_on_chip",
     "parameter_bytes_streamed",
@@ -38,35 +38,35 @@ def combine(
     rows: Sequence[Row],
     expected: Prediction,
 ) -> tuple[Prediction, bool]:
-    """Returns what became of each operator, in the form of a prediction.
+    """Returns the mapping of each operator, in the form of a prediction.
 
     Args:
         graph: Of the model.
         compiled: Of the compiled file, or of its segments.
         rows: The log's table of operators.
-        expected: What was predicted: it tells which of several operators of a type
-            has which of the log's statuses.
+        expected: The prediction, which decides which of several operators of a type
+            gets which status of the log.
 
     Returns:
-        Also whether the compiled files told what is mapped; else it is what the log
-        has, given to operators by what was predicted.
+        Also whether the mapping is from the compiled files; otherwise it is from the
+        log, assigned to operators by the prediction.
     """
     mapped = find_mapped(graph, compiled)
     counts: Counter[tuple[str, str]] = Counter()
     for row in rows:
         counts[row.operator, row.status] += row.count
     status = assign_statuses(graph, counts, expected.status, mapped)
-    taken = [i for i, text in status.items() if text == MAPPED]
+    logged = [i for i, text in status.items() if text == MAPPED]
     supported = [text in (MAPPED, LATER_SUBGRAPH) for text in status.values()]
     cut = find_cut(graph, partition(graph, supported))
     found = dataclasses.replace(
         expected,
-        mapped=tuple(sorted(taken if mapped is None else mapped)),
+        mapped=tuple(sorted(logged if mapped is None else mapped)),
         status=status,
         subgraphs=sum(
             operator.custom_code == EDGETPU_OPERATOR
-            for part in compiled
-            for operator in part.operators
+            for piece in compiled
+            for operator in piece.operators
         ),
         first_cut=cut,
         suggestion=None if cut is None else _suggest(graph, cut, status[cut], expected),
@@ -75,12 +75,14 @@ def combine(
     return found, mapped is not None
 
 
-def place_parameters(contents: Collection[bytes], text: CompilerText) -> dict[str, Any]:
-    """Returns where the parameters are, by name in `Prediction.to_json`.
+def locate_parameters(
+    contents: Collection[bytes], text: CompilerText
+) -> dict[str, Any]:
+    """Returns where the parameters are, by key of `Prediction.to_json`.
 
     Args:
         contents: Of the compiled files.
-        text: What the compiler printed.
+        text: The compiler's output.
     """
     placed = [read_parameters(content) for content in contents]
     known = [found for found in placed if found is not None]
@@ -101,7 +103,7 @@ def place_parameters(contents: Collection[bytes], text: CompilerText) -> dict[st
 def find_contradictions(
     found: Prediction, rows: Sequence[Row], text: CompilerText
 ) -> tuple[str, ...]:
-    """Returns a sentence for each count that the sources do not agree on."""
+    """Returns a sentence for each source that counts other mapped operators."""
     counted = {
         "the log": sum(row.count for row in rows if row.status == MAPPED)
         if rows
@@ -122,8 +124,8 @@ def suggest_for_failure(
 
     Args:
         model: The model.
-        operator: The one that it fails at; None if that is not known.
-        otherwise: What helps against the failure in general.
+        operator: The one that it fails at; None if unknown.
+        otherwise: The suggestion for the failure in general.
         release: Of the compiler, in `compilers.COMPILERS`.
     """
     if operator is None:

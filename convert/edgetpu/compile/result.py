@@ -1,4 +1,4 @@
-"""What came of compiling a file for the Edge TPU, or is expected to."""
+"""The result of compiling a file for the Edge TPU, as JSON and as text."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from corallite.convert.tflite.text_lines import describe, format_entries
 _MIB = 1 << 20
 _MOST_UNKNOWN = 8
 
-# What `Compilation.edgetpu` rests on.
+# The source of `Compilation.edgetpu`.
 FROM_FILE = "the compiled file"
 FROM_LOG = "the compiler's log, aligned with the prediction"
 FROM_COMPILER = "the compiler, which failed"
@@ -28,21 +28,21 @@ PREDICTED = "predicted, the compiler was not run"
 
 @dataclass(frozen=True)
 class Compilation:
-    """What the compiler has made of a model, or is expected to.
+    """The result of a compilation, or its prediction.
 
     Attributes:
         path: The model.
         model: Its structure.
-        edgetpu: What became of its operators, in the form of a prediction.
-        basis: What that rests on: one of FROM_FILE, FROM_LOG, FROM_COMPILER, PREDICTED.
-        compiled: The files that were written, one or one a segment.
-        text: What the compiler said; None if it was not run.
-        breaking: Where it failed, if that was looked for and found.
-        parameters: Bytes by name in `Prediction.to_json`, as the compiler and its file
-            have them; None for what they do not say.
+        edgetpu: The mapping of its operators, in the form of a prediction.
+        basis: Its source: one of FROM_FILE, FROM_LOG, FROM_COMPILER, PREDICTED.
+        compiled: The files that were written, one per segment.
+        text: The parsed output of the compiler; None if it was not run.
+        breaking: Where it failed, if bisection has found that.
+        parameters: Values by key of `Prediction.to_json`, from the compiler and its
+            file; None if these do not have them.
         runs: How often the compiler was run on the whole model.
-        duration_s: How long the last of these took.
-        warnings: Sentences about what does not go together.
+        duration_s: Time of the last of these runs.
+        warnings: Contradictions between the sources, a sentence each.
     """
 
     path: Path
@@ -63,7 +63,7 @@ class Compilation:
         return self.text is None
 
     def to_json(self) -> dict[str, Any]:
-        """Returns a dict that `json` can write; "edgetpu" is as in an audit."""
+        """Returns a dict for JSON; "edgetpu" has the keys of an audit."""
         return {
             "file": str(self.path),
             "compiled": [str(path) for path in self.compiled],
@@ -80,10 +80,10 @@ class Compilation:
 
 
 def format_compilation(made: Compilation, *, details: bool = False) -> str:
-    """Returns what a person reads.
+    """Returns the result as text of 80 columns.
 
     Args:
-        made: What to show.
+        made: The result to format.
         details: Whether to list every operator with its status.
     """
     operators = made.model.main.operators
@@ -94,7 +94,7 @@ def format_compilation(made: Compilation, *, details: bool = False) -> str:
         return "\n".join([*lines, *_list(made, details)])
     if made.edgetpu.failure:
         return "\n".join([*format_entries(_describe_failure(made)), *_unknown(made)])
-    title = f"compiler {made.edgetpu.compiler or 'of unknown version'} says:"
+    title = f"result of compiler {made.edgetpu.compiler or 'of unknown version'}:"
     return "\n".join(
         [
             *format_entries(_describe_files(made)),
@@ -110,8 +110,8 @@ def _describe_files(made: Compilation) -> Iterator[tuple[str, str]]:
     yield "model", str(made.path)
     for path in made.compiled:
         yield "compiled", f"{path}, {path.stat().st_size:,} bytes"
-    runs = f", after {made.runs} tries" if made.runs > 1 else ""
-    yield "took", f"{made.duration_s:.1f} s{runs}; mapped as told by {made.basis}"
+    runs = f", {made.runs} runs" if made.runs > 1 else ""
+    yield "took", f"{made.duration_s:.1f} s{runs}; mapping from {made.basis}"
     for warning in made.warnings:
         yield "warning", warning
 
@@ -122,7 +122,7 @@ def _describe_memory(made: Compilation) -> Iterator[tuple[str, str]]:
         return
     sizes = (
         (text.on_chip_used_bytes, "used for parameters"),
-        (text.on_chip_remaining_bytes, "left over"),
+        (text.on_chip_remaining_bytes, "left"),
         (text.streamed_bytes, "streamed for every image"),
     )
     known = [
@@ -135,9 +135,9 @@ def _describe_memory(made: Compilation) -> Iterator[tuple[str, str]]:
 def _describe_failure(made: Compilation) -> Iterator[tuple[str, str]]:
     operators, breaking = made.model.main.operators, made.breaking
     yield "model", str(made.path)
-    again = f" ({made.runs} tries)" if made.runs > 1 else ""
+    runs = f" ({made.runs} runs)" if made.runs > 1 else ""
     version = made.edgetpu.compiler or "of unknown version"
-    yield "not compiled", f"by compiler {version}{again}: {made.edgetpu.failure}"
+    yield "not compiled", f"by compiler {version}{runs}: {made.edgetpu.failure}"
     if breaking:
         count = len(operators)
         yield "compiles", f"the first {breaking.prefix} of {count} operators"
@@ -147,7 +147,7 @@ def _describe_failure(made: Compilation) -> Iterator[tuple[str, str]]:
 
 
 def _list(made: Compilation, details: bool) -> list[str]:
-    """Returns a line for each operator, and nothing unless it is asked for."""
+    """Returns a line per operator if `details` is set."""
     status = made.edgetpu.status if details else {}
     operators = made.model.main.operators
     return format_entries(
@@ -157,7 +157,7 @@ def _list(made: Compilation, details: bool) -> list[str]:
 
 
 def _unknown(made: Compilation) -> list[str]:
-    """Returns what the compiler printed and nothing here has a place for."""
+    """Returns the last lines of the compiler's output that were not understood."""
     printed = made.text.unknown if made.text else ()
     lines = [line for line in printed if line != made.edgetpu.failure]
     more = len(lines) - _MOST_UNKNOWN

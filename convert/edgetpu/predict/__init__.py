@@ -1,1 +1,1 @@
-"""Predicts what the Edge TPU compiler would do with a file."""
+"""Predicts the result of the Edge TPU compiler for a model."""

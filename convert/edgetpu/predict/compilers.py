@@ -1,12 +1,12 @@
-"""The releases of the Edge TPU compiler, and what they say of an operator.
+"""The releases of the Edge TPU compiler, and the statuses they give to operators.
 
-Facts without another source are from Coral's documentation and the logs and threads of
+Facts without a source are from Coral's documentation and from logs and issues of
 google-coral/edgetpu; i225 is its issue 225.
 """
 
 from dataclasses import dataclass, replace
 
-# What stands behind an operator in the compiler's log.
+# The status of an operator in the compiler's log.
 MAPPED = "Mapped to Edge TPU"
 LATER_SUBGRAPH = "More than one subgraph is not supported"
 DATA_TYPE = "Operation is working on an unsupported data type"
@@ -26,15 +26,16 @@ class Compiler:
     """One release of the compiler.
 
     Attributes:
-        number: As people say it, which also orders them.
-        name: What it prints of itself.
-        tensorflow: The TensorFlow Lite that it parses models with; concluded from the
-            newest operator versions that it takes and the oldest that it does not.
-        runtime: The oldest Edge TPU runtime that is to run what it makes.
-        types: What that runtime computes with.
-        depthwise_factor: Bytes on the chip for a weight of a depthwise convolution;
+        number: The short version; it orders the releases.
+        name: The version it prints.
+        tensorflow: The TensorFlow Lite that it parses models with; derived from the
+            newest operator versions that it accepts and the oldest that it rejects.
+        runtime: The oldest Edge TPU runtime that runs its output.
+        types: The data types of that runtime.
+        depthwise_factor: Bytes on the chip per weight of a depthwise convolution;
             fitted to logs.
-        softmax_factor: The same for a class of a softmax; fitted to 10 and 1001.
+        softmax_factor: Bytes on the chip per class of a softmax; fitted to 10 and 1001
+            classes.
     """
 
     number: float
@@ -46,7 +47,7 @@ class Compiler:
     softmax_factor: int = 0
 
     def for_runtime(self, version: int | None) -> "Compiler":
-        """Returns it as it is with --min_runtime_version; None is its default."""
+        """Returns it with --min_runtime_version applied; None is its default."""
         if version is None or version >= self.runtime:
             return self
         types = self.types if version >= INT8_RUNTIME else _FIRST_TYPES
@@ -65,5 +66,5 @@ COMPILERS = {
     "15.0": Compiler(15.0, "15.0.340273435", (2, 4), 13),
     "16.0": Compiler(16.0, "16.0.384591198", (2, 6), 14, softmax_factor=48),
 }
-# The last there is.
+# The latest.
 DEFAULT_COMPILER = "16.0"

@@ -1,4 +1,4 @@
-"""Finds the operator that cuts a graph in two for the Edge TPU, and its suggestion."""
+"""Finds the operator that splits a graph for the Edge TPU, and what to change."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -12,21 +12,16 @@ _SHUFFLE = ("RESHAPE", "TRANSPOSE", "RESHAPE")
 
 
 def find_cut(graph: Graph, subsets: Sequence[Subset]) -> int | None:
-    """Returns the first operator behind which something is lost for the Edge TPU.
+    """Returns the first operator that keeps others from the Edge TPU.
 
-    That is the first refused one that keeps others from being mapped; if none does,
-    the first refused one behind what is mapped. One that is refused before, such as
-    the quantization of a float input, cuts nothing.
+    If there is none, it is the first unsupported operator after the mapped ones. An
+    unsupported operator before them, such as the quantization of a float input, does
+    not split the graph.
     """
     kinds = [subset.is_supported for subset in subsets]
-    behind = subsets[kinds.index(True) + 1 :] if True in kinds else subsets
+    later = subsets[kinds.index(True) + 1 :] if True in kinds else subsets
     refused, stranded = (
-        [
-            i
-            for subset in behind
-            if subset.is_supported is kind
-            for i in subset.operators
-        ]
+        [i for subset in later if subset.is_supported is kind for i in subset.operators]
         for kind in (False, True)
     )
     leading = _find_ancestors(graph, stranded)
@@ -35,7 +30,7 @@ def find_cut(graph: Graph, subsets: Sequence[Subset]) -> int | None:
 
 
 def suggest(graph: Graph, index: int, refusal: Refusal) -> str:
-    """Returns what to change about a refused operator, seen in its surroundings."""
+    """Returns what to change about an operator, considering its neighbours."""
     names = tuple(op.name for op in _follow(graph, graph.operators[index]))
     if names[:3] == _SHUFFLE or names[:2] == _SHUFFLE[1:]:
         return suggestions.SHUFFLE
@@ -46,7 +41,7 @@ def suggest(graph: Graph, index: int, refusal: Refusal) -> str:
 
 
 def _find_ancestors(graph: Graph, indices: Iterable[int]) -> set[int]:
-    """Returns the operators that those with `indices` wait for."""
+    """Returns the operators that those with `indices` depend on."""
     maker = {t.index: op.index for op in graph.operators for t in op.written}
     found: set[int] = set()
     waiting = list(indices)
@@ -59,7 +54,7 @@ def _find_ancestors(graph: Graph, indices: Iterable[int]) -> set[int]:
 
 
 def _follow(graph: Graph, operator: Operator) -> Iterator[Operator]:
-    """Yields an operator and those that read the first output of the one before."""
+    """Yields an operator, then each time the first reader of its first output."""
     following: Operator | None = operator
     for _ in _SHUFFLE:
         if following is None:

@@ -1,4 +1,4 @@
-"""What stops the Edge TPU compiler altogether: then nothing is mapped."""
+"""Predicts the errors that stop the Edge TPU compiler; then nothing is mapped."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from corallite.convert.tflite.schema import code_of
 
 @dataclass(frozen=True)
 class Failure:
-    """An end without an output file.
+    """An error of the compiler, which then writes no file.
 
     Attributes:
-        operator: The operator that is the cause, if it is one.
-        text: What the compiler prints.
-        status: Its last words, for operators that would be mapped.
+        operator: The operator that causes it, if a single one does.
+        text: The compiler's error message.
+        status: The status of operators that would be mapped without the error.
         suggestion: What to change.
     """
 
@@ -30,13 +30,13 @@ class Failure:
 def find_failure(
     model: Model, compiler: Compiler, mapped: Collection[int]
 ) -> Failure | None:
-    """Returns what stops the compiler, None if nothing is known to.
+    """Returns the error that stops the compiler, None if no known one does.
 
     Args:
         model: The model.
-        compiler: Which one.
-        mapped: The operators that it would map if nothing stopped it: only these does
-            it translate.
+        compiler: The release.
+        mapped: The operators that it would map without the error; it translates only
+            these.
     """
     found = (find(model, compiler) for find in _STOPS)
     first = next((failure for failure in found if failure), None)
@@ -44,9 +44,9 @@ def find_failure(
 
 
 def _find_unparseable(model: Model, compiler: Compiler) -> Failure | None:
-    """A runtime asks for all kinds of operators that a file declares.
+    """A runtime looks up all operator codes that a file declares.
 
-    Those that run are looked at first, so that one can be named.
+    The operators of the main graph come first, so that the error can name one.
     """
     running = [(op.name, op.version, op.index) for op in model.main.operators]
     declared = [(*code, None) for code in model.operator_codes]
@@ -59,13 +59,13 @@ def _find_unparseable(model: Model, compiler: Compiler) -> Failure | None:
                 index,
                 text,
                 "Model could not be parsed",
-                _OLDER.get(name, "convert with a TensorFlow of the compiler's time"),
+                _OLDER.get(name, "convert with a TensorFlow as old as the compiler"),
             )
     return None
 
 
 def _find_flex(model: Model, compiler: Compiler) -> Failure | None:
-    """Operators of TensorFlow that TFLite takes along for want of its own."""
+    """TensorFlow operators in the file, which need the Flex delegate."""
     for operator in model.main.operators:
         if operator.custom_code.startswith("Flex"):
             return Failure(
@@ -105,7 +105,7 @@ def _find_unquantized(model: Model, compiler: Compiler) -> Failure | None:
 def _find_strided_channels(
     model: Model, compiler: Compiler, mapped: Collection[int]
 ) -> Failure | None:
-    """Only compiler 16 takes strides at all, but not over the channels (i828)."""
+    """Only compiler 16 supports strides, but not over the channels (i828)."""
     for operator in (model.main.operators[index] for index in mapped):
         strides = model.integers(operator.input(3))
         slices = operator.name == "STRIDED_SLICE" and compiler.number >= 16
@@ -121,9 +121,9 @@ def _find_strided_channels(
 
 _NOT_RUN = "Model failed in Tflite interpreter"
 _OLDER = {
-    "CONV_2D": "split grouped convolutions: SPLIT, one each, CONCATENATION",
-    "FULLY_CONNECTED": "convert with one scale for the weights of dense layers",
-    "GELU": "use ReLU or ReLU6 in its place",
+    "CONV_2D": "split grouped convolutions: SPLIT, one per group, CONCATENATION",
+    "FULLY_CONNECTED": "convert with per-tensor scales for the weights of dense layers",
+    "GELU": "replace it with ReLU or ReLU6",
 }
 _STOPS: tuple[Callable[[Model, Compiler], Failure | None], ...] = (
     _find_unparseable,

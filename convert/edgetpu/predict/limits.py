@@ -1,7 +1,7 @@
-"""What an operator has to keep to for the Edge TPU, beyond its type and version.
+"""Limits of the Edge TPU on operators, apart from their type and version.
 
-Each function tells whether it does: (operator, model) -> bool. A value that is not
-known before the model runs does not break a limit.
+Each function tells whether an operator is within a limit: (operator, model) -> bool.
+Values that are not known before the model runs are within every limit.
 """
 
 import math
@@ -18,7 +18,7 @@ def has_no_activation(operator: Operator, model: Model) -> bool:
 
 
 def has_same_dilation(operator: Operator, model: Model) -> bool:
-    """Height and width are dilated alike, unless the kernel is a line."""
+    """Height and width have the same dilation, or the kernel is a line."""
     kernel = operator.input(1)
     if kernel is None or len(kernel.shape) != 4 or 1 in kernel.shape[1:3]:
         return True
@@ -26,7 +26,7 @@ def has_same_dilation(operator: Operator, model: Model) -> bool:
 
 
 def has_constant_parameters(operator: Operator, model: Model) -> bool:
-    """It reads one computed tensor: weights and bias are constants."""
+    """It reads only one computed tensor: weights and bias are constants."""
     return len(operator.read) == 1
 
 
@@ -36,20 +36,20 @@ def has_default_weights_format(operator: Operator, model: Model) -> bool:
 
 
 def pads_with_zeros_only(operator: Operator, model: Model) -> bool:
-    """A concatenation may hold one constant of zeros, beside one other input."""
+    """The only constant input is zero padding, next to one other input."""
     constants = operator.constants
     zeros = all(model.is_filled(t, _zero_point(t)) for t in constants)
     return not constants or (len(operator.inputs) == 2 and zeros)
 
 
 def has_flat_slope(operator: Operator, model: Model) -> bool:
-    """The slopes of a PReLU may differ by channel only."""
+    """The slopes of a PReLU differ by channel only."""
     slope = operator.input(1)
     return slope is None or all(size == 1 for size in slope.shape[:-1])
 
 
 def squeezes_leading_ones(operator: Operator, model: Model) -> bool:
-    """Ones in front of all other dimensions may go, without moving any value."""
+    """A squeeze removes only leading dimensions, which moves no value."""
     before, after = operator.input(0), operator.output()
     if before is None or after is None:
         return True
@@ -57,17 +57,17 @@ def squeezes_leading_ones(operator: Operator, model: Model) -> bool:
 
 
 def has_unit_strides(operator: Operator, model: Model) -> bool:
-    """A slice skips nothing."""
+    """All strides of a slice are 1."""
     return set(model.integers(operator.input(3))) <= {1}
 
 
 def has_plain_masks(operator: Operator, model: Model) -> bool:
-    """A slice has neither an ellipsis nor a new axis."""
+    """A slice has neither ellipsis nor new axis."""
     return not (operator.options["ellipsis_mask"] or operator.options["new_axis_mask"])
 
 
 def spares_batch(operator: Operator, model: Model) -> bool:
-    """Neither pads, splits, stacks nor reduces the first axis."""
+    """It does not pad, split, stack or reduce the first axis."""
     axes = _AXES[operator.name](operator, model)
     tensor = operator.input(1) if operator.name == "SPLIT" else operator.input(0)
     rank = len(tensor.shape) if tensor is not None else 0
@@ -77,14 +77,14 @@ def spares_batch(operator: Operator, model: Model) -> bool:
 
 
 def reduces_depth_by_fours(operator: Operator, model: Model) -> bool:
-    """What reduces the channels has a multiple of four of them."""
+    """A reduction over the channels has a multiple of four of them."""
     source = operator.input(0)
     innermost = len(source.shape) - 1 if source is not None else 0
     return _reduced_sizes(operator, model).get(innermost, 0) % 4 == 0
 
 
 def reduces_at_most(count: int) -> Check:
-    """Limits how many values become one."""
+    """Limits how many values a reduction combines into one."""
 
     def check(operator: Operator, model: Model) -> bool:
         return math.prod(_reduced_sizes(operator, model).values()) <= count
@@ -109,7 +109,7 @@ def has_at_most(count: int) -> Check:
 
 
 def merges_at_most(count: int) -> Check:
-    """Limits the elements of a reshape that leaves the innermost dimension alone."""
+    """Limits the elements of a reshape that keeps the innermost dimension."""
 
     def check(operator: Operator, model: Model) -> bool:
         before, after = operator.input(0), operator.output()
@@ -121,7 +121,7 @@ def merges_at_most(count: int) -> Check:
 
 
 def enlarges_at_most(factor: int, side: int) -> Check:
-    """Limits a resize: to a multiple of the input and, where it grows, to a size."""
+    """Limits the factor of a resize and, if it enlarges, the output size."""
 
     def check(operator: Operator, model: Model) -> bool:
         before, after = operator.input(0), operator.output()

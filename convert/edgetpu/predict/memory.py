@@ -1,9 +1,8 @@
-"""How much of the Edge TPU's memory a model takes: parameters and activations.
+"""Estimates the memory of a model on the Edge TPU: parameters and activations.
 
 Fitted to the executables in public compiled files and to the compiler's logs. Of 106
-different executables, all parameter bytes are met within 4 % for 99, and those that
-are cached for 92; off are LSTMs, chains of dense layers, and a few of a kind of their
-own.
+different executables, the total parameter bytes are within 4 % for 99, and the cached
+bytes for 92. The others are LSTMs, chains of dense layers, and a few special models.
 """
 
 import math
@@ -14,20 +13,20 @@ from corallite.convert.edgetpu.predict.compilers import Compiler
 from corallite.convert.tflite.model import Operator, Tensor
 
 _MIB = 1 << 20
-# Logs of 224-pixel classifiers add up to 6.9 to 7.8 MiB, used and remaining; large
-# activations leave less. 7.5 tells what was cached in a series of growing networks.
+# Used and remaining bytes in logs of 224-pixel classifiers add up to 6.9 to 7.8 MiB;
+# large activations leave less. 7.5 fits a series of growing networks.
 CAPACITY_BYTES = int(7.5 * _MIB)
 CAPACITY_RANGE_BYTES = (int(6.9 * _MIB), int(7.8 * _MIB))
-# What is below stays on the chip whole, unless activations are large: 1.1 and 1.7 MiB
-# in all were seen then.
+# Up to this size all parameters stay on the chip, unless activations are large: then
+# totals of 1.1 and 1.7 MiB were seen.
 SURE_BYTES = int(6.5 * _MIB)
-# More was never seen: above, the compiler splits planes or fails.
+# The largest value seen: above it, the compiler splits planes or fails.
 MOST_ACTIVATION_BYTES = 192 * 1024
 _TILES = 16
-# A dense layer with more inputs was streamed, also when alone (9,504 to 94,400 inputs;
-# one with 5,904 was not).
+# Dense layers with more inputs were streamed, even alone (9,504 to 94,400 inputs; one
+# with 5,904 was not).
 _MOST_DENSE_INPUTS = 8192
-# Operators with weights: dimensions of these.
+# Number of dimensions of the weights, by operator.
 _WEIGHT_RANKS = {
     "CONV_2D": 4,
     "DEPTHWISE_CONV_2D": 4,
@@ -41,8 +40,8 @@ class Parameters:
     """Where the weights are while a model runs.
 
     Attributes:
-        on_chip: Bytes that are sent once and stay.
-        streamed: Bytes that are sent again for every image.
+        on_chip: Bytes that are sent once and stay on the chip.
+        streamed: Bytes that are sent for every image.
         reserved: What the compiler's log calls "On-chip memory used for caching model
             parameters": more than `on_chip` where layers have few output channels.
     """
@@ -53,16 +52,16 @@ class Parameters:
 
     @property
     def fit(self) -> bool:
-        """Whether all stay on the chip."""
+        """Whether all parameters stay on the chip."""
         return self.streamed == 0
 
 
 def place_parameters(operators: Iterable[Operator], compiler: Compiler) -> Parameters:
-    """Fills the chip with weights, in order of execution, whole layers at a time.
+    """Fills the chip with weights layer by layer, in order of execution.
 
     Args:
         operators: Those that run on the Edge TPU.
-        compiler: Which one lays them out.
+        compiler: The release that lays them out.
     """
     on_chip = streamed = reserved = 0
     for operator in operators:
@@ -85,9 +84,9 @@ def layer_bytes(
     few, in sixteens, with 8 bytes each for its bias and scale.
 
     Args:
-        operator: Any operator; most take nothing.
-        compiler: Which one lays it out.
-        reserved: Whether to count the room that is set aside, in sixty-fours always.
+        operator: Any operator; most have no parameters.
+        compiler: The release that lays it out.
+        reserved: Whether to count the reserved bytes, always in sixty-fours.
     """
     if operator.name == "SOFTMAX":
         return compiler.softmax_factor * _channels(operator.output())
@@ -104,10 +103,10 @@ def layer_bytes(
 
 
 def activation_bytes_per_tile(operators: Iterable[Operator]) -> int:
-    """Returns the most that what one operator reads and writes takes of a tile.
+    """Returns the peak over all operators of the bytes that they read and write.
 
-    A padding is left out: it is done while the next convolution reads. Executables say
-    up to 7 % more.
+    Divided by the tiles. Padding does not count: the next convolution does it while
+    reading. Executables report up to 7 % more.
     """
     sizes = (
         sum(_padded_bytes(tensor) for tensor in {*operator.read, *operator.written})

@@ -1,6 +1,6 @@
-"""The release of TensorFlow that brought each version of each operator.
+"""The release of TensorFlow that added each version of each operator.
 
-A compiler stops at a version that is newer than the TensorFlow Lite inside it. Facts of
+A compiler stops at a version that is newer than its TensorFlow Lite. Source:
 `tflite/tools/versioning/runtime_version.cc` (google-ai-edge/LiteRT).
 """
 
@@ -168,7 +168,7 @@ ZEROS_LIKE 1.12
 """
 
 _Release = tuple[int, int]
-# Families that the table does not list, newer than every compiler.
+# Types that are not in the table and newer than every compiler.
 _LATE = ("STABLEHLO_", "OPERATOR_")
 
 

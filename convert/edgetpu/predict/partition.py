@@ -1,4 +1,4 @@
-"""Groups operators as TFLite does when it hands parts of a graph to a delegate."""
+"""Groups operators as TFLite does when it assigns subgraphs to a delegate."""
 
 import heapq
 from collections import defaultdict
@@ -10,10 +10,10 @@ from corallite.convert.tflite.model import Graph
 
 @dataclass(frozen=True)
 class Subset:
-    """Operators that run in one go.
+    """Operators that run together.
 
     Attributes:
-        is_supported: Whether the delegate takes them.
+        is_supported: Whether the delegate supports them.
         operators: Their numbers, ascending.
     """
 
@@ -24,17 +24,18 @@ class Subset:
 def partition(graph: Graph, supported: Sequence[bool]) -> list[Subset]:
     """Groups the operators of `graph`, in the order in which the groups run.
 
-    A group has the kind of the first operator that is ready, and takes in every
-    operator of that kind that is ready or becomes so meanwhile. This is what
-    `PartitionGraphIntoIndependentNodeSubsets` of TFLite arrives at by sweeping over
-    the operators again and again; with two heaps it takes n log n.
+    A group has the kind of the first operator that is ready, supported or not, and
+    gets every operator of that kind that is ready or becomes ready. The result is that
+    of TFLite's `PartitionGraphIntoIndependentNodeSubsets`, which sweeps over the
+    operators repeatedly; two heaps make it O(n log n).
 
     Args:
         graph: The operators and what they read.
-        supported: Whether the delegate takes the operator, by its number.
+        supported: Whether the delegate supports the operator, by its number.
 
     Returns:
-        The groups; every operator is in one, as all read only what was written before.
+        The groups; every operator is in one, as operators read only what earlier ones
+        write.
     """
     waiting, readers = _count_inputs(graph)
     ready: dict[bool, list[int]] = {True: [], False: []}
@@ -57,7 +58,7 @@ def partition(graph: Graph, supported: Sequence[bool]) -> list[Subset]:
 
 
 def _count_inputs(graph: Graph) -> tuple[list[int], dict[int, list[int]]]:
-    """Returns how many operators each waits for, and which wait for it."""
+    """Returns how many operators each one waits for, and which ones wait for it."""
     maker: dict[int, int] = {}
     waiting: list[int] = []
     readers: dict[int, list[int]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""Judges one operator at a time, as the Edge TPU compiler does first."""
+"""Checks each operator on its own, as the Edge TPU compiler does first."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Refusal:
     """Why an operator stays on the CPU.
 
     Attributes:
-        status: In the compiler's words.
+        status: As in the compiler's log.
         suggestion: What to change.
     """
 
@@ -29,14 +29,14 @@ class Refusal:
 
 
 def judge(operator: Operator, model: Model, compiler: Compiler) -> Refusal | None:
-    """Returns why an operator is not taken, None if it is.
+    """Returns why an operator is not supported, None if it is.
 
-    Whether it is then mapped is another question: see `partition`.
+    Not every supported operator is mapped: see `partition`.
     """
     for refuses, status in _CHECKS:
         if refuses(operator, compiler):
             suggestion = suggestion_for(status, operator.name)
-            if refuses is _has_foreign_data and _is_taken_later(operator, compiler):
+            if refuses is _has_unsupported_data and _is_for_later(operator, compiler):
                 suggestion = RUNTIME
             return Refusal(status, suggestion)
     for limit in RULES[operator.name].limits:
@@ -64,8 +64,8 @@ def _has_late_version(operator: Operator, compiler: Compiler) -> bool:
     return operator.version > RULES[operator.name].highest_version(compiler)
 
 
-def _has_foreign_data(operator: Operator, compiler: Compiler) -> bool:
-    """Constants may be INT32, which biases and axes are; states keep their type."""
+def _has_unsupported_data(operator: Operator, compiler: Compiler) -> bool:
+    """Constants may be INT32, as biases and axes are; variables of any type."""
     tensors = [t for t in (*operator.inputs, *operator.outputs) if t is not None]
     return any(
         tensor.type not in compiler.types
@@ -75,14 +75,14 @@ def _has_foreign_data(operator: Operator, compiler: Compiler) -> bool:
     )
 
 
-def _is_taken_later(operator: Operator, compiler: Compiler) -> bool:
-    """Whether a later runtime computes with the data that it is refused for."""
+def _is_for_later(operator: Operator, compiler: Compiler) -> bool:
+    """Whether a later runtime supports the data types."""
     types = {tensor.type for tensor in (*operator.read, *operator.written)}
     return types <= set(EIGHT_BIT) and not types <= set(compiler.types)
 
 
 def _has_outer_dimensions(operator: Operator, compiler: Compiler) -> bool:
-    """What an operator reads may have them, what it writes may not."""
+    """Inputs may have outer dimensions, outputs may not."""
     return any(abs(size) > 1 for t in operator.written for size in t.shape[:-3])
 
 
@@ -90,12 +90,12 @@ def _is_float(tensor_type: str) -> bool:
     return tensor_type.startswith(("FLOAT", "BFLOAT"))
 
 
-# The order in which the compiler asks; it reproduces all logs that were looked at.
+# In the compiler's order, which reproduces all logs that were examined.
 _CHECKS = (
     (_is_custom, DATA_TYPE),
     (_quantizes_floats, UNSPECIFIED),
     (_has_unknown_type, UNSUPPORTED),
     (_has_late_version, VERSION),
-    (_has_foreign_data, DATA_TYPE),
+    (_has_unsupported_data, DATA_TYPE),
     (_has_outer_dimensions, RANK),
 )

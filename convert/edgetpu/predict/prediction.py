@@ -1,4 +1,4 @@
-"""Predicts what the Edge TPU compiler makes of a model, without the compiler."""
+"""Predicts which operators of a model the Edge TPU compiler maps."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,21 +21,21 @@ from corallite.device.model.identifiers import EDGETPU_OPERATOR
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the compiler is expected to do.
+    """The predicted result of the compiler.
 
     Attributes:
         mapped: Numbers of the operators that run on the Edge TPU.
-        status: What the compiler's log says of each operator, by number.
-        subgraphs: How many pieces of the graph run on the Edge TPU.
-        first_cut: The first operator that cuts the graph: what is before it is on the
-            Edge TPU, it and what follows on the CPU. None if nothing does.
+        status: The status of each operator in the compiler's log, by number.
+        subgraphs: How many subgraphs run on the Edge TPU.
+        first_cut: The first operator that splits the graph: operators before it run on
+            the Edge TPU, it and those after it on the CPU. None if there is none.
         suggestion: What to change about `first_cut`, or about `failure`.
-        failure: What the compiler says if it stops; then nothing is mapped.
+        failure: The compiler's error message; then nothing is mapped.
         parameters: Where the weights are.
-        activation_bytes_per_tile: The most that one operator needs of each of 16 tiles.
-        is_compiled: The model is what the compiler has made already.
+        activation_bytes_per_tile: The peak of one operator on each of 16 tiles.
+        is_compiled: The model is compiled already.
         compiler: Full version of the compiler.
-        multiple_subgraphs: Whether it is run with --enable_multiple_subgraphs.
+        multiple_subgraphs: Whether it runs with --enable_multiple_subgraphs.
     """
 
     mapped: tuple[int, ...]
@@ -51,10 +51,7 @@ class Prediction:
     multiple_subgraphs: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """Returns a dict that `json` can write.
-
-        What is not known of a compiled model is None.
-        """
+        """Returns a dict for JSON; None is what a compiled model does not tell."""
         content = dict(vars(self))
         parameters: memory.Parameters = content.pop("parameters")
         suggestion = content.pop("suggestion")
@@ -83,10 +80,10 @@ def predict(
     """Predicts what the compiler does with the first graph of `model`.
 
     Args:
-        model: Any model; one that is compiled already is said to be.
+        model: Any model, also one that is compiled already.
         compiler: One of `COMPILERS`.
-        multiple_subgraphs: Whether it is run with --enable_multiple_subgraphs.
-        min_runtime_version: What it is run with; None for its default.
+        multiple_subgraphs: Whether it runs with --enable_multiple_subgraphs.
+        min_runtime_version: Its flag of that name; None for its default.
     """
     release = COMPILERS[compiler].for_runtime(min_runtime_version)
     graph = model.main
@@ -137,17 +134,17 @@ def _map(
 ) -> Prediction:
     supported = [op.index not in refusals for op in graph.operators]
     subsets = partition(graph, supported)
-    taken = [subset.operators for subset in subsets if subset.is_supported]
+    pieces = [subset.operators for subset in subsets if subset.is_supported]
     if not multiple_subgraphs:
-        taken = taken[:1]
-    mapped = tuple(sorted(index for operators in taken for index in operators))
+        pieces = pieces[:1]
+    mapped = tuple(sorted(index for piece in pieces for index in piece))
     status = {op.index: LATER_SUBGRAPH for op in graph.operators}
     status.update({index: MAPPED for index in mapped})
     cut = find_cut(graph, subsets)
     return Prediction(
         mapped=mapped,
         status={**status, **_statuses(refusals)},
-        subgraphs=len(taken),
+        subgraphs=len(pieces),
         first_cut=cut,
         suggestion=None if cut is None else suggest(graph, cut, refusals[cut]),
     )

@@ -1,4 +1,4 @@
-"""What becomes of a model on the Edge TPU, as text that fits into 80 columns."""
+"""Formats a mapping to the Edge TPU as text of 80 columns."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from corallite.convert.tflite.text_lines import describe, format_entry
 def format_mapping(
     found: Prediction, operators: Sequence[Operator], title: str
 ) -> list[str]:
-    """Returns lines about what is mapped, and what is in the way.
+    """Returns lines about the operators that are mapped and those that are not.
 
     Args:
-        found: What is expected, or what was found.
+        found: A prediction, or the compiler's result.
         operators: Of the model.
-        title: Of what follows.
+        title: The first line.
     """
     lines = format_entry("Edge TPU", title)
     if found.failure:
@@ -31,7 +31,7 @@ def format_mapping(
     )
     lines += format_entry("subgraphs", str(found.subgraphs))
     if found.first_cut is not None:
-        lines += format_entry("first cut", describe(operators[found.first_cut]))
+        lines += format_entry("split at", describe(operators[found.first_cut]))
     if found.suggestion:
         lines += format_entry("suggestion", found.suggestion)
     return lines
@@ -42,9 +42,9 @@ def format_memory(found: Prediction) -> list[str]:
     parameters = found.parameters
     low, high = memory.CAPACITY_RANGE_BYTES
     is_large = found.activation_bytes_per_tile > memory.MOST_ACTIVATION_BYTES
-    verdict = "they fit" if parameters.fit else "they do not all fit"
+    capacity = "they fit" if parameters.fit else "they do not all fit"
     if parameters.fit and (is_large or parameters.reserved > memory.SURE_BYTES):
-        verdict = "they may just fit"
+        capacity = "they may just fit"
     streamed = (
         f", {parameters.streamed:,} streamed for every image"
         if parameters.streamed
@@ -52,14 +52,14 @@ def format_memory(found: Prediction) -> list[str]:
     )
     lines = format_entry(
         "on the chip",
-        f"{parameters.on_chip:,} bytes of parameters{streamed}: {verdict} "
-        f"({_mib(parameters.reserved)} of {_mib(low)} to {_mib(high)} MiB set aside)",
+        f"{parameters.on_chip:,} bytes of parameters{streamed}: {capacity} "
+        f"({_mib(parameters.reserved)} of {_mib(low)} to {_mib(high)} MiB reserved)",
     )
     if is_large:
         lines += format_entry(
             "",
-            "large activations: the compiler has to split planes, has less room for "
-            "parameters, and may fail; use a smaller input if it does",
+            "large activations: the compiler splits planes, has less room for "
+            "parameters, and may fail; if it does, use a smaller input",
         )
     return lines
 

@@ -1,8 +1,8 @@
-"""Which operators the Edge TPU compiler takes: the table, and its limits.
+"""The operators that the Edge TPU compiler supports, and their limits.
 
-Where a row or number comes from: Coral's table of supported operators, pairs of a
-model and its compiled file in public repositories (p), published logs (l), and issues
-of google-coral/edgetpu (i and their number). Nothing was tried on the compiler.
+Sources: Coral's table of supported operators, models with their compiled files in
+public repositories (p), published logs (l), and issues of google-coral/edgetpu (i and
+their number). Nothing was tried on the compiler itself.
 """
 
 from collections.abc import Mapping
@@ -23,11 +23,11 @@ class Limit:
     """A condition on an operator.
 
     Attributes:
-        keeps: Tells whether an operator keeps to it.
-        suggestion: What to do about one that does not.
-        status: What the compiler says of that one.
+        keeps: Tells whether an operator is within the limit.
+        suggestion: What to change about one that is not.
+        status: The compiler's status of that one.
         since: The first compiler with this limit.
-        until: The last.
+        until: The last compiler with this limit.
     """
 
     keeps: limits.Check
@@ -39,12 +39,12 @@ class Limit:
 
 @dataclass(frozen=True)
 class Rule:
-    """How far the compiler supports a type of operator.
+    """How the compiler supports a type of operator.
 
     Attributes:
-        versions: The highest version that is mapped, by the compiler that began to:
-            {"1.0": 2, "16.0": 3}. Before the first of them, the type is unknown; so
-            it is for a runtime older than that compiler's.
+        versions: The highest version that is mapped, by the first compiler to do so:
+            {"1.0": 2, "16.0": 3}. The type is unknown to earlier compilers, and for a
+            runtime older than that compiler's.
         limits: Conditions on each operator.
     """
 
@@ -52,7 +52,7 @@ class Rule:
     limits: tuple[Limit, ...] = ()
 
     def highest_version(self, compiler: Compiler) -> int:
-        """Returns the highest version that `compiler` maps; 0 is none."""
+        """Returns the highest version that `compiler` maps, 0 if none."""
         known = [
             version
             for since, version in self.versions.items()
@@ -63,7 +63,7 @@ class Rule:
 
 
 _NO_ACTIVATION = Limit(
-    limits.has_no_activation, "make the activation an operator of its own"
+    limits.has_no_activation, "make the activation a separate operator"
 )
 # Kernels of 3x1 were mapped with dilations of 2x1 and 4x1 (p).
 _SAME_DILATION = Limit(
@@ -72,11 +72,11 @@ _SAME_DILATION = Limit(
 _CONSTANT_PARAMETERS = Limit(
     limits.has_constant_parameters, "make its weights and bias constants"
 )
-_NOT_OVER_BATCH = Limit(limits.spares_batch, "use another axis than the batch's")
+_NOT_OVER_BATCH = Limit(limits.spares_batch, "use another axis than the batch axis")
 # Mapped after 32,768 values were split in four; 8,192 are the most seen mapped (i461).
 _FEW_VALUES = Limit(
     limits.reduces_at_most(16_384),
-    "split the tensor, take the mean of each part and then of the means",
+    "split the tensor, take the mean of each piece and then of the means",
 )
 _DEPTH_BY_FOURS = Limit(
     limits.reduces_depth_by_fours,
@@ -84,14 +84,14 @@ _DEPTH_BY_FOURS = Limit(
 )
 _ONE_ROW = Limit(
     limits.writes_one_row,
-    "use a batch of 1, and 1x1 convolutions for what is computed at every pixel",
+    "use a batch of 1, and 1x1 convolutions for computations at every pixel",
 )
 # Seen mapped: 6 to 12, 12 to 24, 24 to 48 (p), 64 to 128 (i31, i187). Seen refused: 1
 # to 33 and 33 to 513 (p), 128 to 256 (i187), 256 to 512 (i31). Between is a guess.
 _SMALL_STEP = limits.enlarges_at_most(factor=8, side=128)
 _ENLARGE = (
-    "enlarge by 2 at a time, up to 128 pixels, and leave the rest to the CPU; repeat "
-    "what is 1x1 by TILE"
+    "enlarge by 2 at a time, up to 128 pixels, and leave the rest to the CPU; enlarge "
+    "1x1 with TILE"
 )
 _PRECISE = (
     Limit(_SMALL_STEP, _ENLARGE, INTERPOLATION, until=2.0),  # i63
@@ -99,7 +99,7 @@ _PRECISE = (
 )
 _CONVOLUTION = (_SAME_DILATION, _CONSTANT_PARAMETERS)
 
-# Versions are the highest that was seen mapped; where none was seen, that of int8.
+# The highest version seen mapped; if none was seen, the version for int8.
 RULES: Mapping[str, Rule] = {
     "ADD": Rule({"1.0": 2}),
     "AVERAGE_POOL_2D": Rule({"1.0": 2}, (_NO_ACTIVATION,)),
@@ -112,7 +112,7 @@ RULES: Mapping[str, Rule] = {
     ),
     "CONV_2D": Rule({"1.0": 3}, _CONVOLUTION),
     "DEPTHWISE_CONV_2D": Rule({"1.0": 3}, _CONVOLUTION),
-    # Taken for its type and refused for its float output.
+    # The type is supported, its float output is not.
     "DEQUANTIZE": Rule({"1.0": 6}),
     "EXPAND_DIMS": Rule({"2.1": 1}),
     "FULLY_CONNECTED": Rule(

@@ -1,4 +1,4 @@
-"""Counts that can be done by hand."""
+"""Costs that can be computed by hand."""
 
 import pytest
 

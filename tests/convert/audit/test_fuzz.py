@@ -1,7 +1,6 @@
-"""Files that are changed at random, and graphs of whatever comes.
+"""Files with random changes, and random graphs.
 
-What these found is kept where it can be read, in `test_hostile.py` and beside what it
-was about.
+The problems that these tests found are separate tests in `test_hostile.py` and others.
 """
 
 import json
@@ -27,7 +26,7 @@ from corallite.convert.tflite.reader import decode
 from corallite.device.model.flatbuffer import DamagedError
 from corallite.device.system.errors import RequestError
 
-# The same examples each time: what fails, fails for everybody. The fixtures are not
+# The same examples each time, so that failures are reproducible. The fixtures are not
 # changed, or cleared first.
 often = settings(
     max_examples=200,
@@ -38,7 +37,7 @@ often = settings(
 
 
 def examine(content):
-    """Does with a file's bytes all that an audit does in its own process."""
+    """Does everything with a file that an audit does in its own process."""
     model = decode(content)
     find_peak(model.main)
     for operator in model.main.operators:
@@ -50,13 +49,13 @@ def examine(content):
 
 
 def check(model, **options):
-    """Predicts, and holds what is said against itself; returns the prediction."""
+    """Predicts, checks that the prediction is consistent, and returns it."""
     found, operators = predict(model, **options), model.main.operators
     assert list(found.mapped) == sorted(set(found.mapped))
     if not found.is_compiled:
         assert sorted(found.status) == list(range(len(operators)))
-        saying = [i for i, status in sorted(found.status.items()) if status == MAPPED]
-        assert saying == list(found.mapped)
+        logged = [i for i, status in sorted(found.status.items()) if status == MAPPED]
+        assert logged == list(found.mapped)
         assert (found.first_cut is None and not found.failure) or found.suggestion
     assert (found.subgraphs == 0) is (found.mapped == ())
     if found.failure:
@@ -91,7 +90,7 @@ def test_absurd_offsets_never_crash(content):
 
 
 _ABSURD = (0, 1, 3, 0xFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
-# Bytes more often than the others, which seldom leave a file that can be read.
+# Mostly single bytes; the others seldom leave a readable file.
 _KINDS_OF_CHANGE = (*["byte"] * 8, "number", "offset", "lost", "twice")
 _CHANGES = st.tuples(
     st.sampled_from(_KINDS_OF_CHANGE),
@@ -102,7 +101,7 @@ _CHANGES = st.tuples(
 
 
 def change(content, kind, place, value):
-    """Returns `content` with a byte or a number set, or a piece lost or there twice."""
+    """Returns `content` with a changed byte or number, or a lost or repeated piece."""
     # Not the identifier, without which nothing is read.
     start = 8 + place * (len(content) - 8) // 10_000
     if kind == "byte":
@@ -118,7 +117,7 @@ def change(content, kind, place, value):
 
 @given(changes=st.lists(_CHANGES, min_size=1, max_size=6))
 @often
-def test_a_changed_file_is_answered_or_damaged(content, changes):
+def test_a_changed_file_has_a_prediction_or_is_damaged(content, changes):
     for one in changes:
         content = change(content, *one)
     try:
@@ -131,7 +130,7 @@ def test_a_changed_file_is_answered_or_damaged(content, changes):
 
 @given(changes=st.lists(_CHANGES, min_size=1, max_size=3))
 @often
-def test_an_audit_of_a_changed_file_is_text_and_json_or_one_sentence(
+def test_an_audit_of_a_changed_file_is_text_and_json_or_one_error(
     tmp_path, content, changes
 ):
     path = tmp_path / "model.tflite"
@@ -147,16 +146,16 @@ def test_an_audit_of_a_changed_file_is_text_and_json_or_one_sentence(
         json.dumps(found.to_json(), allow_nan=False)
 
 
-# The last four stop a compiler, which all others then wait for: few.
+# Few of the last four, which stop a compiler.
 _NAMES = (*RULES, "HARD_SWISH", "Own", "SHAPE", "WHERE", "FlexErf", "GELU")
 _SHAPES = st.sampled_from(
     (*[(1, 8, 8, 4)] * 5, (), (9,), (1, 200), (2, 8, 8, 4), (1, 2, 3, 4, 8))
 )
 _KINDS = st.sampled_from((*["INT8"] * 8, "UINT8", "INT32", "FLOAT32"))
 _OPERATORS = st.tuples(
-    # Mostly what is mapped, so that there are pieces to tell apart.
+    # Mostly supported types, so that there are several subgraphs.
     st.one_of(st.just("RELU"), st.just("ADD"), st.sampled_from(_NAMES)),
-    # Any tensor, two axes, and more if need be.
+    # Any tensor, two axes, and up to two more inputs.
     st.tuples(st.integers(0, 30), st.one_of(st.just(1), st.integers(-1, 30))),
     st.lists(st.integers(-1, 30), max_size=2),
     _SHAPES,
@@ -170,14 +169,12 @@ _OPERATORS = st.tuples(
     compiler=st.sampled_from(list(COMPILERS)),
 )
 @often
-def test_any_graph_has_a_prediction_that_agrees_with_itself(
-    make_writer, operators, compiler
-):
+def test_any_graph_has_a_consistent_prediction(make_writer, operators, compiler):
     writer = make_writer()
     writer.input()
     writer.integers(1, 2)
     for name, first, others, shape, kind, version in operators:
-        # What is not there yet is the graph's input.
+        # The graph's input replaces tensors that do not exist yet.
         count = len(writer.graph.tensors)
         there = [n if n < count else 0 for n in (*first, *others)]
         writer.operator(name, there, shape, kind, version=version)

@@ -1,4 +1,4 @@
-"""Files that are damaged, or made to do harm: one error, soon, in little memory."""
+"""Damaged and malicious files: one error, with little time and memory."""
 
 import time
 import tracemalloc
@@ -18,15 +18,15 @@ _LIMIT_S = 10
 
 
 @pytest.mark.parametrize("percent", range(1, 100))
-def test_a_file_cut_short_is_damaged(content, percent):
+def test_a_truncated_file_is_damaged(content, percent):
     with pytest.raises(DamagedError):
         decode(content[: len(content) * percent // 100])
 
 
-def test_a_file_of_which_the_manifest_is_cut_short_is_damaged(content):
+def test_a_file_with_a_truncated_manifest_is_damaged(content):
     archive = b"PK\x03\x04" + bytes(100)
     with pytest.raises(
-        DamagedError, match=f"archive at byte {len(content)}.*cut short"
+        DamagedError, match=f"archive at byte {len(content)}.*truncated"
     ):
         decode(content + archive)
 
@@ -39,10 +39,10 @@ def test_two_gigabytes_of_zeros_cost_nothing(tmp_path):
             file.truncate(2 << 30)
         tracemalloc.start()
         began_s = time.process_time()
-        with pytest.raises(RequestError, match="not a TFLite model|holds no graph"):
+        with pytest.raises(RequestError, match="not a TFLite model|has no graph"):
             read_model(path)
         assert time.process_time() - began_s < _LIMIT_S
-        # The longest tail that an archive is looked for in, and some.
+        # More than the tail of the file, in which an archive is looked for.
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
         tracemalloc.stop()
 
@@ -60,21 +60,29 @@ def change(writer, part, **fields):
 @pytest.mark.parametrize(
     ("part", "fields", "sentence"),
     [
-        ("graph", {"inputs": [99]}, "tensor 99 is used, which is not there"),
+        ("graph", {"inputs": [99]}, "tensor 99 is used but does not exist"),
         ("operator", {"inputs": [-2, 1]}, "tensor -2 is used"),
-        ("operator", {"opcodeIndex": 9}, "operator 0 is of kind 9"),
-        ("operator", {"inputs": [1]}, "operator 0 reads what operator 0 is yet to"),
-        ("operator", {"inputs": [2]}, "operator 0 reads what operator 1 is yet to"),
+        ("operator", {"opcodeIndex": 9}, "operator 0 has type 9"),
+        (
+            "operator",
+            {"inputs": [1]},
+            "operator 0 reads the output of operator 0",
+        ),
+        (
+            "operator",
+            {"inputs": [2]},
+            "operator 0 reads the output of operator 1",
+        ),
         ("tensor", {"type": 99}, "tensor 0 has the unknown type 99"),
         ("tensor", {"type": -1}, "unknown type -1"),
-        ("tensor", {"buffer": 77}, "tensor 0 wants buffer 77"),
-        ("tensor", {"shape": [1, -7]}, "tensor 0 has an impossible shape"),
-        ("tensor", {"shape": [1] * 40}, "tensor 0 has an impossible shape"),
+        ("tensor", {"buffer": 77}, "tensor 0 uses buffer 77"),
+        ("tensor", {"shape": [1, -7]}, "tensor 0 has an invalid shape"),
+        ("tensor", {"shape": [1] * 40}, "tensor 0 has an invalid shape"),
         ("tensor", {"name": "x" * 20_000}, "a name of 20,000 bytes"),
-        ("tensor", {"shapeSignature": [-3]}, "tensor 0 has an impossible shape"),
+        ("tensor", {"shapeSignature": [-3]}, "tensor 0 has an invalid shape"),
     ],
 )
-def test_what_cannot_be_is_named(writer, part, fields, sentence):
+def test_an_invalid_field_is_named(writer, part, fields, sentence):
     x = writer.input((1, 4))
     y = writer.operator("ADD", [x, x], None)
     writer.operator("ADD", [y, y], None)
@@ -86,7 +94,7 @@ def test_what_cannot_be_is_named(writer, part, fields, sentence):
 def test_a_model_without_a_graph_is_damaged(writer):
     writer.input()
     writer.model.subgraphs = []
-    with pytest.raises(DamagedError, match="holds no graph"):
+    with pytest.raises(DamagedError, match="has no graph"):
         decode(writer.content())
 
 
@@ -156,7 +164,7 @@ def test_one_vector_is_not_read_as_often_as_it_is_named():
 
 
 def test_many_operators_on_one_large_constant_take_their_time_once(writer):
-    """A check that looks through the constant would read gigabytes."""
+    """Searching the constant for each operator would read gigabytes."""
     x = writer.input((1, 4))
     zeros = writer.tensor((1, 1 << 20), data=0)
     for _ in range(3_000):

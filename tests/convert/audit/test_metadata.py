@@ -1,4 +1,4 @@
-"""What an audit reads of TFLite Metadata, which anybody may have written."""
+"""Reading TFLite Metadata of any origin."""
 
 import numpy as np
 import pytest
@@ -36,12 +36,12 @@ def with_metadata(writer):
     return give
 
 
-def test_a_file_without_metadata_says_nothing(writer):
+def test_a_file_without_metadata_has_none(writer):
     writer.conv(writer.input())
     assert describe_metadata(decode(writer.content())) is None
 
 
-def test_ours_are_read_as_they_were_written(writer):
+def test_our_metadata_are_read_as_written(writer):
     writer.conv(writer.input(kind="UINT8"))
     found = describe_metadata(decode(attach_manifest(writer.content(), MANIFEST)))
     assert found is not None
@@ -57,7 +57,7 @@ def test_ours_are_read_as_they_were_written(writer):
     assert (labels["name"], labels["type"]) == ("labels.txt", "TENSOR_AXIS_LABELS")
 
 
-def test_those_of_another_tool_are_read(with_metadata):
+def test_metadata_of_another_tool_are_read(with_metadata):
     """An audio model with a licence and a vocabulary, of a kind we do not write."""
     audio = {0: "waveform", 3: {0: Number("Uint8", 4)}}
     file = {0: "words.txt", 1: "a word a line", 2: Number("Int8", 5), 3: "en"}
@@ -78,7 +78,7 @@ def test_those_of_another_tool_are_read(with_metadata):
     ]
 
 
-def test_numbers_that_have_no_name_yet_are_shown_as_such(with_metadata):
+def test_codes_without_a_name_are_shown_as_numbers(with_metadata):
     image = {3: {0: Number("Uint8", 2), 1: {0: Number("Int8", 9)}}}
     unknown = {3: {0: Number("Uint8", 77)}}
     root = {6: [{2: Number("Int8", 99)}], 3: [{2: [image, unknown]}]}
@@ -89,7 +89,7 @@ def test_numbers_that_have_no_name_yet_are_shown_as_such(with_metadata):
     assert found["files"][0]["type"] == "99"
 
 
-def test_numbers_that_json_has_no_word_for_are_none(with_metadata):
+def test_infinity_and_nan_are_none(with_metadata):
     options = {0: [float("nan"), 1.0], 1: [float("inf")]}
     units = [{0: Number("Uint8", 1), 1: options}]
     content = with_metadata({3: [{2: [{4: units}]}]})
@@ -110,12 +110,12 @@ def test_metadata_without_a_graph_describe_no_tensors(with_metadata):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"\x08\0\0\0M999" + bytes(40), "does not begin with M001"),
+        (b"\x08\0\0\0M999" + bytes(40), "do not begin with M001"),
         (b"\xff\xff\xff\x7fM001" + bytes(40), "leads outside the file"),
-        (bytes((16 << 20) + 1), "it has 16,777,217 bytes"),
+        (bytes((16 << 20) + 1), "16,777,217 bytes are too many"),
     ],
 )
-def test_what_is_no_metadata_is_damaged(with_metadata, content, sentence):
+def test_invalid_metadata_are_damaged(with_metadata, content, sentence):
     model = decode(with_metadata(content))
     with pytest.raises(DamagedError, match=sentence):
         describe_metadata(model)
@@ -127,10 +127,10 @@ def test_damaged_metadata_do_not_hide_the_model(with_metadata, write_file):
     assert found.metadata is None
     assert found.edgetpu.mapped == (0,)
     sentence = " ".join(format_audit(found).split())
-    assert "the metadata are damaged (it does not begin with M001)" in sentence
+    assert "the metadata are damaged (they do not begin with M001)" in sentence
 
 
-def test_the_text_says_what_is_expected_of_pixels(writer, write_file):
+def test_the_text_has_the_range_of_pixels(writer, write_file):
     writer.conv(writer.input(kind="UINT8"))
     path = write_file(attach_manifest(writer.content(), MANIFEST))
     text = " ".join(format_audit(audit_file(path, ask_xnnpack=False)).split())

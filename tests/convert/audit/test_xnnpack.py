@@ -1,4 +1,4 @@
-"""What the TFLite runtime says of a file, and what happens if it says nothing."""
+"""Results of the TFLite runtime for a file, and its failures."""
 
 import signal
 
@@ -15,7 +15,7 @@ def asked(path, activation_bytes=1 << 20):
 
 @pytest.fixture
 def two_pieces(writer, write_file):
-    """Two convolutions that XNNPACK takes, and between them what it does not."""
+    """Two convolutions that XNNPACK runs, around an operator that it does not run."""
     x = writer.conv(writer.input())
     x = writer.operator(
         "GATHER",
@@ -28,27 +28,27 @@ def two_pieces(writer, write_file):
     return write_file(writer.content())
 
 
-def test_partitions_are_counted_and_what_is_left_is_named(two_pieces):
+def test_partitions_are_counted_and_other_operators_are_listed(two_pieces):
     found = asked(two_pieces)
     assert (found.count, found.outside, found.error) == (2, (1,), "")
 
 
-def test_what_the_runtime_refuses_is_a_sentence(writer, write_file):
+def test_an_error_of_the_runtime_is_reported(writer, write_file):
     writer.operator("PosenetDecoderOp", [writer.input()], (1,))
     found = asked(write_file(writer.content()))
     assert found.count is None
     assert "unresolved custom op: PosenetDecoderOp" in found.error
 
 
-def test_a_runtime_that_crashes_is_a_sentence(two_pieces):
+def test_a_crash_of_the_runtime_is_reported(two_pieces):
     with Probe(two_pieces, 1 << 20) as probe:
         probe.send_signal(signal.SIGSEGV)
         found = probe.result()
     assert (found.count, found.error) == (None, "the TFLite runtime crashed (SIGSEGV)")
 
 
-def test_a_runtime_that_wants_too_much_memory_is_a_sentence(writer, write_file):
-    """Activations that the audit was told are small take 8 GB."""
+def test_a_runtime_that_needs_too_much_memory_is_reported(writer, write_file):
+    """Activations take 8 GB, and the audit expects few."""
     x = writer.operator("RELU", [writer.input((1 << 14, 1 << 14, 32))], None)
     writer.operator("RELU", [x], None)
     found = asked(write_file(writer.content()))
@@ -61,7 +61,7 @@ def test_a_model_that_is_too_large_is_not_tried(two_pieces):
     assert (found.count, found.error) == (None, "its activations are too large to try")
 
 
-def test_a_name_that_is_no_text_is_a_sentence(writer, write_file):
+def test_a_name_that_is_not_text_is_reported(writer, write_file):
     writer.operator("RELU", [writer.input((1, 4))], None)
     writer.graph.tensors[-1].name = b"\xff"
     found = asked(write_file(writer.content()))
@@ -69,7 +69,7 @@ def test_a_name_that_is_no_text_is_a_sentence(writer, write_file):
     assert "utf-8" in found.error
 
 
-def test_an_answer_is_the_same_in_a_folder_with_modules_of_the_same_names(
+def test_modules_in_the_current_folder_are_not_imported(
     two_pieces, tmp_path, monkeypatch
 ):
     (tmp_path / "json.py").write_text("raise ImportError")
@@ -77,8 +77,8 @@ def test_an_answer_is_the_same_in_a_folder_with_modules_of_the_same_names(
     assert asked(two_pieces.relative_to(tmp_path)).count == 2
 
 
-def test_weights_of_a_network_are_no_burden(writer, write_file):
-    """The room that the process is given grows with the file."""
+def test_large_weights_fit_into_the_memory_limit(writer, write_file):
+    """The memory limit of the process grows with the file."""
     rng = np.random.default_rng(0)
     x = writer.input((1, 2048))
     weights = writer.tensor((2048, 2048), data=rng.integers(-99, 99, (2048, 2048)))

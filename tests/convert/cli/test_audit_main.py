@@ -1,4 +1,4 @@
-"""`corallite audit` as it is typed."""
+"""The command `corallite audit`."""
 
 import json
 import resource
@@ -19,18 +19,18 @@ FORBIDDEN = ("tensorflow", "keras", "tf_keras", "corallite.train", "corallite.op
 
 
 def audit(*arguments, **options):
-    """Runs the program and returns it with what it printed."""
+    """Runs the program and returns it with its output."""
     command = [*PROGRAM, *arguments]
     return subprocess.run(command, capture_output=True, text=True, **options)
 
 
 def limit_memory():
-    """Lets a process have no more than 200 MB."""
+    """Limits a process to 200 MB."""
     resource.setrlimit(resource.RLIMIT_AS, (200 << 20, 200 << 20))
 
 
 def seconds_of_children():
-    """Returns how long finished programs have computed, whatever else was running."""
+    """Returns the processor time of finished child processes."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
@@ -41,7 +41,7 @@ LIMIT_S = 10
 
 @pytest.fixture
 def network(writer, write_file):
-    """Float doors, a convolution, a cut, another convolution."""
+    """Float input and output, and an unsupported operator between convolutions."""
     x = writer.operator("QUANTIZE", [writer.input(kind="FLOAT32")], (1, 8, 8, 4))
     x = writer.operator("HARD_SWISH", [writer.conv(x)], None)
     x = writer.conv(x)
@@ -49,7 +49,7 @@ def network(writer, write_file):
     return write_file(writer.content())
 
 
-def test_json_holds_everything(network):
+def test_json_has_everything(network):
     content = json.loads(audit(network, "--json").stdout)
     assert [operator["name"] for operator in content["operators"]] == [
         "QUANTIZE",
@@ -70,7 +70,7 @@ def test_json_holds_everything(network):
     assert content["macs"] == 2 * 8 * 8 * 4 * 4
     assert content["parameter_bytes"] == 2 * (16 + 16)
     assert content["peak_activation_bytes"] == 256 + 4 * 256
-    # The float door at either end.
+    # The float input and output.
     assert [finding["operator"] for finding in content["not_int8"]] == [0, 4]
     assert content["dynamic"] == []
     assert content["manifest"] is None
@@ -83,13 +83,13 @@ def test_json_holds_everything(network):
     assert edgetpu["status"]["3"] == "More than one subgraph is not supported"
 
 
-def test_the_table_fits_into_eighty_columns_and_names_cut_and_suggestion(network):
+def test_the_table_fits_into_eighty_columns_and_has_cut_and_suggestion(network):
     done = audit(network, "--details")
     lines = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (0, "")
     assert max(map(len, lines)) <= 80
     assert any(line.startswith("    2 HARD_SWISH@1 ") for line in lines)
-    assert "first cut     2 HARD_SWISH (tensor_5)" in lines
+    assert "split at      2 HARD_SWISH (tensor_5)" in lines
     assert (
         "suggestion    use ReLU6; in Keras's MobileNetV3 that is minimalistic=True"
         in (lines)
@@ -105,24 +105,22 @@ def test_absurd_sizes_stay_in_their_columns(writer, write_file):
     writer.graph.tensors[-1].quantization.scale = [-1.2345e-30]
     done = audit(write_file(writer.content()), "--details")
     assert max(map(len, done.stdout.splitlines())) <= 80
-    assert (
-        "XNNPACK       not known: its activations are too large to try" in done.stdout
-    )
+    assert "XNNPACK       unknown: its activations are too large to try" in done.stdout
 
 
-def test_flags_choose_the_compiler_that_is_predicted(network):
+def test_flags_select_the_predicted_compiler(network):
     done = audit(network, "--json", "--enable_multiple_subgraphs", "--compiler=15.0")
     edgetpu = json.loads(done.stdout)["edgetpu"]
     assert edgetpu["compiler"] == "15.0.340273435"
     assert (edgetpu["mapped"], edgetpu["subgraphs"]) == ([1, 3], 2)
 
 
-def test_a_runtime_that_is_too_old_for_int8_takes_nothing(network):
+def test_a_runtime_without_int8_maps_nothing(network):
     done = audit(network, "--json", "--min_runtime_version=11")
     assert json.loads(done.stdout)["edgetpu"]["mapped"] == []
 
 
-def test_what_a_file_says_of_itself_is_shown(writer, write_file):
+def test_the_manifest_is_shown(writer, write_file):
     writer.conv(writer.input())
     manifest = Manifest.of_classifier(
         "shufflenet_v2 1.0x",
@@ -132,7 +130,7 @@ def test_what_a_file_says_of_itself_is_shown(writer, write_file):
         accuracy={"int8": 0.75},
     )
     path = write_file(attach_manifest(writer.content(), manifest))
-    # Within the memory that a hostile file may take: a manifest is no reason for more.
+    # Within the memory limit for hostile files.
     done = audit(path, "--json", preexec_fn=limit_memory)
     content = json.loads(done.stdout)
     assert content["manifest"]["labels"] == ["cat", "dog"], done.stderr
@@ -167,7 +165,7 @@ def test_control_characters_of_a_name_do_not_reach_the_terminal(writer, write_fi
         (b"\xff\xff\xff\xffTFL3" + b"\xff" * 4096, "is damaged"),
     ],
 )
-def test_a_hostile_file_is_one_sentence_soon_and_cheap(write_file, content, sentence):
+def test_a_hostile_file_is_one_line_soon(write_file, content, sentence):
     path = write_file(content)
     before_s = seconds_of_children()
     done = audit(path, preexec_fn=limit_memory)
@@ -178,14 +176,14 @@ def test_a_hostile_file_is_one_sentence_soon_and_cheap(write_file, content, sent
 
 
 @pytest.mark.parametrize("arguments", [(), ("one", "two")])
-def test_other_than_one_file_is_refused(arguments):
+def test_no_file_or_several_files_are_refused(arguments):
     done = audit(*arguments)
     assert done.returncode == 2
     assert f"Expected one file, got {len(arguments)}" in done.stderr
 
 
 def test_a_file_of_four_megabytes_is_audited_soon(writer, write_file):
-    """As many operators and bytes as a MobileNetV2, start of Python included."""
+    """As many operators and bytes as a MobileNetV2; with the start of Python."""
     x = writer.input((1, 28, 28, 240))
     for _ in range(70):
         x = writer.conv(x, 240)
@@ -199,7 +197,7 @@ def test_a_file_of_four_megabytes_is_audited_soon(writer, write_file):
 
 
 def test_a_file_is_audited_without_tensorflow_numpy_and_opencv(network):
-    """But for the probe of XNNPACK, which has a process of its own."""
+    """Except for the probe of XNNPACK, in a separate process."""
     forbidden = (*FORBIDDEN, "numpy", "cv2")
     code = (
         "import runpy, sys\n"
@@ -218,7 +216,7 @@ def test_a_file_is_audited_without_tensorflow_numpy_and_opencv(network):
 
 @pytest.mark.parametrize("package", ["audit", "edgetpu"])
 def test_modules_load_neither_tensorflow_nor_numpy_nor_opencv(package):
-    """But for the probe, which has a process of its own."""
+    """Except for the probe, in a separate process."""
     convert = Path(examine.__file__).parents[1]
     modules = [
         ".".join(path.relative_to(convert).with_suffix("").parts)
@@ -235,10 +233,10 @@ def test_modules_load_neither_tensorflow_nor_numpy_nor_opencv(package):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["shufflenet_v2", "mobilenet_v2"])
-def test_our_networks_are_taken_whole_and_cost_what_keras_counts(
+def test_our_networks_are_completely_mapped_and_macs_are_those_of_keras(
     draw_clouds, write_file, name
 ):
-    """Not trained, which changes neither; of full size, as they are used."""
+    """Untrained, which changes neither, but of full size."""
     from corallite.convert.audit.examine import audit_file
     from corallite.convert.tflite.converter import convert_to_int8
     from corallite.train.models.cost import count_macs
@@ -251,13 +249,13 @@ def test_our_networks_are_taken_whole_and_cost_what_keras_counts(
     assert (found.edgetpu.subgraphs, found.edgetpu.first_cut) == (1, None)
     assert (found.not_int8, found.dynamic) == ([], [])
     assert found.xnnpack.count == 1
-    # The doors and the softmax, which XNNPACK has no kernels for.
+    # XNNPACK has no kernels for the input and output types and for the softmax.
     left = {operators[index].name for index in found.xnnpack.outside}
     assert left == {"QUANTIZE", "SOFTMAX"}
     assert found.macs == count_macs(model)
 
 
-def test_scales_that_json_has_no_word_for_are_left_out(writer, write_file):
+def test_infinite_scales_are_null_in_json(writer, write_file):
     x = writer.operator("RELU", [writer.input()], None)
     writer.graph.tensors[x].quantization.scale = [np.inf]
     content = json.loads(audit(write_file(writer.content()), "--json").stdout)

@@ -1,4 +1,4 @@
-"""`corallite compile` as it is typed."""
+"""The command `corallite compile`."""
 
 import json
 import os
@@ -19,7 +19,7 @@ FORBIDDEN = (
     "corallite.train.training",
     "corallite.optimize",
 )
-# Where no compiler is.
+# Without a compiler in the PATH.
 ENVIRONMENT = {**os.environ, "PATH": "/nowhere"}
 
 
@@ -29,7 +29,7 @@ def compile_it(*flags, **options):
 
 @pytest.fixture
 def run_dir(network, tmp_path):
-    """A run whose int8 stage is finished, as far as this verb looks."""
+    """A run with a finished int8 stage, as far as `compile` checks."""
     folder = tmp_path / "run" / "int8"
     folder.mkdir(parents=True)
     network.rename(folder / "model_int8.tflite")
@@ -37,7 +37,7 @@ def run_dir(network, tmp_path):
     return folder.parent
 
 
-def test_without_the_compiler_it_is_a_prediction_that_says_so(network):
+def test_without_the_compiler_the_result_is_a_prediction(network):
     done = compile_it(f"--model={network}", "--min_mapped=0.5", env=ENVIRONMENT)
     assert done.returncode == 0
     assert "predicted, the compiler was not run" in done.stdout
@@ -47,7 +47,7 @@ def test_without_the_compiler_it_is_a_prediction_that_says_so(network):
     assert sorted(path.name for path in network.parent.iterdir()) == ["net.tflite"]
 
 
-def test_a_prediction_below_the_limit_fails_the_check(network):
+def test_a_prediction_below_the_minimum_fails_the_check(network):
     flags = (f"--model={network}", "--min_mapped=1.0", "--json")
     done = compile_it(*flags, env=ENVIRONMENT)
     assert done.returncode == 1
@@ -57,7 +57,7 @@ def test_a_prediction_below_the_limit_fails_the_check(network):
     assert content["edgetpu"]["mapped"] == [0, 1, 2, 3, 4]
 
 
-def test_what_is_left_to_the_cpu_fails_the_check_and_is_kept(network, stand_in):
+def test_too_few_mapped_operators_fail_but_the_file_is_kept(network, stand_in):
     status = "Operation not supported"
     program = stand_in(left_to_cpu={"HARD_SWISH": status})
     flags = (f"--model={network}", f"--compiler={program.path}", "--show_operations")
@@ -75,11 +75,11 @@ def test_a_failure_names_the_operator_and_shows_progress(network, stand_in):
     assert done.returncode == 1
     assert "compiles      the first 6 of 8 operators" in done.stdout
     assert "breaks at     6 CONV_2D (tensor_19)" in done.stdout
-    assert "Part 3 of at most 3: the first 7 of 8 operators" in done.stderr
+    assert "Bisection 3 of at most 3: the first 7 of 8 operators" in done.stderr
     assert not network.with_name("net_edgetpu.tflite").exists()
 
 
-def test_what_the_compiler_says_and_nobody_knows_is_kept(network, stand_in):
+def test_unknown_output_of_the_compiler_is_kept(network, stand_in):
     says = ["W0725 a warning of a later compiler", "Quantum memory used: 3 qubits"]
     program = stand_in(says=says)
     flags = (f"--model={network}", f"--compiler={program.path}")
@@ -91,7 +91,7 @@ def test_what_the_compiler_says_and_nobody_knows_is_kept(network, stand_in):
     assert content["edgetpu"]["mapped"] == list(range(8))
 
 
-def test_a_container_is_a_flag(network, docker):
+def test_a_container_image_is_a_flag(network, docker):
     log = docker()
     done = compile_it(f"--model={network}", "--container_image=coral", "--json")
     assert done.returncode == 0, done.stderr
@@ -126,7 +126,7 @@ def test_an_interruption_leaves_nothing_behind(network, stand_in, number):
     assert program.running() == []
 
 
-def test_a_run_has_its_stage_and_does_not_make_it_again(run_dir, stand_in):
+def test_a_finished_stage_of_a_run_is_not_compiled_again(run_dir, stand_in):
     program = stand_in()
     flags = (f"--run_dir={run_dir}", f"--compiler={program.path}", "--json")
     first = compile_it(*flags)
@@ -147,17 +147,17 @@ def test_a_run_has_its_stage_and_does_not_make_it_again(run_dir, stand_in):
     assert len(program.calls()) == 2
 
 
-def test_a_run_is_compiled_again_when_something_is_different(run_dir, stand_in):
+def test_a_run_is_compiled_again_when_an_option_changes(run_dir, stand_in):
     program = stand_in()
     flags = (f"--run_dir={run_dir}", f"--compiler={program.path}")
     assert compile_it(*flags).returncode == 0
     assert compile_it(*flags, "--min_runtime_version=13").returncode == 0
     assert len(program.calls()) == 2
-    said = compile_it(*flags, "--min_runtime_version=13").stdout
-    assert "done already; 8 of 8 mapped" in said
+    output = compile_it(*flags, "--min_runtime_version=13").stdout
+    assert "already compiled; 8 of 8 mapped" in output
 
 
-def test_a_failure_leaves_a_finished_stage_as_it_was(run_dir, stand_in):
+def test_a_failure_does_not_change_a_finished_stage(run_dir, stand_in):
     good, flag = stand_in(), f"--run_dir={run_dir}"
     assert compile_it(flag, f"--compiler={good.path}").returncode == 0
     before = {p.name: p.read_bytes() for p in (run_dir / "edgetpu").iterdir()}
@@ -175,14 +175,14 @@ def test_a_failure_leaves_a_finished_stage_as_it_was(run_dir, stand_in):
         (["--model=nowhere.tflite"], "nowhere.tflite: cannot be read"),
         (["--model=."], "is a folder"),
         (["--model=setup.cfg"], "is not a TFLite model"),
-        (["--run_dir=nowhere"], "has no finished int8 stage; run `corallite convert"),
+        (["--run_dir=nowhere"], "has no finished int8 stage. Run `corallite convert"),
         (["--run_dir=a", "--model=b"], "--run_dir has its own model and folder"),
-        (["--model=a", "--min_mapped=2.0"], "a share with a point"),
-        (["--model=a", "--compiler=./nothing"], "there is no such program"),
+        (["--model=a", "--min_mapped=2.0"], "a share with a decimal point"),
+        (["--model=a", "--compiler=./nothing"], "program not found"),
         (["--model=a", "extra"], "Expected only flags"),
     ],
 )
-def test_a_wrong_request_is_one_sentence(tmp_path, flags, sentence):
+def test_a_wrong_request_is_one_line(tmp_path, flags, sentence):
     (tmp_path / "setup.cfg").write_text("[metadata]")
     done = compile_it(*flags, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
@@ -190,7 +190,7 @@ def test_a_wrong_request_is_one_sentence(tmp_path, flags, sentence):
     assert done.stderr.count("\n") == 1
 
 
-def test_a_place_that_cannot_be_written_is_one_sentence(network, stand_in):
+def test_a_folder_that_cannot_be_written_is_one_line(network, stand_in):
     flags = (f"--model={network}", f"--compiler={stand_in().path}")
     done = compile_it(*flags, f"--output_dir={network}/inside")
     assert done.returncode == 2
@@ -198,7 +198,7 @@ def test_a_place_that_cannot_be_written_is_one_sentence(network, stand_in):
     assert done.stderr.count("\n") == 1
 
 
-def test_nothing_of_the_training_side_is_loaded(run_dir, stand_in):
+def test_no_training_module_is_loaded(run_dir, stand_in):
     name = "corallite.convert.cli.compile_main"
     code = (
         "import runpy, sys\n"

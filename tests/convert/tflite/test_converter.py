@@ -1,4 +1,4 @@
-"""The int8 file is whole, has the operators that devices take, and answers alike."""
+"""The int8 file has only supported operators and the outputs of the model."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ from corallite.train.models.registry import build
 from corallite.train.models.shufflenet_v2 import TORCHVISION, shufflenet_v2
 
 KEYS = [(x, y) for x in ("shufflenet_v2", "mobilenet_v2") for y in ("qat", "ptq")]
-# Of each network, and no other.
+# All operator types of each network.
 OPERATORS = {
     "shufflenet_v2": {
         "CONV_2D",
@@ -44,8 +44,8 @@ OPERATORS = {
         "QUANTIZE",
     },
 }
-# XNNPACK has neither a softmax of int8 nor the step between uint8 and int8.
-IN_ONE_PIECE = ["DELEGATE", "QUANTIZE", "QUANTIZE", "SOFTMAX"]
+# XNNPACK has no kernels for int8 softmax and for conversion between uint8 and int8.
+ONE_PARTITION = ["DELEGATE", "QUANTIZE", "QUANTIZE", "SOFTMAX"]
 
 
 @pytest.fixture(params=KEYS, ids="-".join)
@@ -53,35 +53,35 @@ def int8_file(request, int8_files):
     return int8_files[request.param]
 
 
-def answers_of(content, images):
-    """What a file with uint8 pixels and a quantized output answers, as numbers."""
+def outputs_of(content, images):
+    """The dequantized outputs of a file with uint8 inputs."""
     interpreter = Interpreter(model_content=content)
     interpreter.allocate_tensors()
     (pixels,) = interpreter.get_input_details()
     (output,) = interpreter.get_output_details()
     scale, zero_point = output["quantization"]
-    answers = []
+    outputs = []
     for image in images:
         pixel_values = np.round(image * 255).astype(np.uint8)
         interpreter.set_tensor(pixels["index"], pixel_values[np.newaxis])
         interpreter.invoke()
         raw = interpreter.get_tensor(output["index"])[0]
-        answers.append((raw.astype(int) - zero_point) * scale)
-    return np.array(answers)
+        outputs.append((raw.astype(int) - zero_point) * scale)
+    return np.array(outputs)
 
 
 def executed_operators(content):
-    """Names of the operators that LiteRT runs: what a delegate took over is one.
+    """Names of the operators that LiteRT runs; a delegate counts as one.
 
-    The interpreter lists every operator of the file, and the delegates behind them;
-    which ones run follows from the way back from the output.
+    The interpreter lists the operators of the file, then the delegates; those that run
+    are traced back from the output.
     """
     interpreter = Interpreter(model_content=content)
     interpreter.allocate_tensors()
     maker = {}
     for operator in interpreter._get_ops_details():
         for tensor in operator["outputs"]:
-            maker[int(tensor)] = operator  # A delegate comes later, and wins.
+            maker[int(tensor)] = operator  # A later delegate replaces it.
     executed = {}
     tensors = [interpreter.get_output_details()[0]["index"]]
     while tensors:
@@ -94,7 +94,7 @@ def executed_operators(content):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "kind"), KEYS, ids=map("-".join, KEYS))
-def test_the_file_answers_as_the_quantized_model(
+def test_outputs_are_those_of_the_quantized_model(
     quantized_networks, trained_networks, int8_files, draw_square, name, kind
 ):
     model = (quantized_networks if kind == "ptq" else trained_networks)[name]
@@ -102,16 +102,16 @@ def test_the_file_answers_as_the_quantized_model(
     drawn = [draw_square(rng, row % 4) for row in range(100)]
     images = np.array(drawn, np.float32) / np.float32(255)
     expected = model(images).numpy()
-    answers = answers_of(int8_files[name, kind], images)
+    outputs = outputs_of(int8_files[name, kind], images)
     # One activation in a thousand lies so near to the middle of two steps that
     # integers round it to the other one than floats do. Each such step moves a few
     # values of the next layer: after 50 layers the probabilities differ by 0.5 to 1.3
     # of their own steps of 1/256 in the mean, by 15 at most. A wrong range or
     # kernel moves them by dozens.
-    steps = 256 * np.abs(answers - expected)
+    steps = 256 * np.abs(outputs - expected)
     assert np.median(steps) < 1
     assert np.mean(steps) < 2
-    assert np.mean(answers.argmax(1) == expected.argmax(1)) > 0.95
+    assert np.mean(outputs.argmax(1) == expected.argmax(1)) > 0.95
 
 
 def operator_name(model, operator):
@@ -119,13 +119,13 @@ def operator_name(model, operator):
     return next(x for x, y in vars(schema.BuiltinOperator).items() if y == code)
 
 
-def assert_whole(content, name="shufflenet_v2"):
-    """Checks that every operator is one that devices take, all in one piece."""
+def assert_supported(content, name="shufflenet_v2"):
+    """Checks that devices support every operator, in one subgraph."""
     operators = count_operators(content)
     assert operators.keys() <= OPERATORS[name]
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     graph = model.subgraphs[0]
-    # uint8 to int8 at the one door, int8 to uint8 at the other, and nothing inside.
+    # uint8 to int8 at the input, int8 to uint8 at the output, and none between.
     assert operators["QUANTIZE"] == 2
     first, last = graph.operators[0], graph.operators[-1]
     assert operator_name(model, first) == operator_name(model, last) == "QUANTIZE"
@@ -137,7 +137,7 @@ def assert_whole(content, name="shufflenet_v2"):
             strides = model.subgraphs[0].tensors[operator.inputs[3]]
             data = model.buffers[strides.buffer].data
             assert np.all(np.frombuffer(data.tobytes(), np.int32) == 1)
-    assert executed_operators(content) == IN_ONE_PIECE
+    assert executed_operators(content) == ONE_PARTITION
     prediction = predict(decode(content))
     assert prediction.mapped == tuple(range(len(graph.operators)))
     assert (prediction.subgraphs, prediction.first_cut) == (1, None)
@@ -145,15 +145,15 @@ def assert_whole(content, name="shufflenet_v2"):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("key", KEYS, ids="-".join)
-def test_the_file_has_only_operators_that_devices_take(int8_files, key):
-    assert_whole(int8_files[key], name=key[0])
+def test_devices_support_every_operator(int8_files, key):
+    assert_supported(int8_files[key], name=key[0])
 
 
 def test_the_file_has_no_float_tensor(int8_file):
     assert float_tensors(int8_file) == []
 
 
-def test_the_doors_take_pixels_and_give_256ths(int8_file):
+def test_the_signature_is_uint8_pixels_and_probabilities_in_256ths(int8_file):
     interpreter = Interpreter(model_content=int8_file)
     (pixels,) = interpreter.get_input_details()
     (output,) = interpreter.get_output_details()
@@ -165,7 +165,7 @@ def test_the_doors_take_pixels_and_give_256ths(int8_file):
     assert output["quantization"] == (1 / 256, 0)
 
 
-def test_dense_weights_have_one_scale_and_convolutions_one_a_channel(int8_file):
+def test_dense_weights_are_per_tensor_and_convolutions_per_channel(int8_file):
     model = schema.ModelT.InitFromPackedBuf(int8_file, 0)
     graph = model.subgraphs[0]
     axis = {
@@ -182,7 +182,7 @@ def test_dense_weights_have_one_scale_and_convolutions_one_a_channel(int8_file):
 
 
 @pytest.mark.parametrize("name", ["shufflenet_v2", "mobilenet_v2"])
-def test_zeros_of_the_model_are_zeros_of_the_file(name, trained_networks, int8_files):
+def test_zeros_of_the_model_are_zeros_in_the_file(name, trained_networks, int8_files):
     expected = measure_sparsity(trained_networks[name]).overall
     # More: what rounds to zero on the grid of int8.
     found = kernel_sparsity(int8_files[name, "qat"])
@@ -191,7 +191,7 @@ def test_zeros_of_the_model_are_zeros_of_the_file(name, trained_networks, int8_f
 
 
 @pytest.mark.slow
-def test_counting_partitions_sees_one_that_is_cut(draw_clouds):
+def test_counting_partitions_finds_a_split_graph(draw_clouds):
     image = keras.Input((8, 8, 3))
     branches = [
         keras.layers.ReLU(6.0)(keras.layers.Conv2D(4, 1)(image)) for _ in range(6)
@@ -205,18 +205,18 @@ def test_counting_partitions_sees_one_that_is_cut(draw_clouds):
 
 
 @pytest.mark.slow
-def test_at_224_pixels_with_max_pool_it_is_one_piece_too(draw_clouds, few_units):
+def test_at_224_pixels_with_max_pool_it_is_one_partition(draw_clouds, few_units):
     with few_units():
         model = build("shufflenet_v2", (224, 224, 3), 3, width=0.5)
     images = draw_clouds(2, 224, 224)
     content = convert_to_int8(model, images)
     assert count_operators(content)["MAX_POOL_2D"] == 1
-    assert_whole(content)
+    assert_supported(content)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("side", [128, 32])
-def test_with_the_padding_and_relu_of_torchvision_it_is_one_piece_too(
+def test_with_the_padding_and_relu_of_torchvision_it_is_one_partition(
     side, draw_clouds, few_units
 ):
     keras.utils.set_random_seed(0)
@@ -226,13 +226,13 @@ def test_with_the_padding_and_relu_of_torchvision_it_is_one_piece_too(
     model = quantize(model, images, shared_range="calibrated")
     content = convert_to_int8(model, images)
     assert count_operators(content)["MAX_POOL_2D"] == (side == 128)
-    assert_whole(content)
-    # As in test_the_file_answers_as_the_quantized_model.
-    steps = 256 * np.abs(answers_of(content, images) - model(images))
+    assert_supported(content)
+    # As in test_outputs_are_those_of_the_quantized_model.
+    steps = 256 * np.abs(outputs_of(content, images) - model(images))
     assert np.mean(steps) < 2
 
 
-def test_a_float_file_answers_as_the_model(networks, square_images):
+def test_outputs_of_a_float_file_are_those_of_the_model(networks, square_images):
     model = networks["shufflenet_v2"]
     content = convert_to_float(model)
     interpreter = Interpreter(model_content=content)
@@ -240,25 +240,25 @@ def test_a_float_file_answers_as_the_model(networks, square_images):
     assert interpreter.get_input_details()[0]["shape"].tolist() == [1, 32, 32, 3]
     assert len(float_tensors(content)) > 100
     expected = model(square_images[:8]).numpy()
-    for image, answer in zip(square_images[:8], expected, strict=True):
+    for image, output in zip(square_images[:8], expected, strict=True):
         interpreter.set_tensor(
             interpreter.get_input_details()[0]["index"], image[np.newaxis]
         )
         interpreter.invoke()
         got = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
         # The same sums in another order: float32 rounds each to 1e-7.
-        np.testing.assert_allclose(got, answer, atol=1e-5)
+        np.testing.assert_allclose(got, output, atol=1e-5)
 
 
 @pytest.mark.slow
-def test_a_model_that_leaves_float_tensors_is_refused(draw_clouds):
+def test_a_model_with_float_tensors_is_refused(draw_clouds):
     image = keras.Input((8, 8, 3))
     # The converter has no int8 for ELU.
     x = keras.layers.Conv2D(4, 1, activation="elu")(image)
     model = keras.Model(image, keras.layers.GlobalAveragePooling2D()(x))
     images = draw_clouds(5, 8, 8)
     with pytest.raises(
-        RequestError, match="not full int8: tensor .* replace the layer"
+        RequestError, match="not full int8: tensor .* Replace the layer"
     ):
         convert_to_int8(model, images)
 
@@ -292,7 +292,7 @@ def test_the_bias_of_a_kernel_of_zeros_survives(kind, bias, draw_clouds):
     images = draw_clouds(10, 4, 4)
     images = np.round(images * 255) / np.float32(255)
     quantized = quantize(model, images)
-    answers = answers_of(convert_to_int8(quantized, images), images)
+    outputs = outputs_of(convert_to_int8(quantized, images), images)
     # One step of the output, whose range goes from 0 to the bias or back.
-    np.testing.assert_allclose(answers, quantized(images), atol=1.01 * abs(bias) / 255)
-    np.testing.assert_allclose(answers[:, 1], bias, atol=1.01 * abs(bias) / 255)
+    np.testing.assert_allclose(outputs, quantized(images), atol=1.01 * abs(bias) / 255)
+    np.testing.assert_allclose(outputs[:, 1], bias, atol=1.01 * abs(bias) / 255)

@@ -33,25 +33,25 @@ def scale_counts(content):
     return {len(scales) for scales in found if scales is not None}
 
 
-def answers(content, images):
+def outputs_of(content, images):
     interpreter = Interpreter(model_content=content)
     interpreter.allocate_tensors()
     (image,) = interpreter.get_input_details()
     (output,) = interpreter.get_output_details()
-    given = []
+    outputs = []
     for pixels in np.round(images * 255).astype(np.uint8):
         interpreter.set_tensor(image["index"], pixels[np.newaxis])
         interpreter.invoke()
-        given.append(interpreter.get_tensor(output["index"]))
-    return np.array(given)
+        outputs.append(interpreter.get_tensor(output["index"]))
+    return np.array(outputs)
 
 
-def test_by_tensor_every_kernel_has_one_scale(model, images):
+def test_per_tensor_every_kernel_has_one_scale(model, images):
     quantized = quantize(model, images, granularity="tensor")
     assert scale_counts(converter.convert_to_int8(quantized, images)) == {1}
 
 
-def test_by_channel_convolutions_keep_a_scale_for_each(model, images):
+def test_per_channel_convolutions_keep_their_scales(model, images):
     content = converter.convert_to_int8(quantize(model, images), images)
     assert scale_counts(content) == {1, 6}
 
@@ -62,4 +62,4 @@ def test_the_file_computes_the_same(model, images, monkeypatch):
     monkeypatch.setattr(converter, "merge_equal_scales", lambda content: content)
     whole = converter.convert_to_int8(quantized, images)
     assert scale_counts(whole) == {1, 6}
-    np.testing.assert_array_equal(answers(merged, images), answers(whole, images))
+    np.testing.assert_array_equal(outputs_of(merged, images), outputs_of(whole, images))

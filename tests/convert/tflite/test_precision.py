@@ -1,4 +1,4 @@
-"""What is not int8, and what has no fixed size."""
+"""Tensors that are not int8, and sizes that are not fixed."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def test_a_full_int8_model_has_nothing_to_report(writer):
     assert findings(writer) == []
 
 
-def test_floats_are_reported_with_what_they_cost(writer):
+def test_floats_are_reported_with_their_cost(writer):
     x = writer.operator("DEQUANTIZE", [writer.conv(writer.input())], None, "FLOAT32")
     writer.operator("RELU", [x], None, "FLOAT32")
     (first, kind, why), (second, _, _) = findings(writer)
@@ -34,11 +34,11 @@ def test_wide_and_index_tensors_are_reported(writer):
     writer.operator("ROUND", [x], None, "UINT64")
     whys = [why for _, _, why in findings(writer)]
     assert "wider than 8 bits" in whys[0]
-    assert "holds numbers" in whys[1]
+    assert "has integers" in whys[1]
     assert "wider than 8 bits" in whys[2]
 
 
-def test_float_weights_and_hybrid_ones_are_told_apart(writer):
+def test_float_and_hybrid_weights_are_distinguished(writer):
     x = writer.input((1, 4), "FLOAT32")
     for kind in ("FLOAT32", "INT8"):
         weights = writer.tensor((4, 4), kind, data=1)
@@ -49,7 +49,7 @@ def test_float_weights_and_hybrid_ones_are_told_apart(writer):
     assert "int8 while the input is float" in weights[1][1]
 
 
-def test_a_scale_for_each_output_is_reported_of_dense_layers_alone(writer):
+def test_per_channel_scales_are_reported_for_dense_layers_only(writer):
     writer.dense(writer.input((1, 4)), 3, scales=(0.1, 0.2, 0.3))
     (_, kind, why), *others = findings(writer)
     assert (kind, others) == ("INT8", [])
@@ -63,7 +63,7 @@ def test_open_sizes_are_described(writer):
     writer.operator("RESHAPE", [x, sizes], (1, 256))
     writer.operator("WHERE", [x], (1, 4), "INT64")
     first, second, third = describe_dynamic(decode(writer.content()).main)
-    assert first.startswith("input_0: has open dimensions; convert with a batch of 1")
+    assert first.startswith("input_0: has open dimensions. Convert with a batch of 1")
     assert second.startswith("Operator 1 RESHAPE: the size of its output depends")
     assert third.startswith("Operator 2 WHERE: ")
 
@@ -71,8 +71,8 @@ def test_open_sizes_are_described(writer):
 @pytest.mark.parametrize(
     ("name", "position"), [("NON_MAX_SUPPRESSION_V5", 2), ("ARG_MAX", 1), ("PAD", 1)]
 )
-def test_a_size_is_fixed_if_what_gives_it_is_a_constant(writer, name, position):
-    """As the kernels of TFLite ask when they prepare."""
+def test_a_size_is_fixed_if_it_is_from_a_constant(writer, name, position):
+    """As the kernels of TFLite check in Prepare."""
     x = writer.input()
     inputs = [x] * position
     writer.operator(name, [*inputs, writer.input((2,), "INT32"), x], (1, 4))

@@ -1,4 +1,4 @@
-"""Reads a file of which everything is known."""
+"""Queries of a file with known contents."""
 
 import flatbuffers
 import numpy as np
@@ -62,7 +62,7 @@ def test_without_kernels_there_is_no_sparsity(content):
 
 
 def make_uint8(model, first, last):
-    """The last kernel becomes one of bytes around 128, of which 6 of 8 are zeros."""
+    """The last kernel becomes one of uint8 values around 128; 6 of 8 are zeros."""
     first.buffer = 0
     last.type = schema.TensorType.UINT8
     last.quantization = schema.QuantizationParametersT()
@@ -70,5 +70,5 @@ def make_uint8(model, first, last):
     model.buffers[last.buffer].data = np.array([128] * 6 + [0, 255], np.uint8)
 
 
-def test_zeros_of_another_tool_s_uint8_lie_at_its_zero_point(content):
+def test_zeros_of_a_uint8_kernel_are_at_its_zero_point(content):
     assert kernel_sparsity(rebuilt(content, make_uint8)) == 6 / 8

@@ -1,4 +1,4 @@
-"""Reading what is in a file, of files that are what they should be."""
+"""Reading valid files, and refusing other files."""
 
 import pytest
 from ai_edge_litert import schema_py_generated as schema
@@ -10,7 +10,7 @@ from corallite.device.model.manifest import Manifest
 from corallite.device.model.write import attach_manifest
 from corallite.device.system.errors import RequestError
 
-# Options by what the schema calls their fields.
+# The schema's names of options, where they differ.
 _SCHEMA_NAMES = {
     "activation": "fusedActivationFunction",
     "dilation_w": "dilationWFactor",
@@ -37,7 +37,7 @@ _OPTION_TABLES = {
 }
 
 
-def test_tensors_are_read_whole(writer):
+def test_tensors_are_read_completely(writer):
     x = writer.input((1, 2, 2, 3), "UINT8")
     writer.graph.tensors[x].shapeSignature = [-1, 2, 2, 3]
     writer.conv(x, 5, kernel=(3, 3))
@@ -51,10 +51,10 @@ def test_tensors_are_read_whole(writer):
     assert (weights.is_constant, weights.size, weights.byte_count) == (True, 135, 135)
 
 
-def test_operators_are_read_with_what_they_read_and_write(writer):
+def test_operators_are_read_with_inputs_and_outputs(writer):
     x = writer.input()
     y = writer.operator("ADD", [x, x], None, version=2)
-    # -1 is an input that is left out.
+    # -1 is an omitted input.
     writer.operator("Own", [y, -1], (1,), version=7)
     first, second = decode(writer.content()).main.operators
     assert (first.index, first.name, first.version) == (0, "ADD", 2)
@@ -109,14 +109,14 @@ def test_bytes_behind_the_flatbuffer_are_found(writer):
     assert content[tensor.start : tensor.start + tensor.size] == bytes(range(16))
 
 
-def test_a_name_that_is_no_text_is_escaped(writer):
+def test_a_name_that_is_not_text_is_escaped(writer):
     x = writer.input((1, 4))
     writer.graph.tensors[x].name = b"\xff\x00name"
     writer.operator("RELU", [x], None)
     assert decode(writer.content()).main.inputs[0].name == "\\xff\0name"
 
 
-def test_a_manifest_behind_the_model_does_no_harm(writer, write_file):
+def test_a_manifest_behind_the_model_is_ignored(writer, write_file):
     writer.conv(writer.input())
     manifest = Manifest.of_classifier(
         "model", "1", ("cat", "dog"), Preprocessing((8, 8))
@@ -128,25 +128,25 @@ def test_a_manifest_behind_the_model_does_no_harm(writer, write_file):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "is empty; copy"),
-        (b"TFL", "is not a TFLite model; convert"),
-        (b"\x89HDF\r\n\x1a\n" * 9, "is not a TFLite model; convert"),
+        (b"", "is empty. Copy"),
+        (b"TFL", "is not a TFLite model. Create"),
+        (b"\x89HDF\r\n\x1a\n" * 9, "is not a TFLite model. Create"),
         (
             b"\x20\0\0\0TFL3",
-            "is damaged .*outside the file.*; copy or convert it again",
+            "is damaged .*outside the file.*. Copy or convert it again",
         ),
     ],
 )
-def test_another_file_is_refused_in_a_sentence(write_file, content, sentence):
+def test_another_file_is_refused_with_an_error(write_file, content, sentence):
     path = write_file(content)
     with pytest.raises(RequestError, match=f"model.tflite: {sentence}"):
         read_model(path)
 
 
-def test_what_is_no_file_is_refused_in_a_sentence(tmp_path):
-    with pytest.raises(RequestError, match="is a folder; name a .tflite file"):
+def test_a_path_that_is_not_a_file_is_refused_with_an_error(tmp_path):
+    with pytest.raises(RequestError, match="is a folder. Pass a .tflite file"):
         read_model(tmp_path)
-    with pytest.raises(RequestError, match="cannot be read .*; check its name"):
+    with pytest.raises(RequestError, match="cannot be read .*. Check its name"):
         read_model(tmp_path / "none.tflite")
     with pytest.raises(RequestError, match="cannot be read .*null byte"):
         read_model("a\0b")

@@ -1,4 +1,4 @@
-"""Several convolutions put out what slices of one did."""
+"""Several convolutions compute the slices of one."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ CHANNELS = 50
 
 
 def sliced_model(edges, *, read_whole=False):
-    """A convolution of 50 channels, of which slices are read in another order."""
+    """A convolution of 50 channels whose slices are read in another order."""
     image = keras.Input((6, 6, 3))
     x = keras.layers.Conv2D(CHANNELS, 1)(image)
     x = keras.layers.ReLU(6.0)(x)
@@ -29,7 +29,7 @@ def sliced_model(edges, *, read_whole=False):
     return model
 
 
-def answer_of(content):
+def output_of(content):
     interpreter = Interpreter(model_content=content)
     interpreter.allocate_tensors()
     (pixels,) = interpreter.get_input_details()
@@ -41,7 +41,7 @@ def answer_of(content):
 
 @pytest.fixture
 def convert_whole(monkeypatch, draw_clouds):
-    """A function that converts a model and leaves its convolutions as they are."""
+    """A function that converts a model without splitting convolutions."""
 
     def convert(model):
         _, height, width, _ = model.input_shape
@@ -60,22 +60,22 @@ def convert_whole(monkeypatch, draw_clouds):
         ([(0, 24), (24, 36), (36, 43), (43, 50)], 3, 2),  # 14 in the last two.
         ([(0, 20), (20, 28), (28, 50)], 2, 2),  # A thin one before a thick one.
         ([(0, 45), (45, 50)], 1, 2),
-        ([(0, 24), (24, 40)], 1, 2),  # Ten that nobody reads.
-        ([(0, 30), (20, 50)], 1, 2),  # Ten that are read twice.
+        ([(0, 24), (24, 40)], 1, 2),  # Ten are not read.
+        ([(0, 30), (20, 50)], 1, 2),  # Ten are read twice.
     ],
 )
-def test_the_same_is_computed_bit_by_bit(edges, convolutions, slices, convert_whole):
+def test_outputs_are_bit_identical(edges, convolutions, slices, convert_whole):
     whole = convert_whole(sliced_model(edges))
     split = split_convolutions(whole)
     operators = count_operators(split)
-    # And the one that reads them.
+    # Plus the one that reads them.
     assert operators["CONV_2D"] == convolutions + 1
     assert operators["STRIDED_SLICE"] == slices
-    np.testing.assert_array_equal(answer_of(split), answer_of(whole))
+    np.testing.assert_array_equal(output_of(split), output_of(whole))
     assert split == whole or convolutions > 1
 
 
-def test_a_convolution_that_is_read_whole_too_stays_whole(convert_whole):
+def test_a_convolution_that_is_also_read_completely_is_not_split(convert_whole):
     model = sliced_model([(0, 25), (25, 50)], read_whole=True)
     whole = convert_whole(model)
     assert split_convolutions(whole) == whole
@@ -86,7 +86,7 @@ def test_a_float_file_is_split_too():
     split = split_convolutions(whole)
     assert count_operators(split)["CONV_2D"] == 3
     # The same products; their sums may be in another order.
-    np.testing.assert_allclose(answer_of(split), answer_of(whole), rtol=1e-5)
+    np.testing.assert_allclose(output_of(split), output_of(whole), rtol=1e-5)
 
 
 def test_slices_of_the_image_are_no_slices_of_channels():
@@ -100,13 +100,13 @@ def test_slices_of_the_image_are_no_slices_of_channels():
     assert split_convolutions(whole) == whole
 
 
-def test_nothing_is_left_behind(convert_whole):
+def test_no_unused_tensor_remains(convert_whole):
     whole = convert_whole(sliced_model([(0, 25), (25, 50)]))
     split = split_convolutions(whole)
     interpreter = Interpreter(model_content=split)
     names = [tensor["name"] for tensor in interpreter.get_tensor_details()]
     assert len(set(names)) == len(names)
-    # One more kernel and bias, one sliced tensor and five numbers of slices less.
+    # One kernel and bias more, one sliced tensor and five slice constants fewer.
     before = len(Interpreter(model_content=whole).get_tensor_details())
     assert len(names) < before
     assert float_tensors(split) == []

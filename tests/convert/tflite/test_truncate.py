@@ -1,4 +1,4 @@
-"""Files cut off behind some of their operators."""
+"""Truncated models compute the same as the whole."""
 
 import numpy as np
 import pytest
@@ -31,14 +31,14 @@ def check_values(content, counts):
     """Compares the outputs of truncated models with the same tensors of the whole."""
     whole = run(content, experimental_preserve_all_tensors=True)
     for count in counts:
-        part = run(truncate(content, count))
-        outputs = part.get_output_details()
+        truncated = run(truncate(content, count))
+        outputs = truncated.get_output_details()
         assert outputs
         for detail in outputs:
             values = whole.get_tensor(detail["index"])
-            # Noise, which is not the same everywhere by chance.
+            # Noise, so that equal values are not a coincidence.
             assert len(np.unique(values)) > 2
-            assert np.array_equal(part.get_tensor(detail["index"]), values)
+            assert np.array_equal(truncated.get_tensor(detail["index"]), values)
 
 
 @pytest.fixture
@@ -80,19 +80,19 @@ def fill_with_noise(writer):
 
 
 def test_the_first_operators_compute_what_they_did(branched):
-    """Between some of them, two tensors are waited for."""
+    """Some prefixes have two outputs."""
     count = len(decode(branched).main.operators)
     check_values(branched, range(1, count + 1))
-    parts = [decode(truncate(branched, n)).main for n in range(1, count + 1)]
-    assert {len(part.outputs) for part in parts} == {1, 2}
+    graphs = [decode(truncate(branched, n)).main for n in range(1, count + 1)]
+    assert {len(graph.outputs) for graph in graphs} == {1, 2}
 
 
-def test_a_manifest_behind_the_model_does_not_matter(branched):
+def test_a_manifest_behind_the_model_is_ignored(branched):
     manifest = Manifest.of_classifier("model", "1", ("red",), Preprocessing((32, 32)))
     check_values(attach_manifest(branched, manifest), [1])
 
 
-def test_outputs_are_what_was_to_be_read_and_what_was_an_output(writer):
+def test_outputs_are_those_of_the_model_and_those_read_later(writer):
     stem = writer.conv(writer.input())
     left, right = writer.conv(stem), writer.conv(stem)
     writer.operator("ADD", [left, right], None, version=2)
@@ -106,7 +106,7 @@ def test_outputs_are_what_was_to_be_read_and_what_was_an_output(writer):
     assert len(graph.outputs) == 2
 
 
-def test_the_last_operator_ends_a_part_that_nobody_reads(writer):
+def test_outputs_are_those_of_the_last_operator_if_nothing_reads_any(writer):
     x = writer.input()
     unread = writer.conv(x)
     content = writer.content(writer.conv(x))
@@ -114,8 +114,8 @@ def test_the_last_operator_ends_a_part_that_nobody_reads(writer):
     assert [tensor.index for tensor in graph.outputs] == [unread]
 
 
-def test_operators_that_are_gone_are_not_declared(writer):
-    """A runtime stops at a version that it does not know, used or not."""
+def test_codes_of_removed_operators_are_removed(writer):
+    """A runtime fails at an unknown version, even of an unused operator."""
     x = writer.conv(writer.input())
     x = writer.conv(x, version=9)
     writer.operator("HARD_SWISH", [x], None)

@@ -1,4 +1,4 @@
-"""Files that are not ones to give to the compiler."""
+"""Files that are not suitable for the compiler, and the minimum to map."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from corallite.device.system.errors import RequestError
 
 @pytest.fixture
 def check(writer, write_file):
-    """A function that checks what `writer` has, as a file."""
+    """A function that checks the model of `writer` as a file."""
     return lambda *outputs: read_checked_model(write_file(writer.content(*outputs)))
 
 
@@ -18,7 +18,7 @@ def test_a_float_model_is_refused(writer, check):
         check()
 
 
-def test_a_float_layer_is_refused_by_its_number(writer, check):
+def test_a_float_layer_is_refused_with_its_number(writer, check):
     x = writer.conv(writer.input())
     writer.conv(x)
     writer.graph.tensors[-1].type = 0
@@ -26,7 +26,7 @@ def test_a_float_layer_is_refused_by_its_number(writer, check):
         check()
 
 
-def test_float_ends_are_left_to_the_cpu(writer, check):
+def test_float_inputs_and_outputs_are_accepted(writer, check):
     x = writer.operator("QUANTIZE", [writer.input(kind="FLOAT32")], None)
     writer.operator("DEQUANTIZE", [writer.conv(x)], None, "FLOAT32", version=2)
     assert len(check().main.operators) == 3
@@ -36,11 +36,11 @@ def test_a_size_that_is_computed_is_refused(writer, check):
     x = writer.conv(writer.input())
     shape = writer.tensor((2,), "INT32")
     writer.operator("RESHAPE", [x, shape], (1, 256))
-    with pytest.raises(RequestError, match="operator 1 RESHAPE writes is not fixed"):
+    with pytest.raises(RequestError, match="output of operator 1 RESHAPE is not fixed"):
         check()
 
 
-def test_what_is_compiled_is_not_compiled_again(writer, check):
+def test_a_compiled_model_is_refused(writer, check):
     writer.chain("edgetpu-custom-op")
     with pytest.raises(RequestError, match="is compiled already"):
         check()
@@ -53,7 +53,7 @@ def test_a_model_without_operators_is_refused(writer, check):
 
 
 @pytest.mark.parametrize(
-    ("text", "mapped", "holds"),
+    ("text", "mapped", "is_met"),
     [
         ("0.0", 0, True),
         ("0", 0, True),
@@ -66,11 +66,11 @@ def test_a_model_without_operators_is_refused(writer, check):
         ("9", 8, False),
     ],
 )
-def test_of_ten_operators_enough_are_mapped(text, mapped, holds):
-    assert parse_min_mapped(text).holds(mapped, 10) is holds
+def test_a_minimum_of_ten_operators_is_met_or_not(text, mapped, is_met):
+    assert parse_min_mapped(text).is_met(mapped, 10) is is_met
 
 
 @pytest.mark.parametrize("text", ["1", "1.5", "-1", "95%", "all", ""])
-def test_what_is_neither_share_nor_count_is_refused(text):
-    with pytest.raises(RequestError, match="a share with a point"):
+def test_text_that_is_neither_share_nor_count_is_refused(text):
+    with pytest.raises(RequestError, match="a share with a decimal point"):
         parse_min_mapped(text)

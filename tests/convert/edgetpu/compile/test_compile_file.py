@@ -1,4 +1,4 @@
-"""A compiler that succeeds, or fails in one of its ways; it is a stand-in."""
+"""Compilations that succeed or fail, with a stand-in for the compiler."""
 
 import dataclasses
 
@@ -33,7 +33,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 
-def test_a_model_that_is_mapped_whole(network, stand_in):
+def test_a_model_that_is_completely_mapped(network, stand_in):
     made = compiled(network, stand_in())
     assert made.edgetpu.mapped == tuple(range(8))
     assert (made.edgetpu.subgraphs, made.edgetpu.first_cut) == (1, None)
@@ -50,7 +50,7 @@ def test_a_model_that_is_mapped_whole(network, stand_in):
     assert edgetpu["parameter_bytes_on_chip"] is None
 
 
-def test_partly_mapped_is_no_failure_and_has_its_cut_and_suggestion(network, stand_in):
+def test_partly_mapped_is_a_success_with_cut_and_suggestion(network, stand_in):
     found = compiled(network, stand_in(**PARTIAL)).edgetpu
     assert (found.mapped, found.first_cut) == ((0, 1, 2, 3, 4), 5)
     assert found.status == {
@@ -62,8 +62,8 @@ def test_partly_mapped_is_no_failure_and_has_its_cut_and_suggestion(network, sta
     assert "ReLU6" in found.suggestion
 
 
-def test_success_with_nothing_mapped_is_told_as_that(network, stand_in):
-    """The compiler's exit status is 0 then, too."""
+def test_success_with_nothing_mapped_is_reported_as_such(network, stand_in):
+    """The compiler's exit status is 0 in this case too."""
     left = {"CONV_2D": DATA_TYPE, "HARD_SWISH": UNSUPPORTED}
     found = compiled(network, stand_in(left_to_cpu=left)).edgetpu
     assert (found.mapped, found.subgraphs, found.first_cut) == ((), 0, 0)
@@ -73,20 +73,20 @@ def test_success_with_nothing_mapped_is_told_as_that(network, stand_in):
     )
 
 
-def test_with_multiple_subgraphs_each_piece_is_counted(network, stand_in):
+def test_with_multiple_subgraphs_each_one_is_counted(network, stand_in):
     found = compiled(network, stand_in(**PARTIAL), multiple_subgraphs=True).edgetpu
     assert (found.mapped, found.subgraphs) == ((0, 1, 2, 3, 4, 6, 7), 2)
     assert found.first_cut == 5
     assert LATER_SUBGRAPH not in found.status.values()
 
 
-def test_the_json_has_all_that_an_audit_has(network, stand_in):
+def test_the_json_has_the_keys_of_an_audit(network, stand_in):
     made = compiled(network, stand_in()).to_json()["edgetpu"]
     predicted = predict_file(network, Options()).to_json()["edgetpu"]
     assert made.keys() == predicted.keys()
 
 
-def test_the_manifest_is_put_back(network, stand_in):
+def test_the_manifest_is_copied(network, stand_in):
     manifest = Manifest.of_classifier(
         "tiny", "1", ("cat", "dog"), Preprocessing((8, 8))
     )
@@ -95,14 +95,14 @@ def test_the_manifest_is_put_back(network, stand_in):
     assert read_manifest(made.compiled[0]) == manifest
 
 
-def test_an_internal_error_is_tried_again(network, stand_in):
+def test_an_internal_error_is_retried(network, stand_in):
     program = stand_in(internal_errors=2)
     made = compiled(network, program)
     assert (made.runs, made.edgetpu.failure) == (3, None)
     assert len(program.calls()) == 3
 
 
-def test_after_so_many_tries_an_internal_error_is_a_failure(network, stand_in):
+def test_after_the_last_retry_an_internal_error_is_a_failure(network, stand_in):
     program = stand_in(internal_errors=9)
     made = compiled(network, program, bisect=False, retries=1)
     assert (made.runs, made.basis) == (2, FROM_COMPILER)
@@ -110,29 +110,27 @@ def test_after_so_many_tries_an_internal_error_is_a_failure(network, stand_in):
     assert names(network.parent / "out") == []
 
 
-def test_other_errors_are_not_tried_again(network, stand_in):
+def test_other_errors_are_not_retried(network, stand_in):
     program = stand_in(unquantized=True)
     made = compiled(network, program)
     assert "Model not quantized" in made.edgetpu.failure
-    # Nor looked for in an operator, as none is to blame.
+    # No operator is the cause, so there is no bisection.
     assert (made.breaking, len(program.calls())) == (None, 1)
 
 
 @pytest.mark.parametrize("tensor", ["tensor_3", "tensor_16", "tensor_22"])
-def test_the_operator_that_breaks_it_is_found(network, stand_in, tensor):
+def test_the_operator_that_fails_is_found(network, stand_in, tensor):
     program = stand_in(breaks_at=tensor)
     made = compiled(network, program)
     index = made.breaking.operator
     assert made.model.main.operators[index].output().name == tensor
     assert (made.breaking.prefix, made.edgetpu.first_cut) == (index, index)
     assert "large activation" in made.edgetpu.failure
-    # All of it, and log2 of 8 parts.
+    # The whole model, and log2 of 8 operators.
     assert len(program.calls()) == 1 + 3
 
 
-def test_a_version_that_is_not_known_is_found_and_its_suggestion(
-    writer, write_file, stand_in
-):
+def test_an_unknown_version_is_found_with_a_suggestion(writer, write_file, stand_in):
     x = writer.conv(writer.conv(writer.input()))
     x = writer.conv(x, version=6)
     writer.conv(x)
@@ -146,7 +144,7 @@ def test_a_program_that_hangs_is_killed_with_its_children(network, stand_in):
     # However slowly it starts here.
     for timeout_s in (0.5, 2.0, 8.0, 32.0):
         made = compiled(network, program, bisect=False, timeout_s=timeout_s)
-        assert made.edgetpu.failure == f"no answer in {timeout_s:g} s; it was killed"
+        assert made.edgetpu.failure == f"killed after {timeout_s:g} s"
         if program.hanging.exists():
             break
     assert program.running() == []
@@ -156,31 +154,31 @@ def test_a_program_that_hangs_is_killed_with_its_children(network, stand_in):
 @pytest.mark.parametrize(
     ("settings", "failure"),
     [
-        ({"dies": True}, "ended by signal 9; it did not say why"),
+        ({"dies": True}, "ended by signal 9; it printed no reason"),
         ({"writes_nothing": True}, "exit status 0 and no compiled file"),
         ({"damaged": True}, "net_edgetpu.tflite is damaged"),
     ],
 )
-def test_silence_and_rubbish_are_failures(network, stand_in, settings, failure):
+def test_no_output_and_damaged_files_are_failures(network, stand_in, settings, failure):
     made = compiled(network, stand_in(**settings), bisect=False)
     assert failure in made.edgetpu.failure
     assert names(network.parent / "out") == []
 
 
-def test_parts_that_come_out_damaged_do_not_compile(network, stand_in):
+def test_truncated_models_that_come_out_damaged_do_not_compile(network, stand_in):
     made = compiled(network, stand_in(damaged=True))
     assert (made.breaking.prefix, made.breaking.operator) == (0, 0)
     assert made.edgetpu.suggestion
 
 
-def test_a_search_passes_with_what_it_left(network, stand_in):
+def test_a_search_succeeds_with_fewer_operators(network, stand_in):
     program = stand_in(breaks_at="tensor_22", **PARTIAL)
     made = compiled(network, program, search_delegate=True)
     assert made.edgetpu.mapped == (0, 1, 2, 3, 4)
     assert made.text.unknown == ()
 
 
-def test_segments_are_read_together_and_each_has_the_manifest(network, stand_in):
+def test_segments_are_combined_and_each_has_the_manifest(network, stand_in):
     manifest = Manifest.of_classifier("tiny", "1", ("cat",), Preprocessing((8, 8)))
     network.write_bytes(attach_manifest(network.read_bytes(), manifest))
     made = compiled(network, stand_in(), num_segments=2)
@@ -191,14 +189,14 @@ def test_segments_are_read_together_and_each_has_the_manifest(network, stand_in)
     assert [read_manifest(path) for path in made.compiled] == [manifest] * 2
 
 
-def test_files_behind_a_model_of_others_come_along(network, stand_in):
+def test_the_archive_of_a_third_party_model_is_copied(network, stand_in):
     content = append_archive(network.read_bytes(), {"labels.txt": b"cat\n"})
     network.write_bytes(content)
     (made,) = compiled(network, stand_in()).compiled
     assert split_archive(made.read_bytes())[1] == {"labels.txt": b"cat\n"}
 
 
-def test_a_damaged_file_behind_the_model_is_told(network, stand_in):
+def test_a_damaged_archive_is_reported(network, stand_in):
     content = append_archive(network.read_bytes(), {"labels.txt": b"cat\n"})
     network.write_bytes(content.replace(b"cat", b"dog"))
     with pytest.raises(RequestError, match="behind the model is damaged"):
@@ -206,16 +204,16 @@ def test_a_damaged_file_behind_the_model_is_told(network, stand_in):
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_a_segment_that_is_mapped_whole_counts_though_nothing_is_said(
+def test_a_completely_mapped_segment_counts_although_no_counts_are_printed(
     network, stand_in, number
 ):
-    program = stand_in(cut_in=f"_segment_{number}_of_2", **PARTIAL)
+    program = stand_in(cpu_segment=f"_segment_{number}_of_2", **PARTIAL)
     text = compiled(network, program, num_segments=2).text
-    # Five of one's eight, and all of the other's.
+    # Five of eight in one segment, and all of the other.
     assert (text.operations, text.on_edgetpu, text.on_cpu) == (16, 13, 3)
 
 
-def test_ten_segments_and_more_are_in_the_order_of_the_pipeline(network, stand_in):
+def test_more_than_ten_segments_are_in_the_order_of_execution(network, stand_in):
     made = compiled(network, stand_in(), num_segments=11)
     assert [path.name for path in made.compiled] == [
         f"net_segment_{number}_of_11_edgetpu.tflite" for number in range(11)
@@ -235,24 +233,24 @@ def test_options_are_passed_on(network, stand_in):
     )
     (call,) = program.calls()
     assert call[:5] == ["-a", "-s", "-d", "--min_runtime_version=13", call[4]]
-    # Later than our own, which tells what it was.
+    # Later than our own, whose message is clear.
     assert call[4] == "--timeout_sec=201"
 
 
-def test_a_prediction_is_of_the_runtime_that_is_asked_for(network):
+def test_a_prediction_is_for_the_requested_runtime(network):
     made = predict_file(network, Options(min_runtime_version=10))
     assert made.edgetpu.mapped == ()
     assert set(made.edgetpu.status.values()) == {DATA_TYPE, UNSUPPORTED}
 
 
-def test_compilers_without_a_timer_are_not_told_of_one(network, stand_in):
+def test_compilers_without_a_timeout_get_no_such_flag(network, stand_in):
     program = stand_in(version="15.0.340273435")
     made = compiled(network, program)
     assert not any("timeout" in argument for argument in program.calls()[0])
     assert made.edgetpu.compiler == "15.0.340273435"
 
 
-def test_counts_that_do_not_agree_are_a_warning(network, stand_in):
+def test_contradictory_counts_are_a_warning(network, stand_in):
     from corallite.convert.edgetpu.compile.outcome import find_contradictions
 
     made = compiled(network, stand_in(**PARTIAL))
@@ -261,7 +259,7 @@ def test_counts_that_do_not_agree_are_a_warning(network, stand_in):
     assert warning == "5 operators are mapped, but stdout says 7."
 
 
-def test_a_full_disk_is_told_as_that(network, stand_in, monkeypatch):
+def test_a_full_disk_is_reported_as_such(network, stand_in, monkeypatch):
     from corallite.convert.edgetpu.compile import compiler
 
     monkeypatch.setattr(compiler, "_LEAST_FREE_BYTES", 1 << 62)
@@ -270,14 +268,14 @@ def test_a_full_disk_is_told_as_that(network, stand_in, monkeypatch):
     assert names(network.parent / "out") == []
 
 
-def test_an_open_batch_is_refused_unless_it_is_wanted(writer, write_file, stand_in):
+def test_an_open_batch_is_refused_unless_requested(writer, write_file, stand_in):
     writer.conv(writer.input())
     writer.graph.tensors[0].shapeSignature = [-1, 8, 8, 4]
     path = write_file(writer.content())
     program = stand_in()
     with pytest.raises(RequestError, match=r"input_0 \(\?x8x8x4\) is not fixed"):
         compiled(path, program)
-    # Before the compiler is asked.
+    # Before the compiler runs.
     assert program.calls() == []
     assert compiled(path, program, open_batch=True).edgetpu.mapped == (0,)
 

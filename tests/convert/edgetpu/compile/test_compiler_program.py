@@ -1,4 +1,4 @@
-"""Where the compiler is: on the path, in a container, or nowhere."""
+"""The compiler in the PATH, in a container, or not installed."""
 
 import os
 
@@ -29,7 +29,7 @@ def test_a_container_has_no_network_and_one_folder(network, docker):
 
 
 def test_a_container_that_hangs_is_killed_by_its_name(network, docker):
-    """The tool that started it is killed; the container is no child of ours."""
+    """The docker client is killed, but the container is not our child process."""
     log, program = docker(hangs=True), in_image("coral")
     # However slowly it starts here.
     for timeout_s in (0.5, 2.0, 8.0, 32.0):
@@ -42,16 +42,16 @@ def test_a_container_that_hangs_is_killed_by_its_name(network, docker):
     assert killed == f"kill {name}"
 
 
-def test_an_image_that_is_not_there_is_refused(network, docker):
+def test_a_missing_image_is_refused(network, docker):
     docker()
     with pytest.raises(RequestError, match="docker cannot run edgetpu_compiler in it"):
         compile_file(network, network.parent, in_image("other"))
 
 
-def test_a_compiler_that_is_asked_for_has_to_be_there(monkeypatch):
+def test_a_requested_compiler_must_exist(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     assert find_program() is None
-    with pytest.raises(RequestError, match="there is no such program"):
+    with pytest.raises(RequestError, match="program not found"):
         find_program("edgetpu_compiler_16")
     with pytest.raises(RequestError, match="neither docker nor podman"):
         find_program(image="coral")
@@ -62,6 +62,6 @@ def test_a_compiler_that_is_asked_for_has_to_be_there(monkeypatch):
 @pytest.mark.parametrize(
     ("machine", "word"), [("x86_64", "apt-get"), ("aarch64", "docker build")]
 )
-def test_how_to_install_it_is_for_this_machine(monkeypatch, machine, word):
+def test_the_installation_is_for_this_machine(monkeypatch, machine, word):
     monkeypatch.setattr(compiler_program.platform, "machine", lambda: machine)
     assert word in explain_installation()

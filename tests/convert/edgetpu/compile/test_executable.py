@@ -20,7 +20,7 @@ def executable(size, kind):
 
 
 def package(*executables):
-    """Returns what the compiler puts into a custom operator."""
+    """Returns the data of a custom operator from the compiler."""
     builder = flatbuffers.Builder(1024)
     places = [builder.CreateByteVector(content) for content in executables]
     builder.StartVector(4, len(places), 4)
@@ -50,10 +50,10 @@ def test_packages_of_several_custom_operators_add_up():
 
 
 @pytest.mark.parametrize("content", [b"", bytes(100), b"DWN1", bytes(9) + b"DWN1" * 50])
-def test_what_is_no_package_is_not_known(content):
+def test_without_a_package_parameters_are_unknown(content):
     assert read_parameters(content) is None
 
 
-def test_a_package_cut_short_is_not_known():
+def test_parameters_of_a_truncated_package_are_unknown():
     content = bytes(8) + package(executable(640, CACHING))
     assert read_parameters(content[:-300]) is None

@@ -1,4 +1,4 @@
-"""What the compiler prints, as published logs have it."""
+"""The compiler's output, from published logs."""
 
 import pytest
 from hypothesis import given
@@ -13,7 +13,7 @@ from corallite.convert.edgetpu.compile.log_parser import (
 )
 from corallite.convert.edgetpu.predict.compilers import MAPPED, UNSPECIFIED
 
-# Of Jorgitou98/EdgeTPU-QuantRL-Evaluation, models_size/model_size_channel32 (MIT).
+# From Jorgitou98/EdgeTPU-QuantRL-Evaluation, models_size/model_size_channel32 (MIT).
 LOG = """\
 Edge TPU Compiler version 16.0.384591198
 Input: models_size/model_size_channel32_quant.tflite
@@ -28,7 +28,7 @@ QUANTIZE                       1          Operation is otherwise supported, but 
 MAX_POOL_2D                    2          Mapped to Edge TPU
 FULLY_CONNECTED                1          Mapped to Edge TPU
 """  # noqa: E501
-# In the form that issues of google-coral/edgetpu have it for compiler 16.
+# The form of compiler 16 in issues of google-coral/edgetpu.
 STDOUT = """\
 Edge TPU Compiler version 16.0.384591198
 Started a compilation timeout timer of 180 seconds.
@@ -54,7 +54,7 @@ See the operation log file for individual operation details.
 Compilation child process completed within timeout period.
 Compilation succeeded! 
 """  # noqa: W291
-# Compiler 1.0 and 2.0: no remaining, but available.
+# Compilers 1.0 and 2.0 print available bytes instead of remaining ones.
 OLD = """\
 Edge TPU Compiler version 1.0.249710469
 INFO: Initialized TensorFlow Lite runtime.
@@ -69,7 +69,7 @@ Off-chip memory used for streaming uncached model parameters: 512.00B
 """
 
 
-def test_a_log_is_its_table():
+def test_a_log_has_the_table_of_operators():
     (text,) = parse_text(LOG)
     assert text.version == "16.0.384591198"
     assert text.input == "models_size/model_size_channel32_quant.tflite"
@@ -80,7 +80,7 @@ def test_a_log_is_its_table():
     assert text.unknown == ()
 
 
-def test_stdout_is_sizes_and_counts():
+def test_stdout_has_sizes_and_counts():
     (text,) = parse_text(STDOUT)
     assert (text.compile_ms, text.subgraphs) == (986, 1)
     assert (text.operations, text.on_edgetpu, text.on_cpu) == (135, 132, 3)
@@ -91,7 +91,7 @@ def test_stdout_is_sizes_and_counts():
     assert text.unknown == ()
 
 
-def test_an_old_compiler_is_read_and_what_is_unknown_kept():
+def test_output_of_an_old_compiler_is_parsed_and_unknown_lines_are_kept():
     (text,) = parse_text(OLD)
     assert (text.version, text.compile_ms) == ("1.0.249710469", 421)
     assert text.on_chip_available_bytes == round(6.91 * 2**20)
@@ -105,7 +105,7 @@ def test_a_table_on_stdout_is_read_too():
     assert (len(text.rows), text.on_cpu) == (6, 3)
 
 
-def test_of_a_search_only_the_last_attempt_counts():
+def test_only_the_last_attempt_of_a_search_counts():
     failed = "Compilation failed: too large\nCompilation failed! \n"
     search = "Searching for valid delegate with step 1\nTry to compile segment with"
     before = STDOUT.replace("132", "99").replace("3.86MiB", "1.00MiB")
@@ -115,7 +115,7 @@ def test_of_a_search_only_the_last_attempt_counts():
     assert text.unknown == ()
 
 
-def test_models_compiled_together_are_told_apart():
+def test_models_compiled_together_are_separated():
     block = STDOUT[STDOUT.index("Input model") : STDOUT.index("Operation log")]
     head = "Edge TPU Compiler version 16.0.384591198\n"
     head += "Models compiled successfully in 7 ms."
@@ -126,13 +126,11 @@ def test_models_compiled_together_are_told_apart():
 
 
 def test_an_unknown_status_and_an_unknown_operator_are_kept():
-    (text,) = parse_text("NEW_OPERATOR_7   12    Something that nobody has seen yet  ")
-    assert text.rows == (
-        Row("NEW_OPERATOR_7", 12, "Something that nobody has seen yet"),
-    )
+    (text,) = parse_text("NEW_OPERATOR_7   12    A status of a later compiler  ")
+    assert text.rows == (Row("NEW_OPERATOR_7", 12, "A status of a later compiler"),)
 
 
-def test_nothing_is_a_result_with_nothing_in_it():
+def test_empty_output_is_an_empty_result():
     (text,) = parse_text("")
     assert (text.version, text.rows, text.unknown) == ("", (), ())
 
@@ -168,10 +166,10 @@ def test_no_text_raises(text):
 @given(
     st.lists(st.one_of(PIECES, st.text(max_size=30)), max_size=30), st.integers(0, 90)
 )
-def test_no_mixture_of_true_lines_raises(lines, cut):
-    """Whole, cut short anywhere, and in any order."""
+def test_no_mixture_of_valid_lines_raises(lines, length):
+    """Complete or truncated, in any order."""
     parse_text("\n".join(lines))
-    parse_text("\n".join(line[:cut] for line in lines))
+    parse_text("\n".join(line[:length] for line in lines))
 
 
 @pytest.mark.parametrize(
@@ -210,7 +208,7 @@ def test_no_mixture_of_true_lines_raises(lines, cut):
         ("Regular TensorFlow ops are not supported by this", "SELECT_TF_OPS", False),
     ],
 )
-def test_each_failure_has_its_suggestion(printed, suggestion, is_retried):
+def test_each_failure_has_a_suggestion(printed, suggestion, is_retried):
     cause = find_cause(printed)
     assert cause in CAUSES
     assert suggestion in cause.suggestion
@@ -218,5 +216,5 @@ def test_each_failure_has_its_suggestion(printed, suggestion, is_retried):
     assert cause.find(printed) in printed
 
 
-def test_other_words_have_no_cause():
+def test_other_text_has_no_cause():
     assert find_cause("Segmentation fault") is None

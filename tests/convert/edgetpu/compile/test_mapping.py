@@ -1,4 +1,4 @@
-"""Which operators are mapped, by the compiled file or by its log."""
+"""Mapped operators, from the compiled file or its log."""
 
 from corallite.convert.edgetpu.compile.mapping import (
     NOT_LOGGED,
@@ -20,20 +20,20 @@ def chain(writer, *names):
     return decode(writer.content()).main
 
 
-def test_what_the_compiled_file_still_has_is_not_mapped(writer):
+def test_operators_in_the_compiled_file_are_not_mapped(writer):
     source = chain(writer, "CONV_2D", "RELU", "HARD_SWISH", "RELU")
     writer.graph.operators = writer.graph.operators[2:]
     left = decode(writer.content()).main
     assert find_mapped(source, [left]) == {0, 1}
 
 
-def test_an_operator_that_the_model_never_had_does_not_tell(writer):
+def test_an_operator_that_is_not_in_the_model_is_ambiguous(writer):
     source = chain(writer, "CONV_2D", "RELU")
     writer.graph.tensors[-1].name = "renamed"
     assert find_mapped(source, [decode(writer.content()).main]) is None
 
 
-def test_two_of_one_name_of_which_one_is_left_do_not_tell(writer):
+def test_one_of_two_equal_names_is_ambiguous(writer):
     chain(writer, "RELU", "RELU", "RELU")
     for tensor in writer.graph.tensors:
         tensor.name = "relu"
@@ -42,7 +42,7 @@ def test_two_of_one_name_of_which_one_is_left_do_not_tell(writer):
     assert find_mapped(source, [decode(writer.content()).main]) is None
 
 
-def test_statuses_of_the_log_go_where_they_are_predicted(writer):
+def test_statuses_of_the_log_are_assigned_as_predicted(writer):
     graph = chain(writer, "CONV_2D", "HARD_SWISH", "CONV_2D", "CONV_2D")
     counts = {
         ("CONV_2D", LATER_SUBGRAPH): 2,
@@ -54,14 +54,14 @@ def test_statuses_of_the_log_go_where_they_are_predicted(writer):
     assert status == {**predicted, 1: "Something new"}
 
 
-def test_the_log_wins_over_the_prediction(writer):
+def test_the_log_overrides_the_prediction(writer):
     graph = chain(writer, "CONV_2D", "CONV_2D")
     counts = {("CONV_2D", MAPPED): 1, ("CONV_2D", "Too large"): 1}
     status = assign_statuses(graph, counts, {0: MAPPED, 1: MAPPED}, None)
     assert status == {0: MAPPED, 1: "Too large"}
 
 
-def test_the_compiled_file_wins_over_both(writer):
+def test_the_compiled_file_overrides_both(writer):
     graph = chain(writer, "CONV_2D", "CONV_2D", "RELU")
     counts = {("CONV_2D", MAPPED): 1, ("CONV_2D", "Too large"): 1}
     status = assign_statuses(graph, counts, {0: MAPPED, 1: MAPPED}, {1})

@@ -1,4 +1,4 @@
-"""What stops the Edge TPU compiler altogether."""
+"""Errors that stop the Edge TPU compiler."""
 
 import pytest
 
@@ -23,8 +23,8 @@ def test_a_version_the_compiler_cannot_parse_stops_it(writer):
     assert "SPLIT" in prediction.suggestion
 
 
-def test_a_version_that_only_another_graph_has_stops_it_too(writer, make_writer):
-    """TFLite looks up all kinds that a file declares before it reads a graph."""
+def test_an_unknown_version_in_another_graph_stops_it_too(writer, make_writer):
+    """TFLite looks up all declared operator codes before it reads a graph."""
     writer.chain("CONV_2D")
     other = make_writer()
     other.model.operatorCodes = writer.model.operatorCodes
@@ -57,7 +57,7 @@ def test_a_type_without_a_name_yet_is_out_of_range(writer):
 @pytest.mark.parametrize(
     ("name", "version", "compiler", "parsed"),
     [
-        # Issues of google-coral/edgetpu with the words of the compiler: 45, 147, 210,
+        # Issues of google-coral/edgetpu with the compiler's output: 45, 147, 210,
         # 340, 384, 631, 845, 879; libedgetpu 71.
         ("RESIZE_BILINEAR", 3, "2.0", False),
         ("TRANSPOSE_CONV", 3, "2.1", False),
@@ -76,14 +76,14 @@ def test_a_type_without_a_name_yet_is_out_of_range(writer):
         ("CALL", 1, "1.0", True),
     ],
 )
-def test_what_compilers_are_known_to_parse(writer, name, version, compiler, parsed):
+def test_versions_that_compilers_parse(writer, name, version, compiler, parsed):
     x = writer.input()
     writer.operator(name, [x], None, version=version)
     assert (predicted(writer, compiler=compiler).failure is None) is parsed
 
 
 def test_a_size_that_depends_on_values_stops_the_compiler(writer):
-    """What Keras's Flatten becomes when the batch is open."""
+    """Keras's Flatten with an open batch."""
     x = writer.conv(writer.input())
     sizes = writer.operator("SHAPE", [x], (4,), "INT32")
     writer.operator("RESHAPE", [x, sizes], (1, 256))
@@ -92,7 +92,7 @@ def test_a_size_that_depends_on_values_stops_the_compiler(writer):
     assert "dynamic-sized tensors" in prediction.failure
 
 
-def test_an_operator_of_tensorflow_itself_stops_the_compiler(writer):
+def test_a_tensorflow_operator_stops_the_compiler(writer):
     writer.chain("CONV_2D", "FlexSplitV")
     prediction = predicted(writer)
     assert (prediction.mapped, prediction.first_cut) == ((), 1)
@@ -101,7 +101,7 @@ def test_an_operator_of_tensorflow_itself_stops_the_compiler(writer):
 
 
 def test_an_open_batch_alone_does_not_stop_it(writer):
-    """As in 75 public models that were compiled."""
+    """As in 75 public models with a compiled file."""
     x = writer.input()
     writer.graph.tensors[x].shapeSignature = [-1, 8, 8, 4]
     writer.conv(x)
@@ -127,8 +127,8 @@ def test_strides_over_channels_stop_the_last_compiler(writer):
     assert predicted(writer, compiler="15.0").failure is None
 
 
-def test_strides_over_channels_stop_it_only_where_they_would_be_mapped(writer):
-    """The compiler translates what it maps, and nothing behind the cut."""
+def test_strides_over_channels_stop_it_only_if_they_would_be_mapped(writer):
+    """The compiler translates only the operators that it maps."""
     x = writer.chain("CONV_2D", "HARD_SWISH")
     numbers = [writer.integers(*values) for values in ((0,) * 4, (1, 8, 8, 4))]
     strides = writer.integers(1, 1, 1, 2)

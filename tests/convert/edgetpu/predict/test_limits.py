@@ -1,4 +1,4 @@
-"""What the Edge TPU asks of each type of operator, one model for each condition."""
+"""Limits of the Edge TPU on each operator type, one model per limit."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from corallite.convert.edgetpu.predict.compilers import (
 )
 
 
-# Functions (writer, x) that add one operator to a [1, 8, 8, 4] of int8.
+# Functions (writer, x) that add one operator to an int8 [1, 8, 8, 4].
 def constant_add(writer, x):
     writer.operator("ADD", [x, writer.tensor((1, 1, 1, 4), data=1)], None, version=2)
 
@@ -111,7 +111,7 @@ def packed(writer, x, axis):
     writer.operator("PACK", [a, a], (2, 8, 4), options="PackOptions", axis=axis)
 
 
-TAKEN = {
+SUPPORTED = {
     "add of a constant": constant_add,
     "pool": average_pool,
     "concatenation": lambda w, x: concatenation(w, x, x),
@@ -168,7 +168,7 @@ REFUSED = {
         UNSPECIFIED,
     ),
     "uneven dilation": (lambda w, x: dilated(w, x, (3, 3), 2, 1), UNSPECIFIED),
-    "weights that are no constants": (loose_weights, UNSPECIFIED),
+    "weights that are not constant": (loose_weights, UNSPECIFIED),
     "shuffled dense weights": (
         lambda w, x: w.dense(w.input((1, 9)), 3, weightsFormat=1),
         UNSPECIFIED,
@@ -224,14 +224,14 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("case", TAKEN)
+@pytest.mark.parametrize("case", SUPPORTED)
 def test_operator_is_mapped(writer, status_of_last, case):
-    TAKEN[case](writer, writer.input())
+    SUPPORTED[case](writer, writer.input())
     assert status_of_last() == MAPPED
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_operator_is_refused_in_the_compilers_words(check_cut, case):
+def test_operator_is_refused_with_the_compilers_status(check_cut, case):
     check_cut(*REFUSED[case])
 
 

@@ -1,4 +1,4 @@
-"""Memory on the Edge TPU, against what compiled files and logs hold."""
+"""Memory on the Edge TPU, compared with compiled files and logs."""
 
 import pytest
 
@@ -15,20 +15,20 @@ def measured(writer, **options):
     return predict(decode(writer.content()), **options).parameters
 
 
-def test_the_network_of_a_public_file_takes_what_its_executable_holds(writer):
+def test_a_public_network_has_the_bytes_of_its_executable(writer):
     """Jorgitou98/EdgeTPU-QuantRL-Evaluation, model_size_channel32: 104,640 bytes."""
     x = writer.conv(writer.input((1, 32, 32, 3)), 32, (3, 3))
     x = writer.conv(x, 32, (3, 3))
     writer.conv(writer.conv(x, 64, (3, 3)), 64, (3, 3))
-    # Behind pooling there.
+    # After pooling in the original.
     x = writer.dense(writer.input((1, 2304)), 10)
     writer.operator("SOFTMAX", [x], None, version=2)
-    # 48 bytes a class of the softmax are rounded.
+    # 48 bytes per class of the softmax are rounded.
     assert measured(writer).on_chip == pytest.approx(104_640, abs=64)
 
 
-def test_a_softmax_of_many_classes_takes_its_share(writer):
-    """48,256 bytes of 1001 classes, in three MobileNetV1 that Coral compiled anew."""
+def test_a_softmax_of_many_classes_has_parameter_bytes(writer):
+    """48,256 bytes of 1001 classes, in three MobileNetV1 that Coral recompiled."""
     writer.operator("SOFTMAX", [writer.input((1, 1001))], None, version=2)
     assert measured(writer).on_chip == pytest.approx(48_256, rel=0.005)
     assert measured(writer, compiler="15.0").on_chip == 0
@@ -60,7 +60,7 @@ def test_layers_are_cached_as_the_compiler_caches_them(
 
 
 @pytest.mark.parametrize(
-    ("side", "filters", "verdict"),
+    ("side", "filters", "capacity"),
     [
         # 5 kernels of 384 filters are 5.1 MiB, of 442 they are 6.9.
         (64, 384, "they fit"),
@@ -70,15 +70,15 @@ def test_layers_are_cached_as_the_compiler_caches_them(
         (256, 384, "they may just fit"),
     ],
 )
-def test_what_is_near_the_capacity_or_beside_large_activations_is_not_sure_to_fit(
-    writer, side, filters, verdict
+def test_near_the_capacity_or_with_large_activations_it_may_not_fit(
+    writer, side, filters, capacity
 ):
     x = writer.conv(writer.input((1, side, side, 3)), filters, (3, 3))
     for _ in range(4):
         x = writer.conv(x, filters, (3, 3))
     prediction = predict(decode(writer.content()))
     text = " ".join(" ".join(format_memory(prediction)).split())
-    assert f": {verdict} (" in text
+    assert f": {capacity} (" in text
 
 
 @pytest.mark.parametrize(("inputs", "streamed"), [(5_904, False), (9_504, True)])
@@ -87,7 +87,7 @@ def test_a_dense_layer_with_many_inputs_is_streamed(writer, inputs, streamed):
     assert measured(writer).fit is not streamed
 
 
-def test_few_outputs_take_less_than_is_set_aside(writer):
+def test_few_outputs_take_less_than_is_reserved(writer):
     writer.conv(writer.input(), 20)
     parameters = measured(writer)
     assert parameters.on_chip == (4 + 8) * 32
@@ -104,7 +104,7 @@ def test_depthwise_weights_take_three_or_four_bytes(writer, compiler, factor):
     assert layer_bytes(operator, COMPILERS[compiler]) == expected
 
 
-def test_only_what_is_mapped_takes_memory(writer):
+def test_only_mapped_operators_take_memory(writer):
     x = writer.conv(writer.input(), 64)
     x = writer.operator("HARD_SWISH", [x], None)
     writer.conv(x, 64)
@@ -113,7 +113,7 @@ def test_only_what_is_mapped_takes_memory(writer):
     assert both.on_chip == (4 + 8) * 64 + (64 + 8) * 64
 
 
-def test_activations_are_counted_by_tile(writer):
+def test_activations_are_counted_per_tile(writer):
     x = writer.input((1, 64, 64, 375))
     writer.conv(x, 374)
     prediction = predict(decode(writer.content()))

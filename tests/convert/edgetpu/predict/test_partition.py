@@ -1,4 +1,4 @@
-"""Groups of operators, against TFLite's way to find them."""
+"""Groups of operators, compared with TFLite's algorithm."""
 
 import random
 
@@ -9,7 +9,7 @@ from corallite.convert.tflite.reader import decode
 
 
 def sweep(graph, supported):
-    """The groups as TFLite finds them, by going over all operators again and again."""
+    """The groups by TFLite's algorithm: repeated sweeps over all operators."""
     made_later = {t.index for op in graph.operators for t in op.written}
     groups, left = [], list(graph.operators)
     while left:
@@ -31,7 +31,7 @@ def sweep(graph, supported):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_groups_are_those_that_tflite_sweeps_for(writer, seed):
+def test_groups_are_those_of_tflite(writer, seed):
     rng = random.Random(seed)
     tensors = [writer.input(), writer.input()]
     for _ in range(40):

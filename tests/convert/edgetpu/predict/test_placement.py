@@ -1,4 +1,4 @@
-"""What the Edge TPU compiler says of one operator, one model for each reason."""
+"""Statuses of single operators, one model per status."""
 
 import pytest
 
@@ -39,7 +39,7 @@ from corallite.convert.tflite.reader import decode
         ),
     ],
 )
-def test_a_status_is_that_of_published_logs_to_the_letter(status, text):
+def test_a_status_has_the_text_of_published_logs(status, text):
     assert status == text
 
 
@@ -84,11 +84,11 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_operator_is_refused_in_the_compilers_words(check_cut, case):
+def test_operator_is_refused_with_the_compilers_status(check_cut, case):
     check_cut(*REFUSED[case])
 
 
-def test_the_first_compiler_takes_uint8(writer, status_of_last):
+def test_the_first_compiler_supports_uint8(writer, status_of_last):
     x = writer.input(kind="UINT8")
     writer.operator("RELU", [x], None, "UINT8")
     assert status_of_last("1.0") == MAPPED
@@ -102,15 +102,15 @@ def test_the_state_of_an_lstm_may_be_16_bits(writer, status_of_last):
     assert status_of_last() == MAPPED
 
 
-def test_what_reads_a_tensor_of_high_rank_is_not_to_blame(writer, status_of_last):
+def test_reading_a_tensor_of_high_rank_is_supported(writer, status_of_last):
     x = writer.input((1, 3, 2, 3, 2, 8))
     writer.reshape(x, (1, 6, 6, 8))
     assert status_of_last() == MAPPED
 
 
 @pytest.mark.parametrize("name", sorted(RULES))
-def test_every_rule_can_be_asked_of_an_operator_of_any_shape(writer, name):
-    """Also without the inputs and options that it should have. Found by fuzzing."""
+def test_every_rule_accepts_operators_of_any_shape(writer, name):
+    """Also with missing inputs and options. Found by fuzzing."""
     shapes = ((), (4,), (1, 8, 8, 4), (1, 2, 3, 4, 5))
     odd = [writer.integers(-9, 99), writer.tensor((), data=1)]
     writer.operator(name, [], (1, 4))

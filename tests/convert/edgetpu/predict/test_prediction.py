@@ -1,4 +1,4 @@
-"""What the Edge TPU compiler makes of a whole graph."""
+"""Predictions for whole graphs."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def predicted(writer, *outputs, **options):
     return predict(decode(writer.content(*outputs)), **options)
 
 
-def test_a_graph_that_is_taken_whole_has_no_cut(writer):
+def test_a_completely_mapped_graph_has_no_cut(writer):
     x = writer.chain("CONV_2D", "CONV_2D", "RELU")
     writer.operator("ADD", [x, x], None, version=2)
     prediction = predicted(writer)
@@ -27,7 +27,7 @@ def test_a_graph_that_is_taken_whole_has_no_cut(writer):
     assert (prediction.suggestion, prediction.failure) == (None, None)
 
 
-def test_a_float_input_costs_its_quantization_and_cuts_nothing(writer):
+def test_a_float_input_does_not_split_the_graph(writer):
     x = writer.input(kind="FLOAT32")
     x = writer.operator("QUANTIZE", [x], None)
     writer.conv(x)
@@ -35,7 +35,7 @@ def test_a_float_input_costs_its_quantization_and_cuts_nothing(writer):
     assert (prediction.mapped, prediction.first_cut) == ((1,), None)
 
 
-def test_a_float_output_is_cut_off_with_its_suggestion(writer):
+def test_a_float_output_stays_on_the_cpu_with_a_suggestion(writer):
     x = writer.chain("CONV_2D")
     writer.operator("DEQUANTIZE", [x], None, "FLOAT32", version=2)
     prediction = predicted(writer)
@@ -43,14 +43,14 @@ def test_a_float_output_is_cut_off_with_its_suggestion(writer):
     assert "inference_output_type" in prediction.suggestion
 
 
-def test_a_custom_operator_at_the_end_leaves_the_rest(writer):
+def test_operators_before_a_custom_one_are_mapped(writer):
     writer.chain("CONV_2D", "CONV_2D", "TFLite_Detection_PostProcess")
     prediction = predicted(writer)
     assert (prediction.mapped, prediction.first_cut) == ((0, 1), 2)
     assert prediction.status[2] == DATA_TYPE
 
 
-def test_the_first_piece_is_mapped_not_the_largest(writer):
+def test_the_first_subgraph_is_mapped_not_the_largest(writer):
     writer.chain("CONV_2D", "HARD_SWISH", *["CONV_2D"] * 5)
     prediction = predicted(writer)
     assert (prediction.mapped, prediction.subgraphs) == ((0,), 1)
@@ -60,28 +60,28 @@ def test_the_first_piece_is_mapped_not_the_largest(writer):
     assert {prediction.status[i] for i in range(2, 7)} == {LATER_SUBGRAPH}
 
 
-def test_with_multiple_subgraphs_every_piece_is_mapped(writer):
+def test_with_multiple_subgraphs_every_one_is_mapped(writer):
     writer.chain("CONV_2D", "HARD_SWISH", "CONV_2D", "HARD_SWISH", "CONV_2D", "RELU")
     prediction = predicted(writer, multiple_subgraphs=True)
     assert (prediction.mapped, prediction.subgraphs) == ((0, 2, 4, 5), 3)
     assert prediction.first_cut == 1
 
 
-def test_an_unsupported_start_leaves_all_behind_it(writer):
+def test_operators_after_an_unsupported_start_are_mapped(writer):
     writer.chain("HARD_SWISH", "HARD_SWISH", "CONV_2D", "CONV_2D")
     prediction = predicted(writer)
     assert (prediction.mapped, prediction.first_cut) == ((2, 3), None)
 
 
-def test_nothing_supported_names_the_first(writer):
+def test_without_supported_operators_the_first_is_named(writer):
     writer.chain("HARD_SWISH", "ELU")
     prediction = predicted(writer)
     assert (prediction.mapped, prediction.subgraphs) == ((), 0)
     assert prediction.first_cut == 0
 
 
-def test_parallel_branches_go_on_while_one_is_stopped(writer):
-    """What does not wait for the unsupported operator is in the first piece."""
+def test_a_parallel_branch_is_mapped(writer):
+    """Operators that do not depend on the unsupported one are in the first subgraph."""
     stem = writer.conv(writer.input())
     left = writer.operator("HARD_SWISH", [stem], None)
     left = writer.conv(left)
@@ -93,8 +93,8 @@ def test_parallel_branches_go_on_while_one_is_stopped(writer):
     assert prediction.status[5] == LATER_SUBGRAPH
 
 
-def test_a_branch_that_begins_on_the_cpu_makes_the_join_late(writer):
-    """Not behind anything mapped, and yet it cuts."""
+def test_a_branch_that_begins_on_the_cpu_splits_the_graph(writer):
+    """It splits the graph although no mapped operator is before it."""
     right = writer.conv(writer.input())
     left = writer.operator("HARD_SWISH", [writer.input()], None)
     writer.operator("ADD", [left, right], None, version=2)
@@ -102,7 +102,7 @@ def test_a_branch_that_begins_on_the_cpu_makes_the_join_late(writer):
     assert (prediction.mapped, prediction.first_cut) == ((0,), 1)
 
 
-def test_a_cut_that_strands_others_comes_before_the_end_of_a_branch(writer):
+def test_a_cut_before_other_operators_precedes_one_at_an_output(writer):
     stem = writer.conv(writer.input())
     side = writer.operator("DEQUANTIZE", [stem], None, "FLOAT32", version=2)
     x = writer.operator("HARD_SWISH", [writer.conv(stem)], None)
@@ -110,7 +110,7 @@ def test_a_cut_that_strands_others_comes_before_the_end_of_a_branch(writer):
     assert predicted(writer, side, last).first_cut == 3
 
 
-def test_a_late_second_piece_is_left(writer):
+def test_a_second_subgraph_is_not_mapped(writer):
     x = writer.chain(*["CONV_2D"] * 6, "HARD_SWISH")
     writer.dense(writer.reshape(x, (1, 256)), 3)
     prediction = predicted(writer)
@@ -119,7 +119,7 @@ def test_a_late_second_piece_is_left(writer):
 
 
 @pytest.mark.parametrize(("four_d", "cut"), [(False, 1), (True, 2)])
-def test_a_channel_shuffle_is_named_and_its_suggestion(writer, four_d, cut):
+def test_a_channel_shuffle_is_named_with_a_suggestion(writer, four_d, cut):
     x = writer.conv(writer.input((1, 28, 28, 4)), 116)
     x = writer.shuffle(x, four_d=four_d)
     writer.conv(x)
@@ -128,7 +128,7 @@ def test_a_channel_shuffle_is_named_and_its_suggestion(writer, four_d, cut):
     assert LATER_SUBGRAPH in (prediction.status[3], prediction.status[4])
 
 
-def test_a_batch_above_one_is_the_suggestion_for_rank(writer):
+def test_a_batch_of_one_is_the_suggestion_for_rank(writer):
     writer.conv(writer.conv(writer.input((4, 8, 8, 4))))
     prediction = predicted(writer)
     assert (prediction.mapped, prediction.suggestion) == ((), suggestions.BATCH)
@@ -136,7 +136,7 @@ def test_a_batch_above_one_is_the_suggestion_for_rank(writer):
 
 
 @pytest.mark.parametrize("version", [10, 11])
-def test_a_runtime_that_does_not_know_int8_maps_nothing(writer, version):
+def test_a_runtime_without_int8_maps_nothing(writer, version):
     writer.chain("CONV_2D", "RELU")
     prediction = predicted(writer, min_runtime_version=version)
     assert (prediction.mapped, prediction.subgraphs) == ((), 0)
@@ -145,7 +145,7 @@ def test_a_runtime_that_does_not_know_int8_maps_nothing(writer, version):
     assert predicted(writer, min_runtime_version=12).mapped == (0, 1)
 
 
-def test_an_operator_newer_than_the_runtime_is_not_taken(writer):
+def test_an_operator_newer_than_the_runtime_is_unsupported(writer):
     x = writer.input((1, 4, 6))
     axes = writer.integers(0, 2, 1)
     writer.operator("TRANSPOSE", [x, axes], (1, 6, 4), version=2)
@@ -153,13 +153,13 @@ def test_an_operator_newer_than_the_runtime_is_not_taken(writer):
     assert predicted(writer, min_runtime_version=14).status == {0: MAPPED}
 
 
-def test_a_compiled_model_is_said_to_be_one(writer):
+def test_a_compiled_model_is_recognized(writer):
     x = writer.chain("edgetpu-custom-op")
     writer.operator("DEQUANTIZE", [x], None, "FLOAT32", version=2)
     prediction = predicted(writer)
     assert prediction.is_compiled
     assert (prediction.mapped, prediction.subgraphs) == ((0,), 1)
     content = prediction.to_json()
-    # Of the other the compiler has said something, but to somebody else.
+    # The status of the other is in a log that we do not have.
     assert content["status"] == {"0": MAPPED}
     assert content["parameter_bytes_on_chip"] is None

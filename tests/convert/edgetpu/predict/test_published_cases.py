@@ -1,9 +1,10 @@
-"""Models that the real Edge TPU compiler compiled, against what is predicted of them.
+"""Predictions for models that the real Edge TPU compiler has compiled.
 
-    CORALLITE_EDGETPU_CASES=cases pytest tests/convert/audit/test_published_cases.py
+    CORALLITE_EDGETPU_CASES=cases \
+        pytest tests/convert/edgetpu/predict/test_published_cases.py
 
-`cases` holds a folder with a model.tflite for each entry of its expected.json, which
-says what the compiler made of it. They are too large to be kept here.
+`cases` has a folder with a model.tflite for each entry of its expected.json, which has
+the compiler's results. They are too large for the repository.
 """
 
 import json
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def cases():
-    """Pairs of what the compiler made of a model, and the model."""
+    """Pairs of the compiler's result for a model, and the model."""
     folder = Path(FOLDER or "")
     entries = json.loads((folder / "expected.json").read_text())
     return [(e, read_model(folder / e["case"] / "model.tflite")) for e in entries]
@@ -52,7 +53,7 @@ def test_statuses_are_those_of_the_log(cases):
         assert found == log, expected["case"]
 
 
-def test_cached_bytes_are_near(cases):
+def test_cached_bytes_are_close(cases):
     """The formula is a fit: within 15 % of executables with few channels."""
     for expected, model in cases:
         cached = predict(model).parameters.on_chip
