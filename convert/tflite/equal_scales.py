@@ -5,7 +5,7 @@ The converter quantizes depthwise kernels per channel, even if all scales are eq
 
 from ai_edge_litert import schema_py_generated as schema
 
-from corallite.convert.tflite.objects import pack, unpack
+from corallite.device.model.write import pack, unpack
 
 
 def merge_equal_scales(content: bytes) -> bytes:

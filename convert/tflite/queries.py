@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from corallite.convert.tflite.objects import unpack
+from corallite.device.model.archive import split_archive
+from corallite.device.model.write import unpack
 
 _FLOAT_TYPES = (
     schema.TensorType.FLOAT16,
@@ -59,7 +60,7 @@ def kernel_sparsity(content: bytes) -> float | None:
 
 
 def _read(content: bytes) -> tuple[Any, Any]:
-    model = unpack(content)
+    model = unpack(split_archive(content)[0])
     return model, model.subgraphs[0]
 
 

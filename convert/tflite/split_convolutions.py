@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from corallite.convert.tflite.objects import pack, unpack
+from corallite.device.model.write import pack, unpack
 
 _MIN_CHANNELS = 12
 _OUTPUT_AXIS = 3

@@ -4,6 +4,7 @@ from typing import Any
 
 from corallite.convert.tflite.model import Graph, Tensor
 from corallite.convert.tflite.reader import decode
+from corallite.device.model.archive import split_archive
 
 
 def truncate(content: bytes, count: int) -> bytes:
@@ -22,14 +23,14 @@ def truncate(content: bytes, count: int) -> bytes:
         ValueError: It has fewer operators.
     """
     # Not at import: a compilation that succeeds needs neither NumPy nor the schema.
-    from corallite.convert.tflite.objects import pack, unpack
+    from corallite.device.model.write import pack, unpack
 
     graph = decode(content).main
     if not 1 <= count <= len(graph.operators):
         raise ValueError(
             f"Expected `count` to be 1 to {len(graph.operators)}, got {count!r}."
         )
-    model = unpack(content)
+    model = unpack(split_archive(content)[0])
     first = model.subgraphs[0]
     first.operators = first.operators[:count]
     first.outputs = [tensor.index for tensor in find_outputs(graph, count)]

@@ -24,7 +24,7 @@ class Status:
         model: The architecture, from the manifest.
         version: The model's version, from the manifest.
         device: What gave the last answer: "cpu", "edgetpu", or "edgetpu:0" and so on.
-        state: "ready", or "lost" while the CPU stands in for an accelerator.
+        state: "ready", or "lost" while the CPU takes over for an accelerator.
         losses: How many times an accelerator was lost.
         swaps: How many times the model was replaced by another.
         last_error: The last error, one sentence; "" if there was none.

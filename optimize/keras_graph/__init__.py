@@ -1,1 +1,1 @@
-"""Copies and loads Keras models; the layers of ours that they may have."""
+"""Copies and loads Keras models, and defines our own layers."""

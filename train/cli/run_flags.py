@@ -1,4 +1,4 @@
-"""The flag that names a run, for every program that goes on with one."""
+"""The flag that names a run, for every program that continues a run."""
 
 from collections.abc import Callable
 from pathlib import Path

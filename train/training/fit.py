@@ -68,7 +68,7 @@ def fit(
     state = TrainingState(stage_dir / STATE_FILE, inputs)
     state.restore(model)
     with _postponing_signals() as stop:
-        keeper = _Keeper(state, objective, recipe, transfer, steps, stop)
+        checkpointer = _Checkpointer(state, objective, recipe, transfer, steps, stop)
         shown = ShowProgress(
             stage_dir.name, recipe.epochs, recipe.epochs * steps, objective.metric
         )
@@ -78,7 +78,7 @@ def fit(
             contextlib.closing(curves),
             contextlib.closing(shown),
         ):
-            _run_epochs(model, data, keeper, [*callbacks, shown, curves])
+            _run_epochs(model, data, checkpointer, [*callbacks, shown, curves])
     if keep_best:
         model.set_weights(state.best_weights)
     return state.progress
@@ -133,34 +133,34 @@ def _compile(
 def _run_epochs(
     model: keras.Model,
     data: ImageData,
-    keeper: "_Keeper",
+    checkpointer: "_Checkpointer",
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> None:
     """Trains the rest of an interrupted epoch, then whole ones.
 
     Epochs of the head alone are separate from those of all layers.
     """
-    objective, recipe = keeper.objective, keeper.recipe
-    while not keeper.is_over(model):
-        epoch, step = divmod(_steps_taken(model), keeper.steps)
-        is_frozen = epoch < keeper.frozen_epochs
-        end = keeper.frozen_epochs if is_frozen else recipe.epochs
+    objective, recipe = checkpointer.objective, checkpointer.recipe
+    while not checkpointer.is_over(model):
+        epoch, step = divmod(_steps_taken(model), checkpointer.steps)
+        is_frozen = epoch < checkpointer.frozen_epochs
+        end = checkpointer.frozen_epochs if is_frozen else recipe.epochs
         last_epoch = epoch + 1 if step else end
         heads = objective.heads
         with _training_only(model, heads) if is_frozen else contextlib.nullcontext():
-            if keeper.frozen_epochs:
+            if checkpointer.frozen_epochs:
                 # Keras reads what is trainable when it compiles.
                 _compile(model, objective, model.optimizer)
             model.fit(
-                _training_batches(data, keeper, epoch, step, last_epoch),
+                _training_batches(data, checkpointer, epoch, step, last_epoch),
                 initial_epoch=epoch,
                 epochs=last_epoch,
-                steps_per_epoch=keeper.steps - step,
+                steps_per_epoch=checkpointer.steps - step,
                 validation_data=input_pipeline.evaluation_batches(
                     data.splits["val"], recipe.batch_size, objective.targets
                 ),
                 class_weight=objective.class_weights,
-                callbacks=[keeper, *callbacks],
+                callbacks=[checkpointer, *callbacks],
                 verbose=0,
             )
 
@@ -179,9 +179,13 @@ def _training_only(model: keras.Model, heads: Sequence[str]) -> Iterator[None]:
 
 
 def _training_batches(
-    data: ImageData, keeper: "_Keeper", first_epoch: int, first_step: int, end: int
+    data: ImageData,
+    checkpointer: "_Checkpointer",
+    first_epoch: int,
+    first_step: int,
+    end: int,
 ) -> Any:
-    recipe = keeper.recipe
+    recipe = checkpointer.recipe
     return input_pipeline.training_batches(
         data.splits["train"],
         batch_size=recipe.batch_size,
@@ -190,7 +194,7 @@ def _training_batches(
         first_step=first_step,
         epochs=end,
         augment=recipe.augment,
-        targets=keeper.objective.targets,
+        targets=checkpointer.objective.targets,
         mixup_alpha=recipe.mixup_alpha,
         cutmix_alpha=recipe.cutmix_alpha,
     )
@@ -200,7 +204,7 @@ def _steps_taken(model: keras.Model) -> int:
     return int(model.optimizer.iterations.numpy())
 
 
-class _Keeper(keras.callbacks.Callback):
+class _Checkpointer(keras.callbacks.Callback):
     """Keeps the state, and ends the training at the right time."""
 
     def __init__(

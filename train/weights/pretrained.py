@@ -1,7 +1,7 @@
 """Reads weights for one of our networks from any kind of file that may hold them.
 
 The file's content shows its kind. The network's entry has the names of layers in
-published files; in a file of ours, layers have our own names.
+published files; in our own files, layers have our names.
 """
 
 import dataclasses
@@ -96,7 +96,7 @@ def _read_keras(path: Path, model: str, width: float) -> Pretrained:
     content = read_keras_file(path)
     source = NETWORKS[model].keras_weights
     layers = list(source.layers(NETWORKS[model].configure(width))) if source else []
-    # Else it is a file of ours.
+    # Otherwise it is one of our own files.
     is_published = bool(layers) and layers[0].convolution in content.layers
     head = source.dense if source and is_published else "logits"
     num_classes = _length(content.layers.get(head, [None])[-1])

@@ -208,7 +208,7 @@ class Failover(AcceleratedEngine):
         return accelerator
 
     def _note_loss(self, error: AcceleratorError) -> None:
-        sentence = f"{self._device}: lost ({error}); the CPU stands in."
+        sentence = f"{self._device}: lost ({error}); the CPU takes over."
         with self._guard:
             if not self._state.note_failure(time.monotonic()):
                 return
@@ -219,7 +219,7 @@ class Failover(AcceleratedEngine):
 
     def _note_failure(self, error: Exception) -> None:
         reason = str(error).rstrip(".") or type(error).__name__
-        sentence = f"{self._device}: cannot be used ({reason}); the CPU stands in."
+        sentence = f"{self._device}: cannot be used ({reason}); the CPU takes over."
         with self._guard:
             if not self._state.note_failure(time.monotonic()):
                 return
