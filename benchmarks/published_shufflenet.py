@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from corallite.optimize.quantize.specs import SPECS, LayerSpec, Output
 from corallite.train.framework.keras import keras, tf
 from corallite.train.models import blocks
 from corallite.train.models.channel_slice import ChannelSlice
@@ -74,16 +75,16 @@ def _unit(writer: Any, x: Any, name: str, is_first: bool) -> Any:
 
 @keras.saving.register_keras_serializable(package="benchmarks")
 class ChannelShuffle(ChannelSlice):
-    """The channel shuffle, through five dimensions.
-
-    A subclass of `ChannelSlice`, so that quantization treats it as moving values only.
-    """
+    """The channel shuffle, through five dimensions."""
 
     def call(self, inputs):
         _, height, width, channels = inputs.shape
         x = tf.reshape(inputs, (-1, height, width, 2, channels // 2))
         x = tf.transpose(x, (0, 1, 2, 4, 3))
         return tf.reshape(x, (-1, height, width, channels))
+
+
+SPECS[ChannelShuffle] = LayerSpec(Output.MOVED)
 
 
 class _KerasWriter:

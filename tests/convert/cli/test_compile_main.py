@@ -175,7 +175,7 @@ def test_a_failure_does_not_change_a_finished_stage(run_dir, stand_in):
         (["--model=nowhere.tflite"], "nowhere.tflite: cannot be read"),
         (["--model=."], "is a folder"),
         (["--model=setup.cfg"], "is not a TFLite model"),
-        (["--run_dir=nowhere"], "has no finished int8 stage. Run `corallite convert"),
+        (["--run_dir=nowhere"], "has no finished int8 stage; run `corallite convert"),
         (["--run_dir=a", "--model=b"], "--run_dir has its own model and folder"),
         (["--model=a", "--min_mapped=2.0"], "a share with a decimal point"),
         (["--model=a", "--compiler=./nothing"], "program not found"),

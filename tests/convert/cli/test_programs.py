@@ -88,9 +88,9 @@ def test_wrong_flags_and_folders_are_refused(run, tmp_path):
         (("quantize", missing), ("none", "corallite train")),
         (("convert", missing), ("none", "corallite train")),
         (("evaluate", missing), ("none", "corallite train")),
-        (("train", file, "--dataset=fashion_mnist"), ("run.txt: is no folder",)),
-        (("report", file), ("run.txt: is no folder",)),
-        (("compile", file), ("run.txt: is no folder",)),
+        (("train", file, "--dataset=fashion_mnist"), ("run.txt: is not a folder",)),
+        (("report", file), ("run.txt: is not a folder",)),
+        (("compile", file), ("run.txt: is not a folder",)),
     ]
     for arguments, words in requests:
         assert_refused(run(*arguments), *words)

@@ -96,7 +96,7 @@ def test_the_operator_that_splits_the_graph_is_named_with_a_suggestion(make_fact
     text = text_of(page)
     assert "1 of 3 operators would run on the Edge TPU, in 1 subgraph" in text
     assert "The first operator that splits the graph is 1 ELU (b)" in text
-    assert "Suggestion: use ReLU or ReLU6" in text
+    assert "Suggestion: replace it with ReLU or ReLU6" in text
     assert "This is predicted for compiler" in text
     assert page.count('<g class="cpu cut">') == 1
 

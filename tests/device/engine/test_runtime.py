@@ -69,7 +69,7 @@ def test_missing_file_and_folder_are_refused(tmp_path):
 def test_pipes_and_devices_are_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", "/dev/zero"):
-        with pytest.raises(RequestError, match=f"{path}: cannot be read .is no reg"):
+        with pytest.raises(RequestError, match=f"{path}: cannot be read .is not a reg"):
             read_model(path)
 
 

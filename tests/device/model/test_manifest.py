@@ -102,7 +102,7 @@ def test_missing_file_is_refused(tmp_path):
     with pytest.raises(RequestError, match="nowhere.tflite: cannot be read"):
         read_manifest(tmp_path / "nowhere.tflite")
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(RequestError, match="pipe: cannot be read .is no regular"):
+    with pytest.raises(RequestError, match="pipe: cannot be read .is not a regular"):
         read_manifest(tmp_path / "pipe")
 
 

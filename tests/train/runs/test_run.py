@@ -87,7 +87,7 @@ def test_the_latest_stage_is_the_deepest_that_was_begun(run):
 
 def test_a_folder_that_is_none_is_refused(tmp_path):
     (tmp_path / "run.txt").touch()
-    with pytest.raises(RequestError, match="run.txt: is no folder"):
+    with pytest.raises(RequestError, match="run.txt: is not a folder"):
         Run.open(tmp_path / "run.txt")
 
 

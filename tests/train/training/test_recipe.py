@@ -160,8 +160,8 @@ TRANSFERS = [
     ({"weights": "a.pth", "learning_rate": "0.3"}, 0, [0.3, 0.02]),
 ]
 REFUSED = [
-    ({"freeze": "true"}, "give some with --weights"),
-    ({"unfreeze_epoch": "2"}, "give some with --weights"),
+    ({"freeze": "true"}, "give them with --weights"),
+    ({"unfreeze_epoch": "2"}, "give them with --weights"),
     ({"weights": "a.pth", "unfreeze_epoch": "7"}, "below the 7 epochs, got 7"),
     ({"epochs": "0"}, "flag --epochs=0"),
     ({"seed": "-1"}, "flag --seed=-1"),
