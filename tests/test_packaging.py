@@ -86,6 +86,13 @@ def test_packages_are_the_folders_with_an_init() -> None:
     assert sorted(packages) == sorted(folders)
 
 
+def test_a_room_has_at_most_12_modules_and_none_of_its_own_name() -> None:
+    for init in (path for path in source_files() if path.name == "__init__.py"):
+        modules = {path.stem for path in init.parent.glob("*.py")} - {"__init__"}
+        assert len(modules) <= 12, init.parent
+        assert init.parent.name not in modules, init.parent
+
+
 def test_every_source_file_is_in_a_package() -> None:
     outside = [
         path for path in source_files() if not (path.parent / "__init__.py").exists()

@@ -14,7 +14,7 @@ from typing import Any
 from corallite.device.engine.open_model import is_compiled
 from corallite.device.engine.runtime import read_model
 from corallite.device.system.errors import RequestError
-from corallite.device.system.isolated import try_python
+from corallite.device.system.process.isolated import try_python
 
 _CHILD = (
     "import sys; from corallite.device.benchmark.child import main; main(*sys.argv[1:])"

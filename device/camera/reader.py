@@ -7,9 +7,9 @@ from collections.abc import Callable
 from corallite.device.camera.capture import Capture, retrieve_rgb
 from corallite.device.image.preprocess import Image
 from corallite.device.system import log
-from corallite.device.system.driver_thread import DriverThread
 from corallite.device.system.errors import RequestError
 from corallite.device.system.log_throttle import is_power_of_two
+from corallite.device.system.process.driver_thread import DriverThread
 
 # Dropped frames are reported at least this often.
 _REPORT_S = 0.1

@@ -13,8 +13,9 @@ from typing import NoReturn
 
 from absl import flags
 
-from corallite.device.system import driver_thread, log
+from corallite.device.system import log
 from corallite.device.system.errors import RequestError
+from corallite.device.system.process import driver_thread
 
 EXIT_DONE = 0
 EXIT_CHECK_FAILED = 1

@@ -9,7 +9,7 @@ from corallite.device.model import identifiers
 from corallite.device.model.cpu_fallback import name_cpu_fallback
 from corallite.device.model.requirements import ModelNeeds, read_needs
 from corallite.device.system.files import require_regular
-from corallite.device.system.isolated import try_python
+from corallite.device.system.process.isolated import try_python
 
 _TIMEOUT_S = 120
 _TRIAL_CODE = """

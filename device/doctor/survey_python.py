@@ -19,7 +19,7 @@ from corallite.device.doctor.machine import (
     OpenCVBuild,
     Package,
 )
-from corallite.device.system.isolated import Outcome, try_python
+from corallite.device.system.process.isolated import Outcome, try_python
 
 _TIMEOUT_S = 60
 # The names for pip by module; the first one is used. Not from `engine.runtime`, which

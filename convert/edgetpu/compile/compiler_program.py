@@ -11,7 +11,7 @@ from pathlib import Path
 
 from corallite.convert.edgetpu.compile.log_parser import parse_text
 from corallite.device.system.errors import RequestError
-from corallite.device.system.limited_process import Ended, run_limited
+from corallite.device.system.process.limited_process import Ended, run_limited
 
 NAME = "edgetpu_compiler"
 _CONTAINER_TOOLS = ("docker", "podman")

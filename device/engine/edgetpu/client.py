@@ -120,7 +120,7 @@ class RemoteRunner:
 
     def _why_gone(self) -> str:
         # Only here, where something is wrong already.
-        from corallite.device.system.isolated import name_signal
+        from corallite.device.system.process.isolated import name_signal
 
         try:
             status = self._process.wait(_REAP_LIMIT_S)

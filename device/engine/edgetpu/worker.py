@@ -14,7 +14,7 @@ from corallite.device.engine import runtime
 from corallite.device.engine.edgetpu import protocol
 from corallite.device.engine.runners.litert import LiteRtRunner
 from corallite.device.system.errors import RequestError
-from corallite.device.system.parent_death import die_with_parent
+from corallite.device.system.process.parent_death import die_with_parent
 
 # What a library, a driver or a model can cause without a crash.
 _ERRORS = (RequestError, RuntimeError, ValueError, OSError)

@@ -180,7 +180,7 @@ class HotReload(Engine):
         """
         # Loaded only now that there is something to try.
         from corallite.device.model import selftest
-        from corallite.device.system.isolated import try_python
+        from corallite.device.system.process.isolated import try_python
 
         on_cpu = replace(self._request, device="cpu").to_json()
         process_id = str(os.getpid())

@@ -7,7 +7,7 @@ import sys
 from corallite.device.engine.open_model import ModelRequest, open_model
 from corallite.device.model import selftest
 from corallite.device.system.errors import RequestError
-from corallite.device.system.parent_death import die_with_parent
+from corallite.device.system.process.parent_death import die_with_parent
 
 # The loop runs meanwhile, and may need every core.
 _NICENESS = 10

@@ -17,8 +17,8 @@ from corallite.device.camera.capture import Capture
 from corallite.device.camera.connection_state import Action, State, Timeouts
 from corallite.device.camera.live import LiveStream
 from corallite.device.camera.open_source import open_source
-from corallite.device.system import driver_thread
 from corallite.device.system.errors import RequestError
+from corallite.device.system.process import driver_thread
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 # No test takes this long unless it fails.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from corallite.device.system.limited_process import run_limited
+from corallite.device.system.process.limited_process import run_limited
 
 # Many processes, of which some end after the first on a busy machine.
 START_MANY = "for _ in $(seq 100); do sleep 600 & done; echo $$ > group; "

@@ -2,7 +2,7 @@
 
 import pytest
 
-from corallite.device.system.isolated import try_python
+from corallite.device.system.process.isolated import try_python
 
 CRASH = "import ctypes; ctypes.string_at(0)"
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from corallite.device.system.limited_process import end_group
+from corallite.device.system.process.limited_process import end_group
 
 # Without the current folder in the path: a numpy.py there would be imported for NumPy.
 # An expected crash leaves no core file.

@@ -1,0 +1,1 @@
+"""Processes and threads that are limited, isolated or end with their parent."""
