@@ -25,6 +25,7 @@ from corallite.train.data.input_pipeline import one_hot, training_batches
 from corallite.train.data.load import ImageData, prepare_data
 from corallite.train.framework.keras import keras, tf
 from corallite.train.models import registry
+from corallite.train.runs.recipe import Recipe
 from corallite.train.runs.run import Run
 
 _CIFAR10_DIR = flags.DEFINE_string(
@@ -106,12 +107,10 @@ def _measure(name: str, data_dir: Path, run_dir: Path, size: int) -> dict[str, A
 def _pipeline(data: ImageData) -> tf.data.Dataset:
     return training_batches(
         data.splits["train"],
-        batch_size=_BATCH_SIZE.value,
-        seed=0,
+        Recipe(10**6, batch_size=_BATCH_SIZE.value, augment=_AUGMENT.value),
+        one_hot(len(data.class_names)),
         first_epoch=0,
         epochs=10**6,
-        targets=one_hot(len(data.class_names)),
-        augment=_AUGMENT.value,
     )
 
 

@@ -23,10 +23,12 @@ def fold_batch_norms(model: keras.Model) -> keras.Model:
         ValueError: A batch norm does not follow a convolution directly, or the model
             is not one flat functional graph.
     """
-    norms = {id(_folding_target(layer)): layer for layer in _batch_norms(model)}
+    kind = keras.layers.BatchNormalization
+    found = [layer for layer in model.layers if isinstance(layer, kind)]
+    norms = {id(_folding_target(layer)): layer for layer in found}
 
     def replace(layer):
-        if isinstance(layer, keras.layers.BatchNormalization):
+        if isinstance(layer, kind):
             return None
         if id(layer) not in norms:
             return traverse.copy_layer(layer)
@@ -36,11 +38,6 @@ def fold_batch_norms(model: keras.Model) -> keras.Model:
         return copy
 
     return traverse.rebuild(model, replace)
-
-
-def _batch_norms(model):
-    is_norm = keras.layers.BatchNormalization
-    return [layer for layer in model.layers if isinstance(layer, is_norm)]
 
 
 def _folding_target(norm):

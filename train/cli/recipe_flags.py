@@ -86,7 +86,9 @@ def define(defaults: recipe.Recipe, prefix: str = "") -> Callable[[], recipe.Rec
         values = {field: holder.value for field, holder in holders.items()}
         if prefix:
             values |= {field: flags.FLAGS[field].value for field in _COMMON}
-        if _has_weights() and not holders["learning_rate"].present:
+        # A program without --weights does not define it.
+        weights = flags.FLAGS.flag_values_dict().get("weights")
+        if weights is not None and not holders["learning_rate"].present:
             values["learning_rate"] *= recipe.TRANSFER_SHARE
         return recipe.Recipe(**values)
 
@@ -133,7 +135,3 @@ def define_transfer() -> Callable[[int], recipe.Transfer | None]:
         return recipe.Transfer(weights.value, unfreeze_epoch.value)
 
     return read
-
-
-def _has_weights() -> bool:
-    return "weights" in flags.FLAGS and flags.FLAGS["weights"].value is not None

@@ -14,6 +14,8 @@ from corallite.device.system.errors import RequestError
 from corallite.train.data import augment_keras_cv
 from corallite.train.framework.keras import tf
 
+_fold = tf.random.experimental.stateless_fold_in
+_uniform = tf.random.stateless_uniform
 Policy = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 LEVELS = ("none", "light", "standard", "rand")
@@ -169,14 +171,6 @@ def _shifted(length: int, num_images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     )
     positions = tf.abs(tf.range(length)[tf.newaxis] + offsets)
     return length - 1 - tf.abs(length - 1 - positions)
-
-
-def _uniform(shape: list, seed: tf.Tensor, low: float, high: float) -> tf.Tensor:
-    return tf.random.stateless_uniform(shape, seed, low, high)
-
-
-def _fold(seed: tf.Tensor, number: int) -> tf.Tensor:
-    return tf.random.experimental.stateless_fold_in(seed, number)
 
 
 def _batch_size_hw(images: tf.Tensor) -> tuple[tf.Tensor, int, int]:

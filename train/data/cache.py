@@ -9,11 +9,11 @@ not kill the process.
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 import numpy as np
 from absl import logging
@@ -22,6 +22,7 @@ from corallite.device.image.preprocess import Preprocessing, decode_image, fit_i
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 
+_T = TypeVar("_T")
 _CHUNK = 256
 _HEADER_BYTES = 128
 _PROGRESS_S = 10
@@ -65,16 +66,11 @@ def hash_files(
 
     hashes: dict[str, str] = {}
     unreadable: dict[str, str] = {}
-    with ThreadPoolExecutor(_num_threads()) as pool:
-        for done, chunk in _chunks(paths):
-            for path, (sha256, reason) in zip(
-                chunk, pool.map(hash_file, chunk), strict=True
-            ):
-                if reason:
-                    unreadable[path] = reason
-                else:
-                    hashes[path] = sha256
-            _log_progress("Read", done, len(paths))
+    for path, (sha256, reason) in _map(hash_file, paths, "Read"):
+        if reason:
+            unreadable[path] = reason
+        else:
+            hashes[path] = sha256
     return hashes, unreadable
 
 
@@ -144,15 +140,12 @@ def _write_array(
 
     unreadable: dict[str, str] = {}
     file.write(bytes(_HEADER_BYTES))
-    with ThreadPoolExecutor(_num_threads()) as pool:
-        for done, chunk in _chunks(paths):
-            for path, image in zip(chunk, pool.map(read_fitted, chunk), strict=True):
-                if isinstance(image, str):
-                    unreadable[path] = image
-                    logging.warning("Skipped %s", files.printable(image))
-                else:
-                    file.write(np.ascontiguousarray(image).data)
-            _log_progress(f"Decoded {split}", done, len(paths))
+    for path, image in _map(read_fitted, paths, f"Decoded {split}"):
+        if isinstance(image, str):
+            unreadable[path] = image
+            logging.warning("Skipped %s", files.printable(image))
+        else:
+            file.write(np.ascontiguousarray(image).data)
     file.seek(0)
     num_rows = len(paths) - len(unreadable)
     file.write(_npy_header((num_rows, *preprocessing.size_hw, 3)))
@@ -174,11 +167,15 @@ def _npy_header(shape: tuple[int, ...]) -> bytes:
     )
 
 
-def _chunks(paths: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
-    """Yields how many paths are done after a chunk, and the chunk; limits memory."""
-    for start in range(0, len(paths), _CHUNK):
-        chunk = paths[start : start + _CHUNK]
-        yield start + len(chunk), chunk
+def _map(
+    read: Callable[[str], _T], paths: Sequence[str], verb: str
+) -> Iterator[tuple[str, _T]]:
+    """Yields each path and what `read` returns of it; in chunks, to limit memory."""
+    with ThreadPoolExecutor(min(16, (os.cpu_count() or 1) + 2)) as pool:
+        for start in range(0, len(paths), _CHUNK):
+            chunk = paths[start : start + _CHUNK]
+            yield from zip(chunk, pool.map(read, chunk), strict=True)
+            _log_progress(verb, start + len(chunk), len(paths))
 
 
 def _log_progress(verb: str, done: int, total: int) -> None:
@@ -188,10 +185,6 @@ def _log_progress(verb: str, done: int, total: int) -> None:
         logging.log_every_n_seconds(
             logging.INFO, "%s: %d of %d images.", _PROGRESS_S, verb, done, total
         )
-
-
-def _num_threads() -> int:
-    return min(16, (os.cpu_count() or 1) + 2)
 
 
 def _array_path(folder: Path, split: str, key: str) -> Path:

@@ -10,6 +10,7 @@ from corallite.train.data.augment import build_policy, to_unit_range
 from corallite.train.data.augment_keras_cv import build_mixer
 from corallite.train.data.load import Split
 from corallite.train.framework.keras import tf
+from corallite.train.runs.recipe import Recipe
 
 # Gathering waits for the disk if the array is not in the page cache: two at a time.
 _GATHERS_AT_ONCE = 2
@@ -27,15 +28,11 @@ def one_hot(num_classes: int) -> Callable[[tf.Tensor], tf.Tensor]:
 
 def training_batches(
     split: Split,
+    recipe: Recipe,
+    targets: Callable[[tf.Tensor], Any],
     *,
-    batch_size: int,
-    seed: int,
     first_epoch: int,
     epochs: int,
-    targets: Callable[[tf.Tensor], Any],
-    augment: str = "none",
-    mixup_alpha: float = 0.0,
-    cutmix_alpha: float = 0.0,
     first_step: int = 0,
 ) -> tf.data.Dataset:
     """Returns shuffled, augmented batches of the epochs from `first_epoch` on.
@@ -47,15 +44,11 @@ def training_batches(
 
     Args:
         split: The training split.
-        batch_size: Images in each batch; all images if there are fewer.
-        seed: Of order and augmentation.
+        recipe: Batch size (all images if there are fewer), seed, augmentation; with
+            MixUp and CutMix, one is drawn for each batch.
+        targets: Returns what a loss needs, for labels int64 `[batch]`.
         first_epoch: The first to deliver, counted from 0.
         epochs: The number of the last plus one, as in `fit(epochs=...)`.
-        targets: Returns what a loss needs, for labels int64 `[batch]`.
-        augment: One of `augment.LEVELS`.
-        mixup_alpha: MixUp's Beta parameter; 0 is off.
-        cutmix_alpha: CutMix's Beta parameter; 0 is off. With both, one is drawn for
-            each batch.
         first_step: Batches of the first epoch to leave out.
 
     Returns:
@@ -64,12 +57,14 @@ def training_batches(
         `class_weight` gives them the weight of the larger fraction.
 
     Raises:
-        RequestError: `augment` is unknown, or keras-cv is needed and not installed.
+        RequestError: The augmentation is unknown, or keras-cv is needed and not
+            installed.
     """
-    steps = steps_per_epoch(split, batch_size)
-    rows_per_batch = min(batch_size, len(split.labels))
-    policy = build_policy(augment, seed)
-    mix = build_mixer(mixup_alpha, cutmix_alpha, seed)
+    seed = recipe.seed
+    steps = steps_per_epoch(split, recipe.batch_size)
+    rows_per_batch = min(recipe.batch_size, len(split.labels))
+    policy = build_policy(recipe.augment, seed)
+    mix = build_mixer(recipe.mixup_alpha, recipe.cutmix_alpha, seed)
 
     @functools.lru_cache(maxsize=2)
     def order(epoch: int) -> np.ndarray:

@@ -17,8 +17,8 @@ from corallite.train.data.images import SPLITS, Listing, list_images
 from corallite.train.data.split import SplitAssignment
 from corallite.train.runs.run import Run
 
-DEFAULT_FRACTIONS = (0.8, 0.1, 0.1)
-
+# Of train, val and test, where they are not given.
+_FRACTIONS = (0.8, 0.1, 0.1)
 # Of all files. An incomplete download has more, a damaged SD card fewer.
 _MAX_UNREADABLE_FRACTION = 0.01
 _MIN_FILES_FOR_ONE_UNREADABLE = 20
@@ -49,13 +49,7 @@ class ImageData:
     splits: Mapping[str, Split]
 
 
-def prepare_data(
-    data_dir: Path,
-    run: Run,
-    preprocessing: Preprocessing,
-    *,
-    fractions: tuple[float, float, float] = DEFAULT_FRACTIONS,
-) -> ImageData:
+def prepare_data(data_dir: Path, run: Run, preprocessing: Preprocessing) -> ImageData:
     """Splits, decodes and caches the images below `data_dir`, as far as necessary.
 
     Writes `split.json` and `classes.txt`, once per run folder, and `cache/`. Existing
@@ -66,17 +60,12 @@ def prepare_data(
         data_dir: Class folders, or class folders in `train/`, `val/`, `test/`.
         run: Its folder is made if need be.
         preprocessing: How images are resized. A new value replaces the cached arrays.
-        fractions: Of train, val and test where they are not given; positive, sum 1.
-            Without effect once the run has its split assignment.
 
     Raises:
         RequestError: The images cannot be used as they are (see `list_images`), more
             than 1 % of them are unreadable, or the run has other images.
         OSError: The run folder cannot be written, with the name of the file.
-        ValueError: `fractions` are not positive or do not add up to 1.
     """
-    if min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
-        raise ValueError(f"Expected `fractions` to add up to 1, got {fractions!r}.")
     run_dir = run.path
     if run_dir.resolve().is_relative_to(data_dir.resolve()):
         raise RequestError(
@@ -84,7 +73,7 @@ def prepare_data(
             f"give a --run_dir outside {data_dir}."
         )
     listing = list_images(data_dir)
-    made = _find_split(listing, run_dir) or _make_split(listing, run_dir, fractions)
+    made = _find_split(listing, run_dir) or _make_split(listing, run_dir)
     _fill_cache(data_dir, run_dir, made, preprocessing)
     data = load_data(run)
     _check_every_class_is_left(data_dir, data)
@@ -168,9 +157,7 @@ def _find_split(listing: Listing, run_dir: Path) -> SplitAssignment | None:
     return made
 
 
-def _make_split(
-    listing: Listing, run_dir: Path, fractions: tuple[float, float, float]
-) -> SplitAssignment:
+def _make_split(listing: Listing, run_dir: Path) -> SplitAssignment:
     stamp = _stamp(listing)
     paths = [file.path for file in listing.files]
     hashes, unreadable = cache.hash_files(listing.data_dir, paths)
@@ -182,7 +169,7 @@ def _make_split(
         stamp=stamp,
         fingerprint=split.fingerprint_files(listing.files, hashes),
         class_names=listing.class_names,
-        splits=split.assign_splits(listing.files, hashes, fractions),
+        splits=split.assign_splits(listing.files, hashes, _FRACTIONS),
         unreadable=tuple(unreadable),
     )
     _check_splits(listing, made)

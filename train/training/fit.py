@@ -151,8 +151,16 @@ def _run_epochs(
             if checkpointer.frozen_epochs:
                 # Keras reads what is trainable when it compiles.
                 _compile(model, objective, model.optimizer)
+            batches = input_pipeline.training_batches(
+                data.splits["train"],
+                recipe,
+                objective.targets,
+                first_epoch=epoch,
+                epochs=last_epoch,
+                first_step=step,
+            )
             model.fit(
-                _training_batches(data, checkpointer, epoch, step, last_epoch),
+                batches,
                 initial_epoch=epoch,
                 epochs=last_epoch,
                 steps_per_epoch=checkpointer.steps - step,
@@ -176,28 +184,6 @@ def _training_only(model: keras.Model, heads: Sequence[str]) -> Iterator[None]:
     finally:
         for layer in frozen:
             layer.trainable = True
-
-
-def _training_batches(
-    data: ImageData,
-    checkpointer: "_Checkpointer",
-    first_epoch: int,
-    first_step: int,
-    end: int,
-) -> Any:
-    recipe = checkpointer.recipe
-    return input_pipeline.training_batches(
-        data.splits["train"],
-        batch_size=recipe.batch_size,
-        seed=recipe.seed,
-        first_epoch=first_epoch,
-        first_step=first_step,
-        epochs=end,
-        augment=recipe.augment,
-        targets=checkpointer.objective.targets,
-        mixup_alpha=recipe.mixup_alpha,
-        cutmix_alpha=recipe.cutmix_alpha,
-    )
 
 
 def _steps_taken(model: keras.Model) -> int:

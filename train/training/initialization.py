@@ -43,20 +43,6 @@ class Network:
             del fields["conventions"]
         return fields
 
-    @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> "Network":
-        """Returns the network of what `to_json` returned; ignores other fields."""
-        conventions: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in fields.get("conventions", {}).items()
-        }
-        return cls(
-            fields["model"],
-            fields["width"],
-            tuple(fields["size_hw"]),
-            Conventions(**conventions),
-        )
-
 
 @dataclasses.dataclass(frozen=True)
 class Initialization:

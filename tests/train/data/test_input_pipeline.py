@@ -10,6 +10,7 @@ from corallite.train.data.input_pipeline import (
 )
 from corallite.train.data.load import Split
 from corallite.train.framework.keras import keras
+from corallite.train.runs.recipe import Recipe
 
 
 @pytest.fixture
@@ -22,9 +23,16 @@ def split(tmp_path):
     return Split(images, numbers % 3, tuple(f"{n}.png" for n in numbers))
 
 
-def batches_of(split, first_epoch=0, epochs=2, **options):
-    options = {"batch_size": 5, "seed": 7, "targets": one_hot(3), **options}
-    dataset = training_batches(split, first_epoch=first_epoch, epochs=epochs, **options)
+def batches_of(split, first_epoch=0, epochs=2, first_step=0, **settings):
+    settings = {"batch_size": 5, "seed": 7, "augment": "none", **settings}
+    dataset = training_batches(
+        split,
+        Recipe(epochs, **settings),
+        one_hot(3),
+        first_epoch=first_epoch,
+        epochs=epochs,
+        first_step=first_step,
+    )
     return [(images.numpy(), labels.numpy()) for images, labels in dataset]
 
 
@@ -102,7 +110,7 @@ def test_keras_fits_on_them_with_class_weights(split):
     model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
     history = model.fit(
         training_batches(
-            split, batch_size=5, seed=0, first_epoch=0, epochs=2, targets=one_hot(3)
+            split, Recipe(2, batch_size=5), one_hot(3), first_epoch=0, epochs=2
         ),
         epochs=2,
         steps_per_epoch=4,

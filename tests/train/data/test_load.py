@@ -374,14 +374,6 @@ def test_class_weights_balance_ten_to_one():
     assert weights == {0: 0.55, 1: 5.5}
 
 
-@pytest.mark.parametrize("fractions", [(0.8, 0.1, 0.2), (0.9, 0.1, 0.0)])
-def test_fractions_are_checked(make_classes, run_dir, fractions):
-    with pytest.raises(ValueError, match="Expected `fractions` to"):
-        prepare_data(
-            make_classes({"cat": 3, "dog": 3}), run_dir, SMALL, fractions=fractions
-        )
-
-
 PREPARE = """
 import sys
 from pathlib import Path
