@@ -97,23 +97,22 @@ class AccuracyComparison:
             max_drop = MAX_DROP.get(self.method, _OTHER_MAX_DROP)
         return dataclasses.replace(self, max_drop=max_drop)
 
+    def list_steps(self) -> list[Step]:
+        """Returns the steps and, if there are several, the overall one."""
+        return [*self.steps, *([self.overall] if len(self.steps) > 1 else [])]
+
     def worst_layers(self) -> list[str]:
         """Returns the names of the layers to look at first."""
         return [error.layer for error in self.layers[:_NAMED]]
 
     def changed_layers(self) -> list[str]:
         """Returns the layers that pruning or training changed far more than others."""
-        known = [x for x in self.layers if x.change is not None]
-        ranked = sorted(known, key=lambda error: -(error.change or 0.0))
+        known = [(x.change, x.layer) for x in self.layers if x.change is not None]
+        ranked = sorted(known, key=lambda pair: -pair[0])
         if not ranked:
             return []
-        middle = ranked[len(ranked) // 2].change or 0.0
-        far = [
-            x
-            for x in ranked
-            if (x.change or 0.0) > max(_LEAST_CHANGE, _STANDS_OUT * middle)
-        ]
-        return [error.layer for error in far[:_NAMED]]
+        least = max(_LEAST_CHANGE, _STANDS_OUT * ranked[len(ranked) // 2][0])
+        return [layer for change, layer in ranked if change > least][:_NAMED]
 
     def check(self) -> None:
         """Raises `AccuracyLostError` if the model lost more than it may."""

@@ -10,7 +10,7 @@ _LAYERS = 5
 
 def format_comparison(comparison: AccuracyComparison) -> str:
     """Returns the steps, the worst layers and, if it failed, what to do."""
-    steps, overall = comparison.steps, comparison.overall
+    overall = comparison.overall
     result = "passed" if comparison.passed else "FAILED"
     lines = [
         f"Accuracy, {comparison.images} validation images: {overall.drop_points:.2f} "
@@ -18,7 +18,7 @@ def format_comparison(comparison: AccuracyComparison) -> str:
         f"{overall.from_name}, {comparison.max_drop:g} allowed: {result}",
         "",
         f"  {'':<24}{'top-1':>14}{'change':>9}{'95 %':>17}{'same label':>12}",
-        *map(_format_step, [*steps, *([overall] if len(steps) > 1 else [])]),
+        *map(_format_step, comparison.list_steps()),
     ]
     if comparison.layers:
         lines += [

@@ -2,7 +2,6 @@
 
 from corallite.convert.accuracy.gate import AccuracyComparison
 from corallite.device.system import files
-from corallite.device.system.errors import RequestError
 from corallite.train.runs.stage import Stage
 
 PARITY_FILE = "parity.json"
@@ -21,12 +20,5 @@ def read_comparison(stage: Stage) -> AccuracyComparison | None:
     path = stage.path / PARITY_FILE
     if not path.exists() or not stage.is_complete() or stage.is_outdated():
         return None
-    content = files.read_json(path)
-    try:
-        comparison = AccuracyComparison.from_json(content)
-    except (KeyError, TypeError, ValueError) as error:
-        raise RequestError(
-            f"{path} lacks what was compared ({error!r}); remove it and run "
-            f"`corallite {stage.kind.verb} --run_dir={stage.run.path}` again."
-        ) from error
+    comparison = files.read_record(path, AccuracyComparison.from_json)
     return comparison if comparison.file_sha256 == stage.sha256() else None

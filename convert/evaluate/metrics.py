@@ -153,7 +153,11 @@ def predict_labels_by_file(
 
     Of equal probabilities the first wins.
     """
-    classifier = Classifier(path, manifest=manifest)
+    return predict_labels_by(Classifier(path, manifest=manifest), split)
+
+
+def predict_labels_by(classifier: Classifier, split: Split) -> np.ndarray:
+    """Returns the same as `predict_labels_by_file` for a file that is open."""
     return np.array([classifier.run(x).argmax() for x in split.images_rgb_u8])
 
 

@@ -1,22 +1,18 @@
-"""How much memory running a `.tflite` file takes, in a process that does only that.
+"""How much memory running a `.tflite` file takes, in a process that does only that."""
 
-python -m corallite.convert.evaluate.peak_memory FILE
-"""
-
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 
-from corallite.device.engine.runtime import load_interpreter
-from corallite.device.system.errors import RequestError
+from corallite.device.engine.runners import litert
 from corallite.device.system.memory import read_peak_bytes
+from corallite.device.system.process.isolated import try_python
 
 # The second run of an interpreter needs no more than the first; some kernels make
 # room for what they keep in the first only.
 _RUNS = 2
 _TIMEOUT_S = 120.0
+_CODE = "from corallite.convert.evaluate import peak_memory as x; x.run(sys.argv[1])"
 
 
 def measure_peak_memory(path: Path) -> int | None:
@@ -29,47 +25,21 @@ def measure_peak_memory(path: Path) -> int | None:
         None where the system does not say (other than Linux), or the file cannot be
         run in two minutes.
     """
-    try:
-        done = _start(path)
-    except subprocess.TimeoutExpired:
-        return None
-    return int(done.stdout) if done.stdout.strip().isdecimal() else None
+    outcome = try_python(_CODE, str(path), timeout_s=_TIMEOUT_S)
+    return int(outcome.output) if outcome.output.strip().isdecimal() else None
 
 
-def _start(path: Path) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "corallite.convert.evaluate.peak_memory",
-            path.absolute(),
-        ],
-        # Not where the user is: a json.py there would be imported.
-        cwd=path.absolute().parent.anchor,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=_TIMEOUT_S,
-    )
+def run(path: str) -> None:
+    """Runs a file in this process, and prints the most bytes that it had resident.
 
-
-def _run(path: str) -> int | None:
+    Raises:
+        RequestError: The file cannot be run.
+    """
     # What every device loads to get from a camera's frame to the pixels.
     import corallite.device.image.preprocess  # noqa: F401
 
-    interpreter = load_interpreter(path)
-    for detail in interpreter.get_input_details():
-        interpreter.set_tensor(
-            detail["index"], np.zeros(detail["shape"], detail["dtype"])
-        )
+    runner = litert.load(path)
+    zeros = {x.name: np.zeros(x.shape, x.dtype) for x in runner.signature.inputs}
     for _ in range(_RUNS):
-        interpreter.invoke()
-    return read_peak_bytes()
-
-
-if __name__ == "__main__":
-    try:
-        peak_bytes = _run(sys.argv[1])
-    except RequestError as error:
-        sys.exit(str(error))
-    print("" if peak_bytes is None else peak_bytes)
+        runner.run(zeros)
+    print(read_peak_bytes())

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from corallite.convert.evaluate.manifest import make_manifest
+from corallite.convert.evaluate.metrics import predict_labels_by
 from corallite.convert.export.target import Candidate
 from corallite.convert.tflite import converter
 from corallite.convert.tflite.queries import count_operators
@@ -20,7 +21,7 @@ from corallite.optimize.calibrate.measure_ranges import measure_ranges
 from corallite.optimize.keras_graph.load import load_model
 from corallite.optimize.quantize.add_quantizers import add_quantizers
 from corallite.optimize.quantize.bias_correction import correct_biases
-from corallite.train.data.load import ImageData, Split
+from corallite.train.data.load import ImageData
 from corallite.train.framework.keras import keras
 from corallite.train.runs.kinds import KINDS
 from corallite.train.runs.stage import Stage
@@ -55,7 +56,8 @@ def export(stage: Stage, data: ImageData, settings: Mapping[str, Any]) -> Candid
     quantized, calibration = _quantize(model, stage, settings, images)
     content = converter.convert_to_int8(quantized, images)
     split = data.splits["val"]
-    labels = _predict_labels(content, make_manifest(stage.run, data, {}), split)
+    classifier = _open(content, make_manifest(stage.run, data, {}))
+    labels = predict_labels_by(classifier, split)
     accuracy = round(float(np.mean(labels == split.labels)), 4)
     first = stage.run.first()
     manifest = make_manifest(
@@ -86,11 +88,6 @@ def _quantize(
     if settings["method"] == "ptq_corrected":
         correct_biases(quantized, images)
     return quantized, dataclasses.asdict(measurement)
-
-
-def _predict_labels(content: bytes, manifest: Manifest, split: Split) -> np.ndarray:
-    classifier = _open(content, manifest)
-    return np.array([classifier.run(x).argmax() for x in split.images_rgb_u8])
 
 
 def _attach(content: bytes, manifest: Manifest) -> bytes:

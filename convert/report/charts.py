@@ -1,13 +1,14 @@
 """The charts of a report."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from corallite.convert.evaluate.metrics import Evaluation, StageResult
-from corallite.convert.report.svg import FIRST, LINE, MUTED, SECOND, drawing
+from corallite.convert.report.svg import FIRST, LINE, MUTED, SECOND, Drawing, drawing
 
 # Fits a phone; on wider pages, several stand in a row.
 _WIDTH = 330
@@ -26,19 +27,15 @@ def draw_accuracy(results: Sequence[StageResult]) -> str:
         f"{name} {e.top1:.1%}, {e.top1_interval[0]:.1%} to {e.top1_interval[1]:.1%}"
         for name, e in found
     )
-    size_wh = (_WIDTH, 70 + _ROW_HEIGHT * len(found))
-    with drawing("accuracy", size_wh, text) as chart:
+    with _drawing_rows("accuracy", [name for name, _ in found], text) as chart:
         axes = chart.axes
         for row, (_, evaluation) in enumerate(found):
             axes.plot(evaluation.top1_interval, (row, row), color=FIRST, linewidth=2.5)
             axes.plot(evaluation.top1, row, "o", color=FIRST, markersize=7)
-        _label_rows(axes, [name for name, _ in found])
         axes.set_title("Top-1, 95 % interval")
         axes.xaxis.set_major_formatter(
             PercentFormatter(1.0, decimals=None, symbol=" %")
         )
-        axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.margins(x=_MARGIN)
     return chart.markup
 
 
@@ -48,19 +45,15 @@ def draw_sizes(results: Sequence[StageResult]) -> str:
     text = "File sizes. " + "; ".join(
         f"{x.stage} {x.file_bytes:,} bytes, {x.gzipped_bytes:,} gzipped" for x in found
     )
-    size_wh = (_WIDTH, 70 + _ROW_HEIGHT * len(found))
-    with drawing("sizes", size_wh, text) as chart:
+    with _drawing_rows("sizes", [x.stage for x in found], text) as chart:
         axes = chart.axes
         rows = range(len(found))
         kilobytes = [(x.file_bytes or 0) / 1000 for x in found]
         gzipped = [(x.gzipped_bytes or 0) / 1000 for x in found]
         axes.barh(rows, kilobytes, height=0.55, color=FIRST, alpha=0.25)
         axes.barh(rows, gzipped, height=0.55, color=FIRST)
-        _label_rows(axes, [x.stage for x in found])
         axes.set_title("File size in kB; filled: gzipped")
-        axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_formatter("{x:,.0f}")
-        axes.margins(x=_MARGIN)
         axes.set_xlim(left=0)
     return chart.markup
 
@@ -75,16 +68,12 @@ def draw_latencies(results: Sequence[StageResult]) -> str:
     text = "Latency. " + "; ".join(
         f"{stage} p50 {p50:.3f} ms, p95 {p95:.3f} ms" for stage, p50, p95 in found
     )
-    size_wh = (_WIDTH, 70 + _ROW_HEIGHT * len(found))
-    with drawing("latencies", size_wh, text) as chart:
+    with _drawing_rows("latencies", [stage for stage, *_ in found], text) as chart:
         axes = chart.axes
         for row, (_, p50_ms, p95_ms) in enumerate(found):
             axes.plot((p50_ms, p95_ms), (row, row), color=FIRST, linewidth=2.5)
             axes.plot(p50_ms, row, "o", color=FIRST, markersize=7)
-        _label_rows(axes, [stage for stage, *_ in found])
         axes.set_title("Latency in ms, p50 to p95")
-        axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.margins(x=_MARGIN)
         axes.set_xlim(left=0)
     return chart.markup
 
@@ -155,9 +144,17 @@ def _draw_shares(axes: Axes, evaluation: Evaluation) -> None:
         axes.bar(group.confidence, height, width=0.03, color=LINE, zorder=1)
 
 
-def _label_rows(axes: Axes, names: Sequence[str]) -> None:
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.grid(visible=False, axis="y")
-    axes.grid(visible=True, axis="x")
-    axes.spines["left"].set_visible(False)
+@contextmanager
+def _drawing_rows(name: str, labels: Sequence[str], text: str) -> Iterator[Drawing]:
+    """Yields a drawing that has a row for each label."""
+    size_wh = (_WIDTH, 70 + _ROW_HEIGHT * len(labels))
+    with drawing(name, size_wh, text) as chart:
+        axes = chart.axes
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.margins(x=_MARGIN)
+        axes.set_yticks(range(len(labels)), labels)
+        axes.set_ylim(len(labels) - 0.4, -0.6)
+        axes.grid(visible=False, axis="y")
+        axes.grid(visible=True, axis="x")
+        axes.spines["left"].set_visible(False)
+        yield chart

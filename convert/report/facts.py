@@ -158,7 +158,7 @@ def gather_facts(
         stages=stages,
         others=[record for x, record in records if x.name not in results],
         pictures=show_mistakes(mistakes, data.splits[split], names),
-        accuracy=_read_accuracy(made_stages),
+        accuracy=next(filter(None, map(read_comparison, reversed(made_stages))), None),
         model=model,
         edgetpu=placement,
         is_predicted=is_predicted,
@@ -185,8 +185,3 @@ def _count_images(data: ImageData) -> dict[str, list[int]]:
         name: np.bincount(split.labels, minlength=classes).tolist()
         for name, split in data.splits.items()
     }
-
-
-def _read_accuracy(stages: Sequence[Stage]) -> AccuracyComparison | None:
-    known = (read_comparison(stage) for stage in reversed(stages))
-    return next((comparison for comparison in known if comparison), None)

@@ -111,10 +111,5 @@ def _wish(read: list[int], lines: Mapping[int, int]) -> int:
 
 def _nearest_free(wish: int, taken: set[int]) -> int:
     lanes = range(len(taken) + wish + 1)
-    return min(
-        (lane for lane in lanes if lane not in taken), key=lambda x: _far(x, wish)
-    )
-
-
-def _far(lane: int, wish: int) -> tuple[int, int]:
-    return abs(lane - wish), lane
+    free = [lane for lane in lanes if lane not in taken]
+    return min(free, key=lambda lane: abs(lane - wish))

@@ -5,7 +5,6 @@ from typing import Any
 
 import jinja2
 
-from corallite.convert.accuracy.paired import Step
 from corallite.convert.report import charts, edgetpu_map, provenance
 from corallite.convert.report.confusion import (
     MOST_IN_MATRIX,
@@ -42,7 +41,7 @@ def render(facts: Facts) -> str:
         evaluation=facts.last.result.evaluation,
         charts=_draw_charts(facts),
         confusion=_describe_confusion(facts),
-        steps=_list_steps(facts),
+        steps=facts.accuracy.list_steps() if facts.accuracy else [],
         layers=_describe_layers(facts),
         edgetpu=_describe_edgetpu(facts),
         commands=provenance.list_commands(facts),
@@ -77,14 +76,6 @@ def _describe_confusion(facts: Facts) -> dict[str, Any]:
         "pairs": find_pairs(counts, facts.class_names),
         "weakest": find_weakest(classes),
     }
-
-
-def _list_steps(facts: Facts) -> list[Step]:
-    """Returns the steps from model to model, and from the first to the last."""
-    if facts.accuracy is None:
-        return []
-    steps = facts.accuracy.steps
-    return [*steps, *([facts.accuracy.overall] if len(steps) > 1 else [])]
 
 
 def _describe_layers(facts: Facts) -> list[dict[str, Any]]:

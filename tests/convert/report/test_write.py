@@ -57,7 +57,7 @@ def test_a_comparison_of_another_file_is_left_out(small_copy):
 
 def test_a_damaged_comparison_is_refused(small_copy):
     files.write_json(small_copy / "int8" / "parity.json", {"part": "val"})
-    with pytest.raises(RequestError, match=r"parity\.json lacks what was compared"):
+    with pytest.raises(RequestError, match=r"parity\.json is damaged"):
         write_report(*open_run(small_copy))
 
 
