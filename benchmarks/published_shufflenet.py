@@ -98,10 +98,10 @@ class _KerasWriter:
         settings = {"stride": stride, "relu": relu, "name": name.replace(".", "_")}
         if kernel.shape[1] == 1:
             kernel = kernel.transpose(2, 3, 0, 1)
-            x = blocks.depthwise_bn(x, **settings)
+            x = blocks.OURS.depthwise_bn(x, **settings)
         else:
             kernel = kernel.transpose(2, 3, 1, 0)
-            x = blocks.conv_bn(x, kernel.shape[3], kernel.shape[0], **settings)
+            x = blocks.OURS.conv_bn(x, kernel.shape[3], kernel.shape[0], **settings)
         self.weights[settings["name"]] = [kernel]
         self.weights[f"{settings['name']}_bn"] = [
             self.tensors[f"{norm}.{part}"] for part in _NORM_PARTS

@@ -9,13 +9,7 @@ import http.client
 import socket
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from corallite.device.camera.capture import (
-    NETWORK_TIMEOUT_S,
-    Capture,
-    JpegCapture,
-    open_stream,
-    without_secrets,
-)
+from corallite.device.camera import capture
 from corallite.device.system.errors import RequestError
 
 # What http.client raises if the connection breaks or the answer is not HTTP.
@@ -23,7 +17,7 @@ from corallite.device.system.errors import RequestError
 _CONNECTION_ERRORS = (OSError, http.client.HTTPException, ValueError)
 
 
-class HttpCapture(JpegCapture):
+class HttpCapture(capture.JpegCapture):
     """An open MJPEG stream."""
 
     def __init__(
@@ -54,13 +48,13 @@ class HttpCapture(JpegCapture):
         self._connection.close()
 
 
-def open_http(url: str) -> Capture:
+def open_http(url: str) -> capture.Capture:
     """Opens the stream at an http or https URL.
 
     Raises:
         RequestError: The server does not answer, or does not send video.
     """
-    name = without_secrets(url)
+    name = capture.without_secrets(url)
     parts = urlsplit(url)
     connection = _connect(parts)
     try:
@@ -79,13 +73,13 @@ def open_http(url: str) -> Capture:
             "the address."
         )
     # FFmpeg handles video files, redirections, and passwords with digest access.
-    return open_stream(url)
+    return capture.open_stream(url)
 
 
 def _connect(parts: SplitResult) -> http.client.HTTPConnection:
     is_tls = parts.scheme.lower() == "https"
     kind = http.client.HTTPSConnection if is_tls else http.client.HTTPConnection
-    return kind(parts.hostname or "", parts.port, timeout=NETWORK_TIMEOUT_S)
+    return kind(parts.hostname or "", parts.port, timeout=capture.NETWORK_TIMEOUT_S)
 
 
 def _get(

@@ -9,14 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from corallite.device.camera.frame import Frame, FrameStream
+from corallite.device.image import preprocess
 from corallite.device.image.jpeg_stream import JpegSplitter
 from corallite.device.image.opencv import cv2
-from corallite.device.image.preprocess import (
-    IMAGE_SUFFIXES,
-    bgr_to_rgb,
-    decode_image,
-    read_image,
-)
 from corallite.device.system import files, log
 from corallite.device.system.errors import RequestError
 
@@ -25,7 +20,7 @@ _TICK_S = 0.1
 
 def image_frames(path: Path) -> Iterator[Frame]:
     """Yields an image file as a single frame."""
-    yield Frame(0, 0.0, read_image(path), path.name)
+    yield Frame(0, 0.0, preprocess.read_image(path), path.name)
 
 
 def video_frames(capture: Any, path: Path) -> Iterator[Frame]:
@@ -44,7 +39,7 @@ def video_frames(capture: Any, path: Path) -> Iterator[Frame]:
         captured_s = time.monotonic()
         # After a read, this is the time of the frame just read.
         time_s = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        image = bgr_to_rgb(frame_bgr)
+        image = preprocess.bgr_to_rgb(frame_bgr)
         yield Frame(number, time_s, image, path.name, captured_s)
         number += 1
     if not number:
@@ -74,10 +69,10 @@ def folder_frames(folder: Path, stream: FrameStream) -> Iterator[Frame]:
         _note_skipped(stream, f"{error.filename}: {reason}")
 
     for path in files.walk(folder, set(), on_error=note_folder):
-        if path.suffix.lower() not in IMAGE_SUFFIXES:
+        if path.suffix.lower() not in preprocess.IMAGE_SUFFIXES:
             continue
         try:
-            image = read_image(path)
+            image = preprocess.read_image(path)
         except RequestError as error:
             _note_skipped(stream, str(error))
             continue
@@ -108,7 +103,7 @@ def stdin_frames(stream: FrameStream, is_over: Callable[[], bool]) -> Iterator[F
     for jpeg in _piped_images(stream, is_over):
         captured_s = time.monotonic()
         try:
-            image = decode_image(jpeg, "stdin")
+            image = preprocess.decode_image(jpeg, "stdin")
         except RequestError as error:
             _note_skipped(stream, str(error))
             continue

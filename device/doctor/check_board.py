@@ -4,7 +4,7 @@ import datetime
 
 from corallite.device.board.sensors import name_throttling
 from corallite.device.doctor.finding import Finding, failure, ok, warning
-from corallite.device.doctor.machine import Camera, Machine
+from corallite.device.doctor.machine import Machine
 
 # Drivers that give raw sensor data, which libcamera turns into images.
 _CSI_DRIVERS = ("unicam", "rp1-cfe", "bcm2835-unicam")
@@ -18,7 +18,8 @@ _LITTLE_DISK_MB, _TOO_LITTLE_DISK_MB = 100, 1
 
 def check_cameras(machine: Machine) -> Finding:
     """Checks for USB cameras, and that this user may open them."""
-    usb = [camera for camera in machine.cameras if _is_usb(camera)]
+    others = (*_CSI_DRIVERS, *_NO_CAMERAS)
+    usb = [camera for camera in machine.cameras if not camera.driver.startswith(others)]
     closed = [camera.node.path for camera in usb if not camera.node.is_open_to_us]
     if closed:
         return failure(
@@ -36,7 +37,7 @@ def check_cameras(machine: Machine) -> Finding:
 
 def check_csi(machine: Machine) -> Finding:
     """Checks that a CSI camera can be used."""
-    nodes = [camera.node.path for camera in machine.cameras if _is_csi(camera)]
+    nodes = [x.node.path for x in machine.cameras if x.driver in _CSI_DRIVERS]
     found = f"a CSI camera at {nodes[0]}; use --source=csi" if nodes else ""
     if machine.picamera2_failure:
         why = machine.picamera2_failure
@@ -84,23 +85,21 @@ def check_power(machine: Machine) -> Finding:
 
 def check_memory(machine: Machine) -> Finding:
     """Checks that there is enough memory for a model."""
-    free_mb = machine.memory_free_mb
-    text = f"{free_mb} MB of memory free"
+    free_mb, remedy = machine.memory_free_mb, "end other programs or add swap"
     if free_mb is None:
         return ok("free memory unknown")
-    if free_mb < _TOO_LITTLE_MEMORY_MB:
-        return failure(text, "end other programs or add swap")
-    if free_mb < _LITTLE_MEMORY_MB:
-        return warning(text, "end other programs or add swap")
-    return ok(text)
+    is_little = free_mb < _LITTLE_MEMORY_MB
+    finding = failure if free_mb < _TOO_LITTLE_MEMORY_MB else warning
+    text = f"{free_mb} MB of memory free"
+    return finding(text, remedy) if is_little else ok(text)
 
 
 def check_disk(machine: Machine) -> Finding:
     """Checks that there is room for files in the current folder."""
     free_mb = machine.disk_free_mb
-    text = f"{free_mb} MB of disk free in this folder"
     if free_mb is None:
         return ok("free disk unknown")
+    text = f"{free_mb} MB of disk free in this folder"
     if free_mb < _TOO_LITTLE_DISK_MB:
         return failure(text, "delete files; logs and results cannot be written")
     if free_mb < _LITTLE_DISK_MB:
@@ -124,14 +123,6 @@ def check_clock(machine: Machine) -> Finding:
             "see: timedatectl timesync-status",
         )
     return ok(text)
-
-
-def _is_csi(camera: Camera) -> bool:
-    return camera.driver in _CSI_DRIVERS
-
-
-def _is_usb(camera: Camera) -> bool:
-    return not camera.driver.startswith((*_CSI_DRIVERS, *_NO_CAMERAS))
 
 
 def _join(*parts: str) -> str:

@@ -8,11 +8,8 @@ from corallite.device.doctor.machine import Machine, ModelFile
 _UNREADABLE_REMEDY = "give a .tflite file, or copy or convert it again"
 
 
-def check_needs(machine: Machine) -> Finding:
+def check_needs(machine: Machine, model: ModelFile) -> Finding:
     """Checks that the runtimes are new enough for the model."""
-    model = machine.model
-    if model is None:
-        return ok("no model given; check one with --model=FILE")
     if not model.is_readable:
         return failure(model.failure, _UNREADABLE_REMEDY)
     if model.min_edgetpu_runtime is not None:
@@ -29,11 +26,8 @@ def check_needs(machine: Machine) -> Finding:
     return ok(needs)
 
 
-def check_run(machine: Machine) -> Finding:
+def check_run(machine: Machine, model: ModelFile) -> Finding:
     """Checks that the model runs on this machine."""
-    model = machine.model
-    if model is None:
-        return ok("no model given")
     if not model.failure:
         return ok(
             f"{model.path}: runs, {model.latency_ms:.1f} ms for the second inference"
@@ -52,10 +46,9 @@ def check_run(machine: Machine) -> Finding:
     return failure(text, "see the lines above, or convert the model again")
 
 
-def check_cpu_fallback(machine: Machine) -> Finding:
+def check_cpu_fallback(machine: Machine, model: ModelFile) -> Finding:
     """Checks that a model for the Edge TPU has its CPU fallback beside it."""
-    model = machine.model
-    if model is None or model.min_edgetpu_runtime is None:
+    if model.min_edgetpu_runtime is None:
         return ok("no model for an Edge TPU; no CPU fallback is needed")
     if not model.has_twin:
         return warning(
@@ -66,11 +59,8 @@ def check_cpu_fallback(machine: Machine) -> Finding:
     return ok(f"{model.path}: has its CPU fallback beside it")
 
 
-def check_manifest(machine: Machine) -> Finding:
+def check_manifest(machine: Machine, model: ModelFile) -> Finding:
     """Checks that the model carries a manifest."""
-    model = machine.model
-    if model is None:
-        return ok("no model given")
     if not model.is_readable:
         return failure(model.failure, _UNREADABLE_REMEDY)
     if model.failure:

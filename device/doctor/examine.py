@@ -11,7 +11,7 @@ from corallite.device.doctor import (
     check_python,
 )
 from corallite.device.doctor.finding import Finding, Level
-from corallite.device.doctor.machine import Machine
+from corallite.device.doctor.machine import Machine, ModelFile
 
 CHECKS: dict[str, Callable[[Machine], Finding]] = {
     "python": check_python.check_interpreter,
@@ -32,7 +32,7 @@ CHECKS: dict[str, Callable[[Machine], Finding]] = {
     "disk": check_board.check_disk,
     "clock": check_board.check_clock,
 }
-MODEL_CHECKS: dict[str, Callable[[Machine], Finding]] = {
+MODEL_CHECKS: dict[str, Callable[[Machine, ModelFile], Finding]] = {
     "needs": check_model.check_needs,
     "run": check_model.check_run,
     "twin": check_model.check_cpu_fallback,
@@ -46,8 +46,12 @@ def examine(machine: Machine) -> dict[str, Finding]:
 
     The checks of a model are omitted without a model.
     """
-    checks = CHECKS if machine.model is None else {**CHECKS, **MODEL_CHECKS}
-    return {name: check(machine) for name, check in checks.items()}
+    findings = {name: check(machine) for name, check in CHECKS.items()}
+    if (model := machine.model) is not None:
+        findings |= {
+            name: check(machine, model) for name, check in MODEL_CHECKS.items()
+        }
+    return findings
 
 
 def will_work(findings: dict[str, Finding]) -> bool:
@@ -64,12 +68,7 @@ def to_line(name: str, finding: Finding) -> str:
 def to_json(machine: Machine, findings: dict[str, Finding]) -> dict[str, Any]:
     """Returns a machine and its findings as an object for `json`."""
     rows = [
-        {
-            "check": name,
-            "level": found.level.value,
-            "text": found.text,
-            "remedy": found.remedy,
-        }
+        {"check": name, **vars(found), "level": found.level.value}
         for name, found in findings.items()
     ]
     described = asdict(machine)

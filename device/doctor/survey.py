@@ -10,14 +10,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from corallite.device.board import edgetpu
-from corallite.device.board.sensors import (
-    ask_firmware,
-    read_board_name,
-    read_temperature_c,
-    read_text,
-    read_throttled,
-)
+from corallite.device.board import edgetpu, sensors
 from corallite.device.doctor.machine import Machine, UsbDevice
 from corallite.device.doctor.survey_model import survey_model
 from corallite.device.doctor.survey_python import survey_edgetpu_library, survey_python
@@ -37,7 +30,9 @@ def survey_machine(model_path: str | None = None) -> Machine:
     machine = survey_system(machine, Path("/"))
     machine = replace(
         machine,
-        throttled=ask_firmware() if machine.throttled is None else machine.throttled,
+        throttled=sensors.ask_firmware()
+        if machine.throttled is None
+        else machine.throttled,
         libedgetpu=survey_edgetpu_library(Path("/")),
         has_rpicam=any(map(shutil.which, ("rpicam-vid", "libcamera-vid"))),
         user=_name_user(),
@@ -54,14 +49,14 @@ def survey_system(machine: Machine, root: Path) -> Machine:
     cameras = map(describe_camera, sorted(root.glob("dev/video*"), key=_number))
     return replace(
         machine,
-        board=read_board_name(root),
+        board=sensors.read_board_name(root),
         edgetpu_usb=tuple(_find_usb(root)),
         edgetpu_pci=_count_pci(root),
         apex_nodes=tuple(map(describe_node, edgetpu.find_apex_nodes(root))),
         udev_rules=_find_rules(root),
         cameras=tuple(camera for camera in cameras if camera is not None),
-        throttled=read_throttled(root),
-        temperature_c=read_temperature_c(root),
+        throttled=sensors.read_throttled(root),
+        temperature_c=sensors.read_temperature_c(root),
         memory_free_mb=_read_free_memory(root),
         is_clock_kept=_is_clock_kept(root),
     )
@@ -70,7 +65,7 @@ def survey_system(machine: Machine, root: Path) -> Machine:
 def _find_usb(root: Path) -> list[UsbDevice]:
     found = []
     for usb_id, folder in edgetpu.find_usb(root):
-        numbers = [read_text(folder / name) for name in ("busnum", "devnum")]
+        numbers = [sensors.read_text(folder / name) for name in ("busnum", "devnum")]
         path = root.joinpath("dev/bus/usb", *(n.zfill(3) for n in numbers))
         found.append(UsbDevice(usb_id, describe_node(path)))
     return found
@@ -78,7 +73,8 @@ def _find_usb(root: Path) -> list[UsbDevice]:
 
 def _count_pci(root: Path) -> int:
     return sum(
-        (read_text(folder / "vendor"), read_text(folder / "device")) == _EDGETPU_PCI_ID
+        (sensors.read_text(folder / "vendor"), sensors.read_text(folder / "device"))
+        == _EDGETPU_PCI_ID
         for folder in root.glob("sys/bus/pci/devices/*")
     )
 
@@ -87,7 +83,7 @@ def _find_rules(root: Path) -> frozenset[str]:
     found = set()
     for folder in _RULE_FOLDERS:
         for path in root.glob(f"{folder}/*.rules"):
-            for line in read_text(path).splitlines():
+            for line in sensors.read_text(path).splitlines():
                 found |= {
                     usb_id
                     for usb_id in edgetpu.USB_IDS
@@ -102,7 +98,7 @@ def _is_rule_for(line: str, usb_id: str) -> bool:
 
 def _read_free_memory(root: Path) -> int | None:
     found = re.search(
-        r"^MemAvailable: +(\d+) kB", read_text(root / "proc/meminfo"), re.M
+        r"^MemAvailable: +(\d+) kB", sensors.read_text(root / "proc/meminfo"), re.M
     )
     return int(found[1]) >> 10 if found else None
 

@@ -22,31 +22,26 @@ def survey_model(machine: Machine, path: str, timeout_s: float = _TIMEOUT_S) -> 
     """Adds the requirements of a model file and the result of two inferences."""
     try:
         needs = _read_needs(Path(path))
-    except OSError as error:
-        failure = f"{path}: cannot be read ({error.strerror})"
-        return replace(machine, model=ModelFile(path, failure, is_readable=False))
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         failure = str(error).rstrip(".")
+        if isinstance(error, OSError):
+            failure = f"{path}: cannot be read ({error.strerror})"
         return replace(machine, model=ModelFile(path, failure, is_readable=False))
     kind = "cpu" if needs.min_edgetpu_runtime is None else "edgetpu"
     outcome = try_python(_TRIAL_CODE, path, kind, timeout_s=timeout_s)
+    fallback = name_cpu_fallback(path)
     model = ModelFile(
         path,
         outcome.failure,
         outcome.crashed,
         min_runtime=needs.min_runtime,
         min_edgetpu_runtime=needs.min_edgetpu_runtime,
-        has_twin=_has_cpu_fallback(path),
+        has_twin=fallback != path and Path(fallback).is_file(),
     )
     if not outcome.failure:
         # LiteRT may print lines before the result.
         model = replace(model, **json.loads(outcome.output.splitlines()[-1]))
     return replace(machine, model=model)
-
-
-def _has_cpu_fallback(path: str) -> bool:
-    fallback = name_cpu_fallback(path)
-    return fallback != path and Path(fallback).is_file()
 
 
 def _read_needs(path: Path) -> ModelNeeds:

@@ -7,12 +7,13 @@ import numpy as np
 
 from corallite.device.engine.base import Engine, Probabilities, Status
 from corallite.device.engine.heads import ClassesHead
+from corallite.device.engine.overrides import choose_manifest
 from corallite.device.engine.pixels import PixelEncoder
 from corallite.device.engine.runner import Runner
 from corallite.device.engine.runners import litert
 from corallite.device.engine.runtime import first_line
 from corallite.device.image.preprocess import Image
-from corallite.device.model.manifest import Manifest, read_manifest
+from corallite.device.model.manifest import Manifest
 from corallite.device.system.errors import RequestError
 
 
@@ -49,7 +50,7 @@ class Classifier(Engine):
                 no manifest, or it does not describe this model.
         """
         self._runner = runner or litert.load(path, num_threads)
-        self._manifest = manifest or _require_manifest(path)
+        self._manifest = manifest or choose_manifest(path)
         self._path = path
         signature = self._runner.signature
         self._encoder = PixelEncoder(self._manifest.image, signature, path)
@@ -92,12 +93,3 @@ def top_k(
     """
     order = np.argsort(-probabilities, kind="stable")[:k]
     return [Prediction(labels[i], float(probabilities[i])) for i in order]
-
-
-def _require_manifest(path: str | Path) -> Manifest:
-    manifest = read_manifest(path)
-    if manifest is None:
-        raise RequestError(
-            f"{path}: carries no manifest; give --labels=FILE with one label a line."
-        )
-    return manifest

@@ -7,8 +7,8 @@ from corallite.device.engine.pixels import image_size_hw
 from corallite.device.engine.runners import litert
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.model.manifest import Manifest, read_manifest
+from corallite.device.system import files
 from corallite.device.system.errors import RequestError
-from corallite.device.system.files import read_limited, require_regular
 
 
 def choose_manifest(
@@ -70,14 +70,12 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
         RequestError: The file cannot be read, is a pipe or a device, is too large, is
             not UTF-8 or has no labels.
     """
+    with files.reporting_unreadable(path, "give a text file"):
+        files.require_regular(path)
+        content = files.read_limited(path)
     try:
-        require_regular(path)
         # Windows editors write a signature, which is not part of the first label.
-        text = read_limited(path).decode("utf-8-sig")
-    except OSError as error:
-        raise RequestError(
-            f"{path}: cannot be read ({error.strerror}); give a text file."
-        ) from error
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RequestError(
             f"{path}: is not UTF-8 text; save it with that encoding."

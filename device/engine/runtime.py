@@ -10,7 +10,7 @@ import numpy as np
 
 from corallite.device.model import identifiers
 from corallite.device.system.errors import RequestError
-from corallite.device.system.files import require_regular
+from corallite.device.system.files import reporting_unreadable, require_regular
 
 # In order of preference. The second is the first's predecessor with the same API, and
 # the only one for 32-bit Arm.
@@ -28,17 +28,13 @@ def read_model(path: str | Path) -> bytes:
     Raises:
         RequestError: The file is missing or of another kind.
     """
-    try:
+    with reporting_unreadable(path, "check its name"):
         require_regular(path)
         with open(path, "rb") as file:
             content = file.read(8)
             # Another file may be very large.
             if content[4:] == identifiers.MODEL:
                 content += file.read()
-    except OSError as error:
-        raise RequestError(
-            f"{path}: cannot be read ({error.strerror}); check its name."
-        ) from error
     if content[4:8] != identifiers.MODEL:
         raise RequestError(
             f"{path}: is not a TFLite model; convert one with: corallite convert."

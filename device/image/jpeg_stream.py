@@ -1,11 +1,6 @@
 """Splits a stream of bytes into JPEG images."""
 
-from corallite.device.image.jpeg_markers import (
-    END_OF_IMAGE,
-    START_OF_IMAGE,
-    find_marker,
-    skip_segment,
-)
+from corallite.device.image import jpeg_markers
 
 _START = b"\xff\xd8\xff"
 # A marker and the length of its segment.
@@ -70,19 +65,21 @@ class JpegSplitter:
 
     def _find_end(self) -> int | None:
         """Returns the length of the image; None if more bytes are needed."""
-        while (marker_at := find_marker(self._buffer, self._position)) >= 0:
+        while (
+            marker_at := jpeg_markers.find_marker(self._buffer, self._position)
+        ) >= 0:
             marker = self._buffer[marker_at + 1]
-            if marker == END_OF_IMAGE:
+            if marker == jpeg_markers.END_OF_IMAGE:
                 return marker_at + 2
             if marker_at + _HEAD_BYTES > len(self._buffer):
                 self._position = marker_at
                 return None
-            if marker == START_OF_IMAGE:
+            if marker == jpeg_markers.START_OF_IMAGE:
                 self._drop_image(marker_at)
                 if not self._position:
                     return None
             else:
-                self._position = skip_segment(self._buffer, marker_at)
+                self._position = jpeg_markers.skip_segment(self._buffer, marker_at)
         # The last byte may begin a marker; a segment may end in later bytes.
         self._position = max(self._position, len(self._buffer) - 1)
         return None

@@ -15,7 +15,7 @@ from corallite.device.image.opencv import cv2
 from corallite.device.image.spec import FITS as FITS
 from corallite.device.image.spec import Preprocessing
 from corallite.device.system.errors import RequestError
-from corallite.device.system.files import require_regular
+from corallite.device.system.files import reporting_unreadable, require_regular
 
 # Suffixes of the images in folders. OpenCV cannot read HEIC; it is listed so that the
 # user gets an error about such a file.
@@ -39,13 +39,9 @@ def read_image(path: str | Path) -> Image:
     Raises:
         RequestError: The file cannot be read or is not a complete image.
     """
-    try:
+    with reporting_unreadable(path, "check path and permissions"):
         require_regular(path)
         data = Path(path).read_bytes()
-    except OSError as error:
-        raise RequestError(
-            f"{path}: cannot be read ({error.strerror}); check path and permissions."
-        ) from error
     return decode_image(data, str(path))
 
 

@@ -15,8 +15,7 @@ from corallite.device.engine.base import Engine, OutdatedPixelsError
 from corallite.device.engine.classifier import Prediction
 from corallite.device.engine.classifier import top_k as most_probable
 from corallite.device.image.opencv import cv2
-from corallite.device.image.preprocess import Image, fit_image
-from corallite.device.image.spec import Preprocessing
+from corallite.device.image.preprocess import fit_image
 from corallite.device.loop.rate_limit import RateLimiter
 from corallite.device.loop.smoothing import Smoother
 from corallite.device.system.errors import RequestError
@@ -154,18 +153,15 @@ def _attempt(
 def _classify(frame: Frame, classifier: Engine) -> npt.NDArray[np.float32]:
     """Classifies a frame, using its prepared pixels if the model still needs those."""
     while True:
-        pixels_u8 = _choose_pixels(frame, classifier.preprocessing)
+        fitted, preprocessing = frame.fitted, classifier.preprocessing
+        if fitted is not None and fitted.preprocessing == preprocessing:
+            pixels_u8 = fitted.pixels_u8
+        else:
+            pixels_u8 = fit_image(frame.image_rgb_u8, preprocessing)
         try:
             return classifier.run(pixels_u8)
         except OutdatedPixelsError:
             continue  # Another model has taken over.
-
-
-def _choose_pixels(frame: Frame, preprocessing: Preprocessing) -> Image:
-    fitted = frame.fitted
-    if fitted is not None and fitted.preprocessing == preprocessing:
-        return fitted.pixels_u8
-    return fit_image(frame.image_rgb_u8, preprocessing)
 
 
 def _limit_rate(

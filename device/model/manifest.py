@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from corallite.device.image.spec import Preprocessing
 from corallite.device.model.archive import ARCHIVE_ERRORS, read_archived
 from corallite.device.system.errors import RequestError
-from corallite.device.system.files import require_regular
+from corallite.device.system.files import reporting_unreadable, require_regular
 
 MANIFEST_NAME = "corallite.json"
 LABELS_NAME = "labels.txt"
@@ -214,15 +214,12 @@ def read_manifest(path: str | Path, content: bytes | None = None) -> Manifest | 
             newer format.
     """
     try:
-        if content is None:
-            require_regular(path)
-        with open(path, "rb") if content is None else io.BytesIO(content) as file:
-            text = read_archived(file, MANIFEST_NAME)
+        with reporting_unreadable(path, "check its name"):
+            if content is None:
+                require_regular(path)
+            with open(path, "rb") if content is None else io.BytesIO(content) as file:
+                text = read_archived(file, MANIFEST_NAME)
         parsed = None if text is None else json.loads(text, parse_constant=_refuse)
-    except OSError as error:
-        raise RequestError(
-            f"{path}: cannot be read ({error.strerror}); check its name."
-        ) from error
     except ARCHIVE_ERRORS as error:
         raise _damaged(path, error) from error
     return None if parsed is None else _parse(parsed, path)

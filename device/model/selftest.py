@@ -10,6 +10,7 @@ from corallite.device.model.manifest import PROBABILITIES, Manifest, SelfTest
 from corallite.device.system.errors import RequestError
 
 Probabilities = npt.NDArray[np.float32]
+_Steps = npt.NDArray[np.int64]
 
 RECIPE = 1
 # Correct implementations of one int8 file differ: on 200 images of 32x32, the three
@@ -45,7 +46,7 @@ def draw_images(size_hw: tuple[int, int]) -> list[Image]:
     height, width = size_hw
     y = np.arange(height)[:, np.newaxis] * 510 // height
     x = np.arange(width)[np.newaxis] * 510 // width
-    return [np.stack([_wave(x, y, *w) for w in waves], axis=-1) for waves in _WAVES]
+    return [np.stack([_wave(x, y, w) for w in waves], axis=-1) for waves in _WAVES]
 
 
 def ask(model: Runnable) -> list[Probabilities]:
@@ -90,15 +91,9 @@ def differ(first: list[Probabilities], second: list[Probabilities]) -> float:
     return float(np.max(np.abs(np.subtract(first, second))))
 
 
-def _wave(
-    x: npt.NDArray[np.int64],
-    y: npt.NDArray[np.int64],
-    across: int,
-    down: int,
-    start: int,
-    quarters: int,
-) -> Image:
+def _wave(x: _Steps, y: _Steps, wave: tuple[int, int, int, int]) -> Image:
     """Returns brightness that goes up and down between 0 and 255, [height, width]."""
+    across, down, start, quarters = wave
     brightness = np.abs((x * across + y * down + start) % 511 - 255)
     return (brightness * quarters // 4).astype(np.uint8)
 

@@ -14,6 +14,7 @@ from corallite.device.loop.classify_frames import Result
 from corallite.device.system import log
 from corallite.device.system.errors import RequestError
 from corallite.device.system.log_throttle import Failures
+from corallite.device.system.process.limited_process import end_group
 
 # For a command that still runs when the loop ends, and after SIGTERM.
 _GRACE_S = 2.0
@@ -166,12 +167,8 @@ def _find_stderr() -> int:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Ends it and what it started, by SIGTERM and then SIGKILL."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE_S)
-            # Its children may still run.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_GRACE_S)
+    end_group(process, _GRACE_S)

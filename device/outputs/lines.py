@@ -53,11 +53,6 @@ class Sinks:
                 reason = getattr(error, "strerror", None) or error
                 failures.note(f"{type(sink).__name__}: {reason}.")
 
-    def close(self) -> None:
-        """Closes every sink."""
-        for sink, _ in self._sinks:
-            sink.close()
-
 
 class Lines:
     """Writes each result as a line, without buffering.

@@ -71,6 +71,7 @@ class Mqtt:
         """
         self.lost = 0
         self._address = address
+        self._status_topic = f"{address.topic}/status"
         self._every_frame = every_frame
         self._last: list[str] | None = None
         self._waiting: deque[str] = deque()
@@ -106,7 +107,7 @@ class Mqtt:
         self._publisher.join(_CLOSE_TIMEOUT_S)
         if self._client.is_connected():
             offline = self._client.publish(
-                f"{self._address.topic}/status", "offline", _AT_LEAST_ONCE, retain=True
+                self._status_topic, "offline", _AT_LEAST_ONCE, retain=True
             )
             if not offline.rc:
                 offline.wait_for_publish(_CLOSE_TIMEOUT_S)
@@ -131,7 +132,7 @@ class Mqtt:
         client.username_pw_set(address.user, address.password)
         if address.is_encrypted:
             client.tls_set_context(ssl.create_default_context())
-        client.will_set(f"{address.topic}/status", "offline", _AT_LEAST_ONCE, True)
+        client.will_set(self._status_topic, "offline", _AT_LEAST_ONCE, True)
         client.reconnect_delay_set(1, _MAX_DELAY_S)
         client.on_connect = self._report_online
         client.on_connect_fail = self._note_unreachable
@@ -147,9 +148,7 @@ class Mqtt:
             self._failures.note(f"{self._name}: refused the connection: {code}.")
             return
         log.info("%s: connected.", self._name)
-        client.publish(
-            f"{self._address.topic}/status", "online", _AT_LEAST_ONCE, retain=True
-        )
+        client.publish(self._status_topic, "online", _AT_LEAST_ONCE, retain=True)
 
     def _note_unreachable(self, client: Any, data: Any) -> None:
         self._failures.note(f"{self._name}: cannot be reached.")

@@ -1,5 +1,7 @@
 """The exception whose message is shown to the user."""
 
+from collections.abc import Collection
+
 
 class RequestError(Exception):
     """An error that the user can fix.
@@ -8,3 +10,10 @@ class RequestError(Exception):
     message is one sentence: what failed, why, and what to do. Programs print it and
     exit with status 2.
     """
+
+
+def require_choice(name: str, value: object, choices: Collection[str]) -> None:
+    """Raises `RequestError` if the argument `name` is not one of `choices`."""
+    if value not in choices:
+        known = ", ".join(choices)
+        raise RequestError(f"Expected `{name}` to be one of {known}, got {value!r}.")

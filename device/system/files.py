@@ -73,6 +73,22 @@ def require_regular(path: str | Path) -> None:
         raise OSError(errno.EINVAL, "is not a regular file", str(path))
 
 
+@contextlib.contextmanager
+def reporting_unreadable(path: str | Path, remedy: str) -> Iterator[None]:
+    """Turns an `OSError` of the block into a `RequestError`.
+
+    Args:
+        path: The file that the block reads.
+        remedy: What to do, as part of a sentence.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise RequestError(
+            f"{path}: cannot be read ({error.strerror}); {remedy}."
+        ) from error
+
+
 def read_limited(path: str | Path) -> bytes:
     """Returns the content of a small file.
 

@@ -1,10 +1,6 @@
 """One range for several tensors, so that concatenating them moves bytes and no more."""
 
-from corallite.optimize.keras_graph.quantizers import (
-    follow_extremes,
-    make_extremes,
-    quantize_between,
-)
+from corallite.optimize.keras_graph import quantizers
 from corallite.train.framework.keras import keras, plain_python, tf
 
 
@@ -25,7 +21,8 @@ class SharedRange(keras.layers.Layer):
 
     def build(self, input_shape):
         self.members = [
-            make_extremes(self, f"member{number}") for number in range(self.num_members)
+            quantizers.make_extremes(self, f"member{number}")
+            for number in range(self.num_members)
         ]
         super().build(input_shape)
 
@@ -33,8 +30,8 @@ class SharedRange(keras.layers.Layer):
     def call(self, inputs, member, training=False):
         """`member` is the number of the tensor, from 0."""
         if training:
-            follow_extremes(self.members[member], inputs)
-        return quantize_between(inputs, self._lowest(), self._highest())
+            quantizers.follow_extremes(self.members[member], inputs)
+        return quantizers.quantize_between(inputs, self._lowest(), self._highest())
 
     def limits(self) -> tuple[float, float]:
         """Returns the lowest and the highest value that the range holds."""

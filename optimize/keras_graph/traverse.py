@@ -8,9 +8,7 @@ Replace = Callable[[keras.layers.Layer], Callable | None]
 
 
 def rebuild(
-    model: keras.Model,
-    replace: Replace,
-    after_input: keras.layers.Layer | None = None,
+    model: keras.Model, replace: Replace, after_input: keras.layers.Layer | None = None
 ) -> keras.Model:
     """Returns a copy of `model` with `replace(layer)` in place of each layer.
 

@@ -8,7 +8,7 @@ meet in a concatenation have one range (see `concatenations`).
 
 import numpy as np
 
-from corallite.device.system.errors import RequestError
+from corallite.device.system.errors import require_choice
 from corallite.optimize.calibrate.check_images import check_images
 from corallite.optimize.calibrate.measure_ranges import measure_ranges
 from corallite.optimize.keras_graph import traverse
@@ -82,11 +82,7 @@ def add_quantizers(
 
     `measure_ranges` sets them; arguments and errors are those of `quantize`.
     """
-    if granularity not in GRANULARITIES:
-        raise RequestError(
-            f"Expected `granularity` to be one of {', '.join(GRANULARITIES)}, got "
-            f"{granularity!r}."
-        )
+    require_choice("granularity", granularity, GRANULARITIES)
     folded = fold(model)
     shared = share_ranges(folded, shared_range)
     quantized = _wrap_layers(folded, shared, granularity)

@@ -6,7 +6,7 @@ tensors of a ShuffleNetV2 stage meet in pairs in one unit or another, so all of 
 need the same range.
 """
 
-from corallite.device.system.errors import RequestError
+from corallite.device.system.errors import RequestError, require_choice
 from corallite.optimize.keras_graph import traverse
 from corallite.optimize.keras_graph.quantizers import FixedRange
 from corallite.optimize.keras_graph.shared_range import SharedRange
@@ -34,11 +34,8 @@ def share_ranges(model: keras.Model, kind: str | None) -> dict[str, tuple]:
     Raises:
         RequestError: The kind is unknown, or does not fit one of the layers.
     """
-    if kind not in (None, *SHARED_RANGES):
-        raise RequestError(
-            f"Expected `shared_range` to be one of {', '.join(SHARED_RANGES)}, got "
-            f"{kind!r}."
-        )
+    if kind is not None:
+        require_choice("shared_range", kind, SHARED_RANGES)
     shared: dict[str, tuple] = {}
     for number, group in enumerate(find_joined(model)):
         _check_range(group, kind)

@@ -20,11 +20,7 @@ from corallite.optimize.keras_graph import traverse
 from corallite.optimize.keras_graph.borders import ZeroBorder
 from corallite.train.framework.keras import keras
 
-_READERS = (
-    keras.layers.Conv2D,
-    keras.layers.DepthwiseConv2D,
-    keras.layers.MaxPool2D,
-)
+_READERS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.MaxPool2D)
 
 
 def replace_padding(model: keras.Model) -> keras.Model:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from corallite.device.image.opencv import cv2
-from corallite.device.system.errors import RequestError
+from corallite.device.system.errors import require_choice
 from corallite.train.data import augment_keras_cv
 from corallite.train.framework.keras import tf
 
@@ -41,10 +41,7 @@ def build_policy(level: str, seed: int = 0) -> Policy:
     Raises:
         RequestError: `level` is not one of these, or keras-cv is not installed.
     """
-    if level not in LEVELS:
-        raise RequestError(
-            f"Expected `augment` to be one of {', '.join(LEVELS)}, got {level!r}."
-        )
+    require_choice("augment", level, LEVELS)
     is_rand = level == "rand"
     rand_augment = augment_keras_cv.build_rand_augment(seed) if is_rand else None
 

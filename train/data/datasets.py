@@ -14,7 +14,7 @@ import numpy as np
 from absl import logging
 
 from corallite.device.image.opencv import cv2
-from corallite.device.system.errors import RequestError
+from corallite.device.system.errors import RequestError, require_choice
 from corallite.train.data import download
 
 # Folder of the Debian package dataset-fashion-mnist.
@@ -181,6 +181,5 @@ def locate(data_dir: str | None, dataset: str | None) -> Path:
         raise RequestError("Give either --data_dir or --dataset.")
     if data_dir is not None:
         return Path(data_dir)
-    if dataset != "fashion_mnist":
-        raise RequestError(f"Expected `dataset` to be fashion_mnist, got {dataset!r}.")
+    require_choice("dataset", dataset, ("fashion_mnist",))
     return fashion_mnist(download.cache_folder() / "fashion_mnist")

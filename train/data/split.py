@@ -229,15 +229,7 @@ def _check_classes(path: Path, made: SplitAssignment) -> None:
 def _parse(content: dict[str, Any]) -> SplitAssignment:
     if content.pop("format") != _FORMAT:
         raise ValueError(f"Expected `format` to be {_FORMAT}.")
-    splits = {
-        name: tuple(SplitFile(**file) for file in content["parts"][name])
-        for name in SPLITS
-    }
-    return SplitAssignment(
-        data_dir=content["data_dir"],
-        stamp=content["stamp"],
-        fingerprint=content["fingerprint"],
-        class_names=tuple(content["class_names"]),
-        splits=splits,
-        unreadable=tuple(content["unreadable"]),
-    )
+    parts = content.pop("parts")
+    splits = {name: tuple(SplitFile(**file) for file in parts[name]) for name in SPLITS}
+    names = {name: tuple(content[name]) for name in ("class_names", "unreadable")}
+    return SplitAssignment(**{**content, **names}, splits=splits)

@@ -15,6 +15,8 @@ MIN_FEATURE_MAP = 4
 class Conventions:
     """What differs between libraries where papers say nothing.
 
+    Its methods add named layers to a graph.
+
     Attributes:
         padding: "same" is TensorFlow's. With stride 2 and an even side it pads nothing
             before and one pixel after; "symmetric", PyTorch's, pads one on each side
@@ -31,6 +33,42 @@ class Conventions:
     relu_limit: float | None = 6.0
     mean: tuple[float, float, float] | None = None
     deviation: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    def conv_bn(self, x, filters, kernel_size, *, name, stride=1, relu=True):
+        """Adds convolution, batch norm and, if `relu`, its rectifier.
+
+        Layers: `name`, `name`_bn, `name`_relu; before them `name`_pad if padding is
+        separate.
+        """
+        x, padding = self.pad(x, kernel_size, stride, name)
+        x = keras.layers.Conv2D(
+            filters, kernel_size, stride, padding=padding, use_bias=False, name=name
+        )(x)
+        return self._normalize(x, name, relu)
+
+    def depthwise_bn(self, x, *, name, kernel_size=3, stride=1, relu=True):
+        """Adds what `conv_bn` adds, with a depthwise convolution."""
+        x, padding = self.pad(x, kernel_size, stride, name)
+        x = keras.layers.DepthwiseConv2D(
+            kernel_size, stride, padding=padding, use_bias=False, name=name
+        )(x)
+        return self._normalize(x, name, relu)
+
+    def pad(self, x, kernel_size, stride, name):
+        """Returns `x`, padded if necessary, and the padding left to its reader."""
+        if self.padding == "same" or stride == 1:
+            return x, "same"
+        amount = kernel_size // 2
+        return keras.layers.ZeroPadding2D(amount, name=f"{name}_pad")(x), "valid"
+
+    def _normalize(self, x, name, relu):
+        # Momentum 0.9: Keras's own 0.99 needs hundreds of steps to settle.
+        x = keras.layers.BatchNormalization(
+            epsilon=self.epsilon, momentum=0.9, name=f"{name}_bn"
+        )(x)
+        if not relu:
+            return x
+        return keras.layers.ReLU(self.relu_limit, name=f"{name}_relu")(x)
 
 
 # Epsilon 1e-5 is PyTorch's: Keras's own 1e-3 drowns small variances. ReLU6 bounds the
@@ -56,36 +94,6 @@ def input_image(input_shape, conventions=OURS):
     kernel = (1 / deviation).reshape(1, 1, 3, 1)
     layer.set_weights([kernel, -np.array(conventions.mean) / deviation])
     return image, x
-
-
-def conv_bn(x, filters, kernel_size, *, name, stride=1, relu=True, conventions=OURS):
-    """Adds convolution, batch norm and, if `relu`, its rectifier.
-
-    Layers: `name`, `name`_bn, `name`_relu; before them `name`_pad if padding is
-    separate.
-    """
-    x, padding = pad(x, kernel_size, stride, name, conventions)
-    x = keras.layers.Conv2D(
-        filters, kernel_size, stride, padding=padding, use_bias=False, name=name
-    )(x)
-    return _normalize(x, name, relu, conventions)
-
-
-def depthwise_bn(x, *, name, kernel_size=3, stride=1, relu=True, conventions=OURS):
-    """Adds what `conv_bn` adds, with a depthwise convolution."""
-    x, padding = pad(x, kernel_size, stride, name, conventions)
-    x = keras.layers.DepthwiseConv2D(
-        kernel_size, stride, padding=padding, use_bias=False, name=name
-    )(x)
-    return _normalize(x, name, relu, conventions)
-
-
-def pad(x, kernel_size, stride, name, conventions):
-    """Returns `x`, padded if necessary, and the padding that its reader has to do."""
-    if conventions.padding == "same" or stride == 1:
-        return x, "same"
-    amount = kernel_size // 2
-    return keras.layers.ZeroPadding2D(amount, name=f"{name}_pad")(x), "valid"
 
 
 def classifier_head(x, num_classes, *, dropout=0.0):
@@ -134,13 +142,3 @@ def check_arguments(input_shape, num_classes, width, smallest_side):
         raise ValueError(f"Expected `num_classes` to be 2 or more, got {num_classes}.")
     if not 0 < width < math.inf:
         raise ValueError(f"Expected `width` to be a number above 0, got {width}.")
-
-
-def _normalize(x, name, relu, conventions):
-    # Momentum 0.9: Keras's own 0.99 needs hundreds of steps to settle.
-    x = keras.layers.BatchNormalization(
-        epsilon=conventions.epsilon, momentum=0.9, name=f"{name}_bn"
-    )(x)
-    if not relu:
-        return x
-    return keras.layers.ReLU(conventions.relu_limit, name=f"{name}_relu")(x)

@@ -1,7 +1,6 @@
 """Networks of inverted residuals: a stem, stages of blocks, a last convolution."""
 
 import dataclasses
-import functools
 from collections.abc import Iterator
 
 from corallite.train.framework.keras import keras
@@ -76,14 +75,12 @@ def build_network(
     early_stride = blocks.stem_stride(input_shape[:2], later_stride=8)
     image, x = blocks.input_image(input_shape, conventions)
     stride = 2 if early_stride > 2 else 1
-    x = blocks.conv_bn(
-        x, config.stem, 3, stride=stride, name="stem", conventions=conventions
-    )
+    x = conventions.conv_bn(x, config.stem, 3, stride=stride, name="stem")
     for name, block in list_blocks(config):
         if name.startswith("stage2_") and early_stride == 1:
             block = dataclasses.replace(block, stride=1)
         x = _inverted_residual(x, block, name, conventions)
-    x = blocks.conv_bn(x, config.last, 1, name="last", conventions=conventions)
+    x = conventions.conv_bn(x, config.last, 1, name="last")
     x = blocks.classifier_head(x, num_classes, dropout=dropout)
     return keras.Model(image, x, name=network)
 
@@ -95,15 +92,12 @@ def _inverted_residual(x, block, name, conventions):
     `name`_depthwise, `name`_project and `name`_add, with their batch norms.
     """
     shortcut = x
-    conv_bn, depthwise_bn = (
-        functools.partial(add, conventions=conventions)
-        for add in (blocks.conv_bn, blocks.depthwise_bn)
-    )
     if block.expanded:
-        x = conv_bn(x, block.expanded, 1, name=f"{name}_expand")
-    size, stride = block.kernel, block.stride
-    x = depthwise_bn(x, kernel_size=size, stride=stride, name=f"{name}_depthwise")
-    x = conv_bn(x, block.channels, 1, relu=False, name=f"{name}_project")
-    if stride == 1 and shortcut.shape[-1] == block.channels:
+        x = conventions.conv_bn(x, block.expanded, 1, name=f"{name}_expand")
+    x = conventions.depthwise_bn(
+        x, kernel_size=block.kernel, stride=block.stride, name=f"{name}_depthwise"
+    )
+    x = conventions.conv_bn(x, block.channels, 1, relu=False, name=f"{name}_project")
+    if block.stride == 1 and shortcut.shape[-1] == block.channels:
         x = keras.layers.Add(name=f"{name}_add")([shortcut, x])
     return x

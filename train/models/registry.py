@@ -1,6 +1,6 @@
 """The networks by name."""
 
-from corallite.device.system.errors import RequestError
+from corallite.device.system.errors import RequestError, require_choice
 from corallite.train.framework.keras import keras
 from corallite.train.models import efficientnet_lite, mobilenet_v2, shufflenet_v2
 from corallite.train.models.blocks import OURS, check_arguments
@@ -27,10 +27,7 @@ def build(
 
 def check(name: str, input_shape, num_classes: int, *, width: float) -> None:
     """Raises the errors of `build` without the seconds that building takes."""
-    if name not in NETWORKS:
-        raise RequestError(
-            f"Expected `model` to be one of {', '.join(NETWORKS)}, got {name!r}."
-        )
+    require_choice("model", name, NETWORKS)
     try:
         smallest_side = NETWORKS[name].smallest_side
         check_arguments(input_shape, num_classes, width, smallest_side)

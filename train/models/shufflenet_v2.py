@@ -118,7 +118,7 @@ def shufflenet_v2(
     x = _stem(x, config.stem, stride, conventions)
     for number, stage in enumerate(config.stages, start=2):
         x = _stage(x, stage, f"stage{number}", conventions)
-    x = blocks.conv_bn(x, config.last, 1, name="last", conventions=conventions)
+    x = conventions.conv_bn(x, config.last, 1, name="last")
     x = blocks.classifier_head(x, num_classes, dropout=dropout)
     return keras.Model(image, x, name=ENTRY.name)
 
@@ -142,13 +142,11 @@ def channels_of(width: float) -> tuple[int, int, int, int]:
 
 
 def _stem(x, channels, stride, conventions):
-    x = blocks.conv_bn(
-        x, channels, 3, stride=min(stride, 2), name="stem", conventions=conventions
-    )
+    x = conventions.conv_bn(x, channels, 3, stride=min(stride, 2), name="stem")
     if stride < 4:
         return x
     # After a rectifier, the zeros of the padding are never the maximum alone.
-    x, padding = blocks.pad(x, 3, 2, "stem_pool", conventions)
+    x, padding = conventions.pad(x, 3, 2, "stem_pool")
     return keras.layers.MaxPool2D(3, 2, padding=padding, name="stem_pool")(x)
 
 
@@ -170,15 +168,13 @@ def _stage(x, stage, name, conventions):
 
 
 def _branch(x, inner, channels, stride, name, conventions):
-    x = blocks.conv_bn(x, inner, 1, name=f"{name}_in", conventions=conventions)
+    x = conventions.conv_bn(x, inner, 1, name=f"{name}_in")
     return _depthwise_and_out(x, channels, stride, name, conventions)
 
 
 def _depthwise_and_out(x, channels, stride, name, conventions):
-    x = blocks.depthwise_bn(
-        x, stride=stride, relu=False, name=f"{name}_depthwise", conventions=conventions
-    )
-    return blocks.conv_bn(x, channels, 1, name=f"{name}_out", conventions=conventions)
+    x = conventions.depthwise_bn(x, stride=stride, relu=False, name=f"{name}_depthwise")
+    return conventions.conv_bn(x, channels, 1, name=f"{name}_out")
 
 
 def _gather(branches, slices, name):

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from corallite.device.system.errors import RequestError
+from corallite.device.system.errors import require_choice
 from corallite.train.framework.keras import keras, tf
 from corallite.train.runs.recipe import Recipe
 
@@ -37,18 +37,14 @@ def build_optimizer(
     recipe: Recipe, steps_per_epoch: int, transfer: Transfer | None = None
 ) -> keras.optimizers.Optimizer:
     """Returns the recipe's optimizer with its schedule of learning rates."""
+    require_choice("optimizer", recipe.optimizer, OPTIMIZERS)
     schedule = learning_rate_schedule(recipe, steps_per_epoch, transfer)
     if recipe.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(
             schedule, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay
         )
-    elif recipe.optimizer == "adamw":
-        optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
     else:
-        raise RequestError(
-            f"Expected `optimizer` to be one of {', '.join(OPTIMIZERS)}, got "
-            f"{recipe.optimizer!r}."
-        )
+        optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=_NOT_DECAYED)
     return optimizer
 

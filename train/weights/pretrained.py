@@ -14,12 +14,7 @@ from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras
 from corallite.train.models.blocks import Conventions
 from corallite.train.models.registry import NETWORKS
-from corallite.train.weights import torchvision
-from corallite.train.weights.keras_file import (
-    conventions_of,
-    import_layers,
-    read_keras_file,
-)
+from corallite.train.weights import keras_file, torchvision
 from corallite.train.weights.torch_checkpoint import read_checkpoint
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -93,7 +88,7 @@ def _read_torch(path: Path, model: str, width: float) -> Pretrained:
 
 
 def _read_keras(path: Path, model: str, width: float) -> Pretrained:
-    content = read_keras_file(path)
+    content = keras_file.read_keras_file(path)
     source = NETWORKS[model].keras_weights
     layers = list(source.layers(NETWORKS[model].configure(width))) if source else []
     # Otherwise it is one of our own files.
@@ -112,10 +107,12 @@ def _read_keras(path: Path, model: str, width: float) -> Pretrained:
         logits = network.get_layer("logits").get_weights()
         if num_classes not in (None, _length(logits[-1])):
             arrays[head] = logits
-        import_layers(network, arrays, names, width, path)
+        keras_file.import_layers(network, arrays, names, width, path)
 
     conventions = source.conventions if source and is_published else None
-    return Pretrained(conventions or conventions_of(content), num_classes, give_to)
+    return Pretrained(
+        conventions or keras_file.conventions_of(content), num_classes, give_to
+    )
 
 
 def _length(bias: np.ndarray | None) -> int | None:

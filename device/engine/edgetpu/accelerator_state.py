@@ -6,6 +6,8 @@ No device, thread or clock is in here: the caller reports what happened, with th
 import enum
 from dataclasses import dataclass
 
+from corallite.device.system.backoff import backoff_s
+
 
 class State(enum.Enum):
     """What is known of an accelerator."""
@@ -72,10 +74,8 @@ class AcceleratorState:
     @property
     def delay_s(self) -> float:
         """The wait that the last failure brought."""
-        if not self.failures:
-            return 0.0
-        doubled_s = self._limits.first_delay_s * 2 ** min(self.failures - 1, 16)
-        return min(doubled_s, self._limits.longest_delay_s)
+        limits = self._limits
+        return backoff_s(self.failures, limits.first_delay_s, limits.longest_delay_s)
 
     def start(self, now_s: float) -> None:
         """Begins to look for it."""

@@ -5,13 +5,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from corallite.device.engine.base import (
-    AcceleratedEngine,
-    Engine,
-    OutdatedPixelsError,
-    Probabilities,
-    Status,
-)
+from corallite.device.engine import base
 from corallite.device.engine.open_model import ModelRequest, open_model
 from corallite.device.engine.reload.model_watch import ModelWatch, Stamp, read_stamp
 from corallite.device.engine.reload.reload_state import ReloadState
@@ -52,7 +46,7 @@ class _Record:
     error_then: str = ""
 
 
-class HotReload(Engine):
+class HotReload(base.Engine):
     """Runs the model of a file, and of each file that replaces it.
 
     A changed file is tried in another process, loaded here, asked about drawn images,
@@ -60,20 +54,13 @@ class HotReload(Engine):
     continues, and the file is left alone until it changes again.
     """
 
-    def __init__(
-        self,
-        request: ModelRequest,
-        *,
-        look_s: float = _LOOK_S,
-        open_engine: Callable[[ModelRequest], Engine] = open_model,
-    ) -> None:
+    def __init__(self, request: ModelRequest, *, look_s: float = _LOOK_S) -> None:
         """Loads the model; changes are looked for from `start` on.
 
         Args:
             request: What to load, now and later.
             look_s: Seconds between two looks at the files; they must be the same in
                 two looks to be tried.
-            open_engine: What loads.
 
         Raises:
             RequestError: It cannot be run.
@@ -82,12 +69,11 @@ class HotReload(Engine):
         # Each once, in order.
         self._paths = list(dict.fromkeys((request.path, request.fallback_path)))
         self._look_s = look_s
-        self._open_engine = open_engine
         # First, so that a change while it is loaded is not missed.
         self._watch = ModelWatch(read_stamp(self._existing_paths()))
         # The thread that asks takes over; the watcher does all the rest.
         self._guard = threading.Lock()
-        self._models = ReloadState[Engine](open_engine(request))
+        self._models = ReloadState[base.Engine](open_model(request))
         self._switched = threading.Event()
         self._record = _Record()
         self._is_asked = threading.Event()
@@ -102,7 +88,7 @@ class HotReload(Engine):
         """The manifest of the model that gave the last answer."""
         return self._models.current.manifest
 
-    def run(self, pixels_u8: Image) -> Probabilities:
+    def run(self, pixels_u8: Image) -> base.Probabilities:
         """Classifies uint8 RGB [height, width, 3] of the size of `preprocessing`.
 
         A new model takes over before.
@@ -114,7 +100,7 @@ class HotReload(Engine):
             self._take_over()
         return self._models.current.run(pixels_u8)
 
-    def status(self) -> Status:
+    def status(self) -> base.Status:
         """Returns the state; may be called from any thread."""
         status, record = self._models.current.status(), self._record
         is_newer = record.failure and status.last_error == record.error_then
@@ -145,7 +131,7 @@ class HotReload(Engine):
             self._models.take_over()
         self._switched.set()
         if self.preprocessing != before:
-            raise OutdatedPixelsError
+            raise base.OutdatedPixelsError
 
     def _existing_paths(self) -> list[str]:
         self._paths = [path for path in self._paths if os.path.exists(path)]
@@ -172,7 +158,7 @@ class HotReload(Engine):
         self._watch.note_tried(stamp)
         self._replace(engine)
 
-    def _prepare(self) -> Engine:
+    def _prepare(self) -> base.Engine:
         """Returns the new model, checked; its accelerator is not acquired yet.
 
         Raises:
@@ -187,11 +173,11 @@ class HotReload(Engine):
         outcome = try_python(_TRIAL_CODE, on_cpu, process_id, timeout_s=_TRIAL_LIMIT_S)
         if outcome.failure:
             raise RequestError(outcome.failure)
-        engine = self._open_engine(self._request)
+        engine = open_model(self._request)
         selftest.check(engine)
         return engine
 
-    def _replace(self, engine: Engine) -> None:
+    def _replace(self, engine: base.Engine) -> None:
         """Hands over to `engine`, and back if it does not get the accelerator."""
         former = self._models.current
         was_ready = former.status().state == "ready"
@@ -212,7 +198,7 @@ class HotReload(Engine):
         name = f"{manifest.model} {manifest.version}".strip()
         log.info("%s: the new model runs (%s).", self._request.path, name)
 
-    def _hand_over(self, change: Callable[..., None], *arguments: Engine) -> bool:
+    def _hand_over(self, change: Callable[..., None], *arguments: base.Engine) -> bool:
         """Has the other model take over and waits for it; tells whether it has."""
         self._switched.clear()
         with self._guard:
@@ -233,14 +219,14 @@ class HotReload(Engine):
         log.warning("%s", sentence)
 
 
-def _start(engine: Engine, limit_s: float = 0.0) -> str:
+def _start(engine: base.Engine, limit_s: float = 0.0) -> str:
     """Acquires what an engine needs; returns why it has not within `limit_s`, or ""."""
-    if not isinstance(engine, AcceleratedEngine):
+    if not isinstance(engine, base.AcceleratedEngine):
         return ""
     engine.start()
     return engine.wait_started(limit_s)
 
 
-def _stop(engine: Engine | None) -> None:
-    if isinstance(engine, AcceleratedEngine):
+def _stop(engine: base.Engine | None) -> None:
+    if isinstance(engine, base.AcceleratedEngine):
         engine.stop()

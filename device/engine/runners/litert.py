@@ -17,10 +17,8 @@ class LiteRtRunner:
     def __init__(self, interpreter: Any) -> None:
         """Takes an `Interpreter` whose tensors are allocated."""
         self._interpreter = interpreter
-        inputs, outputs = (
-            interpreter.get_input_details(),
-            interpreter.get_output_details(),
-        )
+        inputs = interpreter.get_input_details()
+        outputs = interpreter.get_output_details()
         specs = (tuple(map(_describe, side)) for side in (inputs, outputs))
         self.signature = ModelSignature(*specs)
         self._inputs = {detail["name"]: detail["index"] for detail in inputs}

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -15,12 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from corallite.device.loop.classify_frames import Result
-from corallite.device.serve.backend.schemas import (
-    BoardBody,
-    SourceBody,
-    StateBody,
-    StatusBody,
-)
+from corallite.device.serve.backend import schemas
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 # From a small network on a PC to a large one on a busy board.
@@ -70,7 +66,7 @@ class Metrics:
 
     def watch(
         self,
-        read_state: Callable[[], StateBody],
+        read_state: Callable[[], schemas.StateBody],
         read_queue: Callable[[], dict[str, int]],
     ) -> None:
         """Adds metrics that are computed when the metrics are read.
@@ -90,32 +86,24 @@ class Metrics:
         return Histogram(full_name, does, buckets=_BUCKETS_S, registry=self._registry)
 
 
+@dataclass(frozen=True)
 class _CurrentState(Collector):
-    def __init__(
-        self,
-        read_state: Callable[[], StateBody],
-        read_queue: Callable[[], dict[str, int]],
-    ) -> None:
-        self._read_state = read_state
-        self._read_queue = read_queue
-
-    def describe(self) -> list[Metric]:
-        """Returns nothing: otherwise `register` would call `collect`."""
-        return []
+    read_state: Callable[[], schemas.StateBody]
+    read_queue: Callable[[], dict[str, int]]
 
     def collect(self) -> Iterator[Metric]:
         """Yields the current state; called by prometheus_client."""
-        state = self._read_state()
+        state = self.read_state()
         yield from _model_metrics(state.model)
         if state.source is not None:
             yield from _source_metrics(state.source)
         if state.board is not None:
             yield from _board_metrics(state.board)
-        for name, count in self._read_queue().items():
+        for name, count in self.read_queue().items():
             yield _gauge(name, "Current number.", count)
 
 
-def _model_metrics(model: StatusBody) -> Iterator[Metric]:
+def _model_metrics(model: schemas.StatusBody) -> Iterator[Metric]:
     info = GaugeMetricFamily(
         "corallite_model_info", "The model.", labels=("model", "version", "device")
     )
@@ -127,7 +115,7 @@ def _model_metrics(model: StatusBody) -> Iterator[Metric]:
     yield _counter("model_swaps", "How often the model was replaced.", model.swaps)
 
 
-def _source_metrics(source: SourceBody) -> Iterator[Metric]:
+def _source_metrics(source: schemas.SourceBody) -> Iterator[Metric]:
     state = GaugeMetricFamily(
         "corallite_source_state", "1 for the current state.", labels=("state",)
     )
@@ -141,7 +129,7 @@ def _source_metrics(source: SourceBody) -> Iterator[Metric]:
     yield _counter("source_opened", "Attempts to open the source.", source.opened)
 
 
-def _board_metrics(board: BoardBody) -> Iterator[Metric]:
+def _board_metrics(board: schemas.BoardBody) -> Iterator[Metric]:
     if board.temperature_c is not None:
         degrees = board.temperature_c
         yield _gauge("temperature_celsius", "Of the processor.", degrees)

@@ -4,7 +4,6 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from corallite.device.engine.base import Status
 from corallite.device.engine.classifier import Prediction
 from corallite.device.system.files import printable
 
@@ -118,8 +117,3 @@ def label_bodies(top: list[Prediction]) -> list[LabelBody]:
         )
         for prediction in top
     ]
-
-
-def status_body(status: Status) -> StatusBody:
-    """Returns an engine's status."""
-    return StatusBody(**vars(status))

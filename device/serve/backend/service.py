@@ -116,7 +116,7 @@ class Service:
         """Returns the manifest of the last prediction, and the current status."""
         content = self._engine.manifest.to_format_1()
         content["labels"] = [printable(label) for label in content["labels"]]
-        status = schemas.status_body(self._engine.status())
+        status = schemas.StatusBody(**vars(self._engine.status()))
         return schemas.ModelBody(manifest=content, status=status)
 
     def describe_state(self) -> schemas.StateBody:
@@ -125,7 +125,7 @@ class Service:
         status = camera.status() if camera else None
         newest = status.newest if status else None
         return schemas.StateBody(
-            model=schemas.status_body(self._engine.status()),
+            model=schemas.StatusBody(**vars(self._engine.status())),
             source=_describe_source(camera, status) if camera and status else None,
             result=_describe_result(newest) if newest else None,
             board=self._describe_board(),
@@ -144,12 +144,7 @@ class Service:
             return None
         limit = self._read_rate_limit()
         return schemas.BoardBody(
-            temperature_c=limit.board.temperature_c,
-            throttled=limit.board.throttled,
-            frequency_mhz=limit.board.frequency_mhz,
-            load=limit.board.load,
-            limit_fps=limit.limit_fps,
-            limit_reason=limit.reason,
+            **vars(limit.board), limit_fps=limit.limit_fps, limit_reason=limit.reason
         )
 
 

@@ -112,15 +112,11 @@ def _read_token(path: str | None) -> str | None:
 
 
 def _read_token_file(path: Path) -> str:
-    try:
+    with files.reporting_unreadable(path, "check its name and rights"):
         # It may be a pipe, into which a secrets manager writes.
         text = files.read_limited(path).decode(errors="replace")
         if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
             log.warning("%s: other users can read it; run chmod 600.", path)
-    except OSError as error:
-        raise RequestError(
-            f"{path}: cannot be read ({error.strerror}); check its name and rights."
-        ) from error
     return text
 
 

@@ -1,14 +1,8 @@
 """Shares one engine between threads, one call at a time."""
 
 import threading
-from types import TracebackType
 
-from corallite.device.engine.base import (
-    Engine,
-    OutdatedPixelsError,
-    Probabilities,
-    Status,
-)
+from corallite.device.engine import base
 from corallite.device.image.preprocess import Image
 from corallite.device.model.manifest import Manifest
 
@@ -32,25 +26,20 @@ class FairLock:
             self._next_ticket += 1
             self._changed.wait_for(lambda: self._served_ticket == ticket)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         with self._changed:
             self._served_ticket += 1
             self._changed.notify_all()
 
 
-class EngineHandle(Engine):
+class EngineHandle(base.Engine):
     """One thread's access to an engine that several threads use.
 
     What it says about the model holds for the last answer it gave: the engine may have
     another model since, with other labels, after another thread's turn.
     """
 
-    def __init__(self, engine: Engine, turn: FairLock) -> None:
+    def __init__(self, engine: base.Engine, turn: FairLock) -> None:
         """Uses `engine` while it holds `turn`, as all handles of it must."""
         self._engine = engine
         self._turn = turn
@@ -61,7 +50,7 @@ class EngineHandle(Engine):
         """The manifest of the model that gave the last answer."""
         return self._manifest
 
-    def run(self, pixels_u8: Image) -> Probabilities:
+    def run(self, pixels_u8: Image) -> base.Probabilities:
         """Classifies uint8 RGB [height, width, 3] of the input's size.
 
         Raises:
@@ -71,12 +60,12 @@ class EngineHandle(Engine):
         with self._turn:
             before, self._manifest = self._manifest, self._engine.manifest
             if self.preprocessing != before.preprocessing:
-                raise OutdatedPixelsError
+                raise base.OutdatedPixelsError
             try:
                 return self._engine.run(pixels_u8)
             finally:
                 self._manifest = self._engine.manifest
 
-    def status(self) -> Status:
+    def status(self) -> base.Status:
         """Returns the engine's state; may be called from any thread."""
         return self._engine.status()

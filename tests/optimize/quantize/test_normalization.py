@@ -26,7 +26,7 @@ def make_model(name, side_hw=(8, 8), *, stride=2, change=None):
     image, x = blocks.input_image((*side_hw, 3), CONVENTIONS[name])
     if change:
         x = change(x)
-    x, padding = blocks.pad(x, 3, stride, "stem", CONVENTIONS[name])
+    x, padding = CONVENTIONS[name].pad(x, 3, stride, "stem")
     x = keras.layers.Conv2D(4, 3, stride, padding=padding, name="stem")(x)
     model = keras.Model(image, x)
     rng = np.random.default_rng(0)

@@ -15,7 +15,7 @@ from corallite.train.weights.pretrained import read_pretrained
 def toy(input_shape, num_classes, *, width=1.0, config=None, conventions=blocks.OURS):
     image, x = blocks.input_image(input_shape, conventions)
     filters = config or configure(width)
-    x = blocks.conv_bn(x, filters, 3, name="stem", conventions=conventions)
+    x = conventions.conv_bn(x, filters, 3, name="stem")
     x = blocks.classifier_head(x, num_classes)
     return keras.Model(image, x, name="toy")
 

@@ -319,14 +319,8 @@ def test_symmetric_padding_centres_on_even_pixels():
     image = np.zeros((1, 32, 32, 3), np.float32)
     image[0, 4, 6] = 1
     x = inputs = keras.Input((32, 32, 3))
-    x = blocks.conv_bn(
-        x,
-        1,
-        3,
-        stride=2,
-        name="conv",
-        conventions=blocks.Conventions(padding="symmetric"),
-    )
+    symmetric = blocks.Conventions(padding="symmetric")
+    x = symmetric.conv_bn(x, 1, 3, stride=2, name="conv")
     model = keras.Model(inputs, x)
     kernel = np.zeros((3, 3, 3, 1), np.float32)
     kernel[1, 1] = 1

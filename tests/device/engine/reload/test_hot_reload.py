@@ -165,17 +165,19 @@ def test_crash_of_the_runtime_in_the_trial_is_reported(
     assert set(loop.seen) == {"red"}
 
 
-def test_running_out_of_memory_in_a_swap_is_survived(run, path, make, wait_until):
+def test_running_out_of_memory_in_a_swap_is_survived(
+    run, path, make, wait_until, monkeypatch
+):
     loop = run()
 
-    def open_engine(request):
+    def fail(request):
         raise OSError("Cannot allocate memory")
 
-    loop.engine._open_engine = open_engine
+    monkeypatch.setattr("corallite.device.engine.reload.hot_reload.open_model", fail)
     path.write_bytes(make(SECOND))
     wait_until(lambda: loop.engine.status().last_error)
     assert "not used (Cannot allocate memory)" in loop.engine.status().last_error
-    loop.engine._open_engine = open_model
+    monkeypatch.undo()
     loop.engine.ask_to_swap()
     wait_until(lambda: loop.engine.status().swaps == 1)
 
@@ -199,7 +201,7 @@ def test_deleted_file_does_no_harm_and_is_reported_when_asked(
     wait_until(lambda: loop.engine.status().version == "2")
 
 
-def test_close_ends_a_swap_in_progress(run, path, make):
+def test_close_ends_a_swap_in_progress(run, path, make, monkeypatch):
     loop = run()
     started = threading.Event()
 
@@ -207,7 +209,8 @@ def test_close_ends_a_swap_in_progress(run, path, make):
         started.set()
         return open_model(request)
 
-    loop.engine._open_engine = open_engine
+    opener = "corallite.device.engine.reload.hot_reload.open_model"
+    monkeypatch.setattr(opener, open_engine)
     path.write_bytes(make(SECOND))
     assert started.wait(60)
     # The loop stands still, so that nothing can take over.
