@@ -67,9 +67,7 @@ _SHOW_OPERATIONS = flags.DEFINE_boolean(
     "show_operations", False, "Compiler's -s: list every operator with its status."
 )
 _SEARCH_DELEGATE = flags.DEFINE_boolean(
-    "search_delegate",
-    False,
-    "Compiler's -d: on failure, try with fewer operators.",
+    "search_delegate", False, "Compiler's -d: on failure, try with fewer operators."
 )
 _NUM_SEGMENTS = flags.DEFINE_integer(
     "num_segments", 1, "Compiler's -n: files to split into, one per Edge TPU.", 1, 64

@@ -10,6 +10,7 @@ then quantization-aware training, and takes the first that loses no more than
 the exit status is 1.
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 from absl import flags
@@ -17,33 +18,16 @@ from absl import flags
 from corallite.convert.accuracy.gate import AccuracyLostError
 from corallite.convert.accuracy.gate_text import format_comparison
 from corallite.convert.accuracy.record import read_comparison
+from corallite.convert.cli import request_flags
 from corallite.convert.export.convert import convert
-from corallite.convert.export.plan import METHODS, SOURCES, Request
+from corallite.convert.export.plan import SOURCES
 from corallite.device.cli import program
 from corallite.optimize.calibrate.choose_images import DEFAULT_COUNT
-from corallite.optimize.quantize.specs import GRANULARITIES
 from corallite.train.cli import run_flags
 
 _RUN = run_flags.define("Run folder with a trained model.")
 _SOURCE = flags.DEFINE_enum(
     "source", None, SOURCES, "Stage to convert; by default the most advanced."
-)
-_METHOD = flags.DEFINE_enum(
-    "method", None, METHODS, "How to quantize; by default what suits the stage."
-)
-_GRANULARITY = flags.DEFINE_enum(
-    "granularity",
-    None,
-    GRANULARITIES,
-    "Scales of a convolution: per channel, or per tensor (STM32MP2 and others); by "
-    "default as the stage was trained, else per channel.",
-)
-_MAX_DROP = flags.DEFINE_float(
-    "max_drop",
-    None,
-    "Percentage points of top-1 that int8 may be below float on the validation split; "
-    "by default 0.5 after quantization-aware training, else 1.",
-    lower_bound=0.0,
 )
 _CALIBRATION_COUNT = flags.DEFINE_integer(
     "calibration_count",
@@ -51,25 +35,16 @@ _CALIBRATION_COUNT = flags.DEFINE_integer(
     "At most so many training images that ranges are measured on.",
     lower_bound=1,
 )
-_OVERWRITE = flags.DEFINE_boolean(
-    "overwrite", False, "Convert again if it was done with other settings."
-)
+_REQUEST = request_flags.define()
 
 
 def main(argv: Sequence[str]) -> int:
     program.reject_arguments(argv)
+    request = dataclasses.replace(
+        _REQUEST(), source=_SOURCE.value, calibration_count=_CALIBRATION_COUNT.value
+    )
     try:
-        stage = convert(
-            *_RUN(),
-            Request(
-                source=_SOURCE.value,
-                method=_METHOD.value,
-                granularity=_GRANULARITY.value,
-                calibration_count=_CALIBRATION_COUNT.value,
-                max_drop=_MAX_DROP.value,
-                overwrite=_OVERWRITE.value,
-            ),
-        )
+        stage = convert(*_RUN(), request)
     except AccuracyLostError as error:
         print(format_comparison(error.comparison))
         return program.EXIT_CHECK_FAILED

@@ -22,6 +22,7 @@ from corallite.convert.pipeline import demo
 from corallite.convert.pipeline.run import Recipes, run_pipeline
 from corallite.convert.report.write import write_report
 from corallite.device.cli import program
+from corallite.train.cli import run_flags
 from corallite.train.data import datasets
 from corallite.train.data.load import load_data
 from corallite.train.runs.recipe import Recipe
@@ -43,9 +44,7 @@ _DATASET = flags.DEFINE_enum(
     ("sample", "fashion_mnist"),
     "The sample, or all 70,000 images, which takes an hour or more.",
 )
-_OVERWRITE = flags.DEFINE_boolean(
-    "overwrite", False, "Make again what was made with other settings."
-)
+_OVERWRITE = run_flags.define_overwrite()
 
 # Of 630 validation images three are half a percentage point: the limit for real work
 # would reject by chance.

@@ -13,13 +13,12 @@ from absl import flags
 
 from corallite.convert.accuracy.gate import AccuracyLostError
 from corallite.convert.accuracy.gate_text import format_comparison
+from corallite.convert.cli import request_flags
 from corallite.convert.evaluate.table import format_table
-from corallite.convert.export.plan import METHODS, Request
 from corallite.convert.pipeline.run import Recipes, run_pipeline
 from corallite.convert.report.write import write_report
 from corallite.device.cli import program
 from corallite.optimize.quantize.qat_stage import KIND
-from corallite.optimize.quantize.specs import GRANULARITIES
 from corallite.train.cli import recipe_flags, task_flags
 from corallite.train.data.load import load_data
 
@@ -31,20 +30,7 @@ _SPARSITY = flags.DEFINE_float(
     lower_bound=0.0,
     upper_bound=1.0,
 )
-_METHOD = flags.DEFINE_enum("method", KIND.method, METHODS, "How to quantize.")
-_GRANULARITY = flags.DEFINE_enum(
-    "granularity", "channel", GRANULARITIES, "Scales of a convolution."
-)
-_MAX_DROP = flags.DEFINE_float(
-    "max_drop",
-    None,
-    "Percentage points of top-1 that int8 may be below float on the validation split; "
-    "by default 0.5 after quantization-aware training, else 1.",
-    lower_bound=0.0,
-)
-_OVERWRITE = flags.DEFINE_boolean(
-    "overwrite", False, "Make stages again that were made with other settings."
-)
+_REQUEST = request_flags.define(KIND.method, "channel")
 _TRAIN = recipe_flags.define(Recipes().train)
 _TRANSFER = recipe_flags.define_transfer()
 _PRUNE = recipe_flags.define(Recipes().prune, prefix="prune_")
@@ -56,19 +42,13 @@ def main(argv: Sequence[str]) -> int:
     recipes = Recipes(_TRAIN(), _PRUNE(), _QUANTIZE())
     transfer = _TRANSFER(recipes.train.epochs)
     task = _TASK()
-    request = Request(
-        method=_METHOD.value,
-        granularity=_GRANULARITY.value,
-        max_drop=_MAX_DROP.value,
-        overwrite=_OVERWRITE.value,
-    )
     try:
         results = run_pipeline(
             task.data_dir,
             task.run,
             task.network,
             recipes,
-            request,
+            _REQUEST(),
             transfer=transfer,
             sparsity=_SPARSITY.value,
             fit_policy=task.fit_policy,

@@ -9,12 +9,8 @@ from pathlib import Path
 import numpy as np
 from absl import logging
 
+from corallite.convert.accuracy import measure
 from corallite.convert.accuracy.gate import AccuracyComparison, AccuracyLostError
-from corallite.convert.accuracy.measure import (
-    compare_layers,
-    compare_models,
-    predict_stages,
-)
 from corallite.convert.accuracy.record import PARITY_FILE, read_comparison
 from corallite.convert.evaluate.keras_model import predict_labels
 from corallite.convert.evaluate.metrics import predict_labels_by_file
@@ -104,7 +100,7 @@ def _compare(
 ) -> AccuracyComparison:
     """Compares a candidate with the stages that it was made from."""
     lineage, quantized = stage.run.lineage(plan.parent), candidate.quantized
-    chain = predict_stages(lineage, split)
+    chain = measure.predict_stages(lineage, split)
     if quantized is not None and not plan.parent.kind.is_quantized:
         chain.append((plan.method, predict_labels(quantized, split)))
     labels = candidate.labels
@@ -113,10 +109,10 @@ def _compare(
     chain.append((stage.name, labels))
     sha256 = hashlib.sha256(candidate.model).hexdigest()
     granularity = plan.inputs.get("granularity", "unknown")
-    compared = compare_models(chain, split, plan.method, granularity, sha256)
+    compared = measure.compare_models(chain, split, plan.method, granularity, sha256)
     if quantized is None:
         return compared
-    of_layers = compare_layers(quantized, split, lineage)
+    of_layers = measure.compare_layers(quantized, split, lineage)
     return dataclasses.replace(compared, **of_layers)
 
 

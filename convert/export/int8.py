@@ -61,9 +61,7 @@ def export(stage: Stage, data: ImageData, settings: Mapping[str, Any]) -> Candid
     accuracy = round(float(np.mean(labels == split.labels)), 4)
     first = stage.run.first()
     manifest = make_manifest(
-        stage.run,
-        data,
-        {first.name: round(first.best_accuracy(), 4), name: accuracy},
+        stage.run, data, {first.name: round(first.best_accuracy(), 4), name: accuracy}
     )
     return Candidate(
         {INT8_FILE: _attach(content, manifest)},

@@ -59,9 +59,7 @@ def run_pipeline(
         magnitude.check_sparsity(sparsity)
         magnitude.check_recipe(recipes.prune)
     request = dataclasses.replace(
-        request,
-        method=request.method or qat_stage.KIND.method,
-        recipe=recipes.quantize,
+        request, method=request.method or qat_stage.KIND.method, recipe=recipes.quantize
     )
     overwrite = request.overwrite
     with run.lock("pipeline"):

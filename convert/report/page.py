@@ -5,13 +5,7 @@ from typing import Any
 
 import jinja2
 
-from corallite.convert.report import charts, edgetpu_map, provenance
-from corallite.convert.report.confusion import (
-    MOST_IN_MATRIX,
-    find_pairs,
-    find_weakest,
-    rate_classes,
-)
+from corallite.convert.report import charts, confusion, edgetpu_map, provenance
 from corallite.convert.report.facts import Facts
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -68,13 +62,13 @@ def _draw_charts(facts: Facts) -> dict[str, Any]:
 
 def _describe_confusion(facts: Facts) -> dict[str, Any]:
     counts = facts.last.result.evaluation.confusion
-    classes = rate_classes(counts, facts.class_names)
+    classes = confusion.rate_classes(counts, facts.class_names)
     return {
-        "is_matrix": len(classes) <= MOST_IN_MATRIX,
+        "is_matrix": len(classes) <= confusion.MOST_IN_MATRIX,
         "counts": counts,
         "classes": classes,
-        "pairs": find_pairs(counts, facts.class_names),
-        "weakest": find_weakest(classes),
+        "pairs": confusion.find_pairs(counts, facts.class_names),
+        "weakest": confusion.find_weakest(classes),
     }
 
 

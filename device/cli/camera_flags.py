@@ -55,10 +55,7 @@ _LABELS = flags.DEFINE_string(
     "labels", None, "File with one label per line, for a model without labels."
 )
 _FIT = flags.DEFINE_enum(
-    "fit",
-    None,
-    FITS,
-    "How images are fitted to the model's input; default, as its manifest says.",
+    "fit", None, FITS, "How images fit the input; default, as the manifest says."
 )
 _INPUT_RANGE = flags.DEFINE_list(
     "input_range",
@@ -80,10 +77,7 @@ _GIVE_UP_AFTER = flags.DEFINE_float(
     lower_bound=0.0,
 )
 _SMOOTH = flags.DEFINE_float(
-    "smooth",
-    0.0,
-    "Seconds over which probabilities are averaged; 0 averages nothing.",
-    lower_bound=0.0,
+    "smooth", 0.0, "Seconds of frames to average; 0 averages nothing.", lower_bound=0.0
 )
 _THRESHOLD = flags.DEFINE_float(
     "threshold",
@@ -111,11 +105,7 @@ _MAX_TEMPERATURE = flags.DEFINE_float(
     lower_bound=0.0,
 )
 _NUM_THREADS = flags.DEFINE_integer(
-    "num_threads",
-    1,
-    "Threads of one inference.",
-    lower_bound=1,
-    upper_bound=MOST_THREADS,
+    "num_threads", 1, "Threads per inference.", lower_bound=1, upper_bound=MOST_THREADS
 )
 
 

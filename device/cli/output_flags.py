@@ -1,6 +1,7 @@
 """Flags for where results go, and the sinks that they describe."""
 
 import contextlib
+import itertools
 from collections.abc import Iterator, Sequence
 
 from absl import flags
@@ -33,10 +34,7 @@ _RUN_TIMEOUT = flags.DEFINE_float(
     "run_timeout", 30.0, "Seconds after which a command is killed.", lower_bound=0.1
 )
 _RUN_PAUSE = flags.DEFINE_float(
-    "run_pause",
-    10.0,
-    "Fewest seconds from one start of a command to the next.",
-    lower_bound=0.0,
+    "run_pause", 10.0, "Fewest seconds between starts of a command.", lower_bound=0.0
 )
 
 
@@ -52,10 +50,8 @@ def open_sinks(labels: Sequence[str], *first: Sink) -> Iterator[Sinks]:
         RequestError: A flag has an invalid value, or a package is missing.
     """
     with contextlib.ExitStack() as stack:
-        sinks: list[Sink] = list(first)
-        for sink in first:
-            stack.callback(sink.close)
-        for sink in _make_sinks(labels):
+        sinks: list[Sink] = []
+        for sink in itertools.chain(first, _make_sinks(labels)):
             stack.callback(sink.close)
             sinks.append(sink)
         yield Sinks(sinks)

@@ -48,10 +48,7 @@ _MAX_MEGAPIXELS = flags.DEFINE_float(
     upper_bound=2**27 / 10**6,
 )
 _MAX_WAITING = flags.DEFINE_integer(
-    "max_waiting",
-    256,
-    "Most requests that may wait; the server answers 503 to more.",
-    lower_bound=0,
+    "max_waiting", 256, "Most requests that may wait; more get a 503.", lower_bound=0
 )
 _MAX_STREAMS = flags.DEFINE_integer(
     "max_streams", 8, "Most clients of the video stream.", lower_bound=0

@@ -21,9 +21,7 @@ _SPARSITY = flags.DEFINE_float(
     lower_bound=0.0,
     upper_bound=1.0,
 )
-_OVERWRITE = flags.DEFINE_boolean(
-    "overwrite", False, "Make the stage again if it was made with other settings."
-)
+_OVERWRITE = run_flags.define_overwrite()
 _RECIPE = recipe_flags.define(PRUNE)
 
 

@@ -21,19 +21,14 @@ _GRANULARITY = flags.DEFINE_enum(
     GRANULARITIES,
     "Scales of a convolution: per-channel, or per-tensor (STM32MP2 and others).",
 )
-_OVERWRITE = flags.DEFINE_boolean(
-    "overwrite", False, "Make the stage again if it was made with other settings."
-)
+_OVERWRITE = run_flags.define_overwrite()
 _RECIPE = recipe_flags.define(QUANTIZE)
 
 
 def main(argv):
     program.reject_arguments(argv)
     stage = train_quantized(
-        *_RUN(),
-        _RECIPE(),
-        granularity=_GRANULARITY.value,
-        overwrite=_OVERWRITE.value,
+        *_RUN(), _RECIPE(), granularity=_GRANULARITY.value, overwrite=_OVERWRITE.value
     )
     print(f"{stage.model_path}: validation accuracy {stage.best_accuracy():.4f}")
 

@@ -12,6 +12,13 @@ from corallite.train.runs.run import Run
 flags.disclaim_key_flags()
 
 
+def define_overwrite() -> flags.FlagHolder[bool]:
+    """Defines --overwrite."""
+    return flags.DEFINE_boolean(
+        "overwrite", False, "Make again what was made with other settings."
+    )
+
+
 def define(text: str) -> Callable[[], tuple[Run, ImageData]]:
     """Defines --run_dir; returns a function that opens the run and its images."""
     run_dir = flags.DEFINE_string("run_dir", None, text, required=True)

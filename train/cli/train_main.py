@@ -8,17 +8,13 @@ If it is interrupted, the same command resumes.
 
 from collections.abc import Sequence
 
-from absl import flags
-
 from corallite.device.cli import program
-from corallite.train.cli import recipe_flags, task_flags
+from corallite.train.cli import recipe_flags, run_flags, task_flags
 from corallite.train.runs.recipe import TRAIN
 from corallite.train.training.float_stage import train
 
 _TASK = task_flags.define()
-_OVERWRITE = flags.DEFINE_boolean(
-    "overwrite", False, "Make the stage again if it was made with other settings."
-)
+_OVERWRITE = run_flags.define_overwrite()
 _RECIPE = recipe_flags.define(TRAIN)
 _TRANSFER = recipe_flags.define_transfer()
 

@@ -251,7 +251,5 @@ class _Checkpointer(keras.callbacks.Callback):
     def _log_how_to_resume(self) -> None:
         taken, total = _steps_taken(self.model), self.recipe.epochs * self.steps
         logging.warning(
-            "Stopped at step %d of %d; run the same command to resume.",
-            taken,
-            total,
+            "Stopped at step %d of %d; run the same command to resume.", taken, total
         )

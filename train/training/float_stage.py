@@ -82,10 +82,7 @@ def train(
 
 def cost_metrics(model: keras.Model) -> dict[str, Any]:
     """Returns what the model costs: parameters and multiply-accumulates."""
-    return {
-        "parameters": cost.count_parameters(model),
-        "macs": cost.count_macs(model),
-    }
+    return {"parameters": cost.count_parameters(model), "macs": cost.count_macs(model)}
 
 
 def _record_run(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from fixtures.small_run import open_run
 
+from corallite.convert.accuracy import measure
 from corallite.convert.accuracy.gate import AccuracyComparison, AccuracyLostError
 from corallite.convert.accuracy.record import PARITY_FILE, read_comparison
 from corallite.convert.export import convert as convert_module
@@ -189,7 +190,7 @@ def test_a_file_that_was_made_is_checked_by_another_limit(small_copy):
 def test_auto_stops_at_the_first_that_passes(small_copy, monkeypatch):
     drops = {"ptq": -0.3, "ptq_corrected": -0.02, "qat": 0.0}
     tried = []
-    compare = convert_module.compare_models
+    compare = measure.compare_models
 
     def pretend(*arguments):
         compared = compare(*arguments)
@@ -198,7 +199,7 @@ def test_auto_stops_at_the_first_that_passes(small_copy, monkeypatch):
         overall = dataclasses.replace(compared.overall, difference=difference)
         return dataclasses.replace(compared, overall=overall)
 
-    monkeypatch.setattr(convert_module, "compare_models", pretend)
+    monkeypatch.setattr(measure, "compare_models", pretend)
     stage = convert(small_copy, method="auto", max_drop=2.0, overwrite=True)
     assert tried == ["ptq", "ptq_corrected"]
     assert stage.metrics()["inputs"]["method"] == "ptq_corrected"

@@ -1,0 +1,47 @@
+"""The flags that say how a model is converted, for every program that converts."""
+
+from collections.abc import Callable
+
+from absl import flags
+
+from corallite.convert.export.plan import METHODS, Request
+from corallite.optimize.quantize.specs import GRANULARITIES
+from corallite.train.cli import run_flags
+
+# So that --help lists the flags with those of the program that defines them.
+flags.disclaim_key_flags()
+
+
+def define(
+    method: str | None = None, granularity: str | None = None
+) -> Callable[[], Request]:
+    """Defines the flags; returns a function that reads them.
+
+    Args:
+        method: Default of --method; None for what suits the stage.
+        granularity: Default of --granularity; None for what the stage was trained with.
+    """
+    methods = flags.DEFINE_enum(
+        "method", method, METHODS, "How to quantize; by default what suits the stage."
+    )
+    granularities = flags.DEFINE_enum(
+        "granularity",
+        granularity,
+        GRANULARITIES,
+        "Scales of a convolution: per channel, or per tensor (STM32MP2 and others); by "
+        "default as the stage was trained, else per channel.",
+    )
+    max_drop = flags.DEFINE_float(
+        "max_drop",
+        None,
+        "Percentage points of top-1 that int8 may be below float on the validation "
+        "split; by default 0.5 after quantization-aware training, else 1.",
+        lower_bound=0.0,
+    )
+    overwrite = run_flags.define_overwrite()
+    return lambda: Request(
+        method=methods.value,
+        granularity=granularities.value,
+        max_drop=max_drop.value,
+        overwrite=overwrite.value,
+    )
