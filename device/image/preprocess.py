@@ -18,11 +18,11 @@ from corallite.device.system.errors import RequestError
 from corallite.device.system.files import reporting_unreadable, require_regular
 
 # Suffixes of the images in folders. OpenCV cannot read HEIC; it is listed so that the
-# user gets an error about such a file.
+# user gets an error about such a file. Browsers save JPEG as .jfif, .pjpeg and .pjp.
 IMAGE_SUFFIXES = frozenset(
     (
-        ".avif .bmp .gif .heic .heif .jp2 .jpe .jpeg .jpg "
-        ".pbm .pgm .png .pnm .ppm .tif .tiff .webp"
+        ".avif .bmp .gif .heic .heif .jfif .jp2 .jpe .jpeg .jpg "
+        ".pbm .pgm .pjp .pjpeg .png .pnm .ppm .tif .tiff .webp"
     ).split()
 )
 

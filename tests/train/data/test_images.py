@@ -74,6 +74,13 @@ def test_links_in_a_circle_end(make_classes):
     assert len(listed(data_dir)) == 2
 
 
+@pytest.mark.parametrize("suffix", [".jfif", ".JFIF", ".pjpeg"])
+def test_a_jpeg_that_a_browser_saved_is_an_image(make_classes, suffix):
+    data_dir = make_classes({"cat": 1, "dog": 1})
+    (data_dir / "cat" / "000.png").rename(data_dir / "cat" / f"photo{suffix}")
+    assert (None, "cat", f"cat/photo{suffix}") in listed(data_dir)
+
+
 def test_a_dangling_class_link_is_named(make_classes):
     data_dir = make_classes({"cat": 1, "dog": 1})
     (data_dir / "bird").symlink_to(data_dir / "gone")
