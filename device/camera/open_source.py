@@ -16,6 +16,7 @@ from corallite.device.camera.frame import FrameStream
 from corallite.device.camera.prefetch import prefetching
 from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import IMAGE_SUFFIXES
+from corallite.device.system.archives import how_to_unpack
 from corallite.device.system.errors import RequestError
 
 if TYPE_CHECKING:
@@ -174,6 +175,9 @@ def _open_recorded(source: str, stop: threading.Event) -> Iterator[FrameStream]:
 
 @contextlib.contextmanager
 def _open_video(path: Path) -> Iterator[Any]:
+    hint = how_to_unpack(path)
+    if hint:
+        raise RequestError(f"{path}: is a file; {hint} and give that folder.")
     capture = cv2.VideoCapture(str(path))
     try:
         if not capture.isOpened() or capture.get(cv2.CAP_PROP_FOURCC) == _ANSI_ART:
