@@ -13,7 +13,8 @@ from corallite.device.image.preprocess import Preprocessing
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.train.data import cache, split
-from corallite.train.data.images import SPLITS, Listing, list_images
+from corallite.train.data.images import Listing, list_images
+from corallite.train.data.layout import SPLITS
 from corallite.train.data.split import SplitAssignment
 from corallite.train.runs.run import Run
 
@@ -133,6 +134,7 @@ def _find_split(listing: Listing, run_dir: Path) -> SplitAssignment | None:
     made = split.read_split(path)
     data_dir = str(listing.data_dir.resolve())
     if made.data_dir == data_dir and made.stamp == _stamp(listing):
+        _require_same_classes(listing, run_dir, made)
         return made
     hashes, _ = cache.hash_files(listing.data_dir, [f.path for f in listing.files])
     expected = {f.path: f.sha256 for name in SPLITS for f in made.splits[name]}
@@ -155,6 +157,22 @@ def _find_split(listing: Listing, run_dir: Path) -> SplitAssignment | None:
             names,
         )
     return made
+
+
+def _require_same_classes(
+    listing: Listing, run_dir: Path, made: SplitAssignment
+) -> None:
+    """Refuses a run of an earlier version that took the folders of splits as classes.
+
+    Raises:
+        RequestError: The same files are now read as other classes.
+    """
+    if made.class_names != listing.class_names:
+        raise RequestError(
+            f"{run_dir}: was made with the classes {', '.join(made.class_names)}, and "
+            f"{listing.data_dir} has {', '.join(listing.class_names)}; choose a new "
+            "--run_dir."
+        )
 
 
 def _make_split(listing: Listing, run_dir: Path) -> SplitAssignment:

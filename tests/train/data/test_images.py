@@ -32,15 +32,6 @@ def test_given_splits_are_kept(make_classes):
     ]
 
 
-@pytest.mark.parametrize(
-    "counts",
-    [{"train": 2, "bus": 2}, {"train/red": 1, "bus": 1}, {"train": 1, "test": 1}],
-)
-def test_a_class_may_be_called_train(make_classes, counts):
-    names = {folder.split("/")[0] for folder in counts}
-    assert set(list_images(make_classes(counts)).class_names) == names
-
-
 def test_images_may_lie_deeper_and_be_named_in_any_script(make_classes, write_image):
     data_dir = make_classes({"犬 と 猫": 1, "Vögel": 1})
     write_image(data_dir / "Vögel" / "am see" / "Größe 1 (2).JPG")

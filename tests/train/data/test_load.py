@@ -114,6 +114,19 @@ def test_a_run_of_other_images_is_refused(make_classes, run_dir):
     assert (run_dir / "split.json").read_bytes() == split_before
 
 
+def test_a_run_that_took_the_same_files_as_other_classes_is_refused(
+    make_classes, run_dir
+):
+    data_dir = make_classes({"cat": 10, "dog": 10})
+    prepare_data(data_dir, run_dir, SMALL)
+    path = run_dir / "split.json"
+    path.write_text(path.read_text().replace('"dog"', '"valid"'))
+    with pytest.raises(
+        RequestError, match="the classes cat, valid, and .*has cat, dog"
+    ):
+        prepare_data(data_dir, run_dir, SMALL)
+
+
 def test_a_changed_image_is_named(make_classes, run_dir, write_image):
     data_dir = make_classes({"cat": 10, "dog": 10})
     prepare_data(data_dir, run_dir, SMALL)
