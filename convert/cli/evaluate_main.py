@@ -21,6 +21,7 @@ from corallite.convert.evaluate.stages import evaluate_one_file, evaluate_run
 from corallite.convert.evaluate.table import format_table
 from corallite.device.cli import program
 from corallite.train.cli import run_flags
+from corallite.train.data.content import check_content
 
 _RUN = run_flags.define("Run folder whose images are shown.")
 _MODEL = flags.DEFINE_string(
@@ -49,6 +50,7 @@ _JSON = flags.DEFINE_boolean("json", False, "Print everything, for programs to r
 def main(argv: Sequence[str]) -> int:
     program.reject_arguments(argv)
     run, data = _RUN()
+    check_content({_PART.value: data.splits[_PART.value]}, data.class_names)
     comparison = None
     if _MODEL.value:
         path = Path(_MODEL.value)
