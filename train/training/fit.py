@@ -22,6 +22,10 @@ from corallite.train.training.recipe import Recipe, Transfer, build_optimizer
 from corallite.train.training.tensorboard_log import LogScalars
 from corallite.train.training.training_state import Progress, TrainingState
 
+# Mean of an epoch. A network that guesses has ln(classes), below 10; while the averages
+# of batch norms settle, the validation loss may be above.
+_MOST_LOSS = 1e3
+
 
 def fit(
     model: keras.Model,
@@ -58,8 +62,8 @@ def fit(
     Raises:
         KeyboardInterrupt: A signal asked to stop. The state is saved, and the former
             handler has received the signal.
-        RequestError: The saved state is damaged, the training diverged, or memory ran
-            out.
+        RequestError: The saved state is damaged, the training diverged (its loss is
+            above 1000 or not finite), or memory ran out.
     """
     steps = input_pipeline.steps_per_epoch(data.splits["train"], recipe.batch_size)
     _compile(model, objective, build_optimizer(recipe, steps, transfer))
@@ -79,9 +83,11 @@ def fit(
             contextlib.closing(shown),
         ):
             _run_epochs(model, data, checkpointer, [*callbacks, shown, curves])
+    progress = state.progress
+    checkpointer.require_usable(progress.best if keep_best else progress.history[-1])
     if keep_best:
         model.set_weights(state.best_weights)
-    return state.progress
+    return progress
 
 
 def discard_state(stage_dir: Path) -> None:
@@ -211,6 +217,7 @@ class _Checkpointer(keras.callbacks.Callback):
         self.stop = stop
         self.stage_name = state.path.parent.name
         self._epoch_began_s = 0.0
+        self._has_warned = False
 
     def is_over(self, model: keras.Model) -> bool:
         """Returns whether the epochs, the patience or a signal end the training."""
@@ -226,6 +233,9 @@ class _Checkpointer(keras.callbacks.Callback):
         self._epoch_began_s = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any]) -> None:
+        if not math.isfinite(logs["loss"]):
+            epoch = (_steps_taken(self.model) - 1) // self.steps
+            raise self._diverged(f"in epoch {epoch + 1} (the loss", logs["loss"])
         # After the last step of an epoch, on_epoch_end saves the state.
         if self.stop.is_set() and _steps_taken(self.model) % self.steps:
             self.state.save(self.model)
@@ -234,12 +244,14 @@ class _Checkpointer(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         record = {name: float(value) for name, value in logs.items()}
-        if not math.isfinite(record["loss"]):
-            raise RequestError(
-                f"The {self.stage_name} training diverged in epoch {epoch + 1} (the "
-                f"loss is {record['loss']}); run the same command again with "
-                "--overwrite and a --learning_rate below "
-                f"{self.recipe.learning_rate:g}."
+        if not record["loss"] < _MOST_LOSS:
+            raise self._diverged(f"in epoch {epoch + 1} (the loss", record["loss"])
+        if not record["val_loss"] < _MOST_LOSS and not self._has_warned:
+            self._has_warned = True
+            logging.warning(
+                "The validation loss of the %s training is %.3g in epoch %d; if it "
+                "does not fall, lower the --learning_rate.",
+                *(self.stage_name, record["val_loss"], epoch + 1),
             )
         record["seconds"] = round(time.monotonic() - self._epoch_began_s, 1)
         self.state.end_epoch(self.model, record, self.objective)
@@ -247,6 +259,18 @@ class _Checkpointer(keras.callbacks.Callback):
         if self.stop.is_set():
             self._log_how_to_resume()
         self.model.stop_training = self.is_over(self.model)
+
+    def require_usable(self, record: dict[str, float]) -> None:
+        """Refuses to end with the weights of an epoch that predicts no numbers."""
+        if not math.isfinite(record["val_loss"]):
+            raise self._diverged("(the validation loss", record["val_loss"])
+
+    def _diverged(self, when: str, loss: float) -> RequestError:
+        return RequestError(
+            f"The {self.stage_name} training diverged {when} is {loss:.3g}); run the "
+            "same command again with --overwrite and a --learning_rate below "
+            f"{self.recipe.learning_rate:g}."
+        )
 
     def _log_how_to_resume(self) -> None:
         taken, total = _steps_taken(self.model), self.recipe.epochs * self.steps

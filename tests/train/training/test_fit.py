@@ -398,17 +398,31 @@ def test_a_rare_class_weighs_as_much_as_a_frequent_one(balance_classes, tmp_path
     assert progress.history[0]["loss"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_diverged_training_is_reported_and_keeps_the_state_before(tmp_path):
+class ScaleLogits(keras.callbacks.Callback):
+    """Multiplies the weights of the last layer when the second epoch begins."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1:
+            logits = self.model.get_layer("logits")
+            logits.set_weights([self.factor * w for w in logits.get_weights()])
+
+
+@pytest.mark.parametrize(
+    ("factor", "loss", "step"),
+    [(np.nan, "nan", 1), (1e30, r"\d\S*e\+2\d", STEPS), (1e38, "inf|nan", 1)],
+)
+def test_a_diverged_training_is_reported_and_keeps_the_state_before(
+    factor, loss, step, tmp_path
+):
     recipe, stage_dir = dataclasses.replace(RECIPE, learning_rate=0.0), tmp_path / "f"
-
-    class Diverge(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 1:
-                logits = self.model.get_layer("logits")
-                logits.set_weights([np.nan * w for w in logits.get_weights()])
-
+    steps = counting_steps()
     message = (
-        "diverged in epoch 2 .*the same command again with --overwrite and a --lea"
+        rf"diverged in epoch 2 \(the loss is ({loss})\); run the same command again "
+        "with --overwrite and a --learning_rate below 0"
     )
     with pytest.raises(RequestError, match=message):
         fit(
@@ -416,11 +430,51 @@ def test_a_diverged_training_is_reported_and_keeps_the_state_before(tmp_path):
             make_data(),
             recipe,
             stage_dir,
-            inputs=INPUTS,
-            callbacks=[Diverge()],
+            # Counts before the step that is refused.
+            callbacks=[ScaleLogits(factor), steps],
         )
+    # A loss that is not a number ends the epoch at once.
+    assert STEPS + step - 1 <= steps.taken <= STEPS + step
     progress = fit(make_model(), make_data(), recipe, stage_dir, inputs=INPUTS)
     assert len(progress.history) == 3
+
+
+class SpoilAverages(keras.callbacks.Callback):
+    """Changes what a batch norm subtracts, after the steps of each epoch."""
+
+    def __init__(self, mean):
+        super().__init__()
+        self.mean = mean
+
+    def on_test_begin(self, logs=None):
+        layer = self.model.get_layer("conv_bn")
+        layer.moving_mean.assign(np.full(4, self.mean, np.float32))
+
+
+def test_a_huge_validation_loss_is_one_warning(tmp_path, caplog):
+    fit(
+        make_model(),
+        make_data(),
+        dataclasses.replace(RECIPE, epochs=2),
+        tmp_path / "float",
+        callbacks=[SpoilAverages(-1e6)],
+    )
+    (warning,) = [x.getMessage() for x in caplog.records if x.levelname == "WARNING"]
+    assert "The validation loss of the float training is " in warning
+    assert "in epoch 1; if it does not fall, lower the --learning_rate." in warning
+
+
+@pytest.mark.parametrize("keep_best", [True, False])
+def test_a_network_that_predicts_no_numbers_is_refused(keep_best, tmp_path):
+    with pytest.raises(RequestError, match=r"diverged \(the validation loss is nan\)"):
+        fit(
+            make_model(),
+            make_data(),
+            dataclasses.replace(RECIPE, epochs=1),
+            tmp_path / "float",
+            callbacks=[SpoilAverages(-np.inf)],
+            keep_best=keep_best,
+        )
 
 
 def test_lack_of_memory_is_reported_with_a_remedy(tmp_path):
