@@ -43,8 +43,8 @@ def find_splits(data_dir: Path) -> dict[str | None, Path]:
     )
     has_splits = is_train_split or len(named) > 1
     splits = _given_splits(data_dir, folders) if has_splits else {None: data_dir}
-    for folder in splits.values():
-        _check_level(folder)
+    # The classes of other splits must be among those of the first.
+    _check_level(next(iter(splits.values())))
     return splits
 
 

@@ -135,6 +135,14 @@ def test_other_levels_are_refused_with_what_was_seen(make_classes, counts, messa
         list_images(make_classes(counts))
 
 
+def test_a_split_may_have_one_class_with_sub_folders(make_classes, caplog):
+    nested = {"train/cat/a": 1, "train/cat/b": 1, "train/dog": 1, "test/cat/a": 1}
+    data_dir = make_classes({**nested, "test/cat/b": 1})
+    (data_dir / "test" / "dog").mkdir()
+    assert splits_and_classes(data_dir) == ({"train", "test"}, ("cat", "dog"))
+    assert caplog.text.count("all become the class 'cat'") == 1
+
+
 def test_a_class_of_images_in_sub_folders_alone_is_named(make_classes, caplog):
     data_dir = make_classes({"photos/cat": 1, "photos/dog": 1, "docs": 1})
     assert splits_and_classes(data_dir) == ({None}, ("docs", "photos"))
