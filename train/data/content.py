@@ -18,8 +18,8 @@ from corallite.device.system.errors import RequestError
 if TYPE_CHECKING:
     from corallite.train.data.load import Split
 
-# Of the shorter side, in pixels.
-_MIN_SIDE = 8
+# 8 x 8, as of an icon or a placeholder.
+_MIN_PIXELS = 64
 # Standard deviation of every channel, in steps of 255. The noise of a camera in the
 # dark is 1 to 2; a page with one thin line has more.
 _MIN_STD = 2.0
@@ -57,7 +57,8 @@ def find_fault(image_rgb_u8: np.ndarray, data: bytes) -> Fault | None:
         image_rgb_u8: `[height, width, 3]`, not yet resized.
         data: The file that it was decoded from.
     """
-    if min(image_rgb_u8.shape[:2]) < _MIN_SIDE:
+    height, width = image_rgb_u8.shape[:2]
+    if height * width < _MIN_PIXELS:
         return Fault("tiny")
     bits, depth = 0, 0
     if image_rgb_u8.max() <= _MAX_NEARLY_BLACK:
@@ -115,8 +116,10 @@ def _count_bits(image_rgb_u8: np.ndarray, data: bytes) -> tuple[int, int]:
     flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR
     raw = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     # A format that states its bits, such as AVIF with 10, is scaled when it is decoded.
-    if raw.dtype == np.uint16 and int(raw.max()) >> 8 == brightest:
-        return int(raw.max()).bit_length(), 16
+    if raw is not None and raw.dtype == np.uint16:
+        brightest_of_16 = int(raw.max())
+        if brightest_of_16 >> 8 == brightest:
+            return brightest_of_16.bit_length(), 16
     return brightest.bit_length(), 8
 
 

@@ -42,7 +42,9 @@ def find_splits(data_dir: Path) -> dict[str | None, Path]:
         for folder in named
     )
     has_splits = is_train_split or len(named) > 1
-    splits = _given_splits(data_dir, folders) if has_splits else {None: data_dir}
+    splits: dict[str | None, Path] = {None: data_dir}
+    if has_splits:
+        splits = _given_splits(data_dir, folders)
     # The classes of other splits must be among those of the first.
     _check_level(next(iter(splits.values())))
     return splits

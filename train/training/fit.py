@@ -260,9 +260,9 @@ class _Checkpointer(keras.callbacks.Callback):
             self._log_how_to_resume()
         self.model.stop_training = self.is_over(self.model)
 
-    def require_usable(self, record: dict[str, float]) -> None:
+    def require_usable(self, record: dict[str, float] | None) -> None:
         """Refuses to end with the weights of an epoch that predicts no numbers."""
-        if not math.isfinite(record["val_loss"]):
+        if record and not math.isfinite(record["val_loss"]):
             raise self._diverged("(the validation loss", record["val_loss"])
 
     def _diverged(self, when: str, loss: float) -> RequestError:

@@ -15,10 +15,10 @@ def test_a_zip_of_any_name_is_unpacked_by_unzip(tmp_path):
     )
 
 
-@pytest.mark.parametrize("compression", ["", "gz", "bz2", "xz"])
-def test_a_tar_is_unpacked_by_tar(tmp_path, compression):
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_a_tar_is_unpacked_by_tar(tmp_path, mode):
     path = tmp_path / "set.tar"
-    with tarfile.open(path, f"w:{compression}") as tar:
+    with tarfile.open(path, mode) as tar:
         tar.addfile(tarfile.TarInfo("1.jpg"))
     assert how_to_unpack(path) == (
         f"it is a tar archive: unpack it (mkdir set && tar -xf {path} -C set)"

@@ -69,7 +69,7 @@ def test_a_dark_photo_of_10_bits_in_its_format_is_no_16_bit_file():
         (np.full((40, 50, 3), (255, 0, 0), np.uint8), Fault("one colour")),
         (noise(31), Fault("nearly black", 5, 8)),
         (noise(1) * 31, Fault("nearly black", 5, 8)),
-        (noise(255, size_hw=(7, 300)), Fault("tiny")),
+        (noise(255, size_hw=(7, 9)), Fault("tiny")),
         (noise(255, size_hw=(1, 1)), Fault("tiny")),
     ],
 )
@@ -90,6 +90,7 @@ def thin_line():
         noise(63),
         noise(0xFFFF, np.uint16),
         noise(255, size_hw=(8, 8)),
+        noise(255, size_hw=(6, 90)),
         noise(0x7FFF, np.uint16),
         flat(128, 4.0),
         thin_line(),
@@ -149,7 +150,9 @@ def test_a_class_that_is_mostly_black_is_refused_and_can_be_repaired(
         with pytest.raises(RequestError, match=message):
             prepare_data(data_dir, run, SMALL)
     for path in (data_dir / "cat").iterdir():
-        cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_UNCHANGED) * 16)
+        image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        assert image is not None
+        cv2.imwrite(str(path), image << 4)
     data = prepare_data(data_dir, run, SMALL)
     assert not any(split.faults for split in data.splits.values())
 
