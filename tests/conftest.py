@@ -8,6 +8,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -15,6 +16,20 @@ import numpy as np
 import pytest
 
 pytest_plugins = ("fixtures.image_folders", "fixtures.small_run")
+
+
+@pytest.fixture
+def default_signals():
+    """Lets SIGINT and SIGHUP act in this process and in programs that it starts.
+
+    A shell's background jobs ignore SIGINT, and those of nohup SIGHUP; programs
+    inherit it.
+    """
+    default = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    former = {number: signal.signal(number, does) for number, does in default.items()}
+    yield
+    for number, does in former.items():
+        signal.signal(number, does)
 
 
 @pytest.fixture(scope="session")

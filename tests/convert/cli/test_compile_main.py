@@ -102,6 +102,7 @@ def test_a_container_image_is_a_flag(network, docker):
     assert "run --rm" in log.read_text()
 
 
+@pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interruption_leaves_nothing_behind(network, stand_in, number):
     program = stand_in(hangs=True)

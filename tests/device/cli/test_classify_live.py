@@ -95,6 +95,7 @@ def label(line):
     return json.loads(line)["top"][0]["label"]
 
 
+@pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_ends_a_live_stream(start, camera_server, number):
     process = start(camera_server.url)

@@ -115,6 +115,7 @@ def test_third_party_model_with_labels(tiny_models, video, tmp_path):
     assert tops == ["rot", "grün"]
 
 
+@pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_ends_the_program_between_frames_with_status_0(model, video, number):
     command = [*COMMAND, f"--model={model}", f"--source={video}"]

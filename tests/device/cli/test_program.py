@@ -141,6 +141,7 @@ def test_stray_arguments_are_refused(run):
     )
 
 
+@pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_status_after_a_signal_is_128_plus_its_number(start, number):
     process = start("print('up', flush=True); time.sleep(60)")

@@ -27,6 +27,7 @@ runpy.run_module("corallite.device.cli.serve_main", run_name="__main__", alter_s
 """
 
 
+@pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_ends_the_server_while_a_stream_is_open(serve, camera_server, number):
     served = serve(f"--source={camera_server.url}")
