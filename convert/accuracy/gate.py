@@ -154,7 +154,7 @@ class AccuracyComparison:
 
     def _remedy(self) -> str:
         if self.changed_layers():
-            return "Make the stage that changed them again."
+            return "Train the stage that changed them again, with --overwrite."
         scales = (
             " per-channel scales (--granularity=channel),"
             if self.granularity == "tensor"

@@ -27,12 +27,12 @@ from corallite.train.cli import run_flags
 
 _RUN = run_flags.define("Run folder with a trained model.")
 _SOURCE = flags.DEFINE_enum(
-    "source", None, SOURCES, "Stage to convert; by default the most advanced."
+    "source", None, SOURCES, "Stage to convert; by default qat, else pruned or float."
 )
 _CALIBRATION_COUNT = flags.DEFINE_integer(
     "calibration_count",
     DEFAULT_COUNT,
-    "At most so many training images that ranges are measured on.",
+    "Maximum number of training images that ranges are measured on.",
     lower_bound=1,
 )
 _REQUEST = request_flags.define()

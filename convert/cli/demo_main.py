@@ -32,17 +32,16 @@ from corallite.train.training.float_stage import Network
 _RUN_DIR = flags.DEFINE_string(
     "run_dir",
     None,
-    "Folder for all that is made; default, runs/demo, or runs/demo_fashion_mnist for "
-    "all images.",
+    "Run folder; default, runs/demo, or runs/demo_fashion_mnist for all images.",
 )
 _ARCHIVE = flags.DEFINE_string(
-    "archive", "samples/fashion_mnist.tar.xz", "The sample images."
+    "archive", "samples/fashion_mnist.tar.xz", "Archive of the sample images."
 )
 _DATASET = flags.DEFINE_enum(
     "dataset",
     "sample",
     ("sample", "fashion_mnist"),
-    "The sample, or all 70,000 images, which takes an hour or more.",
+    "sample, or all 70,000 images, which takes an hour or more.",
 )
 _OVERWRITE = run_flags.define_overwrite()
 

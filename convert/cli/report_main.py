@@ -17,7 +17,7 @@ from corallite.train.cli import run_flags
 
 _RUN = run_flags.define("Run folder with a trained model.")
 _PART = flags.DEFINE_enum(
-    "part", "test", ("train", "val", "test"), "Which split of the images is evaluated."
+    "part", "test", ("train", "val", "test"), "Split of the images to evaluate on."
 )
 
 

@@ -22,7 +22,7 @@ def define(
         granularity: Default of --granularity; None for what the stage was trained with.
     """
     methods = flags.DEFINE_enum(
-        "method", method, METHODS, "How to quantize; by default what suits the stage."
+        "method", method, METHODS, "How to quantize; by default qat, else ptq."
     )
     granularities = flags.DEFINE_enum(
         "granularity",

@@ -34,8 +34,8 @@ def evaluate_run(run: Run, data: ImageData, split: str = "test") -> list[StageRe
     run.first().require()
     for stage in run.outdated_stages():
         logging.warning(
-            "%s is left out: it was made from a model that has been made again since; "
-            "run `%s`.",
+            "%s is left out: the model that it was made from has changed since; run "
+            "`%s`.",
             stage.path,
             stage.command(),
         )
@@ -85,20 +85,20 @@ def manifest_of(
     if manifest is None and not as_run:
         read_model(path)  # Refuses a file that is not a model.
         raise RequestError(
-            f"{path} carries no manifest; give --as_run if it knows the classes of "
+            f"{path} carries no manifest; give --as_run if it has the classes of "
             f"{run.path} in their order and expects pixel/255."
         )
     manifest = manifest or make_manifest(run, data, {})
     if manifest.labels != data.class_names:
         raise RequestError(
-            f"{path} knows the classes {', '.join(manifest.labels)}, but {run.path} "
-            f"has images of {', '.join(data.class_names)}; give a run of the same "
-            "classes."
+            f"{path} has the classes {', '.join(manifest.labels)}, but {run.path} "
+            f"has {', '.join(data.class_names)}; give a run with the same classes "
+            "in the same order."
         )
     if manifest.preprocessing != data.preprocessing:
         raise RequestError(
             f"{path} expects {manifest.preprocessing}, but the images of {run.path} "
-            f"are kept as {data.preprocessing}; give a run of the same."
+            f"have {data.preprocessing}; give a run with the same."
         )
     return manifest
 

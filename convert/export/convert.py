@@ -55,7 +55,7 @@ def convert(
                 return _convert_by(method, stage, chosen, request, data)
             except AccuracyLostError as error:
                 drop = error.comparison.overall.drop_points
-                logging.info("%s: %.2f percentage points lost, too many.", method, drop)
+                logging.info("%s: rejected, %.2f percentage points lost.", method, drop)
         return _convert_by(last, stage, chosen, request, data)
 
 

@@ -83,8 +83,8 @@ def choose_methods(
         return [stage.run.latest(*([source] if source else SOURCES)).kind.method]
     if source is not None and KINDS[source].is_quantized != (method in KINDS):
         raise RequestError(
-            f"--method={method} does not convert the {source} stage; leave --source "
-            "out."
+            f"--method={method} cannot convert the {source} stage; omit --source or "
+            "--method."
         )
     if method != "auto":
         return [method]
@@ -145,8 +145,8 @@ def _warn_of_unused_stage(stage: Stage) -> None:
     latest, made_from = stage.run.latest(*stage.kind.parents), stage.parent()
     if made_from and latest != made_from and not latest.is_outdated():
         logging.warning(
-            "%s was made from the %s stage, not from the %s one; for that, run "
-            "`corallite %s --run_dir=%s` first.",
+            "%s was made from the %s stage, not from the later %s stage; to use that, "
+            "run `corallite %s --run_dir=%s` first.",
             stage.path,
             made_from.name,
             latest.name,
@@ -179,7 +179,7 @@ def _choose_granularity(parent: Stage, asked: str | None) -> str:
     if asked not in (None, trained):
         raise RequestError(
             f"{parent.path} was trained with per-{trained} scales; for per-{asked} "
-            f"ones: corallite {parent.kind.verb} --run_dir={parent.run.path} "
+            f"scales, run corallite {parent.kind.verb} --run_dir={parent.run.path} "
             f"--granularity={asked} --overwrite."
         )
     return trained

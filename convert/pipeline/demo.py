@@ -51,7 +51,7 @@ def write_video(path: Path, split: Split, rows: Sequence[int]) -> None:
         written = cv2.VideoCapture(str(partial)).get(cv2.CAP_PROP_FRAME_COUNT)
         if written != _FRAMES_PER_IMAGE * len(rows):
             raise RequestError(
-                f"{path} could not be written; make room for it and run again."
+                f"{path} cannot be written; free some disk space and run again."
             )
 
 

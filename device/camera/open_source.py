@@ -65,7 +65,7 @@ def open_source(
             a pipe has no frames.
     """
     if not source:
-        raise RequestError(f"The source has no name; {_WHAT_TO_GIVE}")
+        raise RequestError(f"--source is empty; {_WHAT_TO_GIVE}")
     stop = stop or threading.Event()
     live = _find_live(source)
     if live is not None:

@@ -70,8 +70,8 @@ def open_model(request: ModelRequest) -> Engine:
     if not is_compiled(content, request.path):
         if request.device.startswith("edgetpu"):
             raise RequestError(
-                f"{request.path}: is not compiled for the Edge TPU; give what "
-                "edgetpu_compiler made of it, or --device=cpu."
+                f"{request.path}: is not compiled for the Edge TPU; give the file that "
+                "corallite compile makes of it, or --device=cpu."
             )
         return _open_on_cpu(request, request.path, content)
     path, fallback = request.fallback_path, _read_fallback(request)
@@ -122,7 +122,7 @@ def _read_fallback(request: ModelRequest) -> bytes:
     if is_compiled(content, path):
         raise RequestError(
             f"{path}: is compiled for the Edge TPU, too; give with --cpu_model the "
-            "file that was compiled."
+            "int8 file that was compiled."
         )
     return content
 

@@ -50,8 +50,8 @@ def choose_manifest(
         manifest = manifest.with_classes(labels=read_labels(labels_path))
     if not manifest.labels:
         raise RequestError(
-            f"{model_path}: carries no manifest; give --labels=FILE with one label a "
-            "line."
+            f"{model_path}: carries no manifest; give --labels=FILE with one label "
+            "per line."
         )
     if fit is not None:
         preprocessing = dataclasses.replace(manifest.preprocessing, fit=fit)
@@ -82,5 +82,5 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
         ) from error
     lines = text.rstrip().splitlines()
     if not lines:
-        raise RequestError(f"{path}: has no labels; write one label a line.")
+        raise RequestError(f"{path}: has no labels; write one label per line.")
     return tuple(line.strip() for line in lines)

@@ -113,7 +113,7 @@ class RateLimiter:
             throttle.update(board, fps)
             limit_fps, reason = throttle.limit_fps, throttle.reason
             if self.limit_fps is None and limit_fps is not None:
-                log.warning("At most %.1f frames/s: %s.", limit_fps, reason)
+                log.warning("Limited to %.1f frames/s: %s.", limit_fps, reason)
             elif self.limit_fps is not None and limit_fps is None:
                 log.info("The frame rate is unlimited again.")
             self._status = RateLimitStatus(

@@ -247,7 +247,7 @@ def _damaged(path: str | Path, error: Exception) -> RequestError:
     detail = str(error).rstrip(".") or type(error).__name__
     return RequestError(
         f"{path}: its manifest is damaged ({detail}); convert the model again, or "
-        "give classify or serve --labels=FILE with one label a line."
+        "give classify or serve --labels=FILE with one label per line."
     )
 
 

@@ -73,7 +73,7 @@ def check(model: Runnable) -> None:
     for answer in first:
         _check_probabilities(answer, model.manifest)
     if not np.array_equal(first, second):
-        raise RequestError("it answers differently when it is asked again")
+        raise RequestError("two runs on the same image give different results")
     expected = model.manifest.selftest
     if expected is None or expected.recipe != RECIPE:
         return
@@ -81,8 +81,8 @@ def check(model: Runnable) -> None:
     found = float(first[0][expected.index]) if is_there else 0.0
     if abs(found - expected.probability) > TOLERANCE:
         raise RequestError(
-            f"it answers {found:.2f} where it answered {expected.probability:.2f} "
-            "when it was made"
+            f"its probability for a test image is {found:.2f}, but it was "
+            f"{expected.probability:.2f} when the model was made"
         )
 
 
@@ -100,9 +100,9 @@ def _wave(x: _Steps, y: _Steps, wave: tuple[int, int, int, int]) -> Image:
 
 def _check_probabilities(answer: Probabilities, manifest: Manifest) -> None:
     if not np.isfinite(answer).all():
-        raise RequestError("it answers with values that are not numbers")
+        raise RequestError("its outputs are not all numbers")
     # Each may be rounded by half an int8 step of 1/256.
     allowed = len(answer) / 512 + 1e-3
     total = float(answer.sum())
     if manifest.classes.values == PROBABILITIES and abs(total - 1) > allowed:
-        raise RequestError(f"it answers with probabilities that sum to {total:.2f}")
+        raise RequestError(f"its probabilities sum to {total:.2f}, not 1")

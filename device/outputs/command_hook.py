@@ -103,7 +103,7 @@ class Hook:
             return
         if not self._wait(process):
             _end(process)
-            self._failures.note(f"{program}: took too long and was ended.")
+            self._failures.note(f"{program}: exceeded --run_timeout and was ended.")
         elif process.returncode:
             self._failures.note(f"{program}: ended with status {process.returncode}.")
 

@@ -142,9 +142,9 @@ def check_recipe(recipe: Recipe) -> None:
     """Raises `RequestError` for a training that may end below its sparsity."""
     if recipe.patience:
         raise RequestError(
-            f"A patience of {recipe.patience} epochs would end pruning before the "
-            "sparsity is reached, because accuracy falls until then; omit the flag, or "
-            "give fewer epochs."
+            f"Expected `patience` to be 0 in pruning, got {recipe.patience}: accuracy "
+            "falls until the sparsity is reached, so it would end too early; omit the "
+            "flag."
         )
 
 

@@ -15,7 +15,7 @@ flags.disclaim_key_flags()
 def define_overwrite() -> flags.FlagHolder[bool]:
     """Defines --overwrite."""
     return flags.DEFINE_boolean(
-        "overwrite", False, "Make again what was made with other settings."
+        "overwrite", False, "Make a stage again if it has other settings."
     )
 
 

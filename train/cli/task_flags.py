@@ -40,13 +40,13 @@ def define() -> Callable[[], Task]:
     `RequestError` if the flags contradict each other or the set cannot be downloaded.
     """
     data_dir = flags.DEFINE_string(
-        "data_dir", None, "Folder with one folder of images a class."
+        "data_dir", None, "Folder with one sub-folder of images per class."
     )
     dataset = flags.DEFINE_enum(
-        "dataset", None, ("fashion_mnist",), "A known data set in place of --data_dir."
+        "dataset", None, ("fashion_mnist",), "A public data set in place of --data_dir."
     )
     run_dir = flags.DEFINE_string(
-        "run_dir", None, "Folder for everything that this run makes.", required=True
+        "run_dir", None, "Run folder, for all files of this run.", required=True
     )
     model = flags.DEFINE_enum("model", "shufflenet_v2", list(NETWORKS), "Network.")
     width = flags.DEFINE_float(
@@ -59,7 +59,7 @@ def define() -> Callable[[], Task]:
         lower_bound=min(x.smallest_side for x in NETWORKS.values()),
     )
     fit = flags.DEFINE_enum(
-        "fit", "crop", preprocess.FITS, "How an image is made square."
+        "fit", "crop", preprocess.FITS, "How an image becomes square."
     )
 
     def read() -> Task:

@@ -136,7 +136,7 @@ def check_arguments(input_shape, num_classes, width, smallest_side):
     if not is_rgb or min(input_shape[:2]) < smallest_side:
         raise ValueError(
             "Expected `input_shape` to be (height, width, 3) with at least "
-            f"{smallest_side} pixels a side, got {input_shape!r}."
+            f"{smallest_side} pixels per side, got {input_shape!r}."
         )
     if num_classes < 2:
         raise ValueError(f"Expected `num_classes` to be 2 or more, got {num_classes}.")

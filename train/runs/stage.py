@@ -209,8 +209,8 @@ class Stage:
             )
         if self.is_outdated():
             raise RequestError(
-                f"{self.path} was made from a model that has been made again since; "
-                f"run {command}."
+                f"{self.path} is outdated: the model that it was made from has changed "
+                f"since; run {command}."
             )
         return self.model_path
 

@@ -55,8 +55,8 @@ def read_keras_file(path: Path) -> KerasFile:
     except _READING_ERRORS as error:
         reason = str(error).split("\n")[0]
         raise RequestError(
-            f"{path} is not a whole file of Keras weights ({reason}); give an .h5 file "
-            "of keras.applications, or a run's model.h5."
+            f"{path} is not a complete file of Keras weights ({reason}); give an .h5 "
+            "file of keras.applications, or a run's model.h5."
         ) from error
     return KerasFile({n: arrays for n, arrays in layers.items() if arrays}, settings)
 

@@ -74,7 +74,7 @@ def read_checkpoint(path: Path) -> Tensors:
             content = _read_zip(file) if is_zip else _read_rows(file)
         except _UNPICKLING_ERRORS as error:
             raise RequestError(
-                f"{path} is not a whole PyTorch checkpoint ({_first_line(error)}); "
+                f"{path} is not a complete PyTorch checkpoint ({_first_line(error)}); "
                 "give a state dict that torch.save wrote."
             ) from error
     return _named_tensors(content, path)
@@ -103,10 +103,10 @@ class _Tensor:
             (n - 1) * s for n, s in zip(self.shape, self.strides, strict=True)
         )
         if numbers is None or min((self.offset, *self.shape, *self.strides)) < 0:
-            raise ValueError("a tensor has no numbers")
+            raise ValueError("a tensor has no storage")
         # The product also refuses a few numbers that are repeated until memory is full.
         if last >= len(numbers) > 0 or math.prod(self.shape) > len(numbers):
-            raise ValueError("a tensor reaches beyond its numbers")
+            raise ValueError("a tensor reaches beyond its storage")
         strides = [s * self.storage.dtype.itemsize for s in self.strides]
         view = np.lib.stride_tricks.as_strided(
             numbers[self.offset :], self.shape, strides, writeable=False
@@ -131,7 +131,7 @@ class _TensorUnpickler(pickle.Unpickler):
         if module == "torch" and name in _DTYPES:
             return _DTYPES[name]
         raise pickle.UnpicklingError(
-            f"it asks for {module}.{name}, which is not a tensor"
+            f"it asks for {module}.{name}, which no tensor needs"
         )
 
     def persistent_load(self, pid: Any) -> _Storage:
@@ -145,7 +145,7 @@ def _rebuild_tensor(
     storage: Any, offset: Any, shape: Any, strides: Any, *_: Any
 ) -> _Tensor:
     if not isinstance(storage, _Storage):
-        raise pickle.UnpicklingError("a tensor refers to no numbers")
+        raise pickle.UnpicklingError("a tensor refers to no storage")
     return _Tensor(storage, int(offset), tuple(shape), tuple(strides))
 
 
@@ -163,7 +163,7 @@ def _read_zip(file: BinaryIO) -> Any:
             raise ValueError("the archive is compressed")
         folder = pickled[0].removesuffix("data.pkl")
         if _read_if_there(archive, f"{folder}byteorder") == b"big":
-            raise ValueError("its numbers are big-endian")
+            raise ValueError("it is big-endian")
 
         def find_storage(key: str, dtype: np.dtype, count: int) -> _Storage:
             data = archive.read(f"{folder}data/{key}")
@@ -189,7 +189,7 @@ def _read_rows(file: BinaryIO) -> Any:
 
     file.seek(0)
     if load_next() != _LEGACY_MAGIC:
-        raise pickle.UnpicklingError("it does not begin as one")
+        raise pickle.UnpicklingError("it does not start like one")
     load_next()  # The version of the protocol.
     load_next()  # About the machine that wrote it.
     content = load_next()

@@ -76,7 +76,7 @@ class RemoteRunner:
         try:
             self.signature = ModelSignature.from_json(json.loads(description))
         except (ValueError, KeyError, TypeError) as error:
-            raise AcceleratorError("its process does not describe a model") from error
+            raise AcceleratorError("its process sent no model signature") from error
 
     def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Returns the outputs by name, for one array for each input.
@@ -90,7 +90,7 @@ class RemoteRunner:
         try:
             return protocol.split(answer, self.signature.outputs)
         except ValueError as error:
-            message = f"its process answered {len(answer)} bytes"
+            message = f"its process returned {len(answer)} bytes"
             raise AcceleratorError(message) from error
 
     def kill(self) -> None:
@@ -111,7 +111,7 @@ class RemoteRunner:
             left_s = max(0.0, deadline_s - time.monotonic())
             kind, answer = protocol.receive(self._connection, left_s)
         except TimeoutError as error:
-            raise AcceleratorError(f"no answer in {limit_s:g} s") from error
+            raise AcceleratorError(f"no response in {limit_s:g} s") from error
         except (EOFError, OSError) as error:
             raise AcceleratorError(self._why_gone()) from error
         if kind == protocol.FAILURE:

@@ -161,7 +161,7 @@ class Failover(AcceleratedEngine):
         with self._guard:
             self._state.note_look(is_here, time.monotonic())
         if not is_here and not self._tried.is_set():
-            log.info("%s: is not here; the CPU answers until it is.", self._device)
+            log.info("%s: not found; the CPU classifies until it is.", self._device)
             self._tried.set()
 
     def _probe(self) -> None:
@@ -191,7 +191,7 @@ class Failover(AcceleratedEngine):
         with self._guard:
             self._remote = remote
             if self._state.state is State.STOPPED:
-                raise AcceleratorError("it is not wanted any more")
+                raise AcceleratorError("it was stopped")
         remote.load(self._content, limits.load_s)
         accelerator = Classifier(self._device, manifest=self.manifest, runner=remote)
         if self._expected is None:

@@ -92,6 +92,6 @@ def _receive_exactly(
             connection.settimeout(max(deadline_s - time.monotonic(), 1e-6))
         count = connection.recv_into(view)
         if not count:
-            raise EOFError("The other side is gone.")
+            raise EOFError("The other process has ended.")
         view = view[count:]
     return content

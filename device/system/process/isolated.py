@@ -17,8 +17,8 @@ resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 """
 _END_LIMIT_S = 1.0
 _SIGNAL_REASONS = {
-    signal.SIGILL: "the CPU has not the instructions that it was compiled for",
-    signal.SIGKILL: "something killed it, perhaps for lack of memory",
+    signal.SIGILL: "the CPU lacks the instructions that it was compiled for",
+    signal.SIGKILL: "it was killed, perhaps for lack of memory",
     signal.SIGBUS: "a file that it had open has changed or the disk fails",
 }
 
@@ -64,7 +64,7 @@ def try_python(
     try:
         output, complaints = process.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired:
-        return Outcome(failure=f"no answer in {timeout_s:g} s", crashed=True)
+        return Outcome(failure=f"no result in {timeout_s:g} s", crashed=True)
     finally:
         # One that hangs in a driver may stay for a while.
         end_group(process, _END_LIMIT_S)
@@ -86,5 +86,5 @@ def name_signal(number: int) -> str:
 
 def _last_line(complaints: str) -> str:
     lines = [line.strip() for line in complaints.splitlines() if line.strip()]
-    last = lines[-1] if lines else "it said nothing"
+    last = lines[-1] if lines else "it printed no error"
     return last.removeprefix("corallite: ").rstrip(".")
