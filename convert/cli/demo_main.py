@@ -1,10 +1,10 @@
-"""Shows the whole pipeline on real images: from photos to a camera that knows them.
+"""Shows the whole pipeline on real images: from training to the device loop.
 
 python -m corallite.convert.cli.demo_main
 
 Trains, prunes, quantizes and converts a ShuffleNetV2 on some of Fashion-MNIST, tests
 every stage, and runs the device loop over a video of test images. Run again, it does
-only what is missing. `make demo` is the same from a bare checkout.
+only what is missing. `make demo` also installs the packages first.
 """
 
 import statistics
@@ -45,8 +45,8 @@ _DATASET = flags.DEFINE_enum(
 )
 _OVERWRITE = run_flags.define_overwrite()
 
-# Of 630 validation images three are half a percentage point: the limit for real work
-# would reject by chance.
+# Three of 630 validation images are half a percentage point: the default limit would
+# reject files by chance.
 _MAX_DROP = 2.0
 # Short: minutes on two cores. The defaults of the verbs are for real work.
 _RECIPES = Recipes(

@@ -3,9 +3,9 @@
 corallite evaluate --run_dir=runs/first
 corallite evaluate --run_dir=runs/first --model=other.tflite
 
-Every file runs through the code of the device. Prints a table and what each step to
-int8 cost on the validation split, or with --json everything that was measured,
-confusion matrices included. The exit status is 1 if int8 lost more than --max_drop.
+Every file runs with the code of the device. Prints a table, and the loss of each step
+to int8 on the validation split; with --json, prints all measurements, including
+confusion matrices. The exit status is 1 if int8 lost more than --max_drop.
 """
 
 import dataclasses

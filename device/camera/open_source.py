@@ -54,7 +54,7 @@ def open_source(
             files. An image that cannot be read is logged, counted and skipped.
             Or "-" for JPEG images on stdin.
         stop: Ends the iteration when it is set.
-        timeouts: Of a live source; default, those of `Timeouts`.
+        timeouts: Timeouts of a live source; default, those of `Timeouts`.
 
     Yields:
         The frames.

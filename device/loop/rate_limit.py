@@ -104,7 +104,7 @@ class RateLimiter:
 
     def _watch(self, throttle: ThermalThrottle) -> None:
         start_s, frames = time.monotonic(), 0
-        # Not at once: reading the sensors would delay the first prediction.
+        # Not immediately: reading the sensors would delay the first prediction.
         while not self._closing.wait(self._period_s):
             board = self._read_sensors()
             now_s, now_frames = time.monotonic(), self._frames

@@ -1,4 +1,4 @@
-"""Checks a model on drawn images: is it intact, and does it run as when it was made?"""
+"""Tests a model on generated images: does it predict what it did when it was made?"""
 
 from typing import Protocol
 
@@ -13,10 +13,10 @@ Probabilities = npt.NDArray[np.float32]
 _Steps = npt.NDArray[np.int64]
 
 RECIPE = 1
-# Correct implementations of one int8 file differ: on 200 images of 32x32, the three
-# that LiteRT has for x86 gave probabilities up to 15 steps of 1/256 apart (ShuffleNetV2
-# 0.25x; 2 of 5 images by more than one step). Twice that: a damaged model or a broken
-# processor is off by far more on one of the images.
+# Correct implementations differ on the same int8 file: on 200 images of 32x32, the
+# three that LiteRT has for x86 gave probabilities up to 15 steps of 1/256 apart
+# (ShuffleNetV2 0.25x; 2 of 5 images by more than one step). This is twice that: with a
+# damaged model or processor, at least one image differs by far more.
 TOLERANCE = 0.125
 
 # For each image and channel: how often the brightness goes up and down over the width
@@ -30,7 +30,7 @@ _WAVES = (
 
 
 class Runnable(Protocol):
-    """What is tested, such as an `Engine`."""
+    """A model to test, such as an `Engine`."""
 
     @property
     def manifest(self) -> Manifest: ...
@@ -39,9 +39,9 @@ class Runnable(Protocol):
 
 
 def draw_images(size_hw: tuple[int, int]) -> list[Image]:
-    """Returns the images, uint8 RGB [height, width, 3]: coloured waves.
+    """Returns the test images, uint8 RGB [height, width, 3]: coloured waves.
 
-    In integers, so that every machine draws the same.
+    Integer arithmetic gives the same pixels on every machine.
     """
     height, width = size_hw
     y = np.arange(height)[:, np.newaxis] * 510 // height
@@ -50,13 +50,13 @@ def draw_images(size_hw: tuple[int, int]) -> list[Image]:
 
 
 def ask(model: Runnable) -> list[Probabilities]:
-    """Returns what `model` answers for each of the images."""
+    """Returns the probabilities that `model` gives for each test image."""
     images = draw_images(model.manifest.preprocessing.size_hw)
     return [model.run(image) for image in images]
 
 
 def record(model: Runnable) -> SelfTest:
-    """Returns what a manifest records about `model`."""
+    """Returns the self-test for the manifest of `model`."""
     answer = ask(model)[0]
     index = int(answer.argmax())
     return SelfTest(RECIPE, index, round(float(answer[index]), 4))
@@ -66,8 +66,8 @@ def check(model: Runnable) -> None:
     """Checks that a model works.
 
     Raises:
-        RequestError: It answers with anything but probabilities, differently the second
-            time, or not as its manifest says; part of a sentence.
+        RequestError: Its outputs are not probabilities, two runs differ, or they differ
+            from the self-test in its manifest. The message is part of a sentence.
     """
     first, second = ask(model), ask(model)
     for answer in first:
@@ -87,7 +87,7 @@ def check(model: Runnable) -> None:
 
 
 def differ(first: list[Probabilities], second: list[Probabilities]) -> float:
-    """Returns the greatest difference of two models' answers; NaN if one has a NaN."""
+    """Returns the largest difference of two models' predictions; NaN if one has NaN."""
     return float(np.max(np.abs(np.subtract(first, second))))
 
 

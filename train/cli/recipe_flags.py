@@ -1,4 +1,4 @@
-"""The flags of a training, for every program that trains."""
+"""The flags of a training, shared by all programs that train."""
 
 import functools
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from corallite.device.system.errors import RequestError
 from corallite.train.data import augment
 from corallite.train.training import recipe
 
-# So that --help lists the flags with those of the program that defines them.
+# --help then lists the flags among those of the program that calls `define`.
 flags.disclaim_key_flags()
 
 _Define = Callable[..., Any]
@@ -55,7 +55,7 @@ _FLAGS: tuple[tuple[str, _Define, str], ...] = (
     ),
     (
         "seed",
-        # What NumPy takes.
+        # The range of NumPy's seeds.
         _define("integer", lower_bound=0, upper_bound=2**32 - 1),
         "Seed of weights, order and augmentation.",
     ),

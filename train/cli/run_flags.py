@@ -1,4 +1,4 @@
-"""The flag that names a run, for every program that continues a run."""
+"""The flags of a run, shared by all programs that continue one."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,7 @@ from absl import flags
 from corallite.train.data.load import ImageData, load_data
 from corallite.train.runs.run import Run
 
-# The flags are those of the program that asks for them: --help lists no others.
+# --help then lists the flags among those of the program that calls `define`.
 flags.disclaim_key_flags()
 
 

@@ -1,4 +1,4 @@
-"""The flags of a network and its images, for every program that begins a run."""
+"""The flags of a network and its images, shared by all programs that begin a run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from corallite.train.models.registry import NETWORKS
 from corallite.train.runs.run import Run
 from corallite.train.training.initialization import Network
 
-# So that --help lists the flags with those of the program that defines them.
+# --help then lists the flags among those of the program that calls `define`.
 flags.disclaim_key_flags()
 
 
@@ -24,7 +24,7 @@ class Task:
         data_dir: Class folders.
         run: The run to make or to resume.
         network: What to train.
-        fit_policy: How an image is made square, one of `preprocess.FITS`.
+        fit_policy: How an image becomes square, one of `preprocess.FITS`.
     """
 
     data_dir: Path

@@ -1,7 +1,7 @@
-"""Reads PyTorch checkpoints without PyTorch, and without trusting them.
+"""Reads PyTorch checkpoints without PyTorch, and without running code from them.
 
-A checkpoint is a pickle, and a pickle can call any function. This reader knows the few
-names that a dictionary of tensors consists of, and refuses all others before anything
+A checkpoint is a pickle, and a pickle can call any function. This reader allows only
+the few names that a dictionary of tensors needs, and refuses all others before anything
 is called. It reads both formats: the zip archive of PyTorch 1.6 and later, and the
 older sequence of pickles and raw numbers, which many published weights still have.
 """
@@ -65,7 +65,7 @@ def read_checkpoint(path: Path) -> Tensors:
 
     Raises:
         FileNotFoundError: There is no such file.
-        RequestError: It is not a checkpoint, is damaged, or holds other things than
+        RequestError: It is not a checkpoint, is damaged, or has objects other than
             tensors.
     """
     with path.open("rb") as file:
@@ -82,7 +82,7 @@ def read_checkpoint(path: Path) -> Tensors:
 
 @dataclasses.dataclass
 class _Storage:
-    """Numbers of a tensor; in the older format they come after the tensors."""
+    """The numbers of a tensor; in the older format they follow the tensors."""
 
     dtype: np.dtype
     numbers: np.ndarray | None = None
@@ -90,7 +90,7 @@ class _Storage:
 
 @dataclasses.dataclass
 class _Tensor:
-    """A view into a storage: where it begins, its shape, its strides in numbers."""
+    """A view into a storage: offset, shape and strides, in numbers."""
 
     storage: _Storage
     offset: int
@@ -115,7 +115,7 @@ class _Tensor:
 
 
 class _TensorUnpickler(pickle.Unpickler):
-    """Knows the names that tensors consist of, and no others."""
+    """Allows only the names that tensors need."""
 
     def __init__(self, file: BinaryIO, find_storage: Callable[..., _Storage]):
         super().__init__(file, encoding="utf-8")

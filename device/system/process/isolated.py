@@ -25,7 +25,7 @@ _SIGNAL_REASONS = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a trial ended.
+    """The result of code that ran in its own process.
 
     Attributes:
         output: What it wrote to stdout.
@@ -41,12 +41,12 @@ class Outcome:
 def try_python(
     code: str, *arguments: str, timeout_s: float, python: str = sys.executable
 ) -> Outcome:
-    """Runs `code`; all that it started has ended when this returns.
+    """Runs `code`; all processes that it started have ended when this returns.
 
     Args:
-        code: It finds `arguments` in `sys.argv[1:]`.
-        arguments: Strings for it.
-        timeout_s: After so long it is killed.
+        code: Python code, with `arguments` in `sys.argv[1:]`.
+        arguments: Arguments of the code.
+        timeout_s: Timeout in seconds, after which it is killed.
         python: The interpreter.
     """
     try:
@@ -78,7 +78,7 @@ def try_python(
 
 
 def name_signal(number: int) -> str:
-    """Returns, as part of a sentence, that signal `number` ended a process."""
+    """Returns which signal ended a process and why, as part of a sentence."""
     name = signal.Signals(number).name
     reason = _SIGNAL_REASONS.get(signal.Signals(number))
     return f"crashed with {name}" + (f": {reason}" if reason else "")
