@@ -1,4 +1,4 @@
-"""The accuracy comparison that is kept with a stage."""
+"""The accuracy comparison in the folder of a stage."""
 
 from corallite.convert.accuracy.gate import AccuracyComparison
 from corallite.device.system import files
@@ -8,11 +8,11 @@ PARITY_FILE = "parity.json"
 
 
 def read_comparison(stage: Stage) -> AccuracyComparison | None:
-    """Returns what was measured of a stage's file.
+    """Returns the recorded comparison of a stage's file.
 
     Returns:
-        None if the stage has no such record, or it is of another file, or the models
-        that the file was made from have been made again since.
+        None if the stage has no such record, if it is of another file, or if a model
+        that the file was made from has changed since.
 
     Raises:
         RequestError: The record is damaged.

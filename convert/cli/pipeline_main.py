@@ -26,7 +26,7 @@ _TASK = task_flags.define()
 _SPARSITY = flags.DEFINE_float(
     "sparsity",
     0.5,
-    "Zero fraction of all kernel weights; 0 leaves pruning out.",
+    "Zero fraction of all kernel weights; 0 skips pruning.",
     lower_bound=0.0,
     upper_bound=1.0,
 )

@@ -1,4 +1,4 @@
-"""The flags that say how a model is converted, for every program that converts."""
+"""The flags of a conversion, shared by all programs that convert."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from corallite.convert.export.plan import METHODS, Request
 from corallite.optimize.quantize.specs import GRANULARITIES
 from corallite.train.cli import run_flags
 
-# So that --help lists the flags with those of the program that defines them.
+# --help then lists the flags among those of the program that calls `define`.
 flags.disclaim_key_flags()
 
 
@@ -18,11 +18,11 @@ def define(
     """Defines the flags; returns a function that reads them.
 
     Args:
-        method: Default of --method; None for what suits the stage.
-        granularity: Default of --granularity; None for what the stage was trained with.
+        method: Default of --method; None: it depends on the stage.
+        granularity: Default of --granularity; None: that of the stage.
     """
     methods = flags.DEFINE_enum(
-        "method", method, METHODS, "How to quantize; by default what suits the stage."
+        "method", method, METHODS, "How to quantize; by default qat, else ptq."
     )
     granularities = flags.DEFINE_enum(
         "granularity",

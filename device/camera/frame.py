@@ -13,7 +13,7 @@ _BEAT_LIMIT_S = 10.0
 
 
 class SourceGivenUpError(RequestError):
-    """A live source is given up; raised by its iterator, with the reason."""
+    """A live source was given up; raised by its iterator, with the reason."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from corallite.device.camera import capture
 from corallite.device.system.errors import RequestError
 
-# What http.client raises if the connection breaks or the answer is not HTTP.
+# What http.client raises if the connection breaks or the response is not HTTP.
 # ValueError: TLS, when `interrupt` closes the connection during a read.
 _CONNECTION_ERRORS = (OSError, http.client.HTTPException, ValueError)
 

@@ -54,7 +54,7 @@ def open_source(
             files. An image that cannot be read is logged, counted and skipped.
             Or "-" for JPEG images on stdin.
         stop: Ends the iteration when it is set.
-        timeouts: Of a live source; default, those of `Timeouts`.
+        timeouts: Timeouts of a live source; default, those of `Timeouts`.
 
     Yields:
         The frames.
@@ -65,7 +65,7 @@ def open_source(
             a pipe has no frames.
     """
     if not source:
-        raise RequestError(f"The source has no name; {_WHAT_TO_GIVE}")
+        raise RequestError(f"--source is empty; {_WHAT_TO_GIVE}")
     stop = stop or threading.Event()
     live = _find_live(source)
     if live is not None:

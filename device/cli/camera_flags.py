@@ -34,7 +34,7 @@ _DEVICE = flags.DEFINE_string(
     "device",
     "auto",
     "cpu; edgetpu; edgetpu:N for one of several; or auto: the Edge TPU if --model was "
-    "compiled for it, as soon as there is one, else the CPU.",
+    "compiled for it, as soon as the system shows one; else the CPU.",
 )
 _CPU_MODEL = flags.DEFINE_string(
     "cpu_model",
@@ -55,7 +55,7 @@ _LABELS = flags.DEFINE_string(
     "labels", None, "File with one label per line, for a model without labels."
 )
 _FIT = flags.DEFINE_enum(
-    "fit", None, FITS, "How images fit the input; default, as the manifest says."
+    "fit", None, FITS, "How images fit the input; default, that of the manifest."
 )
 _INPUT_RANGE = flags.DEFINE_list(
     "input_range",
@@ -66,40 +66,40 @@ _STALE_AFTER = flags.DEFINE_float(
     "stale_after",
     5.0,
     "Seconds without a frame after which a camera or stream is stale; after twice that "
-    "it is reopened.",
+    "time it is reopened.",
     lower_bound=0.1,
 )
 _GIVE_UP_AFTER = flags.DEFINE_float(
     "give_up_after",
     None,
-    "Exit with status 2 after so many seconds without a frame from a camera or stream "
-    "that fails; default, never.",
+    "Exit with status 2 if a camera or stream fails and sends no frame for this many "
+    "seconds; default, never.",
     lower_bound=0.0,
 )
 _SMOOTH = flags.DEFINE_float(
-    "smooth", 0.0, "Seconds of frames to average; 0 averages nothing.", lower_bound=0.0
+    "smooth", 0.0, "Average predictions over these seconds; 0: do not.", lower_bound=0.0
 )
 _THRESHOLD = flags.DEFINE_float(
     "threshold",
     None,
-    "A label is active from this probability on, 0 to 1; default, no label is.",
+    "Probability, 0 to 1, at which a label becomes active; default, never.",
     lower_bound=0.0,
     upper_bound=1.0,
 )
 _RELEASE = flags.DEFINE_float(
     "release",
     None,
-    "An active label stays active down to this probability; default, --threshold.",
+    "Probability below which a label is no longer active; default, --threshold.",
     lower_bound=0.0,
     upper_bound=1.0,
 )
 _MAX_FPS = flags.DEFINE_float(
-    "max_fps", None, "Most frames per second; default, no limit.", lower_bound=0.01
+    "max_fps", None, "Maximum frames per second; default, no limit.", lower_bound=0.01
 )
 _MAX_TEMPERATURE = flags.DEFINE_float(
     "max_temperature",
     80.0,
-    "Temperature limit of the processor in degrees Celsius: from 3 below it, the frame "
+    "Temperature limit of the board in degrees Celsius: from 3 below it, the frame "
     "rate is lowered step by step; from 8 below, it is raised again. A Raspberry Pi's "
     "firmware throttles from 80 on. 0: no limit.",
     lower_bound=0.0,

@@ -10,18 +10,18 @@ import sys
 # must run without the packages that training needs.
 VERBS = {
     "train": ("train", "trains a model from class folders"),
-    "prune": ("optimize", "zeroes the smallest weights"),
-    "quantize": ("optimize", "quantization-aware training"),
+    "prune": ("optimize", "sets the smallest weights to zero while training"),
+    "quantize": ("optimize", "trains with simulated int8 quantization"),
     "convert": ("convert", "writes the full-int8 TFLite file"),
     "compile": ("convert", "compiles for the Edge TPU"),
     "audit": ("convert", "shows what is in a .tflite file"),
     "evaluate": ("convert", "measures any stage or file"),
     "report": ("convert", "writes one HTML file about a run"),
-    "pipeline": ("convert", "all of the above, in order"),
-    "classify": ("device", "classifies a camera or files"),
+    "pipeline": ("convert", "runs all steps from train to report"),
+    "classify": ("device", "classifies the frames of a camera or files"),
     "serve": ("device", "classifies over HTTP, with a live page"),
-    "benchmark": ("device", "times files, side by side"),
-    "doctor": ("device", "finds problems of this machine, and their remedies"),
+    "benchmark": ("device", "compares the speed of model files"),
+    "doctor": ("device", "finds problems of this machine and says how to fix them"),
 }
 WITHOUT_TENSORFLOW = ("audit", "benchmark", "classify", "compile", "serve", "doctor")
 

@@ -48,10 +48,10 @@ _MAX_MEGAPIXELS = flags.DEFINE_float(
     upper_bound=2**27 / 10**6,
 )
 _MAX_WAITING = flags.DEFINE_integer(
-    "max_waiting", 256, "Most requests that may wait; more get a 503.", lower_bound=0
+    "max_waiting", 256, "Maximum of waiting requests; more get a 503.", lower_bound=0
 )
 _MAX_STREAMS = flags.DEFINE_integer(
-    "max_streams", 8, "Most clients of the video stream.", lower_bound=0
+    "max_streams", 8, "Maximum number of clients of the video stream.", lower_bound=0
 )
 
 _PACKAGES = ("fastapi", "prometheus_client", "python_multipart", "uvicorn")

@@ -19,7 +19,7 @@ _TICK_S = 0.1
 _WAIT_S = 1.0
 _KEEPALIVE_S = 30
 _MAX_DELAY_S = 30
-# For the waiting messages, and again for the last status, when the loop ends.
+# Time to send the waiting messages at the end, and again for the last status.
 _CLOSE_TIMEOUT_S = 2.0
 _AT_LEAST_ONCE = 1
 # A topic has at most 65,535 bytes in the protocol, including our suffix.

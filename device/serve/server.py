@@ -13,7 +13,7 @@ from corallite.device.serve.guard.gate import Gate
 from corallite.device.system import log
 from corallite.device.system.errors import RequestError
 
-# For responses under way when the server stops; whole seconds.
+# Time to finish responses when the server stops, in whole seconds.
 _GRACE_S = 1
 _BACKLOG = 512
 

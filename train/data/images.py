@@ -82,7 +82,7 @@ def list_images(data_dir: Path) -> Listing:
 
 
 def _given_split_dirs(data_dir: Path) -> dict[str | None, Path]:
-    """Returns the folders of given splits, or the data folder itself under None.
+    """Returns the folder of each given split; without any, {None: data folder}.
 
     A class may be called "train": its folder is a split only if it contains folders and
     no images, and if it is next to `val` or `test` or is the only folder.
@@ -99,7 +99,7 @@ def _given_split_dirs(data_dir: Path) -> dict[str | None, Path]:
 
 
 def _sub_folders(folder: Path) -> list[Path]:
-    """Returns folders, and dangling links, which fail later when they are read."""
+    """Returns sub-folders, and broken links, which fail later when they are read."""
     entries = (entry for entry in folder.iterdir() if not entry.name.startswith("."))
     return sorted(entry for entry in entries if entry.is_dir() or not entry.exists())
 
@@ -109,15 +109,15 @@ def _holds_images(folder: Path) -> bool:
 
 
 def _with_parents(folder: Path) -> set[str]:
-    """Returns the real folders that a link must not lead to."""
+    """Returns the folder and its parents, which a link must not point to."""
     real_path = Path(os.path.realpath(folder))
     return {str(real_path), *(str(parent) for parent in real_path.parents)}
 
 
 def _is_image(path: Path) -> bool:
-    """Returns whether a path is named as an image, even a folder or a dangling link.
+    """Returns whether a path has an image suffix, even a folder or a broken link.
 
-    Reading it fails later and is reported, so that no image is lost silently.
+    Reading those fails later and is reported, so that no image is lost silently.
     """
     return not path.name.startswith(".") and path.suffix.lower() in IMAGE_SUFFIXES
 

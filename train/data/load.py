@@ -17,9 +17,9 @@ from corallite.train.data.images import SPLITS, Listing, list_images
 from corallite.train.data.split import SplitAssignment
 from corallite.train.runs.run import Run
 
-# Of train, val and test, where they are not given.
+# Fractions of train, val and test, for splits that are not given.
 _FRACTIONS = (0.8, 0.1, 0.1)
-# Of all files. An incomplete download has more, a damaged SD card fewer.
+# Fraction of all files. An incomplete download has more, a damaged SD card fewer.
 _MAX_UNREADABLE_FRACTION = 0.01
 _MIN_FILES_FOR_ONE_UNREADABLE = 20
 
@@ -52,13 +52,13 @@ class ImageData:
 def prepare_data(data_dir: Path, run: Run, preprocessing: Preprocessing) -> ImageData:
     """Splits, decodes and caches the images below `data_dir`, as far as necessary.
 
-    Writes `split.json` and `classes.txt`, once per run folder, and `cache/`. Existing
-    results that fit are kept; no image is read if no name, size or time in the data
+    Writes `split.json` and `classes.txt`, once per run folder, and `cache/`. Results
+    that are still valid are kept; no image is read if no name, size or time in the data
     folder has changed.
 
     Args:
         data_dir: Class folders, or class folders in `train/`, `val/`, `test/`.
-        run: Its folder is made if need be.
+        run: Its folder is created if necessary.
         preprocessing: How images are resized. A new value replaces the cached arrays.
 
     Raises:
@@ -84,7 +84,7 @@ def load_data(run: Run) -> ImageData:
     """Opens what `prepare_data` made for a run; the images stay on disk.
 
     Raises:
-        RequestError: The run has no data or lacks some of it.
+        RequestError: The run has no data, or some of it is missing.
     """
     run_dir = run.path
     missing = RequestError(
@@ -111,7 +111,7 @@ def load_data(run: Run) -> ImageData:
 def class_weights(training: Split) -> dict[int, float]:
     """Returns the weights that give all classes the same total weight.
 
-    n / (classes * n of the class): 1 for all if balanced, and 1 on average over the
+    The weight is images / (classes * images of the class): 1 on average over the
     images. A class without images has no weight.
     """
     counts = Counter(training.labels.tolist())
@@ -124,8 +124,8 @@ def class_weights(training: Split) -> dict[int, float]:
 def _find_split(listing: Listing, run_dir: Path) -> SplitAssignment | None:
     """Returns the run's split assignment if it has these images; None without one.
 
-    An assignment of other images is replaced if no array was made with it: the user may
-    have repaired images that could not be decoded.
+    If it has other images, it is replaced as long as no array was made with it: the
+    user may have repaired images that could not be decoded.
     """
     path = run_dir / "split.json"
     if not path.exists():
@@ -256,7 +256,7 @@ def _read_preprocessing(run_dir: Path) -> Preprocessing | None:
 
 
 def _stamp(listing: Listing) -> str:
-    """Returns a hash over names, sizes and times of the files, read or not."""
+    """Returns a hash of the names, sizes and times of all files, readable or not."""
     stamp = hashlib.sha256()
     for file in listing.files:
         path = listing.data_dir / file.path

@@ -39,8 +39,8 @@ class SplitAssignment:
 
     Attributes:
         data_dir: Folder of the images when they were assigned, absolute.
-        stamp: Changes when a name, size or time in the data folder does, so that
-            unchanged data need not be read again.
+        stamp: Hash of the names, sizes and times in the data folder; unchanged data
+            need not be read again.
         fingerprint: SHA-256 over class, given split and content of all images.
         class_names: Sorted.
         splits: Images of "train", "val" and "test", ordered by path.
@@ -70,7 +70,7 @@ def assign_splits(
     Args:
         images: The listed images.
         sha256_by_path: Content hash of each readable image.
-        fractions: Of train, val and test; positive, sum 1.
+        fractions: Fractions of train, val and test; positive, sum 1.
     """
     readable = [image for image in images if image.path in sha256_by_path]
     given = {image.given_split for image in readable} - {None}
@@ -155,7 +155,7 @@ def digest_splits(splits: Mapping[str, tuple[SplitFile, ...]]) -> str:
 
 
 def log_shared_content(splits: Mapping[str, tuple[SplitFile, ...]]) -> dict[str, int]:
-    """Warns of images in two classes or in two splits, and returns how many.
+    """Warns of equal images in two classes or two splits; returns their numbers.
 
     Returns:
         Number of different images under "in_two_classes" and "in_two_splits". The

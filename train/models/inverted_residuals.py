@@ -1,4 +1,4 @@
-"""Networks of inverted residuals: a stem, stages of blocks, a last convolution."""
+"""Builds networks of inverted residuals: stem, stages of blocks, last convolution."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ class Block:
     """One inverted residual.
 
     Attributes:
-        channels: Of the output.
+        channels: Output channels.
         expanded: Channels of the depthwise convolution; None without an expansion.
-        stride: Of the depthwise convolution.
+        stride: Stride of the depthwise convolution.
         kernel: Its height and width.
     """
 
@@ -56,7 +56,7 @@ def configure(table, width: float, stem: int, last: int) -> Config:
 
 
 def list_blocks(config: Config) -> Iterator[tuple[str, Block]]:
-    """Yields every block with its name, the beginning of its layers' names."""
+    """Yields every block with its name, which is the prefix of its layers' names."""
     for number, stage in enumerate(config.stages, start=1):
         for repeat, block in enumerate(stage):
             yield f"stage{number}_block{repeat}", block
@@ -65,11 +65,11 @@ def list_blocks(config: Config) -> Iterator[tuple[str, Block]]:
 def build_network(
     network: str, input_shape, num_classes: int, config: Config, dropout, conventions
 ) -> keras.Model:
-    """Builds a network; see the functions that networks are named after.
+    """Builds a network, such as `mobilenet_v2`.
 
     A published network shrinks an image by 32. A smaller image would end as a single
     pixel, so the earliest strides become 1 until the final feature map has at least 4
-    pixels a side: below 128 pixels the stem's, below 64 the second stage's as well.
+    pixels per side: below 128 pixels the stem's, below 64 the second stage's as well.
     At 32 pixels the network shrinks by 8 and ends at 4x4.
     """
     early_stride = blocks.stem_stride(input_shape[:2], later_stride=8)

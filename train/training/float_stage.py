@@ -39,17 +39,17 @@ def train(
 ) -> Stage:
     """Trains `network` on the images below `data_dir`; returns the float stage.
 
-    What is done already is not done again. Leaves in the run: `run.json`, the split,
-    the cached images, and in `float/` the model of the best epoch, `metrics.json` and
+    Finished steps are not repeated. It writes `run.json`, the split assignment, the
+    cached images, and in `float/` the model of the best epoch, `metrics.json` and
     TensorBoard logs.
 
-    With `transfer`, the network is built by the conventions of the weights. Their head
-    is kept if it has as many classes as there are in `data_dir`.
+    With `transfer`, the network is built with the conventions of the weights. Their
+    head is kept if it has as many classes as there are in `data_dir`.
 
     Raises:
         RequestError: The data, the weights or the settings do not fit, the run has
             other data or settings, or another process is writing into it.
-        KeyboardInterrupt: Asked to stop; the same call resumes.
+        KeyboardInterrupt: A signal stopped it; the same call resumes.
     """
     stage = run.first()
     preprocessing = Preprocessing(network.size_hw, fit_policy)
@@ -81,7 +81,7 @@ def train(
 
 
 def cost_metrics(model: keras.Model) -> dict[str, Any]:
-    """Returns what the model costs: parameters and multiply-accumulates."""
+    """Returns the cost of the model: parameters and multiply-accumulates."""
     return {"parameters": cost.count_parameters(model), "macs": cost.count_macs(model)}
 
 

@@ -1,4 +1,4 @@
-"""The camera's classification loop in its own thread, and the state of it."""
+"""The camera's classification loop in its own thread, and its state."""
 
 import threading
 import time
@@ -31,7 +31,7 @@ class Snapshot:
     Attributes:
         image_rgb_u8: uint8 RGB [height, width, 3]; not to be changed.
         result: The prediction.
-        seen_s: When it was made, on `time.monotonic`'s clock.
+        seen_s: Time of the prediction, by `time.monotonic`.
     """
 
     image_rgb_u8: Image
@@ -41,13 +41,13 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class CameraStatus:
-    """What is read together; the loop replaces it as a whole.
+    """The state of a camera; the loop replaces it as a whole.
 
     Attributes:
         state: The source's state, or "ended", "given up" or "failed" after the loop.
         newest: The newest frame; None before the first.
         classified: How many frames were classified.
-        failures: How many could not be.
+        failures: How many frames could not be classified.
         last_error: The last error, one sentence; "" without.
     """
 
@@ -82,7 +82,7 @@ class Camera:
 
         Args:
             name: The source's name.
-            frames: Of an open source; read only by this loop.
+            frames: Frames of an open source; read only by this loop.
             engine: Used only by this thread, such as an `EngineHandle`.
             stop: Ends the loop.
             top_k: How many labels a result has.

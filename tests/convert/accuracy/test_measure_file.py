@@ -96,5 +96,5 @@ def test_a_file_of_other_classes_is_not_compared(small_run, tmp_path):
         "x", "1", ("red", "blue", "green"), Preprocessing((32, 32))
     )
     path.write_bytes(attach_manifest(content, manifest))
-    with pytest.raises(RequestError, match="knows the classes red, blue, green"):
+    with pytest.raises(RequestError, match="has the classes red, blue, green"):
         compare_file(path, *open_run(small_run), 1.0)

@@ -131,8 +131,8 @@ def test_a_file_without_manifest_is_taken_to_be_of_the_run(small_run, tmp_path):
 @pytest.mark.parametrize(
     ("labels", "size_hw", "message"),
     [
-        (("cat", "dog", "owl"), (32, 32), "knows the classes cat, dog, owl"),
-        (("blue", "green", "red"), (64, 64), "give a run of the same"),
+        (("cat", "dog", "owl"), (32, 32), "has the classes cat, dog, owl"),
+        (("blue", "green", "red"), (64, 64), "give a run with the same"),
     ],
 )
 def test_a_file_of_another_task_is_refused(

@@ -218,8 +218,8 @@ def test_auto_stops_at_the_first_that_passes(small_copy, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"method": "qat", "source": "float"}, "method=qat does not convert the float"),
-        ({"method": "ptq", "source": "qat"}, "method=ptq does not convert the qat"),
+        ({"method": "qat", "source": "float"}, "method=qat cannot convert the float"),
+        ({"method": "ptq", "source": "qat"}, "method=ptq cannot convert the qat"),
         ({"method": "best"}, "ptq, ptq_corrected, qat, auto and .*got 'best'"),
         (
             {"source": "qat", "granularity": "tensor"},

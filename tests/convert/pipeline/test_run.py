@@ -93,7 +93,7 @@ def test_patience_in_pruning_is_refused_before_any_training(squares_dir, tmp_pat
     command = command_of(squares_dir, run_dir, "--prune_patience=1")
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
-    assert "patience of 1 epochs would end pruning" in done.stderr.splitlines()[-1]
+    assert "`patience` to be 0 in pruning, got 1" in done.stderr.splitlines()[-1]
     assert not run_dir.exists()
 
 
@@ -110,7 +110,7 @@ def test_a_truncated_model_is_named(squares_pipeline, copied_run):
     path = Run.open(copied_run).stage("pruned").model_path
     path.write_bytes(path.read_bytes()[:10_000])
     shutil.rmtree(copied_run / "qat")
-    with pytest.raises(RequestError, match=r"pruned/model\.h5 is not a whole Keras"):
+    with pytest.raises(RequestError, match=r"pruned/model\.h5 is not a complete Keras"):
         squares_pipeline(copied_run)
 
 

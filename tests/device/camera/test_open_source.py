@@ -254,7 +254,7 @@ def test_folder_named_0_is_a_folder(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("source", "sentence"),
-    [("", "The source has no name; give a camera"), ("9" * 20, "9: no such file or")],
+    [("", "--source is empty; give a camera"), ("9" * 20, "9: no such file or")],
 )
 def test_empty_or_unknown_name_is_refused(source, sentence):
     with pytest.raises(RequestError, match=sentence):

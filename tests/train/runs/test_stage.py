@@ -201,7 +201,7 @@ def test_a_stage_of_a_model_that_was_replaced_is_refused(finished):
     pruned = make_pruned(finished)
     assert pruned.require() == pruned.model_path
     files.write_bytes(finished.model_path, b"another model")
-    with pytest.raises(RequestError, match="made again since; run `corallite prune"):
+    with pytest.raises(RequestError, match="has changed since; run `corallite prune"):
         pruned.require()
 
 

@@ -121,7 +121,7 @@ BAD = {
     "has 3 outputs but 2 labels": lambda make: make(
         SECOND.with_classes(labels=("a", "b"))
     ),
-    "when it was made": lambda make: make(
+    "when the model was made": lambda make: make(
         replace(SECOND, selftest=SelfTest(1, 2, 0.99))
     ),
     "cannot be run": lambda make: make(SECOND)[:100] + bytes(400) + make(SECOND)[500:],
