@@ -20,7 +20,6 @@ from corallite.convert.report.write import write_report
 from corallite.device.cli import program
 from corallite.optimize.quantize.qat_stage import KIND
 from corallite.train.cli import recipe_flags, task_flags
-from corallite.train.data.load import load_data
 
 _TASK = task_flags.define()
 _SPARSITY = flags.DEFINE_float(
@@ -43,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
     transfer = _TRANSFER(recipes.train.epochs)
     task = _TASK()
     try:
-        results = run_pipeline(
+        results, data = run_pipeline(
             task.data_dir,
             task.run,
             task.network,
@@ -57,7 +56,7 @@ def main(argv: Sequence[str]) -> int:
         print(format_comparison(error.comparison))
         return program.EXIT_CHECK_FAILED
     print(format_table(results))
-    print(f"\nreport  {write_report(task.run, load_data(task.run))}")
+    print(f"\nreport  {write_report(task.run, data)}")
     return program.EXIT_DONE
 
 

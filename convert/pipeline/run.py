@@ -9,7 +9,7 @@ from corallite.convert.export.convert import convert
 from corallite.convert.export.plan import DEFAULT, Request
 from corallite.optimize.prune import magnitude
 from corallite.optimize.quantize import qat_stage
-from corallite.train.data.load import load_data
+from corallite.train.data.load import ImageData
 from corallite.train.runs.kinds import KINDS
 from corallite.train.runs.recipe import PRUNE, QUANTIZE, TRAIN, Recipe
 from corallite.train.runs.run import Run
@@ -36,8 +36,8 @@ def run_pipeline(
     sparsity: float,
     transfer: Transfer | None = None,
     fit_policy: str = "crop",
-) -> list[StageResult]:
-    """Makes every stage that is not done yet; returns the test results of all.
+) -> tuple[list[StageResult], ImageData]:
+    """Makes every stage that is not done yet; the test results of all, and the data.
 
     Args:
         data_dir: Class folders.
@@ -63,7 +63,7 @@ def run_pipeline(
     )
     overwrite = request.overwrite
     with run.lock("pipeline"):
-        float_stage.train(
+        _, data = float_stage.train(
             data_dir,
             run,
             network,
@@ -72,7 +72,6 @@ def run_pipeline(
             fit_policy=fit_policy,
             overwrite=overwrite,
         )
-        data = load_data(run)
         if sparsity:
             magnitude.prune(run, data, sparsity, recipes.prune, overwrite=overwrite)
         else:
@@ -86,7 +85,7 @@ def run_pipeline(
                 overwrite=overwrite,
             )
         convert(run, data, request)
-        return evaluate_run(run, data)
+        return evaluate_run(run, data), data
 
 
 def _leave_pruning_out(run: Run, overwrite: bool) -> None:

@@ -153,7 +153,7 @@ def gather_facts(
         preprocessing=data.preprocessing,
         counts=_count_images(data),
         fingerprint=data.fingerprint,
-        unreadable=len(files.read_json(run.path / "split.json")["unreadable"]),
+        unreadable=data.unreadable,
         split=split,
         stages=stages,
         others=[record for x, record in records if x.name not in results],
