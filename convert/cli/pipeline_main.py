@@ -18,7 +18,6 @@ from corallite.convert.evaluate.table import format_table
 from corallite.convert.pipeline.run import Recipes, run_pipeline
 from corallite.convert.report.write import write_report
 from corallite.device.cli import program
-from corallite.optimize.quantize.qat_stage import KIND
 from corallite.train.cli import recipe_flags, task_flags
 
 _TASK = task_flags.define()
@@ -29,7 +28,7 @@ _SPARSITY = flags.DEFINE_float(
     lower_bound=0.0,
     upper_bound=1.0,
 )
-_REQUEST = request_flags.define(KIND.method, "channel")
+_REQUEST = request_flags.define()
 _TRAIN = recipe_flags.define(Recipes().train)
 _TRANSFER = recipe_flags.define_transfer()
 _PRUNE = recipe_flags.define(Recipes().prune, prefix="prune_")
