@@ -48,7 +48,7 @@ class ImageData:
         preprocessing: How the images were resized.
         fingerprint: See `SplitAssignment`.
         splits: By name.
-        unreadable: Files that could not be read when the splits were made.
+        unreadable: Files that could not be read or decoded and are in no split.
     """
 
     class_names: tuple[str, ...]
@@ -257,7 +257,7 @@ def _to_data(
     cached: Mapping[str, cache.CachedSplit],
 ) -> ImageData:
     splits = {name: _to_split(made, name, cached[name]) for name in SPLITS}
-    count = len(made.unreadable)
+    count = len(made.unreadable) + sum(len(x.unreadable) for x in cached.values())
     return ImageData(made.class_names, preprocessing, made.fingerprint, splits, count)
 
 
