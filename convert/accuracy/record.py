@@ -20,5 +20,6 @@ def read_comparison(stage: Stage) -> AccuracyComparison | None:
     path = stage.path / PARITY_FILE
     if not path.exists() or not stage.is_complete() or stage.is_outdated():
         return None
-    comparison = files.read_record(path, AccuracyComparison.from_json)
+    command = f"`{stage.command()}`"
+    comparison = files.read_record(path, AccuracyComparison.from_json, command)
     return comparison if comparison.file_sha256 == stage.sha256() else None

@@ -24,7 +24,7 @@ from corallite.convert.report.write import write_report
 from corallite.device.cli import program
 from corallite.train.cli import run_flags
 from corallite.train.data import datasets
-from corallite.train.data.load import load_data
+from corallite.train.data.load import ImageData
 from corallite.train.runs.recipe import Recipe
 from corallite.train.runs.run import Run
 from corallite.train.training.float_stage import Network
@@ -68,7 +68,7 @@ def main(argv: Sequence[str]) -> int:
     run = Run.open(run_dir)
     network = Network("shufflenet_v2", 0.5, (32, 32))
     try:
-        results = run_pipeline(
+        results, data = run_pipeline(
             data_dir,
             run,
             network,
@@ -80,12 +80,11 @@ def main(argv: Sequence[str]) -> int:
         print(format_comparison(error.comparison))
         return program.EXIT_CHECK_FAILED
     print(format_table(results))
-    print(_run_device_loop(run))
+    print(_run_device_loop(run, data))
     return program.EXIT_DONE
 
 
-def _run_device_loop(run: Run) -> str:
-    data = load_data(run)
+def _run_device_loop(run: Run, data: ImageData) -> str:
     split = data.splits["test"]
     rows = demo.choose_rows(split, per_class=4)
     video_path = run.path / "test_images.avi"

@@ -12,21 +12,14 @@ from corallite.train.cli import run_flags
 flags.disclaim_key_flags()
 
 
-def define(
-    method: str | None = None, granularity: str | None = None
-) -> Callable[[], Request]:
-    """Defines the flags; returns a function that reads them.
-
-    Args:
-        method: Default of --method; None: it depends on the stage.
-        granularity: Default of --granularity; None: that of the stage.
-    """
-    methods = flags.DEFINE_enum(
-        "method", method, METHODS, "How to quantize; by default qat, else ptq."
+def define() -> Callable[[], Request]:
+    """Defines the flags; returns a function that reads them."""
+    method = flags.DEFINE_enum(
+        "method", None, METHODS, "How to quantize; by default what suits the stage."
     )
-    granularities = flags.DEFINE_enum(
+    granularity = flags.DEFINE_enum(
         "granularity",
-        granularity,
+        None,
         GRANULARITIES,
         "Scales of a convolution: per channel, or per tensor (STM32MP2 and others); by "
         "default as the stage was trained, else per channel.",
@@ -40,8 +33,8 @@ def define(
     )
     overwrite = run_flags.define_overwrite()
     return lambda: Request(
-        method=methods.value,
-        granularity=granularities.value,
+        method=method.value,
+        granularity=granularity.value,
         max_drop=max_drop.value,
         overwrite=overwrite.value,
     )

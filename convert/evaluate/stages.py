@@ -113,18 +113,19 @@ def _recall(stage: Stage, data: ImageData, split: str) -> StageResult:
         "versions": package_versions(),
     }
     if path.exists():
-        record = files.read_json(path)
-        # An older record lacks what is measured today.
-        if record.get("inputs") == inputs:
-            return files.read_record(path, _to_result)
+        known = files.read_record(path, lambda record: _to_result(record, inputs))
+        if known:
+            return known
     logging.info("Evaluating %s on the %s split.", stage.name, split)
     result = _measure(stage, data, split)
     files.write_json(path, {"inputs": inputs, **dataclasses.asdict(result)})
     return result
 
 
-def _to_result(record: dict[str, Any]) -> StageResult:
-    del record["inputs"]
+def _to_result(record: dict[str, Any], inputs: dict[str, Any]) -> StageResult | None:
+    """Returns what was measured of the same; an older record lacks some of it."""
+    if record.pop("inputs", None) != inputs:
+        return None
     evaluation = Evaluation.from_json(record.pop("evaluation"))
     return StageResult(evaluation=evaluation, **record)
 

@@ -9,7 +9,7 @@ from corallite.convert.export.convert import convert
 from corallite.convert.export.plan import DEFAULT, Request
 from corallite.optimize.prune import magnitude
 from corallite.optimize.quantize import qat_stage
-from corallite.train.data.load import load_data
+from corallite.train.data.load import ImageData
 from corallite.train.runs.kinds import KINDS
 from corallite.train.runs.recipe import PRUNE, QUANTIZE, TRAIN, Recipe
 from corallite.train.runs.run import Run
@@ -36,8 +36,8 @@ def run_pipeline(
     sparsity: float,
     transfer: Transfer | None = None,
     fit_policy: str = "crop",
-) -> list[StageResult]:
-    """Makes every stage that is not finished; returns the test results of all stages.
+) -> tuple[list[StageResult], ImageData]:
+    """Makes every stage that is not finished.
 
     Args:
         data_dir: Class folders.
@@ -49,6 +49,9 @@ def run_pipeline(
         sparsity: Zero fraction of the kernels, 0 to 1; 0 skips pruning.
         transfer: Pretrained weights; None for random ones.
         fit_policy: How an image is fitted to the network's input.
+
+    Returns:
+        The test results of all stages, and the images, which the report also needs.
 
     Raises:
         RequestError: A stage cannot be made; earlier stages stay finished.
@@ -63,7 +66,7 @@ def run_pipeline(
     )
     overwrite = request.overwrite
     with run.lock("pipeline"):
-        float_stage.train(
+        _, data = float_stage.train(
             data_dir,
             run,
             network,
@@ -72,7 +75,6 @@ def run_pipeline(
             fit_policy=fit_policy,
             overwrite=overwrite,
         )
-        data = load_data(run)
         if sparsity:
             magnitude.prune(run, data, sparsity, recipes.prune, overwrite=overwrite)
         else:
@@ -86,7 +88,7 @@ def run_pipeline(
                 overwrite=overwrite,
             )
         convert(run, data, request)
-        return evaluate_run(run, data)
+        return evaluate_run(run, data), data
 
 
 def _leave_pruning_out(run: Run, overwrite: bool) -> None:

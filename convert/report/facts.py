@@ -143,6 +143,7 @@ def gather_facts(
         model = read_model(source.model_path)
         placement, is_predicted = find_placement(made_stages, source, model)
     names = tuple(map(files.printable, data.class_names))
+    comparisons = map(read_comparison, reversed(made_stages))
     mistakes = stages[-1].result.evaluation.mistakes[:_MOST_PICTURES]
     return Facts(
         run_dir=files.printable(run.path),
@@ -153,12 +154,12 @@ def gather_facts(
         preprocessing=data.preprocessing,
         counts=_count_images(data),
         fingerprint=data.fingerprint,
-        unreadable=len(files.read_json(run.path / "split.json")["unreadable"]),
+        unreadable=data.unreadable,
         split=split,
         stages=stages,
         others=[record for x, record in records if x.name not in results],
         pictures=show_mistakes(mistakes, data.splits[split], names),
-        accuracy=next(filter(None, map(read_comparison, reversed(made_stages))), None),
+        accuracy=next(filter(None, comparisons), None),
         model=model,
         edgetpu=placement,
         is_predicted=is_predicted,

@@ -82,10 +82,7 @@ class _Server(uvicorn.Server):
     """Stops when `stop` is set; leaves the signals to the program."""
 
     def __init__(
-        self,
-        config: uvicorn.Config,
-        stop: threading.Event,
-        on_tick: Callable[[], None],
+        self, config: uvicorn.Config, stop: threading.Event, on_tick: Callable[[], None]
     ) -> None:
         super().__init__(config)
         self._stop = stop

@@ -35,7 +35,7 @@ def train_quantized(
         data: Its images.
         recipe: How to train.
         shared_range: See `quantize`; by default what fits the network.
-        granularity: One of `quantize.GRANULARITIES`.
+        granularity: One of `specs.GRANULARITIES`.
         overwrite: Train again if it was done with other settings.
 
     Raises:

@@ -87,7 +87,7 @@ def define(defaults: recipe.Recipe, prefix: str = "") -> Callable[[], recipe.Rec
         if prefix:
             values |= {field: flags.FLAGS[field].value for field in _COMMON}
         # A program without --weights does not define it.
-        weights = flags.FLAGS.flag_values_dict().get("weights")
+        weights = getattr(flags.FLAGS, "weights", None)
         if weights is not None and not holders["learning_rate"].present:
             values["learning_rate"] *= recipe.TRANSFER_SHARE
         return recipe.Recipe(**values)

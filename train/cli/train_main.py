@@ -24,7 +24,7 @@ def main(argv: Sequence[str]) -> None:
     recipe = _RECIPE()
     transfer = _TRANSFER(recipe.epochs)
     task = _TASK()
-    stage = train(
+    stage, _ = train(
         task.data_dir,
         task.run,
         task.network,

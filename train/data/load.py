@@ -41,12 +41,21 @@ class Split:
 
 @dataclass(frozen=True)
 class ImageData:
-    """A data set, decoded and divided into "train", "val" and "test"."""
+    """A data set, decoded and divided into "train", "val" and "test".
+
+    Attributes:
+        class_names: Sorted.
+        preprocessing: How the images were resized.
+        fingerprint: See `SplitAssignment`.
+        splits: By name.
+        unreadable: Files that could not be read or decoded and are in no split.
+    """
 
     class_names: tuple[str, ...]
     preprocessing: Preprocessing
     fingerprint: str
     splits: Mapping[str, Split]
+    unreadable: int = 0
 
 
 def prepare_data(data_dir: Path, run: Run, preprocessing: Preprocessing) -> ImageData:
@@ -74,8 +83,8 @@ def prepare_data(data_dir: Path, run: Run, preprocessing: Preprocessing) -> Imag
         )
     listing = list_images(data_dir)
     made = _find_split(listing, run_dir) or _make_split(listing, run_dir)
-    _fill_cache(data_dir, run_dir, made, preprocessing)
-    data = load_data(run)
+    cached = _fill_cache(data_dir, run_dir, made, preprocessing)
+    data = _to_data(made, preprocessing, cached)
     _check_every_class_is_left(data_dir, data)
     return data
 
@@ -98,14 +107,14 @@ def load_data(run: Run) -> ImageData:
     if preprocessing is None:
         raise missing
     key = cache.cache_key(split.digest_splits(made.splits), preprocessing)
-    splits = {}
+    cached = {}
     for name in SPLITS:
         count = len(made.splits[name])
-        cached = cache.open_split(_cache_dir(run_dir), name, key, count)
-        if cached is None:
+        found = cache.open_split(_cache_dir(run_dir), name, key, count)
+        if found is None:
             raise missing
-        splits[name] = _to_split(made, name, cached)
-    return ImageData(made.class_names, preprocessing, made.fingerprint, splits)
+        cached[name] = found
+    return _to_data(made, preprocessing, cached)
 
 
 def class_weights(training: Split) -> dict[int, float]:
@@ -209,24 +218,25 @@ def _check_every_class_is_left(data_dir: Path, data: ImageData) -> None:
 
 def _fill_cache(
     data_dir: Path, run_dir: Path, made: SplitAssignment, preprocessing: Preprocessing
-) -> None:
+) -> dict[str, cache.CachedSplit]:
+    """Decodes what is not cached; returns each split."""
     folder = _cache_dir(run_dir)
     key = cache.cache_key(split.digest_splits(made.splits), preprocessing)
     total = len(made.unreadable) + sum(len(made.splits[name]) for name in SPLITS)
-    unreadable = list(made.unreadable)
+    unreadable, cached = list(made.unreadable), {}
     cache.remove_others(folder, key)
     for name in SPLITS:
         paths = [file.path for file in made.splits[name]]
-        cached = cache.open_split(folder, name, key, len(paths))
-        if cached is None:
-            cached = cache.write_split(
-                folder, name, key, data_dir, paths, preprocessing
-            )
-        unreadable += cached.unreadable
+        found = cache.open_split(folder, name, key, len(paths))
+        if found is None:
+            found = cache.write_split(folder, name, key, data_dir, paths, preprocessing)
+        cached[name] = found
+        unreadable += found.unreadable
         _check_unreadable(data_dir, unreadable, total)
     if unreadable:
         logging.warning("%d of %d images were skipped.", len(unreadable), total)
     files.write_json(folder / "preprocessing.json", preprocessing.to_json())
+    return cached
 
 
 def _check_unreadable(data_dir: Path, unreadable: list[str], total: int) -> None:
@@ -239,6 +249,16 @@ def _check_unreadable(data_dir: Path, unreadable: list[str], total: int) -> None
             f"{data_dir}: {len(unreadable)} of {total} images cannot be read, more "
             f"than 1 %; repair or remove them: {names}."
         )
+
+
+def _to_data(
+    made: SplitAssignment,
+    preprocessing: Preprocessing,
+    cached: Mapping[str, cache.CachedSplit],
+) -> ImageData:
+    splits = {name: _to_split(made, name, cached[name]) for name in SPLITS}
+    count = len(made.unreadable) + sum(len(x.unreadable) for x in cached.values())
+    return ImageData(made.class_names, preprocessing, made.fingerprint, splits, count)
 
 
 def _to_split(made: SplitAssignment, name: str, cached: cache.CachedSplit) -> Split:

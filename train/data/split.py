@@ -227,9 +227,14 @@ def _check_classes(path: Path, made: SplitAssignment) -> None:
 
 
 def _parse(content: dict[str, Any]) -> SplitAssignment:
-    if content.pop("format") != _FORMAT:
+    if content["format"] != _FORMAT:
         raise ValueError(f"Expected `format` to be {_FORMAT}.")
-    parts = content.pop("parts")
-    splits = {name: tuple(SplitFile(**file) for file in parts[name]) for name in SPLITS}
-    names = {name: tuple(content[name]) for name in ("class_names", "unreadable")}
-    return SplitAssignment(**{**content, **names}, splits=splits)
+    parts = content["parts"]
+    return SplitAssignment(
+        data_dir=content["data_dir"],
+        stamp=content["stamp"],
+        fingerprint=content["fingerprint"],
+        class_names=tuple(content["class_names"]),
+        splits={name: tuple(SplitFile(**x) for x in parts[name]) for name in SPLITS},
+        unreadable=tuple(content["unreadable"]),
+    )

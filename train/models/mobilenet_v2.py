@@ -60,10 +60,8 @@ def mobilenet_v2(
     Raises:
         ValueError: An argument is out of its range.
     """
-    blocks.check_arguments(input_shape, num_classes, width, ENTRY.smallest_side)
-    config = config or configure(width)
     return inverted_residuals.build_network(
-        ENTRY.name, input_shape, num_classes, config, dropout, conventions
+        ENTRY, input_shape, num_classes, width, config, dropout, conventions
     )
 
 

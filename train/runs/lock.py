@@ -28,9 +28,8 @@ def hold(run_dir: Path, verb: str) -> Iterator[None]:
     with _acquire(path) as file:
         with contextlib.suppress(OSError):  # On a full disk it has no name.
             file.truncate(0)
-            os.write(
-                file.fileno(), f"corallite {verb} (process {os.getpid()})".encode()
-            )
+            name = f"corallite {verb} (process {os.getpid()})"
+            os.write(file.fileno(), name.encode())
         try:
             yield
         finally:

@@ -114,7 +114,7 @@ class Stage:
         """
         if not overwrite:
             self.refuse_other_settings(inputs)
-        is_done = self.is_complete() and self.metrics()["inputs"] == _as_json(inputs)
+        is_done = self.is_complete() and self.metrics()["inputs"] == as_json(inputs)
         if is_done:
             logging.info("%s: done already.", self.name)
         return is_done
@@ -130,7 +130,7 @@ class Stage:
         made_from = self._made_from()
         if made_from is None:
             return
-        difference = _difference(made_from, _as_json(settings))
+        difference = _difference(made_from, as_json(settings))
         if difference:
             state = "made" if self.is_complete() else "begun"
             raise RequestError(
@@ -154,7 +154,7 @@ class Stage:
         record = {
             "kind": self.name,
             **({"parent": parent.name} if parent else {}),
-            "inputs": _as_json(inputs),
+            "inputs": as_json(inputs),
             "finished": datetime.datetime.now().astimezone().isoformat("T", "seconds"),
             "versions": package_versions(),
             **metrics,
@@ -281,8 +281,8 @@ def hash_file(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _as_json(inputs: dict[str, Any]) -> dict[str, Any]:
-    """Tuples become lists and so on, as they will be when read back."""
+def as_json(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Returns `inputs` as they are when read back: tuples become lists, and so on."""
     return json.loads(json.dumps(inputs))
 
 

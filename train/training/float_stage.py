@@ -36,8 +36,8 @@ def train(
     transfer: Transfer | None = None,
     fit_policy: str = "crop",
     overwrite: bool = False,
-) -> Stage:
-    """Trains `network` on the images below `data_dir`; returns the float stage.
+) -> tuple[Stage, ImageData]:
+    """Trains `network` on the images below `data_dir`; the float stage and its data.
 
     Finished steps are not repeated. It writes `run.json`, the split assignment, the
     cached images, and in `float/` the model of the best epoch, `metrics.json` and
@@ -63,13 +63,13 @@ def train(
     # Before the cached images are replaced by some of another size.
     if not overwrite:
         stage.refuse_other_settings({**RANDOM, **settings})
-    with run.lock("train"):
+    with run.lock(stage.kind.verb):
         data = prepare_data(data_dir, run, preprocessing)
         inputs = {**settings, "data": data.fingerprint}
         if stage.is_done(inputs, overwrite):
             if not run.is_recorded():  # It was damaged, and removed.
                 _record_run(run, data_dir, start, inputs)
-            return stage
+            return stage, data
         stage.reopen()
         _record_run(run, data_dir, start, inputs)
         log_initialization(start, len(data.class_names))
@@ -77,7 +77,7 @@ def train(
         save_model(model, stage.model_path)
         stage.finish(inputs, {**cost_metrics(model), **dataclasses.asdict(progress)})
         discard_state(stage.path)
-    return stage
+    return stage, data
 
 
 def cost_metrics(model: keras.Model) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from corallite.device.system import files
 from corallite.train.framework.keras import keras
-from corallite.train.runs.stage import damaged_state, read_header
+from corallite.train.runs.stage import as_json, damaged_state, read_header
 from corallite.train.training.objectives import Objective
 
 
@@ -92,9 +92,7 @@ class TrainingState:
             RequestError: The file is damaged.
         """
         header = read_header(self.path)
-        if header is None or header.pop("inputs") != json.loads(
-            json.dumps(self.inputs)
-        ):
+        if header is None or header.pop("inputs") != as_json(self.inputs):
             return
         try:
             with np.load(self.path) as arrays:

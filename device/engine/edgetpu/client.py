@@ -15,13 +15,9 @@ import numpy as np
 from corallite.device.engine.edgetpu import protocol
 from corallite.device.engine.runner import Tensor
 from corallite.device.model.signature import ModelSignature
+from corallite.device.system.process import isolated
 
-# The current folder is removed from the path: a numpy.py in it is not NumPy. No core
-# file is written after a crash, because crashes are expected.
-_WORKER_CODE = """
-import resource, sys
-if sys.path and not sys.path[0]: del sys.path[0]
-resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+_WORKER_CODE = f"""{isolated.PRELUDE}
 from corallite.device.engine.edgetpu import worker
 worker.main(sys.argv[1:])
 """
@@ -119,15 +115,12 @@ class RemoteRunner:
         return answer
 
     def _why_gone(self) -> str:
-        # Imported only after a failure.
-        from corallite.device.system.process.isolated import name_signal
-
         try:
             status = self._process.wait(_REAP_LIMIT_S)
         except subprocess.TimeoutExpired:
             return "its process has closed the connection"
         if status < 0:
-            return f"its process {name_signal(-status)}"
+            return f"its process {isolated.name_signal(-status)}"
         return f"its process ended with status {status}"
 
 

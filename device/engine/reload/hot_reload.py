@@ -214,8 +214,8 @@ class HotReload(base.Engine):
             "one continues."
         )
         error_then = self._models.current.status().last_error
-        self._record = _Record(self._record.swaps, sentence, error_then)
         log.warning("%s", sentence)
+        self._record = _Record(self._record.swaps, sentence, error_then)
 
 
 def _start(engine: base.Engine, limit_s: float = 0.0) -> str:

@@ -10,7 +10,7 @@ from corallite.device.system.process.limited_process import end_group
 
 # Without the current folder in the path: a numpy.py there would be imported for NumPy.
 # An expected crash leaves no core file.
-_PRELUDE = """
+PRELUDE = """
 import resource, sys
 if sys.path and not sys.path[0]: del sys.path[0]
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -51,7 +51,7 @@ def try_python(
     """
     try:
         process = subprocess.Popen(
-            [python, "-c", _PRELUDE + code, *arguments],
+            [python, "-c", PRELUDE + code, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
