@@ -25,8 +25,10 @@ def default_signals():
     A shell's background jobs ignore SIGINT, and those of nohup SIGHUP; programs
     inherit it.
     """
-    default = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
-    former = {number: signal.signal(number, does) for number, does in default.items()}
+    former = {
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+        signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+    }
     yield
     for number, does in former.items():
         signal.signal(number, does)
