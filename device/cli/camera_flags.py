@@ -11,7 +11,7 @@ from absl import flags
 
 from corallite.device.camera.connection_state import Timeouts
 from corallite.device.camera.frame import FrameStream
-from corallite.device.camera.open_source import open_source
+from corallite.device.camera.open_source import name_source, open_source
 from corallite.device.cli import output_flags
 from corallite.device.cli.output_flags import open_sinks as open_sinks
 from corallite.device.cli.output_flags import refuse_sinks as refuse_sinks
@@ -94,7 +94,11 @@ _RELEASE = flags.DEFINE_float(
     upper_bound=1.0,
 )
 _MAX_FPS = flags.DEFINE_float(
-    "max_fps", None, "Most frames per second; default, no limit.", lower_bound=0.01
+    "max_fps",
+    None,
+    "Most frames per second, and how often a snapshot URL is requested; default, no "
+    "limit, and 2 snapshots per second.",
+    lower_bound=0.01,
 )
 _MAX_TEMPERATURE = flags.DEFINE_float(
     "max_temperature",
@@ -136,17 +140,12 @@ def open_engine() -> Iterator[Engine]:
 def open_frames(stop: threading.Event) -> AbstractContextManager[FrameStream]:
     """Opens the source of the flags; `stop` ends its frames."""
     timeouts = Timeouts(_STALE_AFTER.value, _GIVE_UP_AFTER.value)
-    return open_source(_SOURCE.value, stop, timeouts)
+    return open_source(_SOURCE.value, stop, timeouts, snapshot_fps=_MAX_FPS.value)
 
 
 def source_name() -> str | None:
     """Returns the name of the source, without a password; None without a source."""
-    source = _SOURCE.value
-    if not source or "://" not in source:
-        return source
-    from corallite.device.camera.capture import without_secrets
-
-    return without_secrets(source)
+    return _SOURCE.value and name_source(_SOURCE.value)
 
 
 def make_smoother() -> Smoother:
