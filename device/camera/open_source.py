@@ -5,15 +5,17 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from corallite.device.camera import recorded
 from corallite.device.camera.connection_state import Timeouts
-from corallite.device.camera.frame import FrameStream
+from corallite.device.camera.frame import Frame, FrameStream
 from corallite.device.camera.prefetch import prefetching
 from corallite.device.image.opencv import cv2
+from corallite.device.image.orientation import UNTURNED, Orientation
 from corallite.device.image.preprocess import IMAGE_SUFFIXES
 from corallite.device.system import log
 from corallite.device.system.errors import RequestError
@@ -43,6 +45,7 @@ def open_source(
     source: str,
     stop: threading.Event | None = None,
     timeouts: Timeouts | None = None,
+    orientation: Orientation = UNTURNED,
     snapshot_fps: float | None = None,
 ) -> Iterator[FrameStream]:
     """Opens a source of frames, and releases it after the block.
@@ -61,6 +64,7 @@ def open_source(
             Or "-" for JPEG images on stdin.
         stop: Ends the iteration when it is set.
         timeouts: Of a live source; default, those of `Timeouts`.
+        orientation: How to turn each frame, whatever the source.
         snapshot_fps: How often to request a URL that gives one image, per second;
             default, `SNAPSHOT_FPS`. At least twice in the time after which the source
             would be stale.
@@ -82,13 +86,13 @@ def open_source(
         from corallite.device.camera.live import LiveStream
 
         name, open_capture = live
-        stream = LiveStream(name, open_capture, timeouts, stop)
+        stream = LiveStream(name, open_capture, timeouts, stop, orientation.apply)
         try:
             yield stream
         finally:
             stream.close()
     else:
-        with _open_recorded(source, stop) as recorded_stream:
+        with _open_recorded(source, stop, orientation) as recorded_stream:
             yield recorded_stream
 
 
@@ -163,7 +167,9 @@ def _find_url(
 
 
 @contextlib.contextmanager
-def _open_recorded(source: str, stop: threading.Event) -> Iterator[FrameStream]:
+def _open_recorded(
+    source: str, stop: threading.Event, orientation: Orientation
+) -> Iterator[FrameStream]:
     path = Path(source)
     stream = FrameStream()
     closing = threading.Event()
@@ -175,7 +181,8 @@ def _open_recorded(source: str, stop: threading.Event) -> Iterator[FrameStream]:
         elif path.is_dir():
             frames = recorded.folder_frames(path, stream)
         elif path.suffix.lower() in IMAGE_SUFFIXES:
-            stream.frames = recorded.image_frames(path)
+            frames = recorded.image_frames(path)
+            stream.frames = _turn(frames, orientation)
             yield stream
             return
         else:
@@ -183,7 +190,7 @@ def _open_recorded(source: str, stop: threading.Event) -> Iterator[FrameStream]:
             capture = stack.enter_context(_open_video(path))
             frames = recorded.video_frames(capture, path)
         prefetched = prefetching(
-            frames,
+            _turn(frames, orientation),
             stream.note_wait,
             # A lambda, because the consumer sets `prepare` after this.
             lambda frame: stream.prepare(frame),
@@ -191,6 +198,12 @@ def _open_recorded(source: str, stop: threading.Event) -> Iterator[FrameStream]:
         stream.frames = stack.enter_context(prefetched)
         stack.callback(closing.set)
         yield stream
+
+
+def _turn(frames: Iterator[Frame], orientation: Orientation) -> Iterator[Frame]:
+    for frame in frames:
+        image = orientation.apply(frame.image_rgb_u8)
+        yield replace(frame, image_rgb_u8=image)
 
 
 @contextlib.contextmanager

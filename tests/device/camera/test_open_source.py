@@ -15,6 +15,7 @@ import pytest
 from corallite.device.camera.connection_state import State, Timeouts
 from corallite.device.camera.live import LiveStream
 from corallite.device.camera.open_source import name_source, open_source
+from corallite.device.image.orientation import Orientation
 from corallite.device.image.preprocess import read_image
 from corallite.device.system.errors import RequestError
 
@@ -312,6 +313,74 @@ def test_folder_with_the_number_of_a_year_is_a_folder(tmp_path, monkeypatch):
     for name, image in (("2024", "a.png"), ("256", "b.png")):
         with open_source(name) as stream:
             assert next(stream).name == image
+
+
+# One colour per corner, clockwise from the top left. In the file, 24 x 16 pixels.
+CORNERS = "RGBW"
+COLOURS = {"R": (255, 0, 0), "G": (0, 255, 0), "B": (0, 0, 255), "W": (255,) * 3}
+
+
+def draw_corners():
+    image = np.zeros((16, 24, 3), np.uint8)
+    image[:8, :12], image[:8, 12:] = COLOURS["R"], COLOURS["G"]
+    image[8:, 12:], image[8:, :12] = COLOURS["B"], COLOURS["W"]
+    return image
+
+
+def name_corners(image):
+    """Returns the colours of the corners, clockwise from the top left."""
+    corners = image[1, 1], image[1, -2], image[-2, -2], image[-2, 1]
+    return "".join(
+        min(COLOURS, key=lambda name: np.abs(corner - np.array(COLOURS[name])).sum())
+        for corner in corners
+    )
+
+
+@pytest.fixture
+def corner_sources(tmp_path, camera_server, monkeypatch):
+    """The same image as a file, a folder, a video, and a live stream."""
+    image = draw_corners()
+    jpeg = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 100])[1]
+    photo = tmp_path / "photos" / "corners.jpg"
+    photo.parent.mkdir()
+    photo.write_bytes(jpeg.tobytes())
+    video = tmp_path / "corners.avi"
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), 10, (24, 16))
+    for _ in range(3):
+        writer.write(image[..., ::-1])
+    writer.release()
+    camera_server.part = jpeg.tobytes()
+    return [str(photo), str(photo.parent), str(video), camera_server.url]
+
+
+@pytest.mark.parametrize(
+    ("rotate", "mirror", "expected"),
+    [
+        (0, False, "RGBW"),
+        (90, False, "WRGB"),
+        (180, False, "BWRG"),
+        (270, False, "GBWR"),
+        (0, True, "GRWB"),
+        (90, True, "RWBG"),  # Rotated, then mirrored.
+    ],
+)
+def test_frames_of_every_source_are_rotated_then_mirrored(
+    corner_sources, rotate, mirror, expected
+):
+    for source in corner_sources:
+        with open_source(source, orientation=Orientation(rotate, mirror)) as stream:
+            image = next(stream).image_rgb_u8
+        assert name_corners(image) == expected, source
+        assert image.shape == ((24, 16, 3) if rotate in (90, 270) else (16, 24, 3))
+
+
+def test_usb_camera_is_rotated(camera, monkeypatch):
+    capture = camera(frames=1)
+    corners_bgr = np.ascontiguousarray(draw_corners()[..., ::-1])
+    monkeypatch.setattr(capture, "retrieve", lambda: (True, corners_bgr))
+    turned = Orientation(180)
+    with open_source("0", timeouts=ONE_ATTEMPT, orientation=turned) as stream:
+        assert name_corners(next(stream).image_rgb_u8) == "BWRG"
 
 
 @pytest.mark.parametrize(
