@@ -14,7 +14,9 @@ _HOST_AND_PORT = re.compile(
 )
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 # A URL without its scheme, or with one slash: user:password@host, host/x?token=1.
-_MISTYPED = re.compile(r"[@?]|^(https?|rtsps?|mqtts?)\b:?[/\\]|^[a-z]+:[/\\]", re.I)
+_MISTYPED = re.compile(
+    r":.*@|\?.*=|^(https?|rtsps?|mqtts?)\b:?[/\\]|^[a-z]+:[/\\]", re.I | re.DOTALL
+)
 # Shown in errors; any other "scheme" may be the start of a password.
 _KNOWN_SCHEMES = (
     *("http", "https", "rtsp", "rtsps", "mqtt", "mqtts"),

@@ -136,14 +136,16 @@ def test_invalid_url_is_refused(text, sentence):
     assert sentence in str(refused.value)
 
 
-@pytest.mark.parametrize("path", ["/dev/v4l/by-path/usb@0?1", "./me@home.jpg", "../@"])
+@pytest.mark.parametrize(
+    "path", ["/dev/v4l/usb:1@0?a=1", "./a:b@home", "../:@", "me@home.jpg", "what?.jpg"]
+)
 def test_paths_are_no_urls(path):
     assert not may_be_url(path)
 
 
 def test_existing_files_are_shown(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    name = "me@home?.jpg"
+    name = "me:1@home.jpg"
     assert hide_urls(f"{name}: is gone.", [name]) == "...: is gone."
     (tmp_path / name).touch()
     assert hide_urls(f"{name}: is damaged.", [name]) == f"{name}: is damaged."
