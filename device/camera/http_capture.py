@@ -133,14 +133,14 @@ def open_http(url: Url, snapshot_fps: float = SNAPSHOT_FPS) -> capture.Capture:
     response, stream = client.get()
     if response.headers.get_content_maintype() == "multipart":
         return HttpCapture(stream, response, client.url.name)
-    if _is_image(response, client.url.name):
+    if _is_image(response):
         return SnapshotCapture(client, response, stream, 1 / snapshot_fps)
     close(response, stream)
     # FFmpeg handles video files.
     return capture.open_stream(client.url)
 
 
-def _is_image(response: http.client.HTTPResponse, name: str) -> bool:
+def _is_image(response: http.client.HTTPResponse) -> bool:
     """Returns whether the body is one image, by its type or by its first bytes."""
     if response.headers.get_content_maintype() == "image":
         return True
@@ -149,8 +149,8 @@ def _is_image(response: http.client.HTTPResponse, name: str) -> bool:
         return False
     try:
         return is_known_kind(response.peek(_HEAD_BYTES)[:_HEAD_BYTES])
-    except CONNECTION_ERRORS as error:
-        raise unreachable(name, error) from error
+    except CONNECTION_ERRORS:
+        return False  # FFmpeg tries again.
 
 
 def _shut_down(connection: socket.socket) -> None:
