@@ -208,16 +208,16 @@ def parse_address(url: str) -> Address:
     try:
         parts = parse_url(url, _PORTS, _FORM)
     except RequestError as error:
-        raise RequestError(f"--mqtt={error}") from None
+        raise RequestError(f"--mqtt: {error}") from None
     topic = unquote(parts.path).strip("/")
     if not topic or parts.query or url.endswith("?") or set(topic) & set("+#\0"):
         raise RequestError(
-            f"--mqtt={parts.scheme}://...: has no valid topic; write {_FORM}, without "
+            f"--mqtt: {parts.scheme}://...: has no valid topic; write {_FORM}, without "
             '"+" and "#" in the topic, and with "?" as %3F.'
         )
     if re.search("[\udc80-\udcff]", f"{parts.user} {parts.password}"):
         raise RequestError(
-            f"--mqtt={parts.scheme}://...: user or password is not UTF-8 text; MQTT "
+            f"--mqtt: {parts.scheme}://...: user or password is not UTF-8 text; MQTT "
             "needs UTF-8, such as %C3%A9 and not %E9."
         )
     return Address(
