@@ -11,7 +11,7 @@ from absl import flags
 
 from corallite.device.camera.connection_state import Timeouts
 from corallite.device.camera.frame import FrameStream
-from corallite.device.camera.open_source import open_source
+from corallite.device.camera.open_source import name_source, open_source
 from corallite.device.cli import output_flags
 from corallite.device.cli.output_flags import open_sinks as open_sinks
 from corallite.device.cli.output_flags import refuse_sinks as refuse_sinks
@@ -19,6 +19,7 @@ from corallite.device.engine.base import Engine
 from corallite.device.engine.open_model import ModelRequest
 from corallite.device.engine.reload.hot_reload import HotReload
 from corallite.device.engine.runtime import MOST_THREADS
+from corallite.device.image.orientation import DEGREES, Orientation
 from corallite.device.image.preprocess import FITS
 from corallite.device.loop.rate_limit import RateLimiter
 from corallite.device.loop.smoothing import Smoother
@@ -47,6 +48,16 @@ _SOURCE = flags.DEFINE_string(
     None,
     "Number or path of a USB camera, such as 0; csi or csi:1; an http or rtsp URL; the "
     "path of a video, an image or a folder; or - for JPEG images on stdin.",
+)
+_ROTATE = flags.DEFINE_enum(
+    "rotate",
+    "0",
+    [str(degrees) for degrees in DEGREES],
+    "Degrees by which to rotate each frame clockwise; 180 for a camera that hangs "
+    "upside down.",
+)
+_MIRROR = flags.DEFINE_boolean(
+    "mirror", False, "Swap left and right of each frame, after --rotate."
 )
 _TOP_K = flags.DEFINE_integer(
     "top_k", 3, "Labels per frame, the most probable first.", lower_bound=1
@@ -94,7 +105,11 @@ _RELEASE = flags.DEFINE_float(
     upper_bound=1.0,
 )
 _MAX_FPS = flags.DEFINE_float(
-    "max_fps", None, "Maximum frames per second; default, no limit.", lower_bound=0.01
+    "max_fps",
+    None,
+    "Maximum frames per second, and how often a snapshot URL is requested; default, no "
+    "limit, and 2 snapshots per second.",
+    lower_bound=0.01,
 )
 _MAX_TEMPERATURE = flags.DEFINE_float(
     "max_temperature",
@@ -136,17 +151,13 @@ def open_engine() -> Iterator[Engine]:
 def open_frames(stop: threading.Event) -> AbstractContextManager[FrameStream]:
     """Opens the source of the flags; `stop` ends its frames."""
     timeouts = Timeouts(_STALE_AFTER.value, _GIVE_UP_AFTER.value)
-    return open_source(_SOURCE.value, stop, timeouts)
+    orientation = Orientation(int(_ROTATE.value), _MIRROR.value)
+    return open_source(_SOURCE.value, stop, timeouts, orientation, _MAX_FPS.value)
 
 
 def source_name() -> str | None:
     """Returns the name of the source, without a password; None without a source."""
-    source = _SOURCE.value
-    if not source or "://" not in source:
-        return source
-    from corallite.device.camera.capture import without_secrets
-
-    return without_secrets(source)
+    return _SOURCE.value and name_source(_SOURCE.value)
 
 
 def make_smoother() -> Smoother:

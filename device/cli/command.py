@@ -6,6 +6,8 @@ import runpy
 import signal
 import sys
 
+from corallite.device.cli.version import version_line
+
 # The package and the purpose of each verb. Names, not imports: the verbs of the device
 # must run without the packages that training needs.
 VERBS = {
@@ -38,6 +40,10 @@ def main() -> int:
         print(_usage())
         return 0 if arguments else 2
     verb = arguments[0]
+    # Also after a verb: the programs of training import TensorFlow first.
+    if verb == "--version" or (verb in VERBS and arguments[1:] == ["--version"]):
+        print(version_line())
+        return 0
     if verb not in VERBS:
         return _refuse(f"no verb {verb!r}; the verbs are {', '.join(VERBS)}.")
     needs_tensorflow = verb not in WITHOUT_TENSORFLOW
@@ -64,5 +70,12 @@ def _refuse(sentence: str) -> int:
 def _usage() -> str:
     rows = [f"  {verb:<10} {does}" for verb, (_, does) in VERBS.items()]
     return "\n".join(
-        ["corallite VERB --flags", "", *rows, "", "corallite VERB --help: its flags"]
+        [
+            "corallite VERB --flags",
+            "",
+            *rows,
+            "",
+            "corallite VERB --help: its flags",
+            "corallite --version",
+        ]
     )

@@ -4,7 +4,7 @@ corallite serve --model=model_int8.tflite --source=0
 
 Then open http://127.0.0.1:8000/ or send an image:
 
-    curl -H 'Content-Type: image/jpeg' --data-binary @cat.jpg http://127.0.0.1:8000/v1/classify
+    curl --data-binary @cat.jpg http://127.0.0.1:8000/v1/classify
 
 Without --source it only answers requests. To allow other machines, give --host=0.0.0.0
 and a token or a certificate. SIGTERM and Ctrl-C end the program with status 0.

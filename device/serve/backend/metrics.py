@@ -126,6 +126,8 @@ def _source_metrics(source: schemas.SourceBody) -> Iterator[Metric]:
     yield _counter("frames_dropped", "Frames dropped for newer ones.", source.dropped)
     yield _counter("frames_skipped", "Frames not readable.", source.skipped)
     yield _counter("frames_failed", "Frames not classified.", source.failures)
+    failures = source.connection_failures
+    yield _counter("source_failures", "Openings that failed or ended.", failures)
     yield _counter("source_opened", "Attempts to open the source.", source.opened)
 
 

@@ -194,6 +194,7 @@ def _describe_source(camera: Camera, status: CameraStatus) -> schemas.SourceBody
         skipped=frames.skipped,
         opened=frames.opened,
         failures=status.failures,
+        connection_failures=status.connection_failures,
         last_error=printable(status.last_error),
     )
 

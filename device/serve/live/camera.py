@@ -48,13 +48,16 @@ class CameraStatus:
         newest: The newest frame; None before the first.
         classified: How many frames were classified.
         failures: How many frames could not be classified.
-        last_error: The last error, one sentence; "" without.
+        connection_failures: How often the source could not be opened, or ended.
+        last_error: Why the source is not live, else the last error of a frame, one
+            sentence; "" without.
     """
 
     state: str = ""
     newest: Snapshot | None = None
     classified: int = 0
     failures: int = 0
+    connection_failures: int = 0
     last_error: str = ""
 
 
@@ -107,12 +110,16 @@ class Camera:
 
     def status(self) -> CameraStatus:
         """Returns the status; may be called from any thread."""
-        status, state = self._status, self.frames.state
+        # The source's state is read once, together with its reason.
+        status, source = self._status, self.frames.status
+        status = replace(status, connection_failures=source.failures)
         if status.state:
             return status
         # "Given up" waits for the end of the loop, which sets the error with it.
-        state = State.REOPENING if state is State.GIVEN_UP else state
-        return replace(status, state=state.value)
+        is_given_up = source.state is State.GIVEN_UP
+        state = State.REOPENING if is_given_up else source.state
+        error = source.reason or status.last_error
+        return replace(status, state=state.value, last_error=error)
 
     @property
     def newest(self) -> Snapshot | None:

@@ -1,3 +1,4 @@
+import importlib.metadata
 import signal
 import subprocess
 import sys
@@ -48,6 +49,16 @@ def test_help_prints_the_usage_with_status_0(word: str) -> None:
     assert done.returncode == 0
     assert done.stdout.startswith("corallite VERB --flags\n")
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "words", [["--version"], *([verb, "--version"] for verb in VERBS)]
+)
+def test_version_is_printed_without_importing_a_program(words: list[str]) -> None:
+    done = corallite(*words, before=HIDE_TENSORFLOW)
+    version = importlib.metadata.version("corallite")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"corallite {version}\n"
 
 
 def test_unknown_verb_is_refused_in_one_line_with_the_verbs() -> None:
