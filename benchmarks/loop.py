@@ -41,6 +41,7 @@ from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import Image, bgr_to_rgb, fit_image, read_image
 from corallite.device.loop import classify_frames
 from corallite.device.outputs.lines import Lines, Sinks
+from corallite.device.system.url import parse_url
 
 _MODEL = flags.DEFINE_string("model", None, "The .tflite file.", required=True)
 _WORK_DIR = flags.DEFINE_string("work_dir", "runs/loop", "Folder for the photos.")
@@ -228,7 +229,7 @@ def _read_video(path: Path) -> Iterator[Image]:
 
 
 def _read_http(url: str) -> Iterator[Image]:
-    capture = open_http(url)
+    capture = open_http(parse_url(url))
     try:
         while capture.grab():
             yield retrieve_rgb(capture)

@@ -30,6 +30,9 @@ from absl import flags, logging
 from corallite.convert.tflite.converter import convert_to_float, convert_to_int8
 from corallite.device.cli import program
 from corallite.device.image.opencv import cv2
+from corallite.device.image.spec import Preprocessing
+from corallite.device.model.manifest import Manifest
+from corallite.device.model.write import attach_manifest
 from corallite.train.framework.keras import keras
 from corallite.train.models import registry
 from corallite.train.weights.torchvision import export_weights
@@ -48,7 +51,7 @@ _CLOCK = flags.DEFINE_enum(
     "machine with other load.",
 )
 _FILES_DIR = flags.DEFINE_string(
-    "files_dir", None, "Folder in which to keep the networks, for instructions.py."
+    "files_dir", None, "Folder in which to keep the networks, for other benchmarks."
 )
 
 _NUM_CLASSES = 1000
@@ -105,6 +108,11 @@ def _write_all(
     """Writes all networks; returns their makers by name."""
     size = images.shape[1]
     expected = model(images[:1]).numpy()
+    labels = tuple(f"class {number}" for number in range(_NUM_CLASSES))
+    # For start.py and loop.py, which run a file of --files_dir.
+    manifest = Manifest.of_classifier(
+        "shufflenet_v2", "random weights", labels, Preprocessing((size, size))
+    )
     makers = {}
     # A file that was kept may have another width.
     onnx_path = folder / "published.onnx"
@@ -120,7 +128,7 @@ def _write_all(
             ("float", convert_to_float(network)),
         ):
             path = folder / f"{name}_{kind}.tflite"
-            path.write_bytes(content)
+            path.write_bytes(attach_manifest(content, manifest))
             makers[f"{name}, LiteRT {kind}"] = runtimes.run_litert(
                 path, images[0], kind
             )

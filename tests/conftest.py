@@ -8,6 +8,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -15,6 +16,22 @@ import numpy as np
 import pytest
 
 pytest_plugins = ("fixtures.image_folders", "fixtures.small_run")
+
+
+@pytest.fixture
+def default_signals():
+    """Lets SIGINT and SIGHUP act in this process and in programs that it starts.
+
+    A shell's background jobs ignore SIGINT, and those of nohup SIGHUP; programs
+    inherit it.
+    """
+    former = {
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+        signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+    }
+    yield
+    for number, does in former.items():
+        signal.signal(number, does)
 
 
 @pytest.fixture(scope="session")

@@ -51,28 +51,28 @@ def flags_in(text: str) -> set[str]:
     return {form for no, name in flags for form in (name, f"no{name}" if no else name)}
 
 
-def rooms_of(package: str) -> dict[str, str]:
-    """Returns each room in the tables of a package's page, with its table row."""
+def sub_packages_of(package: str) -> dict[str, str]:
+    """Returns each sub-package in the table of a package's page, with its row."""
     page = (ROOT / "docs" / f"{package}.md").read_text("utf-8")
-    table = page.partition("\n## Rooms\n")[2].partition("\n## ")[0]
+    table = page.partition("\n## Sub-packages\n")[2].partition("\n## ")[0]
     return dict(re.findall(r"^\| `([\w/]+)/` \|(.*)$", table, re.MULTILINE))
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_every_room_of_a_package_is_in_its_table(package: str) -> None:
-    rooms = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
-    assert rooms_of(package).keys() == rooms
+def test_every_sub_package_is_in_the_table_of_its_package(package: str) -> None:
+    found = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
+    assert sub_packages_of(package).keys() == found
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_names_to_start_reading_at_are_defined_in_their_room(package: str) -> None:
+def test_names_to_start_reading_at_are_defined_in_the_sub_package(package: str) -> None:
     missing = []
-    for room, row in rooms_of(package).items():
-        files = (ROOT / package / room).rglob("*.py")
+    for folder, row in sub_packages_of(package).items():
+        files = (ROOT / package / folder).rglob("*.py")
         source = "\n".join(path.read_text("utf-8") for path in files)
         defined = set(re.findall(r"^(?:def|class) (\w+)", source, re.MULTILINE))
         names = re.findall(r"`(\w+)`", row.split("|")[-2])
-        missing += [f"{room}: {x}" for x in names if x not in defined]
+        missing += [f"{folder}: {x}" for x in names if x not in defined]
     assert missing == []
 
 

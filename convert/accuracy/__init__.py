@@ -1,1 +1,1 @@
-"""Compares each step's accuracy with its origin, and decides whether it may pass."""
+"""Compares the accuracy of each step with its origin, and applies the limit."""

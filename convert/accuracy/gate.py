@@ -1,4 +1,4 @@
-"""The accuracy gate: what each step to a file cost, in which layers, and the limit."""
+"""The accuracy gate: the loss of each step and each layer, and the limit."""
 
 import dataclasses
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 from corallite.convert.accuracy.paired import Step
 from corallite.train.runs.kinds import KINDS
 
-# What int8 may cost, in percentage points of top-1: without training for it, and with.
+# Percentage points of top-1 that int8 may lose, without and with training for it.
 MAX_DROP = {
     "ptq": 1.0,
     "ptq_corrected": 1.0,
     **{kind.name: 0.5 for kind in KINDS.values() if kind.is_quantized},
 }
-# Of all else.
+# For other methods.
 _OTHER_MAX_DROP = 1.0
 _NAMED = 3
 # Times the median layer: what stands out.
@@ -24,13 +24,13 @@ _LEAST_CHANGE = 0.25
 
 @dataclasses.dataclass(frozen=True)
 class LayerError:
-    """What one layer of a quantized model loses against the float model inside it.
+    """The error of a layer of a quantized model, compared with the float model inside.
 
     Attributes:
         layer: Its Keras name.
-        own_relative_mse: Noise over signal with the float layer's input: 0 is exact,
-            1 is as much noise as signal.
-        relative_mse: The same with the errors of the layers before.
+        own_relative_mse: Noise over signal with the float layer's input: 0 is exact, 1
+            is as much noise as signal.
+        relative_mse: The same, with the errors of the layers before it.
         cosine: Cosine similarity of the outputs of the quantized and the float layer,
             over all images; 1 is equal up to a factor.
         change: Noise over signal of the float layer against the layer of the first
@@ -46,10 +46,10 @@ class LayerError:
 
 
 class AccuracyLostError(Exception):
-    """A file lost more accuracy than it may: a check failed, status 1.
+    """A file lost more accuracy than allowed; the program exits with status 1.
 
     Attributes:
-        comparison: What was measured.
+        comparison: The measured comparison.
     """
 
     def __init__(self, comparison: "AccuracyComparison"):
@@ -59,15 +59,15 @@ class AccuracyLostError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class AccuracyComparison:
-    """How a model compares with the models that it goes back to.
+    """The accuracy of a model, compared with the models that it was made from.
 
     Attributes:
         part: The split of the images, "val".
-        images: How many it has: all of them were shown.
-        method: How it was quantized, a key of MAX_DROP; for others the name of the
-            stage, "file" for a file from elsewhere.
+        images: Size of the split; all images were used.
+        method: How the model was quantized, a key of MAX_DROP; else the name of the
+            stage, or "file" for a third-party file.
         granularity: "channel" or "tensor": the scales of its convolutions.
-        max_drop: Percentage points of top-1 that it may lose against the first model.
+        max_drop: Percentage points of top-1 that it may be below the first model.
         steps: From each model to the next, in order.
         overall: From the first model to the last.
         layer_images: Images of the split that the layers were measured on.
@@ -88,11 +88,11 @@ class AccuracyComparison:
 
     @property
     def passed(self) -> bool:
-        """Whether the model lost no more than it may."""
+        """Whether the model lost no more than allowed."""
         return self.overall.drop_points <= self.max_drop
 
     def with_limit(self, max_drop: float | None) -> "AccuracyComparison":
-        """Returns the same with another limit; None for the method's own."""
+        """Returns the same with another limit; None for the method's default."""
         if max_drop is None:
             max_drop = MAX_DROP.get(self.method, _OTHER_MAX_DROP)
         return dataclasses.replace(self, max_drop=max_drop)
@@ -115,12 +115,12 @@ class AccuracyComparison:
         return [layer for change, layer in ranked if change > least][:_NAMED]
 
     def check(self) -> None:
-        """Raises `AccuracyLostError` if the model lost more than it may."""
+        """Raises `AccuracyLostError` if the model lost more than allowed."""
         if not self.passed:
             raise AccuracyLostError(self)
 
     def explain(self) -> str:
-        """Returns what was lost, in which layers, and what to do, if it failed."""
+        """Returns the loss, the worst layers and what to do, if the model failed."""
         worst = ", ".join(self.worst_layers()) or "none measured"
         changed = ", ".join(self.changed_layers())
         since = f" Changed most since the float model: {changed}." if changed else ""
@@ -154,7 +154,7 @@ class AccuracyComparison:
 
     def _remedy(self) -> str:
         if self.changed_layers():
-            return "Make the stage that changed them again."
+            return "Train the stage that changed them again, with --overwrite."
         scales = (
             " per-channel scales (--granularity=channel),"
             if self.granularity == "tensor"

@@ -1,4 +1,4 @@
-"""An accuracy comparison as text, in 80 columns."""
+"""Formats an accuracy comparison as text of 80 columns."""
 
 import textwrap
 

@@ -1,4 +1,4 @@
-"""How much each layer of a quantized model loses, apart from the layers before it.
+"""Measures the error of each layer of a quantized model, without earlier errors.
 
 The comparison runs in Keras: the model with quantizers, whose rounding the int8 file
 repeats, against the float model inside it. A layer here is a layer with an output of
@@ -7,11 +7,11 @@ layer, only its own error shows. In its place in the quantized model, the errors
 layers before it are added. A broken layer has the largest error of its own; by the
 second measure, the layers after it may look worse.
 
-An error is the power of the noise over the power of the signal, in each channel, and
-then the mean over the channels. Over a whole tensor, one channel a thousand times
-larger than the others would hide that all others were rounded to zero, which is what an
-outlier in a kernel or a bias does. Channels below a hundredth of the median channel's
-power are left out: any rounding is large there, and does not matter.
+An error is the power of the noise over the power of the signal in each channel,
+averaged over the channels. Over a whole tensor, one channel a thousand times larger
+than the others would hide that all others were rounded to zero, as happens with an
+outlier in a kernel or a bias. Channels below a hundredth of the median channel's power
+are left out: rounding errors are always large there, and do not matter.
 """
 
 import dataclasses
@@ -52,7 +52,7 @@ def measure_layers(
     """Measures all layers of a quantized model, the largest own error first.
 
     Args:
-        quantized: From `quantize`, trained since or not; not changed.
+        quantized: From `quantize`, trained or not; not changed.
         images: float32 `[n, height, width, 3]`, pixel/255.
         origin: The first float model, batch norms folded (see `fold`), if `quantized`
             was pruned or trained since.

@@ -1,4 +1,4 @@
-"""Measures what each step cost, from the first stage of a run to a file."""
+"""Measures the loss of accuracy of each step, from a run's first stage to a file."""
 
 import itertools
 from collections.abc import Sequence
@@ -43,9 +43,9 @@ def compare_models(
     Args:
         chain: The models, the last one made from the first.
         split: The whole validation split.
-        method: How the last one was quantized, see `AccuracyComparison`.
+        method: How the last model was quantized, see `AccuracyComparison`.
         granularity: Of the scales of its convolutions.
-        sha256: Of its file.
+        sha256: Hash of its file.
     """
     steps = [
         compare_predictions((before[0], after[0]), before[1], after[1], split.labels)
@@ -68,12 +68,12 @@ def compare_models(
 def compare_layers(
     quantized: keras.Model, split: Split, lineage: Sequence[Stage]
 ) -> dict[str, Any]:
-    """Returns the fields of a comparison that say what each layer loses.
+    """Returns the fields of a comparison with the error of each layer.
 
     Args:
         quantized: The Keras graph with quantizers that a file was made from.
         split: The whole validation split.
-        lineage: The stages that it goes back to, the first one first.
+        lineage: The stages that it was made from, the first one first.
     """
     images = choose_images(split, LAYER_IMAGES)
     # Else there is nothing that pruning or training may have changed.

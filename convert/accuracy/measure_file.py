@@ -1,4 +1,4 @@
-"""The accuracy of what is in a run folder already: recalled, or measured anew."""
+"""The accuracy of finished stages and of files: read from a record, or measured."""
 
 from pathlib import Path
 
@@ -17,13 +17,13 @@ def recall_comparison(
 ) -> AccuracyComparison | None:
     """Compares the last stage with those it was made from; None if it is the first.
 
-    What was measured when the stage was made is kept. Else the steps are measured
-    here, and no layers.
+    Uses the record of the stage. Without one, the steps are measured here, but not the
+    layers.
 
     Args:
         run: The run.
         data: Its images.
-        max_drop: In place of the limit with which the stage was made.
+        max_drop: Replaces the limit with which the stage was made.
     """
     last = runnable_stages(run)[-1]
     known = read_comparison(last)
@@ -54,7 +54,7 @@ def compare_file(
         as_run: See `evaluate.stages.manifest_of`.
 
     Raises:
-        RequestError: The file cannot be run, or is of another task than the run.
+        RequestError: The file cannot be run, or does not fit the run's images.
     """
     manifest = manifest_of(path, run, data, as_run)
     split = data.splits["val"]
@@ -67,6 +67,6 @@ def compare_file(
 
 
 def _usual_method(lineage: list[Stage]) -> str:
-    """Returns how a stage was made whose record does not say."""
+    """Returns the method of a stage whose record does not have it."""
     last = lineage[-1]
     return last.name if last.kind.is_keras else lineage[-2].kind.method

@@ -16,11 +16,11 @@ class Step:
     Attributes:
         from_name: The stage before.
         to_name: The stage after.
-        top1_from: Share of right predictions before, 0 to 1.
-        top1_to: The same after.
+        top1_from: Top-1 accuracy before, 0 to 1.
+        top1_to: Top-1 accuracy after, 0 to 1.
         difference: top1_to - top1_from; below 0 where accuracy was lost.
         interval: The 95 % interval of the difference (see `paired_interval`).
-        agreement: Share of the images to which both give the same label.
+        agreement: Fraction of the images that get the same label from both.
     """
 
     from_name: str
@@ -33,7 +33,7 @@ class Step:
 
     @property
     def drop_points(self) -> float:
-        """What was lost, in percentage points; below 0 if accuracy was gained."""
+        """The loss in percentage points; negative if accuracy rose."""
         # Rounded, so that 3 images of 600 are exactly 0.5.
         return round(-100 * self.difference, 9)
 
@@ -72,10 +72,9 @@ def paired_interval(gained: int, lost: int, count: int) -> tuple[float, float]:
     """Returns the 95 % interval of (gained - lost) / count.
 
     The score interval of Tango (1998, Statistics in Medicine 17:891-908): all
-    differences that a two-sided test at 5 % does not reject. It needs the discordant
-    pairs alone, and does not shrink to nothing where there are none, as the normal
-    approximation does: for 600 pairs that agree it is +-0.64 percentage
-    points.
+    differences that a two-sided test at 5 % does not reject. It needs only the pairs
+    that disagree. If there are none, its width is not zero, as that of the normal
+    approximation would be: for 600 pairs that agree it is +-0.64 percentage points.
 
     Args:
         gained: Pairs of which only the second is right.

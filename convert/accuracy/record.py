@@ -1,4 +1,4 @@
-"""The accuracy comparison that is kept with a stage."""
+"""The accuracy comparison in the folder of a stage."""
 
 from corallite.convert.accuracy.gate import AccuracyComparison
 from corallite.device.system import files
@@ -8,11 +8,11 @@ PARITY_FILE = "parity.json"
 
 
 def read_comparison(stage: Stage) -> AccuracyComparison | None:
-    """Returns what was measured of a stage's file.
+    """Returns the recorded comparison of a stage's file.
 
     Returns:
-        None if the stage has no such record, or it is of another file, or the models
-        that the file was made from have been made again since.
+        None if the stage has no such record, if it is of another file, or if a model
+        that the file was made from has changed since.
 
     Raises:
         RequestError: The record is damaged.
@@ -20,5 +20,6 @@ def read_comparison(stage: Stage) -> AccuracyComparison | None:
     path = stage.path / PARITY_FILE
     if not path.exists() or not stage.is_complete() or stage.is_outdated():
         return None
-    comparison = files.read_record(path, AccuracyComparison.from_json)
+    command = f"`{stage.command()}`"
+    comparison = files.read_record(path, AccuracyComparison.from_json, command)
     return comparison if comparison.file_sha256 == stage.sha256() else None

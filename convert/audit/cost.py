@@ -13,8 +13,8 @@ class Peak:
     """The peak of the memory for activations.
 
     Attributes:
-        bytes: Of all tensors that are alive while the operator runs.
-        operator: Its number; None if there are no operators.
+        bytes: Size of all live tensors while the operator runs.
+        operator: Number of the operator; None if there are none.
     """
 
     bytes: int
@@ -24,8 +24,8 @@ class Peak:
 def count_macs(operator: Operator) -> int:
     """Returns the multiply-accumulates of one operator.
 
-    It counts convolutions, dense layers and matrix products, as papers do; all others
-    are 0. Open dimensions count as 1.
+    It counts convolutions, dense layers and matrix products, as papers do; other
+    operators count as 0, open dimensions as 1.
     """
     output, weights = operator.output(), operator.input(1)
     count = _MACS_PER_OUTPUT.get(operator.name)
@@ -39,7 +39,7 @@ def count_macs(operator: Operator) -> int:
 
 
 def count_parameter_bytes(graph: Graph) -> int:
-    """Returns the bytes of all constants that operators read, shared ones once."""
+    """Returns the bytes of all constants that are read; shared ones count once."""
     places = {
         (tensor.start, tensor.size)
         for operator in graph.operators
@@ -52,9 +52,9 @@ def count_parameter_bytes(graph: Graph) -> int:
 def find_peak(graph: Graph) -> Peak:
     """Finds the operator at which the live activations take the most memory.
 
-    A tensor lives from the operator that writes it to the last that reads it, inputs of
-    the graph from the start and its outputs to the end. A runtime that computes in
-    place needs less; an arena with gaps needs more.
+    A tensor is live from the operator that writes it to the last one that reads it.
+    Inputs of the graph are live from the start, outputs to the end. A runtime that
+    computes in place needs less; an arena with gaps needs more.
     """
     if not graph.operators:
         return Peak(0, None)

@@ -39,9 +39,9 @@ class Audit:
         metadata: Its TFLite Metadata as JSON; None if it has none.
         metadata_error: Why the metadata cannot be read; "" if they can.
         macs: Multiply-accumulates of one run.
-        parameter_bytes: Of all constants, shared ones once.
+        parameter_bytes: Size of all constants; shared ones count once.
         peak: The peak of the memory for activations.
-        not_int8: What it does not compute in 8 bits.
+        not_int8: Tensors that are not 8-bit.
         dynamic: A sentence for each reason why a size is not fixed.
         xnnpack: The subgraphs that TFLite's CPU delegate runs.
         edgetpu: The predicted result of the Edge TPU compiler.

@@ -1,4 +1,4 @@
-"""Reads the TFLite Metadata of any file without trusting them.
+"""Reads the TFLite Metadata of any file, which may be damaged.
 
 Field numbers are those of metadata_schema.fbs (MediaPipe).
 """

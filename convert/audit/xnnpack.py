@@ -1,7 +1,7 @@
-"""Asks the TFLite runtime which operators XNNPACK, its fast CPU delegate, runs.
+"""Finds which operators XNNPACK, the TFLite runtime's CPU delegate, runs.
 
-It does so in a separate process: the runtime trusts its files, and may crash on one
-whose damage the checks here do not find.
+The runtime loads the file in a separate process, because it may crash on a damaged file
+that passed our checks.
 """
 
 import json
@@ -28,7 +28,7 @@ class Partitions:
 
     Attributes:
         count: How many there are; None if that is unknown.
-        outside: Numbers of the operators that the slower kernels run.
+        outside: Numbers of the operators that run on TFLite's slower kernels.
         error: Why it is unknown; "" if it is known.
     """
 
@@ -45,7 +45,7 @@ class Probe:
 
         Args:
             path: A `.tflite` file.
-            activation_bytes: The memory that its activations need.
+            activation_bytes: Memory of its activations.
         """
         self._process: subprocess.Popen[bytes] | None = None
         if activation_bytes > _MOST_ACTIVATION_BYTES:

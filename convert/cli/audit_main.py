@@ -4,7 +4,7 @@ corallite audit model_int8.tflite
 
 Lists the operators, what is not int8, sizes that are not fixed, cost and memory, the
 operators that XNNPACK runs on this machine, and those that the Edge TPU compiler would
-map. This is a prediction: the compiler is not run. --json prints everything as JSON.
+map. The compiler is not run: this is a prediction. --json prints everything as JSON.
 """
 
 import json

@@ -55,8 +55,8 @@ _BISECT = flags.DEFINE_boolean(
 _MIN_MAPPED = flags.DEFINE_string(
     "min_mapped",
     "0.0",
-    "Minimum to map to the Edge TPU, else the exit status is 1: a share such as 1.0 or "
-    "0.95, or a count of operators such as 70.",
+    "Exit with status 1 if fewer operators are mapped: a share such as 1.0 or 0.95, or "
+    "a number such as 70.",
 )
 _MULTIPLE_SUBGRAPHS = flags.DEFINE_boolean(
     "enable_multiple_subgraphs",
@@ -99,8 +99,8 @@ def main(argv: Sequence[str]) -> int:
     mapped, total = len(content["edgetpu"]["mapped"]), content["operators"]
     is_met = minimum.is_met(mapped, total)
     if not is_met:
-        limit = f"below --min_mapped={_MIN_MAPPED.value}"
-        print(f"corallite: {mapped} of {total} operators: {limit}.", file=sys.stderr)
+        limit = f"mapped, below --min_mapped={_MIN_MAPPED.value}"
+        print(f"corallite: {mapped} of {total} operators {limit}.", file=sys.stderr)
     is_good = is_met and not content["edgetpu"]["failure"]
     return program.EXIT_DONE if is_good else program.EXIT_CHECK_FAILED
 

@@ -3,11 +3,11 @@
 corallite convert --run_dir=runs/first
 corallite convert --run_dir=runs/first --method=auto
 
-Takes the quantization-aware model if there is one, else it measures ranges on training
-images. --method=auto tries post-training quantization, the same with corrected biases,
-then quantization-aware training, and takes the first that loses no more than
---max_drop. A file that loses more is kept under another name, the former one stays, and
-the exit status is 1.
+Converts the qat stage if there is one, else quantizes after training with ranges
+measured on training images. --method=auto tries post-training quantization, the same
+with corrected biases, then quantization-aware training, and takes the first that loses
+no more than --max_drop. A file that loses more is kept under another name, the former
+file stays, and the exit status is 1.
 """
 
 import dataclasses
@@ -27,12 +27,12 @@ from corallite.train.cli import run_flags
 
 _RUN = run_flags.define("Run folder with a trained model.")
 _SOURCE = flags.DEFINE_enum(
-    "source", None, SOURCES, "Stage to convert; by default the most advanced."
+    "source", None, SOURCES, "Stage to convert; by default qat, else pruned or float."
 )
 _CALIBRATION_COUNT = flags.DEFINE_integer(
     "calibration_count",
     DEFAULT_COUNT,
-    "At most so many training images that ranges are measured on.",
+    "Maximum number of training images that ranges are measured on.",
     lower_bound=1,
 )
 _REQUEST = request_flags.define()

@@ -1,10 +1,10 @@
-"""Shows the whole pipeline on real images: from photos to a camera that knows them.
+"""Shows the whole pipeline on real images: from training to the device loop.
 
 python -m corallite.convert.cli.demo_main
 
 Trains, prunes, quantizes and converts a ShuffleNetV2 on some of Fashion-MNIST, tests
 every stage, and runs the device loop over a video of test images. Run again, it does
-only what is missing. `make demo` is the same from a bare checkout.
+only what is missing. `make demo` also installs the packages first.
 """
 
 import statistics
@@ -24,7 +24,7 @@ from corallite.convert.report.write import write_report
 from corallite.device.cli import program
 from corallite.train.cli import run_flags
 from corallite.train.data import datasets
-from corallite.train.data.load import load_data
+from corallite.train.data.load import ImageData
 from corallite.train.runs.recipe import Recipe
 from corallite.train.runs.run import Run
 from corallite.train.training.float_stage import Network
@@ -32,22 +32,21 @@ from corallite.train.training.float_stage import Network
 _RUN_DIR = flags.DEFINE_string(
     "run_dir",
     None,
-    "Folder for all that is made; default, runs/demo, or runs/demo_fashion_mnist for "
-    "all images.",
+    "Run folder; default, runs/demo, or runs/demo_fashion_mnist for all images.",
 )
 _ARCHIVE = flags.DEFINE_string(
-    "archive", "samples/fashion_mnist.tar.xz", "The sample images."
+    "archive", "samples/fashion_mnist.tar.xz", "Archive of the sample images."
 )
 _DATASET = flags.DEFINE_enum(
     "dataset",
     "sample",
     ("sample", "fashion_mnist"),
-    "The sample, or all 70,000 images, which takes an hour or more.",
+    "sample, or all 70,000 images, which takes an hour or more.",
 )
 _OVERWRITE = run_flags.define_overwrite()
 
-# Of 630 validation images three are half a percentage point: the limit for real work
-# would reject by chance.
+# Three of 630 validation images are half a percentage point: the default limit would
+# reject files by chance.
 _MAX_DROP = 2.0
 # Short: minutes on two cores. The defaults of the verbs are for real work.
 _RECIPES = Recipes(
@@ -69,7 +68,7 @@ def main(argv: Sequence[str]) -> int:
     run = Run.open(run_dir)
     network = Network("shufflenet_v2", 0.5, (32, 32))
     try:
-        results = run_pipeline(
+        results, data = run_pipeline(
             data_dir,
             run,
             network,
@@ -81,12 +80,11 @@ def main(argv: Sequence[str]) -> int:
         print(format_comparison(error.comparison))
         return program.EXIT_CHECK_FAILED
     print(format_table(results))
-    print(_run_device_loop(run))
+    print(_run_device_loop(run, data))
     return program.EXIT_DONE
 
 
-def _run_device_loop(run: Run) -> str:
-    data = load_data(run)
+def _run_device_loop(run: Run, data: ImageData) -> str:
     split = data.splits["test"]
     rows = demo.choose_rows(split, per_class=4)
     video_path = run.path / "test_images.avi"

@@ -3,9 +3,9 @@
 corallite evaluate --run_dir=runs/first
 corallite evaluate --run_dir=runs/first --model=other.tflite
 
-Every file runs through the code of the device. Prints a table and what each step to
-int8 cost on the validation split, or with --json everything that was measured,
-confusion matrices included. The exit status is 1 if int8 lost more than --max_drop.
+Every file runs with the code of the device. Prints a table, and the loss of each step
+to int8 on the validation split; with --json, prints all measurements, including
+confusion matrices. The exit status is 1 if int8 lost more than --max_drop.
 """
 
 import dataclasses
@@ -23,28 +23,28 @@ from corallite.device.cli import program
 from corallite.train.cli import run_flags
 from corallite.train.data.content import check_content
 
-_RUN = run_flags.define("Run folder whose images are shown.")
+_RUN = run_flags.define("Run folder with the stages and the images.")
 _MODEL = flags.DEFINE_string(
     "model", None, "A .tflite file to measure in place of the run's stages."
 )
 _PART = flags.DEFINE_enum(
-    "part", "test", ("train", "val", "test"), "Which split of the images."
+    "part", "test", ("train", "val", "test"), "Split of the images to measure on."
 )
 _MAX_DROP = flags.DEFINE_float(
     "max_drop",
     None,
     "Percentage points of top-1 that the last stage may be below float on the "
-    "validation split; by default what `convert` allowed. A --model is compared only "
-    "if it is given.",
+    "validation split; by default what `convert` allowed. For a --model, there is no "
+    "limit by default.",
     lower_bound=0.0,
 )
 _AS_RUN = flags.DEFINE_boolean(
     "as_run",
     False,
-    "A --model whose manifest is missing or damaged has the run's classes, in their "
-    "order, and expects pixel/255.",
+    "Accept a --model whose manifest is missing or damaged: it must have the run's "
+    "classes, in their order, and expect pixel/255.",
 )
-_JSON = flags.DEFINE_boolean("json", False, "Print everything, for programs to read.")
+_JSON = flags.DEFINE_boolean("json", False, "Print everything as JSON.")
 
 
 def main(argv: Sequence[str]) -> int:

@@ -18,19 +18,17 @@ from corallite.convert.evaluate.table import format_table
 from corallite.convert.pipeline.run import Recipes, run_pipeline
 from corallite.convert.report.write import write_report
 from corallite.device.cli import program
-from corallite.optimize.quantize.qat_stage import KIND
 from corallite.train.cli import recipe_flags, task_flags
-from corallite.train.data.load import load_data
 
 _TASK = task_flags.define()
 _SPARSITY = flags.DEFINE_float(
     "sparsity",
     0.5,
-    "Zero fraction of all kernel weights; 0 leaves pruning out.",
+    "Zero fraction of all kernel weights; 0 skips pruning.",
     lower_bound=0.0,
     upper_bound=1.0,
 )
-_REQUEST = request_flags.define(KIND.method, "channel")
+_REQUEST = request_flags.define()
 _TRAIN = recipe_flags.define(Recipes().train)
 _TRANSFER = recipe_flags.define_transfer()
 _PRUNE = recipe_flags.define(Recipes().prune, prefix="prune_")
@@ -43,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
     transfer = _TRANSFER(recipes.train.epochs)
     task = _TASK()
     try:
-        results = run_pipeline(
+        results, data = run_pipeline(
             task.data_dir,
             task.run,
             task.network,
@@ -57,7 +55,7 @@ def main(argv: Sequence[str]) -> int:
         print(format_comparison(error.comparison))
         return program.EXIT_CHECK_FAILED
     print(format_table(results))
-    print(f"\nreport  {write_report(task.run, load_data(task.run))}")
+    print(f"\nreport  {write_report(task.run, data)}")
     return program.EXIT_DONE
 
 

@@ -1,10 +1,10 @@
-"""Writes a run's report: one HTML file that opens from disk and prints.
+"""Writes a run's report: one HTML file that needs no server or network.
 
 corallite report --run_dir=runs/first
 
-What was trained on what, all stages side by side, training curves, confusion,
-calibration, the worst mistakes, layer by layer what int8 changes, what the Edge TPU
-would run, and where it all comes from. Prints the path of the file.
+It shows the data and settings, all stages side by side, training curves, confusion,
+calibration, the worst mistakes, the error of each layer, what the Edge TPU would run,
+and the provenance. Prints the path of the file.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from corallite.train.cli import run_flags
 
 _RUN = run_flags.define("Run folder with a trained model.")
 _PART = flags.DEFINE_enum(
-    "part", "test", ("train", "val", "test"), "Which split of the images is evaluated."
+    "part", "test", ("train", "val", "test"), "Split of the images to evaluate on."
 )
 
 

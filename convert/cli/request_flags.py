@@ -1,4 +1,4 @@
-"""The flags that say how a model is converted, for every program that converts."""
+"""The flags of a conversion, shared by all programs that convert."""
 
 from collections.abc import Callable
 
@@ -8,25 +8,18 @@ from corallite.convert.export.plan import METHODS, Request
 from corallite.optimize.quantize.specs import GRANULARITIES
 from corallite.train.cli import run_flags
 
-# So that --help lists the flags with those of the program that defines them.
+# --help then lists the flags among those of the program that calls `define`.
 flags.disclaim_key_flags()
 
 
-def define(
-    method: str | None = None, granularity: str | None = None
-) -> Callable[[], Request]:
-    """Defines the flags; returns a function that reads them.
-
-    Args:
-        method: Default of --method; None for what suits the stage.
-        granularity: Default of --granularity; None for what the stage was trained with.
-    """
-    methods = flags.DEFINE_enum(
-        "method", method, METHODS, "How to quantize; by default what suits the stage."
+def define() -> Callable[[], Request]:
+    """Defines the flags; returns a function that reads them."""
+    method = flags.DEFINE_enum(
+        "method", None, METHODS, "How to quantize; by default what suits the stage."
     )
-    granularities = flags.DEFINE_enum(
+    granularity = flags.DEFINE_enum(
         "granularity",
-        granularity,
+        None,
         GRANULARITIES,
         "Scales of a convolution: per channel, or per tensor (STM32MP2 and others); by "
         "default as the stage was trained, else per channel.",
@@ -40,8 +33,8 @@ def define(
     )
     overwrite = run_flags.define_overwrite()
     return lambda: Request(
-        method=methods.value,
-        granularity=granularities.value,
+        method=method.value,
+        granularity=granularity.value,
         max_drop=max_drop.value,
         overwrite=overwrite.value,
     )

@@ -1,1 +1,1 @@
-"""What the Edge TPU compiler makes of a model, predicted without the compiler."""
+"""Predicts the result of the Edge TPU compiler, and runs the compiler."""

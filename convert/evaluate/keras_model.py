@@ -20,9 +20,9 @@ _BATCH_SIZE = 256
 
 
 def export_float(stage: Stage, data: ImageData) -> Path:
-    """Writes a float TFLite file beside a stage's Keras model, if not there yet.
+    """Writes a float TFLite file beside a stage's Keras model, if it does not exist.
 
-    int8 is compared with it on the same device.
+    int8 is compared with that file on the same device.
 
     Raises:
         RequestError: The stage is not finished.
@@ -37,7 +37,7 @@ def export_float(stage: Stage, data: ImageData) -> Path:
 
 
 def evaluate_keras(path: Path, split: Split) -> Evaluation:
-    """Evaluates a Keras model on the same pixels that a device would give it."""
+    """Evaluates a Keras model on the pixels that it would get on a device."""
     return score(_predict(load_model(path), split), split.labels)
 
 

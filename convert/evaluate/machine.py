@@ -1,4 +1,4 @@
-"""Says in a few words which machine this is, so that measured times mean something."""
+"""Describes this machine in a few words, for the record of measured times."""
 
 import os
 import platform

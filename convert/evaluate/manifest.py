@@ -7,7 +7,7 @@ from corallite.train.runs.stage import package_versions
 
 
 def make_manifest(run: Run, data: ImageData, accuracy: dict[str, float]) -> Manifest:
-    """Returns what a file of this run says about itself."""
+    """Returns the manifest for a file of this run."""
     return Manifest.of_classifier(
         model=run.recall(lambda x: f"{x['network']['model']} {x['network']['width']}x"),
         version=run.path.resolve().name,

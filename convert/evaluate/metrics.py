@@ -1,4 +1,4 @@
-"""Measures files on labelled images, through the code that a device runs."""
+"""Measures files on labelled images, with the code of the device."""
 
 import dataclasses
 import math
@@ -23,9 +23,9 @@ class Bin:
     """Predictions of about the same confidence.
 
     Attributes:
-        count: How many.
-        confidence: The mean probability of their most probable label.
-        accuracy: Share of them that is right, 0 to 1.
+        count: Number of predictions.
+        confidence: Mean probability of their most probable label.
+        accuracy: Fraction of them that is right, 0 to 1.
     """
 
     count: int
@@ -38,10 +38,10 @@ class Mistake:
     """An image whose most probable label is wrong.
 
     Attributes:
-        row: Its place in the split.
-        predicted: That label.
+        row: Index of the image in the split.
+        predicted: The most probable label.
         confidence: Its probability.
-        true_probability: The probability of the right label.
+        true_probability: The probability of the true label.
     """
 
     row: int
@@ -52,13 +52,13 @@ class Mistake:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What a model predicts on one split of the images.
+    """The accuracy and latency of a model on one split of the images.
 
     Attributes:
-        images: How many were shown.
-        top1: Share whose most probable label is right, 0 to 1.
+        images: Number of images.
+        top1: Fraction whose most probable label is right, 0 to 1.
         top1_interval: The 95 % interval of `top1` (Wilson, 1927).
-        top5: Share whose label is among the five most probable.
+        top5: Fraction whose label is among the five most probable.
         top5_interval: The 95 % interval of `top5`.
         calibration_error: Expected difference between confidence and accuracy, in 15
             bins (Guo et al., 2017, arXiv:1706.04599).
@@ -84,7 +84,7 @@ class Evaluation:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Evaluation":
-        """Returns what `dataclasses.asdict` wrote as JSON."""
+        """Creates an object from the dict of `dataclasses.asdict`."""
         fields = dict(content)
         for name in ("top1_interval", "top5_interval"):
             fields[name] = tuple(fields[name])
@@ -95,19 +95,19 @@ class Evaluation:
 
 @dataclasses.dataclass(frozen=True)
 class StageResult:
-    """What one stage measures.
+    """The measurements of one stage.
 
     Attributes:
         stage: Its name.
-        evaluation: On the split that was asked for.
+        evaluation: Its evaluation on the requested split.
         sparsity: Zero fraction of the kernels, 0 to 1; None if unknown.
-        file: What a device can run, relative to the run folder; None for a stage that
-            has no file of its own.
+        file: The file that a device can run, relative to the run folder; None for a
+            stage without a file of its own.
         file_bytes: Its size.
         gzipped_bytes: Its size when compressed.
         macs: Multiply-accumulates of one inference.
-        peak_memory_bytes: Peak of a process that does nothing but run it, Python and
-            the device's libraries included; None if unknown.
+        peak_memory_bytes: Peak of a process that only runs it, including Python and the
+            device's libraries; None if unknown.
         machine: Where latency and memory were measured.
     """
 
@@ -130,7 +130,7 @@ def evaluate_file(
     Args:
         path: The file.
         split: The images, of the size that the file takes.
-        manifest: Used in place of the one that the file carries.
+        manifest: Used in place of the file's manifest.
 
     Raises:
         RequestError: The file cannot be run.
@@ -191,7 +191,7 @@ def score(probabilities: np.ndarray, labels: np.ndarray) -> Evaluation:
 
 
 def wilson_interval(successes: int, count: int) -> tuple[float, float]:
-    """Returns the 95 % interval of a share, which stays within 0 to 1 (Wilson 1927)."""
+    """Returns the 95 % interval of a fraction, within 0 to 1 (Wilson 1927)."""
     share = successes / count
     spread = _Z_95**2 / count
     centre = (share + spread / 2) / (1 + spread)
@@ -221,7 +221,7 @@ def _calibration_error(calibration: list[Bin]) -> float:
 def _find_mistakes(
     probabilities: np.ndarray, predicted: np.ndarray, labels: np.ndarray
 ) -> list[Mistake]:
-    """Returns those of the highest confidence; of equal ones, the first row."""
+    """Returns the mistakes of highest confidence; of equal ones, the first row."""
     wrong = np.flatnonzero(predicted != labels)
     confidence = probabilities[wrong, predicted[wrong]]
     surest = wrong[np.argsort(-confidence, kind="stable")][:_MOST_MISTAKES]

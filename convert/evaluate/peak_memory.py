@@ -1,4 +1,4 @@
-"""How much memory running a `.tflite` file takes, in a process that does only that."""
+"""Measures the memory of a process that only runs a `.tflite` file."""
 
 from pathlib import Path
 
@@ -16,21 +16,21 @@ _CODE = "from corallite.convert.evaluate import peak_memory as x; x.run(sys.argv
 
 
 def measure_peak_memory(path: Path) -> int | None:
-    """Returns the most bytes that a process running `path` had resident.
+    """Returns the peak of the resident memory, in bytes, of a process that runs `path`.
 
-    In another process, because this one holds TensorFlow. Python, NumPy, OpenCV and
-    the TFLite runtime are in it, as on a device.
+    It is another process, because this one contains TensorFlow. It includes Python,
+    NumPy, OpenCV and the TFLite runtime, as on a device.
 
     Returns:
-        None where the system does not say (other than Linux), or the file cannot be
-        run in two minutes.
+        None if the system does not report it (other than Linux), or the file does not
+        run within two minutes.
     """
     outcome = try_python(_CODE, str(path), timeout_s=_TIMEOUT_S)
     return int(outcome.output) if outcome.output.strip().isdecimal() else None
 
 
 def run(path: str) -> None:
-    """Runs a file in this process, and prints the most bytes that it had resident.
+    """Runs a file in this process, and prints its peak resident memory in bytes.
 
     Raises:
         RequestError: The file cannot be run.

@@ -21,12 +21,12 @@ from corallite.train.data.load import ImageData
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import Stage, package_versions
 
-# Of the records of what was measured; another one is measured anew.
+# Version of the records; a stage with another version is measured again.
 _FORMAT = 2
 
 
 def evaluate_run(run: Run, data: ImageData, split: str = "test") -> list[StageResult]:
-    """Evaluates each finished stage on a split; what was measured before is kept.
+    """Evaluates each finished stage on a split; earlier results are reused.
 
     Raises:
         RequestError: The run has no finished first stage.
@@ -34,8 +34,8 @@ def evaluate_run(run: Run, data: ImageData, split: str = "test") -> list[StageRe
     run.first().require()
     for stage in run.outdated_stages():
         logging.warning(
-            "%s is left out: it was made from a model that has been made again since; "
-            "run `%s`.",
+            "%s is left out: the model that it was made from has changed since; run "
+            "`%s`.",
             stage.path,
             stage.command(),
         )
@@ -63,14 +63,14 @@ def evaluate_one_file(
 def manifest_of(
     path: Path, run: Run, data: ImageData, as_run: bool = False
 ) -> Manifest:
-    """Returns the manifest of a file that is to be run on a run's images.
+    """Returns the manifest with which a file is run on a run's images.
 
     Args:
         path: The file.
         run: The run.
         data: Its images.
-        as_run: A file whose manifest is missing or damaged has the run's classes, in
-            their order, and expects pixel/255.
+        as_run: Accept a file whose manifest is missing or damaged: it has the run's
+            classes, in their order, and expects pixel/255.
 
     Raises:
         RequestError: It has other classes or another image size than the run, or no
@@ -85,26 +85,26 @@ def manifest_of(
     if manifest is None and not as_run:
         read_model(path)  # Refuses a file that is not a model.
         raise RequestError(
-            f"{path} carries no manifest; give --as_run if it knows the classes of "
+            f"{path} carries no manifest; give --as_run if it has the classes of "
             f"{run.path} in their order and expects pixel/255."
         )
     manifest = manifest or make_manifest(run, data, {})
     if manifest.labels != data.class_names:
         raise RequestError(
-            f"{path} knows the classes {', '.join(manifest.labels)}, but {run.path} "
-            f"has images of {', '.join(data.class_names)}; give a run of the same "
-            "classes."
+            f"{path} has the classes {', '.join(manifest.labels)}, but {run.path} "
+            f"has {', '.join(data.class_names)}; give a run with the same classes "
+            "in the same order."
         )
     if manifest.preprocessing != data.preprocessing:
         raise RequestError(
             f"{path} expects {manifest.preprocessing}, but the images of {run.path} "
-            f"are kept as {data.preprocessing}; give a run of the same."
+            f"have {data.preprocessing}; give a run with the same."
         )
     return manifest
 
 
 def _recall(stage: Stage, data: ImageData, split: str) -> StageResult:
-    """Returns what was measured of this very model before, else measures it."""
+    """Returns the earlier result of exactly this model, else measures it."""
     path = stage.path / f"evaluation_{split}.json"
     inputs = {
         "format": _FORMAT,
@@ -113,18 +113,19 @@ def _recall(stage: Stage, data: ImageData, split: str) -> StageResult:
         "versions": package_versions(),
     }
     if path.exists():
-        record = files.read_json(path)
-        # An older record lacks what is measured today.
-        if record.get("inputs") == inputs:
-            return files.read_record(path, _to_result)
+        known = files.read_record(path, lambda record: _to_result(record, inputs))
+        if known:
+            return known
     logging.info("Evaluating %s on the %s split.", stage.name, split)
     result = _measure(stage, data, split)
     files.write_json(path, {"inputs": inputs, **dataclasses.asdict(result)})
     return result
 
 
-def _to_result(record: dict[str, Any]) -> StageResult:
-    del record["inputs"]
+def _to_result(record: dict[str, Any], inputs: dict[str, Any]) -> StageResult | None:
+    """Returns what was measured of the same; an older record lacks some of it."""
+    if record.pop("inputs", None) != inputs:
+        return None
     evaluation = Evaluation.from_json(record.pop("evaluation"))
     return StageResult(evaluation=evaluation, **record)
 
@@ -132,7 +133,7 @@ def _to_result(record: dict[str, Any]) -> StageResult:
 def _measure(stage: Stage, data: ImageData, split: str) -> StageResult:
     path = stage.model_path
     if stage.kind.is_keras:
-        # Not at the top: it loads TensorFlow, which reading results does without.
+        # Not at the top: it loads TensorFlow, which is not needed to read results.
         from corallite.convert.evaluate import keras_model
 
         if stage.runner() == "keras":

@@ -1,4 +1,4 @@
-"""The table of a run: one line a stage, 80 columns."""
+"""The table of a run: one line per stage, 80 columns."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ _HEADINGS = ("stage", "top-1", "95 %", "bytes", "gzipped", "sparsity", "p50 ms")
 
 
 def format_table(results: Sequence[StageResult]) -> str:
-    """Returns the results as a Markdown table whose columns line up.
+    """Returns the results as a Markdown table with aligned columns.
 
     top-1 and its 95 % interval are in percent; p50 is the median time of one inference
     on this machine with one thread.

@@ -1,1 +1,1 @@
-"""Export targets: one module for each format a model can leave in."""
+"""Export targets: one module for each format that models are exported to."""

@@ -1,4 +1,4 @@
-"""Makes an export target from a stage of a run, and keeps it if it is accurate."""
+"""Exports a stage of a run, and accepts the files if they are accurate enough."""
 
 import contextlib
 import dataclasses
@@ -37,13 +37,13 @@ def convert(
     Args:
         run: A run with a trained model.
         data: Its images.
-        request: How.
+        request: How to export it.
         target: A key of `target.TARGETS`.
 
     Raises:
-        RequestError: There is no such model, it cannot be quantized as a whole, or
+        RequestError: There is no such model, one of its layers cannot be quantized, or
             another process is writing into the run.
-        AccuracyLostError: The file lost more than it may. It is kept under another
+        AccuracyLostError: The file lost more than allowed. It is kept under another
             name; a former file stays as it was.
     """
     chosen, stage = find_target(target), run.stage(export_stage(target))
@@ -55,7 +55,7 @@ def convert(
                 return _convert_by(method, stage, chosen, request, data)
             except AccuracyLostError as error:
                 drop = error.comparison.overall.drop_points
-                logging.info("%s: %.2f percentage points lost, too many.", method, drop)
+                logging.info("%s: rejected, %.2f percentage points lost.", method, drop)
         return _convert_by(last, stage, chosen, request, data)
 
 
@@ -81,10 +81,10 @@ def _convert_by(
 
 
 def _passes(stage: Stage, max_drop: float | None) -> bool:
-    """Records that the file in place passes; False if it was not measured.
+    """Checks the existing file against the limit; returns False if never measured.
 
     Raises:
-        AccuracyLostError: It does not pass.
+        AccuracyLostError: It fails.
     """
     known = read_comparison(stage)
     if known is None:
@@ -127,7 +127,7 @@ def _predict_labels(candidate: Candidate, split: Split) -> np.ndarray:
 def _keep_rejected(
     stage: Stage, candidate: Candidate, comparison: AccuracyComparison
 ) -> None:
-    """Keeps what lost too much beside the place of the file."""
+    """Keeps a rejected file beside the accepted one, under another name."""
     for name, content in candidate.files.items():
         files.write_bytes(_rejected(stage, name), content)
     files.write_json(_rejected(stage, PARITY_FILE), comparison.to_json())
@@ -143,7 +143,7 @@ def _commit(
         for name, content in candidate.files.items():
             path = replacing.enter_context(files.replacing(stage.path / name))
             path.write_bytes(content)
-        # Not earlier: until here a failure leaves the former files, and finished.
+        # Not earlier: after an earlier failure, the former stage stays finished.
         stage.reopen()
     if comparison:
         files.write_json(stage.path / PARITY_FILE, comparison.to_json())

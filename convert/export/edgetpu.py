@@ -19,7 +19,7 @@ def find_parent(run: Run) -> Stage:
 
 
 def read_finished(run: Run, options: Options) -> dict[str, Any] | None:
-    """Returns what `finish` recorded, if it was made from the same; else None."""
+    """Returns the record of `finish` if its inputs were the same; else None."""
     stage = run.stage(KIND.name)
     record = stage.metrics()
     if not stage.is_complete() or record["inputs"] != _describe_inputs(run, options):
@@ -28,7 +28,7 @@ def read_finished(run: Run, options: Options) -> dict[str, Any] | None:
 
 
 def finish(run: Run, made: Compilation, options: Options) -> None:
-    """Records what the stage was made from and what came of it."""
+    """Records the inputs and the result of the stage."""
     versions = {
         "corallite": importlib.metadata.version("corallite"),
         "edgetpu_compiler": made.edgetpu.compiler,

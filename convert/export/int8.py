@@ -36,7 +36,7 @@ INT8_FILE = KINDS[name].artifact
 
 
 def accepts(stage: Stage) -> bool:
-    """Tells whether int8 can be made from a stage: from any Keras model."""
+    """Returns whether int8 can be made from a stage: it needs a Keras model."""
     return stage.kind.is_keras
 
 
@@ -49,7 +49,7 @@ def export(stage: Stage, data: ImageData, settings: Mapping[str, Any]) -> Candid
         settings: "method", "granularity" and "calibration_count".
 
     Raises:
-        RequestError: The model cannot be quantized as a whole.
+        RequestError: A layer of the model cannot be quantized.
     """
     images = choose_checked_images(data.splits["train"], settings["calibration_count"])
     model = load_model(stage.model_path)
@@ -78,7 +78,7 @@ def export(stage: Stage, data: ImageData, settings: Mapping[str, Any]) -> Candid
 def _quantize(
     model: keras.Model, stage: Stage, settings: Mapping[str, Any], images: np.ndarray
 ) -> tuple[keras.Model, dict[str, Any] | None]:
-    """Returns the model with quantizers, and how their ranges were measured."""
+    """Returns the model with quantizers, and the measurement of their ranges."""
     if stage.kind.is_quantized:
         return model, None
     quantized = add_quantizers(model, granularity=settings["granularity"])
@@ -89,7 +89,7 @@ def _quantize(
 
 
 def _attach(content: bytes, manifest: Manifest) -> bytes:
-    """Returns the file with its manifest, and in that what a device must predict."""
+    """Returns the file with its manifest, which includes the self-test."""
     recorded = selftest.record(_open(content, manifest))
     return attach_manifest(content, dataclasses.replace(manifest, selftest=recorded))
 

@@ -1,4 +1,4 @@
-"""From which stage of a run a target is made, and how."""
+"""Decides from which stage of a run a target is made, and how."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -29,15 +29,15 @@ class Request:
     Attributes:
         source: The stage to export, one of SOURCES; None for the latest that target
             and method accept.
-        method: How to quantize, one of METHODS; None for what suits the source. "auto"
-            tries them in order and takes the first that loses no more than it may; it
-            trains the quantized stage if it comes to that.
+        method: How to quantize, one of METHODS; None: that of the source's kind. "auto"
+            tries them in order and takes the first that passes the limit; it trains the
+            qat stage if necessary.
         granularity: "channel" or "tensor": the scales of convolutions. None for those
             that the source was trained with, else "channel".
-        calibration_count: At most so many training images for ranges.
+        calibration_count: Maximum number of training images for ranges.
         max_drop: Percentage points of top-1 that the file may be below the first stage
             on the validation split; None for the method's, see `MAX_DROP`.
-        recipe: Of the quantized stage, if "auto" has to train it.
+        recipe: Recipe of the qat stage, if "auto" trains it.
         overwrite: Export again if it was done with other settings.
     """
 
@@ -55,7 +55,7 @@ DEFAULT = Request()
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """One way to export: to what, from which parent, by which method and settings."""
+    """One way to export: target, parent stage, method and settings."""
 
     target: ExportTarget
     parent: Stage
@@ -83,12 +83,12 @@ def choose_methods(
         return [stage.run.latest(*([source] if source else SOURCES)).kind.method]
     if source is not None and KINDS[source].is_quantized != (method in KINDS):
         raise RequestError(
-            f"--method={method} does not convert the {source} stage; leave --source "
-            "out."
+            f"--method={method} cannot convert the {source} stage; omit --source or "
+            "--method."
         )
     if method != "auto":
         return [method]
-    # What was chosen before stays chosen, as long as it passes.
+    # An earlier choice is kept as long as it passes.
     known = read_comparison(stage)
     if known and _is_still_asked_for(stage, request, known):
         return target.methods[target.methods.index(known.method) :]
@@ -98,7 +98,7 @@ def choose_methods(
 def make_plan(
     run: Run, data: ImageData, target: ExportTarget, method: str, request: Request
 ) -> Plan:
-    """Returns what to export by a method; "auto" trains the stage that it needs.
+    """Returns the plan of a method; "auto" first trains the stage that it needs.
 
     Raises:
         RequestError: The parent is not finished, or was trained with other scales.
@@ -130,7 +130,7 @@ def make_plan(
 def _find_parent(
     run: Run, target: ExportTarget, method: str, source: str | None
 ) -> Stage:
-    """Returns the stage asked for, else the latest that target and method accept."""
+    """Returns the requested stage, else the latest that target and method accept."""
     if source:
         return run.stage(source)
     accepted = [x for x in SOURCES if target.accepts(run.stage(x))]
@@ -141,12 +141,12 @@ def _find_parent(
 
 
 def _warn_of_unused_stage(stage: Stage) -> None:
-    """Warns if a stage could have been made from a later one than it was."""
+    """Warns if a stage was not made from the latest stage that it could use."""
     latest, made_from = stage.run.latest(*stage.kind.parents), stage.parent()
     if made_from and latest != made_from and not latest.is_outdated():
         logging.warning(
-            "%s was made from the %s stage, not from the %s one; for that, run "
-            "`corallite %s --run_dir=%s` first.",
+            "%s was made from the %s stage, not from the later %s stage; to use that, "
+            "run `corallite %s --run_dir=%s` first.",
             stage.path,
             made_from.name,
             latest.name,
@@ -168,10 +168,10 @@ def _is_still_asked_for(
 
 
 def _choose_granularity(parent: Stage, asked: str | None) -> str:
-    """Returns the scales of convolutions: those asked for, or trained with.
+    """Returns the granularity of scales: the requested one, or that of the parent.
 
     Raises:
-        RequestError: The parent was trained with others than those asked for.
+        RequestError: The parent was trained with another than the requested one.
     """
     if not parent.kind.is_quantized:
         return asked or "channel"
@@ -179,7 +179,7 @@ def _choose_granularity(parent: Stage, asked: str | None) -> str:
     if asked not in (None, trained):
         raise RequestError(
             f"{parent.path} was trained with per-{trained} scales; for per-{asked} "
-            f"ones: corallite {parent.kind.verb} --run_dir={parent.run.path} "
+            f"scales, run corallite {parent.kind.verb} --run_dir={parent.run.path} "
             f"--granularity={asked} --overwrite."
         )
     return trained

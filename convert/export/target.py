@@ -1,4 +1,4 @@
-"""Export targets: the formats that a model can leave in, one module each."""
+"""Export targets: the formats that a model can be exported to, one module each."""
 
 import dataclasses
 import importlib
@@ -12,19 +12,19 @@ from corallite.train.data.load import ImageData
 from corallite.train.framework.keras import keras
 from corallite.train.runs.stage import Stage
 
-# Name of a target, and its module, which is loaded when it is asked for.
+# Name of each target, and its module, which is imported on demand.
 TARGETS = {"int8": "corallite.convert.export.int8"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """What a target made of a stage, before it is accepted.
+    """The files that a target made from a stage, before they are accepted.
 
     Attributes:
         files: Content by name, the model first.
-        labels: What the model predicts on the validation split, int `[n]`, if the
-            target has run it already.
-        quantized: The Keras graph with quantizers that it was made of, if there is one.
+        labels: The model's predictions on the validation split, int `[n]`, if the
+            target has run it.
+        quantized: The Keras graph with quantizers that it was made from, if any.
         record: More keys for the record of the stage.
     """
 
@@ -40,15 +40,15 @@ class Candidate:
 
 
 class ExportTarget(Protocol):
-    """What the module of a target offers.
+    """The interface of a target's module.
 
     Attributes:
-        name: In TARGETS.
-        extra: The extra of this package to install for it; "" for none.
+        name: Key in TARGETS.
+        extra: The pip extra of this package that it needs; "" for none.
         methods: Ways to quantize, in the order of their cost; none if it does not
             quantize.
-        runner: The module in `device/engine/runners/` that runs its model; None if
-            nothing here does, and then its accuracy is not compared.
+        runner: The module in `device/engine/runners/` that runs its model; without one
+            (None), its accuracy is not compared.
         verified: Where its files were run.
     """
 
@@ -59,18 +59,18 @@ class ExportTarget(Protocol):
     verified: str
 
     def accepts(self, stage: Stage) -> bool:
-        """Tells whether the target can be made from a stage."""
+        """Returns whether the target can be made from a stage."""
         ...
 
     def export(
         self, stage: Stage, data: ImageData, settings: Mapping[str, Any]
     ) -> Candidate:
-        """Makes the files, and writes none.
+        """Returns the files without writing them.
 
         Args:
             stage: A finished stage that the target accepts.
             data: The run's images.
-            settings: What the record of the new stage calls its inputs.
+            settings: The inputs in the record of the new stage.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""A short video of test images, and how many of its frames the device gets right."""
+"""Writes a video of test images, and counts the frames that the device gets right."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ _FRAMES_PER_SECOND = 10
 def choose_rows(split: Split, per_class: int) -> list[int]:
     """Returns the first rows of each class, classes in turn.
 
-    The same number of each: `per_class`, or the size of the smallest class.
+    Each class has the same number: `per_class`, or the size of the smallest class.
     """
     classes, counts = np.unique(split.labels, return_counts=True)
     count = min(per_class, *counts)
@@ -32,10 +32,10 @@ def choose_rows(split: Split, per_class: int) -> list[int]:
 def write_video(path: Path, split: Split, rows: Sequence[int]) -> None:
     """Writes the images at `rows`, enlarged, half a second each.
 
-    As MJPEG, which every build of OpenCV can write and read.
+    The format is MJPEG, which every build of OpenCV can write and read.
 
     Raises:
-        RequestError: It cannot be written.
+        RequestError: The video cannot be written.
     """
     with files.replacing(path) as partial:
         size_wh = (_FRAME_SIZE, _FRAME_SIZE)
@@ -51,7 +51,7 @@ def write_video(path: Path, split: Split, rows: Sequence[int]) -> None:
         written = cv2.VideoCapture(str(partial)).get(cv2.CAP_PROP_FRAME_COUNT)
         if written != _FRAMES_PER_IMAGE * len(rows):
             raise RequestError(
-                f"{path} could not be written; make room for it and run again."
+                f"{path} cannot be written; free some disk space and run again."
             )
 
 
@@ -73,7 +73,7 @@ def classify_video(model_path: Path, video_path: Path) -> list[dict]:
 
 
 def count_right(predictions: Sequence[dict], expected: Sequence[str]) -> int:
-    """Returns how many frames were predicted as expected, from one label an image."""
+    """Returns how many frames were predicted right; one label per image is expected."""
     return sum(
         frame["top"][0]["label"] == expected[frame["frame"] // _FRAMES_PER_IMAGE]
         for frame in predictions

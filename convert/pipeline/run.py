@@ -9,7 +9,7 @@ from corallite.convert.export.convert import convert
 from corallite.convert.export.plan import DEFAULT, Request
 from corallite.optimize.prune import magnitude
 from corallite.optimize.quantize import qat_stage
-from corallite.train.data.load import load_data
+from corallite.train.data.load import ImageData
 from corallite.train.runs.kinds import KINDS
 from corallite.train.runs.recipe import PRUNE, QUANTIZE, TRAIN, Recipe
 from corallite.train.runs.run import Run
@@ -19,7 +19,7 @@ from corallite.train.training.recipe import Transfer
 
 @dataclasses.dataclass(frozen=True)
 class Recipes:
-    """How each of the three trainings of a pipeline is done."""
+    """The recipes of the three trainings of a pipeline."""
 
     train: Recipe = TRAIN
     prune: Recipe = PRUNE
@@ -36,24 +36,27 @@ def run_pipeline(
     sparsity: float,
     transfer: Transfer | None = None,
     fit_policy: str = "crop",
-) -> list[StageResult]:
-    """Makes every stage that is not done yet; returns the test results of all.
+) -> tuple[list[StageResult], ImageData]:
+    """Makes every stage that is not finished.
 
     Args:
         data_dir: Class folders.
-        run: Holds what is made, and what was made before.
+        run: Receives the stages; may contain some already.
         network: What to train.
         recipes: How to train.
         request: How to convert; the default method is quantization-aware training. Its
-            recipe is not used, and `overwrite` is for all stages.
-        sparsity: Zero fraction of the kernels, 0 to 1; 0 leaves pruning out.
-        transfer: Weights to begin with; None for random ones.
-        fit_policy: How an image is brought to the network's proportions.
+            recipe is not used; its `overwrite` applies to all stages.
+        sparsity: Zero fraction of the kernels, 0 to 1; 0 skips pruning.
+        transfer: Pretrained weights; None for random ones.
+        fit_policy: How an image is fitted to the network's input.
+
+    Returns:
+        The test results of all stages, and the images, which the report also needs.
 
     Raises:
-        RequestError: A stage cannot be made; those before it stay done.
-        AccuracyLostError: int8 lost more than it may; all before it is done.
-        KeyboardInterrupt: Asked to stop; the same call resumes.
+        RequestError: A stage cannot be made; earlier stages stay finished.
+        AccuracyLostError: int8 lost more than allowed; earlier stages stay finished.
+        KeyboardInterrupt: A signal stopped it; the same call resumes.
     """
     if sparsity:  # Before a training of hours.
         magnitude.check_sparsity(sparsity)
@@ -63,7 +66,7 @@ def run_pipeline(
     )
     overwrite = request.overwrite
     with run.lock("pipeline"):
-        float_stage.train(
+        _, data = float_stage.train(
             data_dir,
             run,
             network,
@@ -72,7 +75,6 @@ def run_pipeline(
             fit_policy=fit_policy,
             overwrite=overwrite,
         )
-        data = load_data(run)
         if sparsity:
             magnitude.prune(run, data, sparsity, recipes.prune, overwrite=overwrite)
         else:
@@ -86,11 +88,11 @@ def run_pipeline(
                 overwrite=overwrite,
             )
         convert(run, data, request)
-        return evaluate_run(run, data)
+        return evaluate_run(run, data), data
 
 
 def _leave_pruning_out(run: Run, overwrite: bool) -> None:
-    """Makes sure that no earlier pruned stage is taken for this run's."""
+    """Refuses or removes an earlier pruned stage, which would be used."""
     stage = run.stage(magnitude.KIND.name)
     if not overwrite:
         stage.refuse_other_settings({"sparsity": 0})

@@ -1,1 +1,1 @@
-"""One HTML file that says how a run went, for people to read and keep."""
+"""The report of a run as one HTML file."""

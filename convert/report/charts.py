@@ -16,7 +16,7 @@ _PANEL_WH = (_WIDTH, 220)
 # Four in a row, an upright phone's width alone.
 _SQUARE_WH = (260, 272)
 _ROW_HEIGHT = 34
-# Of the values in view, so that no mark touches the frame.
+# A margin around the values, so that no mark touches the frame.
 _MARGIN = 0.06
 
 

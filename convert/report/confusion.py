@@ -1,4 +1,4 @@
-"""What is confused with what: a matrix for few classes, a list for many."""
+"""Which classes are confused: a matrix for few classes, lists for many."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ class Pair:
     Attributes:
         true: Name of their class.
         predicted: Name of the predicted class.
-        count: How many.
-        share: Of the images of their class, 0 to 1.
+        count: Number of images.
+        share: Fraction of the images of their class, 0 to 1.
     """
 
     true: str
@@ -35,8 +35,8 @@ class ClassResult:
     Attributes:
         name: Of the class.
         count: Images of it.
-        recall: Share of them that is predicted right; None if there are none.
-        precision: Share of its predictions that is right; None if there are none.
+        recall: Fraction of them that is predicted right; None if there are none.
+        precision: Fraction of its predictions that is right; None if there are none.
     """
 
     name: str

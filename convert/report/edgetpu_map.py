@@ -161,7 +161,7 @@ def _describe(operator: Operator, prediction: Prediction) -> str:
 
 
 def _place_rows(layout: Layout) -> tuple[list[int], int]:
-    """Returns the top of each row, and where the last one ends."""
+    """Returns the top of each row, and the bottom of the last."""
     lanes = [0] * -(-layout.depth // _COLUMNS)
     used = list(zip(layout.layers, layout.lanes, strict=True))
     for layer, lane, next_lane in layout.segments:

@@ -12,13 +12,13 @@ from corallite.train.runs.stage import Stage
 def find_placement(
     stages: list[Stage], source: Stage, model: Model
 ) -> tuple[Prediction, bool]:
-    """Returns what is mapped, and whether that is a prediction.
+    """Returns the mapped operators, and whether they are predicted.
 
-    It is what the compiler said, if it was run on this very file.
+    If the compiler was run on exactly this file, they are its result.
 
     Args:
         stages: The finished stages of the run.
-        source: That can be compiled.
+        source: The stage whose file can be compiled.
         model: The structure of its file.
 
     Raises:
@@ -32,7 +32,7 @@ def find_placement(
 
 
 def _to_prediction(said: dict[str, Any]) -> Prediction:
-    """Returns what `Prediction.to_json` made a record of; None becomes 0."""
+    """Creates a prediction from the dict of `Prediction.to_json`; None becomes 0."""
     names = ("on_chip", "streamed", "reserved")
     sizes = {name: said.get(f"parameter_bytes_{name}") or 0 for name in names}
     return Prediction(

@@ -1,4 +1,4 @@
-"""Gathers what a report says about a run."""
+"""Collects the content of a run's report."""
 
 import dataclasses
 import datetime
@@ -36,7 +36,7 @@ class StageRecord:
 
     Attributes:
         kind: Of the stage.
-        metrics: What its `metrics.json` holds.
+        metrics: Content of its `metrics.json`.
         files: SHA-256 of its files, by their name in the run.
     """
 
@@ -54,7 +54,7 @@ class StageFacts(StageRecord):
     """One finished stage that this machine can run.
 
     Attributes:
-        result: What it measures.
+        result: Its measurements.
     """
 
     result: StageResult
@@ -62,29 +62,29 @@ class StageFacts(StageRecord):
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """What a report is made of; all text in it can be encoded as UTF-8.
+    """The content of a report; all text in it can be encoded as UTF-8.
 
     Attributes:
         run_dir: As the user named it.
-        network: The run's settings, as `run.json` holds them.
-        data_name: Name of the images' folder, without what it lies in.
-        weights_name: Of the file that training began with; None for random weights.
+        network: The run's settings from `run.json`.
+        data_name: Name of the images' folder, without its path.
+        weights_name: Name of the pretrained weights; None for random weights.
         class_names: In the order of the labels.
         preprocessing: From image to pixels.
         counts: Images of each class by split.
-        fingerprint: Of the images.
+        fingerprint: Hash of the images and their splits.
         unreadable: How many files were skipped.
         split: Which split of the images was evaluated.
-        stages: At least the first one, parents before what was made from them.
+        stages: At least the first one, parents first.
         others: Finished stages that this machine cannot run.
         pictures: Images that the last stage predicts wrong, the most confident first.
-        accuracy: What the accuracy gate of the last file measured, if it did.
+        accuracy: The accuracy comparison of the last file, if there is one.
         model: Structure of the file that can be compiled; None if there is none.
-        edgetpu: What the Edge TPU compiler makes of it; None if there is none.
-        is_predicted: The compiler was not run, `edgetpu` is a prediction.
-        versions: Of the packages here.
-        machine: This one.
-        made: When.
+        edgetpu: Its mapping to the Edge TPU; None if there is no file.
+        is_predicted: Whether `edgetpu` is a prediction, as the compiler was not run.
+        versions: Versions of the installed packages.
+        machine: Description of this machine.
+        made: Date of the report.
     """
 
     run_dir: str
@@ -110,7 +110,7 @@ class Facts:
 
     @property
     def last(self) -> StageFacts:
-        """The stage that is nearest to the device."""
+        """The last stage that this machine can run."""
         return self.stages[-1]
 
     @property
@@ -122,7 +122,7 @@ class Facts:
 def gather_facts(
     run: Run, data: ImageData, split: str, made: datetime.datetime
 ) -> Facts:
-    """Reads a run folder; measures the stages that have not been measured.
+    """Reads a run folder; measures the stages without a measurement.
 
     Raises:
         RequestError: The run has no finished first stage, or a file in it is damaged.
@@ -143,6 +143,7 @@ def gather_facts(
         model = read_model(source.model_path)
         placement, is_predicted = find_placement(made_stages, source, model)
     names = tuple(map(files.printable, data.class_names))
+    comparisons = map(read_comparison, reversed(made_stages))
     mistakes = stages[-1].result.evaluation.mistakes[:_MOST_PICTURES]
     return Facts(
         run_dir=files.printable(run.path),
@@ -153,12 +154,12 @@ def gather_facts(
         preprocessing=data.preprocessing,
         counts=_count_images(data),
         fingerprint=data.fingerprint,
-        unreadable=len(files.read_json(run.path / "split.json")["unreadable"]),
+        unreadable=data.unreadable,
         split=split,
         stages=stages,
         others=[record for x, record in records if x.name not in results],
         pictures=show_mistakes(mistakes, data.splits[split], names),
-        accuracy=next(filter(None, map(read_comparison, reversed(made_stages))), None),
+        accuracy=next(filter(None, comparisons), None),
         model=model,
         edgetpu=placement,
         is_predicted=is_predicted,

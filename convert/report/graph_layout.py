@@ -105,7 +105,7 @@ def _members(layers: Mapping[int, int]) -> list[list[int]]:
 
 
 def _wish(read: list[int], lines: Mapping[int, int]) -> int:
-    """Returns the lane that would keep the line from the first of `read` straight."""
+    """Returns the lane in which the line from the first of `read` is straight."""
     return min((lines[maker] for maker in read), default=0)
 
 

@@ -1,4 +1,4 @@
-"""Renders what is known of a run as one self-contained HTML page."""
+"""Renders the facts about a run as one self-contained HTML page."""
 
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,7 @@ def _percent(share: float | None, digits: int = 1) -> str:
 
 
 def _bare_percent(share: float, digits: int = 1) -> str:
-    """For columns whose heading has the unit."""
+    """Formats a percentage without unit, for columns whose heading has it."""
     return f"{100 * share:.{digits}f}"
 
 

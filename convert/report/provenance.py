@@ -1,4 +1,4 @@
-"""Where a run comes from: the commands that make it again, by what it recorded."""
+"""Derives the commands that reproduce a run from its records."""
 
 from typing import Any
 
@@ -10,8 +10,7 @@ from corallite.train.runs.commands import format_command, list_flags, list_run_f
 def list_commands(facts: Facts) -> list[str]:
     """Returns a command for each stage, and the one that reports.
 
-    They name settings that are not the default. Paths are without the folders that
-    this machine keeps them in.
+    They have only settings that are not the default. Paths are shortened to names.
     """
     run_dir = {"run_dir": facts.run_dir}
     commands = [

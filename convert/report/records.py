@@ -1,7 +1,7 @@
-"""Checks what a run has recorded before a report is made of it.
+"""Checks the records of a run before a report is made from them.
 
-Records can be edited, damaged or of another version. `files.read_record` turns what
-these functions raise into a sentence with the name of the file.
+Records can be edited, damaged or of another version. `files.read_record` turns the
+errors of these functions into one sentence with the name of the file.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ _CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
 def check_run(run: dict[str, Any]) -> dict[str, Any]:
-    """Returns what is in `run.json`, if a report can be made of it."""
+    """Returns the content of `run.json` if it has all that a report needs."""
     network = dict(run["network"])
     height, width = network["size_hw"]
     network |= {
@@ -30,7 +30,7 @@ def check_run(run: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_metrics(kind: StageKind, metrics: dict[str, Any]) -> dict[str, Any]:
-    """Returns what is in a stage's `metrics.json`, if a report can be made of it."""
+    """Returns a stage's `metrics.json` if it has all that a report needs."""
     inputs = dict(metrics["inputs"])
     checked: dict[str, Any] = {
         "inputs": inputs,

@@ -1,4 +1,4 @@
-"""Matplotlib's drawings as SVG inside a page, in the colours of the page."""
+"""Draws charts with Matplotlib, as SVG in the colours of the page."""
 
 import html
 import io
@@ -49,10 +49,10 @@ _SETTINGS: dict[Any, Any] = {
 
 
 class Drawing:
-    """A figure being drawn; `markup` is there when the block is left.
+    """A figure; `markup` is set at the end of the block.
 
     Attributes:
-        axes: To draw on.
+        axes: Matplotlib axes to draw on.
         markup: The `<svg>` element.
     """
 
@@ -62,7 +62,7 @@ class Drawing:
 
 @contextmanager
 def drawing(name: str, size_wh: tuple[int, int], text: str) -> Iterator[Drawing]:
-    """Yields axes to draw on, of a picture inside a page.
+    """Yields a drawing, which becomes a picture in the page.
 
     Args:
         name: Unique on the page.
@@ -82,7 +82,7 @@ def drawing(name: str, size_wh: tuple[int, int], text: str) -> Iterator[Drawing]
 
 
 def _for_page(svg: str, size_wh: tuple[int, int], text: str) -> str:
-    """Adapts the element around the drawing, and the colours."""
+    """Replaces the `<svg>` tag and the colours."""
     width, height = size_wh
     label = html.escape(text)
     head = (

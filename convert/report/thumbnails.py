@@ -1,4 +1,4 @@
-"""Wrongly predicted images, small enough to be embedded in a page."""
+"""Makes thumbnails of wrongly predicted images, to embed in a page."""
 
 import base64
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ class Picture:
     """One wrongly predicted image.
 
     Attributes:
-        uri: The image itself, as a data: URI.
-        path: Of the file, in the images' folder.
+        uri: The image as a data: URI.
+        path: Path of the file in the images' folder.
         true: Name of its class.
         predicted: Name of the predicted class.
         confidence: Probability of that class, 0 to 1.
@@ -57,7 +57,7 @@ def show_mistakes(
 def encode_image(image_rgb: np.ndarray) -> str:
     """Returns uint8 `[height, width, 3]` as a data: URI.
 
-    A small image stays exact, as PNG; others are shrunk and become JPEG.
+    A small image becomes a PNG without loss; others are shrunk and become JPEG.
     """
     longest = max(image_rgb.shape[:2])
     image_bgr = cv2.cvtColor(np.ascontiguousarray(image_rgb), cv2.COLOR_RGB2BGR)

@@ -21,12 +21,12 @@ def write_report(
 ) -> Path:
     """Writes `report.html` into a run folder; returns its path.
 
-    Stages that have not been measured on `split` are measured first.
+    Stages without a measurement on `split` are measured first.
 
     Args:
         run: A run with a finished first stage, at least.
         data: Its images.
-        split: Which of them are evaluated: "train", "val" or "test".
+        split: The split to evaluate on: "train", "val" or "test".
         made: The date on the report; by default now.
 
     Raises:

@@ -27,7 +27,7 @@ def convert_to_int8(model: keras.Model, images: np.ndarray) -> bytes:
 
     Args:
         model: Flat functional model, float or quantization-aware; not changed.
-        images: Representative images of the training part, float32
+        images: Representative images of the training split, float32
             `[n, height, width, 3]`, pixel/255.
 
     Returns:
@@ -77,7 +77,7 @@ def _make_converter(model: keras.Model) -> "tf.lite.TFLiteConverter":
 
 
 def _run(converter: "tf.lite.TFLiteConverter") -> bytes:
-    """Converts without the converter's log."""
+    """Runs the converter without its log."""
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.WARNING)
     try:

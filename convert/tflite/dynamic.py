@@ -52,7 +52,7 @@ _FINDERS = ("UNIQUE", "WHERE")
 
 
 def is_sized_by_values(operator: Operator) -> bool:
-    """Tells whether the size of an operator's output depends on computed values."""
+    """Returns whether the size of an operator's output depends on computed values."""
     if operator.name in _FINDERS:
         return True
     inputs = (operator.input(n) for n in _SIZE_INPUTS.get(operator.name, ()))

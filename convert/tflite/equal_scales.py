@@ -9,7 +9,7 @@ from corallite.device.model.write import pack, unpack
 
 
 def merge_equal_scales(content: bytes) -> bytes:
-    """Returns a TFLite file with bit-identical outputs."""
+    """Returns a TFLite file with bit-identical outputs and per-tensor scales."""
     model = unpack(content)
     for graph in model.subgraphs:
         for tensor in graph.tensors:

@@ -28,9 +28,9 @@ class Tensor:
         zero_points: The stored value that means 0, as many as scales.
         channel_axis: The axis of the channels, if there are several scales.
         element_bits: Size of one element; 0 if it has no fixed size, as strings.
-        start: Where in the file the constant's bytes are.
-        size: How many bytes these are; 0 if the tensor is not a constant.
-        is_variable: It keeps its value between runs.
+        start: Position of the constant's bytes in the file.
+        size: Number of these bytes; 0 if the tensor is not a constant.
+        is_variable: Whether it keeps its value between runs.
     """
 
     index: int
@@ -131,7 +131,7 @@ class Model:
         description: Free text from the tool that wrote the file.
         graphs: At least one.
         operator_codes: (name, version) of all operator types that the file declares.
-        metadata: Where the metadata entries are, by name: (start, size).
+        metadata: Position of each metadata entry, by name: (start, size).
         content: The file.
     """
 
@@ -155,9 +155,9 @@ class Model:
         return struct.unpack_from(f"<{count}i", self.content, tensor.start)
 
     def is_filled(self, tensor: Tensor, value: int) -> bool:
-        """Tells whether every byte of a constant is `value`, as int8 or uint8.
+        """Returns whether every byte of a constant is `value`, as int8 or uint8.
 
-        A large one is not searched: the result is False.
+        Always False for a large constant, which is not searched.
         """
         if tensor.size > _MOST_BYTES:
             return False

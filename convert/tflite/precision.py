@@ -1,4 +1,4 @@
-"""Finds what a model does not compute in 8 bits, and why that matters."""
+"""Finds the tensors of a model that are not 8-bit, and says why that matters."""
 
 from dataclasses import dataclass
 
@@ -75,7 +75,7 @@ def find_not_int8(graph: Graph) -> list[Finding]:
 
 
 def _check_weights(operator: Operator, weights: Tensor | None) -> str:
-    """Returns the problem with the weights of a layer, "" if there is none."""
+    """Returns the problem with the weights of a layer; "" if there is none."""
     source = operator.input(0)
     if operator.name not in WITH_WEIGHTS or weights is None or source is None:
         return ""

@@ -1,4 +1,4 @@
-"""Reads a `.tflite` file without trusting it."""
+"""Reads a `.tflite` file that may be damaged or hostile."""
 
 import io
 import mmap
@@ -23,7 +23,7 @@ def read_model(path: str | Path) -> Model:
     """Reads the structure of a `.tflite` file; its weights are not read.
 
     The file stays mapped into memory while the model is in use: replace it by renaming
-    another file, never by writing into it.
+    another file, not by writing into it.
 
     Raises:
         RequestError: The file does not exist, is not a TFLite model, or is damaged.
@@ -86,7 +86,7 @@ def _map(path: Path) -> mmap.mmap:
 
 
 def _find_bytes(buffer: Flatbuffer, table: Table) -> tuple[int, int]:
-    """Returns where a constant's bytes are: (start, size)."""
+    """Returns the position of a constant's bytes: (start, size)."""
     start, size = table.number(1, "Q"), table.number(2, "Q")
     # Files above 2 GB have them behind the flatbuffer. 1 is a placeholder.
     if start > 1:
@@ -98,7 +98,7 @@ def _find_bytes(buffer: Flatbuffer, table: Table) -> tuple[int, int]:
 def _find_metadata(
     entries: list[Table], buffers: list[tuple[int, int]]
 ) -> dict[str, tuple[int, int]]:
-    """Returns where the bytes of each entry are; of equal names, the first one's."""
+    """Returns the position of each entry's bytes; of equal names, the first."""
     found: dict[str, tuple[int, int]] = {}
     for entry in entries:
         number = entry.number(1, "I")
@@ -213,7 +213,7 @@ class _GraphDecoder:
 
 
 def _check_order(operators: list[Operator]) -> None:
-    """Raises if an operator reads what it or a later one writes."""
+    """Raises if an operator reads the output of itself or of a later one."""
     written_by: dict[int, int] = {}
     for operator in operators:
         for tensor in operator.written:

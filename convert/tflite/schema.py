@@ -1,7 +1,7 @@
-"""What an audit needs of the TFLite schema: names, and the fields of options.
+"""The names and option fields of the TFLite schema that an audit needs.
 
-From `schema.fbs` (google-ai-edge/LiteRT). Its numbers never change, so that a name that
-is missing here is a newer one.
+From `schema.fbs` (google-ai-edge/LiteRT). Its numbers never change; a number that is
+missing here is of a newer schema.
 """
 
 # By builtin operator code.
@@ -125,7 +125,7 @@ def code_of(name: str) -> int:
     """Returns the builtin code of a name from `name_of`.
 
     Raises:
-        ValueError: It is not such a name.
+        ValueError: The name is unknown.
     """
     if name.startswith(UNNAMED):
         return int(name.removeprefix(UNNAMED))

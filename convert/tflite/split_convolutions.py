@@ -42,7 +42,7 @@ class _Slice:
 
 
 def split_convolutions(content: bytes) -> bytes:
-    """Returns a TFLite file with bit-identical outputs."""
+    """Returns a TFLite file with split convolutions and bit-identical outputs."""
     model = unpack(content)
     (graph,) = model.subgraphs
     readers = _readers(graph)

@@ -10,16 +10,16 @@ from corallite.device.model.archive import split_archive
 def truncate(content: bytes, count: int) -> bytes:
     """Returns a model that runs the first operators of another and then ends.
 
-    Its outputs are the tensors that the other operators would have read, and those
-    outputs of the whole model that are computed by then. Signatures are dropped, as
-    they name outputs that are gone. Constants that nothing reads any more stay.
+    Its outputs are the tensors that later operators would read, and those outputs of
+    the whole model that are already computed. Signatures are dropped, because they name
+    outputs that no longer exist. Constants that are no longer read stay.
 
     Args:
-        content: Of a `.tflite` file; an archive behind the model is dropped.
-        count: How many operators to keep, 1 to all of the first graph's.
+        content: Content of a `.tflite` file; an archive behind the model is dropped.
+        count: Number of operators of the first graph to keep, at least 1.
 
     Raises:
-        DamagedError: `content` is not an intact model.
+        DamagedError: `content` is damaged.
         ValueError: It has fewer operators.
     """
     # Not at import: a compilation that succeeds needs neither NumPy nor the schema.
@@ -40,9 +40,9 @@ def truncate(content: bytes, count: int) -> bytes:
 
 
 def find_outputs(graph: Graph, count: int) -> list[Tensor]:
-    """Returns what the first `count` operators of `graph` compute for others to read.
+    """Returns the tensors that the first `count` operators compute for later readers.
 
-    If nothing reads any of it, it is all that the last of them writes.
+    If none is read later, returns the outputs of the last of these operators.
     """
     kept, left = graph.operators[:count], graph.operators[count:]
     wanted = {tensor.index for tensor in graph.outputs}
@@ -55,7 +55,7 @@ def find_outputs(graph: Graph, count: int) -> list[Tensor]:
 def _drop_unused_codes(model: Any) -> None:
     """Removes the operator codes that no operator has.
 
-    A runtime looks up all codes that a file declares, and stops at an unknown one.
+    A runtime looks up all codes that a file declares, and fails at an unknown one.
     """
     operators = [op for graph in model.subgraphs for op in graph.operators or ()]
     used = sorted({operator.opcodeIndex for operator in operators})

@@ -1,4 +1,4 @@
-"""Measures model files in a child process, because a model may crash it."""
+"""Measures model files in a child process, which a model may crash."""
 
 import contextlib
 import importlib

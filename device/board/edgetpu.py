@@ -27,5 +27,5 @@ def find_apex_nodes(root: Path) -> list[Path]:
 
 
 def is_edgetpu_here(root: Path = Path("/")) -> bool:
-    """Tells whether the kernel has found an Edge TPU, even one that does not work."""
+    """Returns whether the kernel has found an Edge TPU, even one that does not work."""
     return bool(find_apex_nodes(root)) or any(find_usb(root))

@@ -1,6 +1,6 @@
 """Reads temperature, frequency and load of the board from the kernel's files.
 
-All readers take a root folder in place of /, and return None for a missing sensor.
+All readers take a root folder in place of /, and return None if a sensor is missing.
 """
 
 import contextlib
@@ -29,10 +29,10 @@ class Board:
     """The state of a board at one moment; None is unknown.
 
     Attributes:
-        temperature_c: Of the processor.
-        apex_c: Of the hottest Edge TPU on PCIe.
+        temperature_c: Temperature of the processor.
+        apex_c: Temperature of the hottest Edge TPU on PCIe.
         throttled: The firmware's bits.
-        frequency_mhz: Of the first core.
+        frequency_mhz: Clock of the first core.
         load: Running and waiting processes per core, in the last minute.
     """
 

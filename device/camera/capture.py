@@ -1,8 +1,9 @@
 """The interface of an open live source, and the captures that OpenCV opens itself."""
 
 import abc
+import os
+import stat
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -10,9 +11,12 @@ from corallite.device.image.jpeg_stream import JpegSplitter
 from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import Image, bgr_to_rgb, decode_image
 from corallite.device.system.errors import RequestError
+from corallite.device.system.url import Url
 
 # FFmpeg and sockets stop waiting after this time without a byte.
 NETWORK_TIMEOUT_S = 10
+# The major number of video devices (Linux, Documentation/admin-guide/devices.txt).
+_VIDEO4LINUX = 81
 
 
 class Capture(abc.ABC):
@@ -153,9 +157,11 @@ def open_camera(target: int | str) -> OpenCVCapture:
         target: The number N of /dev/videoN, or the path of a device.
 
     Raises:
-        RequestError: The camera is missing or in use.
+        RequestError: The camera is missing or in use, or is another device.
     """
     name = f"camera {target}" if isinstance(target, int) else target
+    if isinstance(target, str):
+        refuse_other_devices(target)
     capture = cv2.VideoCapture(target, cv2.CAP_V4L2)
     if not capture.isOpened():
         capture.release()
@@ -168,13 +174,30 @@ def open_camera(target: int | str) -> OpenCVCapture:
     return OpenCVCapture(capture, name)
 
 
-def open_stream(url: str) -> OpenCVCapture:
+def refuse_other_devices(path: str) -> None:
+    """Raises `RequestError` if there is something else than a camera at a path.
+
+    A camera that is not connected, and so has no path, is not refused.
+    """
+    try:
+        status = os.stat(path)
+    except OSError:
+        return
+    is_device = stat.S_ISCHR(status.st_mode)
+    if not is_device or os.major(status.st_rdev) != _VIDEO4LINUX:
+        raise RequestError(
+            f"{path}: is not a camera but another device or file; give a camera, such "
+            "as /dev/video0."
+        )
+
+
+def open_stream(url: Url) -> OpenCVCapture:
     """Opens the stream at a URL, in any format that FFmpeg reads.
 
     Raises:
         RequestError: The server does not answer, or does not send video.
     """
-    name = without_secrets(url)
+    name = url.name
     timeout_ms = NETWORK_TIMEOUT_S * 1000
     settings = [
         *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, timeout_ms),
@@ -182,7 +205,7 @@ def open_stream(url: str) -> OpenCVCapture:
         # The decoder delays its output by one frame per extra thread.
         *(cv2.CAP_PROP_N_THREADS, 1),
     ]
-    capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, settings)
+    capture = cv2.VideoCapture(url.text, cv2.CAP_FFMPEG, settings)
     if not capture.isOpened():
         capture.release()
         raise RequestError(
@@ -190,10 +213,3 @@ def open_stream(url: str) -> OpenCVCapture:
             "camera is on."
         )
     return OpenCVCapture(capture, name)
-
-
-def without_secrets(url: str) -> str:
-    """Returns a URL without user name, password and query, for messages."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"

@@ -4,7 +4,7 @@ It uses no camera, thread or clock: the caller passes in every event and its tim
 """
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from corallite.device.system.backoff import backoff_s
@@ -54,17 +54,37 @@ class Timeouts:
     give_up_after_s: float | None = None
 
 
+@dataclass(frozen=True)
+class Status:
+    """What is read together; it is replaced as a whole.
+
+    Attributes:
+        state: The current state.
+        reason: Why the source is not live, one sentence; "" while it is live, or
+            before the first failure.
+        failures: How often it could not be opened, or its frames ended, so far.
+    """
+
+    state: State = State.LIVE
+    reason: str = ""
+    failures: int = 0
+
+
 class ConnectionState:
     """The state of one source.
 
     Attributes:
-        state: The current state.
+        status: The current status; may be read by any thread.
         delay_s: The delay after the last failure.
         failures: Failures since the source last recovered.
     """
 
     def __init__(
-        self, timeouts: Timeouts, now_s: float, rng: "random.Random | None" = None
+        self,
+        timeouts: Timeouts,
+        now_s: float,
+        rng: "random.Random | None" = None,
+        silence: str = "no frames received.",
     ) -> None:
         """Starts in the state OPENING; the source is to be opened at once.
 
@@ -73,15 +93,17 @@ class ConnectionState:
             now_s: Seconds of a monotonic clock, here and in all methods.
             rng: Adds jitter to the delays. After a network failure, many cameras
                 must not reconnect at the same moment.
+            silence: The reason if the source sends nothing, one sentence.
         """
         # Imported late: it loads OpenSSL, and recorded sources only need `State`.
         import random
 
-        self.state = State.OPENING
+        self.status = Status(State.OPENING)
         self.delay_s = 0.0
         self.failures = 0
         self._timeouts = timeouts
         self._rng = rng or random.Random()
+        self._silence = silence
         self._is_open = False
         self._has_failed = False
         self._has_frames = False
@@ -89,6 +111,11 @@ class ConnectionState:
         self._last_event_s = now_s
         self._last_frame_s = now_s
         self._open_at_s = now_s
+
+    @property
+    def state(self) -> State:
+        """The current state."""
+        return self.status.state
 
     def note_opening(self, now_s: float) -> None:
         """Records that the caller has begun to open the source."""
@@ -103,10 +130,16 @@ class ConnectionState:
         self._has_frames = True
         self._has_failed = False
         self._last_event_s = self._last_frame_s = now_s
-        self.state = State.LIVE
+        if self.state is not State.LIVE:
+            self.status = Status(State.LIVE, failures=self.status.failures)
 
-    def note_failure(self, now_s: float) -> None:
-        """Records that the source could not be opened, or that its frames ended."""
+    def note_failure(self, now_s: float, reason: str) -> None:
+        """Records that the source could not be opened, or that its frames ended.
+
+        Args:
+            now_s: See `__init__`.
+            reason: Why, one sentence.
+        """
         if self._has_frames and now_s - self._first_frame_s >= _RECOVERED_S:
             self.failures = 0
         self.failures += 1
@@ -115,7 +148,7 @@ class ConnectionState:
         self._is_open = self._has_frames = False
         self._has_failed = True
         self._open_at_s = now_s + self.delay_s
-        self.state = State.REOPENING
+        self.status = Status(State.REOPENING, reason, self.status.failures + 1)
 
     def check(self, now_s: float) -> Action:
         """Applies all timeouts; returns what the caller must do now.
@@ -125,17 +158,17 @@ class ConnectionState:
         if self.state is State.GIVEN_UP:
             return Action.NOTHING
         if self._is_overdue(now_s):
-            self.state = State.GIVEN_UP
+            self.status = replace(self.status, state=State.GIVEN_UP)
             return Action.CLOSE
         if not self._is_open:
             return Action.OPEN if now_s >= self._open_at_s else Action.NOTHING
         silent_s = now_s - self._last_event_s
         stale_s = self._timeouts.stale_after_s
         if silent_s >= (2 * stale_s if self._has_frames else _OPENING_LIMIT_S):
-            self.note_failure(now_s)
+            self.note_failure(now_s, self._silence)
             return Action.CLOSE
-        if self._has_frames and silent_s >= stale_s:
-            self.state = State.STALE
+        if self.state is State.LIVE and silent_s >= stale_s:
+            self.status = replace(self.status, state=State.STALE, reason=self._silence)
         return Action.NOTHING
 
     def _is_overdue(self, now_s: float) -> bool:

@@ -97,7 +97,7 @@ class Picamera2Capture(Capture):
         try:
             self._camera.close()
         except _REFUSALS:
-            return  # The camera is gone already.
+            return  # The camera was removed.
 
 
 class ProgramCapture(JpegCapture):

@@ -15,8 +15,8 @@ _MARGIN = 1.5
 class DecodePolicy:
     """Selects the frames to decode: those that may be the newest at a request.
 
-    A camera sends 30 frames a second, but a slow board classifies 5 of them, heat
-    allows 2, or `--max_fps` 1. Decoding the others would be most of the work.
+    A camera may send 30 frames per second, while a slow board classifies 5, the thermal
+    throttle allows 2, or `--max_fps` 1. Decoding the others would be most of the work.
 
     One thread calls `note_request` and `note_taken`, another one `should_decode`.
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from corallite.device.camera.connection_state import State
+from corallite.device.camera.connection_state import State, Status
 from corallite.device.image.preprocess import Image, Preprocessing
 from corallite.device.system.errors import RequestError
 
@@ -13,7 +13,7 @@ _BEAT_LIMIT_S = 10.0
 
 
 class SourceGivenUpError(RequestError):
-    """A live source is given up; raised by its iterator, with the reason."""
+    """A live source was given up; raised by its iterator, with the reason."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,14 @@ class FrameStream(Iterator[Frame]):
         self._beat_s = time.monotonic()
 
     @property
+    def status(self) -> Status:
+        """State and reason of the source; always LIVE if it is not a live source."""
+        return Status()
+
+    @property
     def state(self) -> State:
-        """The state of the source; always LIVE if it is not a live source."""
-        return State.LIVE
+        """The state of the source."""
+        return self.status.state
 
     def __next__(self) -> Frame:
         return next(self.frames)

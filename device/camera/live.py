@@ -10,6 +10,7 @@ from corallite.device.camera.connection_state import (
     Action,
     ConnectionState,
     State,
+    Status,
     Timeouts,
 )
 from corallite.device.camera.decode_policy import DecodePolicy
@@ -42,6 +43,7 @@ class LiveStream(FrameStream):
         open_capture: Callable[[], Capture],
         timeouts: Timeouts,
         stop: threading.Event,
+        turn: Callable[[Image], Image] = lambda image: image,
     ) -> None:
         """Opens the source in the background.
 
@@ -50,19 +52,24 @@ class LiveStream(FrameStream):
             open_capture: Opens the source; called again after each failure.
             timeouts: When the source is stale, and when it is given up.
             stop: Ends the iteration when it is set.
+            turn: Rotates or mirrors each decoded frame, in the reader's thread.
         """
         super().__init__()
         self.opened = 0
         self._name = name
         self._open_capture = open_capture
         self._stop = stop
+        self._turn = turn
         self._start_s = time.monotonic()
-        self._connection = ConnectionState(timeouts, self._start_s)
+        self._connection = ConnectionState(
+            timeouts,
+            self._start_s,
+            silence=f"{name}: no frames received; check its connection.",
+        )
         self._policy = DecodePolicy()
         self._max_age_s = timeouts.stale_after_s
         self._number = 0
         self._newest: Frame | None = None
-        self._failure = ""
         self._is_failure_logged = True
         self._reader: Reader | None = None
         self._hung: list[Reader] = []
@@ -76,9 +83,9 @@ class LiveStream(FrameStream):
         self._supervisor.start()
 
     @property
-    def state(self) -> State:
-        """The state of the source, at most a tenth of a second old."""
-        return self._connection.state
+    def status(self) -> Status:
+        """The status of the source, at most a tenth of a second old."""
+        return self._connection.status
 
     def __next__(self) -> Frame:
         """Waits for a frame newer than the last one returned.
@@ -94,7 +101,7 @@ class LiveStream(FrameStream):
                     self.note_wait()
                 frame, self._newest = self._newest, None
                 if frame is None and self.state is State.GIVEN_UP:
-                    raise SourceGivenUpError(f"Given up: {self._failure}")
+                    raise SourceGivenUpError(f"Given up: {self.status.reason}")
                 if frame is not None and not self._drop_if_old(frame):
                     self._policy.note_taken(time.monotonic())
                     return replace(frame, dropped=self.dropped)
@@ -114,7 +121,7 @@ class LiveStream(FrameStream):
     def _accept(self, reader: Reader, image: Image, captured_s: float) -> None:
         """Stores a frame from `reader`'s thread; replaces one that was not taken."""
         time_s = captured_s - self._start_s
-        frame = Frame(0, time_s, image, self._name, captured_s)
+        frame = Frame(0, time_s, self._turn(image), self._name, captured_s)
         if not self._policy.is_requested:
             frame = self.prepare(frame)
         with self._changed:
@@ -191,18 +198,17 @@ class LiveStream(FrameStream):
 
     def _note_failure(self, failure: str, now_s: float) -> None:
         self._reader = None
-        self._failure, self._is_failure_logged = failure, False
-        self._connection.note_failure(now_s)
+        self._is_failure_logged = False
+        self._connection.note_failure(now_s, failure)
 
     def _log_failure(self) -> None:
         self._is_failure_logged = True
         if is_power_of_two(self._connection.failures):
             delay_s = self._connection.delay_s
-            log.warning("%s Next try in %.1f s.", self._failure, delay_s)
+            log.warning("%s Next try in %.1f s.", self.status.reason, delay_s)
 
     def _abandon_reader(self) -> None:
         if self._reader is not None:
-            self._failure = f"{self._name}: no frames received; check its connection."
             self._is_failure_logged = False
             self._reader.ask_to_stop()
             self._hung.append(self._reader)

@@ -5,19 +5,22 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from corallite.device.camera import recorded
 from corallite.device.camera.connection_state import Timeouts
-from corallite.device.camera.frame import FrameStream
+from corallite.device.camera.frame import Frame, FrameStream
 from corallite.device.camera.prefetch import prefetching
 from corallite.device.image.opencv import cv2
+from corallite.device.image.orientation import UNTURNED, Orientation
 from corallite.device.image.preprocess import IMAGE_SUFFIXES
+from corallite.device.system import log
 from corallite.device.system.archives import how_to_unpack
 from corallite.device.system.errors import RequestError
+from corallite.device.system.url import may_be_url, parse_url, without_secrets
 
 if TYPE_CHECKING:
     from corallite.device.camera.capture import Capture
@@ -25,13 +28,16 @@ if TYPE_CHECKING:
 # FFmpeg renders text files, such as a list of labels, as a video with this codec.
 _ANSI_ART = cv2.VideoWriter.fourcc(*"ansi")
 
-# The major number of video devices (Linux, Documentation/admin-guide/devices.txt).
-_VIDEO4LINUX = 81
 _SCHEMES = ("http", "https", "rtsp", "rtsps")
-# Digits of a camera's number; OpenCV does not take many more.
-_MOST_DIGITS = 4
+_URL_FORM = f"one of {', '.join(_SCHEMES)}, then ://USER:PASSWORD@HOST:PORT/PATH"
+# Linux has 256 video devices (drivers/media/v4l2-core/v4l2-dev.c). A folder may have
+# the number of a year.
+_LAST_CAMERA = 255
+# Below /dev, these are no devices that may be connected later.
+_FILES_BELOW_DEV = ("/dev/shm/", "/dev/fd/", "/dev/std")
 _WHAT_TO_GIVE = (
-    "give a camera's number, csi, a URL, a video, an image, a folder, or - for stdin."
+    "give a camera's number (0 to 255), csi, a URL, a video, an image, a folder, or - "
+    "for stdin."
 )
 
 
@@ -40,6 +46,8 @@ def open_source(
     source: str,
     stop: threading.Event | None = None,
     timeouts: Timeouts | None = None,
+    orientation: Orientation = UNTURNED,
+    snapshot_fps: float | None = None,
 ) -> Iterator[FrameStream]:
     """Opens a source of frames, and releases it after the block.
 
@@ -47,15 +55,20 @@ def open_source(
     fail; see `LiveStream`. All other sources give every frame, and end.
 
     Args:
-        source: Live: the number of a USB camera, as "0", or its path, as
-            "/dev/video0"; "csi" or "csi:1" for a camera on the ribbon connector; an
-            http, https, rtsp or rtsps URL.
+        source: Live: the number of a USB camera, 0 to 255, as "0", or its path below
+            /dev, as "/dev/video0", which may be missing now; "csi" or "csi:1" for a
+            camera on the ribbon connector; an http, https, rtsp or rtsps URL. A file
+            or folder of the same name is written "./0".
             Or the path of a video, of an image, or of a folder. The images of a folder
             and of its sub-folders come in the order of their names, without hidden
             files. An image that cannot be read is logged, counted and skipped.
             Or "-" for JPEG images on stdin.
         stop: Ends the iteration when it is set.
-        timeouts: Of a live source; default, those of `Timeouts`.
+        timeouts: Timeouts of a live source; default, those of `Timeouts`.
+        orientation: How to turn each frame, whatever the source.
+        snapshot_fps: How often to request a URL that gives one image, per second;
+            default, `SNAPSHOT_FPS`. At least twice in the time after which the source
+            would be stale.
 
     Yields:
         The frames.
@@ -66,51 +79,72 @@ def open_source(
             a pipe has no frames.
     """
     if not source:
-        raise RequestError(f"The source has no name; {_WHAT_TO_GIVE}")
+        raise RequestError(f"--source is empty; {_WHAT_TO_GIVE}")
     stop = stop or threading.Event()
-    live = _find_live(source)
+    timeouts = timeouts or Timeouts()
+    live = _find_live(source, snapshot_fps, timeouts)
     if live is not None:
         from corallite.device.camera.live import LiveStream
 
         name, open_capture = live
-        stream = LiveStream(name, open_capture, timeouts or Timeouts(), stop)
+        stream = LiveStream(name, open_capture, timeouts, stop, orientation.apply)
         try:
             yield stream
         finally:
             stream.close()
     else:
-        with _open_recorded(source, stop) as recorded_stream:
+        with _open_recorded(source, stop, orientation) as recorded_stream:
             yield recorded_stream
+
+
+def name_source(source: str) -> str:
+    """Returns how a source is shown: a URL without its secrets, else `source`."""
+    return without_secrets(source) if _is_url(source) else source
 
 
 # The modules of live sources are imported late: they would slow down each start.
 
 
-def _find_live(source: str) -> "tuple[str, Callable[[], Capture]] | None":
+def _find_live(
+    source: str, snapshot_fps: float | None, timeouts: Timeouts
+) -> "tuple[str, Callable[[], Capture]] | None":
     """Returns the name of a live source and its opener; None if it is not live."""
-    path = Path(source)
-    is_number = source.isdecimal() and len(source) <= _MOST_DIGITS
-    if is_number and not path.exists():
-        return _find_camera(f"camera {source}", int(source))
-    if path.is_char_device():
-        if os.major(path.stat().st_rdev) != _VIDEO4LINUX:
-            raise RequestError(
-                f"{source}: is not a camera but another device; give a camera, such as "
-                "/dev/video0."
-            )
+    csi_number = re.fullmatch("csi(?::([0-9]))?", source)
+    is_number = re.fullmatch("[0-9]{1,3}", source) and int(source) <= _LAST_CAMERA
+    if (csi_number or is_number) and os.path.exists(source):
+        log.warning(
+            "%s: is a camera; for the file or folder, write ./%s", source, source
+        )
+    if csi_number:
+        return _find_csi(int(csi_number[1] or 0))
+    if is_number:
+        return _find_camera(f"camera {int(source)}", int(source))
+    if _is_device(source):
         return _find_camera(source, source)
-    csi = re.fullmatch("csi(?::([0-9]))?", source)
-    if csi and not path.exists():
-        return _find_csi(int(csi[1] or 0))
-    if "://" in source:
-        return _find_url(source)
-    return None
+    return _find_url(source, snapshot_fps, timeouts) if _is_url(source) else None
+
+
+def _is_device(source: str) -> bool:
+    """Returns whether a path is that of a camera, which may be disconnected now."""
+    if os.path.exists(source):
+        return Path(source).is_char_device()
+    # A link, such as /home/pi/door, may name a path below /dev.
+    paths = [os.path.abspath(source), os.path.realpath(source)]
+    return any(path.startswith("/dev/") for path in paths) and not any(
+        path.startswith(_FILES_BELOW_DEV) for path in paths
+    )
+
+
+def _is_url(source: str) -> bool:
+    return "://" in source or (may_be_url(source) and not os.path.exists(source))
 
 
 def _find_camera(name: str, target: int | str) -> "tuple[str, Callable[[], Capture]]":
-    from corallite.device.camera.capture import open_camera
+    from corallite.device.camera import capture
 
-    return name, partial(open_camera, target)
+    if isinstance(target, str):
+        capture.refuse_other_devices(target)
+    return name, partial(capture.open_camera, target)
 
 
 def _find_csi(number: int) -> "tuple[str, Callable[[], Capture]]":
@@ -120,30 +154,23 @@ def _find_csi(number: int) -> "tuple[str, Callable[[], Capture]]":
     return f"camera csi:{number}", partial(csi.open_csi, number)
 
 
-def _find_url(url: str) -> "tuple[str, Callable[[], Capture]]":
-    _check_url(url)
+def _find_url(
+    text: str, snapshot_fps: float | None, timeouts: Timeouts
+) -> "tuple[str, Callable[[], Capture]]":
+    url = parse_url(text, _SCHEMES, _URL_FORM)
     from corallite.device.camera import capture, http_capture
 
-    is_http = url.lower().startswith("http")
-    opener = http_capture.open_http if is_http else capture.open_stream
-    return capture.without_secrets(url), partial(opener, url)
-
-
-def _check_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        is_valid = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_valid = False
-    if not is_valid or parts.scheme not in _SCHEMES:
-        raise RequestError(
-            f"{re.sub('//.*@', '//', url)}: is not a valid stream URL; write one of "
-            f"{', '.join(_SCHEMES)}, then ://HOST:PORT/PATH."
-        )
+    if url.scheme.startswith("http"):
+        fps = snapshot_fps or http_capture.SNAPSHOT_FPS
+        fps = max(fps, 2 / timeouts.stale_after_s)
+        return url.name, partial(http_capture.open_http, url, fps)
+    return url.name, partial(capture.open_stream, url)
 
 
 @contextlib.contextmanager
-def _open_recorded(source: str, stop: threading.Event) -> Iterator[FrameStream]:
+def _open_recorded(
+    source: str, stop: threading.Event, orientation: Orientation
+) -> Iterator[FrameStream]:
     path = Path(source)
     stream = FrameStream()
     closing = threading.Event()
@@ -155,7 +182,8 @@ def _open_recorded(source: str, stop: threading.Event) -> Iterator[FrameStream]:
         elif path.is_dir():
             frames = recorded.folder_frames(path, stream)
         elif path.suffix.lower() in IMAGE_SUFFIXES:
-            stream.frames = recorded.image_frames(path)
+            frames = recorded.image_frames(path)
+            stream.frames = _turn(frames, orientation)
             yield stream
             return
         else:
@@ -163,7 +191,7 @@ def _open_recorded(source: str, stop: threading.Event) -> Iterator[FrameStream]:
             capture = stack.enter_context(_open_video(path))
             frames = recorded.video_frames(capture, path)
         prefetched = prefetching(
-            frames,
+            _turn(frames, orientation),
             stream.note_wait,
             # A lambda, because the consumer sets `prepare` after this.
             lambda frame: stream.prepare(frame),
@@ -171,6 +199,12 @@ def _open_recorded(source: str, stop: threading.Event) -> Iterator[FrameStream]:
         stream.frames = stack.enter_context(prefetched)
         stack.callback(closing.set)
         yield stream
+
+
+def _turn(frames: Iterator[Frame], orientation: Orientation) -> Iterator[Frame]:
+    for frame in frames:
+        image = orientation.apply(frame.image_rgb_u8)
+        yield replace(frame, image_rgb_u8=image)
 
 
 @contextlib.contextmanager

@@ -20,15 +20,15 @@ def prefetching(
     prepare: Callable[[_Item], _Item] | None = None,
     count: int = _COUNT,
 ) -> Iterator[Iterator[_Item]]:
-    """Reads `items` in a thread until the block ends, and yields an iterator of them.
+    """Reads `items` in a thread until the block ends; yields an iterator over them.
 
     Decoders and runtimes release Python's lock while they work, so both threads run
     at once. No item is lost and the order is kept. An exception of `items` is raised
     where its item would have been.
 
     Args:
-        items: Read by the thread only, at most `count` items ahead. After the block
-            nobody reads it.
+        items: Read by the thread only, at most `count` items ahead, and not after the
+            block.
         on_wait: Called every tenth of a second while the consumer waits for an item.
         prepare: The thread calls it with an item if the item before is not taken yet;
             its result replaces the item. This balances the work of the two threads.

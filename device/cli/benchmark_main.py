@@ -25,14 +25,14 @@ _MODEL = flags.DEFINE_multi_string(
     "model", None, "A .tflite file; repeat the flag for each file.", required=True
 )
 _NUM_THREADS = flags.DEFINE_list(
-    "num_threads", ["1"], "Threads of an inference; each number is measured."
+    "num_threads", ["1"], "Threads per inference; several numbers are each measured."
 )
 _CPUS = flags.DEFINE_list("cpus", None, "Numbers of the CPUs to run on; default, all.")
 _ROUNDS = flags.DEFINE_integer(
-    "rounds", 50, "In a round, each file runs for 20 ms, at least once.", lower_bound=1
+    "rounds", 50, "Rounds; in each, every file runs for 20 ms.", lower_bound=1
 )
 _STARTS = flags.DEFINE_integer(
-    "starts", 3, "How often to start a process for each file.", lower_bound=1
+    "starts", 3, "Processes to start for each file, to time its start.", lower_bound=1
 )
 _TOOL = flags.DEFINE_string(
     "benchmark_model",

@@ -11,7 +11,7 @@ from absl import flags
 
 from corallite.device.camera.connection_state import Timeouts
 from corallite.device.camera.frame import FrameStream
-from corallite.device.camera.open_source import open_source
+from corallite.device.camera.open_source import name_source, open_source
 from corallite.device.cli import output_flags
 from corallite.device.cli.output_flags import open_sinks as open_sinks
 from corallite.device.cli.output_flags import refuse_sinks as refuse_sinks
@@ -19,6 +19,7 @@ from corallite.device.engine.base import Engine
 from corallite.device.engine.open_model import ModelRequest
 from corallite.device.engine.reload.hot_reload import HotReload
 from corallite.device.engine.runtime import MOST_THREADS
+from corallite.device.image.orientation import DEGREES, Orientation
 from corallite.device.image.preprocess import FITS
 from corallite.device.loop.rate_limit import RateLimiter
 from corallite.device.loop.smoothing import Smoother
@@ -34,7 +35,7 @@ _DEVICE = flags.DEFINE_string(
     "device",
     "auto",
     "cpu; edgetpu; edgetpu:N for one of several; or auto: the Edge TPU if --model was "
-    "compiled for it, as soon as there is one, else the CPU.",
+    "compiled for it, as soon as the system shows one; else the CPU.",
 )
 _CPU_MODEL = flags.DEFINE_string(
     "cpu_model",
@@ -48,6 +49,16 @@ _SOURCE = flags.DEFINE_string(
     "Number or path of a USB camera, such as 0; csi or csi:1; an http or rtsp URL; the "
     "path of a video, an image or a folder; or - for JPEG images on stdin.",
 )
+_ROTATE = flags.DEFINE_enum(
+    "rotate",
+    "0",
+    [str(degrees) for degrees in DEGREES],
+    "Degrees by which to rotate each frame clockwise; 180 for a camera that hangs "
+    "upside down.",
+)
+_MIRROR = flags.DEFINE_boolean(
+    "mirror", False, "Swap left and right of each frame, after --rotate."
+)
 _TOP_K = flags.DEFINE_integer(
     "top_k", 3, "Labels per frame, the most probable first.", lower_bound=1
 )
@@ -55,7 +66,7 @@ _LABELS = flags.DEFINE_string(
     "labels", None, "File with one label per line, for a model without labels."
 )
 _FIT = flags.DEFINE_enum(
-    "fit", None, FITS, "How images fit the input; default, as the manifest says."
+    "fit", None, FITS, "How images fit the input; default, that of the manifest."
 )
 _INPUT_RANGE = flags.DEFINE_list(
     "input_range",
@@ -66,40 +77,44 @@ _STALE_AFTER = flags.DEFINE_float(
     "stale_after",
     5.0,
     "Seconds without a frame after which a camera or stream is stale; after twice that "
-    "it is reopened.",
+    "time it is reopened.",
     lower_bound=0.1,
 )
 _GIVE_UP_AFTER = flags.DEFINE_float(
     "give_up_after",
     None,
-    "Exit with status 2 after so many seconds without a frame from a camera or stream "
-    "that fails; default, never.",
+    "Exit with status 2 if a camera or stream fails and sends no frame for this many "
+    "seconds; default, never.",
     lower_bound=0.0,
 )
 _SMOOTH = flags.DEFINE_float(
-    "smooth", 0.0, "Seconds of frames to average; 0 averages nothing.", lower_bound=0.0
+    "smooth", 0.0, "Average predictions over these seconds; 0: do not.", lower_bound=0.0
 )
 _THRESHOLD = flags.DEFINE_float(
     "threshold",
     None,
-    "A label is active from this probability on, 0 to 1; default, no label is.",
+    "Probability, 0 to 1, at which a label becomes active; default, never.",
     lower_bound=0.0,
     upper_bound=1.0,
 )
 _RELEASE = flags.DEFINE_float(
     "release",
     None,
-    "An active label stays active down to this probability; default, --threshold.",
+    "Probability below which a label is no longer active; default, --threshold.",
     lower_bound=0.0,
     upper_bound=1.0,
 )
 _MAX_FPS = flags.DEFINE_float(
-    "max_fps", None, "Most frames per second; default, no limit.", lower_bound=0.01
+    "max_fps",
+    None,
+    "Maximum frames per second, and how often a snapshot URL is requested; default, no "
+    "limit, and 2 snapshots per second.",
+    lower_bound=0.01,
 )
 _MAX_TEMPERATURE = flags.DEFINE_float(
     "max_temperature",
     80.0,
-    "Temperature limit of the processor in degrees Celsius: from 3 below it, the frame "
+    "Temperature limit of the board in degrees Celsius: from 3 below it, the frame "
     "rate is lowered step by step; from 8 below, it is raised again. A Raspberry Pi's "
     "firmware throttles from 80 on. 0: no limit.",
     lower_bound=0.0,
@@ -136,17 +151,13 @@ def open_engine() -> Iterator[Engine]:
 def open_frames(stop: threading.Event) -> AbstractContextManager[FrameStream]:
     """Opens the source of the flags; `stop` ends its frames."""
     timeouts = Timeouts(_STALE_AFTER.value, _GIVE_UP_AFTER.value)
-    return open_source(_SOURCE.value, stop, timeouts)
+    orientation = Orientation(int(_ROTATE.value), _MIRROR.value)
+    return open_source(_SOURCE.value, stop, timeouts, orientation, _MAX_FPS.value)
 
 
 def source_name() -> str | None:
     """Returns the name of the source, without a password; None without a source."""
-    source = _SOURCE.value
-    if not source or "://" not in source:
-        return source
-    from corallite.device.camera.capture import without_secrets
-
-    return without_secrets(source)
+    return _SOURCE.value and name_source(_SOURCE.value)
 
 
 def make_smoother() -> Smoother:

@@ -6,22 +6,24 @@ import runpy
 import signal
 import sys
 
+from corallite.device.cli.version import version_line
+
 # The package and the purpose of each verb. Names, not imports: the verbs of the device
 # must run without the packages that training needs.
 VERBS = {
     "train": ("train", "trains a model from class folders"),
-    "prune": ("optimize", "zeroes the smallest weights"),
-    "quantize": ("optimize", "quantization-aware training"),
+    "prune": ("optimize", "sets the smallest weights to zero while training"),
+    "quantize": ("optimize", "trains with simulated int8 quantization"),
     "convert": ("convert", "writes the full-int8 TFLite file"),
     "compile": ("convert", "compiles for the Edge TPU"),
     "audit": ("convert", "shows what is in a .tflite file"),
     "evaluate": ("convert", "measures any stage or file"),
     "report": ("convert", "writes one HTML file about a run"),
-    "pipeline": ("convert", "all of the above, in order"),
-    "classify": ("device", "classifies a camera or files"),
+    "pipeline": ("convert", "runs all steps from train to report"),
+    "classify": ("device", "classifies the frames of a camera or files"),
     "serve": ("device", "classifies over HTTP, with a live page"),
-    "benchmark": ("device", "times files, side by side"),
-    "doctor": ("device", "finds problems of this machine, and their remedies"),
+    "benchmark": ("device", "compares the speed of model files"),
+    "doctor": ("device", "finds problems of this machine and says how to fix them"),
 }
 WITHOUT_TENSORFLOW = ("audit", "benchmark", "classify", "compile", "serve", "doctor")
 
@@ -38,6 +40,10 @@ def main() -> int:
         print(_usage())
         return 0 if arguments else 2
     verb = arguments[0]
+    # Also after a verb: the programs of training import TensorFlow first.
+    if verb == "--version" or (verb in VERBS and arguments[1:] == ["--version"]):
+        print(version_line())
+        return 0
     if verb not in VERBS:
         return _refuse(f"no verb {verb!r}; the verbs are {', '.join(VERBS)}.")
     needs_tensorflow = verb not in WITHOUT_TENSORFLOW
@@ -64,5 +70,12 @@ def _refuse(sentence: str) -> int:
 def _usage() -> str:
     rows = [f"  {verb:<10} {does}" for verb, (_, does) in VERBS.items()]
     return "\n".join(
-        ["corallite VERB --flags", "", *rows, "", "corallite VERB --help: its flags"]
+        [
+            "corallite VERB --flags",
+            "",
+            *rows,
+            "",
+            "corallite VERB --help: its flags",
+            "corallite --version",
+        ]
     )

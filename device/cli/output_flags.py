@@ -12,8 +12,8 @@ from corallite.device.system.errors import RequestError
 _MQTT = flags.DEFINE_string(
     "mqtt",
     None,
-    "mqtt://USER:PASSWORD@HOST:PORT/TOPIC, or mqtts with TLS: publishes whenever the "
-    "active labels change, or without --threshold the most probable label.",
+    "mqtt://USER:PASSWORD@HOST:PORT/TOPIC, or mqtts with TLS: publishes the result "
+    "when the active labels change (without --threshold: the most probable label).",
 )
 _MQTT_EVERY_FRAME = flags.DEFINE_boolean(
     "mqtt_every_frame", False, "Publish the result of every frame."
@@ -21,8 +21,8 @@ _MQTT_EVERY_FRAME = flags.DEFINE_boolean(
 _ON_LABEL = flags.DEFINE_multi_string(
     "on_label",
     [],
-    "A label: each time it becomes active, or without --threshold the most probable, "
-    "the command of --run runs. The pair of flags may be repeated.",
+    "Run the command of --run when this label becomes active (without --threshold: the "
+    "most probable). Repeat both flags for more labels.",
 )
 _RUN = flags.DEFINE_multi_string(
     "run",
@@ -34,7 +34,7 @@ _RUN_TIMEOUT = flags.DEFINE_float(
     "run_timeout", 30.0, "Seconds after which a command is killed.", lower_bound=0.1
 )
 _RUN_PAUSE = flags.DEFINE_float(
-    "run_pause", 10.0, "Fewest seconds between starts of a command.", lower_bound=0.0
+    "run_pause", 10.0, "Minimum seconds between starts of a command.", lower_bound=0.0
 )
 
 

@@ -13,9 +13,12 @@ from typing import NoReturn
 
 from absl import flags
 
+from corallite.device.cli.flag_file import expand_flag_files
+from corallite.device.cli.version import version_line
 from corallite.device.system import log
 from corallite.device.system.errors import RequestError
 from corallite.device.system.process import driver_thread
+from corallite.device.system.url import hide_urls
 
 EXIT_DONE = 0
 EXIT_CHECK_FAILED = 1
@@ -31,6 +34,8 @@ _REMEDIES = {
 
 # absl's message about a missing required flag.
 _NONE_GIVEN = re.compile(r"flag --(\w+)=None: Flag --\1 must have a value [^.]*\.")
+
+_FLAG_NAME = re.compile(r"^--?(\w+[=\s])?")
 
 
 def run(
@@ -117,6 +122,10 @@ class _Interruption:
 
 
 def _parse_flags(argv: Sequence[str]) -> list[str]:
+    argv = expand_flag_files(argv)
+    if "--version" in argv[1:]:
+        print(version_line(), flush=True)
+        sys.exit(EXIT_DONE)
     try:
         return _parse_finite(argv)
     except flags.Error:
@@ -130,7 +139,8 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
     try:
         return _parse_finite(argv)
     except flags.Error as error:
-        message = _NONE_GIVEN.sub(r"--\1 is missing.", " ".join(str(error).split()))
+        sentence = " ".join(hide_urls(str(error), _words(argv)).split())
+        message = _NONE_GIVEN.sub(r"--\1 is missing.", sentence)
         sys.exit(_refuse(f"{message} (--help lists the flags)"))
     except SystemExit:
         # absl has printed the help, but exits with 1.
@@ -140,10 +150,7 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
 
 def _parse_finite(argv: Sequence[str]) -> list[str]:
     """Parses the flags and refuses nan and inf, which absl's bounds let pass."""
-    try:
-        rest = flags.FLAGS(argv)
-    except UnicodeDecodeError:  # absl does not handle it.
-        raise flags.IllegalFlagValueError("--flagfile: is not UTF-8 text") from None
+    rest = flags.FLAGS(argv)
     for name, value in flags.FLAGS.flag_values_dict().items():
         if isinstance(value, float) and not math.isfinite(value):
             raise flags.IllegalFlagValueError(
@@ -160,5 +167,17 @@ def _describe(error: OSError) -> str:
 
 def _refuse(sentence: str) -> int:
     sys.stdout.flush()
-    print(f"corallite: {sentence}", file=sys.stderr)
+    # Whatever failed, and wherever the user wrote a password.
+    values = flags.FLAGS.flag_values_dict().values() if flags.FLAGS.is_parsed() else ()
+    texts = [value for value in values if isinstance(value, str)]
+    shown = hide_urls(sentence, [*_words(sys.argv), *texts])
+    print(f"corallite: {shown}", file=sys.stderr)
     return EXIT_BAD_REQUEST
+
+
+def _words(argv: Sequence[str]) -> list[str]:
+    """Returns all arguments, of flags only their values."""
+    return [
+        _FLAG_NAME.sub("", word, count=1) if word.startswith("-") else word
+        for word in argv
+    ]

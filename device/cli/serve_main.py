@@ -4,7 +4,7 @@ corallite serve --model=model_int8.tflite --source=0
 
 Then open http://127.0.0.1:8000/ or send an image:
 
-    curl -H 'Content-Type: image/jpeg' --data-binary @cat.jpg http://127.0.0.1:8000/v1/classify
+    curl --data-binary @cat.jpg http://127.0.0.1:8000/v1/classify
 
 Without --source it only answers requests. To allow other machines, give --host=0.0.0.0
 and a token or a certificate. SIGTERM and Ctrl-C end the program with status 0.
@@ -48,10 +48,10 @@ _MAX_MEGAPIXELS = flags.DEFINE_float(
     upper_bound=2**27 / 10**6,
 )
 _MAX_WAITING = flags.DEFINE_integer(
-    "max_waiting", 256, "Most requests that may wait; more get a 503.", lower_bound=0
+    "max_waiting", 256, "Maximum of waiting requests; more get a 503.", lower_bound=0
 )
 _MAX_STREAMS = flags.DEFINE_integer(
-    "max_streams", 8, "Most clients of the video stream.", lower_bound=0
+    "max_streams", 8, "Maximum number of clients of the video stream.", lower_bound=0
 )
 
 _PACKAGES = ("fastapi", "prometheus_client", "python_multipart", "uvicorn")
@@ -88,44 +88,53 @@ def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
     from corallite.device.serve.backend.metrics import Metrics
     from corallite.device.serve.backend.service import Service
     from corallite.device.serve.guard.refusal import Limits
-    from corallite.device.serve.live.camera import Camera
     from corallite.device.serve.live.engine_handle import EngineHandle, FairLock
 
     engine = stack.enter_context(camera_flags.open_engine())
     # Predictions must work before systemd is notified.
     engine.classify(selftest.draw_images(engine.preprocessing.size_hw)[0])
-    turn, metrics, camera = FairLock(), Metrics(), None
+    turn, metrics = FairLock(), Metrics()
     rate_limiter = stack.enter_context(camera_flags.open_rate_limiter())
-    if (name := camera_flags.source_name()) is not None:
-        frames = stack.enter_context(camera_flags.open_frames(stop))
-        sinks = stack.enter_context(camera_flags.open_sinks(engine.labels, metrics))
-        camera = Camera(
-            name,
-            frames,
-            EngineHandle(engine, turn),
-            stop,
-            camera_flags.top_k(),
-            camera_flags.make_smoother(),
-            sinks.put,
-            rate_limiter,
-        )
-        rate_limiter.on_wait = camera.beat
-        stack.callback(camera.join)
-        camera.start()
-    else:
-        camera_flags.refuse_sinks()
+    of_source = EngineHandle(engine, turn)
+    camera = _start_camera(stack, stop, of_source, metrics, rate_limiter)
     limits = Limits(
         body_bytes=round(_MAX_BODY_MB.value * 10**6),
         pixels=round(_MAX_MEGAPIXELS.value * 10**6),
         waiting=_MAX_WAITING.value,
         streams=_MAX_STREAMS.value,
     )
-    handle = EngineHandle(engine, turn)
-    service = Service(handle, camera, limits, stop, rate_limiter.status)
+    of_requests = EngineHandle(engine, turn)
+    service = Service(of_requests, camera, limits, stop, rate_limiter.status)
     stack.callback(service.close)
     liveness = Liveness(service, camera)
     stack.callback(liveness.close)
     return create_app(service, allowed, metrics), liveness
+
+
+def _start_camera(stack, stop: Stop, engine, metrics, rate_limiter):  # type: ignore[no-untyped-def]
+    """Classifies the source until `stack` closes; returns None without a source."""
+    from corallite.device.serve.live.camera import Camera
+
+    name = camera_flags.source_name()
+    if name is None:
+        camera_flags.refuse_sinks()
+        return None
+    frames = stack.enter_context(camera_flags.open_frames(stop))
+    sinks = stack.enter_context(camera_flags.open_sinks(engine.labels, metrics))
+    camera = Camera(
+        name,
+        frames,
+        engine,
+        stop,
+        camera_flags.top_k(),
+        camera_flags.make_smoother(),
+        sinks.put,
+        rate_limiter,
+    )
+    rate_limiter.on_wait = camera.beat
+    stack.callback(camera.join)
+    camera.start()
+    return camera
 
 
 def _require_packages() -> None:

@@ -85,13 +85,15 @@ def check_power(machine: Machine) -> Finding:
 
 def check_memory(machine: Machine) -> Finding:
     """Checks that there is enough memory for a model."""
-    free_mb, remedy = machine.memory_free_mb, "end other programs or add swap"
+    free_mb = machine.memory_free_mb
     if free_mb is None:
         return ok("free memory unknown")
-    is_little = free_mb < _LITTLE_MEMORY_MB
-    finding = failure if free_mb < _TOO_LITTLE_MEMORY_MB else warning
     text = f"{free_mb} MB of memory free"
-    return finding(text, remedy) if is_little else ok(text)
+    if free_mb < _TOO_LITTLE_MEMORY_MB:
+        return failure(text, "end other programs or add swap")
+    if free_mb < _LITTLE_MEMORY_MB:
+        return warning(text, "end other programs or add swap")
+    return ok(text)
 
 
 def check_disk(machine: Machine) -> Finding:

@@ -111,7 +111,7 @@ def check_pycoral(machine: Machine) -> Finding:
 
 
 def _fits(tag: str, machine: Machine) -> bool:
-    """Tells whether a wheel's tag, python-abi-platform, is for this machine."""
+    """Returns whether a wheel's tag, python-abi-platform, is for this machine."""
     python, abi, platform = tag.split("-", 2)
     if re.fullmatch(r"cp3\d+t?", abi):
         if abi != f"cp{machine.python[0]}{machine.python[1]}":

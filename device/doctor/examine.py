@@ -55,7 +55,7 @@ def examine(machine: Machine) -> dict[str, Finding]:
 
 
 def will_work(findings: dict[str, Finding]) -> bool:
-    """Tells whether none of the findings is a failure."""
+    """Returns whether none of the findings is a failure."""
     return all(found.level is not Level.FAILURE for found in findings.values())
 
 

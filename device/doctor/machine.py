@@ -107,7 +107,7 @@ class ModelFile:
             the CPU.
         has_manifest: Whether it carries a manifest.
         labels: The number of labels.
-        latency_ms: Of the second inference.
+        latency_ms: Latency of the second inference.
         has_twin: Whether a model for the Edge TPU has its CPU fallback beside it.
     """
 
@@ -150,7 +150,7 @@ class Machine:
         system_has_picamera2: Whether the system's Python finds it.
         has_rpicam: Whether rpicam-vid or libcamera-vid is installed.
         throttled: The firmware's throttling bits; None if unknown.
-        temperature_c: Of the processor; None if unknown.
+        temperature_c: Temperature of the processor; None if unknown.
         memory_free_mb: Memory available to programs; None if unknown.
         disk_free_mb: In the current folder; None if unknown.
         now_s: The date, in seconds since 1970.

@@ -22,10 +22,11 @@ def survey_model(machine: Machine, path: str, timeout_s: float = _TIMEOUT_S) -> 
     """Adds the requirements of a model file and the result of two inferences."""
     try:
         needs = _read_needs(Path(path))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        failure = f"{path}: cannot be read ({error.strerror})"
+        return replace(machine, model=ModelFile(path, failure, is_readable=False))
+    except ValueError as error:
         failure = str(error).rstrip(".")
-        if isinstance(error, OSError):
-            failure = f"{path}: cannot be read ({error.strerror})"
         return replace(machine, model=ModelFile(path, failure, is_readable=False))
     kind = "cpu" if needs.min_edgetpu_runtime is None else "edgetpu"
     outcome = try_python(_TRIAL_CODE, path, kind, timeout_s=timeout_s)

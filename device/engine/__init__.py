@@ -1,1 +1,1 @@
-"""Runs a model: preprocessing, inference, answer."""
+"""Runs a model: preprocessing, inference, prediction."""

@@ -13,7 +13,7 @@ Probabilities = npt.NDArray[np.float32]
 
 
 class OutdatedPixelsError(Exception):
-    """Another model has taken over, which needs another size or crop."""
+    """The model was replaced by one that needs another image size or crop."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Status:
     Attributes:
         model: The architecture, from the manifest.
         version: The model's version, from the manifest.
-        device: What gave the last answer: "cpu", "edgetpu", or "edgetpu:0" and so on.
-        state: "ready", or "lost" while the CPU takes over for an accelerator.
+        device: Where the last prediction was made: "cpu", "edgetpu", "edgetpu:0" ...
+        state: "ready", or "lost" while the CPU replaces an accelerator.
         losses: How many times an accelerator was lost.
         swaps: How many times the model was replaced by another.
         last_error: The last error, one sentence; "" if there was none.
@@ -45,7 +45,7 @@ class Engine(abc.ABC):
     @property
     @abc.abstractmethod
     def manifest(self) -> Manifest:
-        """The manifest of the model that gave the last answer."""
+        """The manifest of the model that made the last prediction."""
 
     @abc.abstractmethod
     def run(self, pixels_u8: Image) -> Probabilities:
@@ -55,7 +55,7 @@ class Engine(abc.ABC):
             float32 [classes], probabilities if the manifest says so.
 
         Raises:
-            OutdatedPixelsError: Another model has taken over; fit the image again.
+            OutdatedPixelsError: The model was replaced; fit the image again.
             RequestError: The model loads but does not run.
         """
 
@@ -70,7 +70,7 @@ class Engine(abc.ABC):
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """How `classify` brings an image to the input's size."""
+        """How `classify` fits an image to the input's size."""
         return self.manifest.preprocessing
 
     def classify(self, image_rgb_u8: Image) -> Probabilities:
@@ -83,16 +83,16 @@ class Engine(abc.ABC):
 
 
 class AcceleratedEngine(Engine):
-    """An engine that also needs an accelerator, which only one engine can have."""
+    """An engine that uses an accelerator, which only one engine can have."""
 
     @abc.abstractmethod
     def start(self) -> None:
-        """Begins to acquire the accelerator; the engine answers before and after."""
+        """Begins to acquire the accelerator; the engine works before that too."""
 
     @abc.abstractmethod
     def wait_started(self, timeout_s: float) -> str:
-        """Waits until it is acquired; returns why it is not, a sentence, or ""."""
+        """Waits for the accelerator; returns a sentence why it is missing, or ""."""
 
     @abc.abstractmethod
     def stop(self) -> None:
-        """Releases it, with its process and thread; `start` acquires it again."""
+        """Releases the accelerator, its process and its thread, until `start`."""

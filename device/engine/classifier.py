@@ -46,8 +46,8 @@ class Classifier(Engine):
             runner: Runs the file; default, LiteRT on the CPU.
 
         Raises:
-            RequestError: The file cannot be run or is not such a model, or there is
-                no manifest, or it does not describe this model.
+            RequestError: The file cannot be run or is not such a model, or its manifest
+                is missing or describes another model.
         """
         self._runner = runner or litert.load(path, num_threads)
         self._manifest = manifest or choose_manifest(path)

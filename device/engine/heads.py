@@ -1,4 +1,4 @@
-"""Turns the outputs of a model into answers."""
+"""Turns the outputs of a model into predictions."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,10 +16,10 @@ _TYPES = ("uint8", "int8", "float32")
 
 
 class Head(Protocol):
-    """Turns what a runner returns into an answer, whose type is the head's."""
+    """Turns the outputs of a runner into a prediction; each head has its own type."""
 
     def decode(self, outputs: Mapping[str, Tensor]) -> Any:
-        """Returns the answer to the outputs, by name."""
+        """Returns the prediction; `outputs` are by name."""
 
 
 class ClassesHead:
@@ -31,12 +31,12 @@ class ClassesHead:
         """Checks that the model has such an output.
 
         Args:
-            described: What the manifest says about it.
+            described: The output in the manifest.
             signature: The model's.
-            path: Its file, for errors.
+            path: The model's file, for errors.
 
         Raises:
-            RequestError: It has none, or one of another size or type.
+            RequestError: The model has no such output.
         """
         shapes = [list(output.shape) for output in signature.outputs]
         if len(shapes) != 1 or np.prod(shapes[0]) != max(shapes[0], default=0):
@@ -69,7 +69,7 @@ class ClassesHead:
 
 
 def require_type(name: str, dtype: str, path: str | Path) -> None:
-    """Raises `RequestError` for a tensor of a type that we neither fill nor read."""
+    """Raises `RequestError` for a tensor of a type that is not supported."""
     if dtype not in _TYPES:
         raise RequestError(
             f"{path}: tensor {name!r} is {dtype}, expected uint8, int8 or float32; "

@@ -1,4 +1,4 @@
-"""Opens the engine that the user asks for."""
+"""Opens the engine for a model file and a device."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -20,17 +20,17 @@ _OPERATOR = identifiers.EDGETPU_OPERATOR.encode()
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """What the user asks for.
+    """The model and the device to use, with overrides.
 
     Attributes:
         path: A `.tflite` file.
-        device: "cpu", "edgetpu", "edgetpu:N", or "auto": what the file was made for,
-            as soon as that is there.
+        device: "cpu", "edgetpu", "edgetpu:N", or "auto": the Edge TPU for a compiled
+            file, as soon as the system shows one; else the CPU.
         cpu_path: The file that a file for the Edge TPU was compiled from; default,
             that of the same name without `_edgetpu`.
-        labels_path: A file with one label a line, in place of the manifest's labels.
-        fit: "crop", "pad" or "stretch", in place of what the manifest says.
-        input_range: What pixels 0 and 255 stand for, in place of the same.
+        labels_path: A file with one label per line; overrides the manifest's labels.
+        fit: "crop", "pad" or "stretch"; overrides the manifest.
+        input_range: Input values of pixels 0 and 255; overrides the manifest.
         num_threads: Threads of one inference on the CPU.
     """
 
@@ -48,12 +48,12 @@ class ModelRequest:
         return self.cpu_path or name_cpu_fallback(self.path)
 
     def to_json(self) -> str:
-        """Returns text for another process, which `from_json` takes."""
+        """Returns text for another process, which `from_json` reads."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> "ModelRequest":
-        """Returns what `to_json` gave."""
+        """Returns the request in the text of `to_json`."""
         content = json.loads(text)
         if content["input_range"] is not None:
             content["input_range"] = tuple(content["input_range"])
@@ -61,7 +61,7 @@ class ModelRequest:
 
 
 def open_model(request: ModelRequest) -> Engine:
-    """Loads the model; an accelerator is not touched before its `start`.
+    """Loads the model; an accelerator is not used before its `start`.
 
     Raises:
         RequestError: It cannot be run, or a file for the Edge TPU has no CPU fallback.
@@ -70,19 +70,19 @@ def open_model(request: ModelRequest) -> Engine:
     if not is_compiled(content, request.path):
         if request.device.startswith("edgetpu"):
             raise RequestError(
-                f"{request.path}: is not compiled for the Edge TPU; give what "
-                "edgetpu_compiler made of it, or --device=cpu."
+                f"{request.path}: is not compiled for the Edge TPU; give the file that "
+                "corallite compile makes of it, or --device=cpu."
             )
         return _open_on_cpu(request, request.path, content)
     path, fallback = request.fallback_path, _read_fallback(request)
-    # The compiler drops the manifest, which may have been put back since.
+    # The compiler drops the manifest; `corallite compile` puts it back.
     carried = read_manifest(request.path, content)
     _check_labels(carried, read_manifest(path, fallback), request)
     source = (path, fallback) if carried is None else (request.path, content)
     on_cpu = _open_on_cpu(request, path, fallback, _choose_manifest(request, *source))
     if request.device == "cpu":
         return on_cpu
-    # Not loaded where no Edge TPU is wanted.
+    # Imported only if an Edge TPU is to be used.
     from corallite.device.engine.edgetpu.failover import Failover
 
     if request.device == "auto":
@@ -91,7 +91,7 @@ def open_model(request: ModelRequest) -> Engine:
 
 
 def is_compiled(content: bytes, path: str) -> bool:
-    """Tells whether a model's file is for the Edge TPU.
+    """Returns whether a model's file is compiled for the Edge TPU.
 
     Raises:
         RequestError: It is damaged.
@@ -122,7 +122,7 @@ def _read_fallback(request: ModelRequest) -> bytes:
     if is_compiled(content, path):
         raise RequestError(
             f"{path}: is compiled for the Edge TPU, too; give with --cpu_model the "
-            "file that was compiled."
+            "int8 file that was compiled."
         )
     return content
 

@@ -1,4 +1,4 @@
-"""Describes a model file that carries no manifest, or overrides what it carries."""
+"""Makes the manifest of a model file without one, or overrides fields of it."""
 
 import dataclasses
 from pathlib import Path
@@ -19,19 +19,19 @@ def choose_manifest(
     fit: str | None = None,
     input_range: tuple[float, float] | None = None,
 ) -> Manifest:
-    """Returns a model file's manifest, with what is given here in its place.
+    """Returns a model file's manifest, with the arguments in place of its fields.
 
     Args:
         model_path: A `.tflite` file.
-        content: All of it; default, it is read.
-        labels_path: A file with one label a line; needed if there is no manifest, or
-            one that is damaged or of a newer format: then nothing of it is used.
+        content: Its content; by default, it is read.
+        labels_path: A file with one label per line; needed if the manifest is missing,
+            damaged or of a newer format, because then nothing of it is used.
         fit: "crop", "pad" or "stretch"; without manifest, "crop" by default.
-        input_range: What pixels 0 and 255 stand for; without manifest, (0, 1).
+        input_range: Input values of pixels 0 and 255; without manifest, (0, 1).
 
     Raises:
         RequestError: A file cannot be read or is of another kind, or there are
-            neither a manifest that can be read nor labels.
+            neither labels nor a readable manifest.
     """
     try:
         manifest = read_manifest(model_path, content)
@@ -50,21 +50,21 @@ def choose_manifest(
         manifest = manifest.with_classes(labels=read_labels(labels_path))
     if not manifest.labels:
         raise RequestError(
-            f"{model_path}: carries no manifest; give --labels=FILE with one label a "
-            "line."
+            f"{model_path}: carries no manifest; give --labels=FILE with one label "
+            "per line."
         )
     if fit is not None:
         preprocessing = dataclasses.replace(manifest.preprocessing, fit=fit)
         manifest = manifest.with_image(preprocessing=preprocessing)
     if input_range is not None:
-        # With other numbers at the input the model gives other answers.
+        # With other input values, the recorded self-test does not apply.
         manifest = manifest.with_image(input_range=input_range)
         manifest = dataclasses.replace(manifest, selftest=None)
     return manifest
 
 
 def read_labels(path: str | Path) -> tuple[str, ...]:
-    """Reads UTF-8 text with one label a line; empty lines at the end do not count.
+    """Reads UTF-8 text with one label per line; empty lines at the end do not count.
 
     Raises:
         RequestError: The file cannot be read, is a pipe or a device, is too large, is
@@ -74,7 +74,7 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
         files.require_regular(path)
         content = files.read_limited(path)
     try:
-        # Windows editors write a signature, which is not part of the first label.
+        # Windows editors write a byte order mark, which is not part of the first label.
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RequestError(
@@ -82,5 +82,5 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
         ) from error
     lines = text.rstrip().splitlines()
     if not lines:
-        raise RequestError(f"{path}: has no labels; write one label a line.")
+        raise RequestError(f"{path}: has no labels; write one label per line.")
     return tuple(line.strip() for line in lines)

@@ -1,4 +1,4 @@
-"""Turns an image's pixels into what a model's input holds."""
+"""Turns an image's pixels into the values of a model's input."""
 
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ from corallite.device.model.manifest import ImageInput
 from corallite.device.model.signature import ModelSignature, TensorSpec
 from corallite.device.system.errors import RequestError
 
-# How far the range of the pixels may be off the range that the input can hold, as a
-# share of the latter. A calibrated range ends at the brightest pixel seen, not always
-# at 255; a model trained on (-1, 1) and given (0, 1) is off by 0.5.
+# How far the range of the pixels may differ from the range that the input can hold, as
+# a fraction of the latter. A calibrated range ends at the brightest pixel seen, not
+# always at 255; a model trained on (-1, 1) and given (0, 1) is off by 0.5.
 _RANGE_TOLERANCE = 0.25
 
 
@@ -29,12 +29,12 @@ class PixelEncoder:
         """Checks that the model has such an input.
 
         Args:
-            described: What the manifest says about it.
+            described: The input in the manifest.
             signature: The model's.
-            path: Its file, for errors.
+            path: The model's file, for errors.
 
         Raises:
-            RequestError: It has none, or one of another size, type or range.
+            RequestError: The model has no such input.
         """
         size_hw = image_size_hw(signature, path)
         expected_hw = described.preprocessing.size_hw
@@ -80,7 +80,7 @@ def image_size_hw(signature: ModelSignature, path: str | Path) -> tuple[int, int
 def _pixel_table(
     spec: TensorSpec, input_range: tuple[float, float], path: str | Path
 ) -> npt.NDArray[Any] | None:
-    """Returns what each pixel value 0 to 255 becomes; None if it stays as it is.
+    """Returns the input value for each pixel value 0 to 255; None if they are equal.
 
     With the range (low, high), (0, 1) by default, the model was trained on
         x = low + (high - low) * pixel / 255,
@@ -108,10 +108,9 @@ def _check_range(
     input_range: tuple[float, float],
     path: str | Path,
 ) -> None:
-    """Refuses pixels that the input cannot hold or uses a fraction of.
+    """Refuses an input range that differs much from what the input can hold.
 
-    The two ranges differ when the model was trained on other numbers than it is
-    given here: it would run, and be wrong.
+    Then the model was trained with another range, and its predictions would be wrong.
     """
     lowest, highest = limits.min - spec.zero_point, limits.max - spec.zero_point
     holds = lowest * spec.scale, highest * spec.scale

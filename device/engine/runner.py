@@ -1,4 +1,4 @@
-"""What runs a model file, whatever its kind; one module each in `runners`."""
+"""The interface that runs a model file; `runners` has a module per kind of file."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ class Runner(Protocol):
         """The model's inputs and outputs."""
 
     def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Returns the outputs by name, for one array for each input.
+        """Returns the outputs by name; `inputs` has an array for each input.
 
         Raises:
             RuntimeError: The model loads but does not run.

@@ -1,4 +1,4 @@
-"""Loads a `.tflite` file into whichever TFLite runtime this machine has."""
+"""Loads a `.tflite` file into the TFLite runtime that this machine has."""
 
 import importlib
 import importlib.util
@@ -48,16 +48,16 @@ def load_interpreter(
     """Returns a TFLite `Interpreter` of a file, with its tensors allocated.
 
     It keeps the content in memory and does not map the file, so that writing into the
-    file, as `scp` does, changes nothing.
+    file, as `scp` does, does not change the running model.
 
     Args:
         path: A `.tflite` file.
         num_threads: Threads of one inference, at least 1.
-        content: What `read_model` gave for it; default, it is read.
+        content: What `read_model` returned for it; by default, it is read.
 
     Raises:
-        RequestError: The file is missing, of another kind, truncated or needs what
-            the runtime lacks; or no runtime works here.
+        RequestError: The file is missing, of another kind, truncated or not supported
+            by the runtime; or no runtime works here.
     """
     if num_threads < 1:
         raise ValueError(
@@ -81,16 +81,16 @@ def load_interpreter(
 def load_on_edgetpu(content: bytes, options: dict[str, str]) -> Any:
     """Returns an `Interpreter` of a compiled model on an Edge TPU.
 
-    An incompatible library or driver may crash or hang: call it in a process that may.
+    An incompatible library or driver may crash or hang: call it in a separate process.
 
     Args:
-        content: What `read_model` gave.
+        content: What `read_model` returned.
         options: libedgetpu's, such as {"device": ":1"}; {} for any Edge TPU.
 
     Raises:
         RequestError: No runtime works here.
         OSError: There is no libedgetpu.
-        ValueError, RuntimeError: It finds no Edge TPU, or it does not take the model.
+        ValueError, RuntimeError: There is no Edge TPU, or it does not accept the model.
     """
     runtime = _import_runtime(choose_runtime())
     delegate = runtime.load_delegate(_EDGETPU_LIBRARY, options)

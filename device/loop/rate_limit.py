@@ -104,7 +104,7 @@ class RateLimiter:
 
     def _watch(self, throttle: ThermalThrottle) -> None:
         start_s, frames = time.monotonic(), 0
-        # Not at once: reading the sensors would delay the first prediction.
+        # Not immediately: reading the sensors would delay the first prediction.
         while not self._closing.wait(self._period_s):
             board = self._read_sensors()
             now_s, now_frames = time.monotonic(), self._frames
@@ -113,7 +113,7 @@ class RateLimiter:
             throttle.update(board, fps)
             limit_fps, reason = throttle.limit_fps, throttle.reason
             if self.limit_fps is None and limit_fps is not None:
-                log.warning("At most %.1f frames/s: %s.", limit_fps, reason)
+                log.warning("Limited to %.1f frames/s: %s.", limit_fps, reason)
             elif self.limit_fps is not None and limit_fps is None:
                 log.info("The frame rate is unlimited again.")
             self._status = RateLimitStatus(

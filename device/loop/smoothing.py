@@ -93,5 +93,5 @@ class Smoother:
         if len(recent) == _MAX_FRAMES:
             recent.popleft()
         recent.append((time_s, probabilities))
-        # Not a running sum, which would never lose a NaN.
+        # Not a running sum, in which a NaN would stay.
         return np.mean([past for _, past in recent], axis=0, dtype=np.float32)

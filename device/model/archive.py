@@ -1,7 +1,7 @@
 """Reads and writes the zip archive behind a model, without trusting it.
 
 zipfile reads a directory of any length that a file claims, and unpacks any amount of
-data. Here both are limited: a small file must not fill the memory of a board.
+data. Both are limited here, so that a small file cannot fill the memory of a board.
 """
 
 import io
@@ -13,9 +13,9 @@ from typing import BinaryIO
 # What zipfile raises for damaged content; RuntimeError means encryption or an unknown
 # compression.
 ARCHIVE_ERRORS = (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, zlib.error)
-# Of all that is unpacked at once. Labels and a manifest take kilobytes.
+# Maximum of all unpacked bytes. Labels and a manifest take kilobytes.
 MOST_BYTES = 16 << 20
-# Of the directory: 20,000 files. zipfile needs 16 MB for it.
+# Maximum size of the directory: 20,000 files. zipfile needs 16 MB for it.
 _MOST_AT_ONCE = 1 << 20
 _CHUNK = 1 << 16
 # The others unpack a few bytes to megabytes, whatever size is declared.
@@ -23,7 +23,7 @@ _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def read_archived(file: BinaryIO, name: str) -> bytes | None:
-    """Returns one file of the archive at the end of `file`; None if it is not there.
+    """Returns one file of the archive at the end of `file`; None if it has none.
 
     Raises:
         OSError: The file cannot be read.
@@ -43,7 +43,7 @@ def split_archive(model: bytes) -> tuple[bytes, dict[str, bytes]]:
 
 
 def append_archive(model: bytes, files: Mapping[str, bytes]) -> bytes:
-    """Returns a model that has no archive yet, with `files` in one behind it."""
+    """Returns a model without archive, with an archive of `files` appended to it."""
     content = io.BytesIO(model)
     content.seek(0, io.SEEK_END)
     # Not "a": weights that look like an archive would be written over.
@@ -58,7 +58,7 @@ def append_archive(model: bytes, files: Mapping[str, bytes]) -> bytes:
 def _read_files(
     file: BinaryIO, names: Collection[str] | None
 ) -> tuple[dict[str, bytes], int | None]:
-    """Returns the files named, by default all, and where the archive begins."""
+    """Returns the named files, by default all, and the start of the archive."""
     bounded = _Bounded(file)
     if not zipfile.is_zipfile(bounded):
         return {}, None
@@ -86,7 +86,7 @@ def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
 
 
 class _Bounded(io.RawIOBase):
-    """A file of which no more than `_MOST_AT_ONCE` bytes are read at a time."""
+    """A file that reads at most `_MOST_AT_ONCE` bytes per call."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

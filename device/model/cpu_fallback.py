@@ -1,13 +1,13 @@
-"""Names the CPU fallback of a file that is compiled for the Edge TPU."""
+"""Derives the name of the CPU fallback of a file compiled for the Edge TPU."""
 
 from pathlib import Path
 
-# What the Edge TPU compiler adds to a file's name.
+# The suffix that the Edge TPU compiler appends to a file's name.
 _COMPILED = "_edgetpu"
 
 
 def name_cpu_fallback(path: str) -> str:
-    """Returns the file for the CPU of a compiled one; `path` if it has no such name."""
+    """Returns the CPU fallback of NAME_edgetpu.tflite; `path` for another name."""
     compiled = Path(path)
     if not compiled.name:  # As "" and "/" have none.
         return path

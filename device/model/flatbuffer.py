@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from mmap import mmap
 
-# Of one file. ShuffleNetV2 1.0x has 900 tables and vectors, and 11,000 numbers.
+# Maximum per file. ShuffleNetV2 1.0x has 900 tables and vectors, and 11,000 numbers.
 MAX_PARTS = 100_000
 MAX_NUMBERS = 1_000_000
 # Names are read; weights are not.
@@ -28,12 +28,12 @@ class DamagedError(Exception):
 
 
 class Flatbuffer:
-    """The bytes of a flatbuffer, and how many of them may still be read.
+    """The bytes of a flatbuffer, and limits on what is read from them.
 
     Attributes:
         content: The bytes.
         size: How many there are.
-        end: Where the last of what was read so far ends.
+        end: End of the last byte that was read so far.
     """
 
     def __init__(self, content: bytes | mmap) -> None:
@@ -44,11 +44,11 @@ class Flatbuffer:
         self._numbers_left = MAX_NUMBERS
 
     def root(self) -> "Table":
-        """Returns the table that the first four bytes lead to."""
+        """Returns the table at the offset in the first four bytes."""
         return Table(self, self.follow(0))
 
     def follow(self, position: int) -> int:
-        """Returns where the offset at `position` leads."""
+        """Returns the target of the offset at `position`."""
         (offset,) = self.unpack(_OFFSET, position)
         if not 0 < offset < self.size - position:
             raise DamagedError(f"an offset at byte {position} leads outside the file")
@@ -60,7 +60,7 @@ class Flatbuffer:
         return layout.unpack_from(self.content, position)
 
     def require(self, position: int, size: int) -> None:
-        """Raises `DamagedError` unless `size` bytes are there."""
+        """Raises `DamagedError` if there are fewer than `size` bytes."""
         if position < 0 or position + size > self.size:
             raise DamagedError(
                 f"{size} bytes are expected at byte {position} of {self.size}"
@@ -68,7 +68,7 @@ class Flatbuffer:
         self.end = max(self.end, position + size)
 
     def vector(self, position: int, item_size: int) -> tuple[int, int]:
-        """Returns where the items of a vector begin and how many there are."""
+        """Returns the start of a vector's items, and their number."""
         self.count_part()
         (count,) = self.unpack(_OFFSET, position)
         self.require(position + _OFFSET.size, count * item_size)
@@ -135,7 +135,7 @@ class Table:
         )
 
     def span(self, field: int) -> tuple[int, int]:
-        """Returns where the bytes of a vector are, (start, size); not the bytes."""
+        """Returns the position of a byte vector, (start, size); not its bytes."""
         position = self.find(field)
         if position is None:
             return 0, 0
@@ -153,11 +153,11 @@ class Table:
         return [Table(self._buffer, place) for place in self._places(field)]
 
     def spans(self, field: int) -> list[tuple[int, int]]:
-        """Returns where each byte vector of a vector is, (start, size)."""
+        """Returns the position of each byte vector in a vector, (start, size)."""
         return [self._buffer.vector(place, 1) for place in self._places(field)]
 
     def _places(self, field: int) -> Iterator[int]:
-        """Yields where the offsets of a vector lead."""
+        """Yields the targets of a vector's offsets."""
         position = self.find(field)
         if position is None:
             return
@@ -167,10 +167,10 @@ class Table:
 
     @property
     def field_count(self) -> int:
-        """How many fields its writer knew, set or not."""
+        """How many fields the writer's schema has, set or not."""
         return len(self._fields)
 
     def find(self, field: int) -> int | None:
-        """Returns where a field is stored; None if it has its default."""
+        """Returns the position of a field; None if it has its default."""
         offset = self._fields[field] if field < len(self._fields) else 0
         return self.position + offset if offset else None

@@ -1,9 +1,9 @@
-"""What a model file says about itself: inputs, outputs, where it comes from.
+"""The manifest of a model file: its inputs, outputs and origin.
 
-The manifest is a zip archive appended to the `.tflite` file, which is how TFLite's
-associated files travel: an interpreter reads the front of the file and never sees
-it, and any unzip program opens it. It holds `corallite.json`, which is the manifest,
-and `labels.txt`, one label a line, for other tools: see `write`.
+The manifest is in a zip archive appended to the `.tflite` file, as TFLite's associated
+files are: an interpreter reads only the model before it, and any unzip program opens
+it. It holds `corallite.json`, which is the manifest, and `labels.txt`, one label per
+line, for other tools: see `write`.
 """
 
 import io
@@ -33,8 +33,8 @@ class ImageInput:
     Attributes:
         preprocessing: How an image becomes the input.
         colour_order: Of the last axis; always "RGB".
-        input_range: The floats that pixels 0 and 255 stand for at the input. Ours
-            are trained on (0, 1); models from elsewhere often on (-1, 1).
+        input_range: The input values of pixels 0 and 255. Our models are trained on
+            (0, 1), third-party models often on (-1, 1).
         name: What other tools show.
     """
 
@@ -85,10 +85,10 @@ class ClassesOutput:
 
 @dataclass(frozen=True)
 class SelfTest:
-    """What a model answers for a drawn image: see `selftest`.
+    """The prediction of a model for a test image: see `selftest`.
 
     Attributes:
-        recipe: Which image; a reader that does not know it skips the test.
+        recipe: Number of the test image; a reader that does not know it skips the test.
         index: Of the most probable label.
         probability: Its probability, 0 to 1.
     """
@@ -100,17 +100,17 @@ class SelfTest:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What is needed to run a model, and to know which one it is.
+    """What is needed to run a model and to identify it.
 
     Attributes:
         model: The architecture and its size, such as "shufflenet_v2 1.0x".
-        version: The name of this training's result, free text.
-        inputs: In the order of the model's.
-        outputs: In the order of the model's.
+        version: Free text that identifies the result of this training.
+        inputs: In the order of the model's inputs.
+        outputs: In the order of the model's outputs.
         data_fingerprint: Identifies the images it was trained on.
         accuracy: Top-1 on the validation split, 0 to 1, by stage: "float", "int8".
         versions: Version by name of the tools that made the file.
-        selftest: What the file answered when it was made; None if nobody asked it.
+        selftest: What the file predicted when it was made; None if not recorded.
     """
 
     model: str
@@ -165,13 +165,13 @@ class Manifest:
         return replace(self, outputs=(replace(first, **changes), *others))
 
     def to_json(self) -> dict[str, Any]:
-        """Returns a dict that `json` can write and `from_json` takes."""
+        """Returns a dict for JSON; the reverse of `from_json`."""
         inputs = [{"kind": x.kind, **asdict(x)} for x in self.inputs]
         outputs = [{"kind": x.kind, **asdict(x)} for x in self.outputs]
         return {**asdict(self), "format": FORMAT, "inputs": inputs, "outputs": outputs}
 
     def to_format_1(self) -> dict[str, Any]:
-        """Returns what HTTP and the audit show: format 1, for one image and classes."""
+        """Returns format 1, for one image and classes; HTTP and audits show it."""
         content = asdict(self)
         image, classes = content.pop("inputs")[0], content.pop("outputs")[0]
         shown = {name: image[name] for name in _IMAGE_FIELDS}
@@ -180,7 +180,7 @@ class Manifest:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Manifest":
-        """Returns what `to_json` gave, or format 1; ignores unknown names.
+        """Creates a manifest from format 2 or 1; ignores unknown names.
 
         Raises:
             AttributeError, KeyError, TypeError, ValueError, OverflowError: `content` is
@@ -207,7 +207,7 @@ def read_manifest(path: str | Path, content: bytes | None = None) -> Manifest | 
 
     Args:
         path: A `.tflite` file.
-        content: All of it; default, it is read.
+        content: Its content; by default, it is read.
 
     Raises:
         RequestError: The file cannot be read, or its manifest is damaged or of a
@@ -239,7 +239,7 @@ def _parse(content: Any, path: str | Path) -> Manifest:
 
 
 def _refuse(constant: str) -> float:
-    """Refuses NaN and Infinity, which Python reads and JSON does not have."""
+    """Refuses NaN and Infinity, which Python accepts although JSON has neither."""
     raise ValueError(f"{constant} is not a number")
 
 
@@ -247,7 +247,7 @@ def _damaged(path: str | Path, error: Exception) -> RequestError:
     detail = str(error).rstrip(".") or type(error).__name__
     return RequestError(
         f"{path}: its manifest is damaged ({detail}); convert the model again, or "
-        "give classify or serve --labels=FILE with one label a line."
+        "give classify or serve --labels=FILE with one label per line."
     )
 
 
@@ -263,7 +263,7 @@ def _upgrade(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parse_all(items: list[dict[str, Any]], *types: Any) -> tuple[Any, ...]:
-    """Parses inputs or outputs, each by the type of its kind."""
+    """Parses inputs or outputs by their kind."""
     if not items:
         raise ValueError("it lists no inputs or no outputs")
     type_of = {each.kind: each for each in types}

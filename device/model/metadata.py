@@ -1,6 +1,6 @@
 """TFLite Metadata: what MediaPipe and ML Kit read in place of our manifest.
 
-Tables of metadata_schema.fbs (MediaPipe), their fields by number.
+Fields are numbered as in metadata_schema.fbs (MediaPipe).
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from corallite.device.model.manifest import (
 )
 from corallite.device.model.signature import ModelSignature, TensorSpec
 
-# What is used of the schema was in its first release.
+# The tables and fields used here exist since the first release of the schema.
 _PARSER_VERSION = "1.0.0"
 _FEATURE, _IMAGE = 1, 2
 _RGB, _NORMALIZATION, _AXIS_LABELS = 1, 1, 2
@@ -36,12 +36,12 @@ def describe_metadata(
     """Returns the root table of a model's metadata, for `write.pack_tables`.
 
     Args:
-        manifest: What to say.
-        signature: The inputs and outputs that it is said of, in the same order.
+        manifest: The manifest to describe.
+        signature: The model's inputs and outputs, in the same order.
         former: Metadata that this replaces; author and licence are kept.
 
     Raises:
-        DamagedError: `former` is not intact.
+        DamagedError: `former` is damaged.
     """
     author, licence = None, None
     if former:
@@ -68,9 +68,9 @@ def describe_metadata(
 def _describe_image(image: ImageInput, spec: TensorSpec) -> Mapping[int, Any]:
     """Describes an input: RGB, (pixel - mean) / std in real numbers.
 
-    Pixels are given as low + (high - low) * pixel / 255. MediaPipe gives a uint8 input
-    the pixels as they are, which is the same where the input's scale takes that
-    arithmetic up, as ours do.
+    The real input value of a pixel is low + (high - low) * pixel / 255. MediaPipe gives
+    a uint8 input the raw pixels, which is the same if the input's scale contains that
+    arithmetic, as in our models.
     """
     low, high = image.input_range
     std = 255 / (high - low) if high != low else 1.0

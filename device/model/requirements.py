@@ -1,8 +1,8 @@
-"""What a `.tflite` file requires of the runtime, read without one.
+"""Reads which runtimes a `.tflite` file requires, without a runtime.
 
-Fields are numbered by TensorFlow's schema.fbs, and by libedgetpu's executable.fbs for
-the package that the Edge TPU compiler puts into a custom operator. By the bounded
-reader: the files may be damaged, and the doctor runs on broken machines.
+Fields are numbered as in TensorFlow's schema.fbs and, for the package that the Edge TPU
+compiler puts into a custom operator, libedgetpu's executable.fbs. The file may be
+damaged, so `flatbuffer` reads it.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _MIN_RUNTIME = "min_runtime_version"
 
 @dataclass(frozen=True)
 class ModelNeeds:
-    """What a model requires.
+    """The runtimes that a model requires.
 
     Attributes:
         min_runtime: The TFLite version, such as "2.3.0"; "" if unknown.
@@ -41,8 +41,8 @@ def parse_needs(data: bytes, path: str | Path) -> ModelNeeds:
     """Reads what a model requires.
 
     Args:
-        data: All of the file.
-        path: Its name, for the error.
+        data: Content of the file.
+        path: Its name, for errors.
 
     Raises:
         ValueError: It is damaged.

@@ -1,4 +1,4 @@
-"""Checks a model on drawn images: is it intact, and does it run as when it was made?"""
+"""Tests a model on generated images: does it predict what it did when it was made?"""
 
 from typing import Protocol
 
@@ -13,10 +13,10 @@ Probabilities = npt.NDArray[np.float32]
 _Steps = npt.NDArray[np.int64]
 
 RECIPE = 1
-# Correct implementations of one int8 file differ: on 200 images of 32x32, the three
-# that LiteRT has for x86 gave probabilities up to 15 steps of 1/256 apart (ShuffleNetV2
-# 0.25x; 2 of 5 images by more than one step). Twice that: a damaged model or a broken
-# processor is off by far more on one of the images.
+# Correct implementations differ on the same int8 file: on 200 images of 32x32, the
+# three that LiteRT has for x86 gave probabilities up to 15 steps of 1/256 apart
+# (ShuffleNetV2 0.25x; 2 of 5 images by more than one step). This is twice that: with a
+# damaged model or processor, at least one image differs by far more.
 TOLERANCE = 0.125
 
 # For each image and channel: how often the brightness goes up and down over the width
@@ -30,7 +30,7 @@ _WAVES = (
 
 
 class Runnable(Protocol):
-    """What is tested, such as an `Engine`."""
+    """A model to test, such as an `Engine`."""
 
     @property
     def manifest(self) -> Manifest: ...
@@ -39,9 +39,9 @@ class Runnable(Protocol):
 
 
 def draw_images(size_hw: tuple[int, int]) -> list[Image]:
-    """Returns the images, uint8 RGB [height, width, 3]: coloured waves.
+    """Returns the test images, uint8 RGB [height, width, 3]: coloured waves.
 
-    In integers, so that every machine draws the same.
+    Integer arithmetic gives the same pixels on every machine.
     """
     height, width = size_hw
     y = np.arange(height)[:, np.newaxis] * 510 // height
@@ -50,13 +50,13 @@ def draw_images(size_hw: tuple[int, int]) -> list[Image]:
 
 
 def ask(model: Runnable) -> list[Probabilities]:
-    """Returns what `model` answers for each of the images."""
+    """Returns the probabilities that `model` gives for each test image."""
     images = draw_images(model.manifest.preprocessing.size_hw)
     return [model.run(image) for image in images]
 
 
 def record(model: Runnable) -> SelfTest:
-    """Returns what a manifest records about `model`."""
+    """Returns the self-test for the manifest of `model`."""
     answer = ask(model)[0]
     index = int(answer.argmax())
     return SelfTest(RECIPE, index, round(float(answer[index]), 4))
@@ -66,14 +66,14 @@ def check(model: Runnable) -> None:
     """Checks that a model works.
 
     Raises:
-        RequestError: It answers with anything but probabilities, differently the second
-            time, or not as its manifest says; part of a sentence.
+        RequestError: Its outputs are not probabilities, two runs differ, or they differ
+            from the self-test in its manifest. The message is part of a sentence.
     """
     first, second = ask(model), ask(model)
     for answer in first:
         _check_probabilities(answer, model.manifest)
     if not np.array_equal(first, second):
-        raise RequestError("it answers differently when it is asked again")
+        raise RequestError("two runs on the same image give different results")
     expected = model.manifest.selftest
     if expected is None or expected.recipe != RECIPE:
         return
@@ -81,13 +81,13 @@ def check(model: Runnable) -> None:
     found = float(first[0][expected.index]) if is_there else 0.0
     if abs(found - expected.probability) > TOLERANCE:
         raise RequestError(
-            f"it answers {found:.2f} where it answered {expected.probability:.2f} "
-            "when it was made"
+            f"its probability for a test image is {found:.2f}, but it was "
+            f"{expected.probability:.2f} when the model was made"
         )
 
 
 def differ(first: list[Probabilities], second: list[Probabilities]) -> float:
-    """Returns the greatest difference of two models' answers; NaN if one has a NaN."""
+    """Returns the largest difference of two models' predictions; NaN if one has NaN."""
     return float(np.max(np.abs(np.subtract(first, second))))
 
 
@@ -100,9 +100,9 @@ def _wave(x: _Steps, y: _Steps, wave: tuple[int, int, int, int]) -> Image:
 
 def _check_probabilities(answer: Probabilities, manifest: Manifest) -> None:
     if not np.isfinite(answer).all():
-        raise RequestError("it answers with values that are not numbers")
+        raise RequestError("its outputs are not all numbers")
     # Each may be rounded by half an int8 step of 1/256.
     allowed = len(answer) / 512 + 1e-3
     total = float(answer.sum())
     if manifest.classes.values == PROBABILITIES and abs(total - 1) > allowed:
-        raise RequestError(f"it answers with probabilities that sum to {total:.2f}")
+        raise RequestError(f"its probabilities sum to {total:.2f}, not 1")

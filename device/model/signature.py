@@ -1,4 +1,4 @@
-"""The named inputs and outputs of a model file, whatever runs it."""
+"""The named inputs and outputs of a model file, the same for every runner."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ class TensorSpec:
         name: Unique among the inputs, and among the outputs.
         shape: The size of each axis.
         dtype: The name of its NumPy type, such as "int8".
-        scale: A stored q means (q - zero_point) * scale; 0 if it is not quantized.
+        scale: A stored q is the number (q - zero_point) * scale; 0: not quantized.
         zero_point: See `scale`.
     """
 
@@ -25,14 +25,14 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class ModelSignature:
-    """What a model takes and gives, each in the order of the file."""
+    """A model's inputs and outputs, each in the order of the file."""
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "ModelSignature":
-        """Returns what `dataclasses.asdict` and `json` made text of.
+        """Creates an object from the dict of `dataclasses.asdict`.
 
         Raises:
             KeyError, TypeError: `content` is something else.

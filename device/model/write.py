@@ -1,7 +1,7 @@
-"""Writes model files: a manifest into a model, and a model that was changed.
+"""Writes model files: adds a manifest to a model, and packs a changed model.
 
-Over the generated schema that ai-edge-litert carries. It takes a second to load on a
-board: what only reads models never imports this module.
+Uses the generated schema in ai-edge-litert, which takes a second to load on a board:
+modules that only read models never import this one.
 """
 
 import json
@@ -31,11 +31,11 @@ except ImportError as error:
 # The schema's force_align of bytes, which the generated Python leaves out.
 _ALIGNMENT = 16
 _ARCHIVE_START = b"PK\x03\x04"
-# Of the generated reader, on bytes that the bounded one does not look at.
+# Errors of the generated reader, on bytes that `flatbuffer` does not check.
 _READ_ERRORS = (ValueError, TypeError, LookupError, struct.error)
 _DTYPES = {0: "float32", 3: "uint8", 9: "int8"}
-# What the bounded reader reads of each table: its fields by number, and what they lead
-# to: bytes, numbers by their letter in `struct`, a table, or (*) a vector of tables.
+# The fields of each table that `flatbuffer` checks, by number, with their type: bytes,
+# numbers by their letter in `struct`, a table, or (*) a vector of tables.
 _FIELDS: dict[str, dict[int, str]] = {
     "Model": {
         **{1: "*OperatorCode", 2: "*SubGraph", 3: "bytes"},
@@ -55,15 +55,15 @@ _METADATA_NAME = identifiers.TFLITE_METADATA_NAME.encode()
 
 
 def attach_manifest(content: bytes, manifest: Manifest) -> bytes:
-    """Returns a model file with `manifest` in it, in place of one it may have.
+    """Returns a model file with `manifest` in it, in place of its former manifest.
 
-    TFLite Metadata inside it, JSON and labels behind it. Constants stay as they are,
-    byte by byte; other metadata and other files that the model carries are kept. The
-    same arguments give the same bytes, and so does doing it again.
+    TFLite Metadata is written inside the model, JSON and labels into the archive behind
+    it. Constants stay the same, byte by byte; other metadata and other files of the
+    model are kept. The same arguments give the same bytes, also if repeated.
 
     Args:
-        content: Of a `.tflite` file.
-        manifest: What to say about it.
+        content: Content of a `.tflite` file.
+        manifest: Its new manifest.
 
     Raises:
         ValueError: `content` is damaged, of a newer schema, or keeps its weights behind
@@ -91,12 +91,12 @@ def unpack(content: bytes) -> schema.ModelT:
     """Returns a model as the schema's objects, whose arrays are views of `content`.
 
     Args:
-        content: Of a `.tflite` file, without the archive that may follow it.
+        content: Content of a `.tflite` file, without the archive behind it.
 
     Raises:
         DamagedError: `content` is not intact.
         ValueError: It is of a newer schema, keeps its weights behind the flatbuffer, or
-            has an archive that is cut short.
+            has a truncated archive.
     """
     end = _check(content)
     try:
@@ -120,7 +120,7 @@ def pack(model: schema.ModelT) -> bytes:
 
 
 def pack_tables(root: Mapping[int, Any], identifier: bytes) -> bytes:
-    """Returns a flatbuffer of a schema for which there is no generated writer.
+    """Writes a flatbuffer of a schema for which there is no generated writer.
 
     Args:
         root: A table: its fields by their number in the schema. A field is a `Number`;
@@ -142,11 +142,11 @@ class _AligningBuilder(flatbuffers.Builder):
 
 
 def _check(content: bytes) -> int:
-    """Reads a model by the bounded reader; returns where its last part ends.
+    """Checks a model with `flatbuffer`; returns the end of its last byte.
 
     Raises:
-        DamagedError: It is not intact.
-        ValueError: It would not be the same after it is written again.
+        DamagedError: It is damaged.
+        ValueError: The generated reader would lose some of it.
     """
     buffer = Flatbuffer(content)
     root = buffer.root()
@@ -213,7 +213,7 @@ def _pack_table(builder: flatbuffers.Builder, fields: Mapping[int, Any]) -> int:
 
 
 def _set_metadata(model: schema.ModelT, manifest: Manifest) -> None:
-    """Puts TFLite Metadata into a model, in place of those it may have."""
+    """Puts TFLite Metadata into a model, in place of former ones."""
     buffer = _find_metadata(model)
     if buffer is None:
         buffer, entry, name = schema.BufferT(), schema.MetadataT(), _METADATA_NAME
@@ -230,10 +230,10 @@ def _set_metadata(model: schema.ModelT, manifest: Manifest) -> None:
 
 
 def _find_metadata(model: schema.ModelT) -> schema.BufferT | None:
-    """Returns what holds a model's metadata.
+    """Returns the buffer of a model's metadata; None if there is none.
 
-    None also for an entry of that name which holds something else: that may be a buffer
-    that a tensor shares.
+    Also None if the entry of that name holds something else: a tensor may share that
+    buffer.
     """
     buffers = model.buffers or []
     for entry in model.metadata or []:

@@ -16,18 +16,18 @@ from corallite.device.system.errors import RequestError
 from corallite.device.system.log_throttle import Failures
 from corallite.device.system.process.limited_process import end_group
 
-# For a command that still runs when the loop ends, and after SIGTERM.
+# Time for a running command to end when the loop ends, and again after SIGTERM.
 _GRACE_S = 2.0
 
 
 class Hook:
     """Runs a command each time a label appears, one run at a time, beside the loop.
 
-    A label appears when it becomes active, or without a threshold the most probable.
+    A label appears when it becomes active (without a threshold: the most probable).
 
     Attributes:
         runs: How often the command was started.
-        skipped: How often it was not, because it still ran or had just run.
+        skipped: How often it was not started, because it still ran or had just run.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Hook:
         timeout_s: float = 30.0,
         pause_s: float = 10.0,
     ) -> None:
-        """Does not run the command yet.
+        """Prepares the command; `put` starts it.
 
         Args:
             label: The label to wait for.
@@ -103,12 +103,12 @@ class Hook:
             return
         if not self._wait(process):
             _end(process)
-            self._failures.note(f"{program}: took too long and was ended.")
+            self._failures.note(f"{program}: exceeded --run_timeout and was ended.")
         elif process.returncode:
             self._failures.note(f"{program}: ended with status {process.returncode}.")
 
     def _wait(self, process: subprocess.Popen[bytes]) -> bool:
-        """Returns whether it ended by itself in time."""
+        """Returns whether the command ended by itself in time."""
         limit_s = time.monotonic() + self._timeout_s
         while process.poll() is None:
             if self._closing.is_set():
@@ -166,7 +166,7 @@ def _find_stderr() -> int:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ends it and what it started, by SIGTERM and then SIGKILL."""
+    """Ends a command and its child processes by SIGTERM, then SIGKILL."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):

@@ -31,7 +31,7 @@ class Sink(Protocol):
 
 
 class Sinks:
-    """Several sinks as one, which fails only when the reader of the results is gone."""
+    """Several sinks as one, which fails only if the reader of stdout has ended."""
 
     def __init__(self, sinks: Sequence[Sink]) -> None:
         """Takes ownership of `sinks`, and calls them in this order."""
@@ -41,7 +41,7 @@ class Sinks:
         """Passes `result` to every sink, and logs their errors.
 
         Raises:
-            BrokenPipeError: The reader of the results is gone.
+            BrokenPipeError: The reader of stdout has ended.
         """
         for sink, failures in self._sinks:
             try:

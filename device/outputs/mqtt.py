@@ -1,17 +1,20 @@
 """Publishes the labels to an MQTT broker whenever they change."""
 
+import re
 import ssl
 import threading
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from corallite.device.loop.classify_frames import Result, to_json_line
 from corallite.device.system import log
 from corallite.device.system.errors import RequestError
 from corallite.device.system.log_throttle import Failures
+from corallite.device.system.url import parse_url
 
+_FORM = "mqtt://USER:PASSWORD@HOST:PORT/TOPIC, or mqtts"
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 # Messages kept while the broker is unreachable; the oldest are dropped.
 _MAX_WAITING = 100
@@ -19,7 +22,7 @@ _TICK_S = 0.1
 _WAIT_S = 1.0
 _KEEPALIVE_S = 30
 _MAX_DELAY_S = 30
-# For the waiting messages, and again for the last status, when the loop ends.
+# Time to send the waiting messages at the end, and again for the last status.
 _CLOSE_TIMEOUT_S = 2.0
 _AT_LEAST_ONCE = 1
 # A topic has at most 65,535 bytes in the protocol, including our suffix.
@@ -187,7 +190,8 @@ class Mqtt:
     def _name(self) -> str:
         address = self._address
         scheme = "mqtts" if address.is_encrypted else "mqtt"
-        return f"{scheme}://{address.host}:{address.port}"
+        host = f"[{address.host}]" if ":" in address.host else address.host
+        return f"{scheme}://{host}:{address.port}"
 
 
 def parse_address(url: str) -> Address:
@@ -196,29 +200,31 @@ def parse_address(url: str) -> Address:
     User, password and port are optional. Special characters are percent-encoded.
 
     Raises:
-        RequestError: The URL is invalid. The message does not show the password.
+        RequestError: The URL is invalid. The message shows no more of it than the
+            scheme.
     """
+    if len(url.encode(errors="replace")) > _MAX_BYTES:
+        raise RequestError(f"--mqtt: is longer than {_MAX_BYTES} bytes; shorten it.")
     try:
-        parts = urlsplit(url if len(url.encode()) <= _MAX_BYTES else "")
-        port = parts.port
-        (parts.hostname or "").encode("idna")
-    except ValueError:
-        parts, port = urlsplit(""), None
+        parts = parse_url(url, _PORTS, _FORM)
+    except RequestError as error:
+        raise RequestError(f"--mqtt: {error}") from None
     topic = unquote(parts.path).strip("/")
-    # What follows "#" or "?" would be missing from the topic.
-    is_cut = parts.fragment or parts.query or url.endswith(("#", "?"))
-    is_topic = topic and not is_cut and not set(topic) & set("+#\0")
-    if parts.scheme not in _PORTS or not parts.hostname or not is_topic or port == 0:
-        shown = url.rpartition("@")[2]
+    if not topic or parts.query or url.endswith("?") or set(topic) & set("+#\0"):
         raise RequestError(
-            f"--mqtt=...{shown}: not a valid broker URL; write "
-            "mqtt://USER:PASSWORD@HOST:PORT/TOPIC, or mqtts."
+            f"--mqtt: {parts.scheme}://...: has no valid topic; write {_FORM}, without "
+            '"+" and "#" in the topic, and with "?" as %3F.'
+        )
+    if re.search("[\udc80-\udcff]", f"{parts.user} {parts.password}"):
+        raise RequestError(
+            f"--mqtt: {parts.scheme}://...: user or password is not UTF-8 text; MQTT "
+            "needs UTF-8, such as %C3%A9 and not %E9."
         )
     return Address(
-        parts.hostname,
-        port or _PORTS[parts.scheme],
+        parts.host,
+        parts.port or _PORTS[parts.scheme],
         topic,
-        None if parts.username is None else unquote(parts.username),
-        None if parts.password is None else unquote(parts.password),
+        parts.user,
+        parts.password,
         parts.scheme == "mqtts",
     )

@@ -13,7 +13,7 @@ from corallite.device.serve.guard.gate import Gate
 from corallite.device.system import log
 from corallite.device.system.errors import RequestError
 
-# For responses under way when the server stops; whole seconds.
+# Time to finish responses when the server stops, in whole seconds.
 _GRACE_S = 1
 _BACKLOG = 512
 
@@ -82,10 +82,7 @@ class _Server(uvicorn.Server):
     """Stops when `stop` is set; leaves the signals to the program."""
 
     def __init__(
-        self,
-        config: uvicorn.Config,
-        stop: threading.Event,
-        on_tick: Callable[[], None],
+        self, config: uvicorn.Config, stop: threading.Event, on_tick: Callable[[], None]
     ) -> None:
         super().__init__(config)
         self._stop = stop

@@ -118,36 +118,28 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Reads a JSON object that this package wrote.
-
-    Raises:
-        RequestError: The file is not a JSON object.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise RequestError(
-            f"{path} is damaged ({error}); remove it and run the same command again."
-        ) from error
-    if not isinstance(content, dict):
-        raise RequestError(f"{path} is not a JSON object; remove it and run again.")
-    return content
-
-
-def read_record(path: Path, parse: Callable[[dict[str, Any]], _T]) -> _T:
+def read_record(
+    path: Path, parse: Callable[[dict[str, Any]], _T], command: str = "the same command"
+) -> _T:
     """Reads a JSON object that this package wrote, and parses it.
+
+    Args:
+        path: The file.
+        parse: Takes the object.
+        command: What writes the file again if it is removed.
 
     Raises:
         RequestError: The file is not a JSON object, or `parse` fails because the
-            object has other content than expected.
+            object has other content than expected; names the command.
     """
-    content = read_json(path)
     try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError("not a JSON object")
         return parse(content)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise RequestError(
-            f"{path} is damaged ({error!r}); remove it and run the same command again."
+            f"{path} is damaged ({error!r}); remove it and run {command} again."
         ) from error
 
 

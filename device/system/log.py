@@ -1,7 +1,7 @@
 """absl's log, loaded with the first log line.
 
-absl.logging imports sockets, temporary files and more. That is a tenth of the time to
-the first prediction of `classify`, which logs nothing before.
+absl.logging imports sockets, temporary files and more. That would be a tenth of the
+time to the first prediction of `classify`, which logs nothing before it.
 """
 
 import sys

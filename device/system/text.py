@@ -1,10 +1,10 @@
-"""Makes text fit for a terminal: printable, and of a limited width."""
+"""Prepares text for a terminal: printable, and of a limited width."""
 
 import unicodedata
 
 
 def replace_unprintable(text: str) -> str:
-    """Replaces what would move a terminal's cursor or cannot be encoded by "?"."""
+    """Puts "?" in place of characters that a terminal cannot print or encode."""
     return "".join(c if c.isprintable() else "?" for c in text)
 
 

@@ -1,8 +1,8 @@
-"""Refuses images that ranges must not be measured on, and says why.
+"""Refuses images that are not suitable for measuring ranges.
 
-Ranges measured on noise, on one image or on pixels of another range fit no image of a
-camera, and only the accuracy shows it. Three numbers distinguish such images from
-photos, each by a wide margin:
+Ranges measured on noise, on one image or on pixels of another range do not fit camera
+images, and nothing but a lower accuracy shows it. Three numbers distinguish such images
+from photos, each by a wide margin:
 
                                   spatial           variety,      standard deviation,
                                   correlation       steps of 255  relative to all images
@@ -41,7 +41,7 @@ class PixelStatistics:
     Attributes:
         low: The least of all values.
         high: The greatest.
-        mean: Of all values.
+        mean: Mean of all values.
         std: Their standard deviation.
         spatial_correlation: Of adjacent pixels, within an image and a channel: 0 for
             noise, near 1 for photos; None where no image has two colours.
@@ -71,18 +71,17 @@ def describe_images(images: np.ndarray) -> PixelStatistics:
 
 
 def check_images(images: np.ndarray, training: np.ndarray | None = None) -> None:
-    """Refuses images that do not represent those that a model will see.
+    """Refuses images that do not represent camera images.
 
     Args:
         images: Float `[n, height, width, 3]`, RGB, pixel/255: 0 to 1.
-        training: Images that the model was trained with, of the same form; a few
-            hundred are enough. The images must resemble them. By default only images
-            that cannot be photos are refused.
+        training: Training images in the same form, to compare with; a few hundred are
+            enough. By default, only images that cannot be photos are refused.
 
     Raises:
-        TypeError: They are not an array of floats.
+        TypeError: `images` are not an array of floats.
         ValueError: They have another shape.
-        RequestError: They are noise, one image, or of another range.
+        RequestError: They are noise, one image, of another range, or unlike `training`.
     """
     _check_form(images)
     found = describe_images(images)

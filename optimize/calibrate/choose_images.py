@@ -20,8 +20,8 @@ def choose_images(
 
     Args:
         split: The training split; the test split must not influence the model.
-        count: Maximal number of images.
-        seed: Of the choice.
+        count: Maximum number of images.
+        seed: Seed of the choice.
 
     Returns:
         float32 `[n, height, width, 3]`, RGB, pixel/255.
@@ -41,8 +41,8 @@ def choose_checked_images(split: Split, count: int = DEFAULT_COUNT) -> np.ndarra
     """Returns images as `choose_images` does, and compares them with their split.
 
     Raises:
-        RequestError: They do not represent it: there are too few, or the split has no
-            photos (see `check_images`).
+        RequestError: They do not represent the split: there are too few, or its images
+            are not photos (see `check_images`).
     """
     images = choose_images(split, count)
     most = min(_MOST_IMAGES, _MOST_VALUES // split.images_rgb_u8[0].size)
@@ -56,7 +56,7 @@ def _as_floats(split, rows):
 
 
 def _classes_in_turn(labels, rng):
-    """Returns all rows in random order, one row of each class in turn."""
+    """Returns all rows, one of each class in turn, in random order within a class."""
     order = rng.permutation(len(labels))
     turn = np.empty(len(labels), np.int64)
     for label in np.unique(labels):

@@ -2,10 +2,10 @@
 
 The model runs batches of 50 images. The range of a tensor is the mean of the extremes
 of the batches so far (see `MovingRange`), so each batch moves it less than the one
-before. The measurement ends when two batches in a row move no end of any range by more
-than 2 % of the range, 5 of its 255 steps: more images would change less than one
-unusual image does. A ShuffleNetV2 0.5x on Fashion-MNIST takes 350 images; the range of
-its worst tensor moved by 9, 5, 3.2, 2.6, 1.9 and 1.9 %.
+before. The measurement ends when two batches in a row move no limit of any range by
+more than 2 % of the range (5 of its 255 steps): then more images would change it less
+than one unusual image does. A ShuffleNetV2 0.5x on Fashion-MNIST takes 350 images; the
+range of its worst tensor moved by 9, 5, 3.2, 2.6, 1.9 and 1.9 %.
 """
 
 import dataclasses
@@ -25,8 +25,8 @@ class Measurement:
 
     Attributes:
         images: Number of images that were used.
-        has_settled: Whether the ranges settled before the images ran out.
-        last_move: The greatest move of a range by the last batch, as a fraction of it.
+        has_settled: Whether the ranges were stable before the images ran out.
+        last_move: The largest change of a range by the last batch, as a fraction of it.
     """
 
     images: int
@@ -35,12 +35,12 @@ class Measurement:
 
 
 def measure_ranges(quantized: keras.Model, images: np.ndarray) -> Measurement:
-    """Sets every moving range of `quantized`; stops when all have settled.
+    """Sets every moving range of `quantized`; stops when all are stable.
 
     Args:
         quantized: Made by `add_quantizers`, and not trained; changed.
-        images: float32 `[n, height, width, 3]`, pixel/255, in an order in which the
-            first images represent all (see `choose_images`).
+        images: float32 `[n, height, width, 3]`, pixel/255. The first ones must
+            represent all of them (see `choose_images`).
     """
     dropouts = [x for x in quantized.layers if isinstance(x, keras.layers.Dropout)]
     rates = [layer.rate for layer in dropouts]

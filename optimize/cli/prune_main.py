@@ -1,9 +1,9 @@
-"""Prunes the float model of a run: zeroes its smallest weights while training on.
+"""Prunes the float model of a run: sets its smallest weights to zero while training.
 
 corallite prune --run_dir=runs/first --sparsity=0.5
 
-Zeros make the compressed file smaller, not the model faster. If it is interrupted, the
-same command resumes.
+Zeros make the compressed file smaller, not the model faster. If interrupted, the same
+command resumes.
 """
 
 from absl import flags

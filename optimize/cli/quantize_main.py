@@ -1,8 +1,8 @@
-"""Trains the model of a run quantization-aware, so that int8 keeps its accuracy.
+"""Trains the model of a run with simulated quantization, so that int8 is accurate.
 
 corallite quantize --run_dir=runs/first
 
-Starts from the pruned model, whose zeros stay, or else from the float model. If it is
+Starts from the pruned model, whose zeros stay, or else from the float model. If
 interrupted, the same command resumes.
 """
 

@@ -7,7 +7,7 @@ added at a time.
 
 from corallite.train.framework.keras import keras, tf
 
-# Of a kernel of zeros, so that its bias of 0 to 1 fits into int32 (see `quantizers`).
+# The range of a zero kernel; its bias of 0 to 1 then fits into int32 (`quantizers`).
 _KERNEL_RANGE = 2.0**-10
 
 
@@ -36,7 +36,7 @@ class ZeroBorder(keras.layers.Layer):
 
     def paint(self, edge):
         """Returns the pixels to add, in the shape of `edge`."""
-        # Of a static shape TensorFlow makes this a constant.
+        # With a static shape, TensorFlow makes this a constant.
         return tf.zeros_like(edge)
 
     def compute_output_shape(self, input_shape):

@@ -17,7 +17,7 @@ _QUANTIZERS = {
 
 @keras.saving.register_keras_serializable(package="corallite")
 class QuantizeWrapper(tfmot.quantization.keras.QuantizeWrapperV2):
-    """tfmot's wrapper, which would train the kernel of a frozen layer."""
+    """tfmot's wrapper, but it does not train the kernel of a frozen layer."""
 
     call = plain_python(tfmot.quantization.keras.QuantizeWrapperV2.call)
 

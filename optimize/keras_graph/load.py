@@ -27,6 +27,6 @@ def load_model(path: Path) -> keras.Model:
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).split("\n")[0]
         raise RequestError(
-            f"{path} is not a whole Keras model ({reason}); remove it and run the "
+            f"{path} is not a complete Keras model ({reason}); remove it and run the "
             "command that makes it again."
         ) from error

@@ -1,8 +1,8 @@
 """Quantization of weights and activations to eight bits, as tfmot quantizers.
 
-tfmot's own are not sufficient: they lose the weight mask when a model is reloaded,
-quantize depthwise kernels per-tensor, start activation ranges at [-6, 6] and need
-thousands of steps to leave them, and have no fixed range.
+tfmot's own quantizers are not sufficient: they lose the weight mask when a model is
+reloaded, quantize depthwise kernels per-tensor, start activation ranges at [-6, 6] and
+need thousands of steps to change them, and have no fixed range.
 """
 
 from corallite.optimize.keras_graph.tfmot import tfmot
@@ -19,13 +19,13 @@ _MIN_RATE = 0.01
 
 
 class KernelQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
-    """Symmetric int8, -127 to 127, the range being the largest absolute weight.
+    """Symmetric int8, -127 to 127; the largest absolute weight sets the scale.
 
     Args:
         channel_axis: The kernel's axis of output channels, for per-channel scales; None
             for per-tensor.
-        shares_scale: All channels have the greatest of their scales. For depthwise
-            kernels: the converter does not take one scale for those.
+        shares_scale: All channels get the largest of their scales, for depthwise
+            kernels: the converter does not accept one scale for those.
 
     A mask, stored with the layer, keeps pruned weights at zero. The range has a minimum
     relative to the layer's bias, which would overflow in the int8 file otherwise.
@@ -85,8 +85,8 @@ class FixedRange(tfmot.quantization.keras.quantizers.Quantizer):
 class MovingRange(tfmot.quantization.keras.quantizers.Quantizer):
     """Eight bits over the average of the extremes of each training batch.
 
-    At first it is the mean of all batches, so that a few of them set the range; after a
-    hundred it is a moving average, which follows the training.
+    For the first hundred batches it is the mean of all, so that a few batches set the
+    range; then it is a moving average, which follows the training.
     """
 
     def build(self, tensor_shape, name, layer):
@@ -112,7 +112,7 @@ def make_extremes(layer, name):
 
 
 def follow_extremes(extremes, inputs):
-    """Moves the range towards the extremes of one more batch."""
+    """Updates the range with the extremes of one more batch."""
     batches = extremes["batches"].assign_add(1.0)
     rate = tf.maximum(1.0 / batches, _MIN_RATE)
     # Zero must lie inside, for padding and ReLU have to be exact.

@@ -1,4 +1,4 @@
-"""One range for several tensors, so that concatenating them moves bytes and no more."""
+"""One range for several tensors, so that concatenating them only copies bytes."""
 
 from corallite.optimize.keras_graph import quantizers
 from corallite.train.framework.keras import keras, plain_python, tf

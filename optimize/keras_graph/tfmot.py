@@ -1,7 +1,7 @@
-"""The one place that imports tfmot, which must come after `train.framework.keras`.
+"""The only module that imports tfmot, after `train.framework.keras`.
 
-tfmot chooses Keras 2 after it has imported TensorFlow. By then TensorFlow has found its
-Keras, and keras-cv would get Keras 3.
+tfmot chooses Keras 2 only after it has imported TensorFlow. By then TensorFlow has
+chosen its Keras, and keras-cv would get Keras 3.
 """
 
 # isort: off

@@ -1,4 +1,4 @@
-"""Copies a flat functional model layer by layer, and replaces some of them."""
+"""Copies a flat functional model, and replaces some of its layers."""
 
 from collections.abc import Callable
 
@@ -37,7 +37,7 @@ def rebuild(
 def copy_layer(layer: keras.layers.Layer, input_shape=None) -> keras.layers.Layer:
     """Returns a layer of the same settings, and the same weights if it has any.
 
-    `input_shape` is needed for a layer that is not in a graph, as one in a wrapper.
+    `input_shape` is needed for a layer outside a graph, such as one in a wrapper.
     """
     copy = type(layer).from_config(layer.get_config())
     if layer.weights:

@@ -1,4 +1,4 @@
-"""Magnitude pruning with tfmot: the smallest weights become zero, step by step.
+"""Magnitude pruning with tfmot: the smallest weights gradually become zero.
 
 Zeros make a compressed file smaller. They do not make the model faster: the CPU and the
 Edge TPU multiply by zero as by any other number.
@@ -40,20 +40,19 @@ def prune(
     *,
     overwrite: bool = False,
 ) -> Stage:
-    """Prunes a run's float model to `sparsity` while training on; the pruned stage.
+    """Prunes a run's float model while training; returns the pruned stage.
 
     Args:
         run: A run with a finished float stage.
         data: Its images.
         sparsity: Zero fraction of all kernel weights at the end, above 0 and below 1.
-        recipe: The training, whose learning rate should be below the first one's.
+        recipe: The training; its learning rate should be below that of the float stage.
         overwrite: Make the stage again if it was made with other settings.
 
     Raises:
-        RequestError: There is no float model, `sparsity` cannot be reached, the
-            recipe's patience may end the training before it is, or another process is
-            writing into the run.
-        KeyboardInterrupt: Asked to stop; the same call resumes.
+        RequestError: There is no float model, `sparsity` cannot be reached, the recipe
+            has a patience, or another process is writing into the run.
+        KeyboardInterrupt: A signal stopped it; the same call resumes.
     """
     check_recipe(recipe)
     parent, stage = run.latest(*KIND.parents), run.stage(KIND.name)
@@ -91,7 +90,7 @@ def prune(
 
 
 def add_pruning(model: keras.Model, sparsity: float, total_steps: int) -> keras.Model:
-    """Returns a copy of `model` that `total_steps` of training prune.
+    """Returns a copy of `model` that becomes sparse in `total_steps` of training.
 
     The training needs the callback `UpdateMasks`.
 
@@ -100,7 +99,7 @@ def add_pruning(model: keras.Model, sparsity: float, total_steps: int) -> keras.
     the others are pruned further, until `sparsity` is reached over all kernels.
 
     Raises:
-        RequestError: That would leave too little of the pruned layers.
+        RequestError: A layer would need more than 98 % zeros.
     """
     layer_sparsity = _layer_sparsity(model, sparsity)
     frequency = max(1, math.floor(_RISING_SHARE * total_steps / _UPDATES))
@@ -139,17 +138,17 @@ def is_prunable(layer: keras.layers.Layer) -> bool:
 
 
 def check_recipe(recipe: Recipe) -> None:
-    """Raises `RequestError` for a training that may end below its sparsity."""
+    """Raises `RequestError` if a training may end before its sparsity is reached."""
     if recipe.patience:
         raise RequestError(
-            f"A patience of {recipe.patience} epochs would end pruning before the "
-            "sparsity is reached, because accuracy falls until then; omit the flag, or "
-            "give fewer epochs."
+            f"Expected `patience` to be 0 in pruning, got {recipe.patience}: accuracy "
+            "falls until the sparsity is reached, so it would end too early; omit the "
+            "flag."
         )
 
 
 def check_sparsity(sparsity: float) -> None:
-    """Raises `RequestError` for a sparsity that no network can have."""
+    """Raises `RequestError` if a sparsity is not between 0 and 1."""
     if not 0 < sparsity < 1:
         raise RequestError(
             f"Expected `sparsity` to be above 0 and below 1, got {sparsity}."

@@ -1,4 +1,4 @@
-"""tfmot's magnitude pruning between the steps of a training, not in them."""
+"""Updates tfmot's pruning masks between the steps of a training, not in them."""
 
 from corallite.optimize.keras_graph.tfmot import PruneLowMagnitude
 from corallite.train.framework.keras import keras, tf
@@ -16,7 +16,7 @@ class PrunedLayer(PruneLowMagnitude):
 
 
 class UpdateMasks(keras.callbacks.Callback):
-    """Does before each step what tfmot's wrappers and `UpdatePruningStep` do in it."""
+    """Updates the masks before each step, as tfmot's wrappers do in it."""
 
     def on_train_begin(self, logs=None):
         layers = [x for x in self.model.layers if isinstance(x, PrunedLayer)]

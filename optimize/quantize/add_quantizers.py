@@ -1,8 +1,8 @@
 """Returns a copy of a float model that computes as its int8 file will.
 
-Batch norms and the input's normalization are folded first. Then the tensors that the
-int8 file will hold get a quantizer, and no others: each kernel, and each activation
-after its ReLU. `specs` says what quantization does to each type of layer. Tensors that
+Batch norms and the input's normalization are folded first. Then exactly those tensors
+get a quantizer that the int8 file will have: each kernel, and each activation after its
+ReLU. `specs` says what quantization does to each type of layer. Tensors that
 meet in a concatenation have one range (see `concatenations`).
 """
 
@@ -42,10 +42,9 @@ def quantize(
 
     Args:
         model: Flat functional float model, pruned or not; not changed. Zeros in its
-            kernels stay zeros however long the copy is trained, and layers that are not
-            trainable stay so.
-        images: float32 `[n, height, width, 3]` in 0 to 1, which set the first ranges:
-            the mean of the extremes of each batch (see `measure_ranges`).
+            kernels stay zero when the copy is trained, and frozen layers stay frozen.
+        images: float32 `[n, height, width, 3]` in 0 to 1, which set the initial ranges
+            (see `measure_ranges`).
         shared_range: How the range of concatenated tensors is found, one of
             SHARED_RANGES. By default fixed where only outputs of ReLU6 meet, else
             calibrated.
@@ -53,11 +52,10 @@ def quantize(
 
     Raises:
         RequestError: A layer has a type without a spec, a concatenated tensor does not
-            fit the kind of range, or the images do not look like photos (see
-            `check_images`).
+            fit the kind of range, or the images are not photos (see `check_images`).
         TypeError: `images` are not floats.
         ValueError: The model is not flat, a batch norm does not follow a convolution,
-            or the shape of the images is not the one of the model's input.
+            or the images have another shape than the model's input.
     """
     check_images(images)
     if images.shape[1:] != model.input_shape[1:]:
@@ -122,7 +120,7 @@ def _wrap_layers(folded, shared, granularity):
 
 
 def _quantized_copy(layer, granularity, output_quantizer):
-    """Returns a copy of `layer`, in a wrapper if anything of it is quantized."""
+    """Returns a copy of `layer`, in a wrapper if its kernel or output is quantized."""
     spec = find_spec(layer)
     copy = traverse.copy_layer(layer)
     if spec.output is not Output.QUANTIZED:
@@ -131,14 +129,14 @@ def _quantized_copy(layer, granularity, output_quantizer):
 
 
 def _output_quantizer(layer):
-    """Returns the quantizer of an output; None if a ReLU alone reads it."""
+    """Returns the quantizer of an output; None if only a ReLU reads it."""
     readers = traverse.consumers(layer)
     ends_in_relu = [type(reader) for reader in readers] == [keras.layers.ReLU]
     return None if ends_in_relu else MovingRange()
 
 
 def _keep_zeros(layer, wrapper):
-    """Masks in `wrapper` the zeros of the kernel of `layer`."""
+    """Sets the mask of `wrapper` to the zeros in the kernel of `layer`."""
     kernel = getattr(layer, kernel_name(layer)).numpy()
     (mask,) = (w for w in wrapper.non_trainable_weights if w.name.endswith("_mask:0"))
     mask.assign((kernel != 0).astype("float32"))

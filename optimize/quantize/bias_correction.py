@@ -1,7 +1,7 @@
 """Corrects the mean error of each layer's rounded kernel in its bias.
 
 A rounded kernel has a similar error for every image: the mean output of a channel is
-shifted, and its bias can shift it back (Nagel et al., 2019, "Data-Free Quantization
+shifted, and its bias can correct that (Nagel et al., 2019, "Data-Free Quantization
 Through Weight Equalization and Bias Correction", arXiv:1906.04721, section 4.2). The
 mean input is measured here, not derived from batch norms. It needs no training, and no
 operation in the int8 file.
@@ -19,12 +19,12 @@ _BATCH = 50
 
 
 def correct_biases(quantized: keras.Model, images: np.ndarray) -> None:
-    """Sets the biases of `quantized`, whose ranges are measured already.
+    """Corrects the biases of `quantized`, whose ranges have been measured.
 
     Args:
         quantized: Made by `quantize`, and not trained. Layers without bias are not
             changed.
-        images: Those of the ranges, float32 `[n, height, width, 3]`, pixel/255.
+        images: The images of the ranges, float32 `[n, height, width, 3]`, pixel/255.
     """
     stripped = strip_quantizers(quantized)
     wrappers = [x for x in quantized.layers if _can_be_corrected(x)]

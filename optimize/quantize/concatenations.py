@@ -1,4 +1,4 @@
-"""One range for all tensors that meet in concatenations, so that joining them is free.
+"""One range for all tensors that meet in concatenations.
 
 An int8 concatenation copies bytes, which is correct only if all its inputs have one
 scale. Where the converter finds several, it requantizes each input or clips it. The
@@ -51,8 +51,8 @@ def share_ranges(model: keras.Model, kind: str | None) -> dict[str, tuple]:
 def find_joined(model: keras.Model) -> list[list[keras.layers.Layer]]:
     """Returns groups of layers whose outputs meet in concatenations.
 
-    Two layers are in one group if one concatenation joins them, or if each meets a
-    third. The search looks through layers that only move values.
+    Two layers are in one group if a concatenation joins them, or if both are in one
+    group with a third layer. The search passes through layers that only move values.
     """
     groups: list[dict[str, keras.layers.Layer]] = []
     for layer in model.layers:

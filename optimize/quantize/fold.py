@@ -17,7 +17,7 @@ def fold_batch_norms(model: keras.Model) -> keras.Model:
     """Returns a model without batch norms that computes what `model` infers.
 
     Kernels are scaled by gamma / sqrt(variance + epsilon) per output channel; a bias
-    has the rest. Zeros of a pruned kernel stay zeros.
+    contains the offset. Zeros of a pruned kernel stay zeros.
 
     Raises:
         ValueError: A batch norm does not follow a convolution directly, or the model

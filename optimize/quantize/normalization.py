@@ -20,7 +20,7 @@ from corallite.train.framework.keras import keras
 
 
 def fold_normalization(model: keras.Model) -> keras.Model:
-    """Returns a model without `normalize`, or `model` itself if it has none to fold.
+    """Returns a model without `normalize`, or `model` itself if it has no such layer.
 
     It computes the same, except that the border's colour is rounded to one of 256.
     """
@@ -60,7 +60,7 @@ def _find(model):
 
 
 def _is_normalization(layer):
-    """Returns whether `layer` subtracts a colour from each pixel and divides by one."""
+    """Returns whether `layer` only subtracts a colour and divides by another."""
     if type(layer) is not keras.layers.DepthwiseConv2D or layer.trainable:
         return False
     is_plain = layer.kernel_size == layer.strides == layer.dilation_rate == (1, 1)

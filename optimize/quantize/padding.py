@@ -1,4 +1,4 @@
-"""Turns zero padding into concatenations, which cost an int8 file next to nothing.
+"""Turns zero padding into concatenations, which cost little time in an int8 file.
 
 Weights from PyTorch expect a pixel of zeros on each side of an image, where stride 2
 and Keras's "same" padding put one after an even side and none before. The converter

@@ -1,4 +1,4 @@
-"""The qat stage of a run: trains on with the rounding of int8 in the graph."""
+"""The qat stage of a run: training with the rounding of int8 in the graph."""
 
 import dataclasses
 
@@ -28,20 +28,20 @@ def train_quantized(
     granularity: str = "channel",
     overwrite: bool = False,
 ) -> Stage:
-    """Trains a run's pruned model, else its float one, quantization-aware.
+    """Trains a run's pruned model, else its float model, with simulated quantization.
 
     Args:
         run: A run with a trained model.
         data: Its images.
         recipe: How to train.
         shared_range: See `quantize`; by default what fits the network.
-        granularity: One of `quantize.GRANULARITIES`.
+        granularity: One of `specs.GRANULARITIES`.
         overwrite: Train again if it was done with other settings.
 
     Raises:
-        RequestError: There is no model to begin with, the settings changed, or another
+        RequestError: There is no model to start from, the settings changed, or another
             process is writing into the run.
-        KeyboardInterrupt: Asked to stop; the same call resumes.
+        KeyboardInterrupt: A signal stopped it; the same call resumes.
     """
     parent, stage = run.latest(*KIND.parents), run.stage(KIND.name)
     source = parent.require()
@@ -50,7 +50,7 @@ def train_quantized(
         "granularity": granularity,
         "parent": parent.sha256(),
         "data": data.fingerprint,
-        # Not where it is not given: what runs of before recorded still holds.
+        # Only if it is given, so that records of older versions stay valid.
         **({"shared_range": shared_range} if shared_range else {}),
     }
     if not overwrite:

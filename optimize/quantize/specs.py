@@ -15,7 +15,7 @@ GRANULARITIES = ("channel", "tensor")
 
 
 class Output(enum.Enum):
-    """What becomes of a layer's output."""
+    """How a layer's output is quantized."""
 
     QUANTIZED = enum.auto()  # It has new values, which need a range.
     MOVED = enum.auto()  # It has the values of the input, and keeps their scale.
@@ -27,7 +27,7 @@ class LayerSpec:
     """What quantization does to the layers of one type.
 
     Attributes:
-        output: What becomes of the output.
+        output: How the output is quantized.
         channel: The quantizer of the kernel, per-channel; None without a kernel.
         tensor: The same, per-tensor.
     """
@@ -63,7 +63,7 @@ def find_spec(layer: keras.layers.Layer) -> LayerSpec:
     """Returns the spec of a layer.
 
     Raises:
-        RequestError: No quantization is known for such a layer.
+        RequestError: Layers of this type cannot be quantized.
     """
     spec = SPECS.get(type(layer))
     if spec is None or getattr(layer, "depth_multiplier", 1) != 1:
@@ -76,10 +76,10 @@ def find_spec(layer: keras.layers.Layer) -> LayerSpec:
 
 
 def makes_values(layer: keras.layers.Layer) -> bool:
-    """Returns whether a layer's output has new values, which need a range."""
+    """Returns whether a layer computes new values, which need a range."""
     return type(layer) in SPECS and SPECS[type(layer)].output is Output.QUANTIZED
 
 
 def moves_values(layer: keras.layers.Layer) -> bool:
-    """Returns whether a layer's output has the values of its input, and their scale."""
+    """Returns whether a layer only moves the values of its input, with their scale."""
     return type(layer) in SPECS and SPECS[type(layer)].output is Output.MOVED

@@ -94,6 +94,17 @@ class CameraServer:
                     handler.wfile.write(head + self.part + b"\r\n")
                 time.sleep(0.01)
 
+    def once(self, handler, body, content_type="image/jpeg", **headers):
+        """Answers a request with one body, as the URL of a snapshot does."""
+        self.requests.append(dict(handler.headers))
+        handler.send_response(200)
+        handler.send_header("Content-Type", content_type)
+        headers.setdefault("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(body)
+
     def kill(self):
         """Stops listening and closes all connections."""
         server, self.server = self.server, None

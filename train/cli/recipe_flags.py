@@ -1,4 +1,4 @@
-"""The flags of a training, for every program that trains."""
+"""The flags of a training, shared by all programs that train."""
 
 import functools
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from corallite.device.system.errors import RequestError
 from corallite.train.data import augment
 from corallite.train.training import recipe
 
-# So that --help lists the flags with those of the program that defines them.
+# --help then lists the flags among those of the program that calls `define`.
 flags.disclaim_key_flags()
 
 _Define = Callable[..., Any]
@@ -32,9 +32,9 @@ _FLAGS: tuple[tuple[str, _Define, str], ...] = (
         _define("enum", enum_values=recipe.OPTIMIZERS),
         "sgd (Nesterov momentum 0.9) or adamw.",
     ),
-    ("learning_rate", _NUMBER, "Peak, between linear warm-up and cosine decay."),
+    ("learning_rate", _NUMBER, "Peak, after the warm-up; then a cosine decay to 0."),
     ("warmup_epochs", _NUMBER, "Epochs of linear warm-up."),
-    ("weight_decay", _NUMBER, "Decoupled; not on biases and batch norms."),
+    ("weight_decay", _NUMBER, "Decoupled; not applied to biases and batch norms."),
     (
         "label_smoothing",
         _define("float", lower_bound=0.0, upper_bound=1.0),
@@ -43,7 +43,7 @@ _FLAGS: tuple[tuple[str, _Define, str], ...] = (
     (
         "augment",
         _define("enum", enum_values=augment.LEVELS),
-        "none, light (flips and crops), standard (and colour) or rand (RandAugment).",
+        "none; light: flips and crops; standard: also colour; rand: also RandAugment.",
     ),
     ("mixup_alpha", _NUMBER, "MixUp's Beta parameter; 0 is off."),
     ("cutmix_alpha", _NUMBER, "CutMix's Beta parameter; 0 is off."),
@@ -55,7 +55,7 @@ _FLAGS: tuple[tuple[str, _Define, str], ...] = (
     ),
     (
         "seed",
-        # What NumPy takes.
+        # The range of NumPy's seeds.
         _define("integer", lower_bound=0, upper_bound=2**32 - 1),
         "Seed of weights, order and augmentation.",
     ),
@@ -87,7 +87,7 @@ def define(defaults: recipe.Recipe, prefix: str = "") -> Callable[[], recipe.Rec
         if prefix:
             values |= {field: flags.FLAGS[field].value for field in _COMMON}
         # A program without --weights does not define it.
-        weights = flags.FLAGS.flag_values_dict().get("weights")
+        weights = getattr(flags.FLAGS, "weights", None)
         if weights is not None and not holders["learning_rate"].present:
             values["learning_rate"] *= recipe.TRANSFER_SHARE
         return recipe.Recipe(**values)
@@ -106,8 +106,8 @@ def define_transfer() -> Callable[[int], recipe.Transfer | None]:
         None,
         "Initialize with these weights: a .pth of torchvision or EfficientNet-Lite0, "
         "an .h5 of keras.applications, a run's model.h5, or imagenet. The head then "
-        "learns at --learning_rate and all layers at a tenth of it, and the defaults "
-        "of learning rates are a tenth.",
+        "learns at --learning_rate and all layers at a tenth of it; the default "
+        "learning rates are a tenth of those without --weights.",
     )
     freeze = flags.DEFINE_boolean("freeze", False, "Train only the head of --weights.")
     unfreeze_epoch = flags.DEFINE_integer(
@@ -121,16 +121,16 @@ def define_transfer() -> Callable[[int], recipe.Transfer | None]:
         if weights.value is None:
             if freeze.value or unfreeze_epoch.value:
                 raise RequestError(
-                    "--freeze and --unfreeze_epoch keep pretrained weights; give them "
-                    "with --weights."
+                    "--freeze and --unfreeze_epoch need pretrained weights; give "
+                    "--weights, too."
                 )
             return None
         if unfreeze_epoch.value is None:
             return recipe.Transfer(weights.value, epochs if freeze.value else 0)
         if unfreeze_epoch.value >= epochs:
             raise RequestError(
-                f"Expected `unfreeze_epoch` to be below the {epochs} epochs, got "
-                f"{unfreeze_epoch.value}; give --freeze to train the head alone."
+                f"--unfreeze_epoch={unfreeze_epoch.value} must be below the {epochs} "
+                "epochs; lower it, or give --freeze to train only the head."
             )
         return recipe.Transfer(weights.value, unfreeze_epoch.value)
 

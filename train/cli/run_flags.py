@@ -1,4 +1,4 @@
-"""The flag that names a run, for every program that continues a run."""
+"""The flags of a run, shared by all programs that continue one."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,14 +8,14 @@ from absl import flags
 from corallite.train.data.load import ImageData, load_data
 from corallite.train.runs.run import Run
 
-# The flags are those of the program that asks for them: --help lists no others.
+# --help then lists the flags among those of the program that calls `define`.
 flags.disclaim_key_flags()
 
 
 def define_overwrite() -> flags.FlagHolder[bool]:
     """Defines --overwrite."""
     return flags.DEFINE_boolean(
-        "overwrite", False, "Make again what was made with other settings."
+        "overwrite", False, "Make a stage again if it has other settings."
     )
 
 

@@ -1,4 +1,4 @@
-"""The flags of a network and its images, for every program that begins a run."""
+"""The flags of a network and its images, shared by all programs that begin a run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from corallite.train.models.registry import NETWORKS
 from corallite.train.runs.run import Run
 from corallite.train.training.initialization import Network
 
-# So that --help lists the flags with those of the program that defines them.
+# --help then lists the flags among those of the program that calls `define`.
 flags.disclaim_key_flags()
 
 
@@ -24,7 +24,7 @@ class Task:
         data_dir: Class folders.
         run: The run to make or to resume.
         network: What to train.
-        fit_policy: How an image is made square, one of `preprocess.FITS`.
+        fit_policy: How an image becomes square, one of `preprocess.FITS`.
     """
 
     data_dir: Path
@@ -40,13 +40,13 @@ def define() -> Callable[[], Task]:
     `RequestError` if the flags contradict each other or the set cannot be downloaded.
     """
     data_dir = flags.DEFINE_string(
-        "data_dir", None, "Folder with one folder of images a class."
+        "data_dir", None, "Folder with one sub-folder of images per class."
     )
     dataset = flags.DEFINE_enum(
-        "dataset", None, ("fashion_mnist",), "A known data set in place of --data_dir."
+        "dataset", None, ("fashion_mnist",), "A public data set in place of --data_dir."
     )
     run_dir = flags.DEFINE_string(
-        "run_dir", None, "Folder for everything that this run makes.", required=True
+        "run_dir", None, "Run folder, for all files of this run.", required=True
     )
     model = flags.DEFINE_enum("model", "shufflenet_v2", list(NETWORKS), "Network.")
     width = flags.DEFINE_float(
@@ -59,7 +59,7 @@ def define() -> Callable[[], Task]:
         lower_bound=min(x.smallest_side for x in NETWORKS.values()),
     )
     fit = flags.DEFINE_enum(
-        "fit", "crop", preprocess.FITS, "How an image is made square."
+        "fit", "crop", preprocess.FITS, "How an image becomes square."
     )
 
     def read() -> Task:

@@ -2,8 +2,8 @@
 
 corallite train --data_dir=photos --run_dir=runs/first --model=shufflenet_v2
 
-`photos` holds one folder a class, or train/ val/ test/ with class folders in each.
-If it is interrupted, the same command resumes.
+`photos` has one sub-folder per class, or train/, val/ and test/ with class folders in
+each. If interrupted, the same command resumes.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def main(argv: Sequence[str]) -> None:
     recipe = _RECIPE()
     transfer = _TRANSFER(recipe.epochs)
     task = _TASK()
-    stage = train(
+    stage, _ = train(
         task.data_dir,
         task.run,
         task.network,

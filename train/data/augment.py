@@ -2,7 +2,7 @@
 
 A policy takes images uint8 `[batch, height, width, 3]` and a seed, an integer tensor
 `[2]`, and returns float32 of the same shape in 0 to 1. The same seed gives the same
-result, which is what lets a resumed training see the data it would have seen.
+result, so a resumed training sees the same data as an uninterrupted one.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,7 @@ def build_policy(level: str, seed: int = 0) -> Policy:
         level: "none"; "light" flips and crops; "standard" also varies brightness,
             contrast and saturation; "rand" is "light" and then keras-cv's RandAugment,
             whose draws are not a function of the seed (see `augment_keras_cv`).
-        seed: Initial seed of keras-cv's draws; the others get one with each batch.
+        seed: Initial seed of keras-cv's draws; the others get a seed with each batch.
 
     Raises:
         RequestError: `level` is not one of these, or keras-cv is not installed.
@@ -62,9 +62,9 @@ def to_unit_range(images_rgb_u8: tf.Tensor) -> tf.Tensor:
 
 
 def flip_and_crop(images_rgb_u8: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Mirrors half of the images and crops each at random, as fits the size.
+    """Mirrors half of the images and crops each at random.
 
-    `flip_and_shift` below 96 pixels a side, `flip_and_resize` above.
+    By `flip_and_shift` below 96 pixels per side, else by `flip_and_resize`.
     """
     if min(images_rgb_u8.shape[1:3]) < _MIN_SIDE_TO_RESIZE:
         return flip_and_shift(images_rgb_u8, seed)
@@ -155,7 +155,7 @@ def _transform_colours(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
 def _in_numpy(
     function: Callable[..., np.ndarray], images: tf.Tensor, arguments: list[tf.Tensor]
 ) -> tf.Tensor:
-    """Calls `function` on arrays; it must return uint8 in the shape of the images."""
+    """Calls `function` on arrays; it must return uint8 of the images' shape."""
     result = tf.numpy_function(function, [images, *arguments], tf.uint8)
     return tf.ensure_shape(result, images.shape)
 

@@ -49,7 +49,7 @@ def cache_key(digest: str, preprocessing: Preprocessing) -> str:
 
     Args:
         digest: Hash of the images and of the split that each is in.
-        preprocessing: How they are resized.
+        preprocessing: How images are resized.
     """
     settings = json.dumps(preprocessing.to_json(), sort_keys=True)
     return hashlib.sha256(f"{digest}\n{settings}".encode()).hexdigest()[:16]
@@ -81,7 +81,7 @@ def open_split(folder: Path, split: str, key: str, count: int) -> CachedSplit | 
     """Returns the cached split, or None if it is missing or incomplete.
 
     Args:
-        folder: Of the cache.
+        folder: The cache folder.
         split: Name of the split.
         key: See `cache_key`.
         count: Number of its images, readable or not.
@@ -108,7 +108,7 @@ def write_split(
     """Decodes `paths`, in order, into the array of a split, and opens it.
 
     Raises:
-        OSError: The array cannot be written, with its name.
+        OSError: The array cannot be written; the error has its path.
     """
     array_path = _array_path(folder, split, key)
     with files.replacing(array_path) as partial, partial.open("wb") as file:

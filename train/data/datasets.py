@@ -71,7 +71,7 @@ def read_fashion_mnist(source_dir: Path = FASHION_MNIST_DIR) -> Arrays:
         labels, uint8 `[n]`, 0 to 9 as in `FASHION_MNIST_CLASSES`.
 
     Raises:
-        RequestError: They are not in `source_dir` and cannot be downloaded.
+        RequestError: The files are not in `source_dir` and cannot be downloaded.
     """
     if source_dir.is_dir():
         return {split: _read_idx_pair(source_dir, split) for split in _IDX_PREFIX}
@@ -113,8 +113,8 @@ def unpack_sample(archive: Path, target_dir: Path) -> Path:
 def _build_once(target_dir: Path, content: str, build: Callable[[Path], None]) -> Path:
     """Fills a folder beside `target_dir` and renames it, unless it was done before.
 
-    A hidden file in the folder records its `content`; a folder without one is not ours
-    and stays.
+    A hidden file in the folder records its `content`; a folder without that file was
+    made by somebody else and is not replaced.
     """
     marker = target_dir / _MARKER
     if marker.exists() and marker.read_text() == content:
@@ -168,7 +168,7 @@ def _read_idx(path: Path) -> np.ndarray:
 
 
 def locate(data_dir: str | None, dataset: str | None) -> Path:
-    """Returns the class folders that a user asks for; makes them if necessary.
+    """Returns the folder with the class folders; writes a data set if necessary.
 
     Args:
         data_dir: A folder of the user; or None.

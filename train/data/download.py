@@ -14,17 +14,17 @@ _TIMEOUT_S = 30
 
 
 def cache_folder() -> Path:
-    """Returns the folder of what is kept for all runs of a user."""
+    """Returns the folder of files that all runs of a user share."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "corallite"
 
 
 @contextlib.contextmanager
 def reporting_failure(sentence: str) -> Iterator[None]:
-    """Lets Keras download in the block.
+    """Turns a failed download by Keras in the block into a `RequestError`.
 
     Args:
-        sentence: Of the error; `{reason}` in it is replaced.
+        sentence: The error's message; `{reason}` in it is replaced.
 
     Raises:
         RequestError: The download failed. A full disk stays an `OSError`.

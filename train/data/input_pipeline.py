@@ -47,9 +47,9 @@ def training_batches(
         recipe: Batch size (all images if there are fewer), seed, augmentation; with
             MixUp and CutMix, one is drawn for each batch.
         targets: Returns what a loss needs, for labels int64 `[batch]`.
-        first_epoch: The first to deliver, counted from 0.
-        epochs: The number of the last plus one, as in `fit(epochs=...)`.
-        first_step: Batches of the first epoch to leave out.
+        first_epoch: The first epoch to deliver, counted from 0.
+        epochs: The last epoch plus one, as in `fit(epochs=...)`.
+        first_step: Number of batches of the first epoch to skip.
 
     Returns:
         Pairs of images float32 `[batch, height, width, 3]` in 0 to 1 and targets. Where

@@ -51,7 +51,7 @@ def find_splits(data_dir: Path) -> dict[str | None, Path]:
 
 
 def sub_folders(folder: Path) -> list[Path]:
-    """Returns folders, and dangling links, which fail later when they are read."""
+    """Returns sub-folders, and broken links, which fail later when they are read."""
     with os.scandir(folder) as entries:
         # `DirEntry.is_dir` needs no system call per file.
         names = [
@@ -73,15 +73,15 @@ def holds_images(folder: Path) -> bool:
 
 
 def is_image(path: Path) -> bool:
-    """Returns whether a path is named as an image, even a folder or a dangling link.
+    """Returns whether a path has an image suffix, even a folder or a broken link.
 
-    Reading it fails later and is reported, so that no image is lost silently.
+    Reading those fails later and is reported, so that no image is lost silently.
     """
     return not path.name.startswith(".") and path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def with_parents(folder: Path) -> set[str]:
-    """Returns the real folders that a link must not lead to."""
+    """Returns the folder and its parents, which a link must not point to."""
     real_path = Path(os.path.realpath(folder))
     return {str(real_path), *(str(parent) for parent in real_path.parents)}
 

@@ -19,9 +19,9 @@ from corallite.train.data.layout import SPLITS
 from corallite.train.data.split import SplitAssignment
 from corallite.train.runs.run import Run
 
-# Of train, val and test, where they are not given.
+# Fractions of train, val and test, for splits that are not given.
 _FRACTIONS = (0.8, 0.1, 0.1)
-# Of all files. An incomplete download has more, a damaged SD card fewer.
+# Fraction of all files. An incomplete download has more, a damaged SD card fewer.
 _MAX_UNREADABLE_FRACTION = 0.01
 _MIN_FILES_FOR_ONE_UNREADABLE = 20
 
@@ -45,24 +45,33 @@ class Split:
 
 @dataclass(frozen=True)
 class ImageData:
-    """A data set, decoded and divided into "train", "val" and "test"."""
+    """A data set, decoded and divided into "train", "val" and "test".
+
+    Attributes:
+        class_names: Sorted.
+        preprocessing: How the images were resized.
+        fingerprint: See `SplitAssignment`.
+        splits: By name.
+        unreadable: Files that could not be read or decoded and are in no split.
+    """
 
     class_names: tuple[str, ...]
     preprocessing: Preprocessing
     fingerprint: str
     splits: Mapping[str, Split]
+    unreadable: int = 0
 
 
 def prepare_data(data_dir: Path, run: Run, preprocessing: Preprocessing) -> ImageData:
     """Splits, decodes and caches the images below `data_dir`, as far as necessary.
 
-    Writes `split.json` and `classes.txt`, once per run folder, and `cache/`. Existing
-    results that fit are kept; no image is read if no name, size or time in the data
+    Writes `split.json` and `classes.txt`, once per run folder, and `cache/`. Results
+    that are still valid are kept; no image is read if no name, size or time in the data
     folder has changed.
 
     Args:
         data_dir: Class folders, or class folders in `train/`, `val/`, `test/`.
-        run: Its folder is made if need be.
+        run: Its folder is created if necessary.
         preprocessing: How images are resized. A new value replaces the cached arrays.
 
     Raises:
@@ -79,8 +88,8 @@ def prepare_data(data_dir: Path, run: Run, preprocessing: Preprocessing) -> Imag
         )
     listing = list_images(data_dir)
     made = _find_split(listing, run_dir) or _make_split(listing, run_dir)
-    _fill_cache(data_dir, run_dir, made, preprocessing)
-    data = load_data(run)
+    cached = _fill_cache(data_dir, run_dir, made, preprocessing)
+    data = _to_data(made, preprocessing, cached)
     _check_every_class_is_left(data_dir, data)
     return data
 
@@ -89,7 +98,7 @@ def load_data(run: Run) -> ImageData:
     """Opens what `prepare_data` made for a run; the images stay on disk.
 
     Raises:
-        RequestError: The run has no data or lacks some of it.
+        RequestError: The run has no data, or some of it is missing.
     """
     run_dir = run.path
     missing = RequestError(
@@ -103,20 +112,20 @@ def load_data(run: Run) -> ImageData:
     if preprocessing is None:
         raise missing
     key = cache.cache_key(split.digest_splits(made.splits), preprocessing)
-    splits = {}
+    cached = {}
     for name in SPLITS:
         count = len(made.splits[name])
-        cached = cache.open_split(_cache_dir(run_dir), name, key, count)
-        if cached is None:
+        found = cache.open_split(_cache_dir(run_dir), name, key, count)
+        if found is None:
             raise missing
-        splits[name] = _to_split(made, name, cached)
-    return ImageData(made.class_names, preprocessing, made.fingerprint, splits)
+        cached[name] = found
+    return _to_data(made, preprocessing, cached)
 
 
 def class_weights(training: Split) -> dict[int, float]:
     """Returns the weights that give all classes the same total weight.
 
-    n / (classes * n of the class): 1 for all if balanced, and 1 on average over the
+    The weight is images / (classes * images of the class): 1 on average over the
     images. A class without images has no weight.
     """
     counts = Counter(training.labels.tolist())
@@ -129,8 +138,8 @@ def class_weights(training: Split) -> dict[int, float]:
 def _find_split(listing: Listing, run_dir: Path) -> SplitAssignment | None:
     """Returns the run's split assignment if it has these images; None without one.
 
-    An assignment of other images is replaced if no array was made with it: the user may
-    have repaired images that could not be decoded.
+    If it has other images, it is replaced as long as no array was made with it: the
+    user may have repaired images that could not be decoded.
     """
     path = run_dir / "split.json"
     if not path.exists():
@@ -231,27 +240,26 @@ def _check_every_class_is_left(data_dir: Path, data: ImageData) -> None:
 
 def _fill_cache(
     data_dir: Path, run_dir: Path, made: SplitAssignment, preprocessing: Preprocessing
-) -> None:
+) -> dict[str, cache.CachedSplit]:
+    """Decodes what is not cached; returns each split."""
     folder = _cache_dir(run_dir)
     key = cache.cache_key(split.digest_splits(made.splits), preprocessing)
     total = len(made.unreadable) + sum(len(made.splits[name]) for name in SPLITS)
-    unreadable = list(made.unreadable)
-    splits = {}
+    unreadable, cached = list(made.unreadable), {}
     cache.remove_others(folder, key)
     for name in SPLITS:
         paths = [file.path for file in made.splits[name]]
-        cached = cache.open_split(folder, name, key, len(paths))
-        if cached is None:
-            cached = cache.write_split(
-                folder, name, key, data_dir, paths, preprocessing
-            )
-        unreadable += cached.unreadable
+        found = cache.open_split(folder, name, key, len(paths))
+        if found is None:
+            found = cache.write_split(folder, name, key, data_dir, paths, preprocessing)
+        cached[name] = found
+        unreadable += found.unreadable
         _check_unreadable(data_dir, unreadable, total)
-        splits[name] = _to_split(made, name, cached)
     if unreadable:
         logging.warning("%d of %d images were skipped.", len(unreadable), total)
-    check_content(splits, made.class_names)
+    check_content(_to_data(made, preprocessing, cached).splits, made.class_names)
     files.write_json(folder / "preprocessing.json", preprocessing.to_json())
+    return cached
 
 
 def _check_unreadable(data_dir: Path, unreadable: list[str], total: int) -> None:
@@ -264,6 +272,16 @@ def _check_unreadable(data_dir: Path, unreadable: list[str], total: int) -> None
             f"{data_dir}: {len(unreadable)} of {total} images cannot be read, more "
             f"than 1 %; repair or remove them: {names}."
         )
+
+
+def _to_data(
+    made: SplitAssignment,
+    preprocessing: Preprocessing,
+    cached: Mapping[str, cache.CachedSplit],
+) -> ImageData:
+    splits = {name: _to_split(made, name, cached[name]) for name in SPLITS}
+    count = len(made.unreadable) + sum(len(x.unreadable) for x in cached.values())
+    return ImageData(made.class_names, preprocessing, made.fingerprint, splits, count)
 
 
 def _to_split(made: SplitAssignment, name: str, cached: cache.CachedSplit) -> Split:
@@ -282,7 +300,7 @@ def _read_preprocessing(run_dir: Path) -> Preprocessing | None:
 
 
 def _stamp(listing: Listing) -> str:
-    """Returns a hash over names, sizes and times of the files, read or not."""
+    """Returns a hash of the names, sizes and times of all files, readable or not."""
     stamp = hashlib.sha256()
     for file in listing.files:
         path = listing.data_dir / file.path

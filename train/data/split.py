@@ -40,8 +40,8 @@ class SplitAssignment:
 
     Attributes:
         data_dir: Folder of the images when they were assigned, absolute.
-        stamp: Changes when a name, size or time in the data folder does, so that
-            unchanged data need not be read again.
+        stamp: Hash of the names, sizes and times in the data folder; unchanged data
+            need not be read again.
         fingerprint: SHA-256 over class, given split and content of all images.
         class_names: Sorted.
         splits: Images of "train", "val" and "test", ordered by path.
@@ -71,7 +71,7 @@ def assign_splits(
     Args:
         images: The listed images.
         sha256_by_path: Content hash of each readable image.
-        fractions: Of train, val and test; positive, sum 1.
+        fractions: Fractions of train, val and test; positive, sum 1.
     """
     readable = [image for image in images if image.path in sha256_by_path]
     given = {image.given_split for image in readable} - {None}
@@ -156,7 +156,7 @@ def digest_splits(splits: Mapping[str, tuple[SplitFile, ...]]) -> str:
 
 
 def log_shared_content(splits: Mapping[str, tuple[SplitFile, ...]]) -> dict[str, int]:
-    """Warns of images in two classes or in two splits, and returns how many.
+    """Warns of equal images in two classes or two splits; returns their numbers.
 
     Returns:
         Number of different images under "in_two_classes" and "in_two_splits". The
@@ -228,9 +228,14 @@ def _check_classes(path: Path, made: SplitAssignment) -> None:
 
 
 def _parse(content: dict[str, Any]) -> SplitAssignment:
-    if content.pop("format") != _FORMAT:
+    if content["format"] != _FORMAT:
         raise ValueError(f"Expected `format` to be {_FORMAT}.")
-    parts = content.pop("parts")
-    splits = {name: tuple(SplitFile(**file) for file in parts[name]) for name in SPLITS}
-    names = {name: tuple(content[name]) for name in ("class_names", "unreadable")}
-    return SplitAssignment(**{**content, **names}, splits=splits)
+    parts = content["parts"]
+    return SplitAssignment(
+        data_dir=content["data_dir"],
+        stamp=content["stamp"],
+        fingerprint=content["fingerprint"],
+        class_names=tuple(content["class_names"]),
+        splits={name: tuple(SplitFile(**x) for x in parts[name]) for name in SPLITS},
+        unreadable=tuple(content["unreadable"]),
+    )

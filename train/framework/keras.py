@@ -1,4 +1,4 @@
-"""The one place that imports TensorFlow and Keras.
+"""The only module that imports TensorFlow and Keras.
 
 tfmot works on Keras 2 only (the package `tf_keras`), and so does everything here.
 `TF_USE_LEGACY_KERAS` has to be set before TensorFlow first touches `tf.keras`, or
@@ -51,8 +51,9 @@ _Call = TypeVar("_Call", bound=Callable[..., Any])
 def plain_python(call: _Call) -> _Call:
     """Excludes the `call(..., training)` of a layer of ours from AutoGraph.
 
-    None of them branches on a tensor's value, and AutoGraph takes a quarter of the time
-    until the first step of a training with quantization. Keras sees the same signature.
+    Our layers do not branch on a tensor's value, and AutoGraph would take a quarter of
+    the time until the first step of a training with quantization. Keras sees the same
+    signature.
     """
     return tf.autograph.experimental.do_not_convert(call)
 

@@ -1,1 +1,1 @@
-"""The networks: plain functions that return one flat functional Keras model."""
+"""The networks: functions that each return a flat functional Keras model."""

@@ -13,7 +13,7 @@ MIN_FEATURE_MAP = 4
 
 @dataclasses.dataclass(frozen=True)
 class Conventions:
-    """What differs between libraries where papers say nothing.
+    """Details that papers leave open and that differ between libraries.
 
     Its methods add named layers to a graph.
 
@@ -21,7 +21,7 @@ class Conventions:
         padding: "same" is TensorFlow's. With stride 2 and an even side it pads nothing
             before and one pixel after; "symmetric", PyTorch's, pads one on each side
             of a 3x3 kernel and so centres it on the even pixels instead of the odd.
-        epsilon: Of batch norms.
+        epsilon: Epsilon of batch norms.
         relu_limit: 6.0 for ReLU6; None for ReLU.
         mean: Subtracted from red, green and blue in pixel/255; None if the network
             reads pixel/255 itself.
@@ -55,7 +55,7 @@ class Conventions:
         return self._normalize(x, name, relu)
 
     def pad(self, x, kernel_size, stride, name):
-        """Returns `x`, padded if necessary, and the padding left to its reader."""
+        """Returns `x`, padded if necessary, and the padding of the next layer."""
         if self.padding == "same" or stride == 1:
             return x, "same"
         amount = kernel_size // 2
@@ -79,7 +79,7 @@ IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 
 
 def input_image(input_shape, conventions=OURS):
-    """Returns the model's input, and the same or its normalization for the stem.
+    """Returns the model's input and the stem's input, normalized if necessary.
 
     Normalization is a separate 1x1 depthwise convolution, `normalize`. Folded into the
     stem's weights it would be wrong at the border, where the stem pads with zeros:
@@ -99,8 +99,8 @@ def input_image(input_shape, conventions=OURS):
 def classifier_head(x, num_classes, *, dropout=0.0):
     """Adds mean over the image, dropout, a dense layer and softmax.
 
-    Layers: pool, dropout (if any), logits, probabilities. The last is float32 even in
-    mixed precision, because the loss must not be computed in float16.
+    Layers: pool, dropout (if any), logits, probabilities. The probabilities are float32
+    even in mixed precision, because the loss must not be computed in float16.
     """
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     if dropout:
@@ -112,8 +112,8 @@ def classifier_head(x, num_classes, *, dropout=0.0):
 def stem_stride(size_hw, later_stride, max_stem_stride=4):
     """Returns the stride of the stem: 4, 2 or 1.
 
-    It is the largest that leaves a final feature map of at least 4 pixels a side if the
-    stages after the stem shrink an image by `later_stride`.
+    It is the largest that leaves a final feature map of at least 4 pixels per side, if
+    the stages after the stem shrink an image by `later_stride`.
     """
     stride = max_stem_stride
     while stride > 1 and min(size_hw) < MIN_FEATURE_MAP * later_stride * stride:
@@ -131,12 +131,12 @@ def make_divisible(channels, divisor=8):
 
 
 def check_arguments(input_shape, num_classes, width, smallest_side):
-    """Raises `ValueError` for arguments that a network cannot be built from."""
+    """Raises `ValueError` if a network cannot be built from the arguments."""
     is_rgb = len(input_shape) == 3 and input_shape[2] == 3
     if not is_rgb or min(input_shape[:2]) < smallest_side:
         raise ValueError(
             "Expected `input_shape` to be (height, width, 3) with at least "
-            f"{smallest_side} pixels a side, got {input_shape!r}."
+            f"{smallest_side} pixels per side, got {input_shape!r}."
         )
     if num_classes < 2:
         raise ValueError(f"Expected `num_classes` to be 2 or more, got {num_classes}.")

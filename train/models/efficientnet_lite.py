@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0: EfficientNet without what integers and accelerators dislike.
+"""EfficientNet-Lite0: EfficientNet with only operators that suit int8 accelerators.
 
 Squeeze-and-excitation is left out and swish is ReLU6; the stem and the last stage keep
 their size when the network is scaled. Tan and Le, 2019, arXiv:1905.11946, Table 1, for
@@ -36,7 +36,7 @@ def efficientnet_lite0(
     """Builds EfficientNet-Lite0; small images are shrunk less, as in `mobilenet_v2`.
 
     Args:
-        input_shape: (height, width, 3), at least 32 pixels a side. The input is
+        input_shape: (height, width, 3), at least 32 pixels per side. The input is
             float32 `[batch, height, width, 3]`, RGB, pixel/255.
         num_classes: Number of classes, 2 or more.
         width: Multiplies the channels of the stages.
@@ -50,10 +50,8 @@ def efficientnet_lite0(
     Raises:
         ValueError: An argument is out of its range.
     """
-    blocks.check_arguments(input_shape, num_classes, width, ENTRY.smallest_side)
-    config = config or configure(width)
     return inverted_residuals.build_network(
-        ENTRY.name, input_shape, num_classes, config, dropout, conventions
+        ENTRY, input_shape, num_classes, width, config, dropout, conventions
     )
 
 
@@ -77,7 +75,7 @@ def torch_layers(config: Config) -> Iterator[PublishedLayer]:
 ENTRY = entry.NetworkEntry(
     efficientnet_lite0,
     configure,
-    # Not torchvision's, but written for PyTorch in the same manner.
+    # Not from torchvision, but in its style.
     torch_weights=entry.WeightSource(
         torch_layers,
         "_fc",

@@ -1,4 +1,4 @@
-"""The record of what is known about a network. `registry` lists the records."""
+"""The registry entry of a network; `registry` lists the entries."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
@@ -18,8 +18,9 @@ class PublishedLayer:
         layer: Our name; its batch norm's is the same with `_bn`.
         convolution: The published name of the convolution.
         norm: The published name of the batch norm.
-        inputs: The published input channel at each of ours; None for the same order.
-        outputs: The published output channel at each of ours; None for the same order.
+        inputs: The published number of each of our input channels; None if they are
+            equal.
+        outputs: The same of our output channels.
     """
 
     layer: str
@@ -34,7 +35,7 @@ class WeightFile:
     """A file of weights that were trained on ImageNet.
 
     Attributes:
-        address: URL; of a file in a package, its path there.
+        address: URL, or path in the package.
         sha256: First digits of its hash, as many as are published.
         package: Python package that contains the file; empty for a download.
     """
@@ -51,7 +52,7 @@ class WeightSource:
     Attributes:
         layers: Returns every convolution, for a configuration of the network.
         dense: The published name of the last layer.
-        conventions: What the network has to be built with to be the same function.
+        conventions: Those with which our network is the same function.
         imagenet: Files of weights by the network's width.
     """
 
@@ -63,13 +64,13 @@ class WeightSource:
 
 @dataclasses.dataclass(frozen=True)
 class PublishedCost:
-    """What a paper or a library says that a network costs at 224 pixels, 1,000 classes.
+    """The published cost of a network at 224 pixels and 1,000 classes.
 
     Attributes:
-        width: Of the network.
+        width: Width of the network.
         parameters: Trainable ones.
         macs_m: Multiply-accumulates, in millions.
-        tolerance: By what share `macs_m` may differ from those of the layers.
+        tolerance: Fraction by which `macs_m` may differ from the counted ones.
     """
 
     width: float

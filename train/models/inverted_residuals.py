@@ -1,10 +1,11 @@
-"""Networks of inverted residuals: a stem, stages of blocks, a last convolution."""
+"""Builds networks of inverted residuals: stem, stages of blocks, last convolution."""
 
 import dataclasses
 from collections.abc import Iterator
 
 from corallite.train.framework.keras import keras
 from corallite.train.models import blocks
+from corallite.train.models.entry import NetworkEntry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,9 +13,9 @@ class Block:
     """One inverted residual.
 
     Attributes:
-        channels: Of the output.
+        channels: Output channels.
         expanded: Channels of the depthwise convolution; None without an expansion.
-        stride: Of the depthwise convolution.
+        stride: Stride of the depthwise convolution.
         kernel: Its height and width.
     """
 
@@ -56,22 +57,24 @@ def configure(table, width: float, stem: int, last: int) -> Config:
 
 
 def list_blocks(config: Config) -> Iterator[tuple[str, Block]]:
-    """Yields every block with its name, the beginning of its layers' names."""
+    """Yields every block with its name, which is the prefix of its layers' names."""
     for number, stage in enumerate(config.stages, start=1):
         for repeat, block in enumerate(stage):
             yield f"stage{number}_block{repeat}", block
 
 
 def build_network(
-    network: str, input_shape, num_classes: int, config: Config, dropout, conventions
+    entry: NetworkEntry, input_shape, num_classes, width, config, dropout, conventions
 ) -> keras.Model:
-    """Builds a network; see the functions that networks are named after.
+    """Builds the network of an entry, such as `mobilenet_v2`.
 
     A published network shrinks an image by 32. A smaller image would end as a single
     pixel, so the earliest strides become 1 until the final feature map has at least 4
-    pixels a side: below 128 pixels the stem's, below 64 the second stage's as well.
+    pixels per side: below 128 pixels the stem's, below 64 the second stage's as well.
     At 32 pixels the network shrinks by 8 and ends at 4x4.
     """
+    blocks.check_arguments(input_shape, num_classes, width, entry.smallest_side)
+    config = config or entry.configure(width)
     early_stride = blocks.stem_stride(input_shape[:2], later_stride=8)
     image, x = blocks.input_image(input_shape, conventions)
     stride = 2 if early_stride > 2 else 1
@@ -82,7 +85,7 @@ def build_network(
         x = _inverted_residual(x, block, name, conventions)
     x = conventions.conv_bn(x, config.last, 1, name="last")
     x = blocks.classifier_head(x, num_classes, dropout=dropout)
-    return keras.Model(image, x, name=network)
+    return keras.Model(image, x, name=entry.name)
 
 
 def _inverted_residual(x, block, name, conventions):

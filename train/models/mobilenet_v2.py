@@ -45,7 +45,7 @@ def mobilenet_v2(
     """Builds MobileNetV2; small images are shrunk less, see `inverted_residuals`.
 
     Args:
-        input_shape: (height, width, 3), at least 32 pixels a side. The input is
+        input_shape: (height, width, 3), at least 32 pixels per side. The input is
             float32 `[batch, height, width, 3]`, RGB, pixel/255.
         num_classes: Number of classes, 2 or more.
         width: Multiplies the channels of every layer but, below 1.0, the last
@@ -60,10 +60,8 @@ def mobilenet_v2(
     Raises:
         ValueError: An argument is out of its range.
     """
-    blocks.check_arguments(input_shape, num_classes, width, ENTRY.smallest_side)
-    config = config or configure(width)
     return inverted_residuals.build_network(
-        ENTRY.name, input_shape, num_classes, config, dropout, conventions
+        ENTRY, input_shape, num_classes, width, config, dropout, conventions
     )
 
 

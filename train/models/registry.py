@@ -26,7 +26,7 @@ def build(
 
 
 def check(name: str, input_shape, num_classes: int, *, width: float) -> None:
-    """Raises the errors of `build` without the seconds that building takes."""
+    """Raises the errors of `build` without building, which takes seconds."""
     require_choice("model", name, NETWORKS)
     try:
         smallest_side = NETWORKS[name].smallest_side

@@ -1,4 +1,4 @@
-"""ShuffleNetV2 without its channel shuffle: the same function, nothing moved.
+"""ShuffleNetV2 without its channel shuffle: the same function, less data movement.
 
 Ma et al., 2018, arXiv:1807.11164, Table 5. As published, a unit passes half of its
 channels on, sends the other half through its branch and shuffles the two together,
@@ -20,8 +20,8 @@ Each junction shows the share of channels that is read there:
     end      concat ◀────────────────────────────────────────┘
 
 The order in a concatenation differs from the published one. The weights of its reader
-are in the same order, so the function stays the same. `channel_routing` computes which
-channel goes where; importing weights uses it.
+are permuted in the same way, so the function stays the same. `channel_routing` computes
+which channel goes where; importing weights uses it.
 
 One difference from the paper, unless `conventions` say otherwise: ReLU6 in place of
 ReLU. With all branches of a stage in [0, 6], all slices of an int8 concatenation have
@@ -91,12 +91,12 @@ def shufflenet_v2(
     146, 299 and 591 M multiply-accumulates for the four published widths (Table 8).
 
     The paper's stem shrinks an image by 4, the stages by 8. The stem shrinks a small
-    image less, so that the final feature map has at least 4 pixels a side: from 128
+    image less, so that the final feature map has at least 4 pixels per side: from 128
     pixels a stride-2 convolution and a max pool as published, from 64 the convolution
     alone, from 32 the convolution with stride 1.
 
     Args:
-        input_shape: (height, width, 3), at least 32 pixels a side. The input is
+        input_shape: (height, width, 3), at least 32 pixels per side. The input is
             float32 `[batch, height, width, 3]`, RGB, pixel/255.
         num_classes: Number of classes, 2 or more.
         width: 0.5, 1.0, 1.5 and 2.0 are the published networks; another value scales

@@ -1,4 +1,4 @@
-"""The command that makes a stage of a run, from what the run has recorded."""
+"""Derives the command that makes a stage from the records of the run."""
 
 import dataclasses
 import shlex
@@ -15,11 +15,11 @@ def format_command(verb: str, flags: Mapping[str, Any]) -> str:
 
 
 def list_flags(kind: StageKind, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the flags with which a stage was made and that are not the default.
+    """Returns the flags of a stage that are not the default.
 
     Args:
         kind: Of the stage.
-        inputs: What it was made from, or begun with; empty if it was not.
+        inputs: Its recorded inputs; empty if it was not begun.
     """
     settings = {
         kind.flag_names.get(name, name): inputs[name]
@@ -30,10 +30,10 @@ def list_flags(kind: StageKind, inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def list_run_flags(run: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the flags of `train` that begin a run.
+    """Returns the flags of `train` with which a run was begun.
 
     Args:
-        run: What `run.json` holds.
+        run: Content of `run.json`.
     """
     network = run["network"]
     flags = {

@@ -1,4 +1,4 @@
-"""The table of stage kinds: which verb makes a stage, from what, into which file."""
+"""The table of stage kinds: each with its verb, its parents and its model file."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -17,15 +17,15 @@ class StageKind:
         name: Also the stage's folder in the run.
         verb: The verb of `corallite` that makes it.
         parents: Kinds that it can be made from; none for the first stage of a run.
-        artifact: Its model file; "" if its record alone names the files.
-        runner: What measures it: "litert" (a Keras model as a float TFLite file),
-            "keras" if its Keras model has no file of its own for a device, None if
-            nothing on this machine runs it.
+        artifact: Its model file; "" if only its record names the files.
+        runner: How it is measured: "litert" (a Keras model is exported as a float
+            TFLite file first); "keras" for a Keras model without a file for a device;
+            None if this machine cannot run it.
         is_quantized: Its Keras model has quantizers, so `convert` needs no calibration.
         recipe: Defaults of the verb's training flags; None if it does not train.
         settings: Defaults of the verb's other flags, by their name in the record.
         flag_names: Those flags that have another name than in the record.
-        files_key: In the record, the list of files of a stage that has several.
+        files_key: Key of the list of files in the record of a stage with several.
     """
 
     name: str
@@ -46,7 +46,7 @@ class StageKind:
 
     @property
     def method(self) -> str:
-        """How `convert` quantizes it if nothing else is asked for."""
+        """The default --method of `convert` for it."""
         return self.name if self.is_quantized else "ptq"
 
 
@@ -98,7 +98,7 @@ KINDS = {kind.name: kind for kind in _ROWS}
 
 
 def find_kind(name: str) -> StageKind:
-    """Returns the kind of that name; `exports/NAME` has no row of its own.
+    """Returns the kind of that name; `exports/NAME` is not in the table.
 
     Raises:
         KeyError: There is no such kind.
@@ -114,5 +114,5 @@ def export_stage(target: str) -> str:
 
 
 def depth(name: str) -> int:
-    """Returns the most verbs that lead from the first stage of a run to this one."""
+    """Returns the length of the longest way from a first stage to this one."""
     return 1 + max(map(depth, find_kind(name).parents), default=-1)

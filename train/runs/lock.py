@@ -14,13 +14,13 @@ _LOCK_FILE = ".lock"
 
 @contextlib.contextmanager
 def hold(run_dir: Path, verb: str) -> Iterator[None]:
-    """Holds the lock of a run folder for the block; makes the folder if need be.
+    """Holds the lock of a run folder for the block; creates the folder if necessary.
 
-    The kernel drops the lock of a process that is killed; the file that it leaves is
-    taken over.
+    If a process is killed, the kernel releases its lock; the remaining lock file does
+    no harm.
 
     Raises:
-        RequestError: Another process holds it; names the process.
+        RequestError: Another process holds the lock; the message names it.
     """
     is_new = not run_dir.exists()
     run_dir.mkdir(parents=True, exist_ok=True)
@@ -28,9 +28,8 @@ def hold(run_dir: Path, verb: str) -> Iterator[None]:
     with _acquire(path) as file:
         with contextlib.suppress(OSError):  # On a full disk it has no name.
             file.truncate(0)
-            os.write(
-                file.fileno(), f"corallite {verb} (process {os.getpid()})".encode()
-            )
+            name = f"corallite {verb} (process {os.getpid()})"
+            os.write(file.fileno(), name.encode())
         try:
             yield
         finally:

@@ -9,7 +9,7 @@ class Recipe:
 
     Attributes:
         epochs: Passes over the training split.
-        batch_size: Images a step.
+        batch_size: Images per step.
         optimizer: "sgd" (Nesterov momentum 0.9) or "adamw".
         learning_rate: Its peak, after the warm-up, for this batch size.
         warmup_epochs: Epochs of linear warm-up from 0; then cosine decay to 0.
@@ -20,11 +20,11 @@ class Recipe:
         mixup_alpha: MixUp's Beta parameter; 0 is off.
         cutmix_alpha: CutMix's Beta parameter; 0 is off.
         balance_classes: Weighs the loss of a class by the inverse of its frequency.
-        patience: Stops after so many epochs without a better validation accuracy;
+        patience: Stops after this many epochs without a better validation accuracy;
             0 is off.
-        seed: Of the first weights, the order of images and the augmentation.
-        mixed_precision: Trains the float model in float16, where the hardware gains
-            by it; pruning and quantization-aware training are always in float32.
+        seed: Seed of the initial weights, the order of images and the augmentation.
+        mixed_precision: Trains the float model in float16, for GPUs; pruning and
+            quantization-aware training are always in float32.
     """
 
     epochs: int

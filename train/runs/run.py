@@ -1,4 +1,4 @@
-"""A run: a folder that is opened once, and the stages made in it."""
+"""A run: a folder and the stages in it."""
 
 import contextlib
 import dataclasses
@@ -21,7 +21,7 @@ class Run:
     """A run folder. Get one from `Run.open`.
 
     Attributes:
-        path: The folder; it need not exist before `train`.
+        path: The folder; `train` creates it.
     """
 
     path: Path
@@ -34,20 +34,20 @@ class Run:
         """Returns the run in a folder, which may not exist yet.
 
         Raises:
-            RequestError: Something else than a folder is in its place.
+            RequestError: The path is not a folder.
         """
         files.require_folder(path)
         return cls(path)
 
     @contextlib.contextmanager
     def lock(self, verb: str) -> Iterator[None]:
-        """Keeps other processes from changing the run; verbs inside the block may.
+        """Keeps other processes from changing the run during the block.
 
-        What is written in one step and derived from a finished stage, as evaluations
-        and reports are, needs no lock.
+        Files that are derived from a finished stage and written atomically, such as
+        evaluations and reports, need no lock.
 
         Raises:
-            RequestError: Another process holds the lock; names it.
+            RequestError: Another process holds the lock; the message names it.
         """
         if self._holders:
             yield
@@ -64,14 +64,11 @@ class Run:
         return Stage(self, find_kind(name))
 
     def first(self) -> Stage:
-        """Returns the stage that all others go back to."""
+        """Returns the first stage, the origin of all others."""
         return next(self.stage(x.name) for x in KINDS.values() if not x.parents)
 
     def stages(self) -> list[Stage]:
-        """Returns the finished stages, parents before what was made from them.
-
-        Without those that were made from a model that has been made again since.
-        """
+        """Returns the finished stages that are not outdated, parents first."""
         return [stage for stage in self._finished() if not stage.is_outdated()]
 
     def outdated_stages(self) -> list[Stage]:
@@ -79,14 +76,14 @@ class Run:
         return [stage for stage in self._finished() if stage.is_outdated()]
 
     def lineage(self, stage: Stage) -> list[Stage]:
-        """Returns what `stage` goes back to, the first stage first, and itself."""
+        """Returns the ancestors of `stage`, the first stage first, and itself."""
         parent = stage.parent()
         return [*(self.lineage(parent) if parent else []), stage]
 
     def latest(self, *names: str) -> Stage:
-        """Returns the deepest stage of `names` that is finished or begun.
+        """Returns the last stage of `names` in the run graph that is finished or begun.
 
-        The first of them if none is.
+        If there is none, returns the first of `names`.
         """
         stages = [self.stage(name) for name in sorted(names, key=depth)]
         there = [stage for stage in stages if stage.is_complete() or stage.is_begun()]
@@ -99,19 +96,18 @@ class Run:
         return [stage for stage in stages if stage.is_complete()]
 
     def is_recorded(self) -> bool:
-        """Tells whether the run knows what is trained on what."""
+        """Returns whether `run.json` exists."""
         return (self.path / RUN_FILE).exists()
 
     def record(self, content: dict[str, Any]) -> None:
-        """Writes what is known of the run as a whole."""
+        """Writes `run.json`: the data, the network and the settings of the run."""
         files.write_json(self.path / RUN_FILE, content)
 
     def recall(self, parse: Callable[[dict[str, Any]], _T]) -> _T:
-        """Returns what `parse` makes of what is known of the run as a whole.
+        """Returns what `parse` returns for the content of `run.json`.
 
         Raises:
-            RequestError: The folder holds no run, or its record lacks what `parse`
-                asks for.
+            RequestError: The folder is not a run, or `parse` fails on its record.
         """
         if not self.is_recorded():
             raise RequestError(

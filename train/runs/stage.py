@@ -1,4 +1,4 @@
-"""A stage of a run: what it was made from, and whether it has to be made again."""
+"""A stage of a run: its inputs, and whether it has to be made again."""
 
 import dataclasses
 import datetime
@@ -40,7 +40,7 @@ _PACKAGES = (
 class Stage:
     """One sub-folder of a run, made by one verb from one other stage, its parent.
 
-    A stage is complete when its `metrics.json` is there, which is written last.
+    A stage is finished when its `metrics.json` exists, which is written last.
     """
 
     run: "Run"
@@ -59,13 +59,13 @@ class Stage:
         return self.list_files()[0]
 
     def list_files(self) -> list[Path]:
-        """Returns the files that the stage is made of, the model first."""
+        """Returns the files of the stage, the model first."""
         names = self.metrics().get(self.kind.files_key) or [self.kind.artifact]
-        # By their names: the run may have been moved since.
+        # By name, because the run may have been moved since.
         return [self.path / Path(name).name for name in names]
 
     def runner(self) -> str | None:
-        """Returns what runs the model, see `StageKind`."""
+        """Returns how the model is run, see `StageKind`."""
         return self.metrics().get("runner", self.kind.runner)
 
     def sha256(self) -> str:
@@ -73,16 +73,16 @@ class Stage:
         return hash_file(self.model_path)
 
     def is_complete(self) -> bool:
-        """Tells whether the stage was finished and its files are still there."""
+        """Returns whether the stage is finished and its files still exist."""
         return self.metrics() != {} and all(x.exists() for x in self.list_files())
 
     def is_begun(self) -> bool:
-        """Tells whether the stage was begun and has not been finished."""
+        """Returns whether the stage was begun and is not finished."""
         left = (self.path / STATE_FILE, self.model_path)
         return not self.is_complete() and any(path.is_file() for path in left)
 
     def is_outdated(self) -> bool:
-        """Tells whether a model that a finished stage goes back to is gone since."""
+        """Returns whether an ancestor of a finished stage was removed or changed."""
         had_parent = self.metrics().get("inputs", {}).get("parent")
         there = (self.run.stage(name).is_complete() for name in self.kind.parents)
         return bool(had_parent) and any(there) and self.parent() is None
@@ -90,10 +90,10 @@ class Stage:
     def parent(self) -> "Stage | None":
         """Returns the stage that this one was made from.
 
-        A record that does not name it has its hash.
+        If the record does not name the parent, it is found by its hash.
 
         Returns:
-            None for the first stage, or if the parent is gone or was made again since.
+            None for the first stage, or if the parent was removed or changed.
         """
         record = self.metrics()
         sha256 = record.get("inputs", {}).get("parent")
@@ -106,31 +106,31 @@ class Stage:
         return None
 
     def is_done(self, inputs: dict[str, Any], overwrite: bool = False) -> bool:
-        """Tells whether the stage was finished from these very inputs.
+        """Returns whether the stage was finished with exactly these inputs.
 
         Raises:
-            RequestError: It was finished, or begun, from others, and `overwrite` is
+            RequestError: It was finished or begun with others, and `overwrite` is
                 off.
         """
         if not overwrite:
             self.refuse_other_settings(inputs)
-        is_done = self.is_complete() and self.metrics()["inputs"] == _as_json(inputs)
+        is_done = self.is_complete() and self.metrics()["inputs"] == as_json(inputs)
         if is_done:
             logging.info("%s: done already.", self.name)
         return is_done
 
     def refuse_other_settings(self, settings: dict[str, Any]) -> None:
-        """Compares the stage, if it was finished or begun, with `settings`.
+        """Refuses a stage that was finished or begun with other `settings`.
 
-        The parent is left out: an earlier stage may change without a user's mistake.
+        The parent is not compared: it may change without a mistake of the user.
 
         Raises:
-            RequestError: It was made from other values of `settings`.
+            RequestError: It has other values of `settings`.
         """
         made_from = self._made_from()
         if made_from is None:
             return
-        difference = _difference(made_from, _as_json(settings))
+        difference = _difference(made_from, as_json(settings))
         if difference:
             state = "made" if self.is_complete() else "begun"
             raise RequestError(
@@ -144,17 +144,17 @@ class Stage:
         metrics: dict[str, Any],
         parent: "Stage | None" = None,
     ) -> None:
-        """Records what the stage was made from and what it measured.
+        """Records the inputs and the results of the stage, which finishes it.
 
         Args:
-            inputs: All that the stage depends on; "parent" is the parent's hash.
+            inputs: Everything that the stage depends on; "parent" is the parent's hash.
             metrics: More keys of the record.
             parent: The stage that it was made from; None for the first one.
         """
         record = {
             "kind": self.name,
             **({"parent": parent.name} if parent else {}),
-            "inputs": _as_json(inputs),
+            "inputs": as_json(inputs),
             "finished": datetime.datetime.now().astimezone().isoformat("T", "seconds"),
             "versions": package_versions(),
             **metrics,
@@ -162,28 +162,28 @@ class Stage:
         files.write_json(self.path / _METRICS_FILE, record)
 
     def reopen(self) -> None:
-        """Marks the stage as not finished, because it is about to be made again."""
+        """Marks the stage as not finished, before it is made again."""
         (self.path / _METRICS_FILE).unlink(missing_ok=True)
 
     def metrics(self) -> dict[str, Any]:
-        """Returns what `finish` recorded; empty if the stage is not finished."""
+        """Returns the record of `finish`; empty if the stage is not finished."""
         if not (self.path / _METRICS_FILE).exists():
             return {}
         return self.recall(lambda x: {**x, "inputs": dict(x["inputs"])})
 
     def recall(self, parse: Callable[[dict[str, Any]], _T]) -> _T:
-        """Returns what `parse` makes of what `finish` recorded of a finished stage.
+        """Returns what `parse` returns for the record of a finished stage.
 
         Raises:
-            RequestError: The record lacks what `parse` asks for.
+            RequestError: `parse` fails on the record.
         """
         return files.read_record(self.path / _METRICS_FILE, parse)
 
     def best_accuracy(self) -> float:
-        """Returns top-1 on the validation split of the epoch whose weights were kept.
+        """Returns the validation accuracy of the epoch whose weights were kept.
 
         Raises:
-            RequestError: The record does not say.
+            RequestError: The record does not have it.
         """
         return self.recall(
             lambda x: float(x["history"][x["best_epoch"]]["val_accuracy"])
@@ -193,8 +193,8 @@ class Stage:
         """Returns the path of the finished stage's model.
 
         Raises:
-            RequestError: The stage is not finished, or a model that it goes back to
-                has been made again since; names the command to run.
+            RequestError: The stage is not finished, or an ancestor has changed since;
+                the message has the command to run.
         """
         command = f"`{self.command()}`"
         if self.is_begun():
@@ -209,8 +209,8 @@ class Stage:
             )
         if self.is_outdated():
             raise RequestError(
-                f"{self.path} was made from a model that has been made again since; "
-                f"run {command}."
+                f"{self.path} is outdated: the model that it was made from has changed "
+                f"since; run {command}."
             )
         return self.model_path
 
@@ -230,7 +230,7 @@ class Stage:
             shutil.rmtree(self.path)
 
     def _made_from(self) -> dict[str, Any] | None:
-        """Returns the inputs of the finished stage, or of the unfinished training."""
+        """Returns the inputs of the finished stage, or of its unfinished training."""
         if self.is_complete():
             return self.metrics()["inputs"]
         header = read_header(self.path / STATE_FILE)
@@ -240,7 +240,7 @@ class Stage:
 def read_header(path: Path) -> dict[str, Any] | None:
     """Returns inputs, history and best epoch of a saved state; None if there is none.
 
-    Without NumPy, so that a run can be read where there is none.
+    It does not use NumPy, so that a run can be read without it.
 
     Raises:
         RequestError: The file is damaged.
@@ -281,20 +281,20 @@ def hash_file(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _as_json(inputs: dict[str, Any]) -> dict[str, Any]:
-    """Tuples become lists and so on, as they will be when read back."""
+def as_json(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Returns `inputs` as they are when read back: tuples become lists, and so on."""
     return json.loads(json.dumps(inputs))
 
 
 def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
-    """Returns in words which settings of `new` are others in `old`; "" if none."""
+    """Returns as text which settings of `new` differ from `old`; "" if none."""
     old, new = _flatten(old), _flatten(new)
     names = [n for n in new if old.get(n) != new[n] and n != "parent"]
     return ", ".join(f"{n} {old.get(n)}, now {new[n]}" for n in names)
 
 
 def _flatten(inputs: dict[str, Any]) -> dict[str, Any]:
-    """Lifts the fields of the recipe and of the preprocessing to the top."""
+    """Moves the fields of the recipe and of the preprocessing to the top level."""
     flat: dict[str, Any] = {}
     for name, value in inputs.items():
         flat.update(value if isinstance(value, dict) else {name: value})

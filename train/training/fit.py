@@ -51,8 +51,9 @@ def fit(
         data: Trains on the split "train", chooses the best epoch on the split "val".
         recipe: The settings.
         stage_dir: Holds the state and the TensorBoard logs.
-        objective: What the training minimizes, and which epoch is the best.
-        inputs: What the training depends on. A state with other inputs is not used.
+        objective: What the training minimizes, and how it compares epochs.
+        inputs: Everything that the training depends on. A saved state with other
+            inputs is not used.
         transfer: How to treat the weights that `model` already has; None if they are
             random.
         callbacks: Additional Keras callbacks, as pruning needs.
@@ -60,10 +61,10 @@ def fit(
             before the target sparsity.
 
     Raises:
-        KeyboardInterrupt: A signal asked to stop. The state is saved, and the former
-            handler has received the signal.
+        KeyboardInterrupt: A signal stopped the training. The state is saved, and the
+            former handler has received the signal.
         RequestError: The saved state is damaged, the training diverged (its loss is
-            above 1000 or not finite), or memory ran out.
+            above 1000 or not finite), or there is not enough memory.
     """
     steps = input_pipeline.steps_per_epoch(data.splits["train"], recipe.batch_size)
     _compile(model, objective, build_optimizer(recipe, steps, transfer))
@@ -91,7 +92,7 @@ def fit(
 
 
 def discard_state(stage_dir: Path) -> None:
-    """Removes the state of a training that is finished and whose model is saved."""
+    """Removes the state of a finished training, after its model was saved."""
     (stage_dir / STATE_FILE).unlink(missing_ok=True)
     # Left by a process that was killed while it wrote.
     for path in stage_dir.glob(f".{Path(STATE_FILE).stem}.*.part*"):
@@ -99,7 +100,7 @@ def discard_state(stage_dir: Path) -> None:
 
 
 class _Stopped(Exception):
-    """Leaves Keras's loop in the middle of an epoch."""
+    """Ends Keras's loop in the middle of an epoch."""
 
 
 @contextlib.contextmanager
@@ -197,7 +198,7 @@ def _steps_taken(model: keras.Model) -> int:
 
 
 class _Checkpointer(keras.callbacks.Callback):
-    """Keeps the state, and ends the training at the right time."""
+    """Saves the state, and ends the training when it is over."""
 
     def __init__(
         self,
@@ -220,7 +221,7 @@ class _Checkpointer(keras.callbacks.Callback):
         self._has_warned = False
 
     def is_over(self, model: keras.Model) -> bool:
-        """Returns whether the epochs, the patience or a signal end the training."""
+        """Returns whether the last epoch, patience or a signal ends the training."""
         is_last = _steps_taken(model) >= self.recipe.epochs * self.steps
         # If the head plateaus, the frozen layers are still to be trained.
         will_unfreeze = self.frozen_epochs < self.recipe.epochs

@@ -36,20 +36,20 @@ def train(
     transfer: Transfer | None = None,
     fit_policy: str = "crop",
     overwrite: bool = False,
-) -> Stage:
-    """Trains `network` on the images below `data_dir`; returns the float stage.
+) -> tuple[Stage, ImageData]:
+    """Trains `network` on the images below `data_dir`; the float stage and its data.
 
-    What is done already is not done again. Leaves in the run: `run.json`, the split,
-    the cached images, and in `float/` the model of the best epoch, `metrics.json` and
+    Finished steps are not repeated. It writes `run.json`, the split assignment, the
+    cached images, and in `float/` the model of the best epoch, `metrics.json` and
     TensorBoard logs.
 
-    With `transfer`, the network is built by the conventions of the weights. Their head
-    is kept if it has as many classes as there are in `data_dir`.
+    With `transfer`, the network is built with the conventions of the weights. Their
+    head is kept if it has as many classes as there are in `data_dir`.
 
     Raises:
         RequestError: The data, the weights or the settings do not fit, the run has
             other data or settings, or another process is writing into it.
-        KeyboardInterrupt: Asked to stop; the same call resumes.
+        KeyboardInterrupt: A signal stopped it; the same call resumes.
     """
     stage = run.first()
     preprocessing = Preprocessing(network.size_hw, fit_policy)
@@ -63,13 +63,13 @@ def train(
     # Before the cached images are replaced by some of another size.
     if not overwrite:
         stage.refuse_other_settings({**RANDOM, **settings})
-    with run.lock("train"):
+    with run.lock(stage.kind.verb):
         data = prepare_data(data_dir, run, preprocessing)
         inputs = {**settings, "data": data.fingerprint}
         if stage.is_done(inputs, overwrite):
             if not run.is_recorded():  # It was damaged, and removed.
                 _record_run(run, data_dir, start, inputs)
-            return stage
+            return stage, data
         stage.reopen()
         _record_run(run, data_dir, start, inputs)
         log_initialization(start, len(data.class_names))
@@ -77,11 +77,11 @@ def train(
         save_model(model, stage.model_path)
         stage.finish(inputs, {**cost_metrics(model), **dataclasses.asdict(progress)})
         discard_state(stage.path)
-    return stage
+    return stage, data
 
 
 def cost_metrics(model: keras.Model) -> dict[str, Any]:
-    """Returns what the model costs: parameters and multiply-accumulates."""
+    """Returns the cost of the model: parameters and multiply-accumulates."""
     return {"parameters": cost.count_parameters(model), "macs": cost.count_macs(model)}
 
 

@@ -17,9 +17,9 @@ from corallite.train.weights.pretrained import Pretrained, read_pretrained
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """A network: its name in the registry, its width and the size of an image.
+    """A network: its name in the registry, its width and the size of its images.
 
-    Its conventions are those of the weights that it is initialized with, if any.
+    Its conventions are those of its pretrained weights, if any.
     """
 
     model: str
@@ -37,7 +37,7 @@ class Network:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the fields; conventions only if they are not ours."""
+        """Returns the fields; the conventions only if they differ from ours."""
         fields = dataclasses.asdict(self)
         if self.conventions == OURS:
             del fields["conventions"]
@@ -80,7 +80,7 @@ class Initialization:
         return model
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what distinguishes the weights; nothing if they are random."""
+        """Returns what identifies the weights; empty if they are random."""
         if self.transfer is None or self.path is None:
             return {}
         # Enough digits to distinguish files, few enough for a message.
@@ -97,9 +97,9 @@ def initialize(network: Network, transfer: Transfer | None) -> Initialization:
 
     Raises:
         FileNotFoundError: There is no such file.
-        RequestError: There is no such network; the file is damaged or has weights of
-            another network, and the message names the first tensor that does not fit;
-            or ImageNet weights cannot be downloaded.
+        RequestError: There is no such network, or the file is damaged, or ImageNet
+            weights cannot be downloaded, or the weights are of another network; then
+            the message names the first tensor that does not fit.
     """
     registry.check(network.model, (*network.size_hw, 3), 2, width=network.width)
     if transfer is None:

@@ -1,4 +1,4 @@
-"""What a training minimizes, and the number that compares its epochs."""
+"""Objectives: what a training minimizes, and the number that compares epochs."""
 
 import dataclasses
 from collections.abc import Callable, Mapping

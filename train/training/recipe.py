@@ -1,4 +1,4 @@
-"""How a training begins, and the optimizer that a recipe asks for."""
+"""The optimizer of a recipe, and how pretrained weights are trained."""
 
 import dataclasses
 from typing import Any

@@ -10,7 +10,7 @@ import numpy as np
 
 from corallite.device.system import files
 from corallite.train.framework.keras import keras
-from corallite.train.runs.stage import damaged_state, read_header
+from corallite.train.runs.stage import as_json, damaged_state, read_header
 from corallite.train.training.objectives import Objective
 
 
@@ -19,9 +19,9 @@ class Progress:
     """The epochs of a training so far.
 
     Attributes:
-        history: A record for each epoch: losses and metrics, those of the validation
-            with `val_` in front, and seconds. After an interruption, those of the
-            training and the seconds are measured on the rest of the epoch.
+        history: A record for each epoch: losses, metrics, those of the validation with
+            the prefix `val_`, and seconds. After an interruption, training values and
+            seconds are of the rest of the epoch only.
         best_epoch: Index in `history` of the best epoch; -1 at first.
     """
 
@@ -44,11 +44,11 @@ class Progress:
 
 
 class TrainingState:
-    """What is saved of a training with its model: progress and best weights.
+    """What is saved of a training besides its model: progress and best weights.
 
     Attributes:
         path: File of the state.
-        inputs: What the training depends on, as JSON takes it.
+        inputs: Everything that the training depends on, as JSON.
         progress: The epochs so far.
         best_weights: Those of the best epoch, as `Model.get_weights` returns them;
             empty before the first epoch has ended.
@@ -84,17 +84,15 @@ class TrainingState:
             np.savez(file, **arrays)
 
     def restore(self, model: keras.Model) -> None:
-        """Gives `model`, which is compiled, and this object their saved state.
+        """Restores the saved state of a compiled `model` and of this object.
 
-        Does not change them if there is no file, or if its inputs are others.
+        Does nothing if there is no file, or if its inputs differ.
 
         Raises:
             RequestError: The file is damaged.
         """
         header = read_header(self.path)
-        if header is None or header.pop("inputs") != json.loads(
-            json.dumps(self.inputs)
-        ):
+        if header is None or header.pop("inputs") != as_json(self.inputs):
             return
         try:
             with np.load(self.path) as arrays:

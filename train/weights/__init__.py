@@ -1,1 +1,1 @@
-"""Weights that were trained elsewhere: read, carried over, and given back."""
+"""Weights that were trained elsewhere: import and export."""

@@ -17,11 +17,11 @@ def check_fit(
     """Compares the shapes of what a network expects with those of a file.
 
     Args:
-        kind: What has the shapes: "tensor" or "layer".
-        expected: Shapes by the file's names.
-        found: The same, of the file.
-        network: Name and width.
-        source: The file.
+        kind: "tensor" or "layer", for messages.
+        expected: Shapes that the network needs, by the file's names.
+        found: Shapes in the file.
+        network: Name and width, for messages.
+        source: The file, for messages.
 
     Raises:
         RequestError: A name is missing, is unknown or has another shape; the message

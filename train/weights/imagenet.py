@@ -16,8 +16,8 @@ def locate_imagenet(model: str, width: float) -> Path:
     """Returns the file of a network's ImageNet weights; downloads it the first time.
 
     Raises:
-        RequestError: None are published for this width, or they cannot be downloaded;
-            the message says how to get them.
+        RequestError: No weights are published for this width, or they cannot be
+            downloaded; the message says how to get them.
     """
     published = NETWORKS[model].imagenet
     if width not in published:
@@ -38,7 +38,7 @@ def locate_imagenet(model: str, width: float) -> Path:
 def fetch(file: WeightFile, path: Path) -> None:
     """Downloads a file to `path`, in one step.
 
-    Keras would check a whole hash only, and torchvision publishes the first digits.
+    Keras can check only a whole hash, but torchvision publishes its first digits.
 
     Raises:
         RequestError: The download failed, or the content has another hash.

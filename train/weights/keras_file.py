@@ -1,4 +1,4 @@
-"""Takes weights from the `.h5` files that Keras 2 saves, ours among them."""
+"""Imports weights from `.h5` files that Keras 2 saved, including ours."""
 
 import dataclasses
 import json
@@ -27,11 +27,11 @@ _READING_ERRORS = (
 
 @dataclasses.dataclass(frozen=True)
 class KerasFile:
-    """What a file of weights, or of a whole model, holds.
+    """The content of a file of weights or of a model.
 
     Attributes:
         layers: The arrays of each layer with weights, in Keras's order.
-        settings: The settings of each layer of a whole model; else empty.
+        settings: The settings of each layer if the file is of a model; else empty.
     """
 
     layers: dict[str, list[np.ndarray]]
@@ -39,7 +39,7 @@ class KerasFile:
 
 
 def read_keras_file(path: Path) -> KerasFile:
-    """Reads a file of weights, or of a whole model, that Keras 2 saved.
+    """Reads a file of weights or of a model that Keras 2 saved.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -55,8 +55,8 @@ def read_keras_file(path: Path) -> KerasFile:
     except _READING_ERRORS as error:
         reason = str(error).split("\n")[0]
         raise RequestError(
-            f"{path} is not a whole file of Keras weights ({reason}); give an .h5 file "
-            "of keras.applications, or a run's model.h5."
+            f"{path} is not a complete file of Keras weights ({reason}); give an .h5 "
+            "file of keras.applications, or a run's model.h5."
         ) from error
     return KerasFile({n: arrays for n, arrays in layers.items() if arrays}, settings)
 
@@ -68,18 +68,18 @@ def import_layers(
     width: float,
     source: Path,
 ) -> None:
-    """Gives layers of `model` their arrays.
+    """Sets the weights of layers of `model`.
 
     Args:
         model: Its layers in `names` are changed.
-        layers: Of a `KerasFile`.
+        layers: The layers of a `KerasFile`.
         names: Maps the model's name of a layer to the file's.
         width: The model's width, for messages.
         source: Path of the file, for messages.
 
     Raises:
-        RequestError: A layer is missing, is unknown or has not the model's shapes; the
-            message names the first.
+        RequestError: A layer is missing, unknown or of other shapes; the message names
+            the first one.
     """
     expected = {
         theirs: [tuple(weight.shape) for weight in model.get_layer(ours).weights]
@@ -92,7 +92,7 @@ def import_layers(
 
 
 def conventions_of(content: KerasFile) -> Conventions:
-    """Returns the conventions of a model of ours, from its layers."""
+    """Derives the conventions of one of our models from its layers."""
     mean, deviation = None, OURS.deviation
     normalize = content.layers.get("normalize", [])
     # A third-party layer of that name is refused later, by `import_layers`.
@@ -122,7 +122,7 @@ def _settings(file: h5py.File) -> dict[str, dict[str, Any]]:
 
 
 def _three(values: np.ndarray) -> tuple[float, float, float]:
-    """Returns colours that float32 has rounded, without its meaningless digits."""
+    """Returns three floats without the meaningless digits of float32."""
     red, green, blue = (round(float(value), 6) for value in values.ravel())
     return red, green, blue
 

@@ -1,7 +1,7 @@
-"""Reads weights for one of our networks from any kind of file that may hold them.
+"""Reads weights for one of our networks from a file of any supported kind.
 
-The file's content shows its kind. The network's entry has the names of layers in
-published files; in our own files, layers have our names.
+The content of the file determines its kind. The network's entry has the names of layers
+in published files; our own files have our names.
 """
 
 import dataclasses
@@ -24,15 +24,15 @@ _TORCH_SIGNATURES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x8
 
 @dataclasses.dataclass(frozen=True)
 class Pretrained:
-    """What a file of weights holds, for one network.
+    """The content of a weights file, for one network.
 
     Attributes:
-        conventions: What the network has to be built with, so that the weights compute
-            what they were trained for.
+        conventions: Those that the weights were trained with; the network must be built
+            with them.
         num_classes: Number of classes of the file's head; None if it has no head.
-        give_to: Gives the weights to a model of the network. The logits of a model with
-            another number of classes keep their weights. Raises `RequestError`, which
-            names the first tensor that does not fit.
+        give_to: Sets the weights of a model of the network. If the model has another
+            number of classes, its logits layer is not changed. Raises `RequestError`,
+            which names the first tensor that does not fit.
     """
 
     conventions: Conventions

@@ -1,7 +1,7 @@
-"""Reads PyTorch checkpoints without PyTorch, and without trusting them.
+"""Reads PyTorch checkpoints without PyTorch, and without running code from them.
 
-A checkpoint is a pickle, and a pickle can call any function. This reader knows the few
-names that a dictionary of tensors consists of, and refuses all others before anything
+A checkpoint is a pickle, and a pickle can call any function. This reader allows only
+the few names that a dictionary of tensors needs, and refuses all others before anything
 is called. It reads both formats: the zip archive of PyTorch 1.6 and later, and the
 older sequence of pickles and raw numbers, which many published weights still have.
 """
@@ -65,7 +65,7 @@ def read_checkpoint(path: Path) -> Tensors:
 
     Raises:
         FileNotFoundError: There is no such file.
-        RequestError: It is not a checkpoint, is damaged, or holds other things than
+        RequestError: It is not a checkpoint, is damaged, or has objects other than
             tensors.
     """
     with path.open("rb") as file:
@@ -74,7 +74,7 @@ def read_checkpoint(path: Path) -> Tensors:
             content = _read_zip(file) if is_zip else _read_rows(file)
         except _UNPICKLING_ERRORS as error:
             raise RequestError(
-                f"{path} is not a whole PyTorch checkpoint ({_first_line(error)}); "
+                f"{path} is not a complete PyTorch checkpoint ({_first_line(error)}); "
                 "give a state dict that torch.save wrote."
             ) from error
     return _named_tensors(content, path)
@@ -82,7 +82,7 @@ def read_checkpoint(path: Path) -> Tensors:
 
 @dataclasses.dataclass
 class _Storage:
-    """Numbers of a tensor; in the older format they come after the tensors."""
+    """The numbers of a tensor; in the older format they follow the tensors."""
 
     dtype: np.dtype
     numbers: np.ndarray | None = None
@@ -90,7 +90,7 @@ class _Storage:
 
 @dataclasses.dataclass
 class _Tensor:
-    """A view into a storage: where it begins, its shape, its strides in numbers."""
+    """A view into a storage: offset, shape and strides, in numbers."""
 
     storage: _Storage
     offset: int
@@ -103,10 +103,10 @@ class _Tensor:
             (n - 1) * s for n, s in zip(self.shape, self.strides, strict=True)
         )
         if numbers is None or min((self.offset, *self.shape, *self.strides)) < 0:
-            raise ValueError("a tensor has no numbers")
+            raise ValueError("a tensor has no storage")
         # The product also refuses a few numbers that are repeated until memory is full.
         if last >= len(numbers) > 0 or math.prod(self.shape) > len(numbers):
-            raise ValueError("a tensor reaches beyond its numbers")
+            raise ValueError("a tensor reaches beyond its storage")
         strides = [s * self.storage.dtype.itemsize for s in self.strides]
         view = np.lib.stride_tricks.as_strided(
             numbers[self.offset :], self.shape, strides, writeable=False
@@ -115,7 +115,7 @@ class _Tensor:
 
 
 class _TensorUnpickler(pickle.Unpickler):
-    """Knows the names that tensors consist of, and no others."""
+    """Allows only the names that tensors need."""
 
     def __init__(self, file: BinaryIO, find_storage: Callable[..., _Storage]):
         super().__init__(file, encoding="utf-8")
@@ -131,7 +131,7 @@ class _TensorUnpickler(pickle.Unpickler):
         if module == "torch" and name in _DTYPES:
             return _DTYPES[name]
         raise pickle.UnpicklingError(
-            f"it asks for {module}.{name}, which is not a tensor"
+            f"it asks for {module}.{name}, which no tensor needs"
         )
 
     def persistent_load(self, pid: Any) -> _Storage:
@@ -145,7 +145,7 @@ def _rebuild_tensor(
     storage: Any, offset: Any, shape: Any, strides: Any, *_: Any
 ) -> _Tensor:
     if not isinstance(storage, _Storage):
-        raise pickle.UnpicklingError("a tensor refers to no numbers")
+        raise pickle.UnpicklingError("a tensor refers to no storage")
     return _Tensor(storage, int(offset), tuple(shape), tuple(strides))
 
 
@@ -163,7 +163,7 @@ def _read_zip(file: BinaryIO) -> Any:
             raise ValueError("the archive is compressed")
         folder = pickled[0].removesuffix("data.pkl")
         if _read_if_there(archive, f"{folder}byteorder") == b"big":
-            raise ValueError("its numbers are big-endian")
+            raise ValueError("it is big-endian")
 
         def find_storage(key: str, dtype: np.dtype, count: int) -> _Storage:
             data = archive.read(f"{folder}data/{key}")
@@ -189,7 +189,7 @@ def _read_rows(file: BinaryIO) -> Any:
 
     file.seek(0)
     if load_next() != _LEGACY_MAGIC:
-        raise pickle.UnpicklingError("it does not begin as one")
+        raise pickle.UnpicklingError("it does not start like one")
     load_next()  # The version of the protocol.
     load_next()  # About the machine that wrote it.
     content = load_next()

@@ -1,4 +1,4 @@
-"""Carries weights between PyTorch's networks and ours, both ways and exactly."""
+"""Imports weights from PyTorch's networks, and exports them, bit by bit."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,14 +14,14 @@ from corallite.train.weights.check_fit import check_fit
 Tensors = dict[str, np.ndarray]
 # Keras's order of a batch norm's weights, by PyTorch's names.
 _NORM_PARTS = ("weight", "bias", "running_mean", "running_var")
-# How often a batch norm was updated: without effect, and Keras has no place for it.
+# The number of updates of a batch norm: it has no effect, and Keras does not have it.
 _COUNTER = "num_batches_tracked"
 
 
 def import_weights(
     model: keras.Model, tensors: Mapping[str, np.ndarray], width: float, source: Path
 ) -> None:
-    """Gives `model` the weights of the published network of the same name.
+    """Sets the weights of `model` to those of the published network of the same name.
 
     Args:
         model: Built by a registered network with its PyTorch conventions; changed.
@@ -30,8 +30,8 @@ def import_weights(
         source: Where the tensors come from, for messages.
 
     Raises:
-        RequestError: A tensor is missing, is unknown or has not the model's shape; the
-            message names the first.
+        RequestError: A tensor is missing, unknown or of another shape; the message
+            names the first one.
     """
     expected, found = (
         {name: array.shape for name, array in x.items() if not name.endswith(_COUNTER)}

@@ -10,11 +10,11 @@ from corallite.convert.tflite.truncate import truncate
 
 @dataclass(frozen=True)
 class Breaking:
-    """The first operators of a model that compile, and the one after them.
+    """The operator at which compilation fails.
 
     Attributes:
         prefix: How many of the first operators compile, 0 or more.
-        operator: The next one, with which compilation fails.
+        operator: The next operator; with it, compilation fails.
         failure: The compiler's error message.
         splits: How many truncated models were compiled to find it.
     """
@@ -31,14 +31,14 @@ def find_breaking(
     """Compiles the model truncated to its first operators, log2(operators) times.
 
     Args:
-        content: Of a file that does not compile.
-        operator_count: Of its first graph, at least 1.
+        content: Content of a file that does not compile.
+        operator_count: Operators of its first graph, at least 1.
         failure: The compiler's error message for it.
         compile_it: Compiles the content of a file.
 
     Returns:
-        A prefix that compiles and fails with one more operator. If longer prefixes
-        compile again, there can be others.
+        A prefix that compiles but fails with one more operator. There can be several,
+        if longer prefixes compile again.
     """
     compiles, fails, tries = 0, operator_count, 0
     most = (operator_count - 1).bit_length()

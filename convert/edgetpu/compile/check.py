@@ -1,4 +1,4 @@
-"""Checks a file before the Edge TPU compiler gets it, and its mapping afterwards."""
+"""Checks a file before compiling, and the number of mapped operators afterwards."""
 
 import re
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ _SHARE = re.compile(r"0?\.\d+|1\.0*|0\.")
 def read_checked_model(path: Path, *, open_batch: bool = False) -> Model:
     """Reads a model whose sizes are fixed and whose layers are int8.
 
-    Operators without weights may compute in other types, as those at the ends of many
-    models do: they stay on the CPU.
+    Operators without weights may have other types, such as those at the start and end
+    of many models: they stay on the CPU.
 
     Args:
         path: A `.tflite` file.
@@ -45,7 +45,7 @@ def read_checked_model(path: Path, *, open_batch: bool = False) -> Model:
 
 
 def _check_sizes(path: Path, graph: Graph) -> None:
-    """Checks open inputs and computed sizes; only the latter stop the compiler."""
+    """Refuses open inputs and computed sizes; only the latter stop the compiler."""
     where = ""
     for tensor in graph.inputs:
         if tensor.is_dynamic:
@@ -96,7 +96,7 @@ class MinMapped:
     count: int = 0
 
     def is_met(self, mapped: int, total: int) -> bool:
-        """Tells whether `mapped` of `total` operators suffice."""
+        """Returns whether `mapped` of `total` operators are enough."""
         # Division, because 0.7 * 10 is more than 7.
         return mapped >= self.count and mapped / max(total, 1) >= self.share
 

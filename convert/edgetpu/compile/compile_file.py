@@ -60,8 +60,8 @@ def compile_file(
 ) -> Compilation:
     """Compiles `path` and copies its manifest into the compiled file.
 
-    On success `output_dir` has `NAME_edgetpu.tflite`, or a file per segment, its log
-    and the compiler's output. On failure nothing is written.
+    On success, `output_dir` has `NAME_edgetpu.tflite` (or a file per segment), its log
+    and the compiler's output. On failure, nothing is written.
 
     Args:
         path: A full-int8 `.tflite` file.
@@ -124,7 +124,7 @@ def _pack_again(
         content = append_archive(content, packed)
     if manifest is None:
         return content
-    # Not at the top: it loads NumPy and the schema, and a prediction writes nothing.
+    # Not at the top: it loads NumPy and the schema, which a prediction does not need.
     from corallite.device.model.write import attach_manifest
 
     return attach_manifest(content, manifest)
@@ -204,7 +204,7 @@ def _find_breaking(
 def _write(
     written: dict[str, bytes], attempt: Attempt, output_dir: Path, name: str
 ) -> tuple[Path, ...]:
-    """Writes the compiled files last: where one exists, its logs do too."""
+    """Writes the compiled files last, so that a compiled file always has its logs."""
     for log, text in attempt.logs.items():
         files.write_text(output_dir / log, text)
     files.write_text(output_dir / f"{name}_edgetpu.stdout.log", attempt.stdout)
@@ -217,7 +217,7 @@ def _write(
 def _scratch(output_dir: Path) -> Iterator[Path]:
     """Yields a temporary folder; afterwards removes a new `output_dir` if it is empty.
 
-    It is in `output_dir`, so that a folder without write access fails at once.
+    It is in `output_dir`, so that missing write access shows immediately.
     """
     is_new = not output_dir.exists()
     output_dir.mkdir(parents=True, exist_ok=True)
@@ -233,6 +233,6 @@ def _scratch(output_dir: Path) -> Iterator[Path]:
 
 
 def _find_release(version: str) -> str:
-    """Returns the release in `compilers.COMPILERS` of a version."""
+    """Returns the key in `compilers.COMPILERS` for a version."""
     release = ".".join(version.split(".")[:2])
     return release if release in COMPILERS else DEFAULT_COMPILER

@@ -118,11 +118,11 @@ def compile_content(
     """Compiles a model, with retries after an "Internal compiler error".
 
     Args:
-        content: Of a `.tflite` file.
+        content: Content of a `.tflite` file.
         program: The compiler.
         options: How to run it.
-        name: Of the model, without suffix; the compiled file is named after it.
-        version: Of the compiler.
+        name: Name of the model, without suffix; the compiled file is named after it.
+        version: Version of the compiler.
         scratch: A temporary folder to work in.
 
     Raises:

@@ -27,7 +27,7 @@ class Program:
     """Where the compiler is.
 
     Attributes:
-        path: Of the compiler, or of docker or podman.
+        path: Path of the compiler, or of docker or podman.
         image: The container image with the compiler; "" if it is on this machine.
     """
 
@@ -69,7 +69,7 @@ class Program:
         return parse_text(ended.text)[0].version
 
     def _container_options(self, folder: Path, name: str) -> list[str]:
-        """No network, no other folder; the files it writes belong to this user."""
+        """Returns docker flags: no network, no other folder, files of this user."""
         options = ["run", "--rm", f"--name={name}", "--network=none", "--pull=never"]
         # In rootless podman, the container's root is this user.
         if Path(self.path).name == "docker":
@@ -114,7 +114,7 @@ def find_program(compiler: str = "", image: str = "") -> Program | None:
 
 
 def is_x86_64() -> bool:
-    """Tells whether this is Linux on x86-64, for which the compiler was built."""
+    """Returns whether this is Linux on x86-64, the only platform of the compiler."""
     return sys.platform == "linux" and platform.machine() in _X86_64
 
 

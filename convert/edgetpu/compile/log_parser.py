@@ -1,7 +1,7 @@
-"""Parses what the Edge TPU compiler prints and logs, and finds why it failed.
+"""Parses the Edge TPU compiler's output and logs, and finds why it failed.
 
-The texts are from published logs and threads of google-coral/edgetpu, compilers 1.0 to
-16; i490 is its issue 490. Unknown lines are kept; no text raises an error.
+The texts are from published logs and from issues of google-coral/edgetpu (i490 is its
+issue 490), for compilers 1.0 to 16. Unknown lines are kept; no text raises an error.
 """
 
 import re
@@ -70,7 +70,7 @@ class Row:
 
 @dataclass(frozen=True)
 class CompilerText:
-    """The parsed output for one model; None, "" or empty where it says nothing.
+    """The parsed output for one model; None, "" or empty for missing values.
 
     Attributes:
         version: Full version of the compiler.
@@ -118,16 +118,16 @@ class CompilerText:
 
 
 def parse_text(text: str) -> list[CompilerText]:
-    """Reads stdout or a log of the compiler: one result a compiled model.
+    """Parses stdout or a log of the compiler: one result per compiled model.
 
-    Of a search for what compiles (-d), only the last attempt counts. Several models
-    compiled together, or segments of one, follow each other.
+    Of a search with -d, only the last attempt counts. Several models that were compiled
+    together, or segments of one, follow each other.
 
     Args:
-        text: Any text at all.
+        text: Any text.
 
     Returns:
-        At least one; the last one has what is said of the end.
+        At least one result; the last one contains the final messages.
     """
     parser = _Parser()
     for line in text.splitlines():
@@ -145,7 +145,7 @@ def parse_size(text: str) -> int | None:
 
 
 class _Parser:
-    """Reads line by line; a second model begins where its input is named."""
+    """Parses line by line; a line that names an input begins the next model."""
 
     def __init__(self) -> None:
         self._done: list[CompilerText] = []
@@ -231,10 +231,10 @@ class Cause:
     """Why a compilation fails.
 
     Attributes:
-        pattern: Regular expression for the line that says so.
+        pattern: Regular expression for the error line.
         suggestion: What to do.
-        is_retried: Another try may succeed.
-        is_local: One operator can be the cause; bisection then finds it.
+        is_retried: Whether another try may succeed.
+        is_local: Whether one operator can be the cause; bisection then finds it.
     """
 
     pattern: str
@@ -243,7 +243,7 @@ class Cause:
     is_local: bool = True
 
     def find(self, text: str) -> str:
-        """Returns the line of `text` that matches, "" if none does."""
+        """Returns the line of `text` that matches; "" if none does."""
         lines = (line.strip() for line in text.splitlines())
         return next((line for line in lines if re.search(self.pattern, line)), "")
 

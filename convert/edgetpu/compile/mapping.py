@@ -12,17 +12,17 @@ NOT_LOGGED = "Not in the compiler's log"
 
 
 def find_mapped(graph: Graph, compiled: Iterable[Graph]) -> set[int] | None:
-    """Returns the operators of `graph` that a compiled file no longer has.
+    """Returns the operators of `graph` that a compiled file no longer has: the mapped.
 
     Operators that stay on the CPU keep the names of their outputs.
 
     Args:
-        graph: Of the model.
-        compiled: Of the compiled file, or of its segments.
+        graph: Graph of the model.
+        compiled: Graphs of the compiled file, or of its segments.
 
     Returns:
         None if the names are ambiguous: a remaining operator is not in the model, or
-        shares its names with one that does not remain.
+        has the same output names as one that does not remain.
     """
     places: dict[tuple, list[int]] = defaultdict(list)
     for operator in graph.operators:
@@ -45,13 +45,13 @@ def assign_statuses(
     predicted: Mapping[int, str],
     mapped: set[int] | None,
 ) -> dict[int, str]:
-    """Assigns a status of the log to each operator; the log only has their counts.
+    """Assigns a status of the log to each operator; the log has only their counts.
 
-    An operator gets its predicted status while the log has any left; the others get
-    the rest, in order.
+    An operator gets its predicted status if the log has enough of that status; the
+    others get the remaining ones, in order.
 
     Args:
-        graph: Of the model.
+        graph: Graph of the model.
         counts: How often the log has each (operator, status).
         predicted: The status of each operator.
         mapped: The operators that are mapped, if known.
@@ -72,7 +72,7 @@ def assign_statuses(
 def _take_any(
     operator: Operator, left: Counter[tuple[str, str]], mapped: set[int] | None
 ) -> str:
-    """Takes a status that the log has left for operators of this type."""
+    """Takes one of the remaining statuses of this operator type."""
     for (name, status), count in left.items():
         if name == operator.name and count and _agrees(operator, status, mapped):
             left[name, status] -= 1

@@ -41,14 +41,14 @@ def combine(
     """Returns the mapping of each operator, in the form of a prediction.
 
     Args:
-        graph: Of the model.
-        compiled: Of the compiled file, or of its segments.
+        graph: Graph of the model.
+        compiled: Graphs of the compiled file, or of its segments.
         rows: The log's table of operators.
-        expected: The prediction, which decides which of several operators of a type
-            gets which status of the log.
+        expected: The prediction, which assigns the statuses of the log to operators of
+            the same type.
 
     Returns:
-        Also whether the mapping is from the compiled files; otherwise it is from the
+        The mapping, and whether it is from the compiled files. If not, it is from the
         log, assigned to operators by the prediction.
     """
     mapped = find_mapped(graph, compiled)
@@ -78,10 +78,10 @@ def combine(
 def locate_parameters(
     contents: Collection[bytes], text: CompilerText
 ) -> dict[str, Any]:
-    """Returns where the parameters are, by key of `Prediction.to_json`.
+    """Returns parameter sizes on and off the chip, by key of `Prediction.to_json`.
 
     Args:
-        contents: Of the compiled files.
+        contents: Contents of the compiled files.
         text: The compiler's output.
     """
     placed = [read_parameters(content) for content in contents]
@@ -103,7 +103,7 @@ def locate_parameters(
 def find_contradictions(
     found: Prediction, rows: Sequence[Row], text: CompilerText
 ) -> tuple[str, ...]:
-    """Returns a sentence for each source that counts other mapped operators."""
+    """Returns a sentence for each source with another count of mapped operators."""
     counted = {
         "the log": sum(row.count for row in rows if row.status == MAPPED)
         if rows
@@ -124,9 +124,9 @@ def suggest_for_failure(
 
     Args:
         model: The model.
-        operator: The one that it fails at; None if unknown.
-        otherwise: The suggestion for the failure in general.
-        release: Of the compiler, in `compilers.COMPILERS`.
+        operator: The operator at which it fails; None if unknown.
+        otherwise: The general suggestion for the failure.
+        release: Release of the compiler, a key of `compilers.COMPILERS`.
     """
     if operator is None:
         return otherwise

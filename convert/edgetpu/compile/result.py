@@ -157,7 +157,7 @@ def _list(made: Compilation, details: bool) -> list[str]:
 
 
 def _unknown(made: Compilation) -> list[str]:
-    """Returns the last lines of the compiler's output that were not understood."""
+    """Returns the last lines of the compiler's output that were not recognized."""
     printed = made.text.unknown if made.text else ()
     lines = [line for line in printed if line != made.edgetpu.failure]
     more = len(lines) - _MOST_UNKNOWN

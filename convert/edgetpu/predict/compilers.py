@@ -28,8 +28,8 @@ class Compiler:
     Attributes:
         number: The short version; it orders the releases.
         name: The version it prints.
-        tensorflow: The TensorFlow Lite that it parses models with; derived from the
-            newest operator versions that it accepts and the oldest that it rejects.
+        tensorflow: Its version of TensorFlow Lite, derived from the newest operator
+            versions that it accepts and the oldest that it rejects.
         runtime: The oldest Edge TPU runtime that runs its output.
         types: The data types of that runtime.
         depthwise_factor: Bytes on the chip per weight of a depthwise convolution;
@@ -47,7 +47,7 @@ class Compiler:
     softmax_factor: int = 0
 
     def for_runtime(self, version: int | None) -> "Compiler":
-        """Returns it with --min_runtime_version applied; None is its default."""
+        """Returns the compiler with a --min_runtime_version; None: its default."""
         if version is None or version >= self.runtime:
             return self
         types = self.types if version >= INT8_RUNTIME else _FIRST_TYPES

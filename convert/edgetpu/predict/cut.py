@@ -30,7 +30,7 @@ def find_cut(graph: Graph, subsets: Sequence[Subset]) -> int | None:
 
 
 def suggest(graph: Graph, index: int, refusal: Refusal) -> str:
-    """Returns what to change about an operator, considering its neighbours."""
+    """Returns what to change about an operator, considering adjacent operators."""
     names = tuple(op.name for op in _follow(graph, graph.operators[index]))
     if names[:3] == _SHUFFLE or names[:2] == _SHUFFLE[1:]:
         return suggestions.SHUFFLE
@@ -54,7 +54,7 @@ def _find_ancestors(graph: Graph, indices: Iterable[int]) -> set[int]:
 
 
 def _follow(graph: Graph, operator: Operator) -> Iterator[Operator]:
-    """Yields an operator, then each time the first reader of its first output."""
+    """Yields an operator, then repeatedly the first reader of its first output."""
     following: Operator | None = operator
     for _ in _SHUFFLE:
         if following is None:

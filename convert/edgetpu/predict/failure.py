@@ -30,7 +30,7 @@ class Failure:
 def find_failure(
     model: Model, compiler: Compiler, mapped: Collection[int]
 ) -> Failure | None:
-    """Returns the error that stops the compiler, None if no known one does.
+    """Returns the error that stops the compiler; None if no known one does.
 
     Args:
         model: The model.
@@ -44,9 +44,10 @@ def find_failure(
 
 
 def _find_unparseable(model: Model, compiler: Compiler) -> Failure | None:
-    """A runtime looks up all operator codes that a file declares.
+    """Finds an operator code that the compiler's runtime does not know.
 
-    The operators of the main graph come first, so that the error can name one.
+    The runtime looks up all declared codes. The operators of the main graph come first,
+    so that the error can name one.
     """
     running = [(op.name, op.version, op.index) for op in model.main.operators]
     declared = [(*code, None) for code in model.operator_codes]
@@ -65,7 +66,7 @@ def _find_unparseable(model: Model, compiler: Compiler) -> Failure | None:
 
 
 def _find_flex(model: Model, compiler: Compiler) -> Failure | None:
-    """TensorFlow operators in the file, which need the Flex delegate."""
+    """Finds TensorFlow operators, which need the Flex delegate."""
     for operator in model.main.operators:
         if operator.custom_code.startswith("Flex"):
             return Failure(
@@ -105,7 +106,7 @@ def _find_unquantized(model: Model, compiler: Compiler) -> Failure | None:
 def _find_strided_channels(
     model: Model, compiler: Compiler, mapped: Collection[int]
 ) -> Failure | None:
-    """Only compiler 16 supports strides, but not over the channels (i828)."""
+    """Finds strides over channels; only compiler 16 has other strides (i828)."""
     for operator in (model.main.operators[index] for index in mapped):
         strides = model.integers(operator.input(3))
         slices = operator.name == "STRIDED_SLICE" and compiler.number >= 16

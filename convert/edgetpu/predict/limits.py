@@ -1,7 +1,7 @@
 """Limits of the Edge TPU on operators, apart from their type and version.
 
-Each function tells whether an operator is within a limit: (operator, model) -> bool.
-Values that are not known before the model runs are within every limit.
+Each function returns whether an operator is within a limit: (operator, model) -> bool.
+Values that are unknown before the model runs count as within the limit.
 """
 
 import math

@@ -184,10 +184,10 @@ RELEASES: dict[str, tuple[_Release, ...]] = dict(
 
 
 def is_known(name: str, version: int, tensorflow: _Release) -> bool:
-    """Tells whether a release of TensorFlow Lite knows a version of an operator.
+    """Returns whether a release of TensorFlow Lite supports a version of an operator.
 
     Args:
-        name: Such as "CONV_2D"; "CUSTOM" is known to all.
+        name: Such as "CONV_2D"; all releases support "CUSTOM".
         version: At least 1.
         tensorflow: Such as (2, 6).
     """

@@ -24,10 +24,10 @@ class Subset:
 def partition(graph: Graph, supported: Sequence[bool]) -> list[Subset]:
     """Groups the operators of `graph`, in the order in which the groups run.
 
-    A group has the kind of the first operator that is ready, supported or not, and
-    gets every operator of that kind that is ready or becomes ready. The result is that
-    of TFLite's `PartitionGraphIntoIndependentNodeSubsets`, which sweeps over the
-    operators repeatedly; two heaps make it O(n log n).
+    The first ready operator decides whether a group is of supported operators or not.
+    The group gets every operator of that kind that is ready or becomes ready. The
+    result is that of TFLite's `PartitionGraphIntoIndependentNodeSubsets`, which sweeps
+    over the operators repeatedly; two heaps make it O(n log n).
 
     Args:
         graph: The operators and what they read.

@@ -29,7 +29,7 @@ class Refusal:
 
 
 def judge(operator: Operator, model: Model, compiler: Compiler) -> Refusal | None:
-    """Returns why an operator is not supported, None if it is.
+    """Returns why an operator is not supported; None if it is.
 
     Not every supported operator is mapped: see `partition`.
     """
@@ -65,7 +65,7 @@ def _has_late_version(operator: Operator, compiler: Compiler) -> bool:
 
 
 def _has_unsupported_data(operator: Operator, compiler: Compiler) -> bool:
-    """Constants may be INT32, as biases and axes are; variables of any type."""
+    """Constants may also be INT32 (biases, axes), variables of any type."""
     tensors = [t for t in (*operator.inputs, *operator.outputs) if t is not None]
     return any(
         tensor.type not in compiler.types
@@ -76,7 +76,7 @@ def _has_unsupported_data(operator: Operator, compiler: Compiler) -> bool:
 
 
 def _is_for_later(operator: Operator, compiler: Compiler) -> bool:
-    """Whether a later runtime supports the data types."""
+    """Returns whether a later runtime supports the data types."""
     types = {tensor.type for tensor in (*operator.read, *operator.written)}
     return types <= set(EIGHT_BIT) and not types <= set(compiler.types)
 

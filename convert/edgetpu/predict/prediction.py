@@ -32,7 +32,7 @@ class Prediction:
         suggestion: What to change about `first_cut`, or about `failure`.
         failure: The compiler's error message; then nothing is mapped.
         parameters: Where the weights are.
-        activation_bytes_per_tile: The peak of one operator on each of 16 tiles.
+        activation_bytes_per_tile: The largest operator's bytes on each of the 16 tiles.
         is_compiled: The model is compiled already.
         compiler: Full version of the compiler.
         multiple_subgraphs: Whether it runs with --enable_multiple_subgraphs.
@@ -51,7 +51,7 @@ class Prediction:
     multiple_subgraphs: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """Returns a dict for JSON; None is what a compiled model does not tell."""
+        """Returns a dict for JSON; None is unknown, as in a compiled model."""
         content = dict(vars(self))
         parameters: memory.Parameters = content.pop("parameters")
         suggestion = content.pop("suggestion")
@@ -80,7 +80,7 @@ def predict(
     """Predicts what the compiler does with the first graph of `model`.
 
     Args:
-        model: Any model, also one that is compiled already.
+        model: Any model, compiled or not.
         compiler: One of `COMPILERS`.
         multiple_subgraphs: Whether it runs with --enable_multiple_subgraphs.
         min_runtime_version: Its flag of that name; None for its default.

@@ -23,9 +23,9 @@ class Limit:
     """A condition on an operator.
 
     Attributes:
-        keeps: Tells whether an operator is within the limit.
-        suggestion: What to change about one that is not.
-        status: The compiler's status of that one.
+        keeps: Returns whether an operator is within the limit.
+        suggestion: What to change about an operator that is not.
+        status: The compiler's status of such an operator.
         since: The first compiler with this limit.
         until: The last compiler with this limit.
     """
@@ -42,9 +42,9 @@ class Rule:
     """How the compiler supports a type of operator.
 
     Attributes:
-        versions: The highest version that is mapped, by the first compiler to do so:
-            {"1.0": 2, "16.0": 3}. The type is unknown to earlier compilers, and for a
-            runtime older than that compiler's.
+        versions: The highest mapped version, by the first compiler that maps it:
+            {"1.0": 2, "16.0": 3}. Earlier compilers, and runtimes older than that
+            compiler's, do not support the type.
         limits: Conditions on each operator.
     """
 

@@ -1,6 +1,6 @@
-"""The state of an accelerator, and what has to be done about it when.
+"""The state machine of an accelerator: its state, and when to probe or load it.
 
-No device, thread or clock is in here: the caller reports what happened, with the time.
+It uses no device, thread or clock: the caller passes in every event and its time.
 """
 
 import enum
@@ -10,29 +10,29 @@ from corallite.device.system.backoff import backoff_s
 
 
 class State(enum.Enum):
-    """What is known of an accelerator."""
+    """The state of an accelerator."""
 
-    STOPPED = "stopped"  # Nobody looks for it.
-    AWAITED = "awaited"  # It has never been here; the CPU answers, and that is fine.
-    LOST = "lost"  # It is needed, and does not answer.
-    READY = "ready"  # It answers.
+    STOPPED = "stopped"  # Not in use.
+    AWAITED = "awaited"  # Not found so far; the CPU classifies, which is no error.
+    LOST = "lost"  # It should work and does not; the CPU classifies.
+    READY = "ready"  # It classifies.
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How long an accelerator may take, and how often it is tried.
+    """Timeouts of an accelerator, and delays between attempts.
 
     Attributes:
-        answer_s: For an answer; then the CPU gives it. Half of the two seconds that
-            a frame may wait in all.
-        load_s: To load the model and answer for the first time; one on USB is first
-            sent its firmware, and then the weights.
-        silent_s: After so long without a frame, it is probed with a drawn image.
-        first_delay_s: Before it is tried again; it doubles with each failure.
-        longest_delay_s: But to no more than this.
-        recovered_s: One that was ready for so long is tried at once when it is lost,
-            and the delays start anew.
-        look_s: Between two looks for one that has never been here.
+        answer_s: For a prediction; then the CPU makes it. Half of the two seconds
+            that a frame may wait in all.
+        load_s: For loading the model and the first prediction. A USB accelerator
+            first gets its firmware, then the weights.
+        silent_s: Without a frame for this long, it is probed with a test image.
+        first_delay_s: Delay after the first failure; each further failure doubles it.
+        longest_delay_s: Maximum of the delay.
+        recovered_s: If it was ready for this long before it is lost, the next attempt
+            is immediate, and the delays start again.
+        look_s: Time between two searches for one that was never found.
     """
 
     answer_s: float = 1.0
@@ -49,16 +49,16 @@ class AcceleratorState:
 
     Attributes:
         state: The current one.
-        failures: How many there were since it last was ready for long.
+        failures: Failures since it was last ready for `Limits.recovered_s`.
     """
 
     def __init__(self, limits: Limits, is_expected: bool) -> None:
         """Starts as stopped.
 
         Args:
-            limits: See there.
-            is_expected: Whether it is lost as long as it is not ready, or only once
-                it has been here.
+            limits: Timeouts and delays.
+            is_expected: Whether it counts as lost from the start, or only after it
+                was found once.
         """
         self.state = State.STOPPED
         self.failures = 0
@@ -73,28 +73,28 @@ class AcceleratorState:
 
     @property
     def delay_s(self) -> float:
-        """The wait that the last failure brought."""
+        """The delay after the last failure."""
         limits = self._limits
         return backoff_s(self.failures, limits.first_delay_s, limits.longest_delay_s)
 
     def start(self, now_s: float) -> None:
-        """Begins to look for it."""
+        """Begins to search for it, or to load its model."""
         self.state = State.LOST if self._is_expected else State.AWAITED
         self.failures = 0
         self._due_s = now_s
 
     def stop(self) -> None:
-        """Gives it up until the next `start`."""
+        """Stops using it until the next `start`."""
         self.state = State.STOPPED
 
     def note_look(self, is_here: bool, now_s: float) -> None:
-        """Notes whether the system shows it."""
+        """Records whether the system shows it."""
         self._due_s = now_s if is_here else now_s + self._limits.look_s
         if is_here and self.state is State.AWAITED:
             self._is_expected, self.state = True, State.LOST
 
     def note_ready(self, now_s: float) -> bool:
-        """Notes that the model is loaded; returns False if it was stopped."""
+        """Records that the model is loaded; returns False if it was stopped."""
         if self.state is State.STOPPED:
             return False
         self.state, self._ready_s = State.READY, now_s
@@ -102,28 +102,28 @@ class AcceleratorState:
         return True
 
     def note_answer(self, now_s: float) -> None:
-        """Notes that it has answered."""
+        """Records that it made a prediction."""
         self._due_s = now_s + self._limits.silent_s
 
     def note_failure(self, now_s: float) -> bool:
-        """Notes that it cannot be loaded or gave no answer.
+        """Records that loading or a prediction failed.
 
         Returns:
-            False if that is because it was stopped.
+            False if the reason is that it was stopped.
         """
         if self.state is State.STOPPED:
             return False
         was_ready, self.state = self.state is State.READY, State.LOST
-        # One that is lost again and again is tried ever more rarely.
+        # One that is lost repeatedly is tried at growing intervals.
         is_recovered = was_ready and now_s - self._ready_s >= self._limits.recovered_s
         self.failures = 0 if is_recovered else self.failures + 1
         self._due_s = now_s + self.delay_s
         return True
 
     def wait_s(self, now_s: float) -> float:
-        """Returns the seconds until the next thing has to be done, or 0.0.
+        """Returns the seconds until the next action is due; 0.0 if it is due now.
 
-        Which depends on the state: AWAITED, look for it; LOST, load the model; READY,
-        probe it. The caller then notes the result.
+        The action depends on the state: AWAITED, search for it; LOST, load the model;
+        READY, probe it. The caller then records the result.
         """
         return max(self._due_s - now_s, 0.0)

@@ -1,4 +1,4 @@
-"""Runs a model on an Edge TPU, in a process of its own that may crash or hang."""
+"""Runs a model on an Edge TPU in a separate process, which may crash or hang."""
 
 import contextlib
 import json
@@ -15,22 +15,18 @@ import numpy as np
 from corallite.device.engine.edgetpu import protocol
 from corallite.device.engine.runner import Tensor
 from corallite.device.model.signature import ModelSignature
+from corallite.device.system.process import isolated
 
-# The current folder is taken off the path: a numpy.py that lies there is not NumPy. A
-# crash that is expected leaves no core file.
-_WORKER_CODE = """
-import resource, sys
-if sys.path and not sys.path[0]: del sys.path[0]
-resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+_WORKER_CODE = f"""{isolated.PRELUDE}
 from corallite.device.engine.edgetpu import worker
 worker.main(sys.argv[1:])
 """
-# A killed process that hangs in a driver does not end for a while.
+# A killed process that hangs in a driver takes a while to end.
 _REAP_LIMIT_S = 1.0
 
 
 class AcceleratorError(Exception):
-    """An accelerator gave no answer; the message is part of a sentence."""
+    """An accelerator failed; the message is part of a sentence."""
 
 
 class RemoteRunner:
@@ -38,20 +34,20 @@ class RemoteRunner:
 
     Attributes:
         signature: The model's; without inputs and outputs before `load`.
-        limit_s: Seconds that one answer may take.
+        limit_s: Timeout of one inference, in seconds.
     """
 
     def __init__(self, options: dict[str, str], limit_s: float) -> None:
         """Starts the process, and does not wait for it.
 
-        It ends with the thread that started it, if not before.
+        It ends at the latest when the thread that started it ends.
 
         Args:
             options: libedgetpu's, such as {"device": ":1"}.
-            limit_s: Seconds that one answer may take.
+            limit_s: Timeout of one inference, in seconds.
 
         Raises:
-            OSError: No process can be started.
+            OSError: The process cannot be started.
         """
         self.limit_s = limit_s
         self.signature = ModelSignature((), ())
@@ -66,8 +62,8 @@ class RemoteRunner:
         """Loads a compiled model.
 
         Args:
-            content: Of its file.
-            limit_s: Seconds that it may take.
+            content: Content of its file.
+            limit_s: Timeout in seconds.
 
         Raises:
             AcceleratorError: It cannot be loaded, or the process crashed or hangs.
@@ -76,13 +72,13 @@ class RemoteRunner:
         try:
             self.signature = ModelSignature.from_json(json.loads(description))
         except (ValueError, KeyError, TypeError) as error:
-            raise AcceleratorError("its process does not describe a model") from error
+            raise AcceleratorError("its process sent no model signature") from error
 
     def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Returns the outputs by name, for one array for each input.
+        """Returns the outputs by name; `inputs` has an array for each input.
 
         Raises:
-            AcceleratorError: There is no answer, or one of another size.
+            AcceleratorError: There is no response, or it has another size.
         """
         specs = self.signature.inputs
         arrays = [np.ascontiguousarray(inputs[spec.name]) for spec in specs]
@@ -90,15 +86,15 @@ class RemoteRunner:
         try:
             return protocol.split(answer, self.signature.outputs)
         except ValueError as error:
-            message = f"its process answered {len(answer)} bytes"
+            message = f"its process returned {len(answer)} bytes"
             raise AcceleratorError(message) from error
 
     def kill(self) -> None:
-        """Ends the process; may be called from any thread, and twice."""
+        """Kills the process; may be called from any thread, and repeatedly."""
         self._process.kill()
 
     def close(self) -> None:
-        """Ends the process and gives back what is left of it."""
+        """Kills the process and releases its resources."""
         self._process.kill()
         self._connection.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -111,7 +107,7 @@ class RemoteRunner:
             left_s = max(0.0, deadline_s - time.monotonic())
             kind, answer = protocol.receive(self._connection, left_s)
         except TimeoutError as error:
-            raise AcceleratorError(f"no answer in {limit_s:g} s") from error
+            raise AcceleratorError(f"no response in {limit_s:g} s") from error
         except (EOFError, OSError) as error:
             raise AcceleratorError(self._why_gone()) from error
         if kind == protocol.FAILURE:
@@ -119,15 +115,12 @@ class RemoteRunner:
         return answer
 
     def _why_gone(self) -> str:
-        # Only here, where something is wrong already.
-        from corallite.device.system.process.isolated import name_signal
-
         try:
             status = self._process.wait(_REAP_LIMIT_S)
         except subprocess.TimeoutExpired:
             return "its process has closed the connection"
         if status < 0:
-            return f"its process {name_signal(-status)}"
+            return f"its process {isolated.name_signal(-status)}"
         return f"its process ended with status {status}"
 
 
@@ -147,7 +140,7 @@ def parse_device(device: str) -> dict[str, str]:
 
 def _start_worker(descriptor: int, options: dict[str, str]) -> subprocess.Popen[bytes]:
     arguments = [str(descriptor), str(os.getpid()), json.dumps(options)]
-    # The runtime and libedgetpu log at every start, and so with every try: as in
+    # The runtime and libedgetpu log at every start, so at every attempt: as in
     # `native_log`, that is shown on request.
     is_shown = os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0"
     return subprocess.Popen(
@@ -156,5 +149,5 @@ def _start_worker(descriptor: int, options: dict[str, str]) -> subprocess.Popen[
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=None if is_shown else subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is for the loop, which then ends it.
+        start_new_session=True,  # Ctrl-C stops the loop, which then ends this process.
     )

@@ -21,15 +21,16 @@ from corallite.device.system import log
 from corallite.device.system.errors import RequestError
 from corallite.device.system.log_throttle import is_power_of_two
 
-# What an Edge TPU, its process or the lack of one may cause.
+# What an Edge TPU, its process or a missing one may raise.
 _ERRORS = (AcceleratorError, RequestError, OSError)
 
 
 class Failover(AcceleratedEngine):
-    """Answers by the Edge TPU while there is one, else by the CPU fallback.
+    """Classifies on the Edge TPU while it works, else with the CPU fallback.
 
-    A thread, the supervisor, acquires the Edge TPU, watches it, and acquires it again:
-    all in one, because the Edge TPU's process ends with the thread that started it.
+    One thread, the supervisor, acquires the Edge TPU, watches it, and acquires it
+    again. It must be one thread, because the Edge TPU's process ends with the thread
+    that started it.
     """
 
     def __init__(
@@ -40,18 +41,19 @@ class Failover(AcceleratedEngine):
         limits: Limits | None = None,
         is_here: Callable[[], bool] | None = None,
     ) -> None:
-        """Leaves the Edge TPU alone until `start`.
+        """Does not use the Edge TPU until `start`.
 
         Args:
-            fallback: The model on the CPU; nobody else may use it from now on.
-            content: Of the file that was compiled from the same model.
+            fallback: The model on the CPU; used only by this object from now on.
+            content: Content of the file that was compiled from the same model.
             device: "edgetpu" for any, "edgetpu:1" for the second.
             limits: Default, those of `Limits`.
-            is_here: The Edge TPU is left alone, and not missed, until this says yes
-                for the first time; default, it is expected from the start.
+            is_here: Returns whether the system shows the Edge TPU. Until it first
+                returns True, the Edge TPU does not count as lost. Default, it is
+                expected from the start.
 
         Raises:
-            ValueError: `device` is another.
+            ValueError: `device` has another form.
         """
         self._options = client.parse_device(device)
         self._device = device
@@ -60,10 +62,10 @@ class Failover(AcceleratedEngine):
         self._limits = limits or Limits()
         self._is_here = is_here
         self._expected: list[Probabilities] | None = None
-        # Held while an answer is given, so that no two are asked for at once.
+        # Held during a prediction, so that two do not run at once.
         self._answering = threading.Lock()
         self._accelerator: Classifier | None = None
-        # Guards what follows; held for an instant only.
+        # Guards the following fields; held only briefly.
         self._guard = threading.Lock()
         self._state = AcceleratorState(self._limits, is_expected=is_here is None)
         self._status = fallback.status()
@@ -75,13 +77,13 @@ class Failover(AcceleratedEngine):
 
     @property
     def manifest(self) -> Manifest:
-        """The fallback's, which is the model's."""
+        """The manifest of the model, from the fallback."""
         return self._fallback.manifest
 
     def run(self, pixels_u8: Image) -> Probabilities:
         """Classifies uint8 RGB [height, width, 3] of the input's size.
 
-        If the Edge TPU fails, the fallback already answers for this image.
+        If the Edge TPU fails, the fallback classifies this very image.
         """
         with self._answering:
             answer = self._ask_accelerator(pixels_u8)
@@ -92,7 +94,7 @@ class Failover(AcceleratedEngine):
         return self._status
 
     def start(self) -> None:
-        """Begins to look for the Edge TPU."""
+        """Begins to acquire the Edge TPU."""
         if self._supervisor is not None:
             return
         self._tried.clear()
@@ -107,7 +109,7 @@ class Failover(AcceleratedEngine):
         self._supervisor.start()
 
     def wait_started(self, timeout_s: float) -> str:
-        """Waits until the Edge TPU was first tried; returns why not, or ""."""
+        """Waits for the first attempt; returns why the Edge TPU is not used, or ""."""
         is_tried, status = self._tried.wait(timeout_s), self._status
         if is_tried and status.state == "ready":
             return ""
@@ -118,7 +120,7 @@ class Failover(AcceleratedEngine):
         with self._guard:
             self._state.stop()
             if self._remote is not None:
-                self._remote.kill()  # Else we would wait for its first answer.
+                self._remote.kill()  # Otherwise `join` would wait for its response.
         self._wake.set()
         supervisor, self._supervisor = self._supervisor, None
         if supervisor is not None:
@@ -126,7 +128,7 @@ class Failover(AcceleratedEngine):
         self._tried.set()  # Nobody needs to wait any longer.
 
     def _ask_accelerator(self, pixels_u8: Image) -> Probabilities | None:
-        """Returns the Edge TPU's answer; None if there is none. Needs `_answering`."""
+        """Returns the Edge TPU's prediction or None; the caller holds `_answering`."""
         if self._accelerator is None:
             return None
         try:
@@ -156,16 +158,16 @@ class Failover(AcceleratedEngine):
             self._note_status(device="cpu")
 
     def _look(self) -> None:
-        """Looks whether the system shows the Edge TPU for the first time."""
+        """Checks whether the system shows the Edge TPU now."""
         is_here = self._is_here is None or self._is_here()
         with self._guard:
             self._state.note_look(is_here, time.monotonic())
         if not is_here and not self._tried.is_set():
-            log.info("%s: is not here; the CPU answers until it is.", self._device)
+            log.info("%s: not found; the CPU classifies until it is.", self._device)
             self._tried.set()
 
     def _probe(self) -> None:
-        """Asks an Edge TPU that no frame has asked for a while."""
+        """Runs a test image on an Edge TPU that had no frame for a while."""
         image = selftest.draw_images(self.preprocessing.size_hw)[0]
         with self._answering:
             self._ask_accelerator(image)
@@ -191,13 +193,13 @@ class Failover(AcceleratedEngine):
         with self._guard:
             self._remote = remote
             if self._state.state is State.STOPPED:
-                raise AcceleratorError("it is not wanted any more")
+                raise AcceleratorError("it was stopped")
         remote.load(self._content, limits.load_s)
         accelerator = Classifier(self._device, manifest=self.manifest, runner=remote)
         if self._expected is None:
             with self._answering:
                 self._expected = selftest.ask(self._fallback)
-        selftest.ask(accelerator)  # The first answers take longer.
+        selftest.ask(accelerator)  # The first inferences take longer.
         remote.limit_s = limits.answer_s
         difference = selftest.differ(selftest.ask(accelerator), self._expected)
         if not difference <= selftest.TOLERANCE:
@@ -229,7 +231,7 @@ class Failover(AcceleratedEngine):
             log.warning("%s Next try in %g s.", sentence, delay_s)
 
     def _note_status(self, **changes: object) -> None:
-        """Publishes what is read together at once. Needs `_guard`."""
+        """Replaces the status as a whole; the caller holds `_guard`."""
         state = "lost" if self._state.is_lost else "ready"
         self._status = replace(self._status, state=state, **changes)  # type: ignore[arg-type]
 

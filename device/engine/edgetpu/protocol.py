@@ -12,14 +12,14 @@ import numpy as np
 from corallite.device.engine.runner import Tensor
 from corallite.device.model.signature import TensorSpec
 
-MODEL = b"M"  # The engine's: content of a model file. Once, first of all.
-READY = b"R"  # The answer: the model's signature, as JSON.
-INPUTS = b"I"  # The engine's: the bytes of each input, in order.
-OUTPUTS = b"O"  # The answer: the bytes of each output, in order.
-FAILURE = b"F"  # The answer to either, if it fails: why, in UTF-8.
+MODEL = b"M"  # From the engine, once and first: content of a model file.
+READY = b"R"  # The response: the model's signature, as JSON.
+INPUTS = b"I"  # From the engine: the bytes of each input, in order.
+OUTPUTS = b"O"  # The response: the bytes of each output, in order.
+FAILURE = b"F"  # The response if either fails: the reason, in UTF-8.
 
 _HEADER = struct.Struct("=cQ")
-# Of a payload, in bytes: no model is so long.
+# Maximum payload in bytes: no model is larger.
 _MOST = 2**31
 
 
@@ -34,11 +34,11 @@ def send(
     Args:
         connection: A connected stream.
         kind: One of the above.
-        payloads: Contiguous bytes of any type, sent one behind the other.
-        limit_s: Seconds it may take; None: any.
+        payloads: Contiguous bytes of any type, sent one after the other.
+        limit_s: Timeout in seconds; None: none.
 
     Raises:
-        OSError: The other side is gone, or (TimeoutError) takes nothing.
+        OSError: The other process has ended, or (TimeoutError) does not read.
     """
     connection.settimeout(limit_s)
     views = [memoryview(payload).cast("B") for payload in payloads]
@@ -48,7 +48,7 @@ def send(
 
 
 def split(content: bytes | bytearray, specs: Sequence[TensorSpec]) -> dict[str, Tensor]:
-    """Returns the arrays, by name, whose bytes are one behind the other.
+    """Returns the arrays by name, whose bytes follow each other in `content`.
 
     Raises:
         ValueError: There are more or fewer bytes.
@@ -69,9 +69,9 @@ def receive(
     """Waits for a message; returns its kind and payload.
 
     Raises:
-        EOFError: The other side is gone.
-        OSError: It is gone, (TimeoutError) says nothing for `limit_s` seconds, or
-            announces more than fits.
+        EOFError: The other process has ended.
+        OSError: The same, or (TimeoutError) no message in `limit_s` seconds, or a
+            message that is too long.
     """
     deadline_s = None if limit_s is None else time.monotonic() + limit_s
     header = _receive_exactly(connection, _HEADER.size, deadline_s)
@@ -92,6 +92,6 @@ def _receive_exactly(
             connection.settimeout(max(deadline_s - time.monotonic(), 1e-6))
         count = connection.recv_into(view)
         if not count:
-            raise EOFError("The other side is gone.")
+            raise EOFError("The other process has ended.")
         view = view[count:]
     return content

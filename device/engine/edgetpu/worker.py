@@ -1,6 +1,6 @@
-"""The process that holds an Edge TPU: inputs in, outputs out, until nobody asks.
+"""The process that uses an Edge TPU: inputs in, outputs out, until its parent ends.
 
-libedgetpu or the driver may crash or hang; then only this process does.
+If libedgetpu or the driver crashes or hangs, only this process does.
 """
 
 import dataclasses
@@ -16,15 +16,15 @@ from corallite.device.engine.runners.litert import LiteRtRunner
 from corallite.device.system.errors import RequestError
 from corallite.device.system.process.parent_death import die_with_parent
 
-# What a library, a driver or a model can cause without a crash.
+# What a library, a driver or a model may raise.
 _ERRORS = (RequestError, RuntimeError, ValueError, OSError)
 
 
 def main(arguments: list[str]) -> None:
-    """Serves the process that started this one, and ends when that is gone.
+    """Serves the parent process, and ends when that has ended.
 
     Args:
-        arguments: The number of a connected socket, that process's id, and
+        arguments: The number of a connected socket, the parent's process id, and
             libedgetpu's options as JSON.
     """
     die_with_parent(int(arguments[1]))
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> None:
         try:
             _serve(connection, json.loads(arguments[2]))
         except (EOFError, ConnectionError):
-            sys.exit()  # The engine is gone.
+            sys.exit()  # The parent has ended.
 
 
 def _serve(connection: socket.socket, options: dict[str, str]) -> None:

@@ -15,15 +15,14 @@ from corallite.device.system import log
 from corallite.device.system.errors import RequestError
 
 _LOOK_S = 1.0
-# For a large model on a small board that is busy with the loop.
+# Enough for a large model on a small board while the loop runs.
 _TRIAL_LIMIT_S = 60.0
-# For an Edge TPU to be acquired before the first frame.
+# Time to acquire an Edge TPU before the first frame.
 _START_LIMIT_S = 10.0
-# For an Edge TPU to take another model: loading and the first answers.
+# Time for an Edge TPU to load another model and make its first predictions.
 _SETTLE_LIMIT_S = 30.0
 _CLOSE_LIMIT_S = 2.0
-# What a model, a runtime or the lack of memory may cause without a crash; the watcher
-# must outlive it.
+# What a model, a runtime or a lack of memory may raise; the watcher must continue.
 _ERRORS = (RequestError, RuntimeError, ValueError, OSError)
 _TRIAL_CODE = """
 from corallite.device.engine.reload import trial
@@ -33,12 +32,12 @@ trial.main(*sys.argv[1:])
 
 @dataclass(frozen=True)
 class _Record:
-    """What has come of the files so far; published at once.
+    """The results of replacements so far; replaced as a whole.
 
     Attributes:
         swaps: How many models were replaced.
-        failure: Why the last file is not used; "" if it is.
-        error_then: The engine's last error when that failed.
+        failure: Why the newest file is not used; "" if it is.
+        error_then: The engine's `last_error` at the time of that failure.
     """
 
     swaps: int = 0
@@ -47,31 +46,31 @@ class _Record:
 
 
 class HotReload(base.Engine):
-    """Runs the model of a file, and of each file that replaces it.
+    """Runs the model of a file, and the new model when the file changes.
 
-    A changed file is tried in another process, loaded here, asked about drawn images,
-    and takes over before the next image. If anything is wrong with it, the former model
-    continues, and the file is left alone until it changes again.
+    A changed file is tried in another process, loaded here, tested on test images, and
+    used from the next image on. If anything fails, the former model continues, and the
+    file is not tried again until it changes.
     """
 
     def __init__(self, request: ModelRequest, *, look_s: float = _LOOK_S) -> None:
-        """Loads the model; changes are looked for from `start` on.
+        """Loads the model; watches the files from `start` on.
 
         Args:
             request: What to load, now and later.
-            look_s: Seconds between two looks at the files; they must be the same in
-                two looks to be tried.
+            look_s: Seconds between two checks of the files; a file is tried when two
+                checks find it unchanged.
 
         Raises:
-            RequestError: It cannot be run.
+            RequestError: The model cannot be run.
         """
         self._request = request
-        # Each once, in order.
+        # Without duplicates, in order.
         self._paths = list(dict.fromkeys((request.path, request.fallback_path)))
         self._look_s = look_s
-        # First, so that a change while it is loaded is not missed.
+        # Before loading, so that a change during loading is noticed.
         self._watch = ModelWatch(read_stamp(self._existing_paths()))
-        # The thread that asks takes over; the watcher does all the rest.
+        # The thread that calls `run` switches models; the watcher does the rest.
         self._guard = threading.Lock()
         self._models = ReloadState[base.Engine](open_model(request))
         self._switched = threading.Event()
@@ -85,16 +84,16 @@ class HotReload(base.Engine):
 
     @property
     def manifest(self) -> Manifest:
-        """The manifest of the model that gave the last answer."""
+        """The manifest of the model that made the last prediction."""
         return self._models.current.manifest
 
     def run(self, pixels_u8: Image) -> base.Probabilities:
         """Classifies uint8 RGB [height, width, 3] of the size of `preprocessing`.
 
-        A new model takes over before.
+        If a new model is ready, it is used from this call on.
 
         Raises:
-            OutdatedPixelsError: It did, and needs another size or crop.
+            OutdatedPixelsError: The new model needs another size or crop.
         """
         if self._models.is_waiting:
             self._take_over()
@@ -108,18 +107,18 @@ class HotReload(base.Engine):
         return replace(status, swaps=record.swaps, last_error=error)
 
     def start(self) -> None:
-        """Acquires the accelerator, if there is one, and begins to look for changes."""
+        """Acquires the accelerator, if there is one, and begins to watch the files."""
         _start(self._models.current, _START_LIMIT_S)
         self._watcher.start()
 
     def ask_to_swap(self) -> None:
-        """Has the file tried, changed or not; for the handler of a signal."""
+        """Requests a trial of the files, changed or not; for a signal handler."""
         self._is_asked.set()
 
     def close(self) -> None:
-        """Releases processes and threads; the engine cannot be used any more."""
+        """Releases processes and threads; the engine cannot be used afterwards."""
         self._closing.set()
-        _stop(self._models.current)  # Ends what the watcher waits for.
+        _stop(self._models.current)  # Otherwise the watcher might wait for it.
         if self._watcher.is_alive():
             self._watcher.join(_CLOSE_LIMIT_S)
         for engine in (self._models.current, self._models.other):
@@ -148,7 +147,7 @@ class HotReload(base.Engine):
         try:
             engine = self._prepare()
         except _ERRORS as error:
-            # A file that has changed since is tried again first.
+            # A file that has changed since is tried again instead.
             if read_stamp(self._paths) == stamp:
                 self._watch.note_tried(stamp)
                 self._note_failure(str(error))
@@ -159,12 +158,12 @@ class HotReload(base.Engine):
         self._replace(engine)
 
     def _prepare(self) -> base.Engine:
-        """Returns the new model, checked; its accelerator is not acquired yet.
+        """Returns the new model, tested; its accelerator is not acquired yet.
 
         Raises:
-            RequestError, RuntimeError, ValueError, OSError: It does not work.
+            RequestError, RuntimeError, ValueError, OSError: The model fails.
         """
-        # Loaded only now that there is something to try.
+        # Imported only when there is a file to try.
         from corallite.device.model import selftest
         from corallite.device.system.process.isolated import try_python
 
@@ -178,7 +177,7 @@ class HotReload(base.Engine):
         return engine
 
     def _replace(self, engine: base.Engine) -> None:
-        """Hands over to `engine`, and back if it does not get the accelerator."""
+        """Switches to `engine`, and back if it does not get the accelerator."""
         former = self._models.current
         was_ready = former.status().state == "ready"
         if not self._hand_over(self._models.offer, engine):
@@ -199,7 +198,7 @@ class HotReload(base.Engine):
         log.info("%s: the new model runs (%s).", self._request.path, name)
 
     def _hand_over(self, change: Callable[..., None], *arguments: base.Engine) -> bool:
-        """Has the other model take over and waits for it; tells whether it has."""
+        """Requests a switch and waits for it; returns False if `close` came first."""
         self._switched.clear()
         with self._guard:
             change(*arguments)
@@ -215,12 +214,12 @@ class HotReload(base.Engine):
             "one continues."
         )
         error_then = self._models.current.status().last_error
-        self._record = _Record(self._record.swaps, sentence, error_then)
         log.warning("%s", sentence)
+        self._record = _Record(self._record.swaps, sentence, error_then)
 
 
 def _start(engine: base.Engine, limit_s: float = 0.0) -> str:
-    """Acquires what an engine needs; returns why it has not within `limit_s`, or ""."""
+    """Starts an engine's accelerator; returns why it is not ready in time, or ""."""
     if not isinstance(engine, base.AcceleratedEngine):
         return ""
     engine.start()

@@ -1,22 +1,22 @@
-"""Notices that a file was replaced or written into, and is complete again."""
+"""Detects that a file was replaced or changed, and that writing has ended."""
 
 import os
 
-# Changes whenever a file does: its device and number, size, and times. The last time
-# also changes when a file is copied with its former date.
+# Changes whenever a file does: its device and inode, size, and times. The last time
+# (ctime) also changes if a file is copied with its former date.
 Stamp = tuple[tuple[int, int, int, int, int] | None, ...]
 
 
 def read_stamp(paths: list[str]) -> Stamp:
-    """Returns what identifies the present content of the files."""
+    """Returns a value that changes when one of the files does."""
     return tuple(_stamp_of(path) for path in paths)
 
 
 class ModelWatch:
     """Decides when to try a changed file: once, when it has stopped changing.
 
-    It has if two looks find the same. The caller waits at least a second between them,
-    because a copy over a network comes in bursts.
+    That is so if two checks find the same. The caller waits at least a second between
+    them, because data of a copy over a network arrives in bursts.
     """
 
     def __init__(self, stamp: Stamp) -> None:
@@ -25,7 +25,7 @@ class ModelWatch:
         self._last = stamp
 
     def look(self, stamp: Stamp, is_asked: bool = False) -> bool:
-        """Tells whether to try the files now.
+        """Returns whether to try the files now.
 
         Args:
             stamp: What `read_stamp` returns now.
@@ -39,7 +39,7 @@ class ModelWatch:
         return is_still
 
     def note_tried(self, stamp: Stamp) -> None:
-        """Notes that the files with this stamp were tried, with success or not."""
+        """Records that the files with this stamp were tried, successfully or not."""
         self._known = stamp
 
 

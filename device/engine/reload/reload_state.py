@@ -1,7 +1,6 @@
-"""Which of two models answers while one replaces the other.
+"""The state machine of a replacement: which of two models is in use.
 
-No file, thread or clock is in here, and no model is called: the caller reports what
-happened.
+It uses no file, thread or clock and calls no model: the caller passes in every event.
 """
 
 import enum
@@ -11,40 +10,40 @@ _Model = TypeVar("_Model")
 
 
 class State(enum.Enum):
-    """Where a replacement stands."""
+    """The state of a replacement."""
 
-    SERVING = "serving"  # One model answers, and there is no other.
-    OFFERED = "offered"  # The new one takes over before the next image.
-    SETTLING = "settling"  # The new one answers; it is not certain that it stays.
-    RETURNING = "returning"  # The former takes over again before the next image.
+    SERVING = "serving"  # One model is in use, and there is no other.
+    OFFERED = "offered"  # The new one is used from the next image on.
+    SETTLING = "settling"  # The new one is in use, but may still be rejected.
+    RETURNING = "returning"  # The former one is used from the next image on.
 
 
 class ReloadState(Generic[_Model]):
-    """The model that answers, and the one that replaces it or was replaced.
+    """The model in use, and the one that replaces it or was replaced by it.
 
     Attributes:
-        state: The current one.
-        current: Answers.
-        other: Waits to take over, or was taken over from; None while SERVING.
+        state: The current state.
+        current: The model in use.
+        other: The new model, or the former one; None while SERVING.
     """
 
     def __init__(self, model: _Model) -> None:
-        """Serves `model`."""
+        """Starts with `model` in use."""
         self.state = State.SERVING
         self.current = model
         self.other: _Model | None = None
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the other one takes over before the next image."""
+        """Whether `other` is to be used from the next image on."""
         return self.state in (State.OFFERED, State.RETURNING)
 
     def offer(self, model: _Model) -> None:
-        """Has a new model take over before the next image."""
+        """Proposes a new model for the next image."""
         self.other, self.state = model, State.OFFERED
 
     def take_over(self) -> None:
-        """Notes that the next image is here."""
+        """Switches models if one is waiting; called before each image."""
         if self.other is None or not self.is_waiting:
             return
         former, self.current = self.current, self.other
@@ -58,5 +57,5 @@ class ReloadState(Generic[_Model]):
         self.other, self.state = None, State.SERVING
 
     def reject(self) -> None:
-        """Has the former model take over again before the next image."""
+        """Proposes the former model for the next image."""
         self.state = State.RETURNING

@@ -9,14 +9,14 @@ from corallite.device.model import selftest
 from corallite.device.system.errors import RequestError
 from corallite.device.system.process.parent_death import die_with_parent
 
-# The loop runs meanwhile, and may need every core.
+# The loop runs at the same time, and may need every core.
 _NICENESS = 10
 
 
 def main(request: str, parent: str) -> None:
     """Loads and checks a model; exits with status 2 and a sentence if it fails.
 
-    An Edge TPU is not touched: the loop uses it.
+    An Edge TPU is not used, because the loop uses it.
 
     Args:
         request: A `ModelRequest` as JSON, for the CPU.

@@ -1,4 +1,4 @@
-"""Runs `.tflite` files by whichever TFLite runtime this machine has."""
+"""Runs `.tflite` files with the TFLite runtime that this machine has."""
 
 from collections.abc import Mapping
 from pathlib import Path

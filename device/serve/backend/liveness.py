@@ -8,8 +8,8 @@ from corallite.device.serve.live.camera import Camera
 class Liveness:
     """Feeds the watchdog from the event loop.
 
-    It feeds only if, since the last time, the camera's loop has made progress, and an
-    image was processed unless there was none. So systemd restarts the server if any
+    It feeds only if, since the last time, the camera's loop has made progress and, if
+    images were waiting, one was processed. So systemd restarts the server if any
     of the three threads hangs. A camera that has ended or was given up is no reason
     for a restart, as images are still classified; a failed camera loop is.
     """

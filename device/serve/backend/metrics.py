@@ -34,7 +34,7 @@ class Metrics:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._latency = self._histogram("latency", "Preprocessing and inference.")
-        self._age = self._histogram("frame_age", "From capture to result.")
+        self._age = self._histogram("frame_age", "Time from capture to result.")
         self._requests = Counter(
             "corallite_requests",
             "Responses by method, route and status.",
@@ -110,9 +110,9 @@ def _model_metrics(model: schemas.StatusBody) -> Iterator[Metric]:
     info.add_metric((model.model, model.version, model.device), 1)
     yield info
     lost = int(model.state == "lost")
-    yield _gauge("accelerator_lost", "1 while the CPU replaces it.", lost)
-    yield _counter("accelerator_losses", "How often it was lost.", model.losses)
-    yield _counter("model_swaps", "How often the model was replaced.", model.swaps)
+    yield _gauge("accelerator_lost", "1 while the CPU replaces the accelerator.", lost)
+    yield _counter("accelerator_losses", "Losses of the accelerator.", model.losses)
+    yield _counter("model_swaps", "Replacements of the model.", model.swaps)
 
 
 def _source_metrics(source: schemas.SourceBody) -> Iterator[Metric]:
@@ -126,24 +126,26 @@ def _source_metrics(source: schemas.SourceBody) -> Iterator[Metric]:
     yield _counter("frames_dropped", "Frames dropped for newer ones.", source.dropped)
     yield _counter("frames_skipped", "Frames not readable.", source.skipped)
     yield _counter("frames_failed", "Frames not classified.", source.failures)
+    failures = source.connection_failures
+    yield _counter("source_failures", "Openings that failed or ended.", failures)
     yield _counter("source_opened", "Attempts to open the source.", source.opened)
 
 
 def _board_metrics(board: schemas.BoardBody) -> Iterator[Metric]:
     if board.temperature_c is not None:
         degrees = board.temperature_c
-        yield _gauge("temperature_celsius", "Of the processor.", degrees)
+        yield _gauge("temperature_celsius", "Temperature of the processor.", degrees)
     if board.throttled is not None:
         bits = board.throttled
         yield _gauge("throttled", "The firmware's throttling bits; 0 is good.", bits)
     if board.frequency_mhz is not None:
         hertz = board.frequency_mhz * 1e6
-        yield _gauge("cpu_frequency_hertz", "Of the first core.", hertz)
+        yield _gauge("cpu_frequency_hertz", "Clock of the first core.", hertz)
     if board.load is not None:
         does = "Runnable processes per core, averaged over a minute."
         yield _gauge("cpu_load_ratio", does, board.load)
     limit_fps = math.inf if board.limit_fps is None else board.limit_fps
-    yield _gauge("frame_limit_fps", "The rate that the temperature allows.", limit_fps)
+    yield _gauge("frame_limit_fps", "Frame rate that temperature allows.", limit_fps)
 
 
 def _gauge(name: str, does: str, value: float) -> Metric:

@@ -65,7 +65,12 @@ class SourceBody(BaseModel):
     skipped: int = Field(description="Frames that could not be read.")
     opened: int = Field(description="Attempts to open the camera.")
     failures: int = Field(description="Frames that could not be classified.")
-    last_error: str
+    connection_failures: int = Field(
+        description="How often the camera could not be opened, or its frames ended."
+    )
+    last_error: str = Field(
+        description="Why the camera is not live, else the last error of a frame."
+    )
 
 
 class ResultBody(BaseModel):

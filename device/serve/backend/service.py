@@ -19,7 +19,7 @@ from corallite.device.serve.live.camera import Camera, CameraStatus, Snapshot
 from corallite.device.system.errors import RequestError
 from corallite.device.system.files import printable
 
-# Of a JPEG. Progressive ones have about ten; a scan of 20 bytes may take 10 ms.
+# Maximum for a JPEG. Progressive ones have about ten; one of 20 bytes may take 10 ms.
 _MAX_SCANS = 100
 _DAMAGED = "The image is damaged or cut short; send it again."
 # The states of a camera that do not change any more.
@@ -54,7 +54,7 @@ class Service:
         """Starts its thread with the first request.
 
         Args:
-            engine: Used only by this thread, such as an `EngineHandle`.
+            engine: Used only by its thread, such as an `EngineHandle`.
             camera: Started by the caller.
             limits: The limits of a request.
             stop: Set when the server stops.
@@ -194,6 +194,7 @@ def _describe_source(camera: Camera, status: CameraStatus) -> schemas.SourceBody
         skipped=frames.skipped,
         opened=frames.opened,
         failures=status.failures,
+        connection_failures=status.connection_failures,
         last_error=printable(status.last_error),
     )
 

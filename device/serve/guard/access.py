@@ -35,7 +35,7 @@ class Access:
     is_tls: bool = False
 
     def admits(self, authorization: str, cookies: str) -> bool:
-        """Tells whether the header Authorization or Cookie grants access."""
+        """Returns whether the header Authorization or Cookie grants access."""
         if self.token is None:
             return True
         scheme, _, given = authorization.partition(" ")
@@ -52,7 +52,7 @@ class Access:
         return hmac.new(key, b"corallite session", hashlib.sha256).hexdigest()
 
     def is_for_us(self, host: str) -> bool:
-        """Tells whether the Host header is acceptable."""
+        """Returns whether the Host header is acceptable."""
         if not self.local_only or not host:
             return True
         name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
@@ -60,7 +60,7 @@ class Access:
 
 
 def is_loopback(host: str) -> bool:
-    """Tells whether only this machine can reach a host name or address."""
+    """Returns whether only this machine can reach a host name or address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

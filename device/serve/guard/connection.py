@@ -5,9 +5,9 @@ import asyncio
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-# For the headers of a request, and for the rest of a refused body.
+# Timeout for the headers of a request, and for the rest of a refused body.
 _IDLE_TIMEOUT_S = 10.0
-# For the client to read what fills the connection's buffers.
+# Timeout for the client to read when the connection's buffers are full.
 _WRITE_TIMEOUT_S = 30.0
 # Most systems limit a process to 1,024 open files.
 _MAX_CONNECTIONS = 512

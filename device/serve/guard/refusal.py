@@ -1,4 +1,4 @@
-"""Refused requests: an HTTP status and one sentence. And the limits behind them."""
+"""Refused requests, each with an HTTP status and one sentence, and the limits."""
 
 from dataclasses import dataclass
 

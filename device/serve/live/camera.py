@@ -1,4 +1,4 @@
-"""The camera's classification loop in its own thread, and the state of it."""
+"""The camera's classification loop in its own thread, and its state."""
 
 import threading
 import time
@@ -31,7 +31,7 @@ class Snapshot:
     Attributes:
         image_rgb_u8: uint8 RGB [height, width, 3]; not to be changed.
         result: The prediction.
-        seen_s: When it was made, on `time.monotonic`'s clock.
+        seen_s: Time of the prediction, by `time.monotonic`.
     """
 
     image_rgb_u8: Image
@@ -41,20 +41,23 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class CameraStatus:
-    """What is read together; the loop replaces it as a whole.
+    """The state of a camera; the loop replaces it as a whole.
 
     Attributes:
         state: The source's state, or "ended", "given up" or "failed" after the loop.
         newest: The newest frame; None before the first.
         classified: How many frames were classified.
-        failures: How many could not be.
-        last_error: The last error, one sentence; "" without.
+        failures: How many frames could not be classified.
+        connection_failures: How often the source could not be opened, or ended.
+        last_error: Why the source is not live, else the last error of a frame, one
+            sentence; "" without.
     """
 
     state: str = ""
     newest: Snapshot | None = None
     classified: int = 0
     failures: int = 0
+    connection_failures: int = 0
     last_error: str = ""
 
 
@@ -82,7 +85,7 @@ class Camera:
 
         Args:
             name: The source's name.
-            frames: Of an open source; read only by this loop.
+            frames: Frames of an open source; read only by this loop.
             engine: Used only by this thread, such as an `EngineHandle`.
             stop: Ends the loop.
             top_k: How many labels a result has.
@@ -107,12 +110,16 @@ class Camera:
 
     def status(self) -> CameraStatus:
         """Returns the status; may be called from any thread."""
-        status, state = self._status, self.frames.state
+        # The source's state is read once, together with its reason.
+        status, source = self._status, self.frames.status
+        status = replace(status, connection_failures=source.failures)
         if status.state:
             return status
         # "Given up" waits for the end of the loop, which sets the error with it.
-        state = State.REOPENING if state is State.GIVEN_UP else state
-        return replace(status, state=state.value)
+        is_given_up = source.state is State.GIVEN_UP
+        state = State.REOPENING if is_given_up else source.state
+        error = source.reason or status.last_error
+        return replace(status, state=state.value, last_error=error)
 
     @property
     def newest(self) -> Snapshot | None:

@@ -35,8 +35,8 @@ class FairLock:
 class EngineHandle(base.Engine):
     """One thread's access to an engine that several threads use.
 
-    What it says about the model holds for the last answer it gave: the engine may have
-    another model since, with other labels, after another thread's turn.
+    Its manifest is that of its own last prediction: after a call by another thread, the
+    engine may already have another model, with other labels.
     """
 
     def __init__(self, engine: base.Engine, turn: FairLock) -> None:
@@ -47,15 +47,15 @@ class EngineHandle(base.Engine):
 
     @property
     def manifest(self) -> Manifest:
-        """The manifest of the model that gave the last answer."""
+        """The manifest of the model that made the last prediction."""
         return self._manifest
 
     def run(self, pixels_u8: Image) -> base.Probabilities:
         """Classifies uint8 RGB [height, width, 3] of the input's size.
 
         Raises:
-            OutdatedPixelsError: Another model has taken over, maybe in another thread's
-                turn; it needs another size or crop.
+            OutdatedPixelsError: The model was replaced, maybe during a call by another
+                thread, and needs another size or crop.
         """
         with self._turn:
             before, self._manifest = self._manifest, self._engine.manifest

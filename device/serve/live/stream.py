@@ -49,7 +49,7 @@ class Streams:
         return _CountedResponse(self)
 
     def leave(self) -> None:
-        """Counts a client less."""
+        """Removes a client."""
         self.clients -= 1
 
     async def parts(self) -> AsyncIterator[bytes]:

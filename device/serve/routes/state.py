@@ -55,13 +55,13 @@ def health_routes(service: Service) -> APIRouter:
     """Returns the probes /healthz and /readyz, which need no token."""
     router = APIRouter(responses=errors(421))
 
-    @router.get("/healthz", summary="Tells whether the process responds.")
+    @router.get("/healthz", summary="Returns whether the process responds.")
     async def healthz() -> HealthBody:
         return HealthBody(status="alive")
 
     @router.get(
         "/readyz",
-        summary="Tells whether the model and the camera give predictions.",
+        summary="Returns whether the model and the camera give predictions.",
         responses=errors(503),
     )
     async def readyz() -> HealthBody:

@@ -9,9 +9,13 @@ from python_multipart.exceptions import FormParserError
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from corallite.device.image.header import is_known_kind
 from corallite.device.serve.guard.refusal import ClientLeftError, Limits, Refusal
 
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
+# What curl --data-binary, requests and others send if the user names no type: then the
+# bytes tell.
+_UNNAMED_TYPES = ("", "application/octet-stream", "application/x-www-form-urlencoded")
 FORM_TYPE = "multipart/form-data"
 FIELD = "image"
 # Parsing as many as fit into 10 MB takes seconds, during which no other request runs.
@@ -27,12 +31,8 @@ def check_headers(request: Request, limits: Limits) -> None:
         Refusal: 413 or 415.
     """
     content_type = _content_type(request)
-    if content_type not in (*IMAGE_TYPES, FORM_TYPE):
-        raise Refusal(
-            415,
-            f"Content-Type is {content_type or 'missing'}; send "
-            f"{', '.join(IMAGE_TYPES)}, or {FORM_TYPE} with a field {FIELD!r}.",
-        )
+    if content_type not in (*IMAGE_TYPES, *_UNNAMED_TYPES, FORM_TYPE):
+        raise _wrong_type(content_type)
     length = request.headers.get("content-length", "")
     # int() refuses thousands of digits.
     if length.isdecimal() and (len(length) > 18 or int(length) > limits.body_bytes):
@@ -43,8 +43,8 @@ async def read_image_bytes(request: Request, limits: Limits) -> bytes:
     """Returns the image file as sent, either as the body or as a form field.
 
     Raises:
-        Refusal: 400, 408, 413 or 422: the body is malformed, too slow or too large, or
-            the form has no such field.
+        Refusal: 400, 408, 413, 415 or 422: the body is malformed, too slow, too large
+            or not an image, or the form has no such field.
         ClientLeftError: The connection was closed before the body was complete.
     """
     try:
@@ -53,7 +53,10 @@ async def read_image_bytes(request: Request, limits: Limits) -> bytes:
         raise Refusal(
             408, f"The body took more than {limits.body_s:g} seconds; send it faster."
         ) from None
-    if _content_type(request) != FORM_TYPE:
+    content_type = _content_type(request)
+    if content_type in _UNNAMED_TYPES and body and not is_known_kind(body):
+        raise _wrong_type(content_type)
+    if content_type != FORM_TYPE:
         return body
     return await _read_field(body, request.headers["content-type"])
 
@@ -74,6 +77,14 @@ async def _read_body(request: Request, limits: Limits) -> bytes:
             raise _too_large(limits)
         has_more = message.get("more_body", False)
     return bytes(body)
+
+
+def _wrong_type(content_type: str) -> Refusal:
+    return Refusal(
+        415,
+        f"Content-Type is {content_type or 'missing'}; send "
+        f"{', '.join(IMAGE_TYPES)}, or {FORM_TYPE} with a field {FIELD!r}.",
+    )
 
 
 def _too_large(limits: Limits) -> Refusal:

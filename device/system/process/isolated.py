@@ -10,22 +10,22 @@ from corallite.device.system.process.limited_process import end_group
 
 # Without the current folder in the path: a numpy.py there would be imported for NumPy.
 # An expected crash leaves no core file.
-_PRELUDE = """
+PRELUDE = """
 import resource, sys
 if sys.path and not sys.path[0]: del sys.path[0]
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 """
 _END_LIMIT_S = 1.0
 _SIGNAL_REASONS = {
-    signal.SIGILL: "the CPU has not the instructions that it was compiled for",
-    signal.SIGKILL: "something killed it, perhaps for lack of memory",
+    signal.SIGILL: "the CPU lacks the instructions that it was compiled for",
+    signal.SIGKILL: "it was killed, perhaps for lack of memory",
     signal.SIGBUS: "a file that it had open has changed or the disk fails",
 }
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a trial ended.
+    """The result of code that ran in its own process.
 
     Attributes:
         output: What it wrote to stdout.
@@ -41,17 +41,17 @@ class Outcome:
 def try_python(
     code: str, *arguments: str, timeout_s: float, python: str = sys.executable
 ) -> Outcome:
-    """Runs `code`; all that it started has ended when this returns.
+    """Runs `code`; all processes that it started have ended when this returns.
 
     Args:
-        code: It finds `arguments` in `sys.argv[1:]`.
-        arguments: Strings for it.
-        timeout_s: After so long it is killed.
+        code: Python code, with `arguments` in `sys.argv[1:]`.
+        arguments: Arguments of the code.
+        timeout_s: Timeout in seconds, after which it is killed.
         python: The interpreter.
     """
     try:
         process = subprocess.Popen(
-            [python, "-c", _PRELUDE + code, *arguments],
+            [python, "-c", PRELUDE + code, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -64,7 +64,7 @@ def try_python(
     try:
         output, complaints = process.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired:
-        return Outcome(failure=f"no answer in {timeout_s:g} s", crashed=True)
+        return Outcome(failure=f"no result in {timeout_s:g} s", crashed=True)
     finally:
         # One that hangs in a driver may stay for a while.
         end_group(process, _END_LIMIT_S)
@@ -78,7 +78,7 @@ def try_python(
 
 
 def name_signal(number: int) -> str:
-    """Returns, as part of a sentence, that signal `number` ended a process."""
+    """Returns which signal ended a process and why, as part of a sentence."""
     name = signal.Signals(number).name
     reason = _SIGNAL_REASONS.get(signal.Signals(number))
     return f"crashed with {name}" + (f": {reason}" if reason else "")
@@ -86,5 +86,5 @@ def name_signal(number: int) -> str:
 
 def _last_line(complaints: str) -> str:
     lines = [line.strip() for line in complaints.splitlines() if line.strip()]
-    last = lines[-1] if lines else "it said nothing"
+    last = lines[-1] if lines else "it printed no error"
     return last.removeprefix("corallite: ").rstrip(".")

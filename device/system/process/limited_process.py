@@ -16,7 +16,7 @@ from corallite.device.system.errors import RequestError
 
 # Longer output is read from its end only.
 _MOST_BYTES = 1 << 20
-# Of the command that ends a container.
+# Timeout of the command that ends a container.
 _END_TIMEOUT_S = 15.0
 _POLL_S = 0.01
 _INTERRUPTIONS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
@@ -29,7 +29,7 @@ class Ended:
     Attributes:
         status: Its exit status; negative, the signal that ended it; None if it was
             killed here.
-        text: The last of what it printed, stdout and stderr in order.
+        text: The end of its output, stdout and stderr in order.
         duration_s: How long it ran.
     """
 
@@ -48,13 +48,14 @@ def run_limited(
     """Runs `command` in `folder`.
 
     All processes that it started have ended when this returns or raises, also after
-    Ctrl-C or SIGTERM. They are ended by SIGKILL: the compiler is known to ignore less.
+    Ctrl-C or SIGTERM. They are ended by SIGKILL, because the Edge TPU compiler ignores
+    other signals.
 
     Args:
         command: Program and arguments.
-        folder: Where it runs; what it prints is kept there as `output.txt`.
-        timeout_s: After so long it is killed.
-        end_command: What else to run to end it, if it runs in a container.
+        folder: Where it runs; its output is kept there as `output.txt`.
+        timeout_s: Timeout in seconds, after which it is killed.
+        end_command: An additional command that ends it, if it runs in a container.
 
     Raises:
         RequestError: There is no such program, or it is for another machine.
@@ -86,7 +87,7 @@ def end_group(process: subprocess.Popen[Any], limit_s: float = math.inf) -> None
 
     Args:
         process: Started with `start_new_session`; it may have ended already.
-        limit_s: Return after so long even if one of them hangs in a driver.
+        limit_s: Return after this time even if one of them hangs in a driver.
     """
     deadline_s = time.monotonic() + limit_s
     with contextlib.suppress(OSError):
@@ -98,7 +99,7 @@ def end_group(process: subprocess.Popen[Any], limit_s: float = math.inf) -> None
 
 
 def _is_running(group: int) -> bool:
-    """Tells whether a process of the group has not ended; a zombie has."""
+    """Returns whether a process of the group has not ended; a zombie has."""
     try:
         os.killpg(group, 0)
     except OSError:
@@ -140,10 +141,10 @@ def _start(
 
 @contextlib.contextmanager
 def _interruptions_blocked() -> Iterator[set[signal.Signals]]:
-    """Blocks the signals that stop a program, so that none is lost or comes between.
+    """Blocks the signals that stop a program until the block ends.
 
     Yields:
-        Those that are not ignored, as nohup has SIGHUP ignored.
+        Those that are not ignored; nohup ignores SIGHUP.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTIONS)
     try:

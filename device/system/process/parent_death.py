@@ -1,4 +1,4 @@
-"""Ends a process whose parent has ended, however that came about."""
+"""Ends a process when its parent ends, for whatever reason."""
 
 import ctypes
 import os
@@ -9,14 +9,14 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def die_with_parent(parent: int) -> None:
-    """Has this process killed when the thread that started it ends.
+    """Makes the kernel kill this process when the thread that started it ends.
 
-    The kernel does it, so that it happens to a process that hangs in a driver or is
-    stopped, too. Elsewhere than on Linux, nothing is done.
+    This also works if the process hangs in a driver or is stopped. It does nothing on
+    systems other than Linux.
 
     Args:
-        parent: The process that started this one. If it is gone already, this one
-            exits at once.
+        parent: Id of the process that started this one. If that has ended already,
+            this process exits immediately.
     """
     if sys.platform != "linux":
         return

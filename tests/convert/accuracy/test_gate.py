@@ -56,7 +56,7 @@ def test_exactly_the_limit_passes():
         (make_comparison(-0.02, granularity="tensor"), "Try per-channel scales"),
         (
             make_comparison(-0.02, "qat", changes=(0.1, 1000.0)),
-            "Changed most since the float model: stem. Make the stage that",
+            "Changed most since the float model: stem. Train the stage that",
         ),
     ],
 )

@@ -51,7 +51,7 @@ def test_a_prediction_below_the_minimum_fails_the_check(network):
     flags = (f"--model={network}", "--min_mapped=1.0", "--json")
     done = compile_it(*flags, env=ENVIRONMENT)
     assert done.returncode == 1
-    assert "5 of 8 operators: below --min_mapped=1.0" in done.stderr
+    assert "5 of 8 operators mapped, below --min_mapped=1.0" in done.stderr
     content = json.loads(done.stdout)
     assert content["is_predicted"] is True
     assert content["edgetpu"]["mapped"] == [0, 1, 2, 3, 4]
@@ -102,6 +102,7 @@ def test_a_container_image_is_a_flag(network, docker):
     assert "run --rm" in log.read_text()
 
 
+@pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interruption_leaves_nothing_behind(network, stand_in, number):
     program = stand_in(hangs=True)

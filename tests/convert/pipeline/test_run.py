@@ -8,7 +8,10 @@ import time
 
 import pytest
 
+from corallite.convert.report.write import write_report
 from corallite.device.system.errors import RequestError
+from corallite.train.data import cache
+from corallite.train.data.images import SPLITS
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import hash_file
 from corallite.train.training.recipe import Transfer
@@ -93,8 +96,21 @@ def test_patience_in_pruning_is_refused_before_any_training(squares_dir, tmp_pat
     command = command_of(squares_dir, run_dir, "--prune_patience=1")
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
-    assert "patience of 1 epochs would end pruning" in done.stderr.splitlines()[-1]
+    assert "`patience` to be 0 in pruning, got 1" in done.stderr.splitlines()[-1]
     assert not run_dir.exists()
+
+
+def test_images_are_opened_once(squares_pipeline, finished_run, monkeypatch):
+    open_split, opened = cache.open_split, []
+
+    def note(folder, split, *arguments):
+        opened.append(split)
+        return open_split(folder, split, *arguments)
+
+    monkeypatch.setattr(cache, "open_split", note)
+    _, data = squares_pipeline(finished_run)
+    write_report(Run.open(finished_run), data)
+    assert opened == list(SPLITS)
 
 
 def test_a_run_without_weights_is_not_one_with_them(squares_pipeline, copied_run):
@@ -110,7 +126,7 @@ def test_a_truncated_model_is_named(squares_pipeline, copied_run):
     path = Run.open(copied_run).stage("pruned").model_path
     path.write_bytes(path.read_bytes()[:10_000])
     shutil.rmtree(copied_run / "qat")
-    with pytest.raises(RequestError, match=r"pruned/model\.h5 is not a whole Keras"):
+    with pytest.raises(RequestError, match=r"pruned/model\.h5 is not a complete Keras"):
         squares_pipeline(copied_run)
 
 
@@ -128,7 +144,7 @@ def test_killed_while_overwriting_it_goes_on_and_keeps_what_comes_before(
         time.sleep(0.05)
     running.send_signal(signal.SIGKILL)
     running.wait()
-    results = squares_pipeline(copied_run, sparsity=0.4, overwrite=True)
+    results, _ = squares_pipeline(copied_run, sparsity=0.4, overwrite=True)
     after = state_of(copied_run)
     assert after["float"] == before["float"]
     for name in STAGES[1:]:

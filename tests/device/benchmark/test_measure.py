@@ -102,6 +102,7 @@ def test_file_for_the_edge_tpu_is_refused(edgetpu_model, tmp_path):
         benchmark.measure([benchmark.Case(str(path), 1)])
 
 
+@pytest.mark.usefixtures("default_signals")
 def test_interrupt_leaves_no_child(tiny_models):
     flags = [f"--model={tiny_models['uint8']}", "--rounds=1000000", "--starts=1"]
     process = subprocess.Popen([*PROGRAM, *flags])

@@ -200,5 +200,5 @@ def test_file_named_csi_is_read_as_a_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "csi").write_bytes(np.zeros(9).tobytes())
     with pytest.raises(RequestError, match="csi: is neither an image nor a video"):
-        with open_source("csi"):
+        with open_source("./csi"):
             pass

@@ -12,8 +12,10 @@ import cv2
 import numpy as np
 import pytest
 
-from corallite.device.camera.connection_state import Timeouts
-from corallite.device.camera.open_source import open_source
+from corallite.device.camera.connection_state import State, Timeouts
+from corallite.device.camera.live import LiveStream
+from corallite.device.camera.open_source import name_source, open_source
+from corallite.device.image.orientation import Orientation
 from corallite.device.image.preprocess import read_image
 from corallite.device.system.errors import RequestError
 
@@ -230,8 +232,8 @@ def test_camera_that_cannot_be_opened_is_named_and_released(camera):
 
 
 def test_number_of_a_missing_camera_is_named():
-    with open_source("987", timeouts=ONE_ATTEMPT) as stream:
-        with pytest.raises(RequestError, match="camera 987: cannot be opened; check"):
+    with open_source("187", timeouts=ONE_ATTEMPT) as stream:
+        with pytest.raises(RequestError, match="camera 187: cannot be opened; check"):
             next(stream)
 
 
@@ -245,16 +247,148 @@ def test_path_of_a_device_is_a_camera(camera, tmp_path, monkeypatch):
         assert next(stream).name == str(link)
 
 
-def test_folder_named_0_is_a_folder(tmp_path, monkeypatch):
-    write_image(tmp_path / "0/a.png")
+def test_device_that_is_missing_at_the_start_is_waited_for(camera, wait_until):
+    capture = camera(frames=10**9, opened=False)
+    for source in ("/dev/video199", "/dev/v4l/by-id/usb-no_such-index0"):
+        capture.opened = False
+        with open_source(source) as stream:
+            wait_until(lambda stream=stream: stream.state is State.REOPENING)
+            assert f"{source}: cannot be opened; check" in stream.status.reason
+            capture.opened = True
+            assert next(stream).name == source
+
+
+def test_every_name_of_a_missing_device_is_live(camera, tmp_path, monkeypatch):
+    camera(frames=0, opened=False)
+    link = tmp_path / "door"
+    link.symlink_to("/dev/v4l/by-id/usb-no_such-index0")
+    monkeypatch.chdir("/dev")
+    for source in (str(link), "video199", "/dev/../dev//video199"):
+        with open_source(source, timeouts=ONE_ATTEMPT) as stream:
+            with pytest.raises(RequestError, match="Given up: .* cannot be opened"):
+                next(stream)
+
+
+@pytest.mark.parametrize("path", ["/dev/shm/gone.mp4", "/dev/fd/999", "/devices/x"])
+def test_missing_file_is_no_missing_device(path):
+    with pytest.raises(RequestError, match=f"{path}: no such file or folder"):
+        with open_source(path):
+            pass
+
+
+def test_file_that_appears_in_place_of_a_camera_is_named(camera, tmp_path, wait_until):
+    camera(frames=1)
+    link, target = tmp_path / "door", Path("/dev/video199")
+    link.symlink_to(target)
+    with open_source(str(link)) as stream:
+        wait_until(lambda: stream.state is State.LIVE or stream.status.failures)
+        link.unlink()
+        link.write_text("not a camera")
+        wait_until(lambda: "is not a camera but another" in stream.status.reason)
+
+
+@pytest.mark.parametrize("name", ["0", "csi", "csi:1"])
+def test_name_of_a_camera_is_a_camera_even_if_a_folder_has_it(
+    camera, tmp_path, monkeypatch, caplog, name
+):
+    camera(frames=1)
+    program = tmp_path / "rpicam-vid"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    write_image(tmp_path / name / "a.png")
     monkeypatch.chdir(tmp_path)
-    with open_source("0") as stream:
+    with open_source(name, timeouts=ONE_ATTEMPT) as stream:
+        assert isinstance(stream, LiveStream)
+    assert f"{name}: is a camera; for the file or folder, write ./{name}" in caplog.text
+    with open_source(f"./{name}") as stream:
         assert next(stream).name == "a.png"
+
+
+def test_folder_with_the_number_of_a_year_is_a_folder(tmp_path, monkeypatch):
+    """Linux has no camera with such a number."""
+    write_image(tmp_path / "2024/a.png")
+    write_image(tmp_path / "256/b.png")
+    monkeypatch.chdir(tmp_path)
+    for name, image in (("2024", "a.png"), ("256", "b.png")):
+        with open_source(name) as stream:
+            assert next(stream).name == image
+
+
+# One colour per corner, clockwise from the top left. In the file, 24 x 16 pixels.
+CORNERS = "RGBW"
+COLOURS = {"R": (255, 0, 0), "G": (0, 255, 0), "B": (0, 0, 255), "W": (255,) * 3}
+
+
+def draw_corners():
+    image = np.zeros((16, 24, 3), np.uint8)
+    image[:8, :12], image[:8, 12:] = COLOURS["R"], COLOURS["G"]
+    image[8:, 12:], image[8:, :12] = COLOURS["B"], COLOURS["W"]
+    return image
+
+
+def name_corners(image):
+    """Returns the colours of the corners, clockwise from the top left."""
+    corners = image[1, 1], image[1, -2], image[-2, -2], image[-2, 1]
+    return "".join(
+        min(COLOURS, key=lambda name: np.abs(corner - np.array(COLOURS[name])).sum())
+        for corner in corners
+    )
+
+
+@pytest.fixture
+def corner_sources(tmp_path, camera_server, monkeypatch):
+    """The same image as a file, a folder, a video, and a live stream."""
+    image = draw_corners()
+    jpeg = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 100])[1]
+    photo = tmp_path / "photos" / "corners.jpg"
+    photo.parent.mkdir()
+    photo.write_bytes(jpeg.tobytes())
+    video = tmp_path / "corners.avi"
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), 10, (24, 16))
+    for _ in range(3):
+        writer.write(image[..., ::-1])
+    writer.release()
+    camera_server.part = jpeg.tobytes()
+    return [str(photo), str(photo.parent), str(video), camera_server.url]
+
+
+@pytest.mark.parametrize(
+    ("rotate", "mirror", "expected"),
+    [
+        (0, False, "RGBW"),
+        (90, False, "WRGB"),
+        (180, False, "BWRG"),
+        (270, False, "GBWR"),
+        (0, True, "GRWB"),
+        (90, True, "RWBG"),  # Rotated, then mirrored.
+    ],
+)
+def test_frames_of_every_source_are_rotated_then_mirrored(
+    corner_sources, rotate, mirror, expected
+):
+    for source in corner_sources:
+        with open_source(source, orientation=Orientation(rotate, mirror)) as stream:
+            image = next(stream).image_rgb_u8
+        assert name_corners(image) == expected, source
+        assert image.shape == ((24, 16, 3) if rotate in (90, 270) else (16, 24, 3))
+
+
+def test_usb_camera_is_rotated(camera, monkeypatch):
+    capture = camera(frames=1)
+    corners_bgr = np.ascontiguousarray(draw_corners()[..., ::-1])
+    monkeypatch.setattr(capture, "retrieve", lambda: (True, corners_bgr))
+    turned = Orientation(180)
+    with open_source("0", timeouts=ONE_ATTEMPT, orientation=turned) as stream:
+        assert name_corners(next(stream).image_rgb_u8) == "BWRG"
 
 
 @pytest.mark.parametrize(
     ("source", "sentence"),
-    [("", "The source has no name; give a camera"), ("9" * 20, "9: no such file or")],
+    [
+        ("", "--source is empty; give a camera"),
+        *(("9" * 20, "9: no such file or"), ("256", "256: no such file or folder")),
+    ],
 )
 def test_empty_or_unknown_name_is_refused(source, sentence):
     with pytest.raises(RequestError, match=sentence):
@@ -394,18 +528,32 @@ def test_terminal_as_stdin_is_refused(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("url", "shown"),
+    ("url", "sentence"),
     [
-        ("ftp://host/x", "ftp://host/x"),
-        ("http:///x", "http:///x"),
-        ("http://user:secret@host:port/x", "http://host:port/x"),
-        ("http://[::1/x", "http://[::1/x"),
+        ("ftp://host/x", "ftp://...: is not a valid URL; write one of http, https, rt"),
+        ("http:///x", "http://...: has no valid host"),
+        ("http://me:secret@host:port/x", "http://...: has no valid host and port; wr"),
+        ("http://[::1/x", "http://...: has no valid host and port"),
+        ("rtsp://me:p#secret@host/x", 'has "#" before its last "@"; in the user'),
+        ("rtsp:/me:secret@host", "The URL (not shown, it may hold a password): is not"),
+        ("me:secret@host/x", "The URL (not shown, it may hold a password): is not a"),
+        ("host/x?token=secret", "The URL (not shown, it may hold a password): is not"),
     ],
 )
-def test_invalid_url_is_refused_at_once(url, shown):
+def test_invalid_url_is_refused_at_once_without_its_secret(url, sentence):
     with pytest.raises(RequestError) as refused, open_source(url):
         pass
-    assert str(refused.value).startswith(f"{shown}: is not a valid stream URL; write")
+    assert sentence in str(refused.value) and "secret" not in str(refused.value)
+    assert "secret" not in name_source(url)
+
+
+def test_file_whose_name_looks_like_a_url_is_read(tmp_path, monkeypatch):
+    name = "me:1@home.png"
+    write_image(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    with open_source(name) as stream:
+        assert next(stream).name == name
+    assert name_source(name) == name
 
 
 def test_other_device_is_refused_at_once():

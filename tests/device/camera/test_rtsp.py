@@ -3,6 +3,7 @@
 RTSP is RFC 2326; the images are JPEG over RTP (RFC 2435), in the same connection.
 """
 
+import base64
 import contextlib
 import socket
 import struct
@@ -43,13 +44,21 @@ def packets(jpeg, size_hw):
         yield b"$\0" + struct.pack("!H", len(packet)) + packet
 
 
-def serve(client, jpeg):
+def serve(client, jpeg, logins=None):
+    """Answers a client; notes its logins in a list, and wants one for its first."""
     requests = client.makefile("r", newline="\r\n")
     while line := requests.readline():
         method, lines = line.split()[0], [line]
         while lines[-1].strip():
             lines.append(requests.readline())
+        login = [each.split()[-1] for each in lines if each.startswith("Authoriz")]
         number = next(each for each in lines if each.startswith("CSeq"))
+        if logins is not None and method == "DESCRIBE":
+            logins += login or [None]
+            if not login:
+                refusal = f'{number}WWW-Authenticate: Basic realm="cam"\r\n\r\n'
+                client.sendall(f"RTSP/1.0 401 Unauthorized\r\n{refusal}".encode())
+                continue
         head, body = ANSWERS.get(method, ("", ""))
         length = f"Content-Length: {len(body)}\r\n"
         answer = f"RTSP/1.0 200 OK\r\n{number}{head}{length}\r\n{body}"
@@ -61,7 +70,7 @@ def serve(client, jpeg):
 
 
 @pytest.fixture
-def rtsp_server(jpeg):
+def rtsp_server(jpeg, request):
     """A listening RTSP server and its connections."""
     clients = []
 
@@ -73,8 +82,9 @@ def rtsp_server(jpeg):
 
     def talk(client):
         with contextlib.suppress(OSError), client:
-            serve(client, jpeg((0, 0, 255)))
+            serve(client, jpeg((0, 0, 255)), logins)
 
+    logins = getattr(request, "param", None)
     server = socket.create_server(("127.0.0.1", 0))
     threading.Thread(target=accept).start()
     yield server, clients
@@ -95,3 +105,21 @@ def test_rtsp_is_live_and_reopened_after_a_loss(rtsp_server, wait_until):
         clients[0].shutdown(socket.SHUT_RDWR)
         wait_until(lambda: stream.state is State.REOPENING)
         assert next(stream).number > 0
+
+
+LOGINS: list[str | None] = []
+
+
+@pytest.mark.parametrize("rtsp_server", [LOGINS], indirect=True)
+def test_password_with_any_character_reaches_an_rtsp_camera(rtsp_server, capfd):
+    server, _ = rtsp_server
+    typed = "qzx7 !\"$%&'()*+,;<=>[]^`{|}~\\@é"
+    password = f"{typed}:#?/kwj9"
+    host = f"127.0.0.1:{server.getsockname()[1]}"
+    url = f"rtsp://me:{typed}:%23%3F%2Fkwj9@{host}/live?token=qzx7"
+    with open_source(url, timeouts=Timeouts(stale_after_s=1000)) as stream:
+        assert next(stream).name == f"rtsp://{host}/live"
+    found = [base64.b64decode(login).decode() for login in LOGINS if login]
+    assert LOGINS[0] is None and found[0] == f"me:{password}"
+    output = "".join(capfd.readouterr())
+    assert "qzx7" not in output and "kwj9" not in output

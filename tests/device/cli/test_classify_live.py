@@ -95,6 +95,7 @@ def label(line):
     return json.loads(line)["top"][0]["label"]
 
 
+@pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_ends_a_live_stream(start, camera_server, number):
     process = start(camera_server.url)
@@ -126,8 +127,8 @@ def test_stream_continues_after_its_server_was_killed(start, camera_server, jpeg
 
 
 def test_program_waits_for_a_missing_camera(start):
-    process = start("987")
-    while "camera 987: cannot be opened; check" not in process.stderr.readline():
+    process = start("187")
+    while "camera 187: cannot be opened; check" not in process.stderr.readline():
         assert process.poll() is None
     process.terminate()
     out, err = process.communicate(timeout=60)
@@ -245,10 +246,10 @@ def test_smoothing_flags(start, jpeg):
         (["--stale_after=0"], "flag --stale_after=0"),
         (["--device=tpu"], "--device=tpu: unknown; write auto, cpu, edgetpu"),
         (["--device=edgetpu"], "model.tflite: is not compiled for the Edge TPU"),
-        (["--source=ftp://cam/x"], "ftp://cam/x: is not a valid stream URL"),
+        (["--source=ftp://cam/x"], "ftp://...: is not a valid URL; write one of http"),
     ],
 )
 def test_invalid_flags_are_reported_in_one_line(start, flags, sentence):
-    process = start("987", *flags)
+    process = start("187", *flags)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (2, "") and sentence in err

@@ -115,6 +115,7 @@ def test_third_party_model_with_labels(tiny_models, video, tmp_path):
     assert tops == ["rot", "grün"]
 
 
+@pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_ends_the_program_between_frames_with_status_0(model, video, number):
     command = [*COMMAND, f"--model={model}", f"--source={video}"]
@@ -172,7 +173,7 @@ def test_closed_pipe_is_not_an_error(model, video):
 def test_invalid_requests_are_one_line_and_status_2(model, video, tmp_path):
     for flags, sentence in (
         (["--source=/no/where"], "/no/where: no such file or folder"),
-        (["--source=987", "--give_up_after=0"], "Given up: camera 987: cannot be"),
+        (["--source=187", "--give_up_after=0"], "Given up: camera 187: cannot be"),
         ([f"--source={tmp_path}"], "has no readable image"),
         ([f"--source={video}", "--model=gone.tflite"], "gone.tflite: cannot be read"),
         ([f"--source={video}", "--input_range=1"], "--input_range=1: is not LOW,HIGH"),

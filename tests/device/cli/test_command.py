@@ -1,3 +1,4 @@
+import importlib.metadata
 import signal
 import subprocess
 import sys
@@ -48,6 +49,16 @@ def test_help_prints_the_usage_with_status_0(word: str) -> None:
     assert done.returncode == 0
     assert done.stdout.startswith("corallite VERB --flags\n")
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "words", [["--version"], *([verb, "--version"] for verb in VERBS)]
+)
+def test_version_is_printed_without_importing_a_program(words: list[str]) -> None:
+    done = corallite(*words, before=HIDE_TENSORFLOW)
+    version = importlib.metadata.version("corallite")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"corallite {version}\n"
 
 
 def test_unknown_verb_is_refused_in_one_line_with_the_verbs() -> None:
@@ -104,15 +115,13 @@ def test_garbage_collection_is_enabled_again_after_the_imports(tmp_path) -> None
     assert (done.stdout, done.stderr) == ("False\nTrue True\n", "")
 
 
+@pytest.mark.usefixtures("default_signals")
 def test_ctrl_c_during_the_imports_prints_no_traceback(tmp_path) -> None:
     (tmp_path / "slow_main.py").write_text(
         "import time\nprint('importing', flush=True)\ntime.sleep(600)\n"
     )
-    # Background jobs of a shell ignore SIGINT, and so do their children.
-    slow = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    slow += REPLACED.format("slow_main")
     process = subprocess.Popen(
-        [sys.executable, "-c", f"{slow}\n{RUN}", "audit"],
+        [sys.executable, "-c", f"{REPLACED.format('slow_main')}\n{RUN}", "audit"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -1,5 +1,6 @@
 """Programs: flags, errors, signals and a closed pipe."""
 
+import importlib.metadata
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from corallite.device.cli import program
 from corallite.device.system.errors import RequestError
 
 _NUMBER = flags.DEFINE_integer("number", None, "A number.", required=True)
+_FILE = flags.DEFINE_string("file", None, "A file.")
 _SHARE = flags.DEFINE_float("share", 0.5, "A share.", lower_bound=0.0)
 
 
@@ -129,8 +131,43 @@ def test_flag_file_that_is_not_text_is_refused(run, tmp_path):
     path = tmp_path / "flags"
     path.write_bytes(b"--number=\xff\xfe3\n")
     status, stdout, stderr = run("pass", f"--flagfile={path}")
-    assert (status, stdout) == (2, "") and "--flagfile: is not UTF-8 text" in stderr
+    assert (status, stdout) == (2, "") and f"{path}: is not UTF-8 text" in stderr
     assert stderr.count("\n") == 1
+
+
+def test_flag_file_with_a_signature_quotes_and_blanks_is_read(run, tmp_path):
+    path = tmp_path / "flags"
+    path.write_bytes(b'\xef\xbb\xbf--number 7\r\n--share = "0.25"\r\n')
+    done = run("print(_NUMBER.value, _SHARE.value)", f"--flagfile={path}")
+    assert done == (0, "7 0.25\n", "")
+
+
+@pytest.mark.parametrize("flags", [["--version"], ["--number=3", "--version"]])
+def test_version_is_printed(run, flags):
+    version = importlib.metadata.version("corallite")
+    assert run("raise ValueError", *flags) == (0, f"corallite {version}\n", "")
+
+
+SECRET_URL = "rtsp://me:p#secret@cam/x"
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--number=3", SECRET_URL],
+        [f"--number={SECRET_URL}"],
+        [f"--number={SECRET_URL} with 'quotes'"],
+        [f"--nmber {SECRET_URL}"],
+        [f"--nmber:{SECRET_URL}"],
+        ["--number", "3", "me:secret@cam/live"],
+        ["--number=3", "--file=http://me:secret@cam/x?token=secret"],
+    ],
+)
+def test_password_is_in_no_error(run, flags):
+    """Wherever the user writes the URL, and whatever quotes it."""
+    status, stdout, stderr = run("raise RequestError(f'{_FILE.value}: gone.')", *flags)
+    assert (status, stdout, stderr.count("\n")) == (2, "", 1)
+    assert "secret" not in stderr
 
 
 def test_stray_arguments_are_refused(run):
@@ -141,6 +178,7 @@ def test_stray_arguments_are_refused(run):
     )
 
 
+@pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_status_after_a_signal_is_128_plus_its_number(start, number):
     process = start("print('up', flush=True); time.sleep(60)")

@@ -10,6 +10,9 @@ import sys
 import httpx
 import pytest
 
+from corallite.device.image.jpeg_stream import JpegSplitter
+from corallite.device.image.preprocess import decode_image
+
 COMMAND = [sys.executable, "-m", "corallite.device.cli.serve_main"]
 BLUE = (0, 0, 255)
 # Hides packages of the extra `serve`, as on an installation without it.
@@ -27,6 +30,7 @@ runpy.run_module("corallite.device.cli.serve_main", run_name="__main__", alter_s
 """
 
 
+@pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_ends_the_server_while_a_stream_is_open(serve, camera_server, number):
     served = serve(f"--source={camera_server.url}")
@@ -61,6 +65,38 @@ def test_server_keeps_running_while_the_camera_is_lost(
     wait_until(lambda: served.state()["result"]["top"][0]["label"] == "blue")
     metric = 'corallite_source_state{state="live"} 1.0'
     wait_until(lambda: metric in httpx.get(f"{served.url}/metrics").text)
+
+
+def test_state_of_a_lost_camera_has_its_reason(serve, camera_server, jpeg, wait_until):
+    camera_server.kill()
+    url = camera_server.url.replace("//", "//me:secret@")
+    served = serve(f"--source={url}?token=secret", "--rotate=90", "--mirror")
+
+    def is_failing():
+        source = served.state()["source"]
+        # Together, at every moment.
+        assert (source["state"] == "reopening") == bool(source["last_error"])
+        assert (source["connection_failures"] > 0) == bool(source["last_error"])
+        return source["connection_failures"] >= 2
+
+    wait_until(is_failing)
+    source = served.state()["source"]
+    assert f"{camera_server.url}: cannot be reached" in source["last_error"]
+    metrics = httpx.get(f"{served.url}/metrics").text
+    assert "corallite_source_failures_total" in metrics
+    camera_server.part = jpeg(BLUE, (20, 40))
+    camera_server.start()
+    wait_until(lambda: served.state()["result"])
+    # The page shows what is classified: a picture on its side.
+    with httpx.stream("GET", f"{served.url}/stream.mjpg", timeout=60) as answer:
+        splitter, images = JpegSplitter(), []
+        for part in answer.iter_raw():
+            images += splitter.feed(part)
+            if images:
+                break
+    assert decode_image(images[0], "shown").shape == (40, 20, 3)
+    shown = f"{served.log}{metrics}{served.state()}{httpx.get(served.url).text}"
+    assert "secret" not in shown
 
 
 def test_sighup_reloads_the_model(serve, jpeg, wait_until):

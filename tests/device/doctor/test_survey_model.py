@@ -112,7 +112,7 @@ def test_model_that_crashes_the_runtime_is_reported(tiny_models, runtime):
 def test_hanging_model_is_reported(tiny_models, runtime):
     runtime("time.sleep(1000)")
     model = survey(tiny_models["int8"], timeout_s=1)
-    assert model.crashed and model.failure == "no answer in 1 s"
+    assert model.crashed and model.failure == "no result in 1 s"
 
 
 def test_missing_edgetpu_library_is_reported(tmp_path, edgetpu_model):

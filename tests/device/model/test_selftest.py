@@ -67,11 +67,11 @@ def test_sum_is_left_alone_where_outputs_may_be_anything():
 @pytest.mark.parametrize(
     ("model", "sentence"),
     [
-        (FakeModel([0.5, float("nan"), 0.5]), "with values that are not numbers"),
-        (FakeModel([0.5, float("inf"), 0.5]), "with values that are not numbers"),
-        (FakeModel([0.5, 0.5, 0.5]), "probabilities that sum to 1.50"),
-        (FakeModel([0.1, 0.1, 0.1]), "probabilities that sum to 0.30"),
-        (FakeModel([0.5, 0.5, 0], [0.4, 0.6, 0]), "differently when it is asked again"),
+        (FakeModel([0.5, float("nan"), 0.5]), "outputs are not all numbers"),
+        (FakeModel([0.5, float("inf"), 0.5]), "outputs are not all numbers"),
+        (FakeModel([0.5, 0.5, 0.5]), "probabilities sum to 1.50"),
+        (FakeModel([0.1, 0.1, 0.1]), "probabilities sum to 0.30"),
+        (FakeModel([0.5, 0.5, 0], [0.4, 0.6, 0]), "give different results"),
     ],
 )
 def test_unsound_model_is_refused(model, sentence):
@@ -82,9 +82,9 @@ def test_unsound_model_is_refused(model, sentence):
 @pytest.mark.parametrize(
     ("record", "sentence"),
     [
-        (SelfTest(1, 2, 0.9), "answers 0.50 where it answered 0.90 when it was made"),
-        (SelfTest(1, 3, 0.9), "answers 0.00 where it answered 0.90"),
-        (SelfTest(1, -4, 0.9), "answers 0.00 where it answered 0.90"),
+        (SelfTest(1, 2, 0.9), "is 0.50, but it was 0.90 when the model was made"),
+        (SelfTest(1, 3, 0.9), "is 0.00, but it was 0.90"),
+        (SelfTest(1, -4, 0.9), "is 0.00, but it was 0.90"),
     ],
 )
 def test_model_that_answers_otherwise_than_when_made_is_refused(record, sentence):

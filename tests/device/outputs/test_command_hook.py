@@ -101,7 +101,7 @@ def test_hanging_command_is_ended_with_its_children(
     assert time.monotonic() - start_s < 60
     assert not [t for t in threading.enumerate() if t.name == "hook"]
     wait_until(lambda: not is_running(pid_file))
-    assert "sh: took too long and was ended." in caplog.text
+    assert "sh: exceeded --run_timeout and was ended." in caplog.text
 
 
 def test_failures_are_logged_and_the_next_command_runs(tmp_path, wait_until, caplog):

@@ -68,6 +68,20 @@ def test_image_and_form_give_the_prediction_of_the_engine(path, make_client, mod
         assert answer["latency_ms"] > 0
 
 
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "", None])
+def test_image_without_its_type_is_known_by_its_bytes(make_client, jpeg, kind):
+    """As `curl --data-binary @photo.jpg` sends it, or a client without a type."""
+    headers = {} if kind is None else {"Content-Type": kind}
+    client = make_client()
+    sent = client.post("/v1/classify", content=jpeg(BLUE), headers=headers)
+    assert sent.json()["top"][0]["label"] == "blue"
+    refused = client.post("/v1/classify", content=b"a=1", headers=headers)
+    shown = f"Content-Type is {kind or 'missing'}; send image/jpeg"
+    assert refused.status_code == 415 and shown in refused.json()["error"]
+    empty = client.post("/v1/classify", headers=headers)
+    assert empty.status_code == 400 and "is empty" in empty.json()["error"]
+
+
 def test_top_k_limits_the_labels(make_client, jpeg):
     client = make_client()
     assert len(post(client, jpeg(), params={"top_k": 1}).json()["top"]) == 1

@@ -8,6 +8,7 @@ import pytest
 from corallite.device.system.signals import calling_on_hangup, stop_on_signals
 
 
+@pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_sets_the_event_and_a_second_interrupts(number):
     former = signal.getsignal(number)

@@ -18,7 +18,7 @@ def test_a_truncated_model_is_refused_in_one_sentence(kept, tmp_path):
     save_model(registry.build("shufflenet_v2", (32, 32, 3), 3, width=0.25), path)
     content = path.read_bytes()
     path.write_bytes(content[: int(kept * len(content))])
-    message = r"model\.h5 is not a whole Keras model \(.*\); remove it and run the"
+    message = r"model\.h5 is not a complete Keras model \(.*\); remove it and run the"
     with pytest.raises(RequestError, match=message) as caught:
         load_model(path)
     assert "\n" not in str(caught.value)

@@ -158,7 +158,7 @@ def test_a_stopped_pruning_resumes_with_the_same_result(
 
 
 def test_patience_is_refused_as_it_would_end_the_training_early():
-    with pytest.raises(RequestError, match="patience of 2 epochs would end pruning"):
+    with pytest.raises(RequestError, match="to be 0 in pruning, got 2"):
         prune_module.check_recipe(Recipe(epochs=9, patience=2))
 
 

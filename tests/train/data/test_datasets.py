@@ -109,7 +109,7 @@ def test_a_folder_and_a_data_set_are_two_ways_to_say_it(tmp_path):
     for data_dir, dataset in ((None, None), (str(tmp_path), "fashion_mnist")):
         with pytest.raises(RequestError, match="either --data_dir or --dataset"):
             datasets.locate(data_dir, dataset)
-    with pytest.raises(RequestError, match="to be fashion_mnist, got 'mnist'"):
+    with pytest.raises(RequestError, match="to be one of fashion_mnist, got 'mnist'"):
         datasets.locate(None, "mnist")
     assert datasets.locate(str(tmp_path), None) == tmp_path
 

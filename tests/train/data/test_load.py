@@ -205,6 +205,7 @@ def test_one_unreadable_image_is_named_and_skipped(
         for i, p in enumerate(data.splits[split].paths)
     }
     assert len(rows) == 19 and path not in rows
+    assert data.unreadable == load_data(run_dir).unreadable == 1
     assert path in caplog.text and "1 of 20 images were skipped" in caplog.text
     for good, (split, row) in rows.items():
         image = data.splits[split].images_rgb_u8[row]
@@ -227,6 +228,7 @@ def test_a_file_that_we_may_not_read_is_named_and_skipped(
     monkeypatch.setattr(Path, "read_bytes", read)
     data = prepare_data(data_dir, run_dir, SMALL)
     assert sum(len(split.labels) for split in data.splits.values()) == 19
+    assert data.unreadable == 1
     assert "cat/004.png" in caplog.text and "Permission denied" in caplog.text
 
 

@@ -1,6 +1,7 @@
 """A stage is made once, and not from two kinds of settings."""
 
 import hashlib
+import json
 from typing import Any
 
 import numpy as np
@@ -155,7 +156,7 @@ def test_the_command_of_a_run_can_be_pasted(begun, changes, flags):
 def test_the_command_has_the_weights_of_the_run(begun, frozen_epochs, flags):
     record_run(begun.run.path, frozen_epochs=frozen_epochs)
     path = begun.run.path / "run.json"
-    files.write_json(path, {**files.read_json(path), "weights": "/a.pth"})
+    files.write_json(path, {**json.loads(path.read_text()), "weights": "/a.pth"})
     assert begun.command().endswith(f" --weights=/a.pth{flags} --epochs=30")
 
 
@@ -201,7 +202,7 @@ def test_a_stage_of_a_model_that_was_replaced_is_refused(finished):
     pruned = make_pruned(finished)
     assert pruned.require() == pruned.model_path
     files.write_bytes(finished.model_path, b"another model")
-    with pytest.raises(RequestError, match="made again since; run `corallite prune"):
+    with pytest.raises(RequestError, match="has changed since; run `corallite prune"):
         pruned.require()
 
 

@@ -66,7 +66,7 @@ def signal_after(process, shown, number):
 
 
 def train(data_dir, run_dir, *arguments, **options):
-    return train_run(data_dir, Run.open(run_dir), *arguments, **options)
+    return train_run(data_dir, Run.open(run_dir), *arguments, **options)[0]
 
 
 def load_weights(run_dir):

@@ -160,9 +160,9 @@ TRANSFERS = [
     ({"weights": "a.pth", "learning_rate": "0.3"}, 0, [0.3, 0.02]),
 ]
 REFUSED = [
-    ({"freeze": "true"}, "give them with --weights"),
-    ({"unfreeze_epoch": "2"}, "give them with --weights"),
-    ({"weights": "a.pth", "unfreeze_epoch": "7"}, "below the 7 epochs, got 7"),
+    ({"freeze": "true"}, "give --weights"),
+    ({"unfreeze_epoch": "2"}, "give --weights"),
+    ({"weights": "a.pth", "unfreeze_epoch": "7"}, "7 must be below the 7 epochs"),
     ({"epochs": "0"}, "flag --epochs=0"),
     ({"seed": "-1"}, "flag --seed=-1"),
     ({"seed": "4294967296"}, "flag --seed=4294967296"),

@@ -235,7 +235,7 @@ def truncate(path):
             change_tensors(lambda tensors: tensors.update({"_bn0.bias": np.zeros(9)})),
             "'_bn0.bias' has shape (9,), expected (32,)",
         ),
-        ("lite0.pth", truncate, "is not a whole PyTorch checkpoint"),
+        ("lite0.pth", truncate, "is not a complete PyTorch checkpoint"),
         (
             "applications.h5",
             change_layers(lambda root: root.pop("block_3_depthwise")),
@@ -246,7 +246,7 @@ def truncate(path):
             change_layers(add_layer),
             "a layer 'extra', unknown to mobilenet_v2 0.25x",
         ),
-        ("applications.h5", truncate, "is not a whole file of Keras weights"),
+        ("applications.h5", truncate, "is not a complete file of Keras weights"),
         (
             "model.h5",
             change_layers(lambda root: root.pop("stem_bn")),
@@ -262,7 +262,7 @@ def truncate(path):
             change_layers(add_layer),
             "a layer 'extra', unknown to shuff",
         ),
-        ("model.h5", truncate, "is not a whole file of Keras weights"),
+        ("model.h5", truncate, "is not a complete file of Keras weights"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused(kind, change, words, file_of, tmp_path):

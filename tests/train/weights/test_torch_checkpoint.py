@@ -81,7 +81,7 @@ def test_a_state_dict_within_a_dictionary_is_found(tmp_path, name):
 def test_a_hostile_pickle_is_refused_and_calls_nothing(tmp_path, write, function):
     target = tmp_path / "made"
     write(tmp_path / "a.pth", {"x": Call(function, os.fspath(target))})
-    with pytest.raises(RequestError, match="asks for .*, which is not a tensor"):
+    with pytest.raises(RequestError, match="asks for .*, which no tensor needs"):
         read_checkpoint(tmp_path / "a.pth")
     assert not target.exists()
 
@@ -108,7 +108,7 @@ def test_a_tensor_beyond_its_numbers_is_refused(tmp_path, view):
 def test_a_tensor_without_numbers_is_refused(tmp_path):
     function = Global("torch._utils", "_rebuild_tensor_v2")
     write_zip(tmp_path / "a.pth", {"x": Call(function, 5, 0, (1,), (1,))})
-    with pytest.raises(RequestError, match="a tensor refers to no numbers"):
+    with pytest.raises(RequestError, match="a tensor refers to no storage"):
         read_checkpoint(tmp_path / "a.pth")
 
 
@@ -139,7 +139,7 @@ def test_every_truncation_is_refused_in_one_sentence(tmp_path, write):
     whole = path.read_bytes()
     for length in range(0, len(whole), 7):
         path.write_bytes(whole[:length])
-        with pytest.raises(RequestError, match=r"a\.pth is not a whole PyTorch") as it:
+        with pytest.raises(RequestError, match=r"a\.pth is not a complete PyT") as it:
             read_checkpoint(path)
         assert "\n" not in str(it.value)
 
@@ -147,7 +147,7 @@ def test_every_truncation_is_refused_in_one_sentence(tmp_path, write):
 @pytest.mark.parametrize("content", [b"", b"GIF89a", b"\x80\x02", b"\0" * 1000])
 def test_other_files_are_refused(tmp_path, content):
     (tmp_path / "a.pth").write_bytes(content)
-    with pytest.raises(RequestError, match="not a whole PyTorch checkpoint"):
+    with pytest.raises(RequestError, match="not a complete PyTorch checkpoint"):
         read_checkpoint(tmp_path / "a.pth")
 
 
@@ -162,7 +162,7 @@ def test_big_endian_numbers_are_refused(tmp_path):
     write_zip(tmp_path / "a.pth", {"x": tensor(1, (1,), (1,))}, np.ones(1, ">f4"))
     with zipfile.ZipFile(tmp_path / "a.pth", "a") as archive:
         archive.writestr("weights/byteorder", "big")
-    with pytest.raises(RequestError, match="its numbers are big-endian"):
+    with pytest.raises(RequestError, match="it is big-endian"):
         read_checkpoint(tmp_path / "a.pth")
 
 

@@ -79,12 +79,12 @@ def test_no_process_is_left_after_stop(open_engine, edgetpu):
 
 
 LOSSES = {
-    "hangs": "no answer in 1 s",
+    "hangs": "no response in 1 s",
     "crashes": "its process crashed with SIGSEGV",
     "unplugged": "Failed to execute request",
-    "is cut short": "its process answered 2 bytes",
+    "is cut short": "its process returned 2 bytes",
     signal.SIGKILL: "its process crashed with SIGKILL",
-    signal.SIGSTOP: "no answer in 1 s",
+    signal.SIGSTOP: "no response in 1 s",
 }
 
 
@@ -130,10 +130,10 @@ def test_hang_is_noticed_before_the_next_frame(open_engine, edgetpu, wait_until)
     ("mode", "reason"),
     [
         ("absent", "cannot be used (Failed to load delegate from libedgetpu.so.1)"),
-        ("hangs at loading", "cannot be used (no answer in 0.5 s)"),
+        ("hangs at loading", "cannot be used (no response in 0.5 s)"),
         ("lies", "off those of the file for the CPU; check --cpu_model"),
         ("crashes", "its process crashed with SIGSEGV"),
-        ("is cut short", "its process answered 2 bytes"),
+        ("is cut short", "its process returned 2 bytes"),
     ],
 )
 def test_edgetpu_that_does_not_work_is_tried_again(
@@ -175,7 +175,7 @@ def test_edgetpu_is_left_alone_until_the_system_shows_it(
     status = engine.status()
     assert (status.device, status.state, status.last_error) == ("cpu", "ready", "")
     assert edgetpu.users == []
-    assert caplog.messages == ["edgetpu: is not here; the CPU answers until it is."]
+    assert caplog.messages == ["edgetpu: not found; the CPU classifies until it is."]
     engine.stop()
     assert engine.status().state == "ready"
     engine.start()

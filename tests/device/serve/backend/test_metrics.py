@@ -29,6 +29,7 @@ SOURCE = SourceBody(
     skipped=6,
     opened=1,
     failures=7,
+    connection_failures=3,
     last_error="",
 )
 BOARD = BoardBody(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from corallite.device.camera.connection_state import State
+from corallite.device.camera.connection_state import State, Status
 from corallite.device.camera.frame import Frame, FrameStream, SourceGivenUpError
 from corallite.device.engine.classifier import Classifier
 from corallite.device.loop.smoothing import Smoother
@@ -19,14 +19,15 @@ class Frames(FrameStream):
     """Yields `items`, each when `go` was released for it; raises the errors in it."""
 
     current = State.LIVE
+    reason = ""
 
     def __init__(self, *items: Any) -> None:
         super().__init__()
         self.items, self.go = iter(items), threading.Semaphore(0)
 
     @property
-    def state(self):
-        return self.current
+    def status(self):
+        return Status(self.current, self.reason, 4)
 
     def __next__(self):
         assert self.go.acquire(timeout=LIMIT_S)
@@ -67,6 +68,19 @@ def test_given_up_is_reported_only_with_its_reason(start, wait_until):
     status = camera.status()
     assert (status.last_error, status.failures) == ("Given up: x: is gone.", 1)
     assert camera.is_over
+
+
+def test_camera_that_is_not_live_has_its_reason(start, wait_until):
+    frames = Frames(OSError("a frame is broken"))
+    camera = start(frames)
+    frames.go.release()
+    wait_until(lambda: camera.status().failures == 1)
+    frames.current, frames.reason = State.REOPENING, "x: is gone."
+    status = camera.status()
+    assert (status.state, status.last_error) == ("reopening", "x: is gone.")
+    assert (status.connection_failures, status.failures) == (4, 1)
+    frames.current, frames.reason = State.LIVE, ""
+    assert camera.status().last_error == "a frame is broken"
 
 
 def test_other_error_does_not_end_the_loop_of_a_source_given_up(start, wait_until):

@@ -53,16 +53,8 @@ def test_a_program_that_takes_too_long_is_ended_with_its_children(
     assert still_running() == []
 
 
-@pytest.fixture
-def interruptible():
-    """Raises KeyboardInterrupt on SIGINT, which a shell's background jobs ignore."""
-    former = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, former)
-
-
 def test_an_interruption_and_one_more_end_it_with_its_children(
-    run_shell, still_running, interruptible
+    run_shell, still_running, default_signals
 ):
     interrupt = "kill -INT $PPID; kill -INT $PPID; "
     with pytest.raises(KeyboardInterrupt):
