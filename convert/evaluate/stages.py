@@ -29,7 +29,8 @@ def evaluate_run(run: Run, data: ImageData, split: str = "test") -> list[StageRe
     """Evaluates each finished stage on a split; what was measured before is kept.
 
     Raises:
-        RequestError: The run has no finished first stage.
+        RequestError: The run has no finished first stage, or a stage has to be measured
+            while another process is writing into the run.
     """
     run.first().require()
     for stage in run.outdated_stages():
@@ -118,8 +119,9 @@ def _recall(stage: Stage, data: ImageData, split: str) -> StageResult:
         if record.get("inputs") == inputs:
             return files.read_record(path, _to_result)
     logging.info("Evaluating %s on the %s split.", stage.name, split)
-    result = _measure(stage, data, split)
-    files.write_json(path, {"inputs": inputs, **dataclasses.asdict(result)})
+    with stage.run.lock("evaluate"):
+        result = _measure(stage, data, split)
+        files.write_json(path, {"inputs": inputs, **dataclasses.asdict(result)})
     return result
 
 

@@ -66,10 +66,10 @@ def prune(
     }
     if stage.is_done(inputs, overwrite):
         return stage
-    keras.utils.set_random_seed(recipe.seed)
-    steps = recipe.epochs * steps_per_epoch(data.splits["train"], recipe.batch_size)
-    model = add_pruning(load_model(source), sparsity, steps)
     with run.lock(KIND.verb):
+        keras.utils.set_random_seed(recipe.seed)
+        steps = recipe.epochs * steps_per_epoch(data.splits["train"], recipe.batch_size)
+        model = add_pruning(load_model(source), sparsity, steps)
         stage.reopen()
         progress = fit(
             model,

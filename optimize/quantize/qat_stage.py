@@ -57,16 +57,22 @@ def train_quantized(
         stage.refuse_other_settings({"shared_range": shared_range, **inputs})
     if stage.is_done(inputs, overwrite):
         return stage
-    keras.utils.set_random_seed(recipe.seed)
-    images = choose_checked_images(data.splits["train"])
-    model = quantize(
-        load_model(source), images, shared_range=shared_range, granularity=granularity
-    )
-    objective = classify(data, recipe)
     with run.lock(KIND.verb):
+        keras.utils.set_random_seed(recipe.seed)
+        model = quantize(
+            load_model(source),
+            choose_checked_images(data.splits["train"]),
+            shared_range=shared_range,
+            granularity=granularity,
+        )
         stage.reopen()
         progress = fit(
-            model, data, recipe, stage.path, objective=objective, inputs=inputs
+            model,
+            data,
+            recipe,
+            stage.path,
+            objective=classify(data, recipe),
+            inputs=inputs,
         )
         save_model(model, stage.model_path)
         measured = dataclasses.asdict(measure_sparsity(model))

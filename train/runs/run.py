@@ -43,8 +43,8 @@ class Run:
     def lock(self, verb: str) -> Iterator[None]:
         """Keeps other processes from changing the run; verbs inside the block may.
 
-        What is written in one step and derived from a finished stage, as evaluations
-        and reports are, needs no lock.
+        All that writes into a run holds it, evaluations and reports too: they would
+        mix what was there before with what the other process is making.
 
         Raises:
             RequestError: Another process holds the lock; names it.
