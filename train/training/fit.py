@@ -15,6 +15,7 @@ from corallite.device.system.signals import Stop, stop_on_signals
 from corallite.train.data import input_pipeline
 from corallite.train.data.load import ImageData
 from corallite.train.framework.keras import keras, tf
+from corallite.train.runs.commands import name_recipe_flag
 from corallite.train.runs.stage import STATE_FILE
 from corallite.train.training.objectives import Objective
 from corallite.train.training.progress import ShowProgress
@@ -74,7 +75,7 @@ def fit(
         )
         curves = LogScalars(stage_dir / "tensorboard")
         with (
-            _reporting_lack_of_memory(recipe),
+            _reporting_lack_of_memory(stage_dir.name, recipe),
             contextlib.closing(curves),
             contextlib.closing(shown),
         ):
@@ -108,13 +109,13 @@ def _postponing_signals() -> Iterator[Stop]:
 
 
 @contextlib.contextmanager
-def _reporting_lack_of_memory(recipe: Recipe) -> Iterator[None]:
+def _reporting_lack_of_memory(stage: str, recipe: Recipe) -> Iterator[None]:
     try:
         yield
     except tf.errors.ResourceExhaustedError as error:
         raise RequestError(
-            "The training ran out of memory; begin again with --overwrite and a "
-            f"--batch_size below {recipe.batch_size}."
+            "The training ran out of memory; begin again with --overwrite and, below "
+            f"{recipe.batch_size}, {name_recipe_flag(stage, 'batch_size')}."
         ) from error
 
 
@@ -237,9 +238,9 @@ class _Checkpointer(keras.callbacks.Callback):
         if not math.isfinite(record["loss"]):
             raise RequestError(
                 f"The {self.stage_name} training diverged in epoch {epoch + 1} (the "
-                f"loss is {record['loss']}); run the same command again with "
-                "--overwrite and a --learning_rate below "
-                f"{self.recipe.learning_rate:g}."
+                f"loss is {record['loss']}); begin again with --overwrite and, below "
+                f"{self.recipe.learning_rate:g}, "
+                f"{name_recipe_flag(self.stage_name, 'learning_rate')}."
             )
         record["seconds"] = round(time.monotonic() - self._epoch_began_s, 1)
         self.state.end_epoch(self.model, record, self.objective)

@@ -408,7 +408,7 @@ def test_a_diverged_training_is_reported_and_keeps_the_state_before(tmp_path):
                 logits.set_weights([np.nan * w for w in logits.get_weights()])
 
     message = (
-        "diverged in epoch 2 .*the same command again with --overwrite and a --lea"
+        "diverged in epoch 2 .*again with --overwrite and, below 0, --learning_rate"
     )
     with pytest.raises(RequestError, match=message):
         fit(
@@ -430,7 +430,7 @@ def test_lack_of_memory_is_reported_with_a_remedy(tmp_path):
         lambda x: x + tf.cast(tf.fill([2**50], x[0, 0])[0], x.dtype)
     )
     model = keras.Model(model.input, hoard(model.output))
-    message = "ran out of memory; begin again with .* a --batch_size below 10"
+    message = "ran out of memory; begin again with .*, below 10, --batch_size"
     with pytest.raises(RequestError, match=message):
         fit(model, make_data(), RECIPE, tmp_path / "float", inputs=INPUTS)
 
