@@ -23,6 +23,9 @@ from corallite.train.training.recipe import Recipe, Transfer, build_optimizer
 from corallite.train.training.tensorboard_log import LogScalars
 from corallite.train.training.training_state import Progress, TrainingState
 
+# Of a training. 300 photos and the defaults are 60: 45 % of five classes were right.
+_FEW_STEPS = 100
+
 
 def fit(
     model: keras.Model,
@@ -68,6 +71,7 @@ def fit(
     model.optimizer.build(model.trainable_variables)
     state = TrainingState(stage_dir / STATE_FILE, inputs)
     state.restore(model)
+    _warn_of_few_steps(stage_dir.name, recipe, steps)
     with _postponing_signals() as stop:
         checkpointer = _Checkpointer(state, objective, recipe, transfer, steps, stop)
         shown = ShowProgress(
@@ -117,6 +121,21 @@ def _reporting_lack_of_memory(stage: str, recipe: Recipe) -> Iterator[None]:
             "The training ran out of memory; begin again with --overwrite and, below "
             f"{recipe.batch_size}, {name_recipe_flag(stage, 'batch_size')}."
         ) from error
+
+
+def _warn_of_few_steps(stage: str, recipe: Recipe, steps_per_epoch: int) -> None:
+    steps = recipe.epochs * steps_per_epoch
+    if steps < _FEW_STEPS:
+        logging.warning(
+            "%s: %d epochs are only %d optimizer steps, too few to learn "
+            "much; give more with %s, or smaller batches than %d with %s.",
+            stage,
+            recipe.epochs,
+            steps,
+            name_recipe_flag(stage, "epochs"),
+            recipe.batch_size,
+            name_recipe_flag(stage, "batch_size"),
+        )
 
 
 def _compile(
