@@ -24,6 +24,7 @@ from corallite.train.training.fit import discard_state, fit
 from corallite.train.training.float_stage import cost_metrics
 from corallite.train.training.model_file import save_model
 from corallite.train.training.objectives import classify
+from corallite.train.training.predictions import describe_predictions
 
 KIND = KINDS["pruned"]
 # Sparsity rises during this fraction of the steps; the rest restores the accuracy.
@@ -85,6 +86,7 @@ def prune(
         save_model(model, stage.model_path)
         measured = dataclasses.asdict(measure_sparsity(model))
         metrics = {"sparsity": measured, **dataclasses.asdict(progress)}
+        metrics |= describe_predictions(model, data)
         stage.finish(inputs, {**cost_metrics(model), **metrics}, parent)
         discard_state(stage.path)
     return stage

@@ -15,6 +15,7 @@ from corallite.train.runs.stage import Stage
 from corallite.train.training.fit import discard_state, fit
 from corallite.train.training.model_file import save_model
 from corallite.train.training.objectives import classify
+from corallite.train.training.predictions import describe_predictions
 
 KIND = KINDS["qat"]
 
@@ -77,6 +78,7 @@ def train_quantized(
         save_model(model, stage.model_path)
         measured = dataclasses.asdict(measure_sparsity(model))
         metrics = {"sparsity": measured, **dataclasses.asdict(progress)}
+        metrics |= describe_predictions(model, data)
         stage.finish(inputs, {"from": parent.name, **metrics}, parent)
         discard_state(stage.path)
     return stage
