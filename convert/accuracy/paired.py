@@ -37,6 +37,12 @@ class Step:
         # Rounded, so that 3 images of 600 are exactly 0.5.
         return round(-100 * self.difference, 9)
 
+    @property
+    def is_significant(self) -> bool:
+        """Whether the 95 % interval excludes no difference."""
+        low, high = self.interval
+        return not low <= 0 <= high
+
     def to_json(self) -> dict[str, Any]:
         fields = dataclasses.asdict(self)
         names = {"from": fields.pop("from_name"), "to": fields.pop("to_name")}

@@ -45,7 +45,7 @@ def list_warnings(
         class_names: In the order of the labels.
         split: "train", "val" or "test".
     """
-    warnings = []
+    warnings: list[str] = []
     for result in results:
         summary = summarize_evaluation(result.evaluation, class_names)
         fault = summary.explain_fault(result.stage, split)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from corallite.convert.accuracy.gate import AccuracyComparison
-from corallite.convert.accuracy.record import read_comparison
+from corallite.convert.accuracy.record import read_comparison, read_rejected
 from corallite.convert.edgetpu.predict.prediction import Prediction
 from corallite.convert.evaluate.machine import describe_machine
 from corallite.convert.evaluate.metrics import StageResult
@@ -78,7 +78,8 @@ class Facts:
         stages: At least the first one, parents before what was made from them.
         others: Finished stages that this machine cannot run.
         pictures: Images that the last stage predicts wrong, the most confident first.
-        accuracy: What the accuracy gate of the last file measured, if it did.
+        accuracy: What the accuracy gate measured of the last file; of the one that it
+            rejected if there is no other.
         model: Structure of the file that can be compiled; None if there is none.
         edgetpu: What the Edge TPU compiler makes of it; None if there is none.
         is_predicted: The compiler was not run, `edgetpu` is a prediction.
@@ -158,7 +159,7 @@ def gather_facts(
         stages=stages,
         others=[record for x, record in records if x.name not in results],
         pictures=show_mistakes(mistakes, data.splits[split], names),
-        accuracy=next(filter(None, map(read_comparison, reversed(made_stages))), None),
+        accuracy=_find_comparison(run, made_stages),
         model=model,
         edgetpu=placement,
         is_predicted=is_predicted,
@@ -166,6 +167,12 @@ def gather_facts(
         machine=describe_machine(),
         made=made,
     )
+
+
+def _find_comparison(run: Run, stages: list[Stage]) -> AccuracyComparison | None:
+    """Returns that of the last file, else that of a file that was rejected."""
+    known = next(filter(None, map(read_comparison, reversed(stages))), None)
+    return known or read_rejected(run.stage("int8"))
 
 
 def _describe_stage(stage: Stage) -> StageRecord:
