@@ -34,8 +34,8 @@ class Step:
     @property
     def drop_points(self) -> float:
         """What was lost, in percentage points; below 0 if accuracy was gained."""
-        # Rounded, so that 3 images of 600 are exactly 0.5.
-        return round(-100 * self.difference, 9)
+        # Rounded, so that 3 images of 600 are exactly 0.5; and never -0.0.
+        return round(-100 * self.difference, 9) + 0.0
 
     @property
     def is_significant(self) -> bool:

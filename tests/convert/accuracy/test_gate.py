@@ -205,6 +205,11 @@ def test_a_record_of_an_earlier_version_has_no_predictions():
     assert AccuracyComparison.from_json(content).passed
 
 
+def test_no_loss_has_no_sign():
+    text = format_comparison(make_comparison(0.0))
+    assert "validation images: 0.00 percentage points below" in text
+
+
 def test_a_comparison_survives_json():
     comparison = dataclasses.replace(
         make_comparison(-0.02), predictions={"float": USEFUL, "int8": ONE_LABEL}
