@@ -32,12 +32,11 @@ def recall_comparison(
     lineage = run.lineage(last)
     if len(lineage) == 1:
         return None
-    split = data.splits["val"]
-    chain = predict_stages(lineage, split)
+    chain = predict_stages(lineage, data.splits["val"])
     inputs = last.metrics()["inputs"]
     granularity = inputs.get("granularity", "channel")
     method = inputs.get("method", _usual_method(lineage))
-    compared = compare_models(chain, split, method, granularity, last.sha256())
+    compared = compare_models(chain, data, method, granularity, last.sha256())
     return compared.with_limit(max_drop)
 
 
@@ -62,7 +61,7 @@ def compare_file(
     made = [stage for stage in runnable_stages(run) if not stage.kind.is_keras]
     chain = predict_stages([run.first(), *made[-1:]], split)
     chain.append(("file", predict_labels_by_file(path, split, manifest)))
-    compared = compare_models(chain, split, "file", "unknown", hash_file(path))
+    compared = compare_models(chain, data, "file", "unknown", hash_file(path))
     return compared.with_limit(max_drop)
 
 

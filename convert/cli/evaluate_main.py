@@ -5,10 +5,10 @@ corallite evaluate --run_dir=runs/first --model=other.tflite
 
 Every file runs with the code of the device. Prints a table, and the loss of each step
 to int8 on the validation split; with --json, prints all measurements, including
-confusion matrices. The exit status is 1 if int8 lost more than --max_drop.
+confusion matrices. Warns of models that predict one label for nearly all images. The
+exit status is 1 if int8 lost more than --max_drop, or is such a model.
 """
 
-import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,8 @@ from absl import flags
 from corallite.convert.accuracy.gate_text import format_comparison
 from corallite.convert.accuracy.measure_file import compare_file, recall_comparison
 from corallite.convert.evaluate.stages import evaluate_one_file, evaluate_run
-from corallite.convert.evaluate.table import format_table
+from corallite.convert.evaluate.table import format_results
+from corallite.convert.evaluate.usefulness import to_json
 from corallite.device.cli import program
 from corallite.train.cli import run_flags
 from corallite.train.data.content import check_content
@@ -63,12 +64,12 @@ def main(argv: Sequence[str]) -> int:
         results = evaluate_run(run, data, _PART.value)
         comparison = recall_comparison(run, data, _MAX_DROP.value)
     if _JSON.value:
-        rows = [dataclasses.asdict(result) for result in results]
+        rows = [to_json(x, data.class_names, _PART.value) for x in results]
         if comparison:
             rows[-1]["parity"] = comparison.to_json()
         print(json.dumps(rows))
     else:
-        print(format_table(results))
+        print(format_results(results, data.class_names, _PART.value))
         if comparison:
             print(f"\n{format_comparison(comparison)}")
     if comparison is None or comparison.passed:

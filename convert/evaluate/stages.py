@@ -29,7 +29,8 @@ def evaluate_run(run: Run, data: ImageData, split: str = "test") -> list[StageRe
     """Evaluates each finished stage on a split; earlier results are reused.
 
     Raises:
-        RequestError: The run has no finished first stage.
+        RequestError: The run has no finished first stage, or a stage has to be measured
+            while another process is writing into the run.
     """
     run.first().require()
     for stage in run.outdated_stages():
@@ -117,8 +118,9 @@ def _recall(stage: Stage, data: ImageData, split: str) -> StageResult:
         if known:
             return known
     logging.info("Evaluating %s on the %s split.", stage.name, split)
-    result = _measure(stage, data, split)
-    files.write_json(path, {"inputs": inputs, **dataclasses.asdict(result)})
+    with stage.run.lock("evaluate"):
+        result = _measure(stage, data, split)
+        files.write_json(path, {"inputs": inputs, **dataclasses.asdict(result)})
     return result
 
 

@@ -50,8 +50,8 @@ def choose_manifest(
         manifest = manifest.with_classes(labels=read_labels(labels_path))
     if not manifest.labels:
         raise RequestError(
-            f"{model_path}: carries no manifest; give --labels=FILE with one label "
-            "per line."
+            f"{model_path}: carries no manifest; give classify or serve --labels=FILE "
+            "with one label per line."
         )
     if fit is not None:
         preprocessing = dataclasses.replace(manifest.preprocessing, fit=fit)

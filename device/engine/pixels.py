@@ -119,5 +119,5 @@ def _check_range(
         raise RequestError(
             f"{path}: its input holds {holds[0]:.3g} to {holds[1]:.3g} but pixels are "
             f"given as {input_range[0]:.3g} to {input_range[1]:.3g}; set --input_range "
-            "to what it was trained on."
+            "of classify or serve to what it was trained on."
         )

@@ -24,6 +24,7 @@ from corallite.train.training.fit import discard_state, fit
 from corallite.train.training.float_stage import cost_metrics
 from corallite.train.training.model_file import save_model
 from corallite.train.training.objectives import classify
+from corallite.train.training.predictions import describe_predictions
 
 KIND = KINDS["pruned"]
 # Sparsity rises during this fraction of the steps; the rest restores the accuracy.
@@ -65,10 +66,10 @@ def prune(
     }
     if stage.is_done(inputs, overwrite):
         return stage
-    keras.utils.set_random_seed(recipe.seed)
-    steps = recipe.epochs * steps_per_epoch(data.splits["train"], recipe.batch_size)
-    model = add_pruning(load_model(source), sparsity, steps)
     with run.lock(KIND.verb):
+        keras.utils.set_random_seed(recipe.seed)
+        steps = recipe.epochs * steps_per_epoch(data.splits["train"], recipe.batch_size)
+        model = add_pruning(load_model(source), sparsity, steps)
         stage.reopen()
         progress = fit(
             model,
@@ -84,6 +85,7 @@ def prune(
         save_model(model, stage.model_path)
         measured = dataclasses.asdict(measure_sparsity(model))
         metrics = {"sparsity": measured, **dataclasses.asdict(progress)}
+        metrics |= describe_predictions(model, data)
         stage.finish(inputs, {**cost_metrics(model), **metrics}, parent)
         discard_state(stage.path)
     return stage

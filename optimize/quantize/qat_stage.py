@@ -15,6 +15,7 @@ from corallite.train.runs.stage import Stage
 from corallite.train.training.fit import discard_state, fit
 from corallite.train.training.model_file import save_model
 from corallite.train.training.objectives import classify
+from corallite.train.training.predictions import describe_predictions
 
 KIND = KINDS["qat"]
 
@@ -57,20 +58,27 @@ def train_quantized(
         stage.refuse_other_settings({"shared_range": shared_range, **inputs})
     if stage.is_done(inputs, overwrite):
         return stage
-    keras.utils.set_random_seed(recipe.seed)
-    images = choose_checked_images(data.splits["train"])
-    model = quantize(
-        load_model(source), images, shared_range=shared_range, granularity=granularity
-    )
-    objective = classify(data, recipe)
     with run.lock(KIND.verb):
+        keras.utils.set_random_seed(recipe.seed)
+        model = quantize(
+            load_model(source),
+            choose_checked_images(data.splits["train"]),
+            shared_range=shared_range,
+            granularity=granularity,
+        )
         stage.reopen()
         progress = fit(
-            model, data, recipe, stage.path, objective=objective, inputs=inputs
+            model,
+            data,
+            recipe,
+            stage.path,
+            objective=classify(data, recipe),
+            inputs=inputs,
         )
         save_model(model, stage.model_path)
         measured = dataclasses.asdict(measure_sparsity(model))
         metrics = {"sparsity": measured, **dataclasses.asdict(progress)}
+        metrics |= describe_predictions(model, data)
         stage.finish(inputs, {"from": parent.name, **metrics}, parent)
         discard_state(stage.path)
     return stage

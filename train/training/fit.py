@@ -15,6 +15,7 @@ from corallite.device.system.signals import Stop, stop_on_signals
 from corallite.train.data import input_pipeline
 from corallite.train.data.load import ImageData
 from corallite.train.framework.keras import keras, tf
+from corallite.train.runs.commands import name_recipe_flag
 from corallite.train.runs.stage import STATE_FILE
 from corallite.train.training.objectives import Objective
 from corallite.train.training.progress import ShowProgress
@@ -25,6 +26,8 @@ from corallite.train.training.training_state import Progress, TrainingState
 # Mean of an epoch. A network that guesses has ln(classes), below 10; while the averages
 # of batch norms settle, the validation loss may be above.
 _MOST_LOSS = 1e3
+# Of a whole training. 300 photos and the defaults are 60 steps, with 45 % top-1.
+_FEW_STEPS = 100
 
 
 def fit(
@@ -72,6 +75,7 @@ def fit(
     model.optimizer.build(model.trainable_variables)
     state = TrainingState(stage_dir / STATE_FILE, inputs)
     state.restore(model)
+    _warn_of_few_steps(stage_dir.name, recipe, steps)
     with _postponing_signals() as stop:
         checkpointer = _Checkpointer(state, objective, recipe, transfer, steps, stop)
         shown = ShowProgress(
@@ -79,7 +83,7 @@ def fit(
         )
         curves = LogScalars(stage_dir / "tensorboard")
         with (
-            _reporting_lack_of_memory(recipe),
+            _reporting_lack_of_memory(stage_dir.name, recipe),
             contextlib.closing(curves),
             contextlib.closing(shown),
         ):
@@ -115,14 +119,29 @@ def _postponing_signals() -> Iterator[Stop]:
 
 
 @contextlib.contextmanager
-def _reporting_lack_of_memory(recipe: Recipe) -> Iterator[None]:
+def _reporting_lack_of_memory(stage: str, recipe: Recipe) -> Iterator[None]:
     try:
         yield
     except tf.errors.ResourceExhaustedError as error:
         raise RequestError(
-            "The training ran out of memory; begin again with --overwrite and a "
-            f"--batch_size below {recipe.batch_size}."
+            "The training ran out of memory; begin again with --overwrite and, below "
+            f"{recipe.batch_size}, {name_recipe_flag(stage, 'batch_size')}."
         ) from error
+
+
+def _warn_of_few_steps(stage: str, recipe: Recipe, steps_per_epoch: int) -> None:
+    steps = recipe.epochs * steps_per_epoch
+    if steps < _FEW_STEPS:
+        logging.warning(
+            "%s: %d epochs are only %d optimizer steps, too few to learn "
+            "much; give more with %s, or smaller batches than %d with %s.",
+            stage,
+            recipe.epochs,
+            steps,
+            name_recipe_flag(stage, "epochs"),
+            recipe.batch_size,
+            name_recipe_flag(stage, "batch_size"),
+        )
 
 
 def _compile(
@@ -251,8 +270,9 @@ class _Checkpointer(keras.callbacks.Callback):
             self._has_warned = True
             logging.warning(
                 "The validation loss of the %s training is %.3g in epoch %d; if it "
-                "does not fall, lower the --learning_rate.",
+                "does not fall, lower %s.",
                 *(self.stage_name, record["val_loss"], epoch + 1),
+                name_recipe_flag(self.stage_name, "learning_rate"),
             )
         record["seconds"] = round(time.monotonic() - self._epoch_began_s, 1)
         self.state.end_epoch(self.model, record, self.objective)
@@ -269,8 +289,9 @@ class _Checkpointer(keras.callbacks.Callback):
     def _diverged(self, when: str, loss: float) -> RequestError:
         return RequestError(
             f"The {self.stage_name} training diverged {when} is {loss:.3g}); run the "
-            "same command again with --overwrite and a --learning_rate below "
-            f"{self.recipe.learning_rate:g}."
+            "same command again with --overwrite and, below "
+            f"{self.recipe.learning_rate:g}, "
+            f"{name_recipe_flag(self.stage_name, 'learning_rate')}."
         )
 
     def _log_how_to_resume(self) -> None:

@@ -23,6 +23,7 @@ from corallite.train.training.initialization import (
 )
 from corallite.train.training.model_file import save_model
 from corallite.train.training.objectives import classify
+from corallite.train.training.predictions import describe_predictions
 from corallite.train.training.recipe import Transfer
 from corallite.train.training.training_state import Progress
 
@@ -75,7 +76,14 @@ def train(
         log_initialization(start, len(data.class_names))
         model, progress = _train_network(start, data, recipe, stage, inputs)
         save_model(model, stage.model_path)
-        stage.finish(inputs, {**cost_metrics(model), **dataclasses.asdict(progress)})
+        stage.finish(
+            inputs,
+            {
+                **cost_metrics(model),
+                **dataclasses.asdict(progress),
+                **describe_predictions(model, data),
+            },
+        )
         discard_state(stage.path)
     return stage, data
 

@@ -262,7 +262,7 @@ CASES = [
         "csi",
         {"cameras": (RIBBON,)},
         OK,
-        "a CSI camera at /dev/video0; use --source=csi",
+        "a CSI camera at /dev/video0; use classify --source=csi",
     ),
     ("csi", {"has_rpicam": False}, OK, "no CSI camera"),
     (

@@ -101,7 +101,7 @@ def test_manifest_in_the_file_is_enough(tiny_models, tmp_path):
 
 
 def test_file_without_manifest_is_refused(tiny_models):
-    with pytest.raises(RequestError, match="carries no manifest; give --labels"):
+    with pytest.raises(RequestError, match="give classify or serve --labels=FILE"):
         Classifier(tiny_models["uint8"])
 
 

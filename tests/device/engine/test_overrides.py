@@ -33,7 +33,7 @@ def test_labels_make_a_third_party_model_usable(tiny_models, labels_file):
 
 
 def test_model_without_manifest_and_labels_is_refused(tiny_models):
-    with pytest.raises(RequestError, match="carries no manifest; give --labels=FILE"):
+    with pytest.raises(RequestError, match="no manifest; give classify or serve --lab"):
         choose_manifest(tiny_models["int8"])
 
 
