@@ -8,7 +8,7 @@ from corallite.device.model.manifest import ClassesOutput
 from corallite.device.model.signature import ModelSignature, TensorSpec
 from corallite.device.system.errors import RequestError
 
-LOGITS = np.float32([2.0, -1.0, 0.5])
+LOGITS = np.array([2.0, -1.0, 0.5], np.float32)
 
 
 def decode(values, labels, numbers, *, dtype="float32", scale=0.0, zero_point=0):
@@ -27,7 +27,7 @@ def test_a_softmax_is_applied_to_logits():
     found = decode("logits", ("a", "b", "c"), LOGITS)
     powers = np.exp(LOGITS)
     assert np.allclose(found, powers / powers.sum()) and found.dtype == np.float32
-    large = decode("logits", ("a", "b"), np.float32([1000, -1000]))
+    large = decode("logits", ("a", "b"), np.array([1000, -1000], np.float32))
     assert (large == [1, 0]).all()
 
 
@@ -54,7 +54,7 @@ def test_each_label_of_several_has_its_own_probability():
     found = decode("multilabel_logits", ("a", "b", "c"), LOGITS)
     assert np.allclose(found, 1 / (1 + np.exp(-LOGITS))) and found.dtype == np.float32
     assert (decode("multilabel_logits", ("a",), [-1000.0]) == [0]).all()
-    shares = np.float32([0.9, 0.8, 0.1])
+    shares = np.array([0.9, 0.8, 0.1], np.float32)
     assert (decode("multilabel", ("a", "b", "c"), shares) == shares).all()
 
 

@@ -21,7 +21,7 @@ OWN = Manifest.of_classifier(
 def test_the_graph_tells_without_anything_else():
     found = describe("a/b.tflite", write_model(before=[("MUL", 1 / 255)], last=None))
     assert found.manifest.labels == () and found.labels_from == ""
-    assert found.manifest.image.input_range == (0, 255)
+    assert found.manifest.image.input_range == (0.0, 255.0)
     assert found.manifest.classes.values == "logits"
     assert found.manifest.model == "b" and found.warnings == ()
     assert "pixels as 0 to 255 (known from its first operators)" in found.takes
@@ -30,7 +30,7 @@ def test_the_graph_tells_without_anything_else():
 
 def test_an_assumed_range_is_a_warning_that_names_the_flag():
     found = describe("a.tflite", write_model())
-    assert found.manifest.image.input_range == (0, 1) and found.range_from == ""
+    assert found.manifest.image.input_range == (0.0, 1.0) and found.range_from == ""
     assert "(assumed)" in found.takes
     (warning,) = found.warnings
     assert "--input_range" in warning
@@ -43,7 +43,7 @@ def test_metadata_give_labels_and_range():
     found = describe("a.tflite", content)
     assert found.manifest.labels == ("x", "y", "z")
     assert found.labels_from == "its TFLite Metadata (labels.txt)"
-    assert found.manifest.image.input_range == (-1, 1) and not found.warnings
+    assert found.manifest.image.input_range == (-1.0, 1.0) and not found.warnings
 
 
 def test_our_manifest_overrules_metadata_and_the_graph():
@@ -62,7 +62,9 @@ def test_the_user_overrules_all():
     for given in (content, attach_manifest(content, OWN)):
         found = describe("a.tflite", given, says).manifest
         assert found.labels == ("1", "2", "3") and found.preprocessing.fit == "stretch"
-        assert found.image.input_range == (-2, 2) and found.classes.values == "logits"
+        assert (
+            found.image.input_range == (-2.0, 2.0) and found.classes.values == "logits"
+        )
         assert found.selftest is None
 
 

@@ -10,7 +10,8 @@ from corallite.device.model.description.graph import FileGraph
 from corallite.device.model.description.tflite_metadata import read_metadata
 from corallite.device.system.errors import RequestError
 
-MEANS, DEVIATIONS = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
+MEANS = np.array([0.485, 0.456, 0.406], np.float32)
+DEVIATIONS = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 def find(**options):
@@ -28,7 +29,7 @@ def find(**options):
         ([("MUL", 1 / 127.5), ("ADD", -1.0)], (0, 255)),
         ([("SUB", 127.5), ("MUL", 1 / 127.5)], (0, 255)),
         # Caffe's mean of each channel, and ImageNet's of pixels and of shares.
-        ([("SUB", np.float32([103.9, 116.8, 123.7]))], (0, 255)),
+        ([("SUB", np.array([103.9, 116.8, 123.7], np.float32))], (0, 255)),
         ([("MUL", 1 / 255), ("SUB", MEANS), ("DIV", DEVIATIONS)], (0, 255)),
         ([("SUB", MEANS), ("DIV", DEVIATIONS)], (0, 1)),
         ([("MUL", 2.0), ("SUB", 1.0)], (0, 1)),
