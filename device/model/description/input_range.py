@@ -76,15 +76,20 @@ def _read_normalization(
 
 def _match(spec: TensorSpec) -> _Range | None:
     """Returns the usual range that a quantized tensor is made for."""
-    if spec.holds is None or spec.dtype == "int16":
-        return None  # int16 is symmetric: (0, 1) and (-1, 1) look alike.
+    if spec.holds is None:
+        return None
     low, high = spec.holds
-    slack = _SLACK * (high - low)
+    slack, is_symmetric = _SLACK * (high - low), spec.dtype == "int16"
     wide_enough = [
         (abs(low - least) + abs(high - most), (least, most))
         for least, most in _USUAL
-        if spec.takes((least, most)) and least - slack <= low and high <= most + slack
+        if spec.takes((least, most))
+        and (is_symmetric or least - slack <= low)
+        and high <= most + slack
     ]
+    # In int16, (0, 1) and (-1, 1) look alike.
+    if is_symmetric and len(wide_enough) > 1:
+        return None
     return min(wide_enough)[1] if wide_enough else None
 
 

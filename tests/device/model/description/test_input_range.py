@@ -57,6 +57,8 @@ def test_a_float_input_without_them_is_unknown(before):
         ("UINT8", (1.0, 0), (0, 255)),
         ("INT8", (1.0, -128), (0, 255)),
         ("INT8", (1.0, 0), (-128, 127)),
+        # int16 is symmetric, but only pixels reach 255.
+        ("INT16", (255 / 32767, 0), (0, 255)),
     ],
 )
 def test_the_quantization_tells(kind, scale, expected):
@@ -93,7 +95,7 @@ def test_a_constant_kept_as_float16_is_read():
     half, tensor = schema.TensorT(), graph.tensors[number]
     half.shape, half.type, half.buffer = [1], schema.TensorType.FLOAT16, tensor.buffer
     model.buffers[half.buffer].data = np.frombuffer(
-        np.float16([1 / 255]).tobytes(), np.uint8
+        np.array([1 / 255], np.float16).tobytes(), np.uint8
     )
     graph.tensors.append(half)
     tensor.buffer = 0
