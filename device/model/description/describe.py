@@ -5,18 +5,12 @@ quantization and the operators tell.
 """
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from mmap import mmap
 from pathlib import Path
 from typing import Any
 
 from corallite.device.image.spec import Preprocessing
-from corallite.device.model.archive import (
-    ARCHIVE_ERRORS,
-    open_content,
-    read_archived,
-)
 from corallite.device.model.description.graph import FileGraph, damaged, read_graph
 from corallite.device.model.flatbuffer import DamagedError
 from corallite.device.model.manifest import (
@@ -37,7 +31,6 @@ from corallite.device.system.errors import RequestError
 # What the user may say that an output is.
 OUTPUTS = (PROBABILITIES, LOGITS, MULTILABEL)
 MANIFEST = "its manifest"
-_LABEL_FILES = ("TENSOR_AXIS_LABELS", "TENSOR_VALUE_LABELS")
 _VALUES_TEXT = {
     "probabilities": "probabilities",
     "logits": "logits, which become probabilities by a softmax",
@@ -193,6 +186,7 @@ def _describe_other(
 ) -> Description:
     """Describes a model without our manifest."""
     from corallite.device.model.description.input_range import find_input_range
+    from corallite.device.model.description.labels import find_labels
     from corallite.device.model.description.output_values import find_values
 
     (image,) = graph.signature.inputs
@@ -201,7 +195,9 @@ def _describe_other(
     if input_range is None:
         input_range, range_from = find_input_range(graph, metadata, path)
     values, values_from = find_values(graph, overrides.output, path)
-    labels, labels_from = _find_labels(metadata, overrides, path, content)
+    labels, labels_from = overrides.labels or (), "--labels"
+    if overrides.labels is None:
+        labels, labels_from = find_labels(metadata, path, content)
     manifest = Manifest.of_classifier(
         Path(path).stem, "", labels, Preprocessing(layout.size_hw)
     )
@@ -238,46 +234,6 @@ def _read_metadata(
         return read_metadata(graph.metadata()), ""
     except DamagedError as error:
         return None, f"{path}: its TFLite Metadata are damaged ({error}) and not used."
-
-
-def _find_labels(
-    metadata: Mapping[str, Any] | None,
-    overrides: Overrides,
-    path: str | Path,
-    content: bytes | mmap,
-) -> tuple[tuple[str, ...], str]:
-    """Returns the labels, and where they are known from; () and "" without any.
-
-    Raises:
-        RequestError: The archive behind the model is damaged.
-    """
-    if overrides.labels is not None:
-        return overrides.labels, "--labels"
-    outputs = metadata["outputs"] if metadata else []
-    files = [
-        file["name"]
-        for output in outputs[:1]
-        for file in output["files"]
-        if file["type"] in _LABEL_FILES
-    ]
-    for name in files[:1]:
-        text = _read_associated(path, content, name)
-        labels = tuple(line.strip() for line in text.rstrip().splitlines())
-        if labels:
-            return labels, f"its TFLite Metadata ({name})"
-    return (), ""
-
-
-def _read_associated(path: str | Path, content: bytes | mmap, name: str) -> str:
-    try:
-        with open_content(path, content) as file:
-            data = read_archived(file, name) or b""
-        return data.decode("utf-8-sig")
-    except (*ARCHIVE_ERRORS, OSError) as error:
-        raise RequestError(
-            f"{path}: its labels in {name!r} cannot be read ({error}); give "
-            "--labels=FILE with one label a line."
-        ) from error
 
 
 def _warn_of_range(path: str | Path, image: TensorSpec, known_from: str) -> str:
