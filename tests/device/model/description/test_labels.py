@@ -31,7 +31,5 @@ def test_there_may_be_no_metadata_no_labels_or_no_file():
 def test_labels_that_cannot_be_read_are_refused():
     for text in (b"u\nv\nw\n", b"x\n\xff\nz\n"):
         content = write_model(labels=("x", "y", "z")).replace(b"x\ny\nz\n", text)
-        with pytest.raises(
-            RequestError, match="'labels.txt' cannot be read .*--labels"
-        ):
+        with pytest.raises(RequestError, match="labels.txt' cannot be read .*--labels"):
             find(content)
