@@ -6,10 +6,10 @@ fast as before. Fields are numbered by TensorFlow's schema.fbs.
 
 import math
 import struct
-from dataclasses import dataclass
 from functools import cached_property
 from mmap import mmap
 from pathlib import Path
+from typing import NamedTuple
 
 from corallite.device.model import identifiers
 from corallite.device.model.flatbuffer import DamagedError, Flatbuffer, Table
@@ -32,8 +32,7 @@ _MOST_NUMBERS = 16
 _MOST_AXES = 8
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One operator.
 
     Attributes:
