@@ -393,6 +393,12 @@ CASES = [
     ("manifest", {"model": MODEL}, OK, "its manifest has 10 labels"),
     (
         "manifest",
+        {"model": replace(MODEL, has_manifest=False)},
+        OK,
+        "a.tflite: its TFLite Metadata name 10 labels",
+    ),
+    (
+        "manifest",
         {"model": ModelFile("a.tflite")},
         WARN,
         "; use classify --labels=FILE",
