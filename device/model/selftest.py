@@ -110,6 +110,6 @@ def _check_probabilities(answer: Probabilities, manifest: Manifest) -> None:
     allowed = len(answer) / 512 + 1e-3
     total, classes = float(answer.sum()), manifest.classes
     if classes.values in (PROBABILITIES, LOGITS) and abs(total - 1) > allowed:
-        raise RequestError(f"it answers with probabilities that sum to {total:.2f}")
+        raise RequestError(f"its probabilities sum to {total:.2f}, not 1")
     if classes.is_multilabel and not (0 <= answer.min() and answer.max() <= 1):
-        raise RequestError("it answers with probabilities that are not 0 to 1")
+        raise RequestError("its probabilities are not all from 0 to 1")

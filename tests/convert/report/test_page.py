@@ -122,7 +122,7 @@ def test_steps_and_layers_are_shown(make_facts):
 def test_a_file_that_passed_names_only_a_significant_loss(make_facts):
     passed = dataclasses.replace(ACCURACY, max_drop=5.0)
     text = text_of(render(make_facts(accuracy=passed)))
-    assert "5.0 percentage points that are allowed. The largest loss is from" in text
+    assert "5.0 percentage points (the limit) below float. The largest loss is" in text
     step = dataclasses.replace(STEP, interval=(-0.05, 0.01))
     passed = dataclasses.replace(passed, steps=[step])
     assert "largest loss" not in text_of(render(make_facts(accuracy=passed)))

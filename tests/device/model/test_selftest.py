@@ -102,5 +102,5 @@ def test_difference_is_the_greatest():
 def test_labels_of_several_may_sum_to_anything_and_are_shares():
     several = MANIFEST.with_classes(values="multilabel")
     selftest.check(FakeModel([0.9, 0.8, 0.0], manifest=several))
-    with pytest.raises(RequestError, match="probabilities that are not 0 to 1"):
+    with pytest.raises(RequestError, match="not all from 0 to 1"):
         selftest.check(FakeModel([2.5, 0.8, 0.0], manifest=several))
