@@ -17,6 +17,7 @@ NOT_OURS = {
     *("flags", "name"),
     *("data-binary", "dearmor", "force-reinstall", "platform", "reload-rules"),
     *("system-site-packages", "tag"),
+    "version",  # Of `corallite` itself.
 }
 # They run the code of other programs, whose texts name flags of those.
 COMPOSED = {"pipeline", "report"}
@@ -27,6 +28,8 @@ UNUSED_BY = {
     "corallite.device.engine.open_model": {"benchmark"},
     "corallite.device.engine.edgetpu.failover": {"benchmark"},
     "corallite.train.weights.imagenet": {"prune"},
+    "corallite.train.data.layout": {"prune", "quantize", "convert", "evaluate"},
+    "corallite.device.cli.program": {"prune", "quantize", "convert"},
 }
 
 

@@ -55,7 +55,9 @@ def _format_use(audit: Audit) -> list[str]:
     lines = [
         *format_entry("takes", found.takes),
         *format_entry("gives", found.gives),
-        *format_entry("labels", names if labels else "none; give --labels=FILE"),
+        *format_entry(
+            "labels", names if labels else "none; give classify --labels=FILE"
+        ),
     ]
     for warning in found.warnings:
         lines += format_entry("warning", warning.removeprefix(f"{audit.path}: "))

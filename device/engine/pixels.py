@@ -102,6 +102,6 @@ def _check_range(
         low, high = spec.holds or (0.0, 0.0)
         raise RequestError(
             f"{path}: its input holds {low:.3g} to {high:.3g} but pixels are given as "
-            f"{input_range[0]:.3g} to {input_range[1]:.3g}; set --input_range to what "
-            "it was trained on."
+            f"{input_range[0]:.3g} to {input_range[1]:.3g}; set --input_range "
+            "of classify or serve to what it was trained on."
         )

@@ -241,7 +241,7 @@ def _warn_of_range(path: str | Path, image: TensorSpec, known_from: str) -> str:
         return ""
     return (
         f"{path}: does not say which numbers its input takes; pixels are given as 0 to "
-        "1. If its predictions are wrong, give --input_range=-1,1 or "
+        "1. If its predictions are wrong, give classify --input_range=-1,1 or "
         "--input_range=0,255."
     )
 
@@ -250,5 +250,6 @@ def _require_two_labels(path: str | Path, manifest: Manifest, classes: int) -> N
     if classes == len(manifest.labels) == 1 and not manifest.classes.is_multilabel:
         raise RequestError(
             f"{path}: has one output, the probability of the second of two labels; "
-            "give both with --labels, that of 0 first, or give --output=multilabel."
+            "give both with --labels of classify, that of 0 first, or give "
+            "--output=multilabel."
         )

@@ -68,7 +68,7 @@ def _read_normalization(
         raise RequestError(
             f"{path}: its TFLite Metadata normalize each channel by other numbers "
             f"(mean {shown}), but corallite gives all channels one range; give that "
-            "with --input_range=LOW,HIGH."
+            "with --input_range=LOW,HIGH of classify."
         )
     mean, deviation = means.pop(), deviations.pop()
     return (0.0 - mean) / deviation, (255 - mean) / deviation

@@ -51,5 +51,5 @@ def _read_associated(path: str | Path, content: bytes | mmap, name: str) -> str:
     except (*ARCHIVE_ERRORS, OSError) as error:
         raise RequestError(
             f"{path}: its labels in {name!r} cannot be read ({error}); give "
-            "--labels=FILE with one label a line."
+            "classify --labels=FILE with one label per line."
         ) from error
