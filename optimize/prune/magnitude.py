@@ -4,8 +4,8 @@ Zeros make a compressed file smaller. They do not make the model faster: the CPU
 Edge TPU multiply by zero as by any other number.
 """
 
-import dataclasses
 import math
+from dataclasses import asdict
 
 from corallite.device.system.errors import RequestError
 from corallite.optimize.keras_graph import traverse
@@ -20,11 +20,10 @@ from corallite.train.runs.kinds import KINDS
 from corallite.train.runs.recipe import Recipe
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import Stage
-from corallite.train.training.fit import discard_state, fit
+from corallite.train.training.finish_stage import finish_stage
+from corallite.train.training.fit import fit
 from corallite.train.training.float_stage import cost_metrics
-from corallite.train.training.model_file import save_model
 from corallite.train.training.objectives import classify
-from corallite.train.training.predictions import describe_predictions
 
 KIND = KINDS["pruned"]
 # Sparsity rises during this fraction of the steps; the rest restores the accuracy.
@@ -60,7 +59,7 @@ def prune(
     source = parent.require()
     inputs = {
         "sparsity": sparsity,
-        "recipe": dataclasses.asdict(recipe),
+        "recipe": asdict(recipe),
         "parent": parent.sha256(),
         "data": data.fingerprint,
     }
@@ -82,12 +81,8 @@ def prune(
             keep_best=False,
         )
         model = strip_pruning(model)
-        save_model(model, stage.model_path)
-        measured = dataclasses.asdict(measure_sparsity(model))
-        metrics = {"sparsity": measured, **dataclasses.asdict(progress)}
-        metrics |= describe_predictions(model, data)
-        stage.finish(inputs, {**cost_metrics(model), **metrics}, parent)
-        discard_state(stage.path)
+        metrics = {**cost_metrics(model), "sparsity": asdict(measure_sparsity(model))}
+        finish_stage(stage, model, data, progress, inputs, parent, **metrics)
     return stage
 
 
