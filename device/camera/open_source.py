@@ -18,7 +18,6 @@ from corallite.device.image.opencv import cv2
 from corallite.device.image.orientation import UNTURNED, Orientation
 from corallite.device.image.preprocess import IMAGE_SUFFIXES
 from corallite.device.system import log
-from corallite.device.system.archives import how_to_unpack
 from corallite.device.system.errors import RequestError
 from corallite.device.system.url import may_be_url, parse_url, without_secrets
 
@@ -209,6 +208,9 @@ def _turn(frames: Iterator[Frame], orientation: Orientation) -> Iterator[Frame]:
 
 @contextlib.contextmanager
 def _open_video(path: Path) -> Iterator[Any]:
+    # Imported only for a file that is not an image: tarfile would delay every start.
+    from corallite.device.system.archives import how_to_unpack
+
     hint = how_to_unpack(path)
     if hint:
         raise RequestError(f"{path}: is a file; {hint} and give that folder.")

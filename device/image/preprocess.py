@@ -14,7 +14,6 @@ from corallite.device.image.jpeg_markers import END_OF_IMAGE, markers
 from corallite.device.image.opencv import cv2
 from corallite.device.image.spec import FITS as FITS
 from corallite.device.image.spec import Preprocessing
-from corallite.device.image.tiff_header import read_tiff_header
 from corallite.device.system.errors import RequestError
 from corallite.device.system.files import reporting_unreadable, require_regular
 
@@ -184,6 +183,9 @@ def _why_not_decoded(data: bytes, name: str, opencv_message: str) -> str:
         return f"{name}: has more than 2**27 pixels or too long a side; shrink it."
     if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
         return f"{name}: is HEIC, which OpenCV cannot read; convert it to JPEG."
+    # Imported only after a failure, as it takes time at every start.
+    from corallite.device.image.tiff_header import read_tiff_header
+
     header = read_tiff_header(data)
     if header and (reason := header.why_not_a_photo()):
         return f"{name}: is a TIFF that {reason}."

@@ -7,7 +7,7 @@ served, and that name the others.
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from corallite.device.system.errors import RequestError
 
@@ -90,8 +90,7 @@ class ModelSignature:
         return cls(inputs, outputs)
 
 
-@dataclass(frozen=True)
-class ImageLayout:
+class ImageLayout(NamedTuple):
     """How the image of an input lies in memory.
 
     Attributes:

@@ -3,7 +3,8 @@
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from corallite.device.engine import base
 from corallite.device.engine.open_model import ModelRequest, open_model
@@ -30,8 +31,7 @@ trial.main(*sys.argv[1:])
 """
 
 
-@dataclass(frozen=True)
-class _Record:
+class _Record(NamedTuple):
     """The results of replacements so far; replaced as a whole.
 
     Attributes:

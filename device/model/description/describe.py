@@ -8,7 +8,7 @@ import dataclasses
 from dataclasses import dataclass
 from mmap import mmap
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from corallite.device.image.spec import Preprocessing
 from corallite.device.model.description.graph import FileGraph, damaged, read_graph
@@ -57,8 +57,7 @@ class Overrides:
     output: str | None = None
 
 
-@dataclass(frozen=True)
-class Description:
+class Description(NamedTuple):
     """What a model takes and gives.
 
     Attributes:
