@@ -260,7 +260,7 @@ def test_more_than_one_percent_unreadable_stops_and_can_be_repaired(
         prepare_data(data_dir, run_dir, SMALL)
     for number in (3, 7):
         (data_dir / "cat" / f"{number:03d}.png").unlink()
-        write_image(data_dir / "cat" / f"mended{number}.png")
+        write_image(data_dir / "cat" / f"repaired{number}.png")
     data = prepare_data(data_dir, run_dir, SMALL)
     assert sum(len(split.labels) for split in data.splits.values()) == 120
 
