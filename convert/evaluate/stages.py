@@ -93,9 +93,9 @@ def manifest_of(
     overrides, content = overrides or Overrides(), runtime.read_model(path)
     if not _has_manifest(path, content):
         # Only our manifest says how images were fitted.
-        overrides = dataclasses.replace(overrides, fit=data.preprocessing.fit)
+        overrides = overrides._replace(fit=data.preprocessing.fit)
         if as_run:
-            overrides = dataclasses.replace(overrides, labels=data.class_names)
+            overrides = overrides._replace(labels=data.class_names)
     manifest = describe(path, content, overrides).manifest
     if not manifest.labels:
         raise RequestError(

@@ -6,8 +6,8 @@ All readers take a root folder in place of /, and return None if a sensor is mis
 import contextlib
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 # The bits of a Raspberry Pi's `get_throttled`. The same bits, 16 higher, say that it
 # happened since the boot.
@@ -24,8 +24,7 @@ _COMMAND_TIMEOUT_S = 5
 _PROCESSOR_ZONE = re.compile(r"cpu|soc|x86_pkg", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Board:
+class Board(NamedTuple):
     """The state of a board at one moment; None is unknown.
 
     Attributes:

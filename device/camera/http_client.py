@@ -7,7 +7,7 @@ import re
 import secrets
 import socket
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin
 
@@ -97,7 +97,7 @@ class HttpClient:
         # Another server must not get the password, nor may it be sent unencrypted.
         is_same_host = url.host.lower() == old.host.lower()
         if is_same_host and (url.scheme == "https" or old.scheme == "http"):
-            url = replace(url, user=old.user, password=old.password)
+            url = url._replace(user=old.user, password=old.password)
         else:
             self._login = None
         self.url = url

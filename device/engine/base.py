@@ -1,7 +1,7 @@
 """What every engine can do."""
 
 import abc
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,7 @@ class OutdatedPixelsError(Exception):
     """The model was replaced by one that needs another image size or crop."""
 
 
-@dataclass(frozen=True)
-class Status:
+class Status(NamedTuple):
     """The state of an engine, for logs, pages and metrics.
 
     Attributes:

@@ -1,7 +1,7 @@
 """An engine on the CPU: preprocessing, a runner, and a head for classes."""
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,7 @@ from corallite.device.model.manifest import Manifest
 from corallite.device.system.errors import RequestError
 
 
-@dataclass(frozen=True)
-class Prediction:
+class Prediction(NamedTuple):
     """One label and its probability, 0 to 1."""
 
     label: str

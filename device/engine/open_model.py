@@ -1,8 +1,8 @@
 """Opens the engine for a model file and a device."""
 
 import json
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from corallite.device.board.edgetpu import is_edgetpu_here
 from corallite.device.engine.base import Engine
@@ -18,8 +18,7 @@ from corallite.device.system.errors import RequestError
 _OPERATOR = identifiers.EDGETPU_OPERATOR.encode()
 
 
-@dataclass(frozen=True)
-class ModelRequest:
+class ModelRequest(NamedTuple):
     """The model and the device to use, with overrides.
 
     Attributes:
@@ -51,7 +50,7 @@ class ModelRequest:
 
     def to_json(self) -> str:
         """Returns text for another process, which `from_json` reads."""
-        return json.dumps(asdict(self))
+        return json.dumps(self._asdict())
 
     @classmethod
     def from_json(cls, text: str) -> "ModelRequest":

@@ -3,8 +3,8 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from corallite.device.board.sensors import Board, ask_firmware, read_board
 from corallite.device.loop.thermal import PERIOD_S, ThermalThrottle
@@ -13,8 +13,7 @@ from corallite.device.system import log
 _TICK_S = 0.1
 
 
-@dataclass(frozen=True)
-class RateLimitStatus:
+class RateLimitStatus(NamedTuple):
     """The limit and its reason, for logs, pages and metrics.
 
     Attributes:
@@ -125,5 +124,5 @@ def read_this_board() -> Board:
     """Returns this board's sensors; may take seconds where vcgencmd is needed."""
     board = read_board(Path("/"))
     if board.throttled is None:
-        return replace(board, throttled=ask_firmware())
+        return board._replace(throttled=ask_firmware())
     return board

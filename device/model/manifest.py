@@ -7,10 +7,10 @@ line, for other tools: see `write`.
 """
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from mmap import mmap
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, NamedTuple
 
 from corallite.device.image.spec import Preprocessing
 from corallite.device.model.archive import (
@@ -35,8 +35,7 @@ MULTILABEL_LOGITS = "multilabel_logits"
 _IMAGE_FIELDS = ("preprocessing", "colour_order", "input_range")
 
 
-@dataclass(frozen=True)
-class ImageInput:
+class ImageInput(NamedTuple):
     """An input that takes an image.
 
     Attributes:
@@ -47,8 +46,6 @@ class ImageInput:
         name: What other tools show.
     """
 
-    kind: ClassVar[str] = "image"
-
     preprocessing: Preprocessing
     colour_order: str = "RGB"
     input_range: tuple[float, float] = (0.0, 1.0)
@@ -56,18 +53,26 @@ class ImageInput:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "ImageInput":
-        """Returns what `Manifest.to_json` wrote of it."""
-        low, high = content.get("input_range", cls.input_range)
+        """Creates an object from the dict of `to_json`."""
+        content = {**cls._field_defaults, **content}
+        low, high = content["input_range"]
         return cls(
             Preprocessing.from_json(content["preprocessing"]),
-            _text(content, "colour_order", cls.colour_order),
+            _text(content, "colour_order"),
             (float(low), float(high)),
-            _text(content, "name", cls.name),
+            _text(content, "name"),
         )
 
+    def to_json(self) -> dict[str, Any]:
+        """Returns a dict for JSON; the reverse of `from_json`."""
+        return {
+            "kind": "image",
+            **self._asdict(),
+            "preprocessing": self.preprocessing.to_json(),
+        }
 
-@dataclass(frozen=True)
-class ClassesOutput:
+
+class ClassesOutput(NamedTuple):
     """An output of one number for each class.
 
     Attributes:
@@ -75,8 +80,6 @@ class ClassesOutput:
         values: What the numbers are, such as `PROBABILITIES`; "" if unknown.
         name: What other tools show.
     """
-
-    kind: ClassVar[str] = "classes"
 
     labels: tuple[str, ...]
     values: str = PROBABILITIES
@@ -89,12 +92,17 @@ class ClassesOutput:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "ClassesOutput":
-        """Returns what `Manifest.to_json` wrote of it."""
+        """Creates an object from the dict of `to_json`."""
+        content = {**cls._field_defaults, **content}
         return cls(
             tuple(str(label) for label in content["labels"]),
-            _text(content, "values", cls.values),
-            _text(content, "name", cls.name),
+            _text(content, "values"),
+            _text(content, "name"),
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a dict for JSON; the reverse of `from_json`."""
+        return {"kind": "classes", **self._asdict()}
 
 
 @dataclass(frozen=True)
@@ -171,22 +179,26 @@ class Manifest:
 
     def with_image(self, **changes: Any) -> "Manifest":
         """Returns a manifest with fields of the first input replaced."""
-        return replace(self, inputs=(replace(self.image, **changes), *self.inputs[1:]))
+        return replace(self, inputs=(self.image._replace(**changes), *self.inputs[1:]))
 
     def with_classes(self, **changes: Any) -> "Manifest":
         """Returns a manifest with fields of the first output replaced."""
         first, *others = self.outputs
-        return replace(self, outputs=(replace(first, **changes), *others))
+        return replace(self, outputs=(first._replace(**changes), *others))
 
     def to_json(self) -> dict[str, Any]:
         """Returns a dict for JSON; the reverse of `from_json`."""
-        inputs = [{"kind": x.kind, **asdict(x)} for x in self.inputs]
-        outputs = [{"kind": x.kind, **asdict(x)} for x in self.outputs]
-        return {**asdict(self), "format": FORMAT, "inputs": inputs, "outputs": outputs}
+        return {
+            **vars(self),
+            "format": FORMAT,
+            "inputs": [image.to_json() for image in self.inputs],
+            "outputs": [classes.to_json() for classes in self.outputs],
+            "selftest": self.selftest and vars(self.selftest),
+        }
 
     def to_format_1(self) -> dict[str, Any]:
         """Returns format 1, for one image and classes; HTTP and audits show it."""
-        content = asdict(self)
+        content = self.to_json()
         image, classes = content.pop("inputs")[0], content.pop("outputs")[0]
         shown = {name: image[name] for name in _IMAGE_FIELDS}
         shown |= {"labels": list(classes["labels"]), "output": classes["values"]}
@@ -207,8 +219,8 @@ class Manifest:
         return cls(
             _text(content, "model"),
             _text(content, "version"),
-            _parse_all(content["inputs"], ImageInput),
-            _parse_all(content["outputs"], ClassesOutput),
+            _parse_all(content["inputs"], image=ImageInput),
+            _parse_all(content["outputs"], classes=ClassesOutput),
             _text(content, "data_fingerprint", ""),
             {name: float(share) for name, share in accuracy},
             {name: str(version) for name, version in versions},
@@ -271,16 +283,15 @@ def _upgrade(content: dict[str, Any]) -> dict[str, Any]:
     classes = {"labels": content["labels"]}
     if "output" in content:
         classes["values"] = content["output"]
-    inputs = [{"kind": ImageInput.kind, **image}]
-    outputs = [{"kind": ClassesOutput.kind, **classes}]
+    inputs = [{"kind": "image", **image}]
+    outputs = [{"kind": "classes", **classes}]
     return {**content, "inputs": inputs, "outputs": outputs}
 
 
-def _parse_all(items: list[dict[str, Any]], *types: Any) -> tuple[Any, ...]:
+def _parse_all(items: list[dict[str, Any]], **type_of: Any) -> tuple[Any, ...]:
     """Parses inputs or outputs by their kind."""
     if not items:
         raise ValueError("it lists no inputs or no outputs")
-    type_of = {each.kind: each for each in types}
     unknown = {str(item["kind"]) for item in items} - set(type_of)
     if unknown:
         raise ValueError(f"the kind {min(unknown)!r} is unknown; update corallite")

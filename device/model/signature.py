@@ -5,7 +5,6 @@ served, and that name the others.
 """
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,8 +20,7 @@ NHWC, NCHW, NHW = "NHWC", "NCHW", "NHW"
 _RANGE_TOLERANCE = 0.25
 
 
-@dataclass(frozen=True)
-class TensorSpec:
+class TensorSpec(NamedTuple):
     """An input or an output of a model.
 
     Attributes:
@@ -67,16 +65,20 @@ class TensorSpec:
         return max(abs(low - numbers[0]), abs(high - numbers[1])) <= allowed
 
 
-@dataclass(frozen=True)
-class ModelSignature:
+class ModelSignature(NamedTuple):
     """A model's inputs and outputs, each in the order of the file."""
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
 
+    def to_json(self) -> dict[str, Any]:
+        """Returns a dict for JSON; the reverse of `from_json`."""
+        inputs, outputs = ([spec._asdict() for spec in side] for side in self)
+        return {"inputs": inputs, "outputs": outputs}
+
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "ModelSignature":
-        """Creates an object from the dict of `dataclasses.asdict`.
+        """Creates an object from the dict of `to_json`.
 
         Raises:
             KeyError, TypeError: `content` is something else.

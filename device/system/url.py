@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from corallite.device.system.errors import RequestError
@@ -27,8 +27,7 @@ _ENDS_OF_HOST = "/?#"
 _SAFE_IN_USER = "!$&'()*+,;=~"
 
 
-@dataclass(frozen=True, repr=False)
-class Url:
+class Url(NamedTuple):
     """The parts of a URL.
 
     Attributes:

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from typing import Any
 
 from corallite.device.engine.base import AcceleratedEngine, Probabilities, Status
 from corallite.device.engine.classifier import Classifier
@@ -230,10 +230,10 @@ class Failover(AcceleratedEngine):
         if is_power_of_two(failures):
             log.warning("%s Next try in %g s.", sentence, delay_s)
 
-    def _note_status(self, **changes: object) -> None:
+    def _note_status(self, **changes: Any) -> None:
         """Replaces the status as a whole; the caller holds `_guard`."""
         state = "lost" if self._state.is_lost else "ready"
-        self._status = replace(self._status, state=state, **changes)  # type: ignore[arg-type]
+        self._status = self._status._replace(state=state, **changes)
 
     def _drop_remote(self) -> None:
         with self._guard:

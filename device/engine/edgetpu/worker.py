@@ -3,7 +3,6 @@
 If libedgetpu or the driver crashes or hangs, only this process does.
 """
 
-import dataclasses
 import json
 import socket
 import sys
@@ -43,7 +42,7 @@ def _serve(connection: socket.socket, options: dict[str, str]) -> None:
         _send_failure(connection, error)
         return
     signature = runner.signature
-    description = json.dumps(dataclasses.asdict(signature)).encode()
+    description = json.dumps(signature.to_json()).encode()
     protocol.send(connection, protocol.READY, [description])
     while True:
         _, payload = protocol.receive(connection)

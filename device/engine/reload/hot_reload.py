@@ -3,7 +3,6 @@
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple
 
 from corallite.device.engine import base
@@ -104,7 +103,7 @@ class HotReload(base.Engine):
         status, record = self._models.current.status(), self._record
         is_newer = record.failure and status.last_error == record.error_then
         error = record.failure if is_newer else status.last_error
-        return replace(status, swaps=record.swaps, last_error=error)
+        return status._replace(swaps=record.swaps, last_error=error)
 
     def start(self) -> None:
         """Acquires the accelerator, if there is one, and begins to watch the files."""
@@ -167,7 +166,7 @@ class HotReload(base.Engine):
         from corallite.device.model import selftest
         from corallite.device.system.process.isolated import try_python
 
-        on_cpu = replace(self._request, device="cpu").to_json()
+        on_cpu = self._request._replace(device="cpu").to_json()
         process_id = str(os.getpid())
         outcome = try_python(_TRIAL_CODE, on_cpu, process_id, timeout_s=_TRIAL_LIMIT_S)
         if outcome.failure:

@@ -5,7 +5,6 @@ quantization and the operators tell.
 """
 
 import dataclasses
-from dataclasses import dataclass
 from mmap import mmap
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,8 +39,7 @@ _VALUES_TEXT = {
 }
 
 
-@dataclass(frozen=True)
-class Overrides:
+class Overrides(NamedTuple):
     """What the user says of a model, in place of what its file says; None: nothing.
 
     Attributes:

@@ -116,7 +116,7 @@ class Service:
         """Returns the manifest of the last prediction, and the current status."""
         content = self._engine.manifest.to_format_1()
         content["labels"] = [printable(label) for label in content["labels"]]
-        status = schemas.StatusBody(**vars(self._engine.status()))
+        status = schemas.StatusBody(**self._engine.status()._asdict())
         return schemas.ModelBody(manifest=content, status=status)
 
     def describe_state(self) -> schemas.StateBody:
@@ -125,7 +125,7 @@ class Service:
         status = camera.status() if camera else None
         newest = status.newest if status else None
         return schemas.StateBody(
-            model=schemas.StatusBody(**vars(self._engine.status())),
+            model=schemas.StatusBody(**self._engine.status()._asdict()),
             source=_describe_source(camera, status) if camera and status else None,
             result=_describe_result(newest) if newest else None,
             board=self._describe_board(),
@@ -144,7 +144,9 @@ class Service:
             return None
         limit = self._read_rate_limit()
         return schemas.BoardBody(
-            **vars(limit.board), limit_fps=limit.limit_fps, limit_reason=limit.reason
+            **limit.board._asdict(),
+            limit_fps=limit.limit_fps,
+            limit_reason=limit.reason,
         )
 
 

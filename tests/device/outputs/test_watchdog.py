@@ -3,7 +3,6 @@
 import os
 import socket
 import time
-from dataclasses import replace
 
 import pytest
 
@@ -64,7 +63,7 @@ def test_service_reports_start_progress_and_end(manager):
 def test_status_names_the_accelerator(manager, fields, status):
     server, environment = manager
     watchdog = LoopWatchdog(environment)
-    watchdog.put(replace(RESULT, **fields))
+    watchdog.put(RESULT._replace(**fields))
     watchdog.close()
     assert f"STATUS=Source , {status}" in received(server)
 

@@ -1,6 +1,5 @@
 """Messages between an engine and its Edge TPU's process."""
 
-import dataclasses
 import json
 import socket
 
@@ -35,5 +34,5 @@ def test_bytes_that_are_not_these_arrays_are_refused(count):
 
 def test_signature_survives_the_round_trip():
     signature = ModelSignature((BOXES,), (CLASSES, BOXES))
-    text = json.dumps(dataclasses.asdict(signature))
+    text = json.dumps(signature.to_json())
     assert ModelSignature.from_json(json.loads(text)) == signature
