@@ -1,9 +1,10 @@
 """The accuracy gate: the loss of each step and each layer, and the limit."""
 
 import dataclasses
+import enum
 from typing import Any
 
-from corallite.convert.accuracy.paired import Step
+from corallite.convert.accuracy.paired import Step, count_to_tell
 from corallite.train.runs.kinds import KINDS, StageKind
 from corallite.train.runs.predictions import PredictionSummary
 
@@ -29,6 +30,14 @@ _ROUNDING_LOST = (
     "The file computes the rounding of its Keras graph, so this step should cost "
     "almost nothing; check it on more validation images."
 )
+
+
+class Verdict(enum.Enum):
+    """What the 95 % interval of a loss says about a limit."""
+
+    HELD = "passed"
+    LOST = "FAILED"
+    NOT_PROVEN = "not proven"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,9 +108,26 @@ class AccuracyComparison:
     predictions: dict[str, PredictionSummary] = dataclasses.field(default_factory=dict)
 
     @property
+    def verdict(self) -> Verdict:
+        """Whether the last model is useful and lost no more than allowed.
+
+        It did if the 95 % interval of its loss is within the limit, and did not if the
+        interval is above it; between, there are not enough images to tell.
+        """
+        least, most = self.overall.drop_interval
+        if self.find_useless() or least > self.max_drop:
+            return Verdict.LOST
+        return Verdict.HELD if most <= self.max_drop else Verdict.NOT_PROVEN
+
+    @property
     def passed(self) -> bool:
-        """Whether the last model lost no more than allowed, and is useful."""
-        return self._is_within_limit() and not self.find_useless()
+        """Whether the last model is useful and not proven to have lost too much."""
+        return self.verdict is not Verdict.LOST
+
+    @property
+    def is_within_limit(self) -> bool:
+        """Whether the model is useful, and its loss, as measured, is allowed."""
+        return self.overall.drop_points <= self.max_drop and not self.find_useless()
 
     def with_limit(self, max_drop: float | None) -> "AccuracyComparison":
         """Returns the same with another limit; None for the method's default."""
@@ -148,18 +174,21 @@ class AccuracyComparison:
         least = max(_LEAST_CHANGE, _STANDS_OUT * ranked[len(ranked) // 2][0])
         return [layer for change, layer in ranked if change > least][:_NAMED]
 
-    def check(self) -> None:
-        """Raises `AccuracyLostError` if the model lost more than allowed."""
-        if not self.passed:
+    def check(self, *, has_next: bool = False) -> None:
+        """Raises `AccuracyLostError` if the model lost more than allowed.
+
+        With `has_next`, another method may lose less: no proof is needed then.
+        """
+        if not (self.is_within_limit if has_next else self.passed):
             raise AccuracyLostError(self)
 
     def explain(self) -> str:
-        """Returns why the model failed, in which step and layers, and what to do.
+        """Returns why the model is not good, in which step and layers, and what to do.
 
-        "" if it passed.
+        "" if it is useful and its loss, as measured, is within the limit.
         """
         fault = self._explain_fault()
-        if self._is_within_limit():
+        if self.overall.drop_points <= self.max_drop:
             return f"{fault} {self._suggest(self.find_useless()[0])}" if fault else ""
         worst = ", ".join(self.worst_layers()) or "none measured"
         changed = ", ".join(self.changed_layers())
@@ -195,6 +224,23 @@ class AccuracyComparison:
             f"{high:+.2f}){doubt}."
         )
 
+    def explain_doubt(self) -> str:
+        """Returns how many images would prove the verdict; "" if it is proven."""
+        if self.verdict is not Verdict.NOT_PROVEN:
+            return ""
+        least, most = self.overall.drop_interval
+        told = (
+            f"Not proven: with {self.images} images, the loss may be {least:.2f} to "
+            f"{most:.2f} percentage points"
+        )
+        gained, lost = self.overall.gained, self.overall.lost
+        if gained is None or lost is None:
+            return f"{told}; more validation images would tell."
+        count = count_to_tell(gained, lost, self.images, -self.max_drop / 100)
+        if count is None:
+            return f"{told}, and the measured loss is the limit itself."
+        return f"{told}; about {count} validation images would tell."
+
     def explain_significant_loss(self) -> str:
         """Returns the same; "" if the loss may be chance."""
         step = self.lossy_step()
@@ -206,6 +252,7 @@ class AccuracyComparison:
         return {
             **fields,
             "held": self.passed,
+            "verdict": self.verdict.name.lower(),
             "hops": [step.to_json() for step in self.steps],
             "overall": self.overall.to_json(),
         }
@@ -214,6 +261,7 @@ class AccuracyComparison:
     def from_json(cls, content: dict[str, Any]) -> "AccuracyComparison":
         fields = dict(content)
         fields.pop("held")
+        fields.pop("verdict", None)  # Earlier versions knew only two.
         fields.pop("parent", None)  # Of a rejected file.
         fields["max_drop"] = float(fields["max_drop"])
         fields["steps"] = [Step.from_json(step) for step in fields.pop("hops")]
@@ -224,9 +272,6 @@ class AccuracyComparison:
             for name, summary in fields.get("predictions", {}).items()
         }
         return cls(**fields)
-
-    def _is_within_limit(self) -> bool:
-        return self.overall.drop_points <= self.max_drop
 
     def _explain_fault(self) -> str:
         """Returns why the last model is useless; "" if it is useful."""

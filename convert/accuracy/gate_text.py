@@ -11,10 +11,9 @@ _LAYERS = 5
 def format_comparison(comparison: AccuracyComparison) -> str:
     """Returns the steps, the worst layers, the largest loss and, on failure, advice.
 
-    A loss that may be chance is named only if the comparison failed.
+    A loss that may be chance is named only if it is above the limit.
     """
-    overall = comparison.overall
-    result = "passed" if comparison.passed else "FAILED"
+    overall, result = comparison.overall, comparison.verdict.value
     lines = [
         f"Accuracy, {comparison.images} validation images: {overall.drop_points:.2f} "
         "percentage points below",
@@ -33,9 +32,9 @@ def format_comparison(comparison: AccuracyComparison) -> str:
                 for x in comparison.layers[:_LAYERS]
             ),
         ]
-    told = comparison.explain() or comparison.explain_significant_loss()
-    if told:
-        lines += ["", textwrap.fill(told, 80)]
+    loss = comparison.explain() or comparison.explain_significant_loss()
+    told = filter(None, (loss, comparison.explain_doubt()))
+    lines += [line for text in told for line in ("", textwrap.fill(text, 80))]
     return "\n".join(lines)
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 _Z_95 = 1.96
+# Nobody has more to compare.
+_MOST_IMAGES = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +23,8 @@ class Step:
         difference: top1_to - top1_from; below 0 where accuracy was lost.
         interval: The 95 % interval of the difference (see `paired_interval`).
         agreement: Fraction of the images that get the same label from both.
+        gained: Images of which only the second is right; None if not recorded.
+        lost: Images of which only the first is right; None if not recorded.
     """
 
     from_name: str
@@ -30,12 +34,20 @@ class Step:
     difference: float
     interval: tuple[float, float]
     agreement: float
+    gained: int | None = None
+    lost: int | None = None
 
     @property
     def drop_points(self) -> float:
         """The loss in percentage points; negative if accuracy rose."""
         # Rounded, so that 3 images of 600 are exactly 0.5; and never -0.0.
         return round(-100 * self.difference, 9) + 0.0
+
+    @property
+    def drop_interval(self) -> tuple[float, float]:
+        """The 95 % interval of the loss in percentage points, the least loss first."""
+        low, high = self.interval
+        return -100 * high, -100 * low
 
     @property
     def is_significant(self) -> bool:
@@ -71,10 +83,12 @@ def compare_predictions(
         difference=(gained - lost) / count,
         interval=paired_interval(gained, lost, count),
         agreement=float(np.mean(before == after)),
+        gained=gained,
+        lost=lost,
     )
 
 
-def paired_interval(gained: int, lost: int, count: int) -> tuple[float, float]:
+def paired_interval(gained: float, lost: float, count: float) -> tuple[float, float]:
     """Returns the 95 % interval of (gained - lost) / count.
 
     The score interval of Tango (1998, Statistics in Medicine 17:891-908): all
@@ -91,7 +105,34 @@ def paired_interval(gained: int, lost: int, count: int) -> tuple[float, float]:
     return -_upper_limit(lost, gained, count), upper
 
 
-def _upper_limit(gained: int, lost: int, count: int) -> float:
+def count_to_tell(gained: int, lost: int, count: int, limit: float) -> int | None:
+    """Returns how many images would tell on which side of `limit` the difference is.
+
+    It assumes that more images gain and lose the same shares. The result is rounded up
+    to two digits; None if it is above a million, as for a difference of `limit`.
+
+    Args:
+        gained: Pairs of which only the second is right.
+        lost: Pairs of which only the first is.
+        count: All pairs.
+        limit: The difference in question, such as -0.01.
+    """
+
+    def tells(times: float) -> bool:
+        low, high = paired_interval(times * gained, times * lost, times * count)
+        return not low <= limit <= high
+
+    times = 1.0
+    while not tells(times):
+        # Steps of a hundredth: the result has two digits anyway.
+        times *= 1.01
+        if times * count > _MOST_IMAGES:
+            return None
+    digits = 10 ** max(0, len(str(round(times * count))) - 2)
+    return math.ceil(times * count / digits) * digits
+
+
+def _upper_limit(gained: float, lost: float, count: float) -> float:
     """Finds by bisection the greatest difference that is not rejected."""
     low, high = (gained - lost) / count, 1.0
     for _ in range(60):
@@ -103,7 +144,7 @@ def _upper_limit(gained: int, lost: int, count: int) -> float:
     return high
 
 
-def _score(difference: float, gained: int, lost: int, count: int) -> float:
+def _score(difference: float, gained: float, lost: float, count: float) -> float:
     """Returns Tango's statistic: normal if `difference` is the true one."""
     deviation = gained - lost - count * difference
     # The share of lost pairs that is most likely, given the difference.

@@ -7,14 +7,17 @@ split, prints the table and writes report.html. If interrupted, the same command
 resumes.
 """
 
+import textwrap
 from collections.abc import Sequence
 
 from absl import flags
 
 from corallite.convert.accuracy.gate import AccuracyLostError
 from corallite.convert.accuracy.gate_text import format_comparison
+from corallite.convert.accuracy.record import read_comparison
 from corallite.convert.cli import request_flags
 from corallite.convert.evaluate.table import format_results
+from corallite.convert.export import int8
 from corallite.convert.pipeline.run import Recipes, run_pipeline
 from corallite.convert.report.write import write_report
 from corallite.device.cli import program
@@ -55,6 +58,9 @@ def main(argv: Sequence[str]) -> int:
         print(format_comparison(error.comparison))
         return program.EXIT_CHECK_FAILED
     print(format_results(results, data.class_names, "test"))
+    comparison = read_comparison(task.run.stage(int8.name))
+    if comparison and comparison.explain_doubt():
+        print(f"\n{textwrap.fill(comparison.explain_doubt(), 80)}")
     print(f"\nreport  {write_report(task.run, data)}")
     return program.EXIT_DONE
 

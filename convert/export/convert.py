@@ -57,34 +57,48 @@ def convert(
         *others, last = choose_methods(stage, chosen, request)
         for method in others:
             try:
-                return _convert_by(method, stage, chosen, request, data)
+                return _convert_by(method, stage, chosen, request, data, has_next=True)
             except AccuracyLostError as error:
                 logging.info("%s is rejected: %s", method, error)
         return _convert_by(last, stage, chosen, request, data)
 
 
 def _convert_by(
-    method: str, stage: Stage, target: ExportTarget, request: Request, data: ImageData
+    method: str,
+    stage: Stage,
+    target: ExportTarget,
+    request: Request,
+    data: ImageData,
+    *,
+    has_next: bool = False,
 ) -> Stage:
+    """Exports by one method.
+
+    Raises:
+        AccuracyLostError: The loss is proven to be above the limit; if there is a next
+            method, also if it only was measured so.
+    """
     plan = make_plan(stage.run, data, target, method, request)
     # With --method=auto, a file made by another method is acceptable.
     may_replace = request.overwrite or request.method == "auto"
     if stage.is_done(plan.inputs, may_replace):
-        if target.runner is None or _passes(stage, request.max_drop):
+        if target.runner is None or _passes(stage, request.max_drop, has_next):
             return stage
     candidate = target.export(plan.parent, data, plan.inputs)
     comparison = None
     if target.runner is not None:
         comparison = _compare(stage, plan, candidate, data)
         comparison = comparison.with_limit(request.max_drop)
-        if not comparison.passed:
+        try:
+            comparison.check(has_next=has_next)
+        except AccuracyLostError:
             _keep_rejected(stage, plan, candidate, comparison)
-        comparison.check()
+            raise
     _commit(stage, plan, candidate, comparison)
     return stage
 
 
-def _passes(stage: Stage, max_drop: float | None) -> bool:
+def _passes(stage: Stage, max_drop: float | None, has_next: bool) -> bool:
     """Checks the existing file against the limit; returns False if never measured.
 
     Raises:
@@ -94,7 +108,7 @@ def _passes(stage: Stage, max_drop: float | None) -> bool:
     if known is None:
         return False
     known = known.with_limit(max_drop)
-    known.check()
+    known.check(has_next=has_next)
     files.write_json(stage.path / PARITY_FILE, known.to_json())
     return True
 

@@ -160,7 +160,7 @@ def _is_still_asked_for(
 ) -> bool:
     inputs = stage.metrics().get("inputs", {})
     return (
-        known.with_limit(request.max_drop).passed
+        known.with_limit(request.max_drop).is_within_limit
         and not request.overwrite
         and request.granularity in (None, inputs.get("granularity"))
         and request.calibration_count == inputs.get("calibration_count")

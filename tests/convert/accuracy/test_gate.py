@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import re
 
 import pytest
 
@@ -10,6 +11,7 @@ from corallite.convert.accuracy.gate import (
     AccuracyComparison,
     AccuracyLostError,
     LayerError,
+    Verdict,
 )
 from corallite.convert.accuracy.gate_text import format_comparison
 from corallite.convert.accuracy.paired import Step, paired_interval
@@ -19,7 +21,8 @@ from corallite.train.runs.predictions import PredictionSummary
 def make_comparison(
     difference, method="ptq", changes=(None, None), granularity="channel"
 ):
-    step = Step("float", "int8", 0.9, 0.9 + difference, difference, (-0.1, 0.1), 0.95)
+    interval = difference, difference  # As of very many images.
+    step = Step("float", "int8", 0.9, 0.9 + difference, difference, interval, 0.95)
     first = Step("float", method, 0.9, 0.9, 0.0, (-0.1, 0.1), 0.95)
     layers = [
         LayerError("stage2_unit0_branch_depthwise_wide", 0.5, 0.6, 0.7, changes[0]),
@@ -94,8 +97,16 @@ def make_steps(*losses, method="qat", images=200):
         interval = paired_interval(max(-lost, 0), max(lost, 0), images)
         steps.append(Step(*pair, top1, top1 + difference, difference, interval, 0.9))
         top1 += difference
+    total = sum(losses)
+    gained, lost = max(-total, 0), max(total, 0)
     overall = dataclasses.replace(
-        steps[0], to_name="int8", top1_to=top1, difference=top1 - 0.9
+        steps[0],
+        to_name="int8",
+        top1_to=top1,
+        difference=top1 - 0.9,
+        interval=paired_interval(gained, lost, images),
+        gained=gained,
+        lost=lost,
     )
     comparison = make_comparison(0.0, method)
     changes = {"images": images, "steps": steps, "overall": overall}
@@ -142,13 +153,64 @@ def test_72_photos_blame_pruning_and_say_that_it_may_be_chance():
 
 
 def test_a_significant_loss_is_named_although_the_file_passes():
-    won_back = make_steps(20, -20, 0)
+    won_back = make_steps(20, -20, 0).with_limit(3.0)
     text = format_comparison(won_back)
     assert "passed" in text
     assert "The largest loss is from float to pruned: 10.00 percentage points" in text
     assert "sparsity" not in text
     assert "largest loss" not in format_comparison(make_steps(1, 0, 0))
     assert "largest loss" not in format_comparison(make_steps(0, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("lost", "images", "verdict"),
+    [
+        # 95 % intervals of the loss: 0 to 0.32, 0.4 to 1.3, 1.1 to 4.2 points.
+        (0, 1200, Verdict.HELD),
+        (6, 800, Verdict.NOT_PROVEN),
+        (6, 200, Verdict.LOST),
+        # No image tells, and yet 60 are too few to prove it: 0 to 6.0 points.
+        (0, 60, Verdict.NOT_PROVEN),
+    ],
+)
+def test_the_interval_decides_and_not_the_measured_loss(lost, images, verdict):
+    comparison = make_steps(lost, 0, 0, images=images).with_limit(1.0)
+    assert comparison.verdict is verdict
+    assert comparison.passed == (verdict is not Verdict.LOST)
+    text = format_comparison(comparison)
+    assert f"1 allowed: {verdict.value}" in text
+    assert ("Not proven: " in text) == (verdict is Verdict.NOT_PROVEN)
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_the_images_that_would_tell_do_tell():
+    doubt = make_steps(2, 0, 0, images=60).with_limit(1.0).explain_doubt()
+    # 3.3 points measured, 1 allowed: with the same share lost, so many are enough.
+    (count,) = map(int, re.findall(r"about (\d+) validation images", doubt))
+    for images, is_told in ((count, True), (0.9 * count, False)):
+        low, high = paired_interval(0, images * 2 / 60, images)
+        assert (low <= -0.01 <= high) != is_told
+    assert (
+        "limit itself"
+        in make_steps(1, 0, 0, images=100).with_limit(1.0).explain_doubt()
+    )
+
+
+def test_a_next_method_is_tried_without_proof():
+    doubtful = make_steps(2, 0, 0, images=60).with_limit(1.0)
+    doubtful.check()
+    with pytest.raises(AccuracyLostError, match="3.33 percentage points below"):
+        doubtful.check(has_next=True)
+    make_steps(0, 0, 0, images=60).check(has_next=True)
+
+
+def test_a_record_of_an_earlier_version_has_no_counts():
+    content = make_steps(2, 0, 0, images=60).to_json()
+    for step in (*content["hops"], content["overall"]):
+        del step["gained"], step["lost"]
+    del content["verdict"]
+    old = AccuracyComparison.from_json(json.loads(json.dumps(content)))
+    assert "more validation images would tell" in old.with_limit(1.0).explain_doubt()
 
 
 def test_any_other_stage_has_a_suggestion():
