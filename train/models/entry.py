@@ -35,14 +35,21 @@ class WeightFile:
     """A file of weights that were trained on ImageNet.
 
     Attributes:
-        address: URL, or path in the package.
+        address: URL; "" if it can only be installed.
         sha256: First digits of its hash, as many as are published.
-        package: Python package that contains the file; empty for a download.
+        package: Python package that carries the same file; "" if there is none.
+        member: The file's path in the package.
     """
 
-    address: str
+    address: str = ""
     sha256: str = ""
     package: str = ""
+    member: str = ""
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return (self.address or self.member).rpartition("/")[2]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +113,6 @@ class NetworkEntry:
 
     @property
     def imagenet(self) -> dict[float, WeightFile]:
-        """The files of ImageNet weights by width."""
-        sources = [x for x in (self.torch_weights, self.keras_weights) if x is not None]
+        """The files of ImageNet weights by width; those of PyTorch come first."""
+        sources = [x for x in (self.keras_weights, self.torch_weights) if x is not None]
         return {w: file for x in sources for w, file in x.imagenet.items()}

