@@ -41,7 +41,7 @@ _QUANTIZE = recipe_flags.define(Recipes().quantize, prefix="quantize_")
 def main(argv: Sequence[str]) -> int:
     program.reject_arguments(argv)
     recipes = Recipes(_TRAIN(), _PRUNE(), _QUANTIZE())
-    transfer = _TRANSFER(recipes.train.epochs)
+    transfer = _TRANSFER()
     task = _TASK()
     try:
         results, data = run_pipeline(

@@ -1,7 +1,6 @@
 """Measures files on labelled images, with the code of the device."""
 
 import dataclasses
-import math
 import time
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,9 @@ import numpy as np
 from corallite.device.engine.classifier import Classifier
 from corallite.device.model.manifest import Manifest
 from corallite.train.data.load import Split
+from corallite.train.runs.interval import wilson_interval
 
 _CALIBRATION_BINS = 15
-_Z_95 = 1.96
 # Enough to look at; the confusion matrix counts them all.
 _MOST_MISTAKES = 100
 
@@ -188,15 +187,6 @@ def score(probabilities: np.ndarray, labels: np.ndarray) -> Evaluation:
         confusion=confusion.tolist(),
         mistakes=_find_mistakes(probabilities, predicted, labels),
     )
-
-
-def wilson_interval(successes: int, count: int) -> tuple[float, float]:
-    """Returns the 95 % interval of a fraction, within 0 to 1 (Wilson 1927)."""
-    share = successes / count
-    spread = _Z_95**2 / count
-    centre = (share + spread / 2) / (1 + spread)
-    half = math.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _fill_bins(confidence: np.ndarray, right: np.ndarray) -> list[Bin]:

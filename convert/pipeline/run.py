@@ -14,7 +14,7 @@ from corallite.train.runs.kinds import KINDS
 from corallite.train.runs.recipe import PRUNE, QUANTIZE, TRAIN, Recipe
 from corallite.train.runs.run import Run
 from corallite.train.training import float_stage
-from corallite.train.training.recipe import Transfer
+from corallite.train.training.recipe import AUTO_WEIGHTS, Transfer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +34,7 @@ def run_pipeline(
     request: Request = DEFAULT,
     *,
     sparsity: float,
-    transfer: Transfer | None = None,
+    transfer: Transfer | None = AUTO_WEIGHTS,
     fit_policy: str = "crop",
 ) -> tuple[list[StageResult], ImageData]:
     """Makes every stage that is not finished.

@@ -17,13 +17,14 @@ from corallite.train.data.input_pipeline import steps_per_epoch
 from corallite.train.data.load import ImageData
 from corallite.train.framework.keras import keras
 from corallite.train.runs.kinds import KINDS
-from corallite.train.runs.recipe import Recipe
+from corallite.train.runs.recipe import PRUNING, Recipe
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import Stage
 from corallite.train.training.finish_stage import finish_stage
 from corallite.train.training.fit import fit
 from corallite.train.training.float_stage import cost_metrics
 from corallite.train.training.objectives import classify
+from corallite.train.training.recipe import settle
 
 KIND = KINDS["pruned"]
 # Sparsity rises during this fraction of the steps; the rest restores the accuracy.
@@ -55,6 +56,9 @@ def prune(
         KeyboardInterrupt: A signal stopped it; the same call resumes.
     """
     check_recipe(recipe)
+    recipe = settle(
+        recipe, PRUNING, data.splits["train"], is_pretrained=run.is_pretrained()
+    )
     parent, stage = run.latest(*KIND.parents), run.stage(KIND.name)
     source = parent.require()
     inputs = {

@@ -9,12 +9,13 @@ from corallite.optimize.quantize.add_quantizers import quantize
 from corallite.train.data.load import ImageData
 from corallite.train.framework.keras import keras
 from corallite.train.runs.kinds import KINDS
-from corallite.train.runs.recipe import Recipe
+from corallite.train.runs.recipe import QUANTIZING, Recipe
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import Stage
 from corallite.train.training.finish_stage import finish_stage
 from corallite.train.training.fit import fit
 from corallite.train.training.objectives import classify
+from corallite.train.training.recipe import settle
 
 KIND = KINDS["qat"]
 
@@ -43,6 +44,9 @@ def train_quantized(
             process is writing into the run.
         KeyboardInterrupt: A signal stopped it; the same call resumes.
     """
+    recipe = settle(
+        recipe, QUANTIZING, data.splits["train"], is_pretrained=run.is_pretrained()
+    )
     parent, stage = run.latest(*KIND.parents), run.stage(KIND.name)
     source = parent.require()
     inputs = {

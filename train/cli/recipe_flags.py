@@ -1,5 +1,6 @@
 """The flags of a training, shared by all programs that train."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -26,14 +27,19 @@ _COUNT = _define("integer", lower_bound=1)
 _SWITCH = _define("boolean")
 # A field of Recipe, what defines its flag, its help. Defaults come from Recipe.
 _FLAGS: tuple[tuple[str, _Define, str], ...] = (
-    ("epochs", _COUNT, "Passes over the images."),
-    ("batch_size", _COUNT, "Images per step."),
+    ("epochs", _COUNT, "Passes over the images; default: what suits the weights."),
+    ("batch_size", _COUNT, "Images per step; default: 20 steps an epoch or more."),
     (
         "optimizer",
         _define("enum", enum_values=recipe.OPTIMIZERS),
         "sgd (Nesterov momentum 0.9) or adamw.",
     ),
-    ("learning_rate", _NUMBER, "Peak, after the warm-up; then a cosine decay to 0."),
+    (
+        "learning_rate",
+        _define("float", lower_bound=1e-9),
+        "Peak, after the warm-up; then a cosine decay to 0; default: what suits the "
+        "weights and the batch size.",
+    ),
     ("warmup_epochs", _NUMBER, "Epochs of linear warm-up."),
     ("weight_decay", _NUMBER, "Decoupled; not applied to biases and batch norms."),
     (
@@ -71,42 +77,38 @@ def define(defaults: recipe.Recipe, prefix: str = "") -> Callable[[], recipe.Rec
         defaults: The values of flags that are not given.
         prefix: Put before each name, as in `--prune_epochs`. With a prefix, the fields
             that all trainings of a pipeline share are read from the flags without it.
-
-    If --weights is given, the default learning rate is a tenth of that in `defaults`.
     """
     holders = {}
     for field, define_flag, text in _FLAGS:
         if prefix and field in SHARED_FIELDS:
             continue
-        default = getattr(defaults, field)
+        default = getattr(defaults, field) or None
         holders[field] = define_flag(f"{prefix}{field}", default, help=text)
 
     def read() -> recipe.Recipe:
         values = {field: holder.value for field, holder in holders.items()}
         if prefix:
             values |= {field: flags.FLAGS[field].value for field in SHARED_FIELDS}
-        # A program without --weights does not define it.
-        weights = getattr(flags.FLAGS, "weights", None)
-        if weights is not None and not holders["learning_rate"].present:
-            values["learning_rate"] *= recipe.TRANSFER_SHARE
-        return recipe.Recipe(**values)
+        return dataclasses.replace(
+            defaults, **{x: y for x, y in values.items() if y is not None}
+        )
 
     return read
 
 
-def define_transfer() -> Callable[[int], recipe.Transfer | None]:
+def define_transfer() -> Callable[[], recipe.Transfer | None]:
     """Defines the flags of pretrained weights; returns a function that reads them.
 
-    The function takes the training's epochs and returns None if no weights are given.
-    It raises `RequestError` if the flags contradict each other.
+    The function returns None for random weights. It raises `RequestError` if the flags
+    contradict each other.
     """
     weights = flags.DEFINE_string(
         "weights",
-        None,
+        "auto",
         "Initialize with these weights: a .pth of torchvision or EfficientNet-Lite0, "
-        "an .h5 of keras.applications, a run's model.h5, or imagenet. The head then "
-        "learns at --learning_rate and all layers at a tenth of it; the default "
-        "learning rates are a tenth of those without --weights.",
+        "an .h5 of keras.applications, a run's model.h5, imagenet, random, or auto: "
+        "imagenet from 96 pixels on, else random. A head that is trained alone learns "
+        "at --learning_rate, all layers at a tenth of it.",
     )
     freeze = flags.DEFINE_boolean("freeze", False, "Train only the head of --weights.")
     unfreeze_epoch = flags.DEFINE_integer(
@@ -116,21 +118,15 @@ def define_transfer() -> Callable[[int], recipe.Transfer | None]:
         lower_bound=1,
     )
 
-    def read(epochs: int) -> recipe.Transfer | None:
-        if weights.value is None:
+    def read() -> recipe.Transfer | None:
+        if weights.value == "random":
             if freeze.value or unfreeze_epoch.value:
                 raise RequestError(
-                    "--freeze and --unfreeze_epoch need pretrained weights; give "
-                    "--weights, too."
+                    "--freeze and --unfreeze_epoch need pretrained weights; omit "
+                    "--weights=random."
                 )
             return None
-        if unfreeze_epoch.value is None:
-            return recipe.Transfer(weights.value, epochs if freeze.value else 0)
-        if unfreeze_epoch.value >= epochs:
-            raise RequestError(
-                f"--unfreeze_epoch={unfreeze_epoch.value} must be below the {epochs} "
-                "epochs; lower it, or give --freeze to train only the head."
-            )
-        return recipe.Transfer(weights.value, unfreeze_epoch.value)
+        frozen_epochs = recipe.ALL_EPOCHS if freeze.value else 0
+        return recipe.Transfer(weights.value, unfreeze_epoch.value or frozen_epochs)
 
     return read

@@ -8,7 +8,7 @@ from absl import flags
 
 from corallite.device.image import preprocess
 from corallite.train.data import datasets
-from corallite.train.models.registry import NETWORKS
+from corallite.train.models.registry import DEFAULT, NETWORKS
 from corallite.train.runs.run import Run
 from corallite.train.training.initialization import Network
 
@@ -48,7 +48,7 @@ def define() -> Callable[[], Task]:
     run_dir = flags.DEFINE_string(
         "run_dir", None, "Run folder, for all files of this run.", required=True
     )
-    model = flags.DEFINE_enum("model", "shufflenet_v2", list(NETWORKS), "Network.")
+    model = flags.DEFINE_enum("model", DEFAULT, list(NETWORKS), "Network.")
     width = flags.DEFINE_float(
         "width", 1.0, "Multiplies the channels of all layers.", lower_bound=0.1
     )

@@ -22,7 +22,7 @@ _TRANSFER = recipe_flags.define_transfer()
 def main(argv: Sequence[str]) -> None:
     program.reject_arguments(argv)
     recipe = _RECIPE()
-    transfer = _TRANSFER(recipe.epochs)
+    transfer = _TRANSFER()
     task = _TASK()
     stage, _ = train(
         task.data_dir,

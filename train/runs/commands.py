@@ -65,10 +65,9 @@ def list_run_flags(run: Mapping[str, Any]) -> dict[str, Any]:
     if fit != "crop":
         flags["fit"] = fit
     recipe = network["recipe"]
+    flags["weights"] = run.get("weights") or "random"
     if run.get("weights") is not None:
-        flags |= {"weights": run["weights"], **_list_freezing(network)}
-        # Its default is another one with --weights.
-        flags |= {x: recipe[x] for x in ("learning_rate",) if x in recipe}
+        flags |= _list_freezing(network)
     return flags | _list_recipe_flags(recipe, TRAIN)
 
 

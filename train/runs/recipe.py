@@ -8,10 +8,11 @@ class Recipe:
     """The settings of one training.
 
     Attributes:
-        epochs: Passes over the training split.
-        batch_size: Images per step.
+        epochs: Passes over the training split; AUTO: see `for_images`.
+        batch_size: Images per step; AUTO: see `for_images`.
         optimizer: "sgd" (Nesterov momentum 0.9) or "adamw".
-        learning_rate: Its peak, after the warm-up, for this batch size.
+        learning_rate: Its peak, after the warm-up, for this batch size; AUTO: see
+            `for_images`.
         warmup_epochs: Epochs of linear warm-up from 0; then cosine decay to 0.
         weight_decay: Decoupled: a step subtracts learning rate x this x weight. With
             momentum 0.9 that is a tenth of the L2 penalty of the same strength.
@@ -42,6 +43,53 @@ class Recipe:
     seed: int = 0
     mixed_precision: bool = False
 
+    def for_images(self, images: int, usual: "Usual") -> "Recipe":
+        """Returns the recipe with numbers in place of AUTO.
+
+        The batch is the largest power of two, from 4 to 128, that makes 20 steps an
+        epoch; the learning rate is proportional to it (arXiv:1706.02677, 2.1).
+
+        Args:
+            images: Size of the training split.
+            usual: The epochs and the learning rate of this kind of training.
+        """
+        batch_size = self.batch_size or choose_batch_size(images)
+        share = batch_size / _LARGEST_BATCH
+        return dataclasses.replace(
+            self,
+            epochs=self.epochs or usual.epochs,
+            batch_size=batch_size,
+            learning_rate=self.learning_rate or usual.learning_rate * share,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Usual:
+    """What a kind of training does if the user does not say otherwise.
+
+    Attributes:
+        epochs: Passes over the training split.
+        learning_rate: For batches of 128 images.
+    """
+
+    epochs: int
+    learning_rate: float
+
+
+def choose_batch_size(images: int) -> int:
+    """Returns the size of the batches for a training split of so many images."""
+    size = _LARGEST_BATCH
+    while size > _SMALLEST_BATCH and images < _STEPS_PER_EPOCH * size:
+        size //= 2
+    return size
+
+
+# In place of a number: it follows the number of images.
+AUTO = 0
+_LARGEST_BATCH = 128
+_SMALLEST_BATCH = 4
+# 300 photos in batches of 128 were 2 steps an epoch, and 60 epochs of them 45 % top-1.
+_STEPS_PER_EPOCH = 20
 
 # All trainings of a pipeline use one value of these.
 SHARED_FIELDS = (
@@ -52,7 +100,12 @@ SHARED_FIELDS = (
     "mixed_precision",
 )
 
-# The defaults of each verb that trains. For some thousand photos, from scratch.
-TRAIN = Recipe(epochs=60)
-PRUNE = Recipe(epochs=15, learning_rate=0.02, warmup_epochs=0.0)
-QUANTIZE = Recipe(epochs=8, learning_rate=0.005, warmup_epochs=0.0)
+# The defaults of each verb that trains.
+TRAIN = Recipe(AUTO, AUTO, learning_rate=AUTO)
+PRUNE = Recipe(AUTO, AUTO, learning_rate=AUTO, warmup_epochs=0.0)
+QUANTIZE = Recipe(AUTO, AUTO, learning_rate=AUTO, warmup_epochs=0.0)
+FROM_SCRATCH = Usual(60, 0.1)
+# All layers, from a head that fits.
+PRETRAINED = Usual(15, 0.04)
+PRUNING = Usual(15, 0.02)
+QUANTIZING = Usual(8, 0.005)

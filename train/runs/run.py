@@ -99,6 +99,10 @@ class Run:
         """Returns whether `run.json` exists."""
         return (self.path / RUN_FILE).exists()
 
+    def is_pretrained(self) -> bool:
+        """Returns whether the run began with pretrained weights."""
+        return self.recall(lambda record: record.get("weights") is not None)
+
     def record(self, content: dict[str, Any]) -> None:
         """Writes `run.json`: the data, the network and the settings of the run."""
         files.write_json(self.path / RUN_FILE, content)

@@ -10,11 +10,12 @@ from corallite.device.image.preprocess import Preprocessing
 from corallite.train.data.load import ImageData, prepare_data
 from corallite.train.framework.keras import keras
 from corallite.train.models import cost
-from corallite.train.runs.recipe import Recipe
+from corallite.train.runs.recipe import FROM_SCRATCH, PRETRAINED, Recipe
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import Stage, package_versions
 from corallite.train.training.finish_stage import finish_stage
 from corallite.train.training.fit import fit
+from corallite.train.training.head import FittedHead, fit_head, log_head
 from corallite.train.training.initialization import (
     RANDOM,
     Initialization,
@@ -23,7 +24,7 @@ from corallite.train.training.initialization import (
     log_initialization,
 )
 from corallite.train.training.objectives import classify
-from corallite.train.training.recipe import Transfer
+from corallite.train.training.recipe import AUTO_WEIGHTS, Transfer, settle
 from corallite.train.training.training_state import Progress
 
 
@@ -33,7 +34,7 @@ def train(
     network: Network,
     recipe: Recipe,
     *,
-    transfer: Transfer | None = None,
+    transfer: Transfer | None = AUTO_WEIGHTS,
     fit_policy: str = "crop",
     overwrite: bool = False,
 ) -> tuple[Stage, ImageData]:
@@ -44,7 +45,17 @@ def train(
     TensorBoard logs.
 
     With `transfer`, the network is built with the conventions of the weights. Their
-    head is kept if it has as many classes as there are in `data_dir`.
+    head is kept if it has as many classes as there are in `data_dir`; else a new one is
+    fitted to the training images first.
+
+    Args:
+        data_dir: The labelled images.
+        run: The run to begin or to resume.
+        network: What to train.
+        recipe: How to train; AUTO becomes numbers that suit the images.
+        transfer: Pretrained weights; None for random ones.
+        fit_policy: How an image is fitted to the network's input.
+        overwrite: Train again if it was done with other settings.
 
     Raises:
         RequestError: The data, the weights or the settings do not fit, the run has
@@ -54,17 +65,18 @@ def train(
     stage = run.first()
     preprocessing = Preprocessing(network.size_hw, fit_policy)
     start = initialize(network, transfer)
-    settings = {
-        **network.to_json(),
-        **start.to_json(),
-        "recipe": dataclasses.asdict(recipe),
-        "preprocessing": preprocessing.to_json(),
-    }
+    settings = {**network.to_json(), "preprocessing": preprocessing.to_json()}
     # Before the cached images are replaced by some of another size.
     if not overwrite:
-        stage.refuse_other_settings({**RANDOM, **settings})
+        stage.refuse_other_settings(settings)
     with run.lock(stage.kind.verb):
         data = prepare_data(data_dir, run, preprocessing)
+        usual = PRETRAINED if start.path else FROM_SCRATCH
+        recipe = settle(recipe, usual, data.splits["train"])
+        start = start.for_epochs(recipe.epochs)
+        settings |= {**start.to_json(), "recipe": dataclasses.asdict(recipe)}
+        if not overwrite:
+            stage.refuse_other_settings({**RANDOM, **settings})
         inputs = {**settings, "data": data.fingerprint}
         if stage.is_done(inputs, overwrite):
             if not run.is_recorded():  # It was damaged, and removed.
@@ -73,8 +85,9 @@ def train(
         stage.reopen()
         _record_run(run, data_dir, start, inputs)
         log_initialization(start, len(data.class_names))
-        model, progress = _train_network(start, data, recipe, stage, inputs)
-        finish_stage(stage, model, data, progress, inputs, **cost_metrics(model))
+        model, progress, head = _train_network(start, data, recipe, stage, inputs)
+        metrics = {**cost_metrics(model), **({"head": head.to_json()} if head else {})}
+        finish_stage(stage, model, data, progress, inputs, **metrics)
     return stage, data
 
 
@@ -101,12 +114,21 @@ def _train_network(
     recipe: Recipe,
     stage: Stage,
     inputs: dict[str, Any],
-) -> tuple[keras.Model, Progress]:
+) -> tuple[keras.Model, Progress, FittedHead | None]:
     """Returns the trained network, in float32 even if it was trained in float16."""
     num_classes = len(data.class_names)
+    head = None
     keras.utils.set_random_seed(recipe.seed)
     with _computing_in("mixed_float16" if recipe.mixed_precision else "float32"):
         model = start.build(num_classes)
+        if start.needs_head(num_classes):
+            head = fit_head(
+                model,
+                data.splits["train"],
+                is_balanced=recipe.balance_classes,
+                seed=recipe.seed,
+            )
+            log_head(head)
         progress = fit(
             model,
             data,
@@ -121,7 +143,7 @@ def _train_network(
         # which neither tfmot nor the converter may find.
         trained, model = model, start.network.build(num_classes)
         model.set_weights(trained.get_weights())
-    return model, progress
+    return model, progress, head
 
 
 @contextlib.contextmanager

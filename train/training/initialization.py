@@ -6,11 +6,12 @@ from typing import Any
 
 from absl import logging
 
+from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras
 from corallite.train.models import registry
 from corallite.train.models.blocks import OURS, Conventions
 from corallite.train.runs.stage import hash_file
-from corallite.train.training.recipe import Transfer
+from corallite.train.training.recipe import ALL_EPOCHS, Transfer
 from corallite.train.weights.imagenet import locate_imagenet
 from corallite.train.weights.pretrained import Pretrained, read_pretrained
 
@@ -79,6 +80,31 @@ class Initialization:
                     layer.trainable = False
         return model
 
+    def needs_head(self, num_classes: int) -> bool:
+        """Whether the weights come without a head for so many classes."""
+        return self.pretrained is not None and (
+            self.pretrained.num_classes != num_classes
+        )
+
+    def for_epochs(self, epochs: int) -> "Initialization":
+        """Returns the same, with a number of epochs in place of ALL_EPOCHS.
+
+        Raises:
+            RequestError: The head is to be trained alone for more epochs.
+        """
+        if self.transfer is None:
+            return self
+        frozen = self.transfer.frozen_epochs
+        if frozen == ALL_EPOCHS:
+            frozen = epochs
+        elif frozen and frozen >= epochs:
+            raise RequestError(
+                f"--unfreeze_epoch={frozen} must be below the {epochs} epochs; lower "
+                "it, or give --freeze to train only the head."
+            )
+        transfer = dataclasses.replace(self.transfer, frozen_epochs=frozen)
+        return dataclasses.replace(self, transfer=transfer)
+
     def to_json(self) -> dict[str, Any]:
         """Returns what identifies the weights; empty if they are random."""
         if self.transfer is None or self.path is None:
@@ -88,6 +114,9 @@ class Initialization:
         return {"weights": digest, "frozen_epochs": self.transfer.frozen_epochs}
 
 
+# Side in pixels. Weights of 224 pixels know little of smaller images, for which
+# networks shrink an image less.
+_SMALLEST_PRETRAINED = 96
 # The values of `Initialization.to_json` that mean random weights.
 RANDOM = {"weights": None, "frozen_epochs": None}
 
@@ -102,10 +131,11 @@ def initialize(network: Network, transfer: Transfer | None) -> Initialization:
             the message names the first tensor that does not fit.
     """
     registry.check(network.model, (*network.size_hw, 3), 2, width=network.width)
-    if transfer is None:
+    is_small = min(network.size_hw) < _SMALLEST_PRETRAINED
+    if transfer is None or (transfer.weights == "auto" and is_small):
         return Initialization(network)
     path = Path(transfer.weights)
-    if transfer.weights == "imagenet":
+    if transfer.weights in ("auto", "imagenet"):
         path = locate_imagenet(network.model, network.width)
     pretrained = read_pretrained(path, network.model, network.width)
     network = dataclasses.replace(network, conventions=pretrained.conventions)
@@ -117,6 +147,7 @@ def initialize(network: Network, transfer: Transfer | None) -> Initialization:
 def log_initialization(initialization: Initialization, num_classes: int) -> None:
     """Logs which weights are used, and whether their head is kept."""
     if initialization.pretrained is None:
+        logging.info("Training begins with random weights.")
         return
     count = initialization.pretrained.num_classes
     if count == num_classes:

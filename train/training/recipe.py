@@ -4,8 +4,9 @@ import dataclasses
 from typing import Any
 
 from corallite.device.system.errors import require_choice
+from corallite.train.data.load import Split
 from corallite.train.framework.keras import keras, tf
-from corallite.train.runs.recipe import Recipe
+from corallite.train.runs.recipe import Recipe, Usual
 
 OPTIMIZERS = ("sgd", "adamw")
 # Pretrained weights need this fraction of the learning rate of random weights.
@@ -25,12 +26,37 @@ class Transfer:
     with a tenth of it. Each of the two has its own warm-up and decay.
 
     Attributes:
-        weights: A file that `weights.pretrained` reads, or "imagenet".
-        frozen_epochs: Epochs of the head alone: from 0 to all epochs of the recipe.
+        weights: A file that `weights.pretrained` reads, or "imagenet", or "auto":
+            those of ImageNet, but random ones for small images.
+        frozen_epochs: Epochs of the head alone: from 0 to all epochs of the recipe;
+            ALL_EPOCHS for these.
     """
 
     weights: str
     frozen_epochs: int = 0
+
+
+AUTO_WEIGHTS = Transfer("auto")
+# In place of a number of epochs that is not known yet.
+ALL_EPOCHS = -1
+
+
+def settle(
+    recipe: Recipe, usual: Usual, split: Split, *, is_pretrained: bool = False
+) -> Recipe:
+    """Returns the recipe for a training split, with numbers in place of AUTO.
+
+    Args:
+        recipe: What the user says.
+        usual: What this kind of training does otherwise, from random weights.
+        split: The training split.
+        is_pretrained: The network began with pretrained weights, so the usual learning
+            rate is a tenth.
+    """
+    if is_pretrained:
+        rate = TRANSFER_SHARE * usual.learning_rate
+        usual = dataclasses.replace(usual, learning_rate=rate)
+    return recipe.for_images(len(split.labels), usual)
 
 
 def build_optimizer(

@@ -1,0 +1,14 @@
+"""The interval of a fraction."""
+
+import math
+
+_Z_95 = 1.96
+
+
+def wilson_interval(successes: int, count: int) -> tuple[float, float]:
+    """Returns the 95 % interval of a fraction, within 0 to 1 (Wilson 1927)."""
+    share = successes / count
+    spread = _Z_95**2 / count
+    centre = (share + spread / 2) / (1 + spread)
+    half = math.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
+    return max(0.0, centre - half), min(1.0, centre + half)
