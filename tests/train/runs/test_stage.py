@@ -135,10 +135,10 @@ def test_the_command_of_a_run_without_a_record_leaves_the_images_open(stage):
     ("changes", "flags"),
     [
         ({}, "--epochs=30"),
-        ({"preprocessing": {"fit": "pad"}}, "--fit=pad --epochs=30"),
+        ({"recipe": {"epochs": 30, "batch_size": 128}}, "--epochs=30 --batch_size=128"),
         (
             {"recipe": {"epochs": 60, "warmup_epochs": 1.0, "balance_classes": False}},
-            "--nobalance_classes",
+            "--epochs=60 --nobalance_classes",
         ),
     ],
 )
@@ -146,8 +146,13 @@ def test_the_command_of_a_run_can_be_pasted(begun, changes, flags):
     record_run(begun.run.path, **changes)
     assert begun.command() == (
         f"corallite train --run_dir={begun.run.path} --data_dir='/my photos' "
-        f"--model=shufflenet_v2 --width=1.0 --image_size=32 {flags}"
+        f"--model=shufflenet_v2 --width=1.0 --image_size=32 --weights=random {flags}"
     )
+
+
+def test_the_command_of_a_run_has_its_fit(begun):
+    record_run(begun.run.path, preprocessing={"fit": "pad"})
+    assert " --image_size=32 --fit=pad " in begun.command()
 
 
 @pytest.mark.parametrize(
@@ -167,7 +172,7 @@ def test_the_command_of_a_later_stage_has_what_it_was_made_from(finished):
     recipe = {"epochs": 2, "batch_size": 128, "seed": 4}
     pruned.finish({"sparsity": 0.25, "recipe": recipe}, {})
     words = pruned.command().split()[3:]
-    assert words == ["--sparsity=0.25", "--epochs=2", "--seed=4"]
+    assert words == ["--sparsity=0.25", "--epochs=2", "--batch_size=128", "--seed=4"]
 
 
 def test_a_command_names_the_flag_where_the_record_has_another_name(stage):

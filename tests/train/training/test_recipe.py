@@ -11,7 +11,9 @@ import pytest
 
 from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras, tf
+from corallite.train.runs.recipe import AUTO, TRAIN, Usual
 from corallite.train.training.recipe import (
+    ALL_EPOCHS,
     Recipe,
     Transfer,
     build_optimizer,
@@ -106,6 +108,23 @@ def test_an_unknown_optimizer_names_the_known_ones():
         build_optimizer(Recipe(epochs=1, optimizer="lion"), 1)
 
 
+@pytest.mark.parametrize(
+    ("images", "batch_size"),
+    [(10, 4), (96, 4), (288, 8), (320, 16), (2_000, 64), (2_560, 128), (60_000, 128)],
+)
+def test_batches_follow_the_images_and_rates_the_batches(images, batch_size):
+    recipe = TRAIN.for_images(images, Usual(60, 0.1))
+    assert (recipe.epochs, recipe.batch_size) == (60, batch_size)
+    assert recipe.learning_rate == pytest.approx(0.1 * batch_size / 128)
+
+
+def test_what_the_user_says_is_kept():
+    recipe = Recipe(7, 32, learning_rate=AUTO).for_images(100, Usual(60, 0.1))
+    assert recipe == Recipe(7, 32, learning_rate=0.025)
+    given = Recipe(AUTO, AUTO, learning_rate=0.3).for_images(100, Usual(60, 0.1))
+    assert (given.epochs, given.learning_rate) == (60, 0.3)
+
+
 # In one process: it imports TensorFlow.
 FLAGS_PROGRAM = """
 import dataclasses, json, sys
@@ -127,7 +146,7 @@ def answer(given):
     try:
         with flagsaver.as_parsed(**given):
             recipes = [dataclasses.asdict(read()) for read in (first, second)]
-            transfer = read_transfer(7)
+            transfer = read_transfer()
     except (RequestError, flags.Error) as error:
         return str(error)
     return [transfer and dataclasses.asdict(transfer), *recipes]
@@ -150,19 +169,18 @@ RECIPES = [
         Recipe(3, learning_rate=0.7, seed=4),
     ),
 ]
-# With weights, what the head is trained alone, and both learning rates.
+# How long the head is trained alone; None: random weights.
 TRANSFERS = [
-    ({}, None, [0.5, 0.2]),
-    ({"weights": "a.pth"}, 0, [0.05, 0.02]),
-    ({"weights": "a.pth", "freeze": "true"}, 7, [0.05, 0.02]),
-    ({"weights": "a.pth", "unfreeze_epoch": "2"}, 2, [0.05, 0.02]),
-    ({"weights": "a.pth", "unfreeze_epoch": "2", "freeze": "true"}, 2, [0.05, 0.02]),
-    ({"weights": "a.pth", "learning_rate": "0.3"}, 0, [0.3, 0.02]),
+    ({"weights": "random"}, None),
+    ({}, Transfer("auto")),
+    ({"weights": "a.pth"}, Transfer("a.pth")),
+    ({"weights": "a.pth", "freeze": "true"}, Transfer("a.pth", ALL_EPOCHS)),
+    ({"unfreeze_epoch": "2"}, Transfer("auto", 2)),
+    ({"unfreeze_epoch": "2", "freeze": "true"}, Transfer("auto", 2)),
 ]
 REFUSED = [
-    ({"freeze": "true"}, "give --weights"),
-    ({"unfreeze_epoch": "2"}, "give --weights"),
-    ({"weights": "a.pth", "unfreeze_epoch": "7"}, "7 must be below the 7 epochs"),
+    ({"weights": "random", "freeze": "true"}, "omit --weights=random"),
+    ({"weights": "random", "unfreeze_epoch": "2"}, "omit --weights=random"),
     ({"epochs": "0"}, "flag --epochs=0"),
     ({"seed": "-1"}, "flag --seed=-1"),
     ({"seed": "4294967296"}, "flag --seed=4294967296"),
@@ -204,16 +222,10 @@ def test_flags_become_recipes(given, first, second, answers):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("given", "frozen_epochs", "rates"), TRANSFERS)
-def test_flags_of_weights_say_how_long_the_head_is_alone(
-    given, frozen_epochs, rates, answers
-):
-    transfer, *recipes = answers[1][json.dumps(given)]
-    assert [recipe["learning_rate"] for recipe in recipes] == pytest.approx(rates)
-    if frozen_epochs is None:
-        assert transfer is None
-    else:
-        assert transfer == {"weights": "a.pth", "frozen_epochs": frozen_epochs}
+@pytest.mark.parametrize(("given", "expected"), TRANSFERS)
+def test_flags_of_weights_say_how_long_the_head_is_alone(given, expected, answers):
+    transfer, *_ = answers[1][json.dumps(given)]
+    assert transfer == (expected and dataclasses.asdict(expected))
 
 
 @pytest.mark.slow

@@ -1,0 +1,58 @@
+"""The head of a pretrained network is fitted to its features."""
+
+import numpy as np
+import pytest
+
+from corallite.train.data.load import Split
+from corallite.train.framework.keras import keras
+from corallite.train.training.head import fit_head
+
+SIZE = 8
+
+
+def make_split(per_class, noise, classes=3):
+    """Images of one grey level for each class, with noise."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(classes), per_class)
+    levels = (40 + 80 * labels)[:, None, None, None]
+    images = levels + rng.normal(0, noise, (len(labels), SIZE, SIZE, 3))
+    paths = tuple(map(str, range(len(labels))))
+    return Split(np.clip(images, 0, 255).astype(np.uint8), labels, paths)
+
+
+def make_model(classes=3):
+    """Features are the colour and its square, so that a line divides the levels."""
+    image = keras.Input((SIZE, SIZE, 3))
+    squares = keras.layers.Multiply()([image, image])
+    x = keras.layers.Concatenate()([image, squares])
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    x = keras.layers.Dense(classes, name="logits")(x)
+    return keras.Model(image, keras.layers.Softmax()(x))
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_model_predicts_what_the_head_was_fitted_to(classes):
+    split, model = make_split(20, 30.0, classes), make_model(classes)
+    head = fit_head(model, split, is_balanced=True, seed=0)
+    predicted = model.predict(split.images_rgb_u8 / 255, verbose=0).argmax(1)
+    assert (predicted == split.labels).mean() > 0.95
+    assert head.accuracy > 0.95
+    assert head.interval[0] < head.accuracy <= head.interval[1]
+    np.testing.assert_allclose(head.probabilities.sum(1), 1)
+
+
+def test_labels_by_chance_are_told_as_such():
+    split = make_split(20, 5.0)
+    labels = np.random.default_rng(1).permutation(split.labels)
+    split = Split(split.images_rgb_u8, labels, split.paths)
+    head = fit_head(make_model(), split, is_balanced=True, seed=0)
+    # A third is chance; three standard deviations of 60 images are 0.18.
+    assert head.accuracy < 0.52
+
+
+def test_a_class_with_a_single_image_leaves_the_head():
+    split, model = make_split(2, 5.0), make_model()
+    split = Split(split.images_rgb_u8[1:], split.labels[1:], split.paths[1:])
+    before = model.get_layer("logits").get_weights()
+    assert fit_head(model, split, is_balanced=True, seed=0) is None
+    np.testing.assert_equal(model.get_layer("logits").get_weights(), before)
