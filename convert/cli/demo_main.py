@@ -74,7 +74,7 @@ def main(argv: Sequence[str]) -> int:
             network,
             _RECIPES,
             Request(max_drop=_MAX_DROP, overwrite=_OVERWRITE.value),
-            sparsity=0.5,
+            steps="full",
         )
     except AccuracyLostError as error:
         print(format_comparison(error.comparison))

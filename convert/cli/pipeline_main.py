@@ -2,9 +2,9 @@
 
 corallite pipeline --data_dir=photos --run_dir=runs/first
 
-Trains, prunes, trains quantization-aware, converts, evaluates every stage on the test
-split, prints the table and writes report.html. If interrupted, the same command
-resumes.
+Trains, converts, evaluates every stage on the test split, prints the table and writes
+report.html; with many photos it also prunes and trains quantization-aware. If
+interrupted, the same command resumes.
 """
 
 import textwrap
@@ -18,6 +18,7 @@ from corallite.convert.accuracy.record import read_comparison
 from corallite.convert.cli import request_flags
 from corallite.convert.evaluate.table import format_results
 from corallite.convert.export import int8
+from corallite.convert.pipeline.chain import RECIPES
 from corallite.convert.pipeline.run import Recipes, run_pipeline
 from corallite.convert.report.write import write_report
 from corallite.device.cli import program
@@ -26,10 +27,19 @@ from corallite.train.cli import recipe_flags, task_flags
 _TASK = task_flags.define()
 _SPARSITY = flags.DEFINE_float(
     "sparsity",
-    0.5,
-    "Zero fraction of all kernel weights; 0 skips pruning.",
+    None,
+    "Zero fraction of all kernel weights; 0 skips pruning; by default what --recipe "
+    "says.",
     lower_bound=0.0,
     upper_bound=1.0,
+)
+_STEPS = flags.DEFINE_enum(
+    "recipe",
+    "auto",
+    RECIPES,
+    "full: prune half of the weights, train quantization-aware, convert; auto: the "
+    "same from 2,000 photos on; with fewer, convert after training, and train "
+    "quantization-aware only if that loses too much accuracy.",
 )
 _REQUEST = request_flags.define()
 _TRAIN = recipe_flags.define(Recipes().train)
@@ -51,6 +61,7 @@ def main(argv: Sequence[str]) -> int:
             recipes,
             _REQUEST(),
             transfer=transfer,
+            steps=_STEPS.value,
             sparsity=_SPARSITY.value,
             fit_policy=task.fit_policy,
         )

@@ -3,12 +3,16 @@
 import dataclasses
 from pathlib import Path
 
+from absl import logging
+
 from corallite.convert.evaluate.metrics import StageResult
 from corallite.convert.evaluate.stages import evaluate_run
 from corallite.convert.export.convert import convert
 from corallite.convert.export.plan import DEFAULT, Request
+from corallite.convert.pipeline.chain import choose_chain
 from corallite.optimize.prune import magnitude
 from corallite.optimize.quantize import qat_stage
+from corallite.train.data.images import list_images
 from corallite.train.data.load import ImageData
 from corallite.train.runs.kinds import KINDS
 from corallite.train.runs.recipe import PRUNE, QUANTIZE, TRAIN, Recipe
@@ -33,7 +37,8 @@ def run_pipeline(
     recipes: Recipes,
     request: Request = DEFAULT,
     *,
-    sparsity: float,
+    steps: str = "auto",
+    sparsity: float | None = None,
     transfer: Transfer | None = AUTO_WEIGHTS,
     fit_policy: str = "crop",
 ) -> tuple[list[StageResult], ImageData]:
@@ -44,9 +49,11 @@ def run_pipeline(
         run: Receives the stages; may contain some already.
         network: What to train.
         recipes: How to train.
-        request: How to convert; the default method is quantization-aware training. Its
-            recipe is not used; its `overwrite` applies to all stages.
-        sparsity: Zero fraction of the kernels, 0 to 1; 0 skips pruning.
+        request: How to convert; the default method follows `steps`. Its recipe is not
+            used; its `overwrite` applies to all stages.
+        steps: One of `chain.RECIPES`: which stages to make.
+        sparsity: Zero fraction of the kernels, 0 to 1; 0 skips pruning; None for what
+            `steps` chooses.
         transfer: Pretrained weights; None for random ones.
         fit_policy: How an image is fitted to the network's input.
 
@@ -58,12 +65,13 @@ def run_pipeline(
         AccuracyLostError: int8 lost more than allowed; earlier stages stay finished.
         KeyboardInterrupt: A signal stopped it; the same call resumes.
     """
-    if sparsity:  # Before a training of hours.
-        magnitude.check_sparsity(sparsity)
+    images = len(list_images(data_dir).files)
+    chain = choose_chain(images, run, steps, sparsity, request.method)
+    logging.info("%s", chain.explain())
+    if chain.sparsity:  # Before a training of hours.
+        magnitude.check_sparsity(chain.sparsity)
         magnitude.check_recipe(recipes.prune)
-    request = dataclasses.replace(
-        request, method=request.method or qat_stage.KIND.method, recipe=recipes.quantize
-    )
+    request = dataclasses.replace(request, method=chain.method, recipe=recipes.quantize)
     overwrite = request.overwrite
     with run.lock("pipeline"):
         _, data = float_stage.train(
@@ -75,8 +83,10 @@ def run_pipeline(
             fit_policy=fit_policy,
             overwrite=overwrite,
         )
-        if sparsity:
-            magnitude.prune(run, data, sparsity, recipes.prune, overwrite=overwrite)
+        if chain.sparsity:
+            magnitude.prune(
+                run, data, chain.sparsity, recipes.prune, overwrite=overwrite
+            )
         else:
             _leave_pruning_out(run, overwrite)
         if request.method in KINDS:

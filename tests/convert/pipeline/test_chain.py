@@ -1,0 +1,39 @@
+"""The steps of a pipeline follow the number of photos."""
+
+import pytest
+
+from corallite.convert.pipeline.chain import choose_chain
+from corallite.device.system import files
+from corallite.train.runs.run import Run
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run.open(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("images", "given", "sparsity", "method", "reason"),
+    [
+        (1_999, {}, 0.0, "auto", "1,999 photos are few."),
+        (2_000, {}, 0.5, "qat", "2,000 photos are enough for all of them."),
+        (60, {"recipe": "full"}, 0.5, "qat", "--recipe=full asks for all of them."),
+        (60, {"sparsity": 0.3}, 0.3, "auto", "few, and flags say the rest."),
+        (9_000, {"sparsity": 0.0}, 0.0, "qat", "of them, and flags say the rest."),
+        (60, {"method": "ptq"}, 0.0, "ptq", "few, and flags say the rest."),
+    ],
+)
+def test_steps_follow_the_photos(run, images, given, sparsity, method, reason):
+    chain = choose_chain(images, run, **given)
+    assert (chain.sparsity, chain.method) == (sparsity, method)
+    assert chain.explain().endswith(reason)
+    assert ("prune to" in chain.explain()) == (sparsity > 0)
+
+
+def test_a_run_that_was_pruned_keeps_its_steps(run):
+    stage = run.stage("pruned")
+    files.write_bytes(stage.model_path, b"zeros")
+    stage.finish({"sparsity": 0.5}, {})
+    chain = choose_chain(60, run)
+    assert (chain.sparsity, chain.method) == (0.5, "qat")
+    assert "pruned before" in chain.explain()
