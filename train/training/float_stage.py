@@ -13,6 +13,7 @@ from corallite.train.models import cost
 from corallite.train.runs.recipe import FROM_SCRATCH, PRETRAINED, Recipe
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import Stage, package_versions
+from corallite.train.training.doubtful import find_doubtful
 from corallite.train.training.finish_stage import finish_stage
 from corallite.train.training.fit import fit
 from corallite.train.training.head import FittedHead, fit_head, log_head
@@ -86,7 +87,7 @@ def train(
         _record_run(run, data_dir, start, inputs)
         log_initialization(start, len(data.class_names))
         model, progress, head = _train_network(start, data, recipe, stage, inputs)
-        metrics = {**cost_metrics(model), **({"head": head.to_json()} if head else {})}
+        metrics = {**cost_metrics(model), **_describe_head(head, data)}
         finish_stage(stage, model, data, progress, inputs, **metrics)
     return stage, data
 
@@ -94,6 +95,14 @@ def train(
 def cost_metrics(model: keras.Model) -> dict[str, Any]:
     """Returns the cost of the model: parameters and multiply-accumulates."""
     return {"parameters": cost.count_parameters(model), "macs": cost.count_macs(model)}
+
+
+def _describe_head(head: FittedHead | None, data: ImageData) -> dict[str, Any]:
+    if head is None:
+        return {}
+    split = data.splits["train"]
+    doubtful = find_doubtful(head.probabilities, split, data.class_names)
+    return {"head": head.to_json(), "doubtful": [vars(image) for image in doubtful]}
 
 
 def _record_run(

@@ -34,6 +34,7 @@ def make_model(classes=3):
 def test_the_model_predicts_what_the_head_was_fitted_to(classes):
     split, model = make_split(20, 30.0, classes), make_model(classes)
     head = fit_head(model, split, is_balanced=True, seed=0)
+    assert head is not None
     predicted = model.predict(split.images_rgb_u8 / 255, verbose=0).argmax(1)
     assert (predicted == split.labels).mean() > 0.95
     assert head.accuracy > 0.95
@@ -46,6 +47,7 @@ def test_labels_by_chance_are_told_as_such():
     labels = np.random.default_rng(1).permutation(split.labels)
     split = Split(split.images_rgb_u8, labels, split.paths)
     head = fit_head(make_model(), split, is_balanced=True, seed=0)
+    assert head is not None
     # A third is chance; three standard deviations of 60 images are 0.18.
     assert head.accuracy < 0.52
 
