@@ -17,7 +17,12 @@ from corallite.convert.evaluate.stages import evaluate_run
 from corallite.convert.export import edgetpu
 from corallite.convert.report.edgetpu_placement import find_placement
 from corallite.convert.report.records import check_metrics, check_run
-from corallite.convert.report.thumbnails import Picture, show_mistakes
+from corallite.convert.report.thumbnails import (
+    DoubtfulPicture,
+    Picture,
+    show_doubtful,
+    show_mistakes,
+)
 from corallite.convert.tflite.model import Model
 from corallite.convert.tflite.reader import read_model
 from corallite.device.image.preprocess import Preprocessing
@@ -78,6 +83,7 @@ class Facts:
         stages: At least the first one, parents first.
         others: Finished stages that this machine cannot run.
         pictures: Images that the last stage predicts wrong, the most confident first.
+        doubtful: Training images whose label may be wrong, the most doubtful first.
         accuracy: The accuracy comparison of the last file, or of the one that the gate
             rejected if there is no other.
         model: Structure of the file that can be compiled; None if there is none.
@@ -101,6 +107,7 @@ class Facts:
     stages: Sequence[StageFacts]
     others: Sequence[StageRecord]
     pictures: Sequence[Picture]
+    doubtful: Sequence[DoubtfulPicture]
     accuracy: AccuracyComparison | None
     model: Model | None
     edgetpu: Prediction | None
@@ -159,6 +166,9 @@ def gather_facts(
         stages=stages,
         others=[record for x, record in records if x.name not in results],
         pictures=show_mistakes(mistakes, data.splits[split], names),
+        doubtful=run.first().recall(
+            lambda x: show_doubtful(x.get("doubtful", []), data.splits["train"])
+        ),
         accuracy=_find_comparison(run, made_stages),
         model=model,
         edgetpu=placement,

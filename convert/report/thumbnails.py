@@ -1,8 +1,9 @@
-"""Makes thumbnails of wrongly predicted images, to embed in a page."""
+"""Makes thumbnails of images to look at, to embed in a page."""
 
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -51,6 +52,47 @@ def show_mistakes(
             true_probability=mistake.true_probability,
         )
         for mistake in mistakes
+    ]
+
+
+@dataclass(frozen=True)
+class DoubtfulPicture:
+    """One training image whose label may be wrong.
+
+    Attributes:
+        uri: The image as a data: URI.
+        path: Path of the file in the images' folder.
+        label: Name of its class.
+        other: Name of the class that it looks like.
+        probability: Of its class.
+    """
+
+    uri: str
+    path: str
+    label: str
+    other: str
+    probability: float
+
+
+def show_doubtful(
+    records: Sequence[dict[str, Any]], split: Split
+) -> list[DoubtfulPicture]:
+    """Returns the images that a training recorded as doubtful, if they still exist.
+
+    Raises:
+        KeyError, TypeError, ValueError: A record is damaged.
+    """
+    rows = {path: row for row, path in enumerate(split.paths)}
+    return [
+        DoubtfulPicture(
+            uri=encode_image(split.images_rgb_u8[rows[record["path"]]]),
+            path=files.printable(record["path"]),
+            label=files.printable(record["label"]),
+            other=files.printable(record["other"]),
+            probability=float(record["probability"]),
+        )
+        for record in records
+        if record["path"] in rows
     ]
 
 

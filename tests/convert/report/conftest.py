@@ -83,6 +83,7 @@ def make_facts():
             stages=[make_stage("float", evaluation), make_stage("int8", evaluation)],
             others=[],
             pictures=show_mistakes(evaluation.mistakes[:24], part, class_names),
+            doubtful=[],
             accuracy=None,
             model=model,
             edgetpu=predict(model),

@@ -4,6 +4,7 @@ import dataclasses
 import html
 import re
 
+import numpy as np
 import pytest
 
 from corallite.convert.accuracy.gate import AccuracyComparison, LayerError
@@ -11,6 +12,8 @@ from corallite.convert.accuracy.paired import Step
 from corallite.convert.report.facts import StageRecord
 from corallite.convert.report.page import render
 from corallite.convert.report.provenance import list_commands
+from corallite.convert.report.thumbnails import show_doubtful
+from corallite.train.data.load import Split
 from corallite.train.runs.kinds import find_kind
 
 STEP = Step("float", "int8", 0.88, 0.84, -0.04, (-0.05, -0.03), 0.95)
@@ -48,7 +51,8 @@ def test_a_page_says_what_was_trained_and_measured(make_facts):
         "f" * 64,
         "Written 2026-01-02 03:04 UTC",
         "corallite train --run_dir=runs/made-up --data_dir=photos "
-        "--model=shufflenet_v2 --width=0.5 --image_size=32 --epochs=2",
+        "--model=shufflenet_v2 --width=0.5 --image_size=32 --weights=random "
+        "--epochs=2 --batch_size=128 --learning_rate=0.1",
         "corallite convert --run_dir=runs/made-up --source=float",
     ):
         assert expected in text
@@ -197,3 +201,20 @@ def test_weights_from_elsewhere_are_named(make_facts):
 def test_no_two_elements_have_the_same_id(make_facts):
     ids = re.findall(r'\bid="([^"]+)"', render(make_facts()))
     assert len(ids) == len(set(ids))
+
+
+def test_labels_that_may_be_wrong_are_shown(make_facts):
+    record = {
+        "path": "cat/1.jpg",
+        "label": "cat",
+        "other": "<dog>",
+        "probability": 0.02,
+    }
+    images = np.zeros((2, 8, 8, 3), np.uint8)
+    split = Split(images, np.array([0, 0]), ("cat/0.jpg", "cat/1.jpg"))
+    # The second was removed since.
+    shown = show_doubtful([record, {**record, "path": "cat/9.jpg"}], split)
+    text = text_of(render(make_facts(doubtful=shown)))
+    assert "looks like <dog> is cat (2 %) cat/1.jpg" in text
+    assert "cat/9.jpg" not in text
+    assert "Labels that may be wrong" not in text_of(render(make_facts()))
