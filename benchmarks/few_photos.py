@@ -8,8 +8,8 @@ labels), and the rest are the test split. Each cell has a folder in --work_dir a
 rows:
 
 - ours: `corallite pipeline --data_dir=... --run_dir=...`, nothing else;
-- frozen: a recipe as that of Frigate (frigate/util/classification.py): frozen MobileNetV2
-  1.0 with pixels/255 in place of its normalization, 80 % of the photos, no
+- frozen: a recipe as that of Frigate (frigate/util/classification.py): frozen
+  MobileNetV2 1.0 with pixels/255 in place of its normalization, 80 % of the photos, no
   augmentation, a dense layer of 128, 50 epochs, int8 after training;
 - linear: logistic regression on the features of the network that `ours` begins with.
 
@@ -24,7 +24,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def main(argv: Sequence[str]) -> None:
             cell = work_dir / f"{count}_seed{seed}"
             _draw_photos(Path(_PHOTOS.value), cell, count, seed)
             for name in _ROWS.value:
-                result = _once(cell / f"{name}.json", lambda n=name: _KINDS[n](cell))
+                result = _once(cell, name)
                 logging.info("%s, %s: %s", cell, name, result)
                 results.setdefault((count, name), []).append(result)
     table = _format(results)
@@ -65,9 +65,10 @@ def main(argv: Sequence[str]) -> None:
     print(table, end="")
 
 
-def _once(path: Path, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _once(cell: Path, name: str) -> dict[str, Any]:
+    path = cell / f"{name}.json"
     if not path.exists():
-        files.write_json(path, measure())
+        files.write_json(path, _KINDS[name](cell))
     return json.loads(path.read_text())
 
 
