@@ -28,7 +28,7 @@ UNUSED_BY = {
     "corallite.device.engine.open_model": {"benchmark"},
     "corallite.device.engine.edgetpu.failover": {"benchmark"},
     "corallite.train.weights.imagenet": {"prune"},
-    "corallite.train.data.layout": {"prune", "quantize", "convert", "evaluate"},
+    "corallite.train.data.listing.layout": {"prune", "quantize", "convert", "evaluate"},
     "corallite.device.cli.program": {"prune", "quantize", "convert"},
 }
 

@@ -69,7 +69,7 @@ def hash_files(
 
     hashes: dict[str, str] = {}
     unreadable: dict[str, str] = {}
-    for path, (sha256, reason) in _map(hash_file, paths, "Read"):
+    for path, (sha256, reason) in map_paths(hash_file, paths, "Read"):
         if reason:
             unreadable[path] = reason
         else:
@@ -162,7 +162,7 @@ def _write_array(
     unreadable: dict[str, str] = {}
     faults: dict[str, Fault] = {}
     file.write(bytes(_HEADER_BYTES))
-    for path, result in _map(read_fitted, paths, f"Decoded {split}"):
+    for path, result in map_paths(read_fitted, paths, f"Decoded {split}"):
         if isinstance(result, str):
             unreadable[path] = result
             logging.warning("Skipped %s", files.printable(result))
@@ -192,7 +192,7 @@ def _npy_header(shape: tuple[int, ...]) -> bytes:
     )
 
 
-def _map(
+def map_paths(
     read: Callable[[str], _T], paths: Sequence[str], verb: str
 ) -> Iterator[tuple[str, _T]]:
     """Yields each path and what `read` returns of it; in chunks, to limit memory."""

@@ -157,7 +157,7 @@ def test_duplicates_across_given_splits_are_counted(make_classes, run_dir, caplo
     data = prepare_data(data_dir, run_dir, SMALL)
     assert len(data.splits["test"].labels) == 6
     assert len(data.splits["val"].labels) == 4
-    assert "1 images are in two splits" in caplog.text
+    assert "1 scenes are in two splits" in caplog.text
 
 
 def damage_by_cutting(path: Path) -> None:

@@ -1,0 +1,94 @@
+"""Names the photos that must stay in one split: near-duplicates, or by file name."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from absl import logging
+
+from corallite.device.system.errors import RequestError
+from corallite.train.data.inspect.measure import Measured
+from corallite.train.data.inspect.near_duplicates import (
+    find_pairs,
+    group_near_duplicates,
+)
+from corallite.train.data.listing.images import ImageFile, Listing
+
+
+def group_photos(
+    listing: Listing, measured: Measured, group_by: str | None = None
+) -> dict[str, str]:
+    """Returns the name of the group of each photo that is not alone.
+
+    Without `group_by`, groups are near-duplicates, and each has the name of its first
+    photo. Warns of classes whose near-duplicates had to be divided.
+
+    Args:
+        listing: The photos.
+        measured: What is known of them.
+        group_by: See `group_by_name`.
+
+    Raises:
+        RequestError: `group_by` is not a regular expression, or matches no photo.
+    """
+    if group_by is not None:
+        return group_by_name((file.path for file in listing.files), group_by)
+    files = [file for file in listing.files if file.path in measured.photos]
+    pairs = find_pairs([measured.photos[file.path] for file in files])
+    groups, divided = group_near_duplicates(pairs, _labels_to_divide(files))
+    for name in divided:
+        logging.warning(
+            "Class %r: most of its photos are near-duplicates, as if they were frames "
+            "of one recording. They are in all splits, so the accuracy on the test "
+            "split is too high. Add photos of other scenes, or give --group_by.",
+            name,
+        )
+    sizes = Counter(groups.tolist())
+    return {
+        file.path: files[number].path
+        for file, number in zip(files, groups.tolist(), strict=True)
+        if sizes[number] > 1
+    }
+
+
+def group_by_name(paths: Iterable[str], pattern: str) -> dict[str, str]:
+    """Returns the group of each photo whose path matches.
+
+    Args:
+        paths: With `/` as separator.
+        pattern: A regular expression, searched in the path. The group's name is the
+            text of its first parenthesis, or the whole match if it has none. A photo
+            that it does not match is alone.
+
+    Raises:
+        RequestError: It is not a regular expression, or matches no path.
+    """
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise RequestError(
+            f"--group_by={pattern}: is not a regular expression ({error}); correct it."
+        ) from error
+    number = min(expression.groups, 1)
+    listed = list(paths)
+    matches = {path: expression.search(path) for path in listed}
+    names = {path: found.group(number) for path, found in matches.items() if found}
+    groups = {path: name for path, name in names.items() if name}
+    if not groups:
+        raise RequestError(
+            f"--group_by={pattern}: matches no photo, such as {listed[0]}; correct the "
+            "expression, or leave it out."
+        )
+    logging.info(
+        "--group_by=%s: %d groups of %d photos; %d photos do not match.",
+        *(pattern, len(set(groups.values())), len(groups), len(listed) - len(groups)),
+    )
+    return groups
+
+
+def _labels_to_divide(files: list[ImageFile]) -> list[str]:
+    """Returns the class of each photo, "" if its split is given and stays as it is."""
+    given = {file.given_split for file in files}
+    are_all_given = {"val", "test"} <= given
+    is_divided = (None,) if are_all_given else (None, "train")
+    return [file.class_name if file.given_split in is_divided else "" for file in files]
