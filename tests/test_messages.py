@@ -28,7 +28,15 @@ UNUSED_BY = {
     "corallite.device.engine.open_model": {"benchmark"},
     "corallite.device.engine.edgetpu.failover": {"benchmark"},
     "corallite.train.weights.imagenet": {"prune"},
-    "corallite.train.data.listing.layout": {"prune", "quantize", "convert", "evaluate"},
+    **dict.fromkeys(
+        (
+            "corallite.train.data.inspect.findings",
+            "corallite.train.data.inspect.grouping",
+            "corallite.train.data.listing.layout",
+            "corallite.train.data.run_split",
+        ),
+        {"prune", "quantize", "convert", "evaluate"},
+    ),
     "corallite.device.cli.program": {"prune", "quantize", "convert"},
 }
 

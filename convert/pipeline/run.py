@@ -36,11 +36,12 @@ def run_pipeline(
     sparsity: float,
     transfer: Transfer | None = None,
     fit_policy: str = "crop",
+    group_by: str | None = None,
 ) -> tuple[list[StageResult], ImageData]:
     """Makes every stage that is not finished.
 
     Args:
-        data_dir: Class folders.
+        data_dir: Class folders, or a CSV.
         run: Receives the stages; may contain some already.
         network: What to train.
         recipes: How to train.
@@ -49,6 +50,7 @@ def run_pipeline(
         sparsity: Zero fraction of the kernels, 0 to 1; 0 skips pruning.
         transfer: Pretrained weights; None for random ones.
         fit_policy: How an image is fitted to the network's input.
+        group_by: What images stay in one split; see `prepare_data`.
 
     Returns:
         The test results of all stages, and the images, which the report also needs.
@@ -73,6 +75,7 @@ def run_pipeline(
             recipes.train,
             transfer=transfer,
             fit_policy=fit_policy,
+            group_by=group_by,
             overwrite=overwrite,
         )
         if sparsity:

@@ -14,14 +14,11 @@ from pathlib import Path
 from absl import flags
 
 from corallite.device.cli import program
+from corallite.train.cli import data_flags
 from corallite.train.data.inspect import examine
 
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir",
-    None,
-    "Folder with one sub-folder of images per class, or a CSV (path,label[,split]).",
-    required=True,
-)
+_DATA_DIR = data_flags.define_data_dir(required=True)
+_GROUP_BY = data_flags.define_group_by()
 _IMAGE_SIZE = flags.DEFINE_integer(
     "image_size",
     224,
@@ -35,7 +32,9 @@ _JSON = flags.DEFINE_boolean(
 
 def main(argv: Sequence[str]) -> None:
     program.reject_arguments(argv)
-    inspected = examine.inspect_photos(Path(_DATA_DIR.value), _IMAGE_SIZE.value)
+    inspected = examine.inspect_photos(
+        Path(_DATA_DIR.value), _IMAGE_SIZE.value, _GROUP_BY.value
+    )
     if _JSON.value:
         print(json.dumps(examine.to_json(inspected), indent=2))
     else:

@@ -35,9 +35,10 @@ def train(
     *,
     transfer: Transfer | None = None,
     fit_policy: str = "crop",
+    group_by: str | None = None,
     overwrite: bool = False,
 ) -> tuple[Stage, ImageData]:
-    """Trains `network` on the images below `data_dir`; the float stage and its data.
+    """Trains `network` on the images of `data_dir`; the float stage and its data.
 
     Finished steps are not repeated. It writes `run.json`, the split assignment, the
     cached images, and in `float/` the model of the best epoch, `metrics.json` and
@@ -45,6 +46,8 @@ def train(
 
     With `transfer`, the network is built with the conventions of the weights. Their
     head is kept if it has as many classes as there are in `data_dir`.
+
+    `prepare_data` explains `data_dir` and `group_by`.
 
     Raises:
         RequestError: The data, the weights or the settings do not fit, the run has
@@ -64,7 +67,7 @@ def train(
     if not overwrite:
         stage.refuse_other_settings({**RANDOM, **settings})
     with run.lock(stage.kind.verb):
-        data = prepare_data(data_dir, run, preprocessing)
+        data = prepare_data(data_dir, run, preprocessing, group_by)
         inputs = {**settings, "data": data.fingerprint}
         if stage.is_done(inputs, overwrite):
             if not run.is_recorded():  # It was damaged, and removed.

@@ -27,12 +27,16 @@ def test_photos_are_inspected_without_tensorflow(make_classes):
     done = inspect(f"--data_dir={data_dir}", "--image_size=8", "--json")
     kinds = [finding["kind"] for finding in json.loads(done.stdout)["findings"]]
     assert kinds == ["unequal_classes", "few_photos"]
+    done = inspect(f"--data_dir={data_dir}", "--image_size=8", "--group_by=(.)/")
+    assert "--group_by=(.)/: 2 groups of 25 photos; 0 photos do not" in done.stderr
+    assert "near-duplicates" not in done.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         ((), "--data_dir is missing"),
+        (("--data_dir=photos", "--group_by=("), "photos: no such folder"),
         (("--data_dir=nowhere",), "nowhere: no such folder"),
         (("--data_dir=nowhere.csv",), "nowhere.csv: cannot be read"),
         (("--data_dir=photos", "more"), "Expected only flags, got 'more'"),

@@ -18,12 +18,13 @@ from corallite.train.data.listing.images import list_images
 _COLUMNS = 80
 
 
-def inspect_photos(data_dir: Path, side: int) -> Inspected:
+def inspect_photos(data_dir: Path, side: int, group_by: str | None = None) -> Inspected:
     """Reads and measures the photos of a folder or a CSV.
 
     Args:
         data_dir: As for `list_images`.
         side: Shorter side of the network's input, in pixels.
+        group_by: See `group_by_name`; None for groups of near-duplicates.
 
     Raises:
         RequestError: They cannot be used for training; see `list_images`.
@@ -31,7 +32,8 @@ def inspect_photos(data_dir: Path, side: int) -> Inspected:
     listing = list_images(data_dir)
     paths = [file.path for file in listing.files]
     measured = measure_photos(listing.data_dir, paths)
-    return Inspected(listing, measured, group_photos(listing, measured), side)
+    groups = group_photos(listing, measured, group_by)
+    return Inspected(listing, measured, groups, side, group_by is None)
 
 
 def to_text(inspected: Inspected) -> str:

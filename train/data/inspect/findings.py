@@ -125,14 +125,15 @@ def _no_content(inspected: Inspected) -> Iterator[Finding]:
 def _small(inspected: Inspected) -> Iterator[Finding]:
     side = inspected.side
     photos = inspected.measured.photos.items()
-    paths = tuple(sorted(path for path, x in photos if x.shorter_side < side))
-    if paths:
-        least = min(x.shorter_side for _, x in photos)
+    small = sorted(
+        (x.shorter_side, path) for path, x in photos if x.shorter_side < side
+    )
+    if small:
         yield Finding(
             "small",
-            f"{len(paths):,} photos have a shorter side below the input's {side} "
-            f"pixels, the smallest {least}",
-            paths,
+            f"{len(small):,} photos have a shorter side below the input's {side} "
+            f"pixels, the smallest {small[0][0]}",
+            tuple(path for _, path in small),
             "replace them by larger ones, or lower --image_size",
         )
 

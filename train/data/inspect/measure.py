@@ -1,7 +1,8 @@
 """Measures each photo once: content, hash, sharpness, size, faults.
 
-A JPEG of a phone is decoded at a fraction of its size: 1,000 photos of 12 megapixels
-take TODO seconds on two cores, and 1,000 of 256 pixels take TODO.
+A large JPEG is decoded at a fraction of its size: 1,000 photos of 12 megapixels take 67
+seconds of processor time, where decoding them in full takes 113; 1,000 photos with a
+shorter side of 256 pixels take 3. (AMD EPYC, also running other programs.)
 """
 
 import hashlib
@@ -121,9 +122,13 @@ def measure_sharpness(grey_u8: Image) -> float:
     if factor < 1:
         size_wh = (round(width * factor), round(height * factor))
         grey_u8 = cv2.resize(grey_u8, size_wh, interpolation=cv2.INTER_AREA)
-    variance = float(np.var(grey_u8, dtype=np.float64))
+    variance = _variance(grey_u8)
     laplacian = cv2.Laplacian(grey_u8, cv2.CV_32F)
-    return float(np.var(laplacian, dtype=np.float64)) / variance if variance else 0.0
+    return _variance(laplacian) / variance if variance else 0.0
+
+
+def _variance(values: Image) -> float:
+    return float(cv2.meanStdDev(values)[1][0, 0] ** 2)
 
 
 def _measure_file(data_dir: Path, path: str) -> tuple[str, Photo | str]:
