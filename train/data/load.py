@@ -49,6 +49,7 @@ class ImageData:
         fingerprint: See `SplitAssignment`.
         splits: By name.
         unreadable: Files that could not be read or decoded and are in no split.
+        group_by: See `SplitAssignment`.
     """
 
     class_names: tuple[str, ...]
@@ -56,6 +57,7 @@ class ImageData:
     fingerprint: str
     splits: Mapping[str, Split]
     unreadable: int = 0
+    group_by: str | None = None
 
 
 def prepare_data(
@@ -197,7 +199,14 @@ def _to_data(
 ) -> ImageData:
     splits = {name: _to_split(made, name, cached[name]) for name in SPLITS}
     count = len(made.unreadable) + sum(len(x.unreadable) for x in cached.values())
-    return ImageData(made.class_names, preprocessing, made.fingerprint, splits, count)
+    return ImageData(
+        class_names=made.class_names,
+        preprocessing=preprocessing,
+        fingerprint=made.fingerprint,
+        splits=splits,
+        unreadable=count,
+        group_by=made.group_by,
+    )
 
 
 def _to_split(made: SplitAssignment, name: str, cached: cache.CachedSplit) -> Split:

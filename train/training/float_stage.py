@@ -71,10 +71,10 @@ def train(
         inputs = {**settings, "data": data.fingerprint}
         if stage.is_done(inputs, overwrite):
             if not run.is_recorded():  # It was damaged, and removed.
-                _record_run(run, data_dir, start, inputs)
+                _record_run(run, data_dir, data.group_by, start, inputs)
             return stage, data
         stage.reopen()
-        _record_run(run, data_dir, start, inputs)
+        _record_run(run, data_dir, data.group_by, start, inputs)
         log_initialization(start, len(data.class_names))
         model, progress = _train_network(start, data, recipe, stage, inputs)
         finish_stage(stage, model, data, progress, inputs, **cost_metrics(model))
@@ -87,12 +87,18 @@ def cost_metrics(model: keras.Model) -> dict[str, Any]:
 
 
 def _record_run(
-    run: Run, data_dir: Path, start: Initialization, inputs: dict[str, Any]
+    run: Run,
+    data_dir: Path,
+    group_by: str | None,
+    start: Initialization,
+    inputs: dict[str, Any],
 ) -> None:
     record: dict[str, Any] = {
         "network": {**inputs, **start.network.to_json()},
         "data_dir": str(data_dir.resolve()),
     }
+    if group_by is not None:
+        record["group_by"] = group_by
     if start.path is not None:
         record["weights"] = str(start.path.resolve())
     run.record({**record, "versions": package_versions()})
