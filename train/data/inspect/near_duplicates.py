@@ -19,8 +19,8 @@ MAX_BITS = 8
 # Correlation of 16 x 16 thumbnails. Without it, 84 of the same pairs are found, most of
 # them different bottles and cans on white.
 MIN_CORRELATION = 0.95
-# A group may hold half of a class, as of two recordings. One that holds more is a chain
-# of similar photos; the images of Fashion-MNIST, 28 pixels, form such chains.
+# A group may have half the photos of a class, as one of two recordings. A larger one is
+# a chain of similar photos, as among the images of Fashion-MNIST, with 28 pixels.
 _MAX_SHARE = 0.5
 _FEWEST_FOR_SHARE = 20
 _FEWEST_GROUPS = 3  # One for each split.
@@ -63,12 +63,12 @@ def find_pairs(photos: Sequence[Photo]) -> Pairs:
 def group_near_duplicates(
     pairs: Pairs, labels: Sequence[str]
 ) -> tuple[np.ndarray, list[str]]:
-    """Returns the group of each photo, and the classes whose groups were divided.
+    """Returns the group of each photo, and the classes of too few scenes.
 
-    Near-duplicates of near-duplicates are in one group. A group that holds more than
-    half of a class, or a class with fewer than three groups, would leave nothing to
-    test with. Such a group is divided: fewer bits may differ, down to none, and at last
-    each photo is a group.
+    Near-duplicates of near-duplicates are in one group. It is divided if it has more
+    photos than half of its largest class, or if a class has fewer than three groups,
+    and so nothing to test with: fewer bits may differ, down to none, and at last each
+    photo is a group.
 
     Args:
         pairs: See `find_pairs`.
@@ -76,7 +76,8 @@ def group_near_duplicates(
             other photo to test with.
 
     Returns:
-        int64 `[n]`, the smallest index of a photo in the group; and class names.
+        int64 `[n]`, the smallest index of a photo in the group; and the classes of
+        which one group has more than half, or which have fewer than three groups.
     """
     classes = sorted(set(labels) - {""})
     names = np.array(labels, str)
@@ -140,16 +141,22 @@ def _connect(pairs: Pairs, count: int, max_bits: int) -> np.ndarray:
 def _find_too_large(
     groups: np.ndarray, members_of: list[np.ndarray]
 ) -> tuple[np.ndarray, set[int]]:
-    """Returns the groups that leave a class nothing to test with, and the classes."""
-    too_large: list[np.ndarray] = []
+    """Returns the groups to be divided, and the classes with nothing to test with."""
+    too_large = np.zeros(len(groups), bool)
+    most = np.zeros(len(groups))
     of_classes: set[int] = set()
     for number, members in enumerate(members_of):
         found, sizes = np.unique(groups[members], return_counts=True)
-        total = sizes.sum()
+        total = len(members)
+        limit = _MAX_SHARE * total if total >= _FEWEST_FOR_SHARE else total
+        most[found] = np.maximum(most[found], limit)
         is_large = (sizes > 1) & (len(found) < _FEWEST_GROUPS <= total)
-        if total >= _FEWEST_FOR_SHARE:
-            is_large |= sizes > _MAX_SHARE * total
+        is_large |= sizes > limit
+        too_large[found[is_large]] = True
         if is_large.any():
-            too_large.append(found[is_large])
             of_classes.add(number)
-    return np.concatenate([np.array([], np.int64), *too_large]), of_classes
+    # Chains through several classes, of which each has less than half.
+    labelled = np.concatenate([np.array([], np.int64), *members_of])
+    sizes = np.bincount(groups[labelled], minlength=len(groups))
+    too_large |= (sizes > most) & (most > 0)
+    return np.flatnonzero(too_large), of_classes

@@ -121,6 +121,21 @@ def test_three_recordings_of_a_class_stay_whole():
     assert groups.tolist() == [n - n % 10 for n in range(30)] and divided == []
 
 
+def test_a_chain_through_several_classes_is_divided_and_none_is_named():
+    labels = ["cat", "dog", "fox", "emu"] * 30
+    bits = np.full(47, 5, np.uint8)
+    bits[::2] = 4
+    groups, divided = group_near_duplicates(chain(48)._replace(bits=bits), labels)
+    assert groups[:48].tolist() == [n - n % 2 for n in range(48)] and divided == []
+
+
+def test_a_group_of_a_large_class_may_have_photos_of_a_small_one():
+    labels = ["cat"] * 100 + ["dog"] * 20
+    pairs = Pairs(np.arange(71, 101), np.arange(72, 102), np.zeros(30, np.uint8))
+    groups, divided = group_near_duplicates(pairs, labels)
+    assert set(groups[71:102]) == {71} and divided == []
+
+
 def test_a_small_class_keeps_three_groups():
     groups, divided = group_near_duplicates(chain(3), ["cat"] * 4)
     assert len(set(groups)) >= 3 and divided == ["cat"]
