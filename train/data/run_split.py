@@ -9,9 +9,8 @@ from absl import logging
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.train.data import cache, split
+from corallite.train.data.inspect.examine import inspect_listing
 from corallite.train.data.inspect.findings import Inspected, find_all
-from corallite.train.data.inspect.grouping import group_photos
-from corallite.train.data.inspect.measure import measure_photos
 from corallite.train.data.listing.images import ImageFile, Listing
 from corallite.train.data.listing.layout import SPLITS
 from corallite.train.data.split import SplitAssignment, SplitFile
@@ -127,13 +126,12 @@ def make_split(
             cannot be used.
     """
     stamp = _stamp(listing)
-    paths = [file.path for file in listing.files]
-    measured = measure_photos(listing.data_dir, paths)
-    hashes, unreadable = measured.sha256, measured.not_read
+    inspected = inspect_listing(listing, side, group_by)
+    hashes, unreadable = inspected.measured.sha256, inspected.measured.not_read
     for path, reason in unreadable.items():
         logging.warning("Skipped %s: %s.", files.printable(path), reason)
-    check_unreadable(listing.source, list(unreadable), len(paths))
-    groups = group_photos(listing, measured, group_by)
+    check_unreadable(listing.source, list(unreadable), len(listing.files))
+    groups = inspected.group_by_path
     made = SplitAssignment(
         data_dir=str(listing.source.resolve()),
         stamp=stamp,
@@ -144,7 +142,7 @@ def make_split(
         group_by=group_by,
     )
     _check_splits(listing, made)
-    _log_findings(Inspected(listing, measured, groups, side, group_by is None))
+    _log_findings(inspected)
     files.write_text(run_dir / "classes.txt", "\n".join(made.class_names) + "\n")
     split.write_split(run_dir / "split.json", made)
     return made

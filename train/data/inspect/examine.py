@@ -1,4 +1,4 @@
-"""Inspects a folder of photos for `corallite inspect`."""
+"""Inspects photos, for `corallite inspect` and for the split of a run."""
 
 import textwrap
 from pathlib import Path
@@ -11,9 +11,9 @@ from corallite.train.data.inspect.findings import (
     count_classes,
     find_all,
 )
-from corallite.train.data.inspect.grouping import group_photos
-from corallite.train.data.inspect.measure import measure_photos
-from corallite.train.data.listing.images import list_images
+from corallite.train.data.inspect.grouping import group_by_name, name_near_duplicates
+from corallite.train.data.inspect.measure import Measured, measure_photos
+from corallite.train.data.listing.images import Listing, list_images
 
 _COLUMNS = 80
 
@@ -29,11 +29,18 @@ def inspect_photos(data_dir: Path, side: int, group_by: str | None = None) -> In
     Raises:
         RequestError: They cannot be used for training; see `list_images`.
     """
-    listing = list_images(data_dir)
-    paths = [file.path for file in listing.files]
-    measured = measure_photos(listing.data_dir, paths)
-    groups = group_photos(listing, measured, group_by)
-    return Inspected(listing, measured, groups, side, group_by is None)
+    return inspect_listing(list_images(data_dir), side, group_by)
+
+
+def inspect_listing(listing: Listing, side: int, group_by: str | None) -> Inspected:
+    """Reads and measures listed photos; see `inspect_photos`."""
+    if group_by is not None:
+        # First, because reading all photos takes a while.
+        groups = group_by_name([file.path for file in listing.files], group_by)
+        return Inspected(listing, _measure(listing), groups, side, False)
+    measured = _measure(listing)
+    groups = name_near_duplicates(listing, measured)
+    return Inspected(listing, measured, groups, side)
 
 
 def to_text(inspected: Inspected) -> str:
@@ -59,6 +66,10 @@ def to_json(inspected: Inspected) -> dict[str, Any]:
         "image_size": inspected.side,
         "findings": [_to_dict(finding) for finding in find_all(inspected)],
     }
+
+
+def _measure(listing: Listing) -> Measured:
+    return measure_photos(listing.data_dir, [file.path for file in listing.files])
 
 
 def _to_dict(finding: Finding) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class Inspected:
     Attributes:
         listing: The photos.
         measured: What is known of them.
-        group_by_path: Group of each photo that has one; see `group_photos`.
+        group_by_path: Group of each photo that has one; see `grouping`.
         side: Shorter side of the network's input, in pixels.
         are_groups_near_duplicates: False if their names come from the file names.
     """

@@ -15,24 +15,11 @@ from corallite.train.data.inspect.near_duplicates import (
 from corallite.train.data.listing.images import ImageFile, Listing
 
 
-def group_photos(
-    listing: Listing, measured: Measured, group_by: str | None = None
-) -> dict[str, str]:
-    """Returns the name of the group of each photo that is not alone.
+def name_near_duplicates(listing: Listing, measured: Measured) -> dict[str, str]:
+    """Returns the group of each photo that has near-duplicates: its first photo.
 
-    Without `group_by`, groups are near-duplicates, and each has the name of its first
-    photo. Warns of classes whose near-duplicates had to be divided.
-
-    Args:
-        listing: The photos.
-        measured: What is known of them.
-        group_by: See `group_by_name`.
-
-    Raises:
-        RequestError: `group_by` is not a regular expression, or matches no photo.
+    Warns of classes whose near-duplicates had to be divided.
     """
-    if group_by is not None:
-        return group_by_name((file.path for file in listing.files), group_by)
     files = [file for file in listing.files if file.path in measured.photos]
     pairs = find_pairs([measured.photos[file.path] for file in files])
     groups, divided = group_near_duplicates(pairs, _labels_to_divide(files))
