@@ -104,8 +104,8 @@ def list_images(data_dir: Path) -> Listing:
 def _list_rows(path: Path) -> Listing:
     rows = sorted(read_label_file(path))
     files = tuple(ImageFile(row.path, row.label, row.split) for row in rows)
-    given = [split for split in SPLITS if any(row.split == split for row in rows)]
-    first, *others = given or [None]
+    found = {row.split for row in rows}
+    first, *others = [None] if None in found else [x for x in SPLITS if x in found]
     counts = Counter((row.split, row.label) for row in rows)
     names = sorted({row.label for row in rows if row.split == first})
     _check_names(path, names)

@@ -5,11 +5,14 @@ import io
 import os
 import posixpath
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from corallite.device.system.errors import RequestError
 from corallite.device.system.files import reporting_unreadable, require_regular
 from corallite.train.data.listing.layout import is_image, split_of
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 EXAMPLE = "path,label or path,label,split"
 _REQUIRED = ("path", "label")
@@ -70,7 +73,7 @@ def _decode(path: Path) -> str:
         raise _error(path, number, problem) from error
 
 
-def _read_rows(path: Path, reader: "csv._reader") -> list[tuple[int, Row]]:
+def _read_rows(path: Path, reader: "Reader") -> list[tuple[int, Row]]:
     """Returns the rows, each with the number of its line."""
     columns = _read_header(path, next(reader, []))
     line_by_path: dict[str, int] = {}

@@ -5,6 +5,7 @@ import pytest
 
 from corallite.device.image.difference_hash import difference_hash
 from corallite.device.image.opencv import cv2
+from corallite.train.data.content import Fault
 from corallite.train.data.inspect.measure import (
     measure_photo,
     measure_photos,
@@ -41,7 +42,7 @@ def test_every_file_is_measured_or_has_a_reason(tmp_path, photo):
     assert found.shorter_side == 96 and found.fault is None
     assert found.difference_hash == difference_hash(photo)
     assert found.thumbnail.shape == (16, 16, 3) and found.thumbnail.dtype == np.uint8
-    assert measured.photos["a/black.png"].fault.kind == "black"
+    assert measured.photos["a/black.png"].fault == Fault("black")
 
 
 def test_a_large_jpeg_is_measured_as_if_decoded_in_full(tmp_path, photo):
