@@ -98,11 +98,8 @@ def prepare_data(
     if made is None:
         side = min(preprocessing.size_hw)
         made = run_split.make_split(listing, run_dir, side, group_by)
-    elif group_by not in (None, made.group_by):
-        raise RequestError(
-            f"{run_dir}: was split with other groups than --group_by={group_by}; leave "
-            "it out or choose a new --run_dir."
-        )
+    else:
+        run_split.require_group_by(run_dir, made, group_by)
     cached = _fill_cache(listing.data_dir, run_dir, made, preprocessing)
     data = _to_data(made, preprocessing, cached)
     _check_every_class_is_left(data_dir, data)

@@ -108,6 +108,17 @@ def _require_same_classes(
         )
 
 
+def require_group_by(
+    run_dir: Path, made: SplitAssignment, group_by: str | None
+) -> None:
+    """Raises `RequestError` if a split has other groups than the user asks for."""
+    if group_by not in (None, made.group_by):
+        raise RequestError(
+            f"{run_dir}: was split with other groups than --group_by={group_by}; leave "
+            "it out or choose a new --run_dir."
+        )
+
+
 def make_split(
     listing: Listing, run_dir: Path, side: int, group_by: str | None
 ) -> SplitAssignment:
