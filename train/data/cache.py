@@ -55,6 +55,16 @@ def cache_key(digest: str, preprocessing: Preprocessing) -> str:
     return hashlib.sha256(f"{digest}\n{settings}".encode()).hexdigest()[:16]
 
 
+def read_file(path: Path) -> bytes:
+    """Returns the content of an image file.
+
+    Raises:
+        OSError: It cannot be read, or is a pipe or a device, which may never end.
+    """
+    files.require_regular(path)
+    return path.read_bytes()
+
+
 def hash_files(
     data_dir: Path, paths: Sequence[str]
 ) -> tuple[dict[str, str], dict[str, str]]:
@@ -62,7 +72,7 @@ def hash_files(
 
     def hash_file(path: str) -> tuple[str, str]:
         try:
-            content = (data_dir / path).read_bytes()
+            content = read_file(data_dir / path)
         except OSError as error:
             return "", error.strerror or str(error)
         return hashlib.sha256(content).hexdigest(), ""
@@ -151,7 +161,7 @@ def _write_array(
 ) -> tuple[dict[str, str], dict[str, Fault]]:
     def read_fitted(path: str) -> tuple[np.ndarray, Fault | None] | str:
         try:
-            data = (data_dir / path).read_bytes()
+            data = read_file(data_dir / path)
             image = decode_image(data, path)
         except RequestError as error:
             return str(error)

@@ -237,9 +237,15 @@ def replace_by_dangling_link(path: Path) -> None:
     path.symlink_to("gone.png")
 
 
+def replace_by_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
+        replace_by_pipe,
         damage_by_cutting,
         damage_by_emptying,
         damage_by_text,

@@ -17,7 +17,7 @@ from corallite.device.image.header import read_header
 from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import Image, decode_image
 from corallite.device.system.errors import RequestError
-from corallite.train.data.cache import map_paths
+from corallite.train.data.cache import map_paths, read_file
 from corallite.train.data.content import Fault, find_fault
 
 THUMBNAIL_SIDE = 16
@@ -134,7 +134,7 @@ def _variance(values: Image) -> float:
 def _measure_file(data_dir: Path, path: str) -> tuple[str, Photo | str]:
     """Returns the content hash, "" if unreadable, and the photo or what is wrong."""
     try:
-        data = (data_dir / path).read_bytes()
+        data = read_file(data_dir / path)
     except OSError as error:
         return "", error.strerror or str(error)
     sha256 = hashlib.sha256(data).hexdigest()
