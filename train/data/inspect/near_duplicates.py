@@ -20,7 +20,7 @@ MAX_BITS = 8
 # them different bottles and cans on white.
 MIN_CORRELATION = 0.95
 # A group may have half the photos of a class, as one of two recordings. A larger one is
-# a chain of similar photos, as among the images of Fashion-MNIST, with 28 pixels.
+# a chain of similar photos.
 _MAX_SHARE = 0.5
 _FEWEST_FOR_SHARE = 20
 _FEWEST_GROUPS = 3  # One for each split.

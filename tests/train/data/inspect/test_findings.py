@@ -69,6 +69,16 @@ def test_copies_are_near_duplicates(photos):
     assert "dog/04.png = dog/q30.jpg = dog/q50.jpg = ..." in line
 
 
+def test_of_small_images_only_equal_files_are_recognized(photos):
+    small = cv2.resize(read(photos / "cat/00.png"), (31, 40))
+    cv2.imwrite(str(photos / "cat" / "90.png"), small)
+    cv2.imwrite(str(photos / "dog" / "90.png"), small)
+    cv2.imwrite(str(photos / "dog" / "91.bmp"), small)
+    findings = found(photos, side=16)
+    assert findings.keys() == {"two_classes"}
+    assert findings["two_classes"].names == ("cat/90.png = dog/90.png",)
+
+
 @pytest.mark.parametrize("quality", [None, 95])
 def test_a_photo_of_two_classes_is_named_also_as_another_file(photos, quality):
     if quality is None:
