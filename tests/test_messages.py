@@ -21,15 +21,21 @@ NOT_OURS = {
 }
 # They run the code of other programs, whose texts name flags of those.
 COMPOSED = {"pipeline", "report"}
+# They read the images that `train` has listed and split.
+AFTER_TRAINING = {"prune", "quantize", "convert", "evaluate"}
 # Modules that a program imports for other functions than those with the texts.
 UNUSED_BY = {
     "corallite.train.cli.recipe_flags": {"prune", "quantize"},
-    "corallite.train.runs.stage": {"evaluate"},
+    "corallite.train.runs.stage": {"evaluate", "inspect"},
     "corallite.device.engine.open_model": {"benchmark"},
     "corallite.device.engine.edgetpu.failover": {"benchmark"},
     "corallite.train.weights.imagenet": {"prune"},
-    "corallite.train.data.layout": {"prune", "quantize", "convert", "evaluate"},
-    "corallite.device.cli.program": {"prune", "quantize", "convert"},
+    "corallite.train.data.inspect.findings": AFTER_TRAINING,
+    "corallite.train.data.inspect.grouping": AFTER_TRAINING,
+    "corallite.train.data.listing.layout": AFTER_TRAINING,
+    "corallite.train.data.run_split": {*AFTER_TRAINING, "inspect"},
+    "corallite.train.data.load": {"inspect"},
+    "corallite.device.cli.program": {"prune", "quantize", "convert", "inspect"},
 }
 
 

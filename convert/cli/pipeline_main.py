@@ -64,6 +64,7 @@ def main(argv: Sequence[str]) -> int:
             steps=_STEPS.value,
             sparsity=_SPARSITY.value,
             fit_policy=task.fit_policy,
+            group_by=task.group_by,
         )
     except AccuracyLostError as error:
         print(format_comparison(error.comparison))

@@ -12,7 +12,7 @@ from corallite.convert.export.plan import DEFAULT, Request
 from corallite.convert.pipeline.chain import choose_chain
 from corallite.optimize.prune import magnitude
 from corallite.optimize.quantize import qat_stage
-from corallite.train.data.images import list_images
+from corallite.train.data.listing.images import list_images
 from corallite.train.data.load import ImageData
 from corallite.train.runs.kinds import KINDS
 from corallite.train.runs.recipe import PRUNE, QUANTIZE, TRAIN, Recipe
@@ -41,11 +41,12 @@ def run_pipeline(
     sparsity: float | None = None,
     transfer: Transfer | None = AUTO_WEIGHTS,
     fit_policy: str = "crop",
+    group_by: str | None = None,
 ) -> tuple[list[StageResult], ImageData]:
     """Makes every stage that is not finished.
 
     Args:
-        data_dir: Class folders.
+        data_dir: Class folders, or a CSV.
         run: Receives the stages; may contain some already.
         network: What to train.
         recipes: How to train.
@@ -56,6 +57,7 @@ def run_pipeline(
             `steps` chooses.
         transfer: Pretrained weights; None for random ones.
         fit_policy: How an image is fitted to the network's input.
+        group_by: What images stay in one split; see `prepare_data`.
 
     Returns:
         The test results of all stages, and the images, which the report also needs.
@@ -81,6 +83,7 @@ def run_pipeline(
             recipes.train,
             transfer=transfer,
             fit_policy=fit_policy,
+            group_by=group_by,
             overwrite=overwrite,
         )
         if chain.sparsity:

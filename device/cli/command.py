@@ -11,6 +11,7 @@ from corallite.device.cli.version import version_line
 # The package and the purpose of each verb. Names, not imports: the verbs of the device
 # must run without the packages that training needs.
 VERBS = {
+    "inspect": ("train", "finds problems of a folder of photos"),
     "train": ("train", "trains a model from class folders"),
     "prune": ("optimize", "sets the smallest weights to zero while training"),
     "quantize": ("optimize", "trains with simulated int8 quantization"),
@@ -25,7 +26,10 @@ VERBS = {
     "benchmark": ("device", "compares the speed of model files"),
     "doctor": ("device", "finds problems of this machine and says how to fix them"),
 }
-WITHOUT_TENSORFLOW = ("audit", "benchmark", "classify", "compile", "serve", "doctor")
+WITHOUT_TENSORFLOW = (
+    *("inspect", "audit", "compile"),
+    *("classify", "serve", "benchmark", "doctor"),
+)
 
 
 def module_of(verb: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from absl import flags
 
 from corallite.device.image import preprocess
+from corallite.train.cli import data_flags
 from corallite.train.data import datasets
 from corallite.train.models.registry import DEFAULT, NETWORKS
 from corallite.train.runs.run import Run
@@ -21,13 +22,16 @@ class Task:
     """A network and its images.
 
     Attributes:
-        data_dir: Class folders.
+        data_dir: Class folders, or a CSV.
+        group_by: Expression that names the group of an image; None for the groups of
+            near-duplicates.
         run: The run to make or to resume.
         network: What to train.
         fit_policy: How an image becomes square, one of `preprocess.FITS`.
     """
 
     data_dir: Path
+    group_by: str | None
     run: Run
     network: Network
     fit_policy: str
@@ -39,9 +43,8 @@ def define() -> Callable[[], Task]:
     The function writes the class folders of a --dataset if necessary. It raises
     `RequestError` if the flags contradict each other or the set cannot be downloaded.
     """
-    data_dir = flags.DEFINE_string(
-        "data_dir", None, "Folder with one sub-folder of images per class."
-    )
+    data_dir = data_flags.define_data_dir(required=False)
+    group_by = data_flags.define_group_by()
     dataset = flags.DEFINE_enum(
         "dataset", None, ("fashion_mnist",), "A public data set in place of --data_dir."
     )
@@ -68,6 +71,6 @@ def define() -> Callable[[], Task]:
         size = image_size.value
         network = Network(model.value, width.value, (size, size))
         images = datasets.locate(data_dir.value, dataset.value)
-        return Task(images, run, network, fit.value)
+        return Task(images, group_by.value, run, network, fit.value)
 
     return read

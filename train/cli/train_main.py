@@ -3,7 +3,7 @@
 corallite train --data_dir=photos --run_dir=runs/first --model=shufflenet_v2
 
 `photos` has one sub-folder per class, or train/, val/ and test/ with class folders in
-each. If interrupted, the same command resumes.
+each, or is a CSV. If interrupted, the same command resumes.
 """
 
 from collections.abc import Sequence
@@ -31,6 +31,7 @@ def main(argv: Sequence[str]) -> None:
         recipe,
         transfer=transfer,
         fit_policy=task.fit_policy,
+        group_by=task.group_by,
         overwrite=_OVERWRITE.value,
     )
     print(f"{stage.model_path}: validation accuracy {stage.best_accuracy():.4f}")

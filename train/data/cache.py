@@ -55,6 +55,16 @@ def cache_key(digest: str, preprocessing: Preprocessing) -> str:
     return hashlib.sha256(f"{digest}\n{settings}".encode()).hexdigest()[:16]
 
 
+def read_file(path: Path) -> bytes:
+    """Returns the content of an image file.
+
+    Raises:
+        OSError: It cannot be read, or is a pipe or a device, which may never end.
+    """
+    files.require_regular(path)
+    return path.read_bytes()
+
+
 def hash_files(
     data_dir: Path, paths: Sequence[str]
 ) -> tuple[dict[str, str], dict[str, str]]:
@@ -62,14 +72,14 @@ def hash_files(
 
     def hash_file(path: str) -> tuple[str, str]:
         try:
-            content = (data_dir / path).read_bytes()
+            content = read_file(data_dir / path)
         except OSError as error:
             return "", error.strerror or str(error)
         return hashlib.sha256(content).hexdigest(), ""
 
     hashes: dict[str, str] = {}
     unreadable: dict[str, str] = {}
-    for path, (sha256, reason) in _map(hash_file, paths, "Read"):
+    for path, (sha256, reason) in map_paths(hash_file, paths, "Read"):
         if reason:
             unreadable[path] = reason
         else:
@@ -151,7 +161,7 @@ def _write_array(
 ) -> tuple[dict[str, str], dict[str, Fault]]:
     def read_fitted(path: str) -> tuple[np.ndarray, Fault | None] | str:
         try:
-            data = (data_dir / path).read_bytes()
+            data = read_file(data_dir / path)
             image = decode_image(data, path)
         except RequestError as error:
             return str(error)
@@ -162,7 +172,7 @@ def _write_array(
     unreadable: dict[str, str] = {}
     faults: dict[str, Fault] = {}
     file.write(bytes(_HEADER_BYTES))
-    for path, result in _map(read_fitted, paths, f"Decoded {split}"):
+    for path, result in map_paths(read_fitted, paths, f"Decoded {split}"):
         if isinstance(result, str):
             unreadable[path] = result
             logging.warning("Skipped %s", files.printable(result))
@@ -192,7 +202,7 @@ def _npy_header(shape: tuple[int, ...]) -> bytes:
     )
 
 
-def _map(
+def map_paths(
     read: Callable[[str], _T], paths: Sequence[str], verb: str
 ) -> Iterator[tuple[str, _T]]:
     """Yields each path and what `read` returns of it; in chunks, to limit memory."""

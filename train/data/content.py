@@ -89,7 +89,7 @@ def check_content(splits: Mapping[str, "Split"], class_names: Iterable[str]) -> 
     if faults:
         logging.warning(
             "%d images show little or nothing: %s; %s.",
-            *(len(faults), _describe(faults), _remedy(faults)),
+            *(len(faults), _describe(faults), remedy_for(faults)),
         )
 
 
@@ -106,7 +106,7 @@ def _refuse_faulty_classes(
             raise RequestError(
                 f"{len(faults)} of {counts[label]} images of class "
                 f"{class_names[label]!r} in the {split_name} split show little or "
-                f"nothing: {_describe(faults)}; {_remedy(faults)}."
+                f"nothing: {_describe(faults)}; {remedy_for(faults)}."
             )
 
 
@@ -149,7 +149,8 @@ def _describe(faults: Mapping[str, Fault]) -> str:
     return ", ".join(parts)
 
 
-def _remedy(faults: Mapping[str, Fault]) -> str:
+def remedy_for(faults: Mapping[str, Fault]) -> str:
+    """Returns what to do about images with these faults, as the end of a sentence."""
     bits = max((x.bits for x in faults.values() if x.depth == 16), default=0)
     if not bits:
         return "replace or remove them"

@@ -3,35 +3,49 @@
 Within a class, images are ordered by the SHA-256 of their bytes; the first tenth is
 the test split, the next tenth the validation split, the rest the training split. So the
 assignment depends only on the images: not on names, order or a seed. Files with the
-same content are always in the same split. Adding an image to a class moves at most
-one other across each of the two borders.
+same content are always in the same split, and so are the images of a group, such as
+near-duplicates. Without groups, adding an image to a class moves at most one other
+across each of the two borders.
 """
 
 import hashlib
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from absl import logging
-
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
-from corallite.train.data.images import ImageFile
-from corallite.train.data.layout import SPLITS
+from corallite.train.data.listing.images import ImageFile
+from corallite.train.data.listing.layout import SPLITS
 
 _FORMAT = 1
 
 
 @dataclass(frozen=True)
 class SplitFile:
-    """An image of a split: its path in the data folder, class and content hash."""
+    """An image of a split.
+
+    Attributes:
+        path: In the data folder.
+        class_name: Its label.
+        sha256: Content hash.
+        group: Images with the same name here share a split; "" if it has no group.
+    """
 
     path: str
     class_name: str
     sha256: str
+    group: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        """Returns a dict for JSON; without a group, that of earlier versions."""
+        content = asdict(self)
+        if not self.group:
+            del content["group"]
+        return content
 
 
 @dataclass(frozen=True)
@@ -46,6 +60,8 @@ class SplitAssignment:
         class_names: Sorted.
         splits: Images of "train", "val" and "test", ordered by path.
         unreadable: Paths of images that could not be read and are in no split.
+        group_by: The regular expression that groups were made by; None for the groups
+            of near-duplicates, and for runs of earlier versions, which have no groups.
     """
 
     data_dir: str
@@ -54,12 +70,14 @@ class SplitAssignment:
     class_names: tuple[str, ...]
     splits: Mapping[str, tuple[SplitFile, ...]]
     unreadable: tuple[str, ...]
+    group_by: str | None = None
 
 
 def assign_splits(
     images: Iterable[ImageFile],
     sha256_by_path: Mapping[str, str],
     fractions: tuple[float, float, float],
+    group_by_path: Mapping[str, str] | None = None,
 ) -> dict[str, tuple[SplitFile, ...]]:
     """Returns the images of each split, ordered by path.
 
@@ -68,11 +86,17 @@ def assign_splits(
     gets at least one in each split, a smaller one is all in `train`. An image in two
     classes is assigned with the first and has the same split in both.
 
+    The images of a group stay together, also if they are in several classes. A class
+    then needs three groups. `test` and `val` get groups up to their fraction; if all
+    groups are larger, the smallest one. The largest one is in `train`.
+
     Args:
         images: The listed images.
         sha256_by_path: Content hash of each readable image.
         fractions: Fractions of train, val and test; positive, sum 1.
+        group_by_path: Group of each image that has one.
     """
+    groups = group_by_path or {}
     readable = [image for image in images if image.path in sha256_by_path]
     given = {image.given_split for image in readable} - {None}
     open_fractions = {
@@ -81,47 +105,99 @@ def assign_splits(
         if split != "train" and split not in given
     }
     to_divide = [image for image in readable if image.given_split in (None, "train")]
-    split_by_hash = _divide(to_divide, sha256_by_path, open_fractions)
+    unit_by_hash = _unite(to_divide, sha256_by_path, groups)
+    split_by_unit = _divide(to_divide, sha256_by_path, unit_by_hash, open_fractions)
     splits: dict[str, list[SplitFile]] = {name: [] for name in SPLITS}
     for image in sorted(readable, key=lambda image: image.path):
         sha256 = sha256_by_path[image.path]
         if image.given_split in (None, "train"):
-            split = split_by_hash[sha256]
+            split = split_by_unit[unit_by_hash[sha256]]
         else:
             split = image.given_split
-        splits[split].append(SplitFile(image.path, image.class_name, sha256))
+        group = groups.get(image.path, "")
+        splits[split].append(SplitFile(image.path, image.class_name, sha256, group))
     return {name: tuple(members) for name, members in splits.items()}
+
+
+def _unite(
+    images: list[ImageFile],
+    sha256_by_path: Mapping[str, str],
+    group_by_path: Mapping[str, str],
+) -> dict[str, str]:
+    """Returns the unit of each content hash: the first hash that shares its split."""
+    parents: dict[str, str] = {}
+    hash_by_group: dict[str, str] = {}
+
+    def find(sha256: str) -> str:
+        while (parent := parents.setdefault(sha256, sha256)) != sha256:
+            parents[sha256] = sha256 = parents[parent]
+        return sha256
+
+    for image in images:
+        unit = find(sha256_by_path[image.path])
+        if group := group_by_path.get(image.path):
+            other = find(hash_by_group.setdefault(group, unit))
+            parents[max(unit, other)] = min(unit, other)
+    return {sha256: find(sha256) for sha256 in list(parents)}
 
 
 def _divide(
     images: list[ImageFile],
     sha256_by_path: Mapping[str, str],
+    unit_by_hash: Mapping[str, str],
     fractions: Mapping[str, float],
 ) -> dict[str, str]:
-    """Returns the split of each content hash: test first, then val, the rest train."""
+    """Returns the split of each unit: test first, then val, the rest train."""
     hashes_by_class: dict[str, set[str]] = defaultdict(set)
     for image in images:
         hashes_by_class[image.class_name].add(sha256_by_path[image.path])
-    split_by_hash: dict[str, str] = {}
+    split_by_unit: dict[str, str] = {}
     for class_name in sorted(hashes_by_class):
-        ordered = sorted(hashes_by_class[class_name] - split_by_hash.keys())
-        test_end, val_end = _borders(
-            len(ordered), fractions.get("test", 0.0), fractions.get("val", 0.0)
-        )
-        split_by_hash.update(dict.fromkeys(ordered[:test_end], "test"))
-        split_by_hash.update(dict.fromkeys(ordered[test_end:val_end], "val"))
-        split_by_hash.update(dict.fromkeys(ordered[val_end:], "train"))
-    return split_by_hash
+        sizes = Counter(unit_by_hash[sha256] for sha256 in hashes_by_class[class_name])
+        sizes = Counter({x: n for x, n in sizes.items() if x not in split_by_unit})
+        test_end, val_end = (0, 0)
+        if len(sizes) >= 3:
+            test_end, val_end = _borders(
+                sizes.total(), fractions.get("test", 0.0), fractions.get("val", 0.0)
+            )
+        targets = {"test": test_end, "val": val_end - test_end}
+        split_by_unit.update(_fill(sizes, targets))
+    return split_by_unit
+
+
+def _fill(sizes: Mapping[str, int], targets: Mapping[str, int]) -> dict[str, str]:
+    """Returns the split of each unit of a class, in the order of their hashes.
+
+    Args:
+        sizes: Number of images by unit.
+        targets: Number of images wanted, in the order in which the splits are filled;
+            0 for a split that gets none.
+    """
+    splits = {name: target for name, target in targets.items() if target}
+    # Of units of the same size, the last one: those before it fill the splits.
+    largest = max(sizes, key=lambda unit: (sizes[unit], unit), default="")
+    left = sorted(sizes.keys() - {largest})
+    made = {largest: "train"}
+    for number, (name, target) in enumerate(splits.items(), 1):
+        most = len(left) - (len(splits) - number)
+        taken: list[str] = []
+        count = 0
+        for unit in left:
+            if count + sizes[unit] <= target and len(taken) < most:
+                taken.append(unit)
+                count += sizes[unit]
+        taken = taken or [min(left, key=lambda unit: (sizes[unit], unit))]
+        made.update(dict.fromkeys(taken, name))
+        left = [unit for unit in left if unit not in made]
+    return made | dict.fromkeys(left, "train")
 
 
 def _borders(num_images: int, test: float, val: float) -> tuple[int, int]:
-    """Returns the ends of test and val; from three images on, no split is empty.
+    """Returns the ends of test and val, for at least three images; no split is empty.
 
     Both borders are rounded positions, not sums of rounded sizes, so that one more
     image moves each by one at most.
     """
-    if num_images < 3:
-        return 0, 0
     test_end = _clamp(num_images * test, 1, num_images - 2) if test else 0
     if not val:
         return test_end, test_end
@@ -155,44 +231,19 @@ def digest_splits(splits: Mapping[str, tuple[SplitFile, ...]]) -> str:
     return digest.hexdigest()
 
 
-def log_shared_content(splits: Mapping[str, tuple[SplitFile, ...]]) -> dict[str, int]:
-    """Warns of equal images in two classes or two splits; returns their numbers.
-
-    Returns:
-        Number of different images under "in_two_classes" and "in_two_splits". The
-        latter is only possible if the splits were given.
-    """
-    classes: dict[str, set[str]] = defaultdict(set)
-    in_splits: dict[str, set[str]] = defaultdict(set)
-    paths: dict[str, list[str]] = defaultdict(list)
-    for split, members in splits.items():
-        for file in members:
-            classes[file.sha256].add(file.class_name)
-            in_splits[file.sha256].add(split)
-            paths[file.sha256].append(file.path)
-    counts = {}
-    for key, groups in (("in_two_classes", classes), ("in_two_splits", in_splits)):
-        shared = [sha256 for sha256, names in groups.items() if len(names) > 1]
-        counts[key] = len(shared)
-        if shared:
-            examples = "; ".join(" = ".join(paths[s][:3]) for s in shared[:3])
-            logging.warning(
-                "%d images are %s: %s.", len(shared), key.replace("_", " "), examples
-            )
-    return counts
-
-
 def write_split(path: Path, split: SplitAssignment) -> None:
     """Writes a split assignment as JSON, one line per image."""
-    content = asdict(split)
-    splits = content.pop("splits")
+    content = asdict(replace(split, splits={}))
+    del content["splits"]
+    if split.group_by is None:  # As in earlier versions.
+        del content["group_by"]
     head = json.dumps({"format": _FORMAT, **content}, indent=2)
     # Escaped (ASCII), because a file name may be invalid Unicode.
     blocks = ",\n".join(
         f'    "{name}": [\n'
-        + ",\n".join(f"      {json.dumps(file)}" for file in members)
+        + ",\n".join(f"      {json.dumps(file.to_json())}" for file in members)
         + "\n    ]"
-        for name, members in splits.items()
+        for name, members in split.splits.items()
     )
     files.write_text(path, f'{head[:-2]},\n  "parts": {{\n{blocks}\n  }}\n}}\n')
 
@@ -238,4 +289,5 @@ def _parse(content: dict[str, Any]) -> SplitAssignment:
         class_names=tuple(content["class_names"]),
         splits={name: tuple(SplitFile(**x) for x in parts[name]) for name in SPLITS},
         unreadable=tuple(content["unreadable"]),
+        group_by=content.get("group_by"),
     )

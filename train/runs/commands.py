@@ -61,6 +61,8 @@ def list_run_flags(run: Mapping[str, Any]) -> dict[str, Any]:
         "width": network["width"],
         "image_size": network["size_hw"][0],
     }
+    if run.get("group_by") is not None:
+        flags["group_by"] = run["group_by"]
     fit = network.get("preprocessing", {}).get("fit", "crop")
     if fit != "crop":
         flags["fit"] = fit

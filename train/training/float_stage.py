@@ -37,9 +37,10 @@ def train(
     *,
     transfer: Transfer | None = AUTO_WEIGHTS,
     fit_policy: str = "crop",
+    group_by: str | None = None,
     overwrite: bool = False,
 ) -> tuple[Stage, ImageData]:
-    """Trains `network` on the images below `data_dir`; the float stage and its data.
+    """Trains `network` on the images of `data_dir`; the float stage and its data.
 
     Finished steps are not repeated. It writes `run.json`, the split assignment, the
     cached images, and in `float/` the model of the best epoch, `metrics.json` and
@@ -50,12 +51,13 @@ def train(
     fitted to the training images first.
 
     Args:
-        data_dir: The labelled images.
+        data_dir: The labelled images, see `prepare_data`.
         run: The run to begin or to resume.
         network: What to train.
         recipe: How to train; AUTO becomes numbers that suit the images.
         transfer: Pretrained weights; None for random ones.
         fit_policy: How an image is fitted to the network's input.
+        group_by: See `prepare_data`.
         overwrite: Train again if it was done with other settings.
 
     Raises:
@@ -71,7 +73,7 @@ def train(
     if not overwrite:
         stage.refuse_other_settings(settings)
     with run.lock(stage.kind.verb):
-        data = prepare_data(data_dir, run, preprocessing)
+        data = prepare_data(data_dir, run, preprocessing, group_by)
         usual = PRETRAINED if start.path else FROM_SCRATCH
         recipe = settle(recipe, usual, data.splits["train"])
         start = start.for_epochs(recipe.epochs)
@@ -81,10 +83,10 @@ def train(
         inputs = {**settings, "data": data.fingerprint}
         if stage.is_done(inputs, overwrite):
             if not run.is_recorded():  # It was damaged, and removed.
-                _record_run(run, data_dir, start, inputs)
+                _record_run(run, data_dir, data.group_by, start, inputs)
             return stage, data
         stage.reopen()
-        _record_run(run, data_dir, start, inputs)
+        _record_run(run, data_dir, data.group_by, start, inputs)
         log_initialization(start, len(data.class_names))
         model, progress, head = _train_network(start, data, recipe, stage, inputs)
         metrics = {**cost_metrics(model), **_describe_head(head, data)}
@@ -106,12 +108,18 @@ def _describe_head(head: FittedHead | None, data: ImageData) -> dict[str, Any]:
 
 
 def _record_run(
-    run: Run, data_dir: Path, start: Initialization, inputs: dict[str, Any]
+    run: Run,
+    data_dir: Path,
+    group_by: str | None,
+    start: Initialization,
+    inputs: dict[str, Any],
 ) -> None:
     record: dict[str, Any] = {
         "network": {**inputs, **start.network.to_json()},
         "data_dir": str(data_dir.resolve()),
     }
+    if group_by is not None:
+        record["group_by"] = group_by
     if start.path is not None:
         record["weights"] = str(start.path.resolve())
     run.record({**record, "versions": package_versions()})

@@ -68,7 +68,8 @@ def fit_head(
     features = _embed(model, split)
     mean, deviation = features.mean(0), features.std()
     scaled = (features - mean) / deviation
-    tried = [_try(scaled, labels, x, folds, is_balanced, seed) for x in _PENALTIES]
+    parts = _divide(split, folds, seed)
+    tried = [_try(scaled, labels, x, parts, is_balanced) for x in _PENALTIES]
     _, penalty, probabilities = min(tried, key=lambda row: row[0])
     head = _regression(len(labels), penalty, is_balanced).fit(scaled, labels)
     kernel, bias = _both_classes(head.coef_.T, head.intercept_)
@@ -100,22 +101,30 @@ def _embed(model: keras.Model, split: Split) -> np.ndarray:
     return np.concatenate([embed(x).numpy() for x, _ in batches]).astype(np.float64)
 
 
+def _divide(split: Split, folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Returns the rows to fit to and the rows left out; a group stays together."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    groups = [split.groups.get(path, path) for path in split.paths]
+    divide = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split
+    return list(divide(split.paths, split.labels, groups))
+
+
 def _try(
     features: np.ndarray,
     labels: np.ndarray,
     penalty: float,
-    folds: int,
+    parts: list[tuple[np.ndarray, np.ndarray]],
     is_balanced: bool,
-    seed: int,
 ) -> tuple[float, float, np.ndarray]:
     """Returns the loss of a penalty on left-out images, itself, and probabilities."""
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.model_selection import cross_val_predict
 
     probabilities = cross_val_predict(
-        _regression(len(labels) * (folds - 1) // folds, penalty, is_balanced),
+        _regression(len(parts[0][0]), penalty, is_balanced),
         features,
         labels,
-        cv=StratifiedKFold(folds, shuffle=True, random_state=seed),
+        cv=parts,
         method="predict_proba",
     )
     loss = -np.log(probabilities[range(len(labels)), labels] + 1e-12).mean()

@@ -65,7 +65,7 @@ def test_unknown_verb_is_refused_in_one_line_with_the_verbs() -> None:
     done = corallite("trian", "--data_dir=photos")
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr.startswith("corallite: no verb 'trian'; the verbs are train, ")
+    assert done.stderr.startswith("corallite: no verb 'trian'; the verbs are inspect, ")
     assert done.stderr.count("\n") == 1
 
 

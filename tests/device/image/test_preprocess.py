@@ -231,3 +231,15 @@ def test_decompression_bomb_is_refused_without_opencv_log_lines(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "bomb.png: has more than 2**27 pixels" in done.stdout
     assert done.stderr == ""
+
+
+def test_a_shrunk_jpeg_is_decoded_at_a_fraction_of_its_size(draw_clouds):
+    image = (draw_clouds(1, 64, 96)[0] * 255).astype(np.uint8)
+    data = cv2.imencode(".jpg", image[:, :, ::-1])[1].tobytes()
+    for shrink in (2, 4, 8):
+        size_wh = (96 // shrink, 64 // shrink)
+        expected = cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
+        shrunk = decode_image(data, "photo", shrink)
+        assert shrunk.shape == expected.shape
+        # JPEG stores colours at half the size; a swap of red and blue gives 40.
+        assert np.abs(shrunk.astype(int) - expected).mean() < 8

@@ -10,7 +10,7 @@ import pytest
 from corallite.device.image.opencv import cv2
 from corallite.device.system.errors import RequestError
 from corallite.train.data import datasets
-from corallite.train.data.images import list_images
+from corallite.train.data.listing.images import list_images
 
 SAMPLE = Path(__file__).parents[3] / "samples" / "fashion_mnist.tar.xz"
 

@@ -157,7 +157,62 @@ def test_duplicates_across_given_splits_are_counted(make_classes, run_dir, caplo
     data = prepare_data(data_dir, run_dir, SMALL)
     assert len(data.splits["test"].labels) == 6
     assert len(data.splits["val"].labels) == 4
-    assert "1 images are in two splits" in caplog.text
+    assert "1 scenes are in two splits" in caplog.text
+
+
+def list_rows(data_dir):
+    paths = sorted(data_dir.glob("*/*"))
+    return [(f"{path.parent.name}/{path.name}", path.parent.name) for path in paths]
+
+
+def write_rows(data_dir, rows):
+    lines = [",".join(row) for row in (("path", "label"), *rows)]
+    (data_dir / "labels.csv").write_text("\n".join(lines))
+    return data_dir / "labels.csv"
+
+
+def test_a_csv_is_split_as_class_folders_are(make_classes, run_dir, tmp_path):
+    data_dir = make_classes({"cat": 20, "dog": 20})
+    rows = sorted(
+        (f"{x.parent.name}/{x.name}", x.parent.name) for x in data_dir.glob("*/*")
+    )
+    from_rows = prepare_data(write_rows(data_dir, rows), run_dir, SMALL)
+    from_folders = prepare_data(data_dir, tmp_path / "other", SMALL)
+    assert from_rows.fingerprint == from_folders.fingerprint
+    for name, split in from_rows.splits.items():
+        assert split.paths == from_folders.splits[name].paths
+        np.testing.assert_array_equal(
+            split.images_rgb_u8, from_folders.splits[name].images_rgb_u8
+        )
+    # A run beside the photos does not become a class.
+    prepare_data(data_dir / "labels.csv", data_dir / "run", SMALL)
+
+
+def test_another_label_in_a_csv_is_named(make_classes, run_dir, monkeypatch):
+    data_dir = make_classes({"cat": 20, "dog": 20})
+    rows = sorted(
+        (f"{x.parent.name}/{x.name}", x.parent.name) for x in data_dir.glob("*/*")
+    )
+    before = prepare_data(write_rows(data_dir, rows), run_dir, SMALL)
+    with monkeypatch.context() as patch:
+        patch.setattr(cache, "hash_files", None)
+        after = prepare_data(write_rows(data_dir, rows[::-1]), run_dir, SMALL)
+    assert after.splits["test"].paths == before.splits["test"].paths
+    other = [*rows[:3], (rows[3][0], "dog"), *rows[4:]]
+    with pytest.raises(RequestError, match=f"others .{rows[3][0]} differs"):
+        prepare_data(write_rows(data_dir, other), run_dir, SMALL)
+    with pytest.raises(RequestError, match=f"others .{rows[5][0]} differs"):
+        prepare_data(write_rows(data_dir, rows[:5] + rows[6:]), run_dir, SMALL)
+
+
+def test_what_is_wrong_with_the_photos_is_logged_once(make_classes, run_dir, caplog):
+    data_dir = make_classes({"cat": 70, "dog": 10})
+    damage_by_text(data_dir / "cat" / "003.png")
+    prepare_data(data_dir, run_dir, SMALL)
+    prepare_data(data_dir, run_dir, SMALL)
+    assert caplog.text.count("photos: the largest class has 7.0 times") == 1
+    assert caplog.text.count("photos: 1 of 2 classes have fewer than 20 photos") == 1
+    assert caplog.text.count("cat/003.png: is not an image") == 1
 
 
 def damage_by_cutting(path: Path) -> None:
@@ -182,9 +237,15 @@ def replace_by_dangling_link(path: Path) -> None:
     path.symlink_to("gone.png")
 
 
+def replace_by_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
+        replace_by_pipe,
         damage_by_cutting,
         damage_by_emptying,
         damage_by_text,

@@ -6,7 +6,7 @@ import pytest
 
 from corallite.device.system.errors import RequestError
 from corallite.train.data import split
-from corallite.train.data.images import ImageFile
+from corallite.train.data.listing.images import ImageFile
 
 TENTHS = (0.8, 0.1, 0.1)
 
@@ -92,14 +92,12 @@ def test_duplicates_are_never_in_two_splits():
     assert [len(splits[name]) for name in ("train", "val", "test")] == [80, 10, 10]
 
 
-def test_an_image_of_two_classes_is_in_one_part_and_named(caplog):
+def test_an_image_of_two_classes_is_in_one_split():
     contents = {f"dog/{n}.png": f"cat/{n}.png" for n in range(30)}
     images = make_images({"cat": 60, "dog": 60}, contents=contents)
-    splits = split.assign_splits(*images, TENTHS)
-    counts = split.log_shared_content(splits)
-    assert counts == {"in_two_classes": 30, "in_two_splits": 0}
-    assert "30 images are in two classes" in caplog.text
-    assert "cat/1.png = dog/1.png" in caplog.text
+    split_of = split_by_path(split.assign_splits(*images, TENTHS))
+    for number in range(30):
+        assert split_of[f"cat/{number}.png"] == split_of[f"dog/{number}.png"]
 
 
 def test_missing_splits_are_taken_out_of_train():
@@ -112,13 +110,66 @@ def test_missing_splits_are_taken_out_of_train():
     assert [len(splits[name]) for name in ("train", "val", "test")] == [90, 10, 5]
 
 
-def test_given_splits_that_share_an_image_are_reported(caplog):
-    images, hashes = make_images({"cat": 10}, "train")
-    images.append(ImageFile("test/1.png", "cat", "test"))
-    hashes["test/1.png"] = hashes["cat/1.png"]
-    splits = split.assign_splits(images, hashes, TENTHS)
-    assert split.log_shared_content(splits)["in_two_splits"] == 1
-    assert "cat/1.png = test/1.png" in caplog.text
+def test_a_group_is_in_one_split_also_if_it_has_two_classes():
+    images, hashes = make_images({"cat": 60, "dog": 60})
+    groups = {
+        f"{name}.png": f"g{number}"
+        for number in range(9)
+        for name in (f"cat/{number}", f"dog/{number}", f"dog/{number + 30}")
+    }
+    splits = split.assign_splits(images, hashes, TENTHS, groups)
+    split_of = split_by_path(splits)
+    for name in set(groups.values()):
+        assert len({split_of[path] for path in groups if groups[path] == name}) == 1
+    # The class that is divided first gets its fractions; the other some more.
+    assert count_classes(splits["test"])["cat"] == 6
+    assert count_classes(splits["val"])["cat"] == 6
+    by_path = {file.path: file.group for x in splits.values() for file in x}
+    assert by_path == {image.path: groups.get(image.path, "") for image in images}
+
+
+def test_groups_that_share_a_content_are_in_one_split():
+    contents = {"cat/1.png": "same", "cat/2.png": "same"}
+    images, hashes = make_images({"cat": 30}, contents=contents)
+    groups = {f"cat/{n}.png": "aabb"[n] for n in range(4)}
+    split_of = split_by_path(split.assign_splits(images, hashes, TENTHS, groups))
+    assert len({split_of[f"cat/{n}.png"] for n in range(4)}) == 1
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [(20, 20, 20), (50, 5, 5), (40, 1, 1), (30, 20, 10, 1), (1, 1, 1), (2, 1, 1)],
+)
+def test_three_groups_are_enough_for_every_split(sizes):
+    images, hashes = make_images({"cat": sum(sizes)})
+    names = [f"g{n}" for n, size in enumerate(sizes) for _ in range(size)]
+    groups = {image.path: name for image, name in zip(images, names, strict=True)}
+    splits = split.assign_splits(images, hashes, TENTHS, groups)
+    members = {name: {file.group for file in x} for name, x in splits.items()}
+    assert all(members.values()) and sum(map(len, members.values())) == len(sizes)
+    assert "g0" in members["train"] or len(set(sizes)) == 1
+
+
+def test_two_groups_are_all_in_train():
+    images, hashes = make_images({"cat": 40})
+    groups = {image.path: f"g{n % 2}" for n, image in enumerate(images)}
+    splits = split.assign_splits(images, hashes, TENTHS, groups)
+    assert [len(splits[name]) for name in ("train", "val", "test")] == [40, 0, 0]
+
+
+def test_images_without_groups_are_split_as_before():
+    """Hashes of the test and val splits of an earlier version."""
+    images, hashes = make_images({"cat": 37, "dog": 12, "bird": 4})
+    splits = split.assign_splits(images, hashes, TENTHS, {})
+    for class_name, test_end, val_end in (("cat", 4, 7), ("dog", 1, 2), ("bird", 1, 2)):
+        ordered = sorted(hashes[x.path] for x in images if x.class_name == class_name)
+        for name, expected in (
+            ("test", ordered[:test_end]),
+            ("val", ordered[test_end:val_end]),
+            ("train", ordered[val_end:]),
+        ):
+            files = [x for x in splits[name] if x.class_name == class_name]
+            assert sorted(file.sha256 for file in files) == expected
 
 
 def test_unreadable_images_are_in_no_split():
@@ -152,8 +203,16 @@ def make_split():
 
 
 def test_a_split_is_read_as_it_was_written(tmp_path):
-    split.write_split(tmp_path / "split.json", make_split())
-    assert split.read_split(tmp_path / "split.json") == make_split()
+    path = tmp_path / "split.json"
+    split.write_split(path, make_split())
+    assert split.read_split(path) == make_split()
+    assert "group" not in path.read_text()
+    images, hashes = make_images({"dog": 4})
+    groups = {"dog/1.png": "dög", "dog/2.png": "dög"}
+    splits = split.assign_splits(images, hashes, TENTHS, groups)
+    grouped = replace(make_split(), splits=splits, group_by="(d.g)")
+    split.write_split(path, grouped)
+    assert split.read_split(path) == grouped
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,13 @@ def test_the_command_of_a_run_has_its_fit(begun):
     assert " --image_size=32 --fit=pad " in begun.command()
 
 
+def test_the_command_has_the_groups_of_the_run(begun):
+    record_run(begun.run.path)
+    path = begun.run.path / "run.json"
+    files.write_json(path, {**json.loads(path.read_text()), "group_by": "(.*)_"})
+    assert "--image_size=32 --group_by='(.*)_' --weights=random " in begun.command()
+
+
 @pytest.mark.parametrize(
     ("frozen_epochs", "flags"), [(0, ""), (30, " --freeze"), (4, " --unfreeze_epoch=4")]
 )

@@ -1,10 +1,13 @@
 """The head of a pretrained network is fitted to its features."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from corallite.train.data.load import Split
 from corallite.train.framework.keras import keras
+from corallite.train.training import head
 from corallite.train.training.head import fit_head
 
 SIZE = 8
@@ -33,23 +36,34 @@ def make_model(classes=3):
 @pytest.mark.parametrize("classes", [2, 3])
 def test_the_model_predicts_what_the_head_was_fitted_to(classes):
     split, model = make_split(20, 30.0, classes), make_model(classes)
-    head = fit_head(model, split, is_balanced=True, seed=0)
-    assert head is not None
+    fitted = fit_head(model, split, is_balanced=True, seed=0)
+    assert fitted is not None
     predicted = model.predict(split.images_rgb_u8 / 255, verbose=0).argmax(1)
     assert (predicted == split.labels).mean() > 0.95
-    assert head.accuracy > 0.95
-    assert head.interval[0] < head.accuracy <= head.interval[1]
-    np.testing.assert_allclose(head.probabilities.sum(1), 1)
+    assert fitted.accuracy > 0.95
+    assert fitted.interval[0] < head.accuracy <= head.interval[1]
+    np.testing.assert_allclose(fitted.probabilities.sum(1), 1)
+
+
+def test_a_group_is_never_on_both_sides():
+    split = make_split(8, 30.0)
+    # Two recordings of each class: who has seen one frame knows all of them.
+    groups = {path: f"{row // 4}" for row, path in enumerate(split.paths)}
+    split = dataclasses.replace(split, groups=groups)
+    for fitted, left_out in head._divide(split, 2, seed=0):
+        names = [{groups[split.paths[x]] for x in rows} for rows in (fitted, left_out)]
+        assert not names[0] & names[1]
+        assert set(split.labels[fitted]) == {0, 1, 2}
 
 
 def test_labels_by_chance_are_told_as_such():
     split = make_split(20, 5.0)
     labels = np.random.default_rng(1).permutation(split.labels)
     split = Split(split.images_rgb_u8, labels, split.paths)
-    head = fit_head(make_model(), split, is_balanced=True, seed=0)
-    assert head is not None
+    fitted = fit_head(make_model(), split, is_balanced=True, seed=0)
+    assert fitted is not None
     # A third is chance; three standard deviations of 60 images are 0.18.
-    assert head.accuracy < 0.52
+    assert fitted.accuracy < 0.52
 
 
 def test_a_class_with_a_single_image_leaves_the_head():

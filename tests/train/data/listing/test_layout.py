@@ -6,7 +6,7 @@ import zipfile
 import pytest
 
 from corallite.device.system.errors import RequestError
-from corallite.train.data.images import list_images
+from corallite.train.data.listing.images import list_images
 
 
 def splits_and_classes(data_dir):
@@ -164,7 +164,10 @@ def test_links_in_a_circle_end_in_nested_folders(make_classes):
         ("my photos.zip", r"\(unzip '.*/my photos.zip' -d 'my photos'\) and give that"),
         ("photos.tar.gz", r"\(mkdir photos && tar -xf .*/photos.tar.gz -C photos\)"),
         ("photos.tar", r"tar -xf .*/photos.tar -C photos\) and give that folder\."),
-        ("labels.csv", "is a file, not a folder; give the folder of the photos"),
+        (
+            "labels.txt",
+            "is a file, not a folder; give the folder .*, or a .csv",
+        ),
     ],
 )
 def test_a_file_in_place_of_a_folder_is_refused(tmp_path, name, remedy):

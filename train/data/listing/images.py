@@ -1,4 +1,4 @@
-"""Lists the images of a folder with one sub-folder per class."""
+"""Lists the images of class folders, or of a CSV."""
 
 import unicodedata
 from collections import Counter
@@ -9,8 +9,10 @@ from absl import logging
 
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
-from corallite.train.data.layout import (
+from corallite.train.data.listing.label_file import is_label_file, read_label_file
+from corallite.train.data.listing.layout import (
     EXPECTED,
+    SPLITS,
     find_splits,
     holds_images,
     is_image,
@@ -29,8 +31,8 @@ class ImageFile:
 
     Attributes:
         path: Relative to the data folder, with `/` as separator.
-        class_name: Name of the class folder that contains it.
-        given_split: "train", "val" or "test" if the data folder has splits, else None.
+        class_name: Name of the class folder that contains it, or its label in the CSV.
+        given_split: "train", "val" or "test" if the data have splits, else None.
     """
 
     path: str
@@ -40,27 +42,46 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class Listing:
-    """The images of a data folder, ordered by path, and its class names, sorted."""
+    """The images of a data folder or a CSV.
 
-    data_dir: Path
+    Attributes:
+        source: The folder or the CSV, as the user gave it.
+        class_names: Sorted.
+        files: Ordered by path.
+    """
+
+    source: Path
     class_names: tuple[str, ...]
     files: tuple[ImageFile, ...]
 
+    @property
+    def data_dir(self) -> Path:
+        """The folder that paths are relative to."""
+        return self.source.parent if self.is_label_file else self.source
+
+    @property
+    def is_label_file(self) -> bool:
+        """Whether the images are listed in a CSV."""
+        return is_label_file(self.source)
+
 
 def list_images(data_dir: Path) -> Listing:
-    """Lists the images below `data_dir`, by suffix, without opening them.
+    """Lists images without opening them.
 
-    Two layouts are possible: class folders (`cat/`, `dog/`), or class folders in
-    given splits (`train/cat/`, `test/cat/`; `val/` and `test/` may be missing; for
+    Of a CSV, its lines (see `read_label_file`); of a folder, all images below it, by
+    suffix. Two layouts are possible: class folders (`cat/`, `dog/`), or class folders
+    in given splits (`train/cat/`, `test/cat/`; `val/` and `test/` may be missing; for
     other names of splits see `layout`). Images may be deeper in a class folder. Links
     to folders are followed, each real folder once per class. Hidden files and files
     with other suffixes are left out.
 
     Raises:
-        RequestError: The folder is missing, has another layout, fewer than two classes,
-            a class without images, or class names that differ only by case, Unicode
-            form or blanks at their ends.
+        RequestError: The folder is missing or has another layout, a line of the CSV
+            cannot be used, there are fewer than two classes, a class without images, or
+            class names that differ only by case, Unicode form or blanks at their ends.
     """
+    if is_label_file(data_dir):
+        return _list_rows(data_dir)
     split_dirs = find_splits(data_dir)
     if holds_images(data_dir):
         logging.warning("%s: images outside its folders are ignored.", data_dir)
@@ -78,6 +99,31 @@ def list_images(data_dir: Path) -> Listing:
     _log_ignored(data_dir, ignored)
     class_names = _checked_class_names(data_dir, split_dirs, images)
     return Listing(data_dir, class_names, tuple(sorted(images, key=lambda x: x.path)))
+
+
+def _list_rows(path: Path) -> Listing:
+    rows = sorted(read_label_file(path))
+    files = tuple(ImageFile(row.path, row.label, row.split) for row in rows)
+    found = {row.split for row in rows}
+    first, *others = [None] if None in found else [x for x in SPLITS if x in found]
+    counts = Counter((row.split, row.label) for row in rows)
+    names = sorted({row.label for row in rows if row.split == first})
+    _check_names(path, names)
+    if len(names) < 2:
+        raise RequestError(
+            f"{path}: only one class, {names[0]!r}; add lines of at least one other."
+        )
+    for split in others:
+        for extra in sorted({row.label for row in rows if row.split == split}):
+            if extra not in names:
+                raise RequestError(
+                    f"{path}: the {split} split has the class {extra!r}, and train has "
+                    "not; add lines to train or remove these."
+                )
+        for name in names:
+            if not counts[split, name]:
+                logging.warning("%s: no %s images of class %r.", path, split, name)
+    return Listing(path, tuple(names), files)
 
 
 def _log_ignored(data_dir: Path, ignored: Counter[str]) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from corallite.device.system.errors import RequestError
-from corallite.train.data.images import list_images
+from corallite.train.data.listing.images import list_images
 
 
 def listed(data_dir):

@@ -35,9 +35,9 @@ def find_splits(data_dir: Path) -> dict[str | None, Path]:
     """
     _require_folder(data_dir)
     folders = sub_folders(data_dir)
-    named = [folder for folder in folders if _split_of(folder)]
+    named = [folder for folder in folders if split_of(folder.name)]
     is_train_split = any(
-        _split_of(folder) == "train"
+        split_of(folder.name) == "train"
         and (len(folders) == 1 or len(_inner_classes(folder)) > 1)
         for folder in named
     )
@@ -80,6 +80,11 @@ def is_image(path: Path) -> bool:
     return not path.name.startswith(".") and path.suffix.lower() in IMAGE_SUFFIXES
 
 
+def split_of(name: str) -> str | None:
+    """Returns the split that a folder or a CSV calls by this name, or None."""
+    return _SPLIT_BY_NAME.get(name.strip().casefold())
+
+
 def with_parents(folder: Path) -> set[str]:
     """Returns the folder and its parents, which a link must not point to."""
     real_path = Path(os.path.realpath(folder))
@@ -93,18 +98,16 @@ def _require_folder(path: Path) -> None:
         example = path / "cat/1.jpg"
         raise RequestError(f"{path}: no such folder; {EXPECTED}, as in {example}.")
     hint = how_to_unpack(path)
-    remedy = f"{hint} and give that folder" if hint else "give the folder of the photos"
+    remedy = "give the folder of the photos, or a .csv with the columns path,label"
+    if hint:
+        remedy = f"{hint} and give that folder"
     raise RequestError(f"{path}: is a file, not a folder; {remedy}.")
-
-
-def _split_of(folder: Path) -> str | None:
-    return _SPLIT_BY_NAME.get(folder.name.strip().casefold())
 
 
 def _given_splits(data_dir: Path, folders: list[Path]) -> dict[str | None, Path]:
     by_split: dict[str | None, list[Path]] = {}
     for folder in folders:
-        by_split.setdefault(_split_of(folder), []).append(folder)
+        by_split.setdefault(split_of(folder.name), []).append(folder)
     ignored = by_split.pop(None, [])
     _check_names(data_dir, by_split)
     splits: dict[str | None, Path] = {}

@@ -1,0 +1,27 @@
+"""The flags that name photos, shared by all programs that read them."""
+
+from absl import flags
+
+# --help then lists the flags among those of the program that calls `define_data_dir`.
+flags.disclaim_key_flags()
+
+
+def define_data_dir(*, required: bool) -> flags.FlagHolder[str]:
+    """Defines --data_dir."""
+    return flags.DEFINE_string(
+        "data_dir",
+        None,
+        "Folder with a sub-folder of images per class, or a CSV (path,label[,split]).",
+        required=required,
+    )
+
+
+def define_group_by() -> flags.FlagHolder[str]:
+    """Defines --group_by."""
+    return flags.DEFINE_string(
+        "group_by",
+        None,
+        "Keep images in one split if this regular expression finds the same text in "
+        "their paths (its first parenthesis, or all of it), such as '(.*)_[0-9]+' for "
+        "cat/one_0001.jpg; by default near-duplicates.",
+    )

@@ -1,0 +1,1 @@
+"""Lists labelled images: class folders, folders of splits, or a CSV."""
