@@ -41,7 +41,7 @@ def test_the_model_predicts_what_the_head_was_fitted_to(classes):
     predicted = model.predict(split.images_rgb_u8 / 255, verbose=0).argmax(1)
     assert (predicted == split.labels).mean() > 0.95
     assert fitted.accuracy > 0.95
-    assert fitted.interval[0] < head.accuracy <= head.interval[1]
+    assert fitted.interval[0] < fitted.accuracy <= fitted.interval[1]
     np.testing.assert_allclose(fitted.probabilities.sum(1), 1)
 
 
@@ -50,10 +50,10 @@ def test_a_group_is_never_on_both_sides():
     # Two recordings of each class: who has seen one frame knows all of them.
     groups = {path: f"{row // 4}" for row, path in enumerate(split.paths)}
     split = dataclasses.replace(split, groups=groups)
-    for fitted, left_out in head._divide(split, 2, seed=0):
-        names = [{groups[split.paths[x]] for x in rows} for rows in (fitted, left_out)]
+    for fit, left_out in head._divide(split, 2, seed=0):
+        names = [{groups[split.paths[x]] for x in rows} for rows in (fit, left_out)]
         assert not names[0] & names[1]
-        assert set(split.labels[fitted]) == {0, 1, 2}
+        assert set(split.labels[fit]) == {0, 1, 2}
 
 
 def test_labels_by_chance_are_told_as_such():
