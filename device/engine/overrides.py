@@ -7,6 +7,7 @@ from corallite.device.engine.pixels import image_size_hw
 from corallite.device.engine.runners import litert
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.model.manifest import Manifest, read_manifest
+from corallite.device.model.text_bounds import require_label
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 
@@ -68,7 +69,7 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
 
     Raises:
         RequestError: The file cannot be read, is a pipe or a device, is too large, is
-            not UTF-8 or has no labels.
+            not UTF-8, has no labels, or a label of more than 256 characters.
     """
     with files.reporting_unreadable(path, "give a text file"):
         files.require_regular(path)
@@ -83,4 +84,8 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
     lines = text.rstrip().splitlines()
     if not lines:
         raise RequestError(f"{path}: has no labels; write one label per line.")
-    return tuple(line.strip() for line in lines)
+    labels = tuple(line.strip() for line in lines)
+    try:
+        return tuple(map(require_label, labels))
+    except ValueError as error:
+        raise RequestError(f"{path}: {error}; shorten it.") from error

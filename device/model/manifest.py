@@ -14,8 +14,14 @@ from typing import Any, ClassVar
 
 from corallite.device.image.spec import Preprocessing
 from corallite.device.model.archive import ARCHIVE_ERRORS, read_archived
+from corallite.device.model.text_bounds import (
+    require_label,
+    require_short,
+    require_small,
+)
 from corallite.device.system.errors import RequestError
 from corallite.device.system.files import reporting_unreadable, require_regular
+from corallite.device.system.text import cut
 
 MANIFEST_NAME = "corallite.json"
 LABELS_NAME = "labels.txt"
@@ -23,6 +29,7 @@ LABELS_NAME = "labels.txt"
 FORMAT = 2
 # The values of an output that sum to 1.
 PROBABILITIES = "probabilities"
+_MOST_DETAIL = 200
 _IMAGE_FIELDS = ("preprocessing", "colour_order", "input_range")
 
 
@@ -77,7 +84,7 @@ class ClassesOutput:
     def from_json(cls, content: dict[str, Any]) -> "ClassesOutput":
         """Returns what `Manifest.to_json` wrote of it."""
         return cls(
-            tuple(str(label) for label in content["labels"]),
+            tuple(require_label(str(label)) for label in content["labels"]),
             _text(content, "values", cls.values),
             _text(content, "name", cls.name),
         )
@@ -188,8 +195,8 @@ class Manifest:
         """
         if int(content["format"]) < FORMAT:
             content = _upgrade(content)
-        accuracy = content.get("accuracy", {}).items()
-        versions = content.get("versions", {}).items()
+        accuracy = require_small(content.get("accuracy", {}), "accuracy").items()
+        versions = require_small(content.get("versions", {}), "versions").items()
         return cls(
             _text(content, "model"),
             _text(content, "version"),
@@ -197,7 +204,7 @@ class Manifest:
             _parse_all(content["outputs"], ClassesOutput),
             _text(content, "data_fingerprint", ""),
             {name: float(share) for name, share in accuracy},
-            {name: str(version) for name, version in versions},
+            {name: require_short(str(text), name) for name, text in versions},
             _parse_selftest(content.get("selftest")),
         )
 
@@ -244,7 +251,8 @@ def _refuse(constant: str) -> float:
 
 
 def _damaged(path: str | Path, error: Exception) -> RequestError:
-    detail = str(error).rstrip(".") or type(error).__name__
+    # Python's messages quote the content.
+    detail = cut(str(error).rstrip("."), _MOST_DETAIL) or type(error).__name__
     return RequestError(
         f"{path}: its manifest is damaged ({detail}); convert the model again, or "
         "give classify or serve --labels=FILE with one label per line."
@@ -277,7 +285,7 @@ def _text(content: dict[str, Any], name: str, default: str | None = None) -> str
     text = content[name] if default is None else content.get(name, default)
     if not isinstance(text, str):
         raise TypeError(f"{name} is not text")
-    return text
+    return require_short(text, name)
 
 
 def _parse_selftest(content: Any) -> SelfTest | None:
