@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from corallite.device.image.decoding_limits import check_frame_size
 from corallite.device.image.jpeg_stream import JpegSplitter
 from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import Image, bgr_to_rgb, decode_image
@@ -212,4 +213,5 @@ def open_stream(url: Url) -> OpenCVCapture:
             f"{name}: no video received; check the address, the password and that the "
             "camera is on."
         )
+    check_frame_size(capture, name)
     return OpenCVCapture(capture, name)

@@ -18,6 +18,7 @@ from typing import IO, TypeVar
 import numpy as np
 from absl import logging
 
+from corallite.device.image.decoding_limits import MOST_BYTES
 from corallite.device.image.preprocess import Preprocessing, decode_image, fit_image
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
@@ -131,7 +132,8 @@ def _write_array(
 ) -> dict[str, str]:
     def read_fitted(path: str) -> np.ndarray | str:
         try:
-            image = decode_image((data_dir / path).read_bytes(), path)
+            content = files.read_limited(data_dir / path, MOST_BYTES)
+            image = decode_image(content, path)
         except RequestError as error:
             return str(error)
         except OSError as error:
