@@ -37,8 +37,8 @@ def read_file_header(data: bytes) -> ImageHeader | None:
     """
     try:
         if data.startswith(b"GIF8"):
-            size_wh = struct.unpack_from("<HH", data, 6)
-            return ImageHeader("GIF", *size_wh, _GIF_BYTES)
+            width, height = struct.unpack_from("<HH", data, 6)
+            return ImageHeader("GIF", width, height, _GIF_BYTES)
         if data.startswith(b"BM"):
             return _read_bmp(data)
         if data[:4] in _TIFF:

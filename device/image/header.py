@@ -48,9 +48,9 @@ def read_header(data: bytes) -> ImageHeader | None:
         if data.startswith(_JPEG):
             return _read_jpeg(data)
         if data.startswith(_PNG) and data[12:16] == b"IHDR":
-            size_wh = struct.unpack_from(">II", data, 16)
+            width, height = struct.unpack_from(">II", data, 16)
             is_animated = b"acTL" in data
-            return ImageHeader("PNG", *size_wh, _ANIMATED_PNG_BYTES * is_animated)
+            return ImageHeader("PNG", width, height, _ANIMATED_PNG_BYTES * is_animated)
         return _read_webp(data) if _is_webp(data) else None
     except struct.error:  # `data` ends before the size.
         return None

@@ -85,5 +85,7 @@ def decode_stdin() -> None:
     data = np.frombuffer(sys.stdin.buffer.read(), np.uint8)
     memory.limit_growth(_MOST_BYTES)
     image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
+    if image is None:
+        sys.exit(1)
     sys.stdout.buffer.write(np.array(image.shape[:2], _SIZE).tobytes())
     sys.stdout.buffer.write(np.ascontiguousarray(image).data)

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import zipfile
+from typing import Any
 
 import pytest
 
@@ -140,7 +141,7 @@ def test_manifest_of_nonsense_is_refused(tmp_path, text):
         read_manifest(write(tmp_path, content.getvalue()))
 
 
-TOO_LONG = {
+TOO_LONG: dict[str, dict[str, Any]] = {
     "a label has 257 characters": {"labels": ["a", "b" * 257]},
     "model has 1,025 characters": {"model": "m" * 1025},
     "version has 1,025 char": {"version": "v" * 1025},
