@@ -67,7 +67,7 @@ def choose_reduction(data: bytes, name: str) -> int:
     """
     header = read_header(data) or read_file_header(data)
     if header is None:
-        raise RequestError(f"{name}: {_why_not_read(data)}")
+        raise RequestError(f"{name}: {explain_unreadable(data)}")
     # libjpeg ends after the scan that has all components.
     if header.decoder_bytes and count_scans(data) > MOST_SCANS:
         raise RequestError(
@@ -110,6 +110,24 @@ def check_frame_size(capture: Any, name: str) -> None:
         )
 
 
+def explain_unreadable(data: bytes) -> str:
+    """Returns why a file is not decoded, and what to do."""
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+        return "is HEIC, which OpenCV cannot read; convert it to JPEG."
+    # Imported only after a failure, as it takes time at every start.
+    from corallite.device.image.tiff_header import read_tiff_header
+
+    header = read_tiff_header(data)
+    if header and (reason := header.why_not_a_photo()):
+        return f"is a TIFF that {reason}."
+    if is_known_kind(data) or data.startswith(_FILES):
+        return "is damaged or truncated; copy it again or delete it."
+    for magic, kind in _REFUSED.items():
+        if data.startswith(magic):
+            return f"is {kind}, whose memory cannot be limited; convert it to JPEG."
+    return "is not an image that OpenCV can read; use JPEG or PNG."
+
+
 def _count_bytes(header: ImageHeader, reduction: int) -> float:
     """Returns the largest memory of a decoder, with what OpenCV copies."""
     pixels = header.width * header.height
@@ -119,14 +137,3 @@ def _count_bytes(header: ImageHeader, reduction: int) -> float:
         held += _CHANNELS * pixels  # Only libjpeg reduces while it decodes.
     # The Python binding copies the result, after the decoder has ended.
     return max(held + result, 2 * result)
-
-
-def _why_not_read(data: bytes) -> str:
-    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
-        return "is HEIC, which OpenCV cannot read; convert it to JPEG."
-    if is_known_kind(data) or data.startswith(_FILES):
-        return "is damaged or truncated; copy it again or delete it."
-    for magic, kind in _REFUSED.items():
-        if data.startswith(magic):
-            return f"is {kind}, whose memory cannot be limited; convert it to JPEG."
-    return "is not an image that OpenCV can read; use JPEG or PNG."

@@ -10,7 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from corallite.device.image.decoding_limits import MOST_BYTES, choose_reduction
+from corallite.device.image.decoding_limits import (
+    MOST_BYTES,
+    choose_reduction,
+    explain_unreadable,
+)
 from corallite.device.image.jpeg_markers import END_OF_IMAGE, markers
 from corallite.device.image.limited_decoder import (
     decode_limited,
@@ -27,11 +31,11 @@ from corallite.device.system.files import (
 )
 
 # Suffixes of the images in folders. OpenCV cannot read HEIC; it is listed so that the
-# user gets an error about such a file.
+# user gets an error about such a file. Browsers save JPEG as .jfif, .pjpeg and .pjp.
 IMAGE_SUFFIXES = frozenset(
     (
-        ".avif .bmp .gif .heic .heif .jp2 .jpe .jpeg .jpg "
-        ".pbm .pgm .png .pnm .ppm .tif .tiff .webp"
+        ".avif .bmp .gif .heic .heif .jfif .jp2 .jpe .jpeg .jpg "
+        ".pbm .pgm .pjp .pjpeg .png .pnm .ppm .tif .tiff .webp"
     ).split()
 )
 
@@ -96,9 +100,9 @@ def decode_image(data: bytes, name: str) -> Image:
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
-        raise _damaged(name) from error
+        raise _damaged(data, name) from error
     if image is None:
-        raise _damaged(name)
+        raise _damaged(data, name)
     return image
 
 
@@ -198,5 +202,5 @@ def _png_has_end(data: bytes) -> bool:
     return False
 
 
-def _damaged(name: str) -> RequestError:
-    return RequestError(f"{name}: is damaged or truncated; copy it again or delete it.")
+def _damaged(data: bytes, name: str) -> RequestError:
+    return RequestError(f"{name}: {explain_unreadable(data)}")
