@@ -106,6 +106,22 @@ def decode_image(data: bytes, name: str) -> Image:
     return image
 
 
+def decode_16_bits(data: bytes) -> Image | None:
+    """Decodes a file again, which `decode_image` accepts, with 16 bits per sample.
+
+    Returns:
+        uint16 BGR [height, width, 3]; None if the samples have 8 bits, or the format is
+        AVIF or JPEG 2000.
+    """
+    if data.startswith(b"\xff\xd8") or needs_limited_process(data):
+        return None
+    # Not RGB: OpenCV 5.0 reads a 16-bit TIFF as black then.
+    flags = _FLAGS[choose_reduction(data, "")] & ~cv2.IMREAD_COLOR_RGB
+    flags |= cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    return None if image is None or image.dtype != np.uint16 else image
+
+
 def bgr_to_rgb(frame_bgr: Image) -> Image:
     """Returns a copy of an OpenCV frame, uint8 [height, width, 3], in RGB order."""
     return cv2.cvtColor(frame_bgr, cv2.COLOR_BGR2RGB)
