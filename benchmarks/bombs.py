@@ -13,12 +13,12 @@ import json
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import image_bombs
 import numpy as np
+import peak_memory
 from absl import flags
 
 from corallite.device.cli import program
@@ -37,7 +37,6 @@ _MOST_MB = flags.DEFINE_integer("most_mb", 400, "Largest peak, in 10**6 bytes.")
 
 _COPIES = 4
 _LIMIT_S = 300
-_POLL_S = 0.01
 _GOOD = "z.png"  # The last one of the folder.
 # The other formats need no pixels of their own. Making these takes gigabytes.
 _MOST_MEGAPIXELS = {"AVIF": 67, "WebP": 67, "lossless WebP": 67}
@@ -76,41 +75,13 @@ def _measure(data: bytes) -> tuple[float, bool]:
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        peaks: dict[int, int] = {}
-        is_over = threading.Event()
-        watcher = threading.Thread(target=_watch, args=(process.pid, peaks, is_over))
-        watcher.start()
-        try:
-            output, _ = process.communicate(timeout=_LIMIT_S)
-        finally:
-            process.kill()
-            is_over.set()
-            watcher.join()
+        with peak_memory.watching(process.pid) as memory:
+            try:
+                output, _ = process.communicate(timeout=_LIMIT_S)
+            finally:
+                process.kill()
     sources = [json.loads(line)["source"] for line in output.splitlines()]
-    own = peaks.pop(process.pid, 0)
-    # Its decoding processes run one after another.
-    return (own + max(peaks.values(), default=0)) / 1e6, _GOOD in sources
-
-
-def _watch(pid: int, peaks: dict[int, int], is_over: threading.Event) -> None:
-    """Notes the largest resident memory of a process and of each child, in bytes."""
-    while not is_over.wait(_POLL_S):
-        children = Path(f"/proc/{pid}/task").glob("*/children")
-        try:
-            found = {int(x) for path in children for x in path.read_text().split()}
-        except OSError:
-            continue  # A thread has ended.
-        for number in (pid, *found):
-            peaks[number] = max(peaks.get(number, 0), _read_peak(number))
-
-
-def _read_peak(pid: int) -> int:
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0  # It has ended.
-    found = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
-    return int(found[0]) << 10 if found else 0
+    return memory.megabytes, _GOOD in sources
 
 
 if __name__ == "__main__":

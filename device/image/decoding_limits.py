@@ -1,11 +1,14 @@
 """Decides from an image's header how it is decoded, so that memory stays bounded.
 
-Every image that this package decodes passes `choose_reduction` first. A board with 400
-MB for the program bears `MOST_BYTES` besides the model and the frames in use:
-benchmarks/bombs.py measures it.
+Every image that this package decodes passes `reserve_memory` first. A board with 400 MB
+for the program bears `MOST_BYTES` besides the model, the frames in use and uploads:
+benchmarks/bombs.py and benchmarks/serve_bombs.py measure it.
 """
 
-from typing import Any
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from corallite.device.image.file_header import read_file_header
 from corallite.device.image.header import (
@@ -17,12 +20,13 @@ from corallite.device.image.header import (
 from corallite.device.image.opencv import cv2
 from corallite.device.system.errors import RequestError
 
-# Memory to decode one image, with its file.
+# Memory to decode one image, with its file; also that of all images decoded at once.
 MOST_BYTES = 170 * 10**6
 # OpenCV's limit; see `opencv`.
 MOST_PIXELS = 2**27
-# Larger images are reduced while they are decoded. It fits a 12-megapixel camera.
-WHOLE_PIXELS = 12_500_000
+# Larger images are reduced while they are decoded: at least a megapixel remains. An
+# input of 224 pixels differs by at most 1 of 255, measured with 12 megapixels.
+WHOLE_PIXELS = 4_200_000
 # Of a video, of which a decoder keeps several: 5.3K.
 MOST_FRAME_PIXELS = 2**24
 # Of a JPEG. Progressive ones have about ten; one of 20 bytes may take 10 ms.
@@ -52,8 +56,34 @@ class TooLargeError(RequestError):
     """An image takes too much memory to decode."""
 
 
-def choose_reduction(data: bytes, name: str) -> int:
-    """Returns the factor by which to reduce both sides of an image: 1, 2, 4 or 8.
+class Decoding(NamedTuple):
+    """How to decode an image.
+
+    Attributes:
+        reduction: The factor by which to reduce both sides: 1, 2, 4 or 8.
+        peak_bytes: Memory that it takes, with the file.
+    """
+
+    reduction: int
+    peak_bytes: int
+
+
+@contextlib.contextmanager
+def reserve_memory(data: bytes, name: str) -> Iterator[int]:
+    """Yields the reduction, and lets other threads decode what fits beside the image.
+
+    Without this, a camera and an upload together would take twice the memory.
+
+    Raises:
+        TooLargeError, RequestError: See `plan_decoding`.
+    """
+    reduction, peak_bytes = plan_decoding(data, name)
+    with _memory.reserve(peak_bytes):
+        yield reduction
+
+
+def plan_decoding(data: bytes, name: str) -> Decoding:
+    """Returns how to decode an image.
 
     It depends on the file only, so that training and the device see the same pixels.
 
@@ -87,7 +117,7 @@ def choose_reduction(data: bytes, name: str) -> int:
             f"takes {peak / 1e6:.0f} MB to decode, of at most {MOST_BYTES / 1e6:.0f}; "
             "shrink it or save it as baseline JPEG."
         )
-    return reduction
+    return Decoding(reduction, int(peak))
 
 
 def check_frame_size(capture: Any, name: str) -> None:
@@ -137,3 +167,27 @@ def _count_bytes(header: ImageHeader, reduction: int) -> float:
         held += _CHANNELS * pixels  # Only libjpeg reduces while it decodes.
     # The Python binding copies the result, after the decoder has ended.
     return max(held + result, 2 * result)
+
+
+class _Memory:
+    """Memory for decoding, which threads share."""
+
+    def __init__(self) -> None:
+        self._used_bytes = 0
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def reserve(self, count: int) -> Iterator[None]:
+        """Waits until `count` bytes are free, at most `MOST_BYTES`, and takes them."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._used_bytes + count <= MOST_BYTES)
+            self._used_bytes += count
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._used_bytes -= count
+                self._changed.notify_all()
+
+
+_memory = _Memory()

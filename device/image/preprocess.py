@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from corallite.device.image.decoding_limits import (
     MOST_BYTES,
-    choose_reduction,
     explain_unreadable,
+    reserve_memory,
 )
 from corallite.device.image.jpeg_markers import END_OF_IMAGE, markers
 from corallite.device.image.limited_decoder import (
@@ -71,8 +71,9 @@ def decode_image(data: bytes, name: str) -> Image:
     animation gives its first frame. The alpha channel is dropped, as in TensorFlow's
     and Pillow's decoders. Bytes after the image are ignored.
 
-    An image of more than 12.5 megapixels is reduced to a half, a quarter or an eighth
-    of its width and height while it is decoded.
+    An image of more than 4.2 megapixels is reduced to a half, a quarter or an eighth of
+    its width and height while it is decoded. Threads that decode at the same time wait
+    for each other if they would take too much memory.
 
     Args:
         data: Content of a JPEG, PNG, WebP, GIF, BMP, TIFF, PNM, JPEG 2000 or AVIF file.
@@ -96,9 +97,9 @@ def decode_image(data: bytes, name: str) -> Image:
         raise RequestError(f"{name}: is truncated; copy it again or delete it.")
     if needs_limited_process(data):
         return decode_limited(data, name)
-    flags = _FLAGS[choose_reduction(data, name)]
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        with reserve_memory(data, name) as reduction:
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), _FLAGS[reduction])
     except cv2.error as error:
         raise _damaged(data, name) from error
     if image is None:
@@ -115,10 +116,11 @@ def decode_16_bits(data: bytes) -> Image | None:
     """
     if data.startswith(b"\xff\xd8") or needs_limited_process(data):
         return None
-    # Not RGB: OpenCV 5.0 reads a 16-bit TIFF as black then.
-    flags = _FLAGS[choose_reduction(data, "")] & ~cv2.IMREAD_COLOR_RGB
-    flags |= cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    with reserve_memory(data, "") as reduction:
+        # Not RGB: OpenCV 5.0 reads a 16-bit TIFF as black then.
+        flags = _FLAGS[reduction] & ~cv2.IMREAD_COLOR_RGB
+        flags |= cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     return None if image is None or image.dtype != np.uint16 else image
 
 

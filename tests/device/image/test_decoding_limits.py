@@ -2,6 +2,7 @@
 
 import re
 import struct
+import threading
 from pathlib import Path
 
 import cv2
@@ -9,11 +10,13 @@ import numpy as np
 import pytest
 
 import corallite.device
+from corallite.device.image import decoding_limits
 from corallite.device.image.decoding_limits import (
     MOST_PIXELS,
     TooLargeError,
     check_frame_size,
-    choose_reduction,
+    plan_decoding,
+    reserve_memory,
 )
 from corallite.device.image.preprocess import decode_image
 from corallite.device.system.errors import RequestError
@@ -51,21 +54,30 @@ def gif(width, height):
 @pytest.mark.parametrize(
     ("data", "reduction"),
     [
-        # 12 megapixels, the largest common camera.
-        (jpeg(4000, 3000), 1),
-        (jpeg(4000, 3000, PROGRESSIVE + FULL_COLOUR), 1),
-        (png(4000, 3000), 1),
-        (gif(4000, 3000), 1),
-        (webp(4000, 3000, 0x10), 1),
-        (jpeg(6000, 4000), 2),
-        (jpeg(6000, 4000, PROGRESSIVE), 2),
-        (png(6000, 4000), 2),
+        # Full HD, and 4 megapixels.
+        (jpeg(1920, 1080), 1),
+        (jpeg(2560, 1600), 1),
+        # Cameras of 5, 8 and 12 megapixels.
+        (jpeg(2592, 1944), 2),
+        (jpeg(3280, 2464), 2),
+        (jpeg(4000, 3000), 2),
+        (jpeg(4000, 3000, PROGRESSIVE + FULL_COLOUR), 2),
+        (png(4000, 3000), 2),
+        (gif(4000, 3000), 2),
+        (webp(4000, 3000, 0x10), 2),
+        (jpeg(6000, 4000), 4),
+        (jpeg(6000, 4000, PROGRESSIVE), 4),
+        (png(6000, 4000), 4),
+        # Phones of 48, 50 and 108 megapixels, and a panorama.
+        (jpeg(8000, 6000), 4),
         (jpeg(8192, 6144), 4),
-        (jpeg(11_585, 11_585), 4),
+        (jpeg(12_000, 9000), 8),
+        (jpeg(16_000, 3000), 4),
+        (jpeg(11_585, 11_585), 8),
     ],
 )
 def test_large_image_is_reduced_by_a_power_of_two(data, reduction):
-    assert choose_reduction(data, "x") == reduction
+    assert plan_decoding(data, "x").reduction == reduction
 
 
 @pytest.mark.parametrize(
@@ -84,17 +96,39 @@ def test_large_image_is_reduced_by_a_power_of_two(data, reduction):
 )
 def test_image_that_takes_too_much_memory_is_refused(data):
     with pytest.raises(TooLargeError, match=r"^x: .*of at most 1\d+; shrink it"):
-        choose_reduction(data, "x")
+        plan_decoding(data, "x")
+
+
+def test_images_are_decoded_at_once_only_if_they_fit_into_the_memory(monkeypatch):
+    large, small = png(6000, 5000), png(640, 480)
+    both = sum(plan_decoding(data, "x").peak_bytes for data in (large, small))
+    monkeypatch.setattr(decoding_limits, "MOST_BYTES", both)
+    events, is_begun = [], threading.Event()
+
+    def decode_another():
+        with reserve_memory(large, "x"):
+            events.append("another begins")
+            is_begun.set()
+
+    thread = threading.Thread(target=decode_another)
+    with reserve_memory(large, "x"):
+        with reserve_memory(small, "x"):
+            thread.start()
+            is_begun.wait(0.05)
+        is_begun.wait(0.05)
+        events.append("the first ends")
+    thread.join()
+    assert events == ["the first ends", "another begins"]
 
 
 def test_sequential_jpeg_of_several_scans_counts_as_progressive():
     data = bytearray(jpeg(8192, 6144, FULL_COLOUR))
-    assert choose_reduction(bytes(data), "x") == 4
+    assert plan_decoding(bytes(data), "x").reduction == 4
     # The first scan has one component of three; libjpeg then keeps all coefficients.
     scan = data.find(b"\xff\xda")
     data[scan + 4] = 1
     with pytest.raises(TooLargeError):
-        choose_reduction(bytes(data), "x")
+        plan_decoding(bytes(data), "x")
 
 
 def test_jpeg_of_many_scans_is_refused():

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from corallite.device.image import preprocess
+from corallite.device.image import decoding_limits
 from corallite.device.image.decoding_limits import MOST_BYTES
 from corallite.device.image.preprocess import bgr_to_rgb, decode_image, read_image
 from corallite.device.system.errors import RequestError
@@ -201,7 +201,7 @@ def test_progressive_jpeg_cut_between_scans_is_refused():
         (bytes(5000), "not an image"),
         (b"\0\0\0\x18ftypheic" + bytes(99), "is HEIC.*convert it to JPEG"),
         (png_of_size(100_000, 100_000), "has 10000.0 megapixels, of at most 134; shr"),
-        (png_of_size(11_000, 11_000), "is a PNG of 11000x11000 .* takes 386 MB"),
+        (png_of_size(11_000, 11_000), "is a PNG of 11000x11000 .* takes 369 MB"),
         (b"v/1\x01" + bytes(99), "is OpenEXR, whose memory .*convert it to JPEG"),
         (png_of_size(20, 20_000), "damaged"),
     ],
@@ -214,7 +214,8 @@ def test_file_that_is_not_an_image_is_refused_by_name(data, reason):
 @pytest.mark.parametrize("extension", [".jpg", ".png", ".bmp", ".webp", ".tiff"])
 @pytest.mark.parametrize(("reduction", "shape"), [(2, (24, 32, 3)), (8, (6, 8, 3))])
 def test_large_image_is_reduced_and_stays_rgb(monkeypatch, extension, reduction, shape):
-    monkeypatch.setattr(preprocess, "choose_reduction", lambda data, name: reduction)
+    # So few pixels are decoded whole that this image is reduced.
+    monkeypatch.setattr(decoding_limits, "WHOLE_PIXELS", 48 * 64 // reduction**2)
     image = decode_image(encode(extension, flat(RED, 48, 64)), "x")
     assert image.shape == shape
     assert np.abs(image.astype(int) - RED).max() <= JPEG_TOLERANCE
