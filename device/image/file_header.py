@@ -13,6 +13,8 @@ _TIFF = {b"II*\0": "<", b"MM\0*": ">"}
 _OLD_BMP_HEADER_BYTES = 12
 # Measured with OpenCV 5.0, rounded up: a screen of four channels, and colour numbers.
 _GIF_BYTES = 6.0
+# A copy in the other order of colours.
+_BMP_BYTES = 3.0
 _PNM_GAP = rb"(?:\s|#[^\r\n]*[\r\n])"
 _PNM = re.compile(rb"P[1-6](?=\s)%b*(\d{1,9})%b+(\d{1,9})(?!\d)" % (_PNM_GAP, _PNM_GAP))
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES = 256, 257, 258, 259, 277
@@ -54,7 +56,7 @@ def _read_bmp(data: bytes) -> ImageHeader:
     is_old = header_bytes == _OLD_BMP_HEADER_BYTES
     width, height = struct.unpack_from("<HH" if is_old else "<ii", data, 18)
     # A negative height means that the first row is the top one.
-    return ImageHeader("BMP", abs(width), abs(height))
+    return ImageHeader("BMP", abs(width), abs(height), _BMP_BYTES)
 
 
 def _read_tiff(data: bytes, order: str) -> ImageHeader | None:

@@ -51,6 +51,10 @@ def gif(width, height):
     return b"GIF89a" + struct.pack("<HH", width, height) + bytes(3)
 
 
+def bmp(width, height):
+    return b"BM" + bytes(12) + struct.pack("<Iii", 40, width, height)
+
+
 @pytest.mark.parametrize(
     ("data", "reduction"),
     [
@@ -64,6 +68,7 @@ def gif(width, height):
         (jpeg(4000, 3000, PROGRESSIVE + FULL_COLOUR), 2),
         (png(4000, 3000), 2),
         (gif(4000, 3000), 2),
+        (bmp(4000, 3000), 2),
         (webp(4000, 3000, 0x10), 2),
         (jpeg(6000, 4000), 4),
         (jpeg(6000, 4000, PROGRESSIVE), 4),
@@ -89,6 +94,7 @@ def test_large_image_is_reduced_by_a_power_of_two(data, reduction):
         png(12_000, 8000),
         png(5000, 3000, b"\0\0\0\x08acTL" + bytes(12)),
         gif(6000, 4000),
+        bmp(7000, 4000),
         webp(4000, 3000, 0x02),
         webp(6000, 4000, 0x10),
         b"P4 11000 11000\n",
