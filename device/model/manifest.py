@@ -18,8 +18,14 @@ from corallite.device.model.archive import (
     open_content,
     read_archived,
 )
+from corallite.device.model.text_bounds import (
+    require_label,
+    require_short,
+    require_small,
+)
 from corallite.device.system.errors import RequestError
 from corallite.device.system.files import reporting_unreadable
+from corallite.device.system.text import cut
 
 MANIFEST_NAME = "corallite.json"
 LABELS_NAME = "labels.txt"
@@ -32,6 +38,7 @@ LOGITS = "logits"
 # Each label has its own probability, or the logit of one; any number may be high.
 MULTILABEL = "multilabel"
 MULTILABEL_LOGITS = "multilabel_logits"
+_MOST_DETAIL = 200
 _IMAGE_FIELDS = ("preprocessing", "colour_order", "input_range")
 
 
@@ -95,7 +102,7 @@ class ClassesOutput(NamedTuple):
         """Creates an object from the dict of `to_json`."""
         content = {**cls._field_defaults, **content}
         return cls(
-            tuple(str(label) for label in content["labels"]),
+            tuple(require_label(str(label)) for label in content["labels"]),
             _text(content, "values"),
             _text(content, "name"),
         )
@@ -214,8 +221,8 @@ class Manifest:
         """
         if int(content["format"]) < FORMAT:
             content = _upgrade(content)
-        accuracy = content.get("accuracy", {}).items()
-        versions = content.get("versions", {}).items()
+        accuracy = require_small(content.get("accuracy", {}), "accuracy").items()
+        versions = require_small(content.get("versions", {}), "versions").items()
         return cls(
             _text(content, "model"),
             _text(content, "version"),
@@ -223,7 +230,7 @@ class Manifest:
             _parse_all(content["outputs"], classes=ClassesOutput),
             _text(content, "data_fingerprint", ""),
             {name: float(share) for name, share in accuracy},
-            {name: str(version) for name, version in versions},
+            {name: require_short(str(text), name) for name, text in versions},
             _parse_selftest(content.get("selftest")),
         )
 
@@ -270,7 +277,8 @@ def _refuse(constant: str) -> float:
 
 
 def _damaged(path: str | Path, error: Exception) -> RequestError:
-    detail = str(error).rstrip(".") or type(error).__name__
+    # Python's messages quote the content.
+    detail = cut(str(error).rstrip("."), _MOST_DETAIL) or type(error).__name__
     return RequestError(
         f"{path}: its manifest is damaged ({detail}); convert the model again, or "
         "give classify or serve --labels=FILE with one label per line."
@@ -302,7 +310,7 @@ def _text(content: dict[str, Any], name: str, default: str | None = None) -> str
     text = content[name] if default is None else content.get(name, default)
     if not isinstance(text, str):
         raise TypeError(f"{name} is not text")
-    return text
+    return require_short(text, name)
 
 
 def _parse_selftest(content: Any) -> SelfTest | None:

@@ -89,16 +89,18 @@ def reporting_unreadable(path: str | Path, remedy: str) -> Iterator[None]:
         ) from error
 
 
-def read_limited(path: str | Path) -> bytes:
+def read_limited(path: str | Path, most_bytes: int = MOST_BYTES) -> bytes:
     """Returns the content of a small file.
 
     Raises:
-        OSError: The file cannot be read, or has more than `MOST_BYTES`.
+        OSError: The file cannot be read, or has more than `most_bytes`.
     """
     with open(path, "rb") as file:
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise OSError(errno.EFBIG, f"is larger than {MOST_BYTES >> 20} MiB", str(path))
+        size = os.fstat(file.fileno()).st_size
+        # Not read first: it may not fit into the memory.
+        content = file.read(most_bytes + 1) if size <= most_bytes else b""
+    if max(size, len(content)) > most_bytes:
+        raise OSError(errno.EFBIG, f"is larger than {most_bytes >> 20} MiB", str(path))
     return content
 
 

@@ -16,8 +16,12 @@ def count_columns(text: str) -> int:
 
 def cut(text: str, columns: int) -> str:
     """Shortens `text` to `columns` and marks the cut with "~"."""
-    if count_columns(text) <= columns:
-        return text
-    while text and count_columns(text) > columns - 1:
-        text = text[:-1]
-    return text + "~"
+    used = end = 0
+    # One pass, which ends with the last column: a label may be long.
+    for position, character in enumerate(text, 1):
+        used += count_columns(character)
+        if used > columns:
+            return text[:end] + "~"
+        if used < columns:
+            end = position
+    return text

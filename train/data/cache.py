@@ -18,6 +18,7 @@ from typing import IO, Any, TypeVar
 import numpy as np
 from absl import logging
 
+from corallite.device.image.decoding_limits import MOST_BYTES
 from corallite.device.image.preprocess import Preprocessing, decode_image, fit_image
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
@@ -151,7 +152,7 @@ def _write_array(
 ) -> tuple[dict[str, str], dict[str, Fault]]:
     def read_fitted(path: str) -> tuple[np.ndarray, Fault | None] | str:
         try:
-            data = (data_dir / path).read_bytes()
+            data = files.read_limited(data_dir / path, MOST_BYTES)
             image = decode_image(data, path)
         except RequestError as error:
             return str(error)

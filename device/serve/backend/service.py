@@ -10,6 +10,7 @@ from functools import partial
 from corallite.device.camera.connection_state import State
 from corallite.device.engine.base import Engine
 from corallite.device.engine.classifier import top_k as most_probable
+from corallite.device.image.decoding_limits import MOST_SCANS, TooLargeError
 from corallite.device.image.header import count_scans, is_known_kind, read_header
 from corallite.device.image.preprocess import Image, decode_image
 from corallite.device.loop.rate_limit import RateLimitStatus
@@ -19,8 +20,6 @@ from corallite.device.serve.live.camera import Camera, CameraStatus, Snapshot
 from corallite.device.system.errors import RequestError
 from corallite.device.system.files import printable
 
-# Maximum for a JPEG. Progressive ones have about ten; one of 20 bytes may take 10 ms.
-_MAX_SCANS = 100
 _DAMAGED = "The image is damaged or cut short; send it again."
 # The states of a camera that do not change any more.
 _FINAL_STATES = {
@@ -173,15 +172,17 @@ def check_image(data: bytes, limits: Limits) -> None:
             f"The image has {pixels / 1e6:.1f} megapixels; send one of at most "
             f"{limits.pixels / 1e6:g}.",
         )
-    if count_scans(data) > _MAX_SCANS:
+    if count_scans(data) > MOST_SCANS:
         raise Refusal(
-            400, f"The image has more than {_MAX_SCANS} scans; save it as plain JPEG."
+            400, f"The image has more than {MOST_SCANS} scans; save it as plain JPEG."
         )
 
 
 def _decode(data: bytes) -> Image:
     try:
         return decode_image(data, "The image")
+    except TooLargeError as error:
+        raise Refusal(413, str(error)) from None
     except RequestError:
         raise Refusal(400, _DAMAGED) from None
 

@@ -30,6 +30,12 @@ TOKEN = "0123456789abcdef"
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 JPEG = {"Content-Type": "image/jpeg"}
 # A JPEG of 3,000 x 3,000 pixels with empty scans.
+# An animated WebP without frames: few pixels, but each takes many bytes.
+ANIMATION_BOMB = (
+    b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0"
+    + (3999).to_bytes(3, "little")
+    + (2999).to_bytes(3, "little")
+)
 SCAN_BOMB = bytes.fromhex("ffd8 ffc2000b 08 0bb80bb8 01 011100") + 101 * bytes.fromhex(
     "ffda0008 01 0100 000000"
 )
@@ -103,6 +109,7 @@ def test_top_k_limits_the_labels(make_client, jpeg):
         (FORM_BOMB, FORM, 400, "Maximum number of fields is 100"),
         (bomb(20_000, 20_000), "image/png", 413, "400.0 megapixels"),
         (SCAN_BOMB, "image/jpeg", 400, "more than 100 scans"),
+        (ANIMATION_BOMB, "image/webp", 413, "4000x3000 pixels that takes 228 MB"),
     ],
 )
 def test_bad_body_is_refused_in_one_sentence(make_client, data, kind, status, sentence):
