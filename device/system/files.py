@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from corallite.device.system.errors import RequestError
+from corallite.device.system.storage import json_text
 
 _T = TypeVar("_T")
 
@@ -133,7 +134,7 @@ def read_record(
             object has other content than expected; names the command.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json_text.parse(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             raise ValueError("not a JSON object")
         return parse(content)

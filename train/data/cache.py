@@ -21,6 +21,7 @@ from absl import logging
 from corallite.device.image.preprocess import Preprocessing, decode_image, fit_image
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
+from corallite.device.system.storage import json_text
 from corallite.train.data.content import Fault, find_fault
 
 _T = TypeVar("_T")
@@ -87,7 +88,7 @@ def open_split(folder: Path, split: str, key: str, count: int) -> CachedSplit | 
         count: Number of its images, readable or not.
     """
     try:
-        index = json.loads(_index_path(folder, split, key).read_text())
+        index = json_text.parse(_index_path(folder, split, key).read_text())
         unreadable, faults = _parse_index(index)
         images = np.load(_array_path(folder, split, key), mmap_mode="r")
     except (FileNotFoundError, ValueError, EOFError, TypeError, AttributeError):

@@ -339,7 +339,9 @@ def test_a_truncated_array_is_made_again(make_classes, run_dir):
     np.testing.assert_array_equal(after.splits["train"].images_rgb_u8, expected)
 
 
-@pytest.mark.parametrize("content", ["null", '{"cat/000.png": "truncated"}'])
+@pytest.mark.parametrize(
+    "content", ["null", '{"cat/000.png": "truncated"}', "[" * 100_000]
+)
 def test_a_list_of_unreadable_images_that_does_not_fit_is_made_again(
     make_classes, run_dir, content
 ):
