@@ -1,7 +1,4 @@
-"""Writes files atomically, and reads files that a user names.
-
-A reader sees the old content or the new content, never a part.
-"""
+"""Writes files atomically (see `storage.atomic`), and reads files that a user names."""
 
 import contextlib
 import errno
@@ -14,34 +11,12 @@ from typing import Any, TypeVar
 
 from corallite.device.system.errors import RequestError
 from corallite.device.system.storage import json_text
+from corallite.device.system.storage.atomic import replacing
 
 _T = TypeVar("_T")
 
 # Largest text file; the labels of 20,000 classes take a megabyte.
 MOST_BYTES = 16 << 20
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary path; renames it to `path` if the block succeeds.
-
-    The temporary file is in the same folder. It has the same suffix, because Keras and
-    OpenCV choose the format by it. If the block raises, the temporary file is removed
-    and `path` stays as it was.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        yield partial
-        _flush_to_disk(partial)
-        os.replace(partial, path)
-    except OSError as error:
-        # A failed write names no file, and the user does not know the temporary one.
-        if error.filename in (None, str(partial)):
-            error.filename = str(path)
-        raise
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def require_folder(path: Path) -> None:
@@ -178,12 +153,6 @@ def walk(
             yield from walk(entry, visited, is_file=is_file, on_error=on_error)
         else:
             yield entry
-
-
-def _flush_to_disk(path: Path) -> None:
-    """Prevents an empty file if the power fails after the rename."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def printable(name: str | Path) -> str:

@@ -22,7 +22,7 @@ from absl import logging
 from corallite.device.image.preprocess import Preprocessing, decode_image, fit_image
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
-from corallite.device.system.storage import json_text
+from corallite.device.system.storage import atomic, json_text
 from corallite.train.data.content import Fault, find_fault
 
 _T = TypeVar("_T")
@@ -119,7 +119,7 @@ def write_split(
         OSError: The array cannot be written; the error has its path.
     """
     array_path = _array_path(folder, split, key)
-    with files.replacing(array_path) as partial, partial.open("wb") as file:
+    with atomic.replacing(array_path) as partial, partial.open("wb") as file:
         unreadable, faults, checksum = _write_array(
             file, split, data_dir, paths, preprocessing
         )
