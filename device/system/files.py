@@ -11,12 +11,17 @@ from typing import Any, TypeVar
 
 from corallite.device.system.errors import RequestError
 from corallite.device.system.storage import json_text
-from corallite.device.system.storage.atomic import replacing
 
 _T = TypeVar("_T")
 
 # Largest text file; the labels of 20,000 classes take a megabyte.
 MOST_BYTES = 16 << 20
+
+
+def cache_folder() -> Path:
+    """Returns the folder of files that all programs of a user share."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(cache) / "corallite"
 
 
 def require_folder(path: Path) -> None:
@@ -80,6 +85,9 @@ def read_limited(path: str | Path) -> bytes:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes `content` to `path` atomically."""
+    # Not at the top: the device writes no files.
+    from corallite.device.system.storage.atomic import replacing
+
     with replacing(path) as partial:
         partial.write_bytes(content)
 

@@ -200,7 +200,7 @@ def _checksum(array_path: Path) -> int:
     A header that describes them differently would be damage too. The order is that in
     which they are written.
     """
-    content = np.memmap(array_path, np.uint8, "r")
+    content = np.memmap(array_path, np.uint8, "r").data
     return zlib.crc32(content[:_HEADER_BYTES], zlib.crc32(content[_HEADER_BYTES:]))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from absl import logging
 
 from corallite.device.image.opencv import cv2
+from corallite.device.system import files
 from corallite.device.system.errors import RequestError, require_choice
 from corallite.device.system.storage import atomic
 from corallite.train.data import download
@@ -170,4 +171,4 @@ def locate(data_dir: str | None, dataset: str | None) -> Path:
     if data_dir is not None:
         return Path(data_dir)
     require_choice("dataset", dataset, ("fashion_mnist",))
-    return fashion_mnist(download.cache_folder() / "fashion_mnist")
+    return fashion_mnist(files.cache_folder() / "fashion_mnist")

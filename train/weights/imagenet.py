@@ -30,7 +30,7 @@ def locate_imagenet(model: str, width: float) -> Path:
     file = published[width]
     if file.package:
         return _find_in_package(model, file)
-    path = download.cache_folder() / "weights" / file.address.rpartition("/")[2]
+    path = files.cache_folder() / "weights" / file.address.rpartition("/")[2]
     if not path.exists():
         fetch(file, path)
     return path
