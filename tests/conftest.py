@@ -10,12 +10,23 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 pytest_plugins = ("fixtures.image_folders", "fixtures.small_run")
+
+
+def pytest_configure(config):
+    """Keeps out of the user's cache folder which model files were tried."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    # Its list of fonts takes seconds to make.
+    os.environ.setdefault("MPLCONFIGDIR", os.path.join(cache, "matplotlib"))
+    folder = tempfile.mkdtemp(prefix="corallite-tests-")
+    os.environ["XDG_CACHE_HOME"] = folder
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 @pytest.fixture

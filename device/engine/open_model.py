@@ -7,6 +7,7 @@ from typing import NamedTuple
 from corallite.device.board.edgetpu import is_edgetpu_here
 from corallite.device.engine.base import Engine
 from corallite.device.engine.classifier import Classifier
+from corallite.device.engine.first_use import require_no_crash
 from corallite.device.engine.overrides import choose_manifest
 from corallite.device.engine.runners import litert
 from corallite.device.engine.runtime import read_model
@@ -150,5 +151,6 @@ def _open_on_cpu(
         output=request.output,
         carried=carried,
     )
+    require_no_crash(path, content)
     runner = litert.load(path, request.num_threads, content)
     return Classifier(path, manifest=manifest, runner=runner)

@@ -6,7 +6,6 @@ it. It holds `corallite.json`, which is the manifest, and `labels.txt`, one labe
 line, for other tools: see `write`.
 """
 
-import json
 from dataclasses import dataclass, field, replace
 from mmap import mmap
 from pathlib import Path
@@ -25,6 +24,7 @@ from corallite.device.model.text_bounds import (
 )
 from corallite.device.system.errors import RequestError
 from corallite.device.system.files import reporting_unreadable
+from corallite.device.system.storage import json_text
 from corallite.device.system.text import cut
 
 MANIFEST_NAME = "corallite.json"
@@ -252,7 +252,7 @@ def read_manifest(
         with reporting_unreadable(path, "check its name"):
             with open_content(path, content) as file:
                 text = read_archived(file, MANIFEST_NAME)
-        parsed = None if text is None else json.loads(text, parse_constant=_refuse)
+        parsed = None if text is None else json_text.parse(text, parse_constant=_refuse)
     except ARCHIVE_ERRORS as error:
         raise _damaged(path, error) from error
     return None if parsed is None else _parse(parsed, path)

@@ -1,7 +1,4 @@
-"""Writes files atomically, and reads files that a user names.
-
-A reader sees the old content or the new content, never a part.
-"""
+"""Writes files atomically (see `storage.atomic`), and reads files that a user names."""
 
 import contextlib
 import errno
@@ -13,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from corallite.device.system.errors import RequestError
+from corallite.device.system.storage import json_text
 
 _T = TypeVar("_T")
 
@@ -20,27 +18,10 @@ _T = TypeVar("_T")
 MOST_BYTES = 16 << 20
 
 
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary path; renames it to `path` if the block succeeds.
-
-    The temporary file is in the same folder. It has the same suffix, because Keras and
-    OpenCV choose the format by it. If the block raises, the temporary file is removed
-    and `path` stays as it was.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        yield partial
-        _flush_to_disk(partial)
-        os.replace(partial, path)
-    except OSError as error:
-        # A failed write names no file, and the user does not know the temporary one.
-        if error.filename in (None, str(partial)):
-            error.filename = str(path)
-        raise
-    finally:
-        partial.unlink(missing_ok=True)
+def cache_folder() -> Path:
+    """Returns the folder of files that all programs of a user share."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(cache) / "corallite"
 
 
 def require_folder(path: Path) -> None:
@@ -106,6 +87,9 @@ def read_limited(path: str | Path, most_bytes: int = MOST_BYTES) -> bytes:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes `content` to `path` atomically."""
+    # Not at the top: the device writes no files.
+    from corallite.device.system.storage.atomic import replacing
+
     with replacing(path) as partial:
         partial.write_bytes(content)
 
@@ -135,7 +119,7 @@ def read_record(
             object has other content than expected; names the command.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json_text.parse(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             raise ValueError("not a JSON object")
         return parse(content)
@@ -179,12 +163,6 @@ def walk(
             yield from walk(entry, visited, is_file=is_file, on_error=on_error)
         else:
             yield entry
-
-
-def _flush_to_disk(path: Path) -> None:
-    """Prevents an empty file if the power fails after the rename."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def printable(name: str | Path) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
+from corallite.device.system.storage import atomic
 from corallite.train.data import download
 from corallite.train.framework.keras import keras
 from corallite.train.models.entry import WeightFile
@@ -29,7 +30,7 @@ def locate_imagenet(model: str, width: float) -> Path:
     file = published[width]
     if file.package:
         return _find_in_package(model, file)
-    path = download.cache_folder() / "weights" / file.address.rpartition("/")[2]
+    path = files.cache_folder() / "weights" / file.address.rpartition("/")[2]
     if not path.exists():
         fetch(file, path)
     return path
@@ -43,18 +44,20 @@ def fetch(file: WeightFile, path: Path) -> None:
     Raises:
         RequestError: The download failed, or the content has another hash.
     """
-    with files.replacing(path) as partial:
+    with atomic.scratch_folder(path) as folder:
         with download.reporting_failure(
             f"{file.address} cannot be downloaded ({{reason}}); download it on a "
             "machine with internet access and give it with --weights=FILE."
         ):
             keras.utils.get_file(
-                partial.name, file.address, cache_dir=path.parent, cache_subdir=""
+                path.name, file.address, cache_dir=folder, cache_subdir=""
             )
-        if not hash_file(partial).startswith(file.sha256):
+        found = folder / path.name
+        if not hash_file(found).startswith(file.sha256):
             raise RequestError(
                 f"{file.address}: the download is damaged; run the same command again."
             )
+        files.write_bytes(path, found.read_bytes())
 
 
 def _find_in_package(model: str, file: WeightFile) -> Path:

@@ -122,6 +122,7 @@ def test_newer_format_is_refused(tmp_path, monkeypatch):
         "[]",
         "{}",
         json.dumps({"format": 1, "labels": 3}),
+        '{"format": 2, "inputs": ' + "[" * 100_000 + "]" * 100_000 + "}",
         json.dumps({**MANIFEST.to_json(), "outputs": []}),
         json.dumps({**MANIFEST.to_json(), "outputs": [{"kind": "boxes"}]}),
         json.dumps({**MANIFEST.to_json(), "format": float("inf")}),

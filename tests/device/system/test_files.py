@@ -1,6 +1,7 @@
-"""Walking through folders."""
+"""Walking through folders, and where a user's cache is."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +53,10 @@ def test_a_folder_that_cannot_be_read_is_reported(tmp_path, monkeypatch):
     assert [error.filename for error in errors] == [str(tmp_path / "a")]
     with pytest.raises(PermissionError):
         walk(tmp_path)
+
+
+def test_the_cache_folder_follows_the_environment(monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert files.cache_folder() == Path("/somewhere/corallite")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert files.cache_folder() == Path.home() / ".cache" / "corallite"
