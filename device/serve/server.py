@@ -29,13 +29,17 @@ def open_socket(host: str, port: int) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
         family, address = found[0][0], found[0][4]
-        return socket.create_server(address, family=family, backlog=_BACKLOG)
+        listener = socket.create_server(address, family=family, backlog=_BACKLOG)
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error
         raise RequestError(
             f"--host={host} --port={port}: cannot listen there ({why}); choose another "
             "host or port."
         ) from error
+    # Connections inherit this; asyncio sets it only on sockets that it opens. Else a
+    # second small packet waits 40 ms, until the client acknowledges the first.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def run_server(
