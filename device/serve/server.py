@@ -15,7 +15,10 @@ from corallite.device.system.errors import RequestError
 
 # Time to finish responses when the server stops, in whole seconds.
 _GRACE_S = 1
-_BACKLOG = 512
+# Connections that the kernel accepts for us, and those that we take from it at once:
+# each opens a file before it is counted.
+_BACKLOG = 1024
+_ACCEPTED_AT_ONCE = 64
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -73,6 +76,7 @@ def run_server(
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        backlog=_ACCEPTED_AT_ONCE,
         timeout_keep_alive=5,
         timeout_graceful_shutdown=_GRACE_S,
         ssl_certfile=tls_cert,
@@ -91,6 +95,12 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._stop = stop
         self._on_tick = on_tick
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        # asyncio has replaced it by the number that it accepts at once.
+        for listener in sockets or ():
+            listener.listen(_BACKLOG)
 
     async def on_tick(self, counter: int) -> bool:
         if self._stop.is_set():

@@ -30,11 +30,17 @@ class Still:
 
 
 @pytest.fixture
-def connect(make_client):
+def limits():
+    """The limits of the server; a test may set others."""
+    return Limits()
+
+
+@pytest.fixture
+def connect(make_client, limits):
     """A function that connects to a server in a thread of this process."""
     listener, stop = open_socket("127.0.0.1", 0), threading.Event()
     address = listener.getsockname()
-    app = make_client(Limits(body_s=0.1), camera=Still()).app
+    app = make_client(limits, camera=Still()).app
     server = threading.Thread(target=run_server, args=(app, listener, stop))
     server.start()
     with contextlib.ExitStack() as stack:
@@ -53,14 +59,48 @@ def answer_to(client, raw):
     return answer
 
 
-def test_connection_above_the_limit_is_closed_until_another_ends(
+SLOW_UPLOAD = (
+    b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
+    b"Content-Length: 100\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize(("begin", "end"), [(b"", HEALTH), (SLOW_UPLOAD, bytes(100))])
+@pytest.mark.parametrize("limits", [Limits(body_s=LIMIT_S, silence_s=LIMIT_S)])
+def test_new_connection_takes_the_place_of_the_one_silent_longest(
+    connect, monkeypatch, begin, end
+):
+    monkeypatch.setattr(connection, "_MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(connection, "_IDLE_TIMEOUT_S", LIMIT_S)
+    held = [connect(), connect()]
+    for client in held:
+        client.sendall(begin)
+        # Shows that the server has it.
+        assert not begin or client.recv(4096).startswith(b"HTTP/1.1 ")
+    assert answer_to(connect(), HEALTH).startswith(b"HTTP/1.1 200 ")
+    assert answer_to(held[0], b"") == b""
+    assert answer_to(held[1], end).startswith(b"HTTP/1.1 ")
+
+
+def test_connections_with_a_response_keep_their_places(
     connect, monkeypatch, wait_until
 ):
     monkeypatch.setattr(connection, "_MAX_CONNECTIONS", 2)
-    held = [connect(), connect()]
+    watching = [connect(), connect()]
+    for client in watching:
+        client.sendall(STREAM)
+        assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
     assert answer_to(connect(), HEALTH) == b""
-    assert answer_to(held[0], HEALTH).startswith(b"HTTP/1.1 200 ")
+    watching[0].close()
     wait_until(lambda: answer_to(connect(), HEALTH).startswith(b"HTTP/1.1 200 "))
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"), [(1024, 512), (256, 64), (10, 1), (-1, 512)]
+)
+def test_connections_fit_into_the_limit_of_open_files(monkeypatch, files, expected):
+    monkeypatch.setattr(connection.resource, "getrlimit", lambda _: (files, files))
+    assert connection.max_connections() == expected
 
 
 @pytest.mark.parametrize("begun", [b"", b"GET /healthz HT", b"GET / HTTP/1.1\r\nA: b"])
@@ -113,7 +153,14 @@ def test_ninth_client_of_the_stream_is_refused_until_another_leaves(
     wait_until(lambda: begin()[1].startswith(b"HTTP/1.1 200 "))
 
 
-def test_slow_body_is_refused(connect):
+@pytest.mark.parametrize(
+    ("limits", "why"),
+    [
+        (Limits(body_s=0.1), b"took more than 0.1 seconds"),
+        (Limits(silence_s=0.1), b"arrived at less than 16 kB per second"),
+    ],
+)
+def test_slow_body_is_refused(connect, why):
     head = (
         b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
         b"Content-Length: 100\r\n\r\n"
@@ -122,7 +169,20 @@ def test_slow_body_is_refused(connect):
     client.sendall(head + b"begun")
     answer = client.recv(4096)
     assert answer.startswith(b"HTTP/1.1 408 ")
-    while b"more than 0.1 seconds" not in answer:
+    while why not in answer:
         block = client.recv(4096)
         assert block, answer
         answer += block
+
+
+@pytest.mark.parametrize("limits", [Limits(body_s=LIMIT_S, silence_s=LIMIT_S)])
+def test_slow_bodies_do_not_delay_others(connect):
+    for _ in range(8):
+        slow = connect()
+        slow.sendall(SLOW_UPLOAD)
+        # The server waits for the body: it does not only queue the request.
+        assert slow.recv(4096).startswith(b"HTTP/1.1 100 ")
+    honest = connect()
+    honest.sendall(SLOW_UPLOAD + bytes(100))
+    answer = answer_to(honest, b"")
+    assert b"HTTP/1.1 400 " in answer and b"not an image" in answer
