@@ -196,6 +196,9 @@ def test_certificate_encrypts_all_responses(serve, jpeg, tmp_path):
         httpx.get(f"{served.url}/healthz")
     with pytest.raises(httpx.TransportError):
         httpx.get(f"http{served.url.removeprefix('https')}/healthz")
+    files = (f"--tls_cert={cert}", f"--tls_key={key}")
+    said = refused("--model=/none.tflite", "--host=0.0.0.0", *files)
+    assert "--host=0.0.0.0: would show the camera to the whole network; set" in said
 
 
 def refused(*flags):
