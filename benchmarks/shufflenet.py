@@ -102,18 +102,21 @@ def _random_model(width: float, size: int) -> keras.Model:
     return model
 
 
+def _make_manifest(size: int) -> Manifest:
+    """Describes the networks for start.py and loop.py, which run such a file."""
+    labels = tuple(f"class {number}" for number in range(_NUM_CLASSES))
+    return Manifest.of_classifier(
+        "shufflenet_v2", "random weights", labels, Preprocessing((size, size))
+    )
+
+
 def _write_all(
     model: keras.Model, tensors: Any, images: np.ndarray, folder: Path
 ) -> dict[str, runtimes.Maker]:
     """Writes all networks; returns their makers by name."""
     size = images.shape[1]
     expected = model(images[:1]).numpy()
-    labels = tuple(f"class {number}" for number in range(_NUM_CLASSES))
-    # For start.py and loop.py, which run a file of --files_dir.
-    manifest = Manifest.of_classifier(
-        "shufflenet_v2", "random weights", labels, Preprocessing((size, size))
-    )
-    makers = {}
+    manifest, makers = _make_manifest(size), {}
     # A file that was kept may have another width.
     onnx_path = folder / "published.onnx"
     onnx_path.unlink(missing_ok=True)

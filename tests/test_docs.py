@@ -1,18 +1,14 @@
 """Commands, links and names in the documents exist."""
 
-import json
 import re
-import subprocess
-import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from fixtures.program_flags import explain, flags_in
 
 from corallite.device.cli.command import VERBS
 
 ROOT = Path(__file__).parents[1]
-EXPLAIN = ROOT / "tests" / "fixtures" / "explain_programs.py"
 PAGES = [
     *(ROOT / name for name in ("README.md", "CHANGELOG.md", "samples/README.md")),
     *sorted(ROOT.glob("docs/*.md")),
@@ -28,27 +24,6 @@ def commands(page: Path) -> list[str]:
     """Returns the `corallite VERB --flags` of a page, continued lines joined."""
     text = page.read_text("utf-8").replace("\\\n", " ")
     return re.findall(r"^ *(?:\$ )?corallite +([a-z].*)$", text, re.MULTILINE)
-
-
-def program_of(verb: str) -> str:
-    """Returns the module that runs a verb, such as `corallite.train.cli.train_main`."""
-    (path,) = ROOT.glob(f"*/cli/{verb}_main.py")
-    return ".".join(("corallite", *path.relative_to(ROOT).with_suffix("").parts))
-
-
-def explain(verbs: Iterable[str]) -> dict[str, str]:
-    """Returns what `--helpfull` prints for each verb."""
-    programs = {verb: program_of(verb) for verb in verbs}
-    command = [sys.executable, str(EXPLAIN), "--helpfull", *programs.values()]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    texts = json.loads(done.stdout)
-    return {verb: texts[program] for verb, program in programs.items()}
-
-
-def flags_in(text: str) -> set[str]:
-    """Returns the flags of a program's help, with both forms of a boolean."""
-    flags = re.findall(r"^ +(?:-.,)?--(\[no\])?(\w+)", text, re.MULTILINE)
-    return {form for no, name in flags for form in (name, f"no{name}" if no else name)}
 
 
 def sub_packages_of(package: str) -> dict[str, str]:

@@ -4,7 +4,8 @@ import dataclasses
 from typing import Any
 
 from corallite.convert.accuracy.paired import Step
-from corallite.train.runs.kinds import KINDS
+from corallite.train.runs.kinds import KINDS, StageKind
+from corallite.train.runs.predictions import PredictionSummary
 
 # Percentage points of top-1 that int8 may lose, without and with training for it.
 MAX_DROP = {
@@ -20,6 +21,14 @@ _STANDS_OUT = 10
 # Less is normal. Behind a ReLU6 a single wild channel changes a layer by 0.7;
 # half of all weights pruned away and the rest trained on, one by 0.19 at most.
 _LEAST_CHANGE = 0.25
+_PER_CHANNEL = (
+    "Use per-channel scales, if the device supports them: --granularity=channel of "
+    "`corallite quantize` and `corallite convert`."
+)
+_ROUNDING_LOST = (
+    "The file computes the rounding of its Keras graph, so this step should cost "
+    "almost nothing; check it on more validation images."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +55,7 @@ class LayerError:
 
 
 class AccuracyLostError(Exception):
-    """A file lost more accuracy than allowed; the program exits with status 1.
+    """A file lost more accuracy than allowed or is useless: exit status 1.
 
     Attributes:
         comparison: The measured comparison.
@@ -73,6 +82,8 @@ class AccuracyComparison:
         layer_images: Images of the split that the layers were measured on.
         layers: The largest own error first.
         file_sha256: SHA-256 of the file.
+        predictions: What each model predicts, by its name in the order of the steps;
+            empty if an earlier version compared them.
     """
 
     part: str
@@ -85,11 +96,12 @@ class AccuracyComparison:
     layer_images: int
     layers: list[LayerError]
     file_sha256: str
+    predictions: dict[str, PredictionSummary] = dataclasses.field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
-        """Whether the model lost no more than allowed."""
-        return self.overall.drop_points <= self.max_drop
+        """Whether the last model lost no more than allowed, and is useful."""
+        return self._is_within_limit() and not self.find_useless()
 
     def with_limit(self, max_drop: float | None) -> "AccuracyComparison":
         """Returns the same with another limit; None for the method's default."""
@@ -100,6 +112,28 @@ class AccuracyComparison:
     def list_steps(self) -> list[Step]:
         """Returns the steps and, if there are several, the overall one."""
         return [*self.steps, *([self.overall] if len(self.steps) > 1 else [])]
+
+    def find_useless(self) -> list[str]:
+        """Returns the last models of the chain, if they are useless; else none.
+
+        What they predict is no better than one label for all images, see
+        `PredictionSummary.explain_fault`. The first of them is the cause.
+        """
+        names: list[str] = []
+        for name, summary in reversed(self.predictions.items()):
+            if not summary.explain_fault(name, self.part):
+                break
+            names.insert(0, name)
+        return names
+
+    def lossy_step(self) -> Step | None:
+        """Returns the step with the largest significant loss of accuracy.
+
+        The step with the largest loss if none is significant; None if none lost.
+        """
+        losses = [step for step in self.steps if step.difference < 0]
+        significant = [step for step in losses if step.is_significant]
+        return min(significant or losses, key=lambda x: x.difference, default=None)
 
     def worst_layers(self) -> list[str]:
         """Returns the names of the layers to look at first."""
@@ -120,17 +154,51 @@ class AccuracyComparison:
             raise AccuracyLostError(self)
 
     def explain(self) -> str:
-        """Returns the loss, the worst layers and what to do, if the model failed."""
+        """Returns why the model failed, in which step and layers, and what to do.
+
+        "" if it passed.
+        """
+        fault = self._explain_fault()
+        if self._is_within_limit():
+            return f"{fault} {self._suggest(self.find_useless()[0])}" if fault else ""
         worst = ", ".join(self.worst_layers()) or "none measured"
         changed = ", ".join(self.changed_layers())
-        since = f" Changed most since the float model: {changed}." if changed else ""
-        return (
+        since = f"Changed most since the float model: {changed}." if changed else ""
+        step = self.lossy_step() or self.overall
+        parts = (
             f"{self.overall.to_name} ({self.method}) is "
             f"{self.overall.drop_points:.2f} percentage points below "
             f"{self.overall.from_name} on the validation split, more than "
-            f"--max_drop={self.max_drop:g}. Worst layers: {worst}.{since} "
-            f"{self._remedy()}"
+            f"--max_drop={self.max_drop:g}.",
+            fault,
+            self.explain_loss(),
+            f"Worst layers: {worst}.",
+            since,
+            self._suggest(step.to_name),
         )
+        return " ".join(filter(None, parts))
+
+    def explain_loss(self) -> str:
+        """Returns in one sentence which step lost most; "" if none lost."""
+        step = self.lossy_step()
+        if step is None:
+            return ""
+        low, high = (100 * end for end in step.interval)
+        doubt = (
+            ""
+            if step.is_significant
+            else f", which may be chance with {self.images} images"
+        )
+        return (
+            f"The largest loss is from {step.from_name} to {step.to_name}: "
+            f"{step.drop_points:.2f} percentage points (95 %: {low:+.2f} to "
+            f"{high:+.2f}){doubt}."
+        )
+
+    def explain_significant_loss(self) -> str:
+        """Returns the same; "" if the loss may be chance."""
+        step = self.lossy_step()
+        return self.explain_loss() if step and step.is_significant else ""
 
     def to_json(self) -> dict[str, Any]:
         fields = dataclasses.asdict(self)
@@ -146,24 +214,39 @@ class AccuracyComparison:
     def from_json(cls, content: dict[str, Any]) -> "AccuracyComparison":
         fields = dict(content)
         fields.pop("held")
+        fields.pop("parent", None)  # Of a rejected file.
         fields["max_drop"] = float(fields["max_drop"])
         fields["steps"] = [Step.from_json(step) for step in fields.pop("hops")]
         fields["overall"] = Step.from_json(fields["overall"])
         fields["layers"] = [LayerError(**layer) for layer in fields["layers"]]
+        fields["predictions"] = {
+            name: PredictionSummary.from_json(summary)
+            for name, summary in fields.get("predictions", {}).items()
+        }
         return cls(**fields)
 
-    def _remedy(self) -> str:
-        if self.changed_layers():
-            return "Train the stage that changed them again, with --overwrite."
-        scales = (
-            " per-channel scales (--granularity=channel),"
-            if self.granularity == "tensor"
-            else ""
-        )
-        if self.method in KINDS:
-            verb = KINDS[self.method].verb
-            return f"Try{scales} a longer `corallite {verb}`, or less sparsity."
-        return (
-            f"Try{scales} quantization-aware training (--method=qat), or more training "
-            "images to calibrate on (--calibration_count)."
-        )
+    def _is_within_limit(self) -> bool:
+        return self.overall.drop_points <= self.max_drop
+
+    def _explain_fault(self) -> str:
+        """Returns why the last model is useless; "" if it is useful."""
+        useless = self.find_useless()
+        if not useless:
+            return ""
+        fault = self.predictions[useless[-1]].explain_fault(useless[-1], self.part)
+        others = len(useless) > 1
+        return f"{fault} {useless[0]} is no better." if others else fault
+
+    def _suggest(self, name: str) -> str:
+        """Returns what to do about a model of the chain that lost accuracy."""
+        made = name
+        if name == self.overall.to_name:
+            if self.steps[-1].from_name == self.method:
+                return _ROUNDING_LOST
+            made = self.method
+        is_quantized = made in MAX_DROP
+        kind = KINDS.get("int8" if is_quantized and made not in KINDS else made)
+        suggestion = kind.suggestion if kind else StageKind.suggestion
+        if is_quantized and self.granularity == "tensor":
+            return f"{_PER_CHANNEL} {suggestion}"
+        return suggestion

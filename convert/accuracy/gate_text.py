@@ -9,7 +9,10 @@ _LAYERS = 5
 
 
 def format_comparison(comparison: AccuracyComparison) -> str:
-    """Returns the steps, the worst layers and, if it failed, what to do."""
+    """Returns the steps, the worst layers, the largest loss and, on failure, advice.
+
+    A loss that may be chance is named only if the comparison failed.
+    """
     overall = comparison.overall
     result = "passed" if comparison.passed else "FAILED"
     lines = [
@@ -30,8 +33,9 @@ def format_comparison(comparison: AccuracyComparison) -> str:
                 for x in comparison.layers[:_LAYERS]
             ),
         ]
-    if not comparison.passed:
-        lines += ["", textwrap.fill(comparison.explain(), 80)]
+    told = comparison.explain() or comparison.explain_significant_loss()
+    if told:
+        lines += ["", textwrap.fill(told, 80)]
     return "\n".join(lines)
 
 

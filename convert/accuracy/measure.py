@@ -14,9 +14,10 @@ from corallite.convert.evaluate.metrics import predict_labels_by_file
 from corallite.optimize.calibrate.choose_images import choose_images
 from corallite.optimize.keras_graph.load import load_model
 from corallite.optimize.quantize.add_quantizers import fold
-from corallite.train.data.load import Split
+from corallite.train.data.load import ImageData, Split
 from corallite.train.framework.keras import keras
 from corallite.train.runs.stage import Stage
+from corallite.train.training.predictions import summarize_labels
 
 # The errors are means over thousands of values an image: on 64 and 600 images of
 # Fashion-MNIST, the median layer's differed by 2 % and the five worst were the same.
@@ -33,7 +34,7 @@ def predict_stages(stages: Sequence[Stage], split: Split) -> list[Labels]:
 
 def compare_models(
     chain: Sequence[Labels],
-    split: Split,
+    data: ImageData,
     method: str,
     granularity: str = "channel",
     sha256: str = "",
@@ -42,11 +43,12 @@ def compare_models(
 
     Args:
         chain: The models, the last one made from the first.
-        split: The whole validation split.
+        data: The images; the whole validation split was used.
         method: How the last model was quantized, see `AccuracyComparison`.
         granularity: Of the scales of its convolutions.
         sha256: Hash of its file.
     """
+    split = data.splits["val"]
     steps = [
         compare_predictions((before[0], after[0]), before[1], after[1], split.labels)
         for before, after in [*itertools.pairwise(chain), (chain[0], chain[-1])]
@@ -62,6 +64,10 @@ def compare_models(
         layer_images=0,
         layers=[],
         file_sha256=sha256,
+        predictions={
+            name: summarize_labels(labels, split, data.class_names)
+            for name, labels in chain
+        },
     ).with_limit(None)
 
 

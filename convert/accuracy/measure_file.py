@@ -7,6 +7,7 @@ from corallite.convert.accuracy.measure import compare_models, predict_stages
 from corallite.convert.accuracy.record import read_comparison
 from corallite.convert.evaluate.metrics import predict_labels_by_file
 from corallite.convert.evaluate.stages import manifest_of, runnable_stages
+from corallite.device.model.description.describe import Overrides
 from corallite.train.data.load import ImageData
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import Stage, hash_file
@@ -32,17 +33,22 @@ def recall_comparison(
     lineage = run.lineage(last)
     if len(lineage) == 1:
         return None
-    split = data.splits["val"]
-    chain = predict_stages(lineage, split)
+    chain = predict_stages(lineage, data.splits["val"])
     inputs = last.metrics()["inputs"]
     granularity = inputs.get("granularity", "channel")
     method = inputs.get("method", _usual_method(lineage))
-    compared = compare_models(chain, split, method, granularity, last.sha256())
+    compared = compare_models(chain, data, method, granularity, last.sha256())
     return compared.with_limit(max_drop)
 
 
 def compare_file(
-    path: Path, run: Run, data: ImageData, max_drop: float, *, as_run: bool = False
+    path: Path,
+    run: Run,
+    data: ImageData,
+    max_drop: float,
+    *,
+    as_run: bool = False,
+    overrides: Overrides | None = None,
 ) -> AccuracyComparison:
     """Compares any `.tflite` file with the run's first stage, and its last file.
 
@@ -52,17 +58,18 @@ def compare_file(
         data: Its images.
         max_drop: Percentage points of top-1 that it may be below the first stage.
         as_run: See `evaluate.stages.manifest_of`.
+        overrides: See there.
 
     Raises:
         RequestError: The file cannot be run, or does not fit the run's images.
     """
-    manifest = manifest_of(path, run, data, as_run)
+    manifest = manifest_of(path, run, data, as_run, overrides)
     split = data.splits["val"]
     run.first().require()
     made = [stage for stage in runnable_stages(run) if not stage.kind.is_keras]
     chain = predict_stages([run.first(), *made[-1:]], split)
     chain.append(("file", predict_labels_by_file(path, split, manifest)))
-    compared = compare_models(chain, split, "file", "unknown", hash_file(path))
+    compared = compare_models(chain, data, "file", "unknown", hash_file(path))
     return compared.with_limit(max_drop)
 
 

@@ -34,8 +34,14 @@ class Step:
     @property
     def drop_points(self) -> float:
         """The loss in percentage points; negative if accuracy rose."""
-        # Rounded, so that 3 images of 600 are exactly 0.5.
-        return round(-100 * self.difference, 9)
+        # Rounded, so that 3 images of 600 are exactly 0.5; and never -0.0.
+        return round(-100 * self.difference, 9) + 0.0
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether the 95 % interval excludes no difference."""
+        low, high = self.interval
+        return not low <= 0 <= high
 
     def to_json(self) -> dict[str, Any]:
         fields = dataclasses.asdict(self)

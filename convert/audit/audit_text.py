@@ -21,6 +21,7 @@ from corallite.convert.tflite.text_lines import (
     list_some,
     shorten,
 )
+from corallite.device.system.text import replace_unprintable
 
 _COLUMNS = "{:>5} {:<25} {:<15} {:<7} {:>9} {:>6} {:>3} {:>3}"
 _HEADINGS = ("#", "operator", "output", "type", "scale", "MACs", "TPU", "XNN")
@@ -44,10 +45,30 @@ def format_audit(audit: Audit, *, details: bool = False) -> str:
     return "\n\n".join("\n".join(lines) for lines in sections)
 
 
+def _format_use(audit: Audit) -> list[str]:
+    """Describes how `classify` and `serve` use the model."""
+    found = audit.description
+    if found is None:
+        return format_entry("refused", audit.refusal)
+    labels = [replace_unprintable(label) for label in found.manifest.labels]
+    names = f"{len(labels)} from {found.labels_from}: {shorten(labels)}"
+    lines = [
+        *format_entry("takes", found.takes),
+        *format_entry("gives", found.gives),
+        *format_entry(
+            "labels", names if labels else "none; give classify --labels=FILE"
+        ),
+    ]
+    for warning in found.warnings:
+        lines += format_entry("warning", warning.removeprefix(f"{audit.path}: "))
+    return lines
+
+
 def _format_file(audit: Audit) -> list[str]:
     model, manifest = audit.model, audit.manifest
     lines = [
         *format_entry("file", f"{audit.path}, {audit.file_bytes:,} bytes"),
+        *_format_use(audit),
         *format_entry(
             "written by", f"{model.description or '-'} (schema {model.version})"
         ),

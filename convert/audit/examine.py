@@ -13,7 +13,6 @@ from corallite.convert.audit.cost import (
     count_parameter_bytes,
     find_peak,
 )
-from corallite.convert.audit.metadata import describe_metadata
 from corallite.convert.audit.xnnpack import Partitions, Probe
 from corallite.convert.edgetpu.predict.compilers import DEFAULT_COMPILER
 from corallite.convert.edgetpu.predict.prediction import Prediction, predict
@@ -21,7 +20,10 @@ from corallite.convert.tflite.dynamic import describe_dynamic
 from corallite.convert.tflite.model import Model, Operator, Tensor
 from corallite.convert.tflite.precision import Finding, find_not_int8
 from corallite.convert.tflite.reader import read_model
+from corallite.device.model.description.describe import Description, describe
+from corallite.device.model.description.tflite_metadata import read_metadata
 from corallite.device.model.flatbuffer import DamagedError
+from corallite.device.model.identifiers import TFLITE_METADATA_NAME
 from corallite.device.model.manifest import read_manifest
 from corallite.device.system.errors import RequestError
 
@@ -34,6 +36,8 @@ class Audit:
         path: The file.
         file_bytes: Its size.
         model: Its structure.
+        description: What it takes and gives; None if it cannot be served.
+        refusal: Why it cannot be served, one sentence; "" if it can.
         manifest: Its manifest as JSON; None if it has none.
         manifest_error: Why the manifest cannot be read; "" if it can.
         metadata: Its TFLite Metadata as JSON; None if it has none.
@@ -50,6 +54,8 @@ class Audit:
     path: Path
     file_bytes: int
     model: Model
+    description: Description | None
+    refusal: str
     manifest: dict[str, Any] | None
     manifest_error: str
     metadata: dict[str, Any] | None
@@ -68,6 +74,7 @@ class Audit:
         return {
             "file": str(self.path),
             "file_bytes": self.file_bytes,
+            "use": _describe_use(self.description, self.refusal),
             "schema_version": self.model.version,
             "description": self.model.description,
             "subgraphs": len(self.model.graphs),
@@ -118,6 +125,7 @@ def audit_file(
     with _start_probe(path, peak, ask_xnnpack) as probe:
         manifest, manifest_error = _read_manifest(path)
         metadata, metadata_error = _describe_metadata(model)
+        description, refusal = _describe(path, model)
         edgetpu = predict(
             model,
             compiler=compiler,
@@ -128,6 +136,8 @@ def audit_file(
             path=path,
             file_bytes=len(model.content),
             model=model,
+            description=description,
+            refusal=refusal,
             manifest=manifest,
             manifest_error=manifest_error,
             metadata=metadata,
@@ -156,9 +166,37 @@ def _read_manifest(path: Path) -> tuple[dict[str, Any] | None, str]:
     return (manifest.to_format_1() if manifest else None), ""
 
 
+def _describe(path: Path, model: Model) -> tuple[Description | None, str]:
+    try:
+        return describe(path, model.content), ""
+    except RequestError as error:
+        return None, str(error).removeprefix(f"{path}: ")
+
+
+def _describe_use(found: Description | None, refusal: str) -> dict[str, Any]:
+    """Returns how `classify` and `serve` use the model."""
+    if found is None:
+        return {"refusal": refusal}
+    image, classes = found.manifest.image, found.manifest.classes
+    return {
+        "refusal": None,
+        "size_hw": list(found.layout.size_hw),
+        "channels": found.layout.channels,
+        "order": found.layout.order,
+        "type": found.image.dtype,
+        "input_range": list(image.input_range),
+        "input_range_from": found.range_from or None,
+        "output": classes.values,
+        "output_from": found.values_from,
+        "labels": list(classes.labels),
+        "labels_from": found.labels_from or None,
+    }
+
+
 def _describe_metadata(model: Model) -> tuple[dict[str, Any] | None, str]:
     try:
-        return describe_metadata(model), ""
+        start, size = model.metadata.get(TFLITE_METADATA_NAME, (0, 0))
+        return read_metadata(bytes(model.content[start : start + size])), ""
     except DamagedError as error:
         return None, f"the metadata are damaged ({error}). Convert the model again."
 

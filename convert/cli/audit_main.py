@@ -16,8 +16,10 @@ from corallite.convert.audit.audit_text import format_audit
 from corallite.convert.audit.examine import audit_file
 from corallite.convert.edgetpu.predict.compilers import COMPILERS, DEFAULT_COMPILER
 from corallite.device.cli import program
-from corallite.device.system.errors import RequestError
 
+_MODEL = flags.DEFINE_string(
+    "model", None, "The .tflite file; --model= may be left out."
+)
 _JSON = flags.DEFINE_boolean("json", False, "Print everything as JSON.")
 _DETAILS = flags.DEFINE_boolean(
     "details", False, "List the inputs and outputs of each operator by name."
@@ -39,10 +41,8 @@ _MIN_RUNTIME_VERSION = flags.DEFINE_integer(
 
 
 def main(argv: Sequence[str]) -> None:
-    if len(argv) != 2:
-        raise RequestError(f"Expected one file, got {len(argv) - 1}. Pass a .tflite.")
     audit = audit_file(
-        argv[1],
+        program.require_model(argv, _MODEL.value),
         compiler=_COMPILER.value,
         multiple_subgraphs=_MULTIPLE_SUBGRAPHS.value,
         min_runtime_version=_MIN_RUNTIME_VERSION.value,

@@ -1,6 +1,6 @@
 """Compiles a full-int8 .tflite file for the Edge TPU.
 
-corallite compile --model=model_int8.tflite
+corallite compile model_int8.tflite
 corallite compile --run_dir=runs/first
 
 Runs Coral's edgetpu_compiler and copies the labels into the compiled file. If it fails,
@@ -27,7 +27,9 @@ from corallite.device.cli import program
 from corallite.device.system.errors import RequestError
 from corallite.train.runs.run import Run
 
-_MODEL = flags.DEFINE_string("model", None, "A full-int8 .tflite file.")
+_MODEL = flags.DEFINE_string(
+    "model", None, "A full-int8 .tflite file; --model= may be left out."
+)
 _RUN_DIR = flags.DEFINE_string(
     "run_dir", None, "Run folder: compile its int8 file into its edgetpu folder."
 )
@@ -89,9 +91,9 @@ _JSON = flags.DEFINE_boolean("json", False, "Print everything as JSON.")
 
 
 def main(argv: Sequence[str]) -> int:
-    program.reject_arguments(argv)
     minimum = parse_min_mapped(_MIN_MAPPED.value)
-    content, text = _compile_run() if _RUN_DIR.value else _compile_model()
+    model = program.take_model(argv, _MODEL.value)
+    content, text = _compile_run(model) if _RUN_DIR.value else _compile_model(model)
     print(json.dumps(content) if _JSON.value else text)
     if content["is_predicted"]:
         message = f"edgetpu_compiler was not found. {explain_installation()}"
@@ -105,18 +107,18 @@ def main(argv: Sequence[str]) -> int:
     return program.EXIT_DONE if is_good else program.EXIT_CHECK_FAILED
 
 
-def _compile_model() -> tuple[dict[str, Any], str]:
-    """Returns the result for --model, as JSON and as text."""
-    if _MODEL.value is None:
+def _compile_model(model: str | None) -> tuple[dict[str, Any], str]:
+    """Returns the result for a model, as JSON and as text."""
+    if model is None:
         raise RequestError("Expected --model or --run_dir. Pass one of them.")
-    path = Path(_MODEL.value)
+    path = Path(model)
     output_dir = Path(_OUTPUT_DIR.value) if _OUTPUT_DIR.value else path.parent
     return _format(_compile(path, output_dir))
 
 
-def _compile_run() -> tuple[dict[str, Any], str]:
+def _compile_run(model: str | None) -> tuple[dict[str, Any], str]:
     """Returns the result for --run_dir, from now or an earlier run."""
-    if _MODEL.value or _OUTPUT_DIR.value:
+    if model or _OUTPUT_DIR.value:
         raise RequestError(
             "--run_dir has its own model and folder. Omit --model and --output_dir."
         )

@@ -14,7 +14,7 @@ from absl import flags
 from corallite.convert.accuracy.gate import AccuracyLostError
 from corallite.convert.accuracy.gate_text import format_comparison
 from corallite.convert.cli import request_flags
-from corallite.convert.evaluate.table import format_table
+from corallite.convert.evaluate.table import format_results
 from corallite.convert.pipeline.run import Recipes, run_pipeline
 from corallite.convert.report.write import write_report
 from corallite.device.cli import program
@@ -54,7 +54,7 @@ def main(argv: Sequence[str]) -> int:
     except AccuracyLostError as error:
         print(format_comparison(error.comparison))
         return program.EXIT_CHECK_FAILED
-    print(format_table(results))
+    print(format_results(results, data.class_names, "test"))
     print(f"\nreport  {write_report(task.run, data)}")
     return program.EXIT_DONE
 

@@ -10,13 +10,12 @@ from corallite.convert.tflite import converter
 from corallite.device.model.write import attach_manifest
 from corallite.device.system import files
 from corallite.optimize.keras_graph.load import load_model
-from corallite.train.data.input_pipeline import evaluation_batches, one_hot
 from corallite.train.data.load import ImageData, Split
 from corallite.train.framework.keras import keras
 from corallite.train.runs.stage import Stage
+from corallite.train.training.predictions import predict
 
 FLOAT_FILE = "model_float.tflite"
-_BATCH_SIZE = 256
 
 
 def export_float(stage: Stage, data: ImageData) -> Path:
@@ -38,7 +37,7 @@ def export_float(stage: Stage, data: ImageData) -> Path:
 
 def evaluate_keras(path: Path, split: Split) -> Evaluation:
     """Evaluates a Keras model on the pixels that it would get on a device."""
-    return score(_predict(load_model(path), split), split.labels)
+    return score(predict(load_model(path), split), split.labels)
 
 
 def predict_labels(model: keras.Model, split: Split) -> np.ndarray:
@@ -46,10 +45,4 @@ def predict_labels(model: keras.Model, split: Split) -> np.ndarray:
 
     Of equal probabilities the first wins.
     """
-    return _predict(model, split).argmax(axis=1)
-
-
-def _predict(model: keras.Model, split: Split) -> np.ndarray:
-    targets = one_hot(model.output_shape[-1])
-    batches = evaluation_batches(split, _BATCH_SIZE, targets)
-    return model.predict(batches, verbose=0)
+    return predict(model, split).argmax(axis=1)

@@ -9,11 +9,12 @@ from absl import logging
 
 from corallite.convert.audit.cost import count_macs
 from corallite.convert.evaluate.machine import describe_machine
-from corallite.convert.evaluate.manifest import make_manifest
 from corallite.convert.evaluate.metrics import Evaluation, StageResult, evaluate_file
 from corallite.convert.evaluate.peak_memory import measure_peak_memory
 from corallite.convert.tflite.queries import kernel_sparsity
 from corallite.convert.tflite.reader import read_model
+from corallite.device.engine import runtime
+from corallite.device.model.description.describe import Overrides, describe
 from corallite.device.model.manifest import Manifest, read_manifest
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
@@ -29,7 +30,8 @@ def evaluate_run(run: Run, data: ImageData, split: str = "test") -> list[StageRe
     """Evaluates each finished stage on a split; earlier results are reused.
 
     Raises:
-        RequestError: The run has no finished first stage.
+        RequestError: The run has no finished first stage, or a stage has to be measured
+            while another process is writing into the run.
     """
     run.first().require()
     for stage in run.outdated_stages():
@@ -48,20 +50,30 @@ def runnable_stages(run: Run) -> list[Stage]:
 
 
 def evaluate_one_file(
-    path: Path, run: Run, data: ImageData, split: str, *, as_run: bool = False
+    path: Path,
+    run: Run,
+    data: ImageData,
+    split: str,
+    *,
+    as_run: bool = False,
+    overrides: Overrides | None = None,
 ) -> StageResult:
     """Evaluates any `.tflite` file on a split of a run's images.
 
     Raises:
         RequestError: The file cannot be run, or see `manifest_of`.
     """
-    manifest = manifest_of(path, run, data, as_run)
+    manifest = manifest_of(path, run, data, as_run, overrides)
     evaluation = evaluate_file(path, data.splits[split], manifest)
     return StageResult("file", evaluation, **_describe_file(path, str(path)))
 
 
 def manifest_of(
-    path: Path, run: Run, data: ImageData, as_run: bool = False
+    path: Path,
+    run: Run,
+    data: ImageData,
+    as_run: bool = False,
+    overrides: Overrides | None = None,
 ) -> Manifest:
     """Returns the manifest with which a file is run on a run's images.
 
@@ -70,25 +82,31 @@ def manifest_of(
         run: The run.
         data: Its images.
         as_run: Accept a file whose manifest is missing or damaged: it has the run's
-            classes, in their order, and expects pixel/255.
+            classes, in their order.
+        overrides: Facts that the user gives in place of those of the file.
 
     Raises:
-        RequestError: It has other classes or another image size than the run, or no
-            valid manifest, and `as_run` is off.
+        RequestError: It cannot be served, has several labels for an image, other
+            classes or another image size than the run, or no labels and `as_run` is
+            off.
     """
-    try:
-        manifest = read_manifest(path)
-    except RequestError:
-        if not as_run:
-            raise
-        manifest = None
-    if manifest is None and not as_run:
-        read_model(path)  # Refuses a file that is not a model.
+    overrides, content = overrides or Overrides(), runtime.read_model(path)
+    if not _has_manifest(path, content):
+        # Only our manifest says how images were fitted.
+        overrides = dataclasses.replace(overrides, fit=data.preprocessing.fit)
+        if as_run:
+            overrides = dataclasses.replace(overrides, labels=data.class_names)
+    manifest = describe(path, content, overrides).manifest
+    if not manifest.labels:
         raise RequestError(
             f"{path} carries no manifest; give --as_run if it has the classes of "
-            f"{run.path} in their order and expects pixel/255."
+            f"{run.path} in their order."
         )
-    manifest = manifest or make_manifest(run, data, {})
+    if manifest.classes.is_multilabel:
+        raise RequestError(
+            f"{path} gives several labels for an image (multi-label), but an image of "
+            f"{run.path} has one; give --output=probabilities to compare the highest."
+        )
     if manifest.labels != data.class_names:
         raise RequestError(
             f"{path} has the classes {', '.join(manifest.labels)}, but {run.path} "
@@ -101,6 +119,14 @@ def manifest_of(
             f"have {data.preprocessing}; give a run with the same."
         )
     return manifest
+
+
+def _has_manifest(path: Path, content: bytes) -> bool:
+    """Tells whether a file has a manifest of ours that can be read."""
+    try:
+        return read_manifest(path, content) is not None
+    except RequestError:
+        return False
 
 
 def _recall(stage: Stage, data: ImageData, split: str) -> StageResult:
@@ -117,8 +143,9 @@ def _recall(stage: Stage, data: ImageData, split: str) -> StageResult:
         if known:
             return known
     logging.info("Evaluating %s on the %s split.", stage.name, split)
-    result = _measure(stage, data, split)
-    files.write_json(path, {"inputs": inputs, **dataclasses.asdict(result)})
+    with stage.run.lock("evaluate"):
+        result = _measure(stage, data, split)
+        files.write_json(path, {"inputs": inputs, **dataclasses.asdict(result)})
     return result
 
 

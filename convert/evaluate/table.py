@@ -1,10 +1,21 @@
 """The table of a run: one line per stage, 80 columns."""
 
+import textwrap
 from collections.abc import Sequence
 
 from corallite.convert.evaluate.metrics import StageResult
+from corallite.convert.evaluate.usefulness import list_warnings
 
 _HEADINGS = ("stage", "top-1", "95 %", "bytes", "gzipped", "sparsity", "p50 ms")
+
+
+def format_results(
+    results: Sequence[StageResult], class_names: Sequence[str], split: str
+) -> str:
+    """Returns the table, and below it what `list_warnings` says."""
+    warnings = list_warnings(results, class_names, split)
+    wrapped = [textwrap.fill(f"Warning: {warning}", 80) for warning in warnings]
+    return "\n\n".join([format_table(results), *wrapped])
 
 
 def format_table(results: Sequence[StageResult]) -> str:

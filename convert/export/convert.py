@@ -11,7 +11,12 @@ from absl import logging
 
 from corallite.convert.accuracy import measure
 from corallite.convert.accuracy.gate import AccuracyComparison, AccuracyLostError
-from corallite.convert.accuracy.record import PARITY_FILE, read_comparison
+from corallite.convert.accuracy.record import (
+    PARITY_FILE,
+    read_comparison,
+    rejected_path,
+    write_rejected,
+)
 from corallite.convert.evaluate.keras_model import predict_labels
 from corallite.convert.evaluate.metrics import predict_labels_by_file
 from corallite.convert.export.plan import (
@@ -43,8 +48,8 @@ def convert(
     Raises:
         RequestError: There is no such model, one of its layers cannot be quantized, or
             another process is writing into the run.
-        AccuracyLostError: The file lost more than allowed. It is kept under another
-            name; a former file stays as it was.
+        AccuracyLostError: The file lost more than allowed, or is useless. It is kept
+            under another name; a former file stays as it was.
     """
     chosen, stage = find_target(target), run.stage(export_stage(target))
     run.first().require()
@@ -54,8 +59,7 @@ def convert(
             try:
                 return _convert_by(method, stage, chosen, request, data)
             except AccuracyLostError as error:
-                drop = error.comparison.overall.drop_points
-                logging.info("%s: rejected, %.2f percentage points lost.", method, drop)
+                logging.info("%s is rejected: %s", method, error)
         return _convert_by(last, stage, chosen, request, data)
 
 
@@ -71,10 +75,10 @@ def _convert_by(
     candidate = target.export(plan.parent, data, plan.inputs)
     comparison = None
     if target.runner is not None:
-        comparison = _compare(stage, plan, candidate, data.splits["val"])
+        comparison = _compare(stage, plan, candidate, data)
         comparison = comparison.with_limit(request.max_drop)
         if not comparison.passed:
-            _keep_rejected(stage, candidate, comparison)
+            _keep_rejected(stage, plan, candidate, comparison)
         comparison.check()
     _commit(stage, plan, candidate, comparison)
     return stage
@@ -96,10 +100,11 @@ def _passes(stage: Stage, max_drop: float | None) -> bool:
 
 
 def _compare(
-    stage: Stage, plan: Plan, candidate: Candidate, split: Split
+    stage: Stage, plan: Plan, candidate: Candidate, data: ImageData
 ) -> AccuracyComparison:
     """Compares a candidate with the stages that it was made from."""
     lineage, quantized = stage.run.lineage(plan.parent), candidate.quantized
+    split = data.splits["val"]
     chain = measure.predict_stages(lineage, split)
     if quantized is not None and not plan.parent.kind.is_quantized:
         chain.append((plan.method, predict_labels(quantized, split)))
@@ -109,7 +114,7 @@ def _compare(
     chain.append((stage.name, labels))
     sha256 = hashlib.sha256(candidate.model).hexdigest()
     granularity = plan.inputs.get("granularity", "unknown")
-    compared = measure.compare_models(chain, split, plan.method, granularity, sha256)
+    compared = measure.compare_models(chain, data, plan.method, granularity, sha256)
     if quantized is None:
         return compared
     of_layers = measure.compare_layers(quantized, split, lineage)
@@ -125,12 +130,12 @@ def _predict_labels(candidate: Candidate, split: Split) -> np.ndarray:
 
 
 def _keep_rejected(
-    stage: Stage, candidate: Candidate, comparison: AccuracyComparison
+    stage: Stage, plan: Plan, candidate: Candidate, comparison: AccuracyComparison
 ) -> None:
     """Keeps a rejected file beside the accepted one, under another name."""
     for name, content in candidate.files.items():
-        files.write_bytes(_rejected(stage, name), content)
-    files.write_json(_rejected(stage, PARITY_FILE), comparison.to_json())
+        files.write_bytes(rejected_path(stage, name), content)
+    write_rejected(stage, comparison, plan.inputs["parent"])
 
 
 def _commit(
@@ -148,11 +153,6 @@ def _commit(
     if comparison:
         files.write_json(stage.path / PARITY_FILE, comparison.to_json())
     for name in (PARITY_FILE, *candidate.files):
-        _rejected(stage, name).unlink(missing_ok=True)
+        rejected_path(stage, name).unlink(missing_ok=True)
     record = {"files": list(candidate.files), "runner": plan.target.runner}
     stage.finish(plan.inputs, {**record, **candidate.record}, plan.parent)
-
-
-def _rejected(stage: Stage, name: str) -> Path:
-    path = stage.path / name
-    return path.with_name(f"{path.stem}.rejected{path.suffix}")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Nobody reads a larger matrix.
+# A larger matrix would be unreadable.
 MOST_IN_MATRIX = 30
 _MOST_PAIRS = 20
 _MOST_CLASSES = 10

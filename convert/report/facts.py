@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from corallite.convert.accuracy.gate import AccuracyComparison
-from corallite.convert.accuracy.record import read_comparison
+from corallite.convert.accuracy.record import read_comparison, read_rejected
 from corallite.convert.edgetpu.predict.prediction import Prediction
 from corallite.convert.evaluate.machine import describe_machine
 from corallite.convert.evaluate.metrics import StageResult
@@ -78,7 +78,8 @@ class Facts:
         stages: At least the first one, parents first.
         others: Finished stages that this machine cannot run.
         pictures: Images that the last stage predicts wrong, the most confident first.
-        accuracy: The accuracy comparison of the last file, if there is one.
+        accuracy: The accuracy comparison of the last file, or of the one that the gate
+            rejected if there is no other.
         model: Structure of the file that can be compiled; None if there is none.
         edgetpu: Its mapping to the Edge TPU; None if there is no file.
         is_predicted: Whether `edgetpu` is a prediction, as the compiler was not run.
@@ -143,7 +144,6 @@ def gather_facts(
         model = read_model(source.model_path)
         placement, is_predicted = find_placement(made_stages, source, model)
     names = tuple(map(files.printable, data.class_names))
-    comparisons = map(read_comparison, reversed(made_stages))
     mistakes = stages[-1].result.evaluation.mistakes[:_MOST_PICTURES]
     return Facts(
         run_dir=files.printable(run.path),
@@ -159,7 +159,7 @@ def gather_facts(
         stages=stages,
         others=[record for x, record in records if x.name not in results],
         pictures=show_mistakes(mistakes, data.splits[split], names),
-        accuracy=next(filter(None, comparisons), None),
+        accuracy=_find_comparison(run, made_stages),
         model=model,
         edgetpu=placement,
         is_predicted=is_predicted,
@@ -167,6 +167,12 @@ def gather_facts(
         machine=describe_machine(),
         made=made,
     )
+
+
+def _find_comparison(run: Run, stages: list[Stage]) -> AccuracyComparison | None:
+    """Returns that of the last file, else that of a file that was rejected."""
+    known = next(filter(None, map(read_comparison, reversed(stages))), None)
+    return known or read_rejected(run.stage("int8"))
 
 
 def _describe_stage(stage: Stage) -> StageRecord:

@@ -5,6 +5,7 @@ from typing import Any
 
 import jinja2
 
+from corallite.convert.evaluate.usefulness import list_warnings
 from corallite.convert.report import charts, confusion, edgetpu_map, provenance
 from corallite.convert.report.facts import Facts
 
@@ -36,6 +37,8 @@ def render(facts: Facts) -> str:
         charts=_draw_charts(facts),
         confusion=_describe_confusion(facts),
         steps=facts.accuracy.list_steps() if facts.accuracy else [],
+        loss=facts.accuracy.explain_significant_loss() if facts.accuracy else "",
+        warnings=_list_warnings(facts),
         layers=_describe_layers(facts),
         edgetpu=_describe_edgetpu(facts),
         commands=provenance.list_commands(facts),
@@ -70,6 +73,11 @@ def _describe_confusion(facts: Facts) -> dict[str, Any]:
         "pairs": confusion.find_pairs(counts, facts.class_names),
         "weakest": confusion.find_weakest(classes),
     }
+
+
+def _list_warnings(facts: Facts) -> list[str]:
+    results = [stage.result for stage in facts.stages]
+    return list_warnings(results, facts.class_names, facts.split)
 
 
 def _describe_layers(facts: Facts) -> list[dict[str, Any]]:

@@ -30,10 +30,12 @@ def write_report(
         made: The date on the report; by default now.
 
     Raises:
-        RequestError: The run has no finished first stage, or a record is damaged.
+        RequestError: The run has no finished first stage, a record is damaged, or
+            another process is writing into the run.
     """
     if made is None:
         made = datetime.datetime.now().astimezone()
     path = run.path / REPORT_FILE
-    files.write_text(path, render(gather_facts(run, data, split, made)))
+    with run.lock("report"):
+        files.write_text(path, render(gather_facts(run, data, split, made)))
     return path

@@ -4,8 +4,7 @@ It uses no camera, thread or clock: the caller passes in every event and its tim
 """
 
 import enum
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from corallite.device.system.backoff import backoff_s
 
@@ -39,8 +38,7 @@ class Action(enum.Enum):
     CLOSE = "close"
 
 
-@dataclass(frozen=True)
-class Timeouts:
+class Timeouts(NamedTuple):
     """How long a source may send no frame.
 
     Attributes:
@@ -54,8 +52,7 @@ class Timeouts:
     give_up_after_s: float | None = None
 
 
-@dataclass(frozen=True)
-class Status:
+class Status(NamedTuple):
     """What is read together; it is replaced as a whole.
 
     Attributes:
@@ -158,7 +155,7 @@ class ConnectionState:
         if self.state is State.GIVEN_UP:
             return Action.NOTHING
         if self._is_overdue(now_s):
-            self.status = replace(self.status, state=State.GIVEN_UP)
+            self.status = self.status._replace(state=State.GIVEN_UP)
             return Action.CLOSE
         if not self._is_open:
             return Action.OPEN if now_s >= self._open_at_s else Action.NOTHING
@@ -168,7 +165,7 @@ class ConnectionState:
             self.note_failure(now_s, self._silence)
             return Action.CLOSE
         if self.state is State.LIVE and silent_s >= stale_s:
-            self.status = replace(self.status, state=State.STALE, reason=self._silence)
+            self.status = self.status._replace(state=State.STALE, reason=self._silence)
         return Action.NOTHING
 
     def _is_overdue(self, now_s: float) -> bool:

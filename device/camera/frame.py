@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from corallite.device.camera.connection_state import State, Status
 from corallite.device.image.preprocess import Image, Preprocessing
@@ -16,8 +17,7 @@ class SourceGivenUpError(RequestError):
     """A live source was given up; raised by its iterator, with the reason."""
 
 
-@dataclass(frozen=True)
-class Fitted:
+class Fitted(NamedTuple):
     """A frame's image, fitted to the model's input.
 
     Attributes:
@@ -63,8 +63,8 @@ class FrameStream(Iterator[Frame]):
 
     Attributes:
         prepare: Called with a frame while the consumer is busy: in a file, while the
-            frame before it is still waiting; from a camera, while nobody waits. The
-            stream yields what it returns in place of the frame.
+            frame before it is still waiting; from a camera, while the consumer does not
+            wait. The stream yields the returned frame instead.
         skipped: Images that could not be read so far.
         dropped: Frames that were dropped for newer ones so far.
         opened: Attempts to open the source so far.

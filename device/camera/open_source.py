@@ -208,6 +208,12 @@ def _turn(frames: Iterator[Frame], orientation: Orientation) -> Iterator[Frame]:
 
 @contextlib.contextmanager
 def _open_video(path: Path) -> Iterator[Any]:
+    # Imported only for a file that is not an image: tarfile would delay every start.
+    from corallite.device.system.archives import how_to_unpack
+
+    hint = how_to_unpack(path)
+    if hint:
+        raise RequestError(f"{path}: is a file; {hint} and give that folder.")
     capture = cv2.VideoCapture(str(path))
     try:
         if not capture.isOpened() or capture.get(cv2.CAP_PROP_FOURCC) == _ANSI_ART:

@@ -1,6 +1,6 @@
 """Compares model files side by side: latency, memory, start and energy.
 
-corallite benchmark --model=a.tflite --model=b.tflite --num_threads=1,2 --cpus=0,1
+corallite benchmark a.tflite b.tflite --num_threads=1,2 --cpus=0,1
 
 The input is noise, so any .tflite file works. After a warm-up, the files run
 alternately, A B C A B C, so that other load of the machine affects all of them. `ratio`
@@ -22,7 +22,7 @@ from corallite.device.engine.runtime import MOST_THREADS, choose_runtime
 from corallite.device.system.errors import RequestError
 
 _MODEL = flags.DEFINE_multi_string(
-    "model", None, "A .tflite file; repeat the flag for each file.", required=True
+    "model", [], "A .tflite file; repeat the flag for each, or leave it out."
 )
 _NUM_THREADS = flags.DEFINE_list(
     "num_threads", ["1"], "Threads per inference; several numbers are each measured."
@@ -44,14 +44,16 @@ _JSON = flags.DEFINE_boolean("json", False, "Print a JSON object.")
 
 def main(argv: Sequence[str]) -> None:
     """Measures the files and prints the result."""
-    program.reject_arguments(argv)
+    paths = [*_MODEL.value, *argv[1:]]
+    if not paths:
+        raise RequestError(program.MODEL_IS_MISSING)
     cpus = _to_numbers("cpus", _CPUS.value or (), 0)
     threads = _to_numbers("num_threads", _NUM_THREADS.value, 1)
     if not threads or max(threads) > MOST_THREADS:
         raise RequestError(
             f"--num_threads: expected at least one number, each at most {MOST_THREADS}."
         )
-    cases = [measure.Case(path, n) for path in _MODEL.value for n in threads]
+    cases = [measure.Case(path, n) for path in paths for n in threads]
     runtime = choose_runtime()
     if cpus:
         measure.pin(cpus)

@@ -1,10 +1,9 @@
 """Flags of the programs that run the loop, and the objects that they describe."""
 
 import contextlib
-import math
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from absl import flags
@@ -12,8 +11,7 @@ from absl import flags
 from corallite.device.camera.connection_state import Timeouts
 from corallite.device.camera.frame import FrameStream
 from corallite.device.camera.open_source import name_source, open_source
-from corallite.device.cli import output_flags
-from corallite.device.cli.output_flags import open_sinks as open_sinks
+from corallite.device.cli import model_flags, output_flags, program
 from corallite.device.cli.output_flags import refuse_sinks as refuse_sinks
 from corallite.device.engine.base import Engine
 from corallite.device.engine.open_model import ModelRequest
@@ -24,12 +22,14 @@ from corallite.device.image.preprocess import FITS
 from corallite.device.loop.rate_limit import RateLimiter
 from corallite.device.loop.smoothing import Smoother
 from corallite.device.loop.thermal import ThermalThrottle
+from corallite.device.outputs.lines import Sink, Sinks
 from corallite.device.system.errors import RequestError
 from corallite.device.system.signals import calling_on_hangup
 
+flags.adopt_module_key_flags(model_flags)
 flags.adopt_module_key_flags(output_flags)
 _MODEL = flags.DEFINE_string(
-    "model", None, "The .tflite file of a classifier.", required=True
+    "model", None, "The .tflite file of a classifier; --model= may be left out."
 )
 _DEVICE = flags.DEFINE_string(
     "device",
@@ -63,15 +63,13 @@ _TOP_K = flags.DEFINE_integer(
     "top_k", 3, "Labels per frame, the most probable first.", lower_bound=1
 )
 _LABELS = flags.DEFINE_string(
-    "labels", None, "File with one label per line, for a model without labels."
+    "labels",
+    None,
+    "File with one label per line, in the order of the outputs or numbered, for a "
+    "model without labels.",
 )
 _FIT = flags.DEFINE_enum(
     "fit", None, FITS, "How images fit the input; default, that of the manifest."
-)
-_INPUT_RANGE = flags.DEFINE_list(
-    "input_range",
-    None,
-    "LOW,HIGH: input values of pixels 0 and 255 in a third-party model; default, 0,1.",
 )
 _STALE_AFTER = flags.DEFINE_float(
     "stale_after",
@@ -125,21 +123,25 @@ _NUM_THREADS = flags.DEFINE_integer(
 
 
 @contextlib.contextmanager
-def open_engine() -> Iterator[Engine]:
-    """Opens the model of the flags on the device of the flags.
+def open_engine(argv: Sequence[str]) -> Iterator[Engine]:
+    """Opens the model of the command line on the device of the flags.
 
     If the file changes, or at SIGHUP, the file's new model replaces the old one.
+
+    Args:
+        argv: What is left of the command line without flags: the model, or nothing.
 
     Raises:
         RequestError: The model cannot be run, or the flags do not fit it.
     """
     request = ModelRequest(
-        _MODEL.value,
+        program.require_model(argv, _MODEL.value),
         _check_device(_DEVICE.value),
         _CPU_MODEL.value,
         _LABELS.value,
         _FIT.value,
-        _parse_range(_INPUT_RANGE.value),
+        model_flags.input_range(),
+        model_flags.output(),
         _NUM_THREADS.value,
     )
     with contextlib.closing(HotReload(request)) as engine:
@@ -153,6 +155,22 @@ def open_frames(stop: threading.Event) -> AbstractContextManager[FrameStream]:
     timeouts = Timeouts(_STALE_AFTER.value, _GIVE_UP_AFTER.value)
     orientation = Orientation(int(_ROTATE.value), _MIRROR.value)
     return open_source(_SOURCE.value, stop, timeouts, orientation, _MAX_FPS.value)
+
+
+@contextlib.contextmanager
+def open_sinks(engine: Engine, *first: Sink) -> Iterator[Sinks]:
+    """Opens the sinks of the flags; see `output_flags.open_sinks`.
+
+    Raises:
+        RequestError: The model is multi-label and there is no --threshold.
+    """
+    if engine.manifest.classes.is_multilabel and _THRESHOLD.value is None:
+        output_flags.refuse_sinks(
+            "needs --threshold, because the model gives several labels for an image; "
+            "give the lowest probability of a label that counts, such as 0.5."
+        )
+    with output_flags.open_sinks(engine.labels, *first) as sinks:
+        yield sinks
 
 
 def source_name() -> str | None:
@@ -196,18 +214,3 @@ def _check_device(device: str) -> str:
             "such as edgetpu:1."
         )
     return device
-
-
-def _parse_range(words: list[str] | None) -> tuple[float, float] | None:
-    if words is None:
-        return None
-    try:
-        low, high = (float(word) for word in words)
-        if not -math.inf < low < high < math.inf:
-            raise ValueError(words)
-    except ValueError as error:
-        raise RequestError(
-            f"--input_range={','.join(words)}: is not LOW,HIGH; write two "
-            "numbers, such as --input_range=-1,1."
-        ) from error
-    return low, high

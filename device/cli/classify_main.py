@@ -1,6 +1,6 @@
 """Classifies the frames of a camera, a stream, a video, images or a pipe.
 
-corallite classify --model=model_int8.tflite --source=0
+corallite classify model_int8.tflite --source=0
 
 Writes a line for each frame: JSON, or plain text on a terminal. `latency_ms` is the
 time of preprocessing and inference, without decoding; `age_ms` the time since the frame
@@ -45,15 +45,14 @@ _JSON = flags.DEFINE_boolean(
 
 def main(argv: Sequence[str]) -> int:
     """Classifies the frames of the source."""
-    program.reject_arguments(argv)
     smoother = camera_flags.make_smoother()
     rate, watchdog, lines = Rate(), LoopWatchdog(), _open_lines()
     with (
-        camera_flags.open_engine() as engine,
+        camera_flags.open_engine(argv) as engine,
         stop_on_signals() as stop,
         camera_flags.open_frames(stop) as frames,
         camera_flags.open_rate_limiter() as rate_limiter,
-        camera_flags.open_sinks(engine.labels, watchdog, lines) as sinks,
+        camera_flags.open_sinks(engine, watchdog, lines) as sinks,
     ):
         watchdog.begin(frames)
         lines.stop, lines.on_wait = stop, watchdog.feed

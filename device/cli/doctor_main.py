@@ -1,6 +1,6 @@
 """Finds problems of this machine and their remedies, one line per check.
 
-corallite doctor --model=model_int8.tflite
+corallite doctor model_int8.tflite
 
 Exits with status 1 if something will not work. Steps that may crash, such as the first
 inference of the model, run in their own process.
@@ -25,8 +25,7 @@ _JSON = flags.DEFINE_boolean(
 
 def main(argv: Sequence[str]) -> int:
     """Checks the machine and prints the findings."""
-    program.reject_arguments(argv)
-    machine = survey_machine(_MODEL.value)
+    machine = survey_machine(program.take_model(argv, _MODEL.value))
     findings = examine.examine(machine)
     if _JSON.value:
         print(json.dumps(examine.to_json(machine, findings), indent=2))

@@ -36,6 +36,7 @@ _RUN_TIMEOUT = flags.DEFINE_float(
 _RUN_PAUSE = flags.DEFINE_float(
     "run_pause", 10.0, "Minimum seconds between starts of a command.", lower_bound=0.0
 )
+_NO_SOURCE = "needs frames, but there is no source; give a --source."
 
 
 @contextlib.contextmanager
@@ -57,14 +58,16 @@ def open_sinks(labels: Sequence[str], *first: Sink) -> Iterator[Sinks]:
         yield Sinks(sinks)
 
 
-def refuse_sinks() -> None:
-    """Raises `RequestError` if a flag names a sink, which would get no frames."""
+def refuse_sinks(why: str = _NO_SOURCE) -> None:
+    """Raises `RequestError` if a flag names a sink.
+
+    Args:
+        why: The end of a sentence that begins with the flag.
+    """
     sinks = {"mqtt": _MQTT.value, "on_label": _ON_LABEL.value, "run": _RUN.value}
     for name, value in sinks.items():
         if value:
-            raise RequestError(
-                f"--{name}: needs frames, but there is no source; give a --source."
-            )
+            raise RequestError(f"--{name}: {why}")
 
 
 def _make_sinks(labels: Sequence[str]) -> Iterator[Sink]:

@@ -32,6 +32,8 @@ _REMEDIES = {
     errno.EIO: "check the disk or card",
 }
 
+MODEL_IS_MISSING = "--model is missing; give FILE or --model=FILE."
+
 # absl's message about a missing required flag.
 _NONE_GIVEN = re.compile(r"flag --(\w+)=None: Flag --\1 must have a value [^.]*\.")
 
@@ -88,6 +90,37 @@ def reject_arguments(argv: Sequence[str]) -> None:
     """Raises `RequestError` if there are arguments other than flags."""
     if len(argv) > 1:
         raise RequestError(f"Expected only flags, got {argv[1]!r}; write --name=value.")
+
+
+def take_model(argv: Sequence[str], given: str | None) -> str | None:
+    """Returns the model file, given as FILE or as --model=FILE; None without one.
+
+    Args:
+        argv: What is left of the command line without flags.
+        given: The value of --model.
+
+    Raises:
+        RequestError: There are several.
+    """
+    found = [*([] if given is None else [given]), *argv[1:]]
+    if len(found) > 1:
+        raise RequestError(
+            f"Expected one model file, got {found[0]!r} and {found[1]!r}; write flags "
+            "as --name=value."
+        )
+    return found[0] if found else None
+
+
+def require_model(argv: Sequence[str], given: str | None) -> str:
+    """Returns the model file; see `take_model`.
+
+    Raises:
+        RequestError: There is none, or there are several.
+    """
+    model = take_model(argv, given)
+    if model is None:
+        raise RequestError(MODEL_IS_MISSING)
+    return model
 
 
 def _replace_closed_streams() -> None:

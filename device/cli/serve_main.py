@@ -1,6 +1,6 @@
 """Classifies images over HTTP, and shows a camera on a live page.
 
-corallite serve --model=model_int8.tflite --source=0
+corallite serve model_int8.tflite --source=0
 
 Then open http://127.0.0.1:8000/ or send an image:
 
@@ -63,7 +63,6 @@ _PACKAGES = ("fastapi", "prometheus_client", "python_multipart", "uvicorn")
 
 def main(argv: Sequence[str]) -> None:
     """Serves until a signal."""
-    program.reject_arguments(argv)
     _require_packages()
     # Imported late: --help and the check above must work without the packages.
     from corallite.device.serve.guard import access
@@ -80,13 +79,13 @@ def main(argv: Sequence[str]) -> None:
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(server.open_socket(_HOST.value, _PORT.value))
         stop = stack.enter_context(stop_on_signals())
-        app, liveness = _make_app(stack, stop, allowed)
+        app, liveness = _make_app(stack, stop, allowed, argv)
         certificate = _TLS_CERT.value, _TLS_KEY.value
         server.run_server(app, listener, stop, *certificate, liveness.tick)
         stop.set()
 
 
-def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
+def _make_app(stack, stop: Stop, allowed, argv):  # type: ignore[no-untyped-def]
     """Opens the model and the source until `stack` closes.
 
     Returns the application, and what feeds systemd's watchdog.
@@ -98,7 +97,7 @@ def _make_app(stack, stop: Stop, allowed):  # type: ignore[no-untyped-def]
     from corallite.device.serve.guard.refusal import Limits
     from corallite.device.serve.live.engine_handle import EngineHandle, FairLock
 
-    engine = stack.enter_context(camera_flags.open_engine())
+    engine = stack.enter_context(camera_flags.open_engine(argv))
     # Predictions must work before systemd is notified.
     engine.classify(selftest.draw_images(engine.preprocessing.size_hw)[0])
     turn, metrics = FairLock(), Metrics()
@@ -128,7 +127,7 @@ def _start_camera(stack, stop: Stop, engine, metrics, rate_limiter):  # type: ig
         camera_flags.refuse_sinks()
         return None
     frames = stack.enter_context(camera_flags.open_frames(stop))
-    sinks = stack.enter_context(camera_flags.open_sinks(engine.labels, metrics))
+    sinks = stack.enter_context(camera_flags.open_sinks(engine, metrics))
     camera = Camera(
         name,
         frames,

@@ -38,7 +38,7 @@ def check_cameras(machine: Machine) -> Finding:
 def check_csi(machine: Machine) -> Finding:
     """Checks that a CSI camera can be used."""
     nodes = [x.node.path for x in machine.cameras if x.driver in _CSI_DRIVERS]
-    found = f"a CSI camera at {nodes[0]}; use --source=csi" if nodes else ""
+    found = f"a CSI camera at {nodes[0]}; use classify --source=csi" if nodes else ""
     if machine.picamera2_failure:
         why = machine.picamera2_failure
         finding = warning if machine.has_rpicam or not nodes else failure

@@ -43,6 +43,10 @@ def check_run(machine: Machine, model: ModelFile) -> Finding:
         )
     if model.crashed:
         return failure(text, "reinstall the TFLite runtime, or convert the model again")
+    # A sentence of ours ends with the remedy.
+    what, separator, remedy = text.rpartition("; ")
+    if separator and model.failure.startswith(model.path):
+        return failure(what, remedy)
     return failure(text, "see the lines above, or convert the model again")
 
 
@@ -60,7 +64,7 @@ def check_cpu_fallback(machine: Machine, model: ModelFile) -> Finding:
 
 
 def check_manifest(machine: Machine, model: ModelFile) -> Finding:
-    """Checks that the model carries a manifest."""
+    """Checks that the model carries its labels."""
     if not model.is_readable:
         return failure(model.failure, _UNREADABLE_REMEDY)
     if model.failure:
@@ -68,11 +72,13 @@ def check_manifest(machine: Machine, model: ModelFile) -> Finding:
             f"{model.path}: its manifest is not checked because the model does not run",
             "fix that first",
         )
-    if not model.has_manifest:
+    if not model.has_manifest and not model.labels:
         return warning(
             f"{model.path}: carries no manifest",
             "use classify --labels=FILE, with one label per line",
         )
+    if not model.has_manifest:
+        return ok(f"{model.path}: its TFLite Metadata name {model.labels} labels")
     return ok(f"{model.path}: its manifest has {model.labels} labels")
 
 

@@ -105,7 +105,7 @@ class ModelFile:
         min_runtime: The TFLite version that it needs, such as "2.3.0"; or "".
         min_edgetpu_runtime: The Edge TPU runtime that it needs; None for a model for
             the CPU.
-        has_manifest: Whether it carries a manifest.
+        has_manifest: Whether it carries a manifest of ours.
         labels: The number of labels.
         latency_ms: Latency of the second inference.
         has_twin: Whether a model for the Edge TPU has its CPU fallback beside it.

@@ -11,7 +11,8 @@ from corallite.device.engine.classifier import Classifier
 from corallite.device.engine.runner import Runner
 from corallite.device.engine.runners import litert
 from corallite.device.engine.runtime import load_on_edgetpu, read_model
-from corallite.device.model.manifest import read_manifest
+from corallite.device.model.description.describe import MANIFEST, describe
+from corallite.device.model.manifest import Manifest, read_manifest
 from corallite.device.system.errors import RequestError
 
 
@@ -25,15 +26,16 @@ def main(path: str, is_for_edgetpu: bool) -> None:
         is_for_edgetpu: Whether the model needs an Edge TPU.
     """
     try:
-        manifest = read_manifest(path)
+        content = read_model(path)
         if is_for_edgetpu:
-            invoke = _prepare(
-                litert.LiteRtRunner(load_on_edgetpu(read_model(path), {}))
-            )
-        elif manifest is None:
-            invoke = _prepare(litert.load(path))
+            manifest = read_manifest(path, content)
+            has_manifest = manifest is not None
+            invoke = _prepare(litert.LiteRtRunner(load_on_edgetpu(content, {})))
         else:
-            invoke = _prepare_classifier(Classifier(path, manifest=manifest))
+            description = describe(path, content)
+            manifest = description.manifest
+            has_manifest = description.labels_from == MANIFEST
+            invoke = _prepare_classifier(path, manifest, content)
         invoke()
         start_s = time.perf_counter()
         invoke()
@@ -42,8 +44,8 @@ def main(path: str, is_for_edgetpu: bool) -> None:
         sys.exit(f"corallite: {sentence}")
     latency_ms = (time.perf_counter() - start_s) * 1000
     labels = 0 if manifest is None else len(manifest.labels)
-    content = {"has_manifest": manifest is not None, "labels": labels}
-    print(json.dumps({**content, "latency_ms": round(latency_ms, 3)}))
+    result = {"has_manifest": has_manifest, "labels": labels}
+    print(json.dumps({**result, "latency_ms": round(latency_ms, 3)}))
 
 
 def _prepare(runner: Runner) -> Callable[[], object]:
@@ -51,6 +53,12 @@ def _prepare(runner: Runner) -> Callable[[], object]:
     return lambda: runner.run(zeros)
 
 
-def _prepare_classifier(classifier: Classifier) -> Callable[[], object]:
+def _prepare_classifier(
+    path: str, manifest: Manifest, content: bytes
+) -> Callable[[], object]:
+    runner = litert.load(path, content=content)
+    if not manifest.labels:
+        return _prepare(runner)
+    classifier = Classifier(path, manifest=manifest, runner=runner)
     pixels = np.zeros((*classifier.preprocessing.size_hw, 3), np.uint8)
     return lambda: classifier.run(pixels)

@@ -39,8 +39,8 @@ class Classifier(Engine):
         """Loads the model.
 
         Args:
-            path: A model file with one input [1, height, width, 3] and one output of
-                one number for each class, each uint8, int8 or float32.
+            path: A model file with one image as input and one output of one number for
+                each class; see `find_image` and `find_classes`.
             manifest: Used in place of the one that the file carries.
             num_threads: Threads of one inference, at least 1.
             runner: Runs the file; default, LiteRT on the CPU.

@@ -8,11 +8,13 @@ import numpy as np
 
 from corallite.device.engine.base import Probabilities
 from corallite.device.engine.runner import Tensor
-from corallite.device.model.manifest import ClassesOutput
-from corallite.device.model.signature import ModelSignature
+from corallite.device.model.manifest import (
+    LOGITS,
+    MULTILABEL_LOGITS,
+    ClassesOutput,
+)
+from corallite.device.model.signature import ModelSignature, find_classes
 from corallite.device.system.errors import RequestError
-
-_TYPES = ("uint8", "int8", "float32")
 
 
 class Head(Protocol):
@@ -23,7 +25,10 @@ class Head(Protocol):
 
 
 class ClassesHead:
-    """A `Head`: one number for each class, from a model's only output."""
+    """A `Head`: a probability for each label, from a model's only output.
+
+    A single number is the probability, or the logit, of the second of two labels.
+    """
 
     def __init__(
         self, described: ClassesOutput, signature: ModelSignature, path: str | Path
@@ -38,40 +43,44 @@ class ClassesHead:
         Raises:
             RequestError: The model has no such output.
         """
-        shapes = [list(output.shape) for output in signature.outputs]
-        if len(shapes) != 1 or np.prod(shapes[0]) != max(shapes[0], default=0):
-            raise RequestError(
-                f"{path}: gives outputs of shape {shapes}, expected one [1, classes]; "
-                "corallite runs classifiers only."
-            )
+        classes, labels = find_classes(signature, path), len(described.labels)
         (self._spec,) = signature.outputs
-        classes, labels = max(self._spec.shape), len(described.labels)
-        if classes != labels:
+        self._values = described.values
+        self._is_pair = classes == 1 and labels == 2 and not described.is_multilabel
+        if classes != labels and not self._is_pair:
             raise RequestError(
                 f"{path}: has {classes} outputs but {labels} labels; give the labels "
-                "that it was trained with, one for each output."
-            )
-        require_type(self._spec.name, self._spec.dtype, path)
-        if self._spec.dtype != "float32" and not self._spec.scale:
-            raise RequestError(
-                f"{path}: its output is {self._spec.dtype} without a scale, so that "
-                "its values are unknown; convert the model again."
+                "that it was trained with, one for each output (two for one sigmoid)."
             )
 
     def decode(self, outputs: Mapping[str, Tensor]) -> Probabilities:
-        """Returns (q - zero_point) * scale, float32 [classes]; floats as they are."""
+        """Returns the probability of each label, float32 [labels].
+
+        Quantized outputs become (q - zero_point) * scale. Probabilities stay as they
+        are, and so do numbers of unknown meaning.
+        """
         values = outputs[self._spec.name].reshape(-1)
-        if values.dtype == np.float32:
-            return values
-        # In 8 bits the difference would wrap around.
-        centred = values.astype(np.int64) - self._spec.zero_point
-        return (centred * self._spec.scale).astype(np.float32)
+        if values.dtype != np.float32:
+            # In 8 bits the difference would wrap around.
+            centred = values.astype(np.int64) - self._spec.zero_point
+            values = (centred * self._spec.scale).astype(np.float32)
+        if self._values == MULTILABEL_LOGITS:
+            return _sigmoid(values)
+        if self._values == LOGITS:
+            return _pair(_sigmoid(values)) if self._is_pair else _softmax(values)
+        return _pair(values) if self._is_pair else values
 
 
-def require_type(name: str, dtype: str, path: str | Path) -> None:
-    """Raises `RequestError` for a tensor of a type that is not supported."""
-    if dtype not in _TYPES:
-        raise RequestError(
-            f"{path}: tensor {name!r} is {dtype}, expected uint8, int8 or float32; "
-            "convert the model with such a type."
-        )
+def _pair(values: Probabilities) -> Probabilities:
+    return np.concatenate([1 - values, values])
+
+
+def _softmax(logits: Probabilities) -> Probabilities:
+    # The difference keeps exp within range.
+    powers = np.exp(logits - logits.max())
+    return powers / powers.sum()
+
+
+def _sigmoid(logits: Probabilities) -> Probabilities:
+    # 1 / (1 + exp(-x)) without an overflow for large negative x.
+    return (0.5 * (1 + np.tanh(0.5 * logits))).astype(np.float32)

@@ -28,9 +28,10 @@ class ModelRequest:
             file, as soon as the system shows one; else the CPU.
         cpu_path: The file that a file for the Edge TPU was compiled from; default,
             that of the same name without `_edgetpu`.
-        labels_path: A file with one label per line; overrides the manifest's labels.
-        fit: "crop", "pad" or "stretch"; overrides the manifest.
-        input_range: Input values of pixels 0 and 255; overrides the manifest.
+        labels_path: A file with one label a line, in place of the manifest's labels.
+        fit: "crop", "pad" or "stretch", in place of what the manifest says.
+        input_range: What pixels 0 and 255 stand for, in place of the same.
+        output: "probabilities", "logits" or "multilabel", in place of the same.
         num_threads: Threads of one inference on the CPU.
     """
 
@@ -40,6 +41,7 @@ class ModelRequest:
     labels_path: str | None = None
     fit: str | None = None
     input_range: tuple[float, float] | None = None
+    output: str | None = None
     num_threads: int = 1
 
     @property
@@ -78,8 +80,7 @@ def open_model(request: ModelRequest) -> Engine:
     # The compiler drops the manifest; `corallite compile` puts it back.
     carried = read_manifest(request.path, content)
     _check_labels(carried, read_manifest(path, fallback), request)
-    source = (path, fallback) if carried is None else (request.path, content)
-    on_cpu = _open_on_cpu(request, path, fallback, _choose_manifest(request, *source))
+    on_cpu = _open_on_cpu(request, path, fallback, carried)
     if request.device == "cpu":
         return on_cpu
     # Imported only if an Edge TPU is to be used.
@@ -138,19 +139,17 @@ def _check_labels(
     )
 
 
-def _choose_manifest(request: ModelRequest, path: str, content: bytes) -> Manifest:
-    return choose_manifest(
+def _open_on_cpu(
+    request: ModelRequest, path: str, content: bytes, carried: Manifest | None = None
+) -> Classifier:
+    manifest = choose_manifest(
         path,
         content=content,
         labels_path=request.labels_path,
         fit=request.fit,
         input_range=request.input_range,
+        output=request.output,
+        carried=carried,
     )
-
-
-def _open_on_cpu(
-    request: ModelRequest, path: str, content: bytes, manifest: Manifest | None = None
-) -> Classifier:
-    manifest = manifest or _choose_manifest(request, path, content)
     runner = litert.load(path, request.num_threads, content)
     return Classifier(path, manifest=manifest, runner=runner)

@@ -1,14 +1,21 @@
-"""Makes the manifest of a model file without one, or overrides fields of it."""
+"""Describes the model that a user asks for, with what the user says of it."""
 
-import dataclasses
+import re
 from pathlib import Path
 
-from corallite.device.engine.pixels import image_size_hw
-from corallite.device.engine.runners import litert
-from corallite.device.image.preprocess import Preprocessing
-from corallite.device.model.manifest import Manifest, read_manifest
-from corallite.device.system import files
+from corallite.device.engine.runtime import read_model
+from corallite.device.model.description.describe import (
+    MANIFEST,
+    Description,
+    Overrides,
+    describe,
+)
+from corallite.device.model.manifest import Manifest
+from corallite.device.system import files, log
 from corallite.device.system.errors import RequestError
+
+# As in "0 cat", "0: cat" and "0,cat".
+_NUMBERED = re.compile(r"(\d{1,6})(?:\s*[:,;]\s*|\s+)(\S.*)")
 
 
 def choose_manifest(
@@ -18,57 +25,58 @@ def choose_manifest(
     labels_path: str | Path | None = None,
     fit: str | None = None,
     input_range: tuple[float, float] | None = None,
+    output: str | None = None,
+    carried: Manifest | None = None,
 ) -> Manifest:
-    """Returns a model file's manifest, with the arguments in place of its fields.
+    """Returns what is needed to run a model file; logs what its file does not say.
 
     Args:
         model_path: A `.tflite` file.
-        content: Its content; by default, it is read.
-        labels_path: A file with one label per line; needed if the manifest is missing,
-            damaged or of a newer format, because then nothing of it is used.
+        content: All of it; default, it is read.
+        labels_path: A file with one label a line; needed if the model has no labels, or
+            a manifest that is damaged or of a newer format: then nothing of that is
+            used.
         fit: "crop", "pad" or "stretch"; without manifest, "crop" by default.
-        input_range: Input values of pixels 0 and 255; without manifest, (0, 1).
+        input_range: What pixels 0 and 255 stand for; default, what the file says.
+        output: One of `OUTPUTS`; default, what the file says.
+        carried: The manifest of the file that was compiled from this one.
 
     Raises:
-        RequestError: A file cannot be read or is of another kind, or there are
-            neither labels nor a readable manifest.
+        RequestError: A file cannot be read or is of another kind, or the model has no
+            labels.
     """
-    try:
-        manifest = read_manifest(model_path, content)
-    except RequestError:
-        if labels_path is None:
-            raise
-        manifest = None
-    if manifest is None:
-        # Before the labels: a file that is not a model is the first thing to report.
-        runner = litert.load(model_path, content=content)
-        preprocessing = Preprocessing(image_size_hw(runner.signature, model_path))
-        name = Path(model_path).stem
-        manifest = Manifest.of_classifier(name, "", (), preprocessing)
-        manifest = manifest.with_classes(values="")
-    if labels_path is not None:
-        manifest = manifest.with_classes(labels=read_labels(labels_path))
-    if not manifest.labels:
+    content = read_model(model_path) if content is None else content
+    labels = None if labels_path is None else read_labels(labels_path)
+    overrides = Overrides(labels, fit, input_range, output)
+    description = describe(model_path, content, overrides, carried)
+    if not description.manifest.labels:
         raise RequestError(
-            f"{model_path}: carries no manifest; give --labels=FILE with one label "
-            "per line."
+            f"{model_path}: carries no manifest; give classify or serve --labels=FILE "
+            "with one label per line."
         )
-    if fit is not None:
-        preprocessing = dataclasses.replace(manifest.preprocessing, fit=fit)
-        manifest = manifest.with_image(preprocessing=preprocessing)
-    if input_range is not None:
-        # With other input values, the recorded self-test does not apply.
-        manifest = manifest.with_image(input_range=input_range)
-        manifest = dataclasses.replace(manifest, selftest=None)
-    return manifest
+    _log_description(model_path, description)
+    return description.manifest
+
+
+def _log_description(path: str | Path, description: Description) -> None:
+    """Logs what is known of a model from elsewhere than our manifest."""
+    known_from = description.range_from, description.values_from
+    if MANIFEST not in (*known_from, description.labels_from):
+        log.info("%s: takes %s.", path, description.takes)
+        log.info("%s: gives %s.", path, description.gives)
+    for warning in description.warnings:
+        log.warning("%s", warning)
 
 
 def read_labels(path: str | Path) -> tuple[str, ...]:
     """Reads UTF-8 text with one label per line; empty lines at the end do not count.
 
+    If all lines begin with a number, as "0 cat", the numbers give the order and are not
+    part of the labels.
+
     Raises:
         RequestError: The file cannot be read, is a pipe or a device, is too large, is
-            not UTF-8 or has no labels.
+            not UTF-8 or has no labels; or it has numbers that do not count from 0 or 1.
     """
     with files.reporting_unreadable(path, "give a text file"):
         files.require_regular(path)
@@ -82,5 +90,20 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
         ) from error
     lines = text.rstrip().splitlines()
     if not lines:
-        raise RequestError(f"{path}: has no labels; write one label per line.")
-    return tuple(line.strip() for line in lines)
+        raise RequestError(f"{path}: has no labels; write one label a line.")
+    return _sort_numbered([line.strip() for line in lines], path)
+
+
+def _sort_numbered(lines: list[str], path: str | Path) -> tuple[str, ...]:
+    """Takes the numbers off labels, if all have one, and orders by them."""
+    found = [match.groups() for line in lines if (match := _NUMBERED.fullmatch(line))]
+    if len(found) < len(lines):
+        return tuple(lines)
+    label_of = {int(number): label for number, label in found}
+    first = min(label_of)
+    if first > 1 or sorted(label_of) != list(range(first, first + len(lines))):
+        raise RequestError(
+            f"{path}: all its lines begin with a number, but these do not count from 0 "
+            "or 1; write a label for each output, or number them, as in: 0 cat."
+        )
+    return tuple(label_of[number] for number in sorted(label_of))

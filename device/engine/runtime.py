@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from corallite.device.model import identifiers
+from corallite.device.model.description.graph import read_graph
 from corallite.device.system.errors import RequestError
 from corallite.device.system.files import reporting_unreadable, require_regular
 
@@ -56,14 +57,15 @@ def load_interpreter(
         content: What `read_model` returned for it; by default, it is read.
 
     Raises:
-        RequestError: The file is missing, of another kind, truncated or not supported
-            by the runtime; or no runtime works here.
+        RequestError: The file is missing, of another kind, damaged, has an input of
+            open size, or needs what the runtime lacks; or no runtime works here.
     """
     if num_threads < 1:
         raise ValueError(
             f"Expected `num_threads` to be at least 1, got {num_threads!r}."
         )
     content = read_model(path) if content is None else content
+    read_graph(content, path)
     runtime = _import_runtime(choose_runtime())
     try:
         interpreter = runtime.Interpreter(

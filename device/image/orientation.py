@@ -1,6 +1,6 @@
 """Turns the frames of a camera that hangs upside down or looks into a mirror."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import Image
@@ -14,8 +14,7 @@ DEGREES = (0, *_ROTATIONS)
 _LEFT_TO_RIGHT = 1
 
 
-@dataclass(frozen=True)
-class Orientation:
+class Orientation(NamedTuple):
     """How to turn each frame: it is rotated first, then mirrored.
 
     Attributes:

@@ -18,11 +18,11 @@ from corallite.device.system.errors import RequestError
 from corallite.device.system.files import reporting_unreadable, require_regular
 
 # Suffixes of the images in folders. OpenCV cannot read HEIC; it is listed so that the
-# user gets an error about such a file.
+# user gets an error about such a file. Browsers save JPEG as .jfif, .pjpeg and .pjp.
 IMAGE_SUFFIXES = frozenset(
     (
-        ".avif .bmp .gif .heic .heif .jp2 .jpe .jpeg .jpg "
-        ".pbm .pgm .png .pnm .ppm .tif .tiff .webp"
+        ".avif .bmp .gif .heic .heif .jfif .jp2 .jpe .jpeg .jpg "
+        ".pbm .pgm .pjp .pjpeg .png .pnm .ppm .tif .tiff .webp"
     ).split()
 )
 
@@ -183,6 +183,12 @@ def _why_not_decoded(data: bytes, name: str, opencv_message: str) -> str:
         return f"{name}: has more than 2**27 pixels or too long a side; shrink it."
     if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
         return f"{name}: is HEIC, which OpenCV cannot read; convert it to JPEG."
+    # Imported only after a failure, as it takes time at every start.
+    from corallite.device.image.tiff_header import read_tiff_header
+
+    header = read_tiff_header(data)
+    if header and (reason := header.why_not_a_photo()):
+        return f"{name}: is a TIFF that {reason}."
     if data.startswith(_MAGIC):
         return f"{name}: is damaged or truncated; copy it again or delete it."
     return f"{name}: is not an image that OpenCV can read; use JPEG or PNG."

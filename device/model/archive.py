@@ -8,7 +8,11 @@ import io
 import zipfile
 import zlib
 from collections.abc import Collection, Mapping
+from mmap import mmap
+from pathlib import Path
 from typing import BinaryIO
+
+from corallite.device.system.files import require_regular
 
 # What zipfile raises for damaged content; RuntimeError means encryption or an unknown
 # compression.
@@ -20,6 +24,18 @@ _MOST_AT_ONCE = 1 << 20
 _CHUNK = 1 << 16
 # The others unpack a few bytes to megabytes, whatever size is declared.
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+def open_content(path: str | Path, content: bytes | mmap | None) -> BinaryIO:
+    """Opens a file, or the content that was read of it.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    if isinstance(content, bytes):
+        return io.BytesIO(content)
+    require_regular(path)
+    return open(path, "rb")
 
 
 def read_archived(file: BinaryIO, name: str) -> bytes | None:

@@ -152,6 +152,25 @@ class Table:
         """Returns a vector of tables, empty if there is none."""
         return [Table(self._buffer, place) for place in self._places(field)]
 
+    def count(self, field: int) -> int:
+        """Returns how many items a vector of tables has."""
+        position = self.find(field)
+        if position is None:
+            return 0
+        return self._buffer.vector(self._buffer.follow(position), _OFFSET.size)[1]
+
+    def item(self, field: int, number: int) -> "Table":
+        """Returns one table of a vector, and reads none of the others."""
+        position = self.find(field)
+        start, count = 0, 0
+        if position is not None:
+            start, count = self._buffer.vector(
+                self._buffer.follow(position), _OFFSET.size
+            )
+        if not 0 <= number < count:
+            raise DamagedError(f"it refers to item {number} of {count}")
+        return Table(self._buffer, self._buffer.follow(start + number * _OFFSET.size))
+
     def spans(self, field: int) -> list[tuple[int, int]]:
         """Returns the position of each byte vector in a vector, (start, size)."""
         return [self._buffer.vector(place, 1) for place in self._places(field)]

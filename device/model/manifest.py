@@ -6,23 +6,32 @@ it. It holds `corallite.json`, which is the manifest, and `labels.txt`, one labe
 line, for other tools: see `write`.
 """
 
-import io
 import json
 from dataclasses import asdict, dataclass, field, replace
+from mmap import mmap
 from pathlib import Path
 from typing import Any, ClassVar
 
 from corallite.device.image.spec import Preprocessing
-from corallite.device.model.archive import ARCHIVE_ERRORS, read_archived
+from corallite.device.model.archive import (
+    ARCHIVE_ERRORS,
+    open_content,
+    read_archived,
+)
 from corallite.device.system.errors import RequestError
-from corallite.device.system.files import reporting_unreadable, require_regular
+from corallite.device.system.files import reporting_unreadable
 
 MANIFEST_NAME = "corallite.json"
 LABELS_NAME = "labels.txt"
 # Format 1 had one image and one output of classes, and named neither.
 FORMAT = 2
-# The values of an output that sum to 1.
+# What the numbers of an output are. Probabilities sum to 1 (a single one is that of the
+# second of two labels); logits become so by a softmax.
 PROBABILITIES = "probabilities"
+LOGITS = "logits"
+# Each label has its own probability, or the logit of one; any number may be high.
+MULTILABEL = "multilabel"
+MULTILABEL_LOGITS = "multilabel_logits"
 _IMAGE_FIELDS = ("preprocessing", "colour_order", "input_range")
 
 
@@ -63,7 +72,7 @@ class ClassesOutput:
 
     Attributes:
         labels: The name of each class, in order.
-        values: What the numbers are: "probabilities"; "" if unknown.
+        values: What the numbers are, such as `PROBABILITIES`; "" if unknown.
         name: What other tools show.
     """
 
@@ -72,6 +81,11 @@ class ClassesOutput:
     labels: tuple[str, ...]
     values: str = PROBABILITIES
     name: str = "probability"
+
+    @property
+    def is_multilabel(self) -> bool:
+        """Whether an image may have any number of labels, and not just one."""
+        return self.values in (MULTILABEL, MULTILABEL_LOGITS)
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "ClassesOutput":
@@ -202,7 +216,9 @@ class Manifest:
         )
 
 
-def read_manifest(path: str | Path, content: bytes | None = None) -> Manifest | None:
+def read_manifest(
+    path: str | Path, content: bytes | mmap | None = None
+) -> Manifest | None:
     """Reads the manifest of a model file; None if it has none.
 
     Args:
@@ -215,9 +231,7 @@ def read_manifest(path: str | Path, content: bytes | None = None) -> Manifest | 
     """
     try:
         with reporting_unreadable(path, "check its name"):
-            if content is None:
-                require_regular(path)
-            with open(path, "rb") if content is None else io.BytesIO(content) as file:
+            with open_content(path, content) as file:
                 text = read_archived(file, MANIFEST_NAME)
         parsed = None if text is None else json.loads(text, parse_constant=_refuse)
     except ARCHIVE_ERRORS as error:

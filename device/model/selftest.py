@@ -6,7 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from corallite.device.image.preprocess import Image
-from corallite.device.model.manifest import PROBABILITIES, Manifest, SelfTest
+from corallite.device.model.manifest import (
+    LOGITS,
+    PROBABILITIES,
+    Manifest,
+    SelfTest,
+)
 from corallite.device.system.errors import RequestError
 
 Probabilities = npt.NDArray[np.float32]
@@ -103,6 +108,8 @@ def _check_probabilities(answer: Probabilities, manifest: Manifest) -> None:
         raise RequestError("its outputs are not all numbers")
     # Each may be rounded by half an int8 step of 1/256.
     allowed = len(answer) / 512 + 1e-3
-    total = float(answer.sum())
-    if manifest.classes.values == PROBABILITIES and abs(total - 1) > allowed:
+    total, classes = float(answer.sum()), manifest.classes
+    if classes.values in (PROBABILITIES, LOGITS) and abs(total - 1) > allowed:
         raise RequestError(f"its probabilities sum to {total:.2f}, not 1")
+    if classes.is_multilabel and not (0 <= answer.min() and answer.max() <= 1):
+        raise RequestError("its probabilities are not all from 0 to 1")

@@ -1,7 +1,24 @@
-"""The named inputs and outputs of a model file, the same for every runner."""
+"""The named inputs and outputs of a model file, whatever runs it.
 
+`find_image` and `find_classes` are the only places that know which signatures can be
+served, and that name the others.
+"""
+
+import math
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from corallite.device.system.errors import RequestError
+
+# The stored numbers of each quantized type.
+LIMITS = {"uint8": (0, 255), "int8": (-128, 127), "int16": (-32768, 32767)}
+DTYPES = ("uint8", "int8", "int16", "float32")
+NHWC, NCHW, NHW = "NHWC", "NCHW", "NHW"
+# How far the range of the pixels may be off the range that an input can hold, as a
+# share of the latter. A calibrated range ends at the brightest pixel seen, not always
+# at 255; a model trained on (-1, 1) and given (0, 1) is off by 0.5.
+_RANGE_TOLERANCE = 0.25
 
 
 @dataclass(frozen=True)
@@ -10,7 +27,7 @@ class TensorSpec:
 
     Attributes:
         name: Unique among the inputs, and among the outputs.
-        shape: The size of each axis.
+        shape: The size of each axis; -1 if it is open, other than the batch.
         dtype: The name of its NumPy type, such as "int8".
         scale: A stored q is the number (q - zero_point) * scale; 0: not quantized.
         zero_point: See `scale`.
@@ -21,6 +38,33 @@ class TensorSpec:
     dtype: str
     scale: float = 0.0
     zero_point: int = 0
+
+    @property
+    def sizes(self) -> str:
+        """The shape as text, such as 1x?x?x3."""
+        return "x".join("?" if n < 0 else str(n) for n in self.shape) or "scalar"
+
+    @property
+    def holds(self) -> tuple[float, float] | None:
+        """The lowest and the highest real number of a quantized tensor."""
+        if not self.scale or self.dtype not in LIMITS:
+            return None
+        least, most = LIMITS[self.dtype]
+        return (
+            (least - self.zero_point) * self.scale,
+            (most - self.zero_point) * self.scale,
+        )
+
+    def takes(self, numbers: tuple[float, float]) -> bool:
+        """Tells whether a quantized tensor is made for numbers of this range."""
+        if self.holds is None:
+            return False
+        low, high = self.holds
+        if self.dtype == "int16":
+            # Symmetric: it says how far numbers reach, and not in which direction.
+            numbers = low, max(map(abs, numbers))
+        allowed = _RANGE_TOLERANCE * (high - low)
+        return max(abs(low - numbers[0]), abs(high - numbers[1])) <= allowed
 
 
 @dataclass(frozen=True)
@@ -44,3 +88,115 @@ class ModelSignature:
             for side in (content["inputs"], content["outputs"])
         )
         return cls(inputs, outputs)
+
+
+class ImageLayout(NamedTuple):
+    """How the image of an input lies in memory.
+
+    Attributes:
+        size_hw: Height and width.
+        channels: 3 for RGB, 1 for grey.
+        order: `NHWC`, `NCHW`, or `NHW` for grey without an axis of channels.
+    """
+
+    size_hw: tuple[int, int]
+    channels: int
+    order: str
+
+
+def find_image(signature: ModelSignature, path: str | Path) -> ImageLayout:
+    """Returns the layout of a model's only input, an RGB or grey image.
+
+    Raises:
+        RequestError: It has another input, or several.
+    """
+    inputs = signature.inputs
+    if len(inputs) != 1:
+        raise RequestError(
+            f"{path}: has {len(inputs)} inputs ({_list(inputs)}), but corallite gives "
+            "it one image; convert it with that input only."
+        )
+    (spec,) = inputs
+    if len(spec.shape) not in (3, 4):
+        raise RequestError(
+            f"{path}: takes {spec.sizes} ({spec.name!r}), which is not an image; give "
+            "an image classifier, whose input is 1 x height x width x 3."
+        )
+    batch, *sizes = spec.shape
+    if batch != 1:
+        raise RequestError(
+            f"{path}: takes {batch} images at once ({spec.sizes}); convert it with a "
+            "batch of 1."
+        )
+    _require_type(spec, path)
+    return _find_layout(sizes, spec, path)
+
+
+def find_classes(signature: ModelSignature, path: str | Path) -> int:
+    """Returns how many numbers a model's only output has.
+
+    Raises:
+        RequestError: It has several outputs, or one of another kind.
+    """
+    outputs = signature.outputs
+    if _is_detection(outputs):
+        raise RequestError(
+            f"{path}: gives boxes ({_list(outputs)}), so it is an object detector; "
+            "corallite runs classifiers only."
+        )
+    if len(outputs) != 1:
+        raise RequestError(
+            f"{path}: has {len(outputs)} outputs ({_list(outputs)}), but a classifier "
+            "has one number for each class; convert it with that output only."
+        )
+    (spec,) = outputs
+    if math.prod(spec.shape) != max(spec.shape, default=0):
+        raise RequestError(
+            f"{path}: gives {spec.sizes} ({spec.name!r}), not one number for each "
+            "class; corallite runs classifiers only."
+        )
+    _require_type(spec, path)
+    if spec.dtype in LIMITS and not spec.scale:
+        raise RequestError(
+            f"{path}: its output is {spec.dtype} without a scale, so that its values "
+            "are unknown; convert the model again."
+        )
+    return max(spec.shape)
+
+
+def _find_layout(sizes: list[int], spec: TensorSpec, path: str | Path) -> ImageLayout:
+    if len(sizes) == 2:
+        return ImageLayout((sizes[0], sizes[1]), 1, NHW)
+    first, middle, last = sizes
+    if last in (1, 3):
+        return ImageLayout((first, middle), last, NHWC)
+    if first in (1, 3):
+        return ImageLayout((middle, last), first, NCHW)
+    channels = 4 if 4 in (first, last) else min(first, last)
+    kind = "RGBA images" if channels == 4 else f"images of {channels} channels"
+    raise RequestError(
+        f"{path}: takes {kind} ({spec.sizes}), but corallite gives RGB (3 channels) or "
+        "grey (1); convert it with one of these."
+    )
+
+
+def _is_detection(outputs: tuple[TensorSpec, ...]) -> bool:
+    """Tells detectors: boxes, classes, scores and a count; or rows of boxes."""
+    shapes = [spec.shape for spec in outputs]
+    if len(shapes) > 1:
+        return any(len(shape) == 3 and shape[-1] == 4 for shape in shapes)
+    return any(len(shape) == 3 and min(shape[1:]) > 4 for shape in shapes)
+
+
+def _require_type(spec: TensorSpec, path: str | Path) -> None:
+    """Raises `RequestError` for a tensor of a type that we neither fill nor read."""
+    if spec.dtype not in DTYPES:
+        raise RequestError(
+            f"{path}: tensor {spec.name!r} is {spec.dtype}, expected one of "
+            f"{', '.join(DTYPES)}; convert the model with such a type."
+        )
+
+
+def _list(specs: tuple[TensorSpec, ...]) -> str:
+    shown = [f"{spec.name} {spec.sizes}" for spec in specs[:4]]
+    return ", ".join(shown) + (" ..." if specs[4:] else "")

@@ -67,7 +67,7 @@ def _exception_handlers() -> dict[Any, Any]:
         return error_response(refusal)
 
     async def drop(request: Request, error: ClientLeftError) -> Response:
-        return Response(status_code=499)  # Nobody reads it; the metrics count it.
+        return Response(status_code=499)  # The client is gone; for the metrics.
 
     async def explain(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]

@@ -4,8 +4,8 @@ Zeros make a compressed file smaller. They do not make the model faster: the CPU
 Edge TPU multiply by zero as by any other number.
 """
 
-import dataclasses
 import math
+from dataclasses import asdict
 
 from corallite.device.system.errors import RequestError
 from corallite.optimize.keras_graph import traverse
@@ -20,9 +20,9 @@ from corallite.train.runs.kinds import KINDS
 from corallite.train.runs.recipe import Recipe
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import Stage
-from corallite.train.training.fit import discard_state, fit
+from corallite.train.training.finish_stage import finish_stage
+from corallite.train.training.fit import fit
 from corallite.train.training.float_stage import cost_metrics
-from corallite.train.training.model_file import save_model
 from corallite.train.training.objectives import classify
 
 KIND = KINDS["pruned"]
@@ -59,16 +59,16 @@ def prune(
     source = parent.require()
     inputs = {
         "sparsity": sparsity,
-        "recipe": dataclasses.asdict(recipe),
+        "recipe": asdict(recipe),
         "parent": parent.sha256(),
         "data": data.fingerprint,
     }
     if stage.is_done(inputs, overwrite):
         return stage
-    keras.utils.set_random_seed(recipe.seed)
-    steps = recipe.epochs * steps_per_epoch(data.splits["train"], recipe.batch_size)
-    model = add_pruning(load_model(source), sparsity, steps)
     with run.lock(KIND.verb):
+        keras.utils.set_random_seed(recipe.seed)
+        steps = recipe.epochs * steps_per_epoch(data.splits["train"], recipe.batch_size)
+        model = add_pruning(load_model(source), sparsity, steps)
         stage.reopen()
         progress = fit(
             model,
@@ -81,11 +81,8 @@ def prune(
             keep_best=False,
         )
         model = strip_pruning(model)
-        save_model(model, stage.model_path)
-        measured = dataclasses.asdict(measure_sparsity(model))
-        metrics = {"sparsity": measured, **dataclasses.asdict(progress)}
-        stage.finish(inputs, {**cost_metrics(model), **metrics}, parent)
-        discard_state(stage.path)
+        metrics = {**cost_metrics(model), "sparsity": asdict(measure_sparsity(model))}
+        finish_stage(stage, model, data, progress, inputs, parent, **metrics)
     return stage
 
 

@@ -1,6 +1,6 @@
 """The qat stage of a run: training with the rounding of int8 in the graph."""
 
-import dataclasses
+from dataclasses import asdict
 
 from corallite.optimize.calibrate.choose_images import choose_checked_images
 from corallite.optimize.keras_graph.load import load_model
@@ -12,8 +12,8 @@ from corallite.train.runs.kinds import KINDS
 from corallite.train.runs.recipe import Recipe
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import Stage
-from corallite.train.training.fit import discard_state, fit
-from corallite.train.training.model_file import save_model
+from corallite.train.training.finish_stage import finish_stage
+from corallite.train.training.fit import fit
 from corallite.train.training.objectives import classify
 
 KIND = KINDS["qat"]
@@ -46,7 +46,7 @@ def train_quantized(
     parent, stage = run.latest(*KIND.parents), run.stage(KIND.name)
     source = parent.require()
     inputs = {
-        "recipe": dataclasses.asdict(recipe),
+        "recipe": asdict(recipe),
         "granularity": granularity,
         "parent": parent.sha256(),
         "data": data.fingerprint,
@@ -57,20 +57,23 @@ def train_quantized(
         stage.refuse_other_settings({"shared_range": shared_range, **inputs})
     if stage.is_done(inputs, overwrite):
         return stage
-    keras.utils.set_random_seed(recipe.seed)
-    images = choose_checked_images(data.splits["train"])
-    model = quantize(
-        load_model(source), images, shared_range=shared_range, granularity=granularity
-    )
-    objective = classify(data, recipe)
     with run.lock(KIND.verb):
+        keras.utils.set_random_seed(recipe.seed)
+        model = quantize(
+            load_model(source),
+            choose_checked_images(data.splits["train"]),
+            shared_range=shared_range,
+            granularity=granularity,
+        )
         stage.reopen()
         progress = fit(
-            model, data, recipe, stage.path, objective=objective, inputs=inputs
+            model,
+            data,
+            recipe,
+            stage.path,
+            objective=classify(data, recipe),
+            inputs=inputs,
         )
-        save_model(model, stage.model_path)
-        measured = dataclasses.asdict(measure_sparsity(model))
-        metrics = {"sparsity": measured, **dataclasses.asdict(progress)}
-        stage.finish(inputs, {"from": parent.name, **metrics}, parent)
-        discard_state(stage.path)
+        metrics = {"from": parent.name, "sparsity": asdict(measure_sparsity(model))}
+        finish_stage(stage, model, data, progress, inputs, parent, **metrics)
     return stage

@@ -8,6 +8,7 @@ from absl import flags
 
 from corallite.device.system.errors import RequestError
 from corallite.train.data import augment
+from corallite.train.runs.recipe import SHARED_FIELDS
 from corallite.train.training import recipe
 
 # --help then lists the flags among those of the program that calls `define`.
@@ -61,8 +62,6 @@ _FLAGS: tuple[tuple[str, _Define, str], ...] = (
     ),
     ("mixed_precision", _SWITCH, "Train the float model in float16, for GPUs."),
 )
-# All trainings of a pipeline use one value of these, whatever their prefix.
-_COMMON = ("batch_size", "augment", "balance_classes", "seed", "mixed_precision")
 
 
 def define(defaults: recipe.Recipe, prefix: str = "") -> Callable[[], recipe.Recipe]:
@@ -77,7 +76,7 @@ def define(defaults: recipe.Recipe, prefix: str = "") -> Callable[[], recipe.Rec
     """
     holders = {}
     for field, define_flag, text in _FLAGS:
-        if prefix and field in _COMMON:
+        if prefix and field in SHARED_FIELDS:
             continue
         default = getattr(defaults, field)
         holders[field] = define_flag(f"{prefix}{field}", default, help=text)
@@ -85,7 +84,7 @@ def define(defaults: recipe.Recipe, prefix: str = "") -> Callable[[], recipe.Rec
     def read() -> recipe.Recipe:
         values = {field: holder.value for field, holder in holders.items()}
         if prefix:
-            values |= {field: flags.FLAGS[field].value for field in _COMMON}
+            values |= {field: flags.FLAGS[field].value for field in SHARED_FIELDS}
         # A program without --weights does not define it.
         weights = getattr(flags.FLAGS, "weights", None)
         if weights is not None and not holders["learning_rate"].present:

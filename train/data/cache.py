@@ -11,9 +11,9 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
 import numpy as np
 from absl import logging
@@ -21,6 +21,7 @@ from absl import logging
 from corallite.device.image.preprocess import Preprocessing, decode_image, fit_image
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
+from corallite.train.data.content import Fault, find_fault
 
 _T = TypeVar("_T")
 _CHUNK = 256
@@ -35,10 +36,12 @@ class CachedSplit:
     Attributes:
         images_rgb_u8: Memory map, uint8 `[n, height, width, 3]`, RGB.
         unreadable: The reason for each path that could not be decoded and has no row.
+        faults: What is wrong with the pixels of a path that has one.
     """
 
     images_rgb_u8: np.ndarray
     unreadable: dict[str, str]
+    faults: dict[str, Fault]
 
 
 def cache_key(digest: str, preprocessing: Preprocessing) -> str:
@@ -84,13 +87,14 @@ def open_split(folder: Path, split: str, key: str, count: int) -> CachedSplit | 
         count: Number of its images, readable or not.
     """
     try:
-        unreadable = json.loads(_index_path(folder, split, key).read_text())
+        index = json.loads(_index_path(folder, split, key).read_text())
+        unreadable, faults = _parse_index(index)
         images = np.load(_array_path(folder, split, key), mmap_mode="r")
-    except (FileNotFoundError, ValueError, EOFError):
+    except (FileNotFoundError, ValueError, EOFError, TypeError, AttributeError):
         return None
     # Otherwise the labels would not match the images.
-    is_whole = isinstance(unreadable, dict) and len(images) + len(unreadable) == count
-    return CachedSplit(images, unreadable) if is_whole else None
+    is_whole = len(images) + len(unreadable) == count
+    return CachedSplit(images, unreadable, faults) if is_whole else None
 
 
 def write_split(
@@ -108,10 +112,14 @@ def write_split(
     """
     array_path = _array_path(folder, split, key)
     with files.replacing(array_path) as partial, partial.open("wb") as file:
-        unreadable = _write_array(file, split, data_dir, paths, preprocessing)
+        unreadable, faults = _write_array(file, split, data_dir, paths, preprocessing)
+    index = {
+        "unreadable": unreadable,
+        "faults": {path: asdict(fault) for path, fault in faults.items()},
+    }
     # Escaped (ASCII), since a file name need not be valid Unicode.
-    files.write_text(_index_path(folder, split, key), json.dumps(unreadable))
-    return CachedSplit(np.load(array_path, mmap_mode="r"), unreadable)
+    files.write_text(_index_path(folder, split, key), json.dumps(index))
+    return CachedSplit(np.load(array_path, mmap_mode="r"), unreadable, faults)
 
 
 def remove_others(folder: Path, key: str) -> None:
@@ -122,34 +130,51 @@ def remove_others(folder: Path, key: str) -> None:
             path.with_suffix(".json").unlink(missing_ok=True)
 
 
+def _parse_index(index: Any) -> tuple[dict[str, str], dict[str, Fault]]:
+    """Returns the unreadable paths and the faults of a split.
+
+    Earlier versions wrote the unreadable paths alone. The two forms differ, because a
+    path has a slash.
+    """
+    if "unreadable" not in index:
+        return dict(index), {}
+    faults = {path: Fault(**fault) for path, fault in index["faults"].items()}
+    return index["unreadable"], faults
+
+
 def _write_array(
     file: IO[bytes],
     split: str,
     data_dir: Path,
     paths: Sequence[str],
     preprocessing: Preprocessing,
-) -> dict[str, str]:
-    def read_fitted(path: str) -> np.ndarray | str:
+) -> tuple[dict[str, str], dict[str, Fault]]:
+    def read_fitted(path: str) -> tuple[np.ndarray, Fault | None] | str:
         try:
-            image = decode_image((data_dir / path).read_bytes(), path)
+            data = (data_dir / path).read_bytes()
+            image = decode_image(data, path)
         except RequestError as error:
             return str(error)
         except OSError as error:
             return f"{path}: {error.strerror or error}."
-        return fit_image(image, preprocessing)
+        return fit_image(image, preprocessing), find_fault(image, data)
 
     unreadable: dict[str, str] = {}
+    faults: dict[str, Fault] = {}
     file.write(bytes(_HEADER_BYTES))
-    for path, image in _map(read_fitted, paths, f"Decoded {split}"):
-        if isinstance(image, str):
-            unreadable[path] = image
-            logging.warning("Skipped %s", files.printable(image))
-        else:
-            file.write(np.ascontiguousarray(image).data)
+    for path, result in _map(read_fitted, paths, f"Decoded {split}"):
+        if isinstance(result, str):
+            unreadable[path] = result
+            logging.warning("Skipped %s", files.printable(result))
+            continue
+        image, fault = result
+        file.write(np.ascontiguousarray(image).data)
+        if fault:
+            faults[path] = fault
     file.seek(0)
     num_rows = len(paths) - len(unreadable)
     file.write(_npy_header((num_rows, *preprocessing.size_hw, 3)))
-    return unreadable
+    return unreadable, faults
 
 
 def _npy_header(shape: tuple[int, ...]) -> bytes:

@@ -1,6 +1,5 @@
 """Lists the images of a folder with one sub-folder per class."""
 
-import os
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass
@@ -8,17 +7,20 @@ from pathlib import Path
 
 from absl import logging
 
-from corallite.device.image.preprocess import IMAGE_SUFFIXES
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
-
-SPLITS = ("train", "val", "test")
+from corallite.train.data.layout import (
+    EXPECTED,
+    find_splits,
+    holds_images,
+    is_image,
+    sub_folders,
+    with_parents,
+)
 
 # Control characters, line and paragraph separators, bytes that are not UTF-8: a label
 # is one line of a text file.
 _UNFIT_FOR_LABELS = ("Cc", "Zl", "Zp", "Cs")
-
-_LAYOUT = "expected one sub-folder per class, each holding images"
 
 
 @dataclass(frozen=True)
@@ -49,29 +51,26 @@ def list_images(data_dir: Path) -> Listing:
     """Lists the images below `data_dir`, by suffix, without opening them.
 
     Two layouts are possible: class folders (`cat/`, `dog/`), or class folders in
-    given splits (`train/cat/`, `test/cat/`; `val/` and `test/` may be missing). Images
-    may be deeper in a class folder. Links to folders are followed, each real folder
-    once per class. Hidden files and files with other suffixes are left out.
+    given splits (`train/cat/`, `test/cat/`; `val/` and `test/` may be missing; for
+    other names of splits see `layout`). Images may be deeper in a class folder. Links
+    to folders are followed, each real folder once per class. Hidden files and files
+    with other suffixes are left out.
 
     Raises:
         RequestError: The folder is missing, has another layout, fewer than two classes,
             a class without images, or class names that differ only by case, Unicode
             form or blanks at their ends.
     """
-    if not data_dir.is_dir():
-        raise RequestError(
-            f"{data_dir}: no such folder; {_LAYOUT}, as in {data_dir / 'cat/1.jpg'}."
-        )
-    split_dirs = _given_split_dirs(data_dir)
-    if None in split_dirs and _holds_images(data_dir):
+    split_dirs = find_splits(data_dir)
+    if holds_images(data_dir):
         logging.warning("%s: images outside its folders are ignored.", data_dir)
     images: list[ImageFile] = []
     ignored: Counter[str] = Counter()
     for split, split_dir in split_dirs.items():
-        for class_dir in _sub_folders(split_dir):
-            visited = _with_parents(split_dir)
-            for path in files.walk(class_dir, visited, is_file=_is_image):
-                if _is_image(path):
+        for class_dir in sub_folders(split_dir):
+            visited = with_parents(split_dir)
+            for path in files.walk(class_dir, visited, is_file=is_image):
+                if is_image(path):
                     relative = path.relative_to(data_dir).as_posix()
                     images.append(ImageFile(relative, class_dir.name, split))
                 else:
@@ -79,47 +78,6 @@ def list_images(data_dir: Path) -> Listing:
     _log_ignored(data_dir, ignored)
     class_names = _checked_class_names(data_dir, split_dirs, images)
     return Listing(data_dir, class_names, tuple(sorted(images, key=lambda x: x.path)))
-
-
-def _given_split_dirs(data_dir: Path) -> dict[str | None, Path]:
-    """Returns the folder of each given split; without any, {None: data folder}.
-
-    A class may be called "train": its folder is a split only if it contains folders and
-    no images, and if it is next to `val` or `test` or is the only folder.
-    """
-    folders = {folder.name: folder for folder in _sub_folders(data_dir)}
-    others = set(folders) - {"train"}
-    if "train" not in folders or not (others & set(SPLITS) or not others):
-        return {None: data_dir}
-    if not _sub_folders(folders["train"]) or _holds_images(folders["train"]):
-        return {None: data_dir}
-    for name in sorted(others - set(SPLITS)):
-        logging.warning("%s: ignored, not one of train, val, test.", folders[name])
-    return {split: folders[split] for split in SPLITS if split in folders}
-
-
-def _sub_folders(folder: Path) -> list[Path]:
-    """Returns sub-folders, and broken links, which fail later when they are read."""
-    entries = (entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    return sorted(entry for entry in entries if entry.is_dir() or not entry.exists())
-
-
-def _holds_images(folder: Path) -> bool:
-    return any(_is_image(entry) and entry.is_file() for entry in folder.iterdir())
-
-
-def _with_parents(folder: Path) -> set[str]:
-    """Returns the folder and its parents, which a link must not point to."""
-    real_path = Path(os.path.realpath(folder))
-    return {str(real_path), *(str(parent) for parent in real_path.parents)}
-
-
-def _is_image(path: Path) -> bool:
-    """Returns whether a path has an image suffix, even a folder or a broken link.
-
-    Reading those fails later and is reported, so that no image is lost silently.
-    """
-    return not path.name.startswith(".") and path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def _log_ignored(data_dir: Path, ignored: Counter[str]) -> None:
@@ -137,12 +95,12 @@ def _checked_class_names(
     data_dir: Path, split_dirs: dict[str | None, Path], images: list[ImageFile]
 ) -> tuple[str, ...]:
     first_dir = next(iter(split_dirs.values()))
-    names = [folder.name for folder in _sub_folders(first_dir)]
-    if not images and not any(_sub_folders(folder) for folder in split_dirs.values()):
-        found = "images but no folders" if _holds_images(data_dir) else "no images"
-        raise RequestError(f"{data_dir}: {found}; {_LAYOUT}.")
+    names = [folder.name for folder in sub_folders(first_dir)]
+    if not images and not any(sub_folders(folder) for folder in split_dirs.values()):
+        found = "images but no folders" if holds_images(data_dir) else "no images"
+        raise RequestError(f"{data_dir}: {found}; {EXPECTED}.")
     if not images:
-        raise RequestError(f"{data_dir}: no images in its folders; {_LAYOUT}.")
+        raise RequestError(f"{data_dir}: no images in its folders; {EXPECTED}.")
     _check_names(first_dir, names)
     if len(names) < 2:
         raise RequestError(
@@ -180,7 +138,7 @@ def _check_every_class_has_images(
 ) -> None:
     counts = Counter((image.given_split, image.class_name) for image in images)
     for split, folder in split_dirs.items():
-        for extra in sorted({f.name for f in _sub_folders(folder)} - set(names)):
+        for extra in sorted({f.name for f in sub_folders(folder)} - set(names)):
             raise RequestError(
                 f"{folder / extra}: no such class in train; add it there or remove it."
             )

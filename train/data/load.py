@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,9 @@ from corallite.device.image.preprocess import Preprocessing
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.train.data import cache, split
-from corallite.train.data.images import SPLITS, Listing, list_images
+from corallite.train.data.content import Fault, check_content
+from corallite.train.data.images import Listing, list_images
+from corallite.train.data.layout import SPLITS
 from corallite.train.data.split import SplitAssignment
 from corallite.train.runs.run import Run
 
@@ -32,11 +34,13 @@ class Split:
         images_rgb_u8: Memory map, uint8 `[n, height, width, 3]`, RGB, 0 to 255.
         labels: int64 `[n]`, index into the class names.
         paths: File of each image, relative to the data folder.
+        faults: What is wrong with the pixels of a path that shows little or nothing.
     """
 
     images_rgb_u8: np.ndarray
     labels: np.ndarray
     paths: tuple[str, ...]
+    faults: Mapping[str, Fault] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,8 @@ def prepare_data(data_dir: Path, run: Run, preprocessing: Preprocessing) -> Imag
 
     Raises:
         RequestError: The images cannot be used as they are (see `list_images`), more
-            than 1 % of them are unreadable, or the run has other images.
+            than 1 % of them are unreadable, most of a class show nothing (see
+            `check_content`), or the run has other images.
         OSError: The run folder cannot be written, with the name of the file.
     """
     run_dir = run.path
@@ -142,6 +147,7 @@ def _find_split(listing: Listing, run_dir: Path) -> SplitAssignment | None:
     made = split.read_split(path)
     data_dir = str(listing.data_dir.resolve())
     if made.data_dir == data_dir and made.stamp == _stamp(listing):
+        _require_same_classes(listing, run_dir, made)
         return made
     hashes, _ = cache.hash_files(listing.data_dir, [f.path for f in listing.files])
     expected = {f.path: f.sha256 for name in SPLITS for f in made.splits[name]}
@@ -164,6 +170,22 @@ def _find_split(listing: Listing, run_dir: Path) -> SplitAssignment | None:
             names,
         )
     return made
+
+
+def _require_same_classes(
+    listing: Listing, run_dir: Path, made: SplitAssignment
+) -> None:
+    """Refuses a run of an earlier version that took the folders of splits as classes.
+
+    Raises:
+        RequestError: The same files are now read as other classes.
+    """
+    if made.class_names != listing.class_names:
+        raise RequestError(
+            f"{run_dir}: was made with the classes {', '.join(made.class_names)}, and "
+            f"{listing.data_dir} has {', '.join(listing.class_names)}; choose a new "
+            "--run_dir."
+        )
 
 
 def _make_split(listing: Listing, run_dir: Path) -> SplitAssignment:
@@ -235,6 +257,7 @@ def _fill_cache(
         _check_unreadable(data_dir, unreadable, total)
     if unreadable:
         logging.warning("%d of %d images were skipped.", len(unreadable), total)
+    check_content(_to_data(made, preprocessing, cached).splits, made.class_names)
     files.write_json(folder / "preprocessing.json", preprocessing.to_json())
     return cached
 
@@ -265,7 +288,8 @@ def _to_split(made: SplitAssignment, name: str, cached: cache.CachedSplit) -> Sp
     number_by_name = {name: number for number, name in enumerate(made.class_names)}
     rows = [file for file in made.splits[name] if file.path not in cached.unreadable]
     labels = np.array([number_by_name[file.class_name] for file in rows], np.int64)
-    return Split(cached.images_rgb_u8, labels, tuple(file.path for file in rows))
+    paths = tuple(file.path for file in rows)
+    return Split(cached.images_rgb_u8, labels, paths, cached.faults)
 
 
 def _read_preprocessing(run_dir: Path) -> Preprocessing | None:

@@ -19,7 +19,8 @@ from absl import logging
 
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
-from corallite.train.data.images import SPLITS, ImageFile
+from corallite.train.data.images import ImageFile
+from corallite.train.data.layout import SPLITS
 
 _FORMAT = 1
 

@@ -5,8 +5,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from corallite.train.runs.kinds import StageKind
-from corallite.train.runs.recipe import TRAIN, Recipe
+from corallite.train.runs.kinds import KINDS, StageKind
+from corallite.train.runs.recipe import SHARED_FIELDS, TRAIN, Recipe
 
 
 def format_command(verb: str, flags: Mapping[str, Any]) -> str:
@@ -27,6 +27,25 @@ def list_flags(kind: StageKind, inputs: Mapping[str, Any]) -> dict[str, Any]:
         if inputs.get(name, default) != default
     }
     return {**settings, **_list_recipe_flags(inputs.get("recipe"), kind.recipe)}
+
+
+def name_recipe_flag(stage: str, field: str) -> str:
+    """Returns the flag of a training's setting, as an error names it.
+
+    The same error may end `corallite pipeline`, whose flag has another name, or
+    `corallite convert --method=auto`, which has no such flag.
+
+    Args:
+        stage: The stage that is trained.
+        field: A field of `Recipe`.
+    """
+    kind = KINDS.get(stage)
+    if kind is None or not kind.parents:
+        return f"--{field}"
+    flag = f"--{field} of `corallite {kind.verb}`"
+    if field in SHARED_FIELDS:
+        return flag
+    return f"{flag} (--{kind.verb}_{field} of `corallite pipeline`)"
 
 
 def list_run_flags(run: Mapping[str, Any]) -> dict[str, Any]:

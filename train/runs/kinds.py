@@ -26,6 +26,7 @@ class StageKind:
         settings: Defaults of the verb's other flags, by their name in the record.
         flag_names: Those flags that have another name than in the record.
         files_key: Key of the list of files in the record of a stage with several.
+        suggestion: What to do if the stage loses accuracy: one sentence.
     """
 
     name: str
@@ -38,6 +39,7 @@ class StageKind:
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     flag_names: Mapping[str, str] = dataclasses.field(default_factory=dict)
     files_key: str = "files"
+    suggestion: str = "Make this stage again with other settings."
 
     @property
     def is_keras(self) -> bool:
@@ -51,8 +53,24 @@ class StageKind:
 
 
 _ROWS = (
-    StageKind("float", "train", (), recipe=TRAIN),
-    StageKind("pruned", "prune", ("float",), recipe=PRUNE, settings={"sparsity": None}),
+    StageKind(
+        "float",
+        "train",
+        (),
+        recipe=TRAIN,
+        suggestion="Run `corallite train` with more --epochs, a smaller --batch_size "
+        "or another --learning_rate, or add photos, and check that each is in the "
+        "folder of its class.",
+    ),
+    StageKind(
+        "pruned",
+        "prune",
+        ("float",),
+        recipe=PRUNE,
+        settings={"sparsity": None},
+        suggestion="Prune less or longer: a lower --sparsity or more --epochs of "
+        "`corallite prune` (--prune_epochs of `corallite pipeline`).",
+    ),
     StageKind(
         "qat",
         "quantize",
@@ -61,6 +79,8 @@ _ROWS = (
         is_quantized=True,
         recipe=QUANTIZE,
         settings={"granularity": "channel"},
+        suggestion="Train longer for int8: more --epochs of `corallite quantize` "
+        "(--quantize_epochs of `corallite pipeline`).",
     ),
     StageKind(
         "int8",
@@ -73,6 +93,9 @@ _ROWS = (
             "granularity": "channel",
             "calibration_count": 500,
         },
+        suggestion="Convert with --method=auto, which tries quantization-aware "
+        "training too, or calibrate on more images: --calibration_count of "
+        "`corallite convert`.",
     ),
     StageKind(
         "edgetpu",

@@ -43,6 +43,15 @@ class Recipe:
     mixed_precision: bool = False
 
 
+# All trainings of a pipeline use one value of these.
+SHARED_FIELDS = (
+    "batch_size",
+    "augment",
+    "balance_classes",
+    "seed",
+    "mixed_precision",
+)
+
 # The defaults of each verb that trains. For some thousand photos, from scratch.
 TRAIN = Recipe(epochs=60)
 PRUNE = Recipe(epochs=15, learning_rate=0.02, warmup_epochs=0.0)

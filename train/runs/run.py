@@ -43,8 +43,8 @@ class Run:
     def lock(self, verb: str) -> Iterator[None]:
         """Keeps other processes from changing the run during the block.
 
-        Files that are derived from a finished stage and written atomically, such as
-        evaluations and reports, need no lock.
+        All that writes into a run holds it, evaluations and reports too: they would
+        mix results of the run as it was with those of the other process.
 
         Raises:
             RequestError: Another process holds the lock; the message names it.

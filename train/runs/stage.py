@@ -17,6 +17,7 @@ from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.train.runs.commands import format_command, list_flags, list_run_flags
 from corallite.train.runs.kinds import StageKind
+from corallite.train.runs.predictions import PredictionSummary
 
 if TYPE_CHECKING:
     from corallite.train.runs.run import Run
@@ -117,6 +118,7 @@ class Stage:
         is_done = self.is_complete() and self.metrics()["inputs"] == as_json(inputs)
         if is_done:
             logging.info("%s: done already.", self.name)
+            self._warn_if_useless()
         return is_done
 
     def refuse_other_settings(self, settings: dict[str, Any]) -> None:
@@ -160,6 +162,7 @@ class Stage:
             **metrics,
         }
         files.write_json(self.path / _METRICS_FILE, record)
+        self._warn_if_useless()
 
     def reopen(self) -> None:
         """Marks the stage as not finished, before it is made again."""
@@ -188,6 +191,18 @@ class Stage:
         return self.recall(
             lambda x: float(x["history"][x["best_epoch"]]["val_accuracy"])
         )
+
+    def predictions(self) -> PredictionSummary | None:
+        """Returns what the model predicts on the validation split.
+
+        None if the record does not say, as those of earlier versions.
+
+        Raises:
+            RequestError: The record is damaged.
+        """
+        if "predictions" not in self.metrics():
+            return None
+        return self.recall(lambda x: PredictionSummary.from_json(x["predictions"]))
 
     def require(self) -> Path:
         """Returns the path of the finished stage's model.
@@ -228,6 +243,14 @@ class Stage:
         """Deletes the stage's folder."""
         if self.path.exists():
             shutil.rmtree(self.path)
+
+    def _warn_if_useless(self) -> None:
+        summary = self.predictions()
+        fault = (
+            summary.explain_fault(f"The {self.name} model", "val") if summary else ""
+        )
+        if fault:
+            logging.warning("%s %s", fault, self.kind.suggestion)
 
     def _made_from(self) -> dict[str, Any] | None:
         """Returns the inputs of the finished stage, or of its unfinished training."""

@@ -15,12 +15,19 @@ from corallite.device.system.signals import Stop, stop_on_signals
 from corallite.train.data import input_pipeline
 from corallite.train.data.load import ImageData
 from corallite.train.framework.keras import keras, tf
+from corallite.train.runs.commands import name_recipe_flag
 from corallite.train.runs.stage import STATE_FILE
 from corallite.train.training.objectives import Objective
 from corallite.train.training.progress import ShowProgress
 from corallite.train.training.recipe import Recipe, Transfer, build_optimizer
 from corallite.train.training.tensorboard_log import LogScalars
 from corallite.train.training.training_state import Progress, TrainingState
+
+# Mean of an epoch. A network that guesses has ln(classes), below 10; while the averages
+# of batch norms settle, the validation loss may be above.
+_MOST_LOSS = 1e3
+# Of a whole training. 300 photos and the defaults are 60 steps, with 45 % top-1.
+_FEW_STEPS = 100
 
 
 def fit(
@@ -59,8 +66,8 @@ def fit(
     Raises:
         KeyboardInterrupt: A signal stopped the training. The state is saved, and the
             former handler has received the signal.
-        RequestError: The saved state is damaged, the training diverged, or there is
-            not enough memory.
+        RequestError: The saved state is damaged, the training diverged (its loss is
+            above 1000 or not finite), or there is not enough memory.
     """
     steps = input_pipeline.steps_per_epoch(data.splits["train"], recipe.batch_size)
     _compile(model, objective, build_optimizer(recipe, steps, transfer))
@@ -68,6 +75,7 @@ def fit(
     model.optimizer.build(model.trainable_variables)
     state = TrainingState(stage_dir / STATE_FILE, inputs)
     state.restore(model)
+    _warn_of_few_steps(stage_dir.name, recipe, steps)
     with _postponing_signals() as stop:
         checkpointer = _Checkpointer(state, objective, recipe, transfer, steps, stop)
         shown = ShowProgress(
@@ -75,14 +83,16 @@ def fit(
         )
         curves = LogScalars(stage_dir / "tensorboard")
         with (
-            _reporting_lack_of_memory(recipe),
+            _reporting_lack_of_memory(stage_dir.name, recipe),
             contextlib.closing(curves),
             contextlib.closing(shown),
         ):
             _run_epochs(model, data, checkpointer, [*callbacks, shown, curves])
+    progress = state.progress
+    checkpointer.require_usable(progress.best if keep_best else progress.history[-1])
     if keep_best:
         model.set_weights(state.best_weights)
-    return state.progress
+    return progress
 
 
 def discard_state(stage_dir: Path) -> None:
@@ -109,14 +119,29 @@ def _postponing_signals() -> Iterator[Stop]:
 
 
 @contextlib.contextmanager
-def _reporting_lack_of_memory(recipe: Recipe) -> Iterator[None]:
+def _reporting_lack_of_memory(stage: str, recipe: Recipe) -> Iterator[None]:
     try:
         yield
     except tf.errors.ResourceExhaustedError as error:
         raise RequestError(
-            "The training ran out of memory; begin again with --overwrite and a "
-            f"--batch_size below {recipe.batch_size}."
+            "The training ran out of memory; begin again with --overwrite and, below "
+            f"{recipe.batch_size}, {name_recipe_flag(stage, 'batch_size')}."
         ) from error
+
+
+def _warn_of_few_steps(stage: str, recipe: Recipe, steps_per_epoch: int) -> None:
+    steps = recipe.epochs * steps_per_epoch
+    if steps < _FEW_STEPS:
+        logging.warning(
+            "%s: %d epochs are only %d optimizer steps, too few to learn "
+            "much; give more with %s, or smaller batches than %d with %s.",
+            stage,
+            recipe.epochs,
+            steps,
+            name_recipe_flag(stage, "epochs"),
+            recipe.batch_size,
+            name_recipe_flag(stage, "batch_size"),
+        )
 
 
 def _compile(
@@ -212,6 +237,7 @@ class _Checkpointer(keras.callbacks.Callback):
         self.stop = stop
         self.stage_name = state.path.parent.name
         self._epoch_began_s = 0.0
+        self._has_warned = False
 
     def is_over(self, model: keras.Model) -> bool:
         """Returns whether the last epoch, patience or a signal ends the training."""
@@ -227,6 +253,9 @@ class _Checkpointer(keras.callbacks.Callback):
         self._epoch_began_s = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any]) -> None:
+        if not math.isfinite(logs["loss"]):
+            epoch = (_steps_taken(self.model) - 1) // self.steps
+            raise self._diverged(f"in epoch {epoch + 1} (the loss", logs["loss"])
         # After the last step of an epoch, on_epoch_end saves the state.
         if self.stop.is_set() and _steps_taken(self.model) % self.steps:
             self.state.save(self.model)
@@ -235,12 +264,15 @@ class _Checkpointer(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         record = {name: float(value) for name, value in logs.items()}
-        if not math.isfinite(record["loss"]):
-            raise RequestError(
-                f"The {self.stage_name} training diverged in epoch {epoch + 1} (the "
-                f"loss is {record['loss']}); run the same command again with "
-                "--overwrite and a --learning_rate below "
-                f"{self.recipe.learning_rate:g}."
+        if not record["loss"] < _MOST_LOSS:
+            raise self._diverged(f"in epoch {epoch + 1} (the loss", record["loss"])
+        if not record["val_loss"] < _MOST_LOSS and not self._has_warned:
+            self._has_warned = True
+            logging.warning(
+                "The validation loss of the %s training is %.3g in epoch %d; if it "
+                "does not fall, lower %s.",
+                *(self.stage_name, record["val_loss"], epoch + 1),
+                name_recipe_flag(self.stage_name, "learning_rate"),
             )
         record["seconds"] = round(time.monotonic() - self._epoch_began_s, 1)
         self.state.end_epoch(self.model, record, self.objective)
@@ -248,6 +280,19 @@ class _Checkpointer(keras.callbacks.Callback):
         if self.stop.is_set():
             self._log_how_to_resume()
         self.model.stop_training = self.is_over(self.model)
+
+    def require_usable(self, record: dict[str, float] | None) -> None:
+        """Refuses to end with the weights of an epoch that predicts no numbers."""
+        if record and not math.isfinite(record["val_loss"]):
+            raise self._diverged("(the validation loss", record["val_loss"])
+
+    def _diverged(self, when: str, loss: float) -> RequestError:
+        return RequestError(
+            f"The {self.stage_name} training diverged {when} is {loss:.3g}); run the "
+            "same command again with --overwrite and, below "
+            f"{self.recipe.learning_rate:g}, "
+            f"{name_recipe_flag(self.stage_name, 'learning_rate')}."
+        )
 
     def _log_how_to_resume(self) -> None:
         taken, total = _steps_taken(self.model), self.recipe.epochs * self.steps

@@ -13,7 +13,8 @@ from corallite.train.models import cost
 from corallite.train.runs.recipe import Recipe
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import Stage, package_versions
-from corallite.train.training.fit import discard_state, fit
+from corallite.train.training.finish_stage import finish_stage
+from corallite.train.training.fit import fit
 from corallite.train.training.initialization import (
     RANDOM,
     Initialization,
@@ -21,7 +22,6 @@ from corallite.train.training.initialization import (
     initialize,
     log_initialization,
 )
-from corallite.train.training.model_file import save_model
 from corallite.train.training.objectives import classify
 from corallite.train.training.recipe import Transfer
 from corallite.train.training.training_state import Progress
@@ -74,9 +74,7 @@ def train(
         _record_run(run, data_dir, start, inputs)
         log_initialization(start, len(data.class_names))
         model, progress = _train_network(start, data, recipe, stage, inputs)
-        save_model(model, stage.model_path)
-        stage.finish(inputs, {**cost_metrics(model), **dataclasses.asdict(progress)})
-        discard_state(stage.path)
+        finish_stage(stage, model, data, progress, inputs, **cost_metrics(model))
     return stage, data
 
 

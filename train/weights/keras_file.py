@@ -13,6 +13,7 @@ from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras
 from corallite.train.models.blocks import OURS, Conventions
 from corallite.train.weights.check_fit import check_fit
+from corallite.train.weights.other_kinds import suggest_other_file
 
 # What reading damaged or third-party files was seen to raise.
 _READING_ERRORS = (
@@ -55,8 +56,8 @@ def read_keras_file(path: Path) -> KerasFile:
     except _READING_ERRORS as error:
         reason = str(error).split("\n")[0]
         raise RequestError(
-            f"{path} is not a complete file of Keras weights ({reason}); give an .h5 "
-            "file of keras.applications, or a run's model.h5."
+            f"{path} is not a complete file of Keras weights ({reason}); "
+            f"{suggest_other_file('')}."
         ) from error
     return KerasFile({n: arrays for n, arrays in layers.items() if arrays}, settings)
 

@@ -15,6 +15,7 @@ from corallite.train.framework.keras import keras
 from corallite.train.models.blocks import Conventions
 from corallite.train.models.registry import NETWORKS
 from corallite.train.weights import keras_file, torchvision
+from corallite.train.weights.other_kinds import name_other_kind, suggest_other_file
 from corallite.train.weights.torch_checkpoint import read_checkpoint
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -53,16 +54,17 @@ def read_pretrained(path: Path, model: str, width: float) -> Pretrained:
         FileNotFoundError: There is no such file.
         RequestError: The file is of an unknown kind, or is damaged.
     """
+    if path.is_dir():
+        raise RequestError(f"{path} is a folder; {suggest_other_file('')}.")
     with path.open("rb") as file:
         begin = file.read(len(_HDF5_SIGNATURE))
     if begin == _HDF5_SIGNATURE:
         return _read_keras(path, model, width)
-    if begin.startswith(_TORCH_SIGNATURES):
+    kind = name_other_kind(path, begin)
+    if begin.startswith(_TORCH_SIGNATURES) and not kind:
         return _read_torch(path, model, width)
-    raise RequestError(
-        f"{path} holds no weights; give a PyTorch checkpoint (.pth) or an .h5 file of "
-        "Keras."
-    )
+    state = f"is {kind}" if kind else "holds no weights"
+    raise RequestError(f"{path} {state}; {suggest_other_file(kind)}.")
 
 
 def _read_torch(path: Path, model: str, width: float) -> Pretrained:

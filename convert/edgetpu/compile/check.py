@@ -8,6 +8,7 @@ from corallite.convert.tflite.dynamic import is_sized_by_values
 from corallite.convert.tflite.model import EIGHT_BIT, Graph, Model, Tensor
 from corallite.convert.tflite.precision import WITH_WEIGHTS, find_not_int8
 from corallite.convert.tflite.reader import read_model
+from corallite.device.model.description.graph import read_graph
 from corallite.device.model.identifiers import EDGETPU_OPERATOR
 from corallite.device.system.errors import RequestError
 
@@ -38,6 +39,7 @@ def read_checked_model(path: Path, *, open_batch: bool = False) -> Model:
         raise RequestError(
             f"{path}: has no operators, inputs or outputs. Convert the model again."
         )
+    read_graph(model.content, path)
     if not open_batch:
         _check_sizes(path, model.main)
     _check_int8(path, model)

@@ -125,7 +125,7 @@ class Failover(AcceleratedEngine):
         supervisor, self._supervisor = self._supervisor, None
         if supervisor is not None:
             supervisor.join()
-        self._tried.set()  # Nobody needs to wait any longer.
+        self._tried.set()  # Ends `wait_started`.
 
     def _ask_accelerator(self, pixels_u8: Image) -> Probabilities | None:
         """Returns the Edge TPU's prediction or None; the caller holds `_answering`."""

@@ -3,7 +3,8 @@
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from corallite.device.engine import base
 from corallite.device.engine.open_model import ModelRequest, open_model
@@ -30,8 +31,7 @@ trial.main(*sys.argv[1:])
 """
 
 
-@dataclass(frozen=True)
-class _Record:
+class _Record(NamedTuple):
     """The results of replacements so far; replaced as a whole.
 
     Attributes:
@@ -174,6 +174,7 @@ class HotReload(base.Engine):
             raise RequestError(outcome.failure)
         engine = open_model(self._request)
         selftest.check(engine)
+        _require_same_meaning(engine.manifest, self.manifest)
         return engine
 
     def _replace(self, engine: base.Engine) -> None:
@@ -216,6 +217,17 @@ class HotReload(base.Engine):
         error_then = self._models.current.status().last_error
         log.warning("%s", sentence)
         self._record = _Record(self._record.swaps, sentence, error_then)
+
+
+def _require_same_meaning(new: Manifest, former: Manifest) -> None:
+    """Refuses a change between one label for an image and several.
+
+    Thresholds and outputs were chosen for the former.
+    """
+    if new.classes.is_multilabel != former.classes.is_multilabel:
+        raise RequestError(
+            "only one of it and the former model is multi-label; restart the program"
+        )
 
 
 def _start(engine: base.Engine, limit_s: float = 0.0) -> str:

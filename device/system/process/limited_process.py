@@ -134,8 +134,8 @@ def _start(
         )
     except OSError as error:
         raise RequestError(
-            f"{command[0]}: cannot be run here ({error.strerror}). Pass another "
-            "--compiler, or --container_image."
+            f"{command[0]}: cannot be run here ({error.strerror}). Give compile "
+            "another --compiler, or --container_image."
         ) from error
 
 

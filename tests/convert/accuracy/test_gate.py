@@ -1,5 +1,7 @@
 """The accuracy gate: what passes, what does not, and the message then."""
 
+import dataclasses
+import itertools
 import json
 
 import pytest
@@ -10,7 +12,8 @@ from corallite.convert.accuracy.gate import (
     LayerError,
 )
 from corallite.convert.accuracy.gate_text import format_comparison
-from corallite.convert.accuracy.paired import Step
+from corallite.convert.accuracy.paired import Step, paired_interval
+from corallite.train.runs.predictions import PredictionSummary
 
 
 def make_comparison(
@@ -47,16 +50,16 @@ def test_exactly_the_limit_passes():
     [
         (
             make_comparison(-0.015),
-            r"int8 \(ptq\) is 1.50 percentage points below float .*--max_drop=1. Worst "
-            "layers: "
-            "stage2_unit0_branch_depthwise_wide, stem. Try quantization-aware .*"
+            r"int8 \(ptq\) is 1.50 percentage points below float .*--max_drop=1. The "
+            "largest .* Worst layers: "
+            "stage2_unit0_branch_depthwise_wide, stem. Convert with --method=auto.*"
             "calibration_count",
         ),
-        (make_comparison(-0.01, "qat"), "max_drop=0.5.*longer `corallite quantize`"),
-        (make_comparison(-0.02, granularity="tensor"), "Try per-channel scales"),
+        (make_comparison(-0.01, "qat"), "max_drop=0.5.*more --epochs of `corallite q"),
+        (make_comparison(-0.02, granularity="tensor"), "Use per-channel scales"),
         (
             make_comparison(-0.02, "qat", changes=(0.1, 1000.0)),
-            "Changed most since the float model: stem. Train the stage that",
+            "Changed most since the float model: stem. Train longer for int8",
         ),
     ],
 )
@@ -83,8 +86,134 @@ def test_text_fits_80_columns_and_has_every_step():
     assert "stage2_unit0_branch_depthwise_wide" in text
 
 
+def make_steps(*losses, method="qat", images=200):
+    """Steps float -> pruned -> qat -> int8, each of them losing so many images."""
+    names, top1, steps = ["float", "pruned", "qat", "int8"], 0.9, []
+    for pair, lost in zip(itertools.pairwise(names), losses, strict=True):
+        difference = -lost / images
+        interval = paired_interval(max(-lost, 0), max(lost, 0), images)
+        steps.append(Step(*pair, top1, top1 + difference, difference, interval, 0.9))
+        top1 += difference
+    overall = dataclasses.replace(
+        steps[0], to_name="int8", top1_to=top1, difference=top1 - 0.9
+    )
+    comparison = make_comparison(0.0, method)
+    changes = {"images": images, "steps": steps, "overall": overall}
+    return dataclasses.replace(comparison, **changes)
+
+
+SUGGESTIONS = (
+    "a lower --sparsity or more --epochs",
+    "more --epochs of `corallite quantize`",
+    "should cost almost nothing",
+)
+
+
+@pytest.mark.parametrize(
+    ("losses", "step", "suggestion"),
+    [
+        ((20, 2, 0), "from float to pruned: 10.00", SUGGESTIONS[0]),
+        ((2, 20, 0), "from pruned to qat: 10.00", SUGGESTIONS[1]),
+        ((0, 0, 20), "from qat to int8: 10.00", SUGGESTIONS[2]),
+        # It won back half of what pruning lost.
+        ((20, -10, 0), "from float to pruned: 10.00", SUGGESTIONS[0]),
+    ],
+)
+def test_the_step_that_lost_is_named_with_its_suggestion(losses, step, suggestion):
+    comparison = make_steps(*losses)
+    message = comparison.explain()
+    assert f"The largest loss is {step} percentage points (95 %: -" in message
+    assert [x for x in SUGGESTIONS if x in message] == [suggestion]
+    assert "chance" not in message
+
+
+def test_a_significant_loss_comes_before_a_larger_one_that_may_be_chance():
+    chance, sure = make_steps(20, 10, 0).steps[:2]
+    chance = dataclasses.replace(chance, interval=(-0.3, 0.1))
+    comparison = dataclasses.replace(make_steps(20, 10, 0), steps=[chance, sure])
+    assert comparison.lossy_step() == sure
+
+
+def test_72_photos_blame_pruning_and_say_that_it_may_be_chance():
+    message = make_steps(3, 0, 0, images=9).explain()
+    assert "from float to pruned: 33.33 percentage points" in message
+    assert "may be chance with 9 images" in message
+    assert "a lower --sparsity" in message
+
+
+def test_a_significant_loss_is_named_although_the_file_passes():
+    won_back = make_steps(20, -20, 0)
+    text = format_comparison(won_back)
+    assert "passed" in text
+    assert "The largest loss is from float to pruned: 10.00 percentage points" in text
+    assert "sparsity" not in text
+    assert "largest loss" not in format_comparison(make_steps(1, 0, 0))
+    assert "largest loss" not in format_comparison(make_steps(0, 0, 0))
+
+
+def test_any_other_stage_has_a_suggestion():
+    comparison = make_steps(20, 0, 0)
+    step = dataclasses.replace(comparison.steps[0], to_name="halved")
+    comparison = dataclasses.replace(comparison, steps=[step, *comparison.steps[1:]])
+    assert "Make this stage again with other settings." in comparison.explain()
+
+
+ONE_LABEL = PredictionSummary(18, 6, 6, "red", 18)
+USEFUL = PredictionSummary(18, 17, 6, "red", 7)
+
+
+@pytest.mark.parametrize(
+    ("predictions", "words"),
+    [
+        # float and int8 agree, and no accuracy is lost.
+        (
+            {"float": ONE_LABEL, "ptq": ONE_LABEL, "int8": ONE_LABEL},
+            "int8 predicts 'red' for 18 of 18 validation images, .* float is no better."
+            " Run `corallite train` with more --epochs",
+        ),
+        ({"float": USEFUL, "ptq": USEFUL, "int8": ONE_LABEL}, "should cost almost no"),
+        ({"float": USEFUL, "ptq": ONE_LABEL, "int8": ONE_LABEL}, "--calibration_count"),
+        (
+            {"float": USEFUL, "int8": dataclasses.replace(USEFUL, right=6)},
+            "is right for 6 of 18 .*most frequent class is right for 6",
+        ),
+    ],
+)
+def test_a_useless_file_does_not_pass(predictions, words):
+    step = make_comparison(0.0).steps[0]
+    steps = [step, dataclasses.replace(step, from_name="ptq", to_name="int8")]
+    comparison = dataclasses.replace(
+        make_comparison(0.0), steps=steps, predictions=predictions
+    )
+    assert not comparison.passed
+    assert not comparison.with_limit(100.0).passed
+    with pytest.raises(AccuracyLostError, match=words):
+        comparison.check()
+    lines = format_comparison(comparison).splitlines()
+    assert "FAILED" in lines[1] and "passed" not in " ".join(lines)
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_useful_file_of_a_useless_model_passes():
+    predictions = {"float": ONE_LABEL, "qat": USEFUL, "int8": USEFUL}
+    dataclasses.replace(make_comparison(0.0), predictions=predictions).check()
+
+
+def test_a_record_of_an_earlier_version_has_no_predictions():
+    content = make_comparison(0.0).to_json()
+    del content["predictions"]
+    assert AccuracyComparison.from_json(content).passed
+
+
+def test_no_loss_has_no_sign():
+    text = format_comparison(make_comparison(0.0))
+    assert "validation images: 0.00 percentage points below" in text
+
+
 def test_a_comparison_survives_json():
-    comparison = make_comparison(-0.02)
+    comparison = dataclasses.replace(
+        make_comparison(-0.02), predictions={"float": USEFUL, "int8": ONE_LABEL}
+    )
     content = json.loads(json.dumps(comparison.to_json()))
     assert content["held"] is False
     assert content["layers"][0]["layer"] == "stage2_unit0_branch_depthwise_wide"

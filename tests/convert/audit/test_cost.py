@@ -59,7 +59,7 @@ def test_constants_count_once_however_often_they_are_read(writer):
     weights = writer.tensor((8, 8), data=1)
     for _ in range(3):
         x = writer.operator("FULLY_CONNECTED", [x, weights], (1, 8))
-    writer.tensor((1000,), data=1)  # Nobody reads it.
+    writer.tensor((1000,), data=1)  # No operator reads it.
     assert count_parameter_bytes(decode(writer.content(x)).main) == 64
 
 

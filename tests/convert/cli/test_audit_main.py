@@ -175,11 +175,18 @@ def test_a_hostile_file_is_one_line_soon(write_file, content, sentence):
     assert sentence in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [(), ("one", "two")])
-def test_no_file_or_several_files_are_refused(arguments):
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "--model is missing; give FILE or --model=FILE"),
+        (("one", "two"), "Expected one model file, got 'one' and 'two'"),
+        (("one", "--model=two"), "Expected one model file, got 'two' and 'one'"),
+    ],
+)
+def test_no_file_or_several_files_are_refused(arguments, sentence):
     done = audit(*arguments)
     assert done.returncode == 2
-    assert f"Expected one file, got {len(arguments)}" in done.stderr
+    assert sentence in done.stderr
 
 
 def test_a_file_of_four_megabytes_is_audited_soon(writer, write_file):

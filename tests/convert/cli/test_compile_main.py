@@ -180,7 +180,8 @@ def test_a_failure_does_not_change_a_finished_stage(run_dir, stand_in):
         (["--run_dir=a", "--model=b"], "--run_dir has its own model and folder"),
         (["--model=a", "--min_mapped=2.0"], "a share with a decimal point"),
         (["--model=a", "--compiler=./nothing"], "program not found"),
-        (["--model=a", "extra"], "Expected only flags"),
+        (["--model=a", "extra"], "Expected one model file, got 'a' and 'extra'"),
+        (["--run_dir=a", "b"], "--run_dir has its own model and folder"),
     ],
 )
 def test_a_wrong_request_is_one_line(tmp_path, flags, sentence):

@@ -74,6 +74,23 @@ def test_evaluate_measures_one_file(run, small_run):
     assert row.startswith("| file ")
 
 
+@pytest.mark.parametrize(("count", "status"), [(2, 0), (None, 2)])
+def test_evaluate_names_images_that_show_nothing(run, small_copy, count, status):
+    (path,) = (small_copy / "cache").glob("test-*.json")
+    assignment = json.loads((small_copy / "split.json").read_text())
+    name = assignment["class_names"][0]
+    files = assignment["parts"]["test"]
+    paths = [x["path"] for x in files if x["class_name"] == name][:count]
+    fault = {"kind": "black", "bits": 0, "depth": 0}
+    faults = dict.fromkeys(paths, fault)
+    path.write_text(json.dumps({"unreadable": {}, "faults": faults}))
+    done = run("evaluate", f"--run_dir={small_copy}")
+    assert done.returncode == status, done.stderr
+    assert f"{len(paths)} black ({paths[0]}" in done.stderr
+    if status:
+        assert_refused(done, f"of class '{name}' in the test split show little or")
+
+
 def test_wrong_flags_and_folders_are_refused(run, tmp_path):
     missing = f"--run_dir={tmp_path / 'none'}"
     (tmp_path / "run.txt").touch()

@@ -5,11 +5,13 @@ import shutil
 
 import numpy as np
 import pytest
+from fixtures.small_models import write_model
 from fixtures.small_run import open_run
 
 from corallite.convert.evaluate.stages import evaluate_one_file, evaluate_run
 from corallite.convert.export.int8 import INT8_FILE
 from corallite.device.image.preprocess import Preprocessing
+from corallite.device.model.description.describe import Overrides
 from corallite.device.model.manifest import Manifest
 from corallite.device.model.write import attach_manifest
 from corallite.device.system import files
@@ -127,6 +129,20 @@ def test_a_file_without_manifest_is_taken_to_be_of_the_run(small_run, tmp_path):
     result = evaluate_one_file(path, *open_run(small_run), "test", as_run=True)
     stage = evaluate_run(*open_run(small_run))[3]
     assert result.evaluation.confusion == stage.evaluation.confusion
+
+
+def test_a_multi_label_file_is_measured_only_by_its_highest_label(small_run, tmp_path):
+    path = tmp_path / "third_party.tflite"
+    path.write_bytes(write_model((1, 32, 32, 3), last="LOGISTIC"))
+    run = open_run(small_run)
+    with pytest.raises(RequestError, match="multi-label.*--output=probabilities"):
+        evaluate_one_file(path, *run, "test", as_run=True)
+    says = Overrides(output="probabilities")
+    result = evaluate_one_file(path, *run, "test", as_run=True, overrides=says)
+    logits = tmp_path / "logits.tflite"
+    logits.write_bytes(write_model((1, 32, 32, 3), last=None))
+    same = evaluate_one_file(logits, *run, "test", as_run=True)
+    assert same.evaluation.confusion == result.evaluation.confusion
 
 
 @pytest.mark.parametrize(

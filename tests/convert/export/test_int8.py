@@ -224,7 +224,7 @@ def test_auto_stops_at_the_first_that_passes(small_copy, monkeypatch):
         ({"method": "best"}, "ptq, ptq_corrected, qat, auto and .*got 'best'"),
         (
             {"source": "qat", "granularity": "tensor"},
-            "per-channel scales; for per-tensor ones: corallite quantize .*--overwrite",
+            "per-channel scales; for per-tensor scales, run corallite quantize .*--ov",
         ),
     ],
 )

@@ -42,7 +42,7 @@ def test_a_network_pruned_after_its_training_with_quantization_is_reported(
     inputs = {**metrics.pop("inputs"), "parent": first.sha256()}
     stage.finish(inputs, {**metrics, "parent": first.name}, first)
     assert make_plan(run, data, INT8, "qat", request).parent == stage
-    assert "qat was made from the float stage, not from the pruned one" in caplog.text
+    assert "qat was made from the float stage, not from the later pruned" in caplog.text
     caplog.clear()
     run.stage("pruned").discard()
     make_plan(run, data, INT8, "qat", request)

@@ -11,7 +11,7 @@ import pytest
 from corallite.convert.report.write import write_report
 from corallite.device.system.errors import RequestError
 from corallite.train.data import cache
-from corallite.train.data.images import SPLITS
+from corallite.train.data.layout import SPLITS
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import hash_file
 from corallite.train.training.recipe import Transfer

@@ -111,10 +111,33 @@ def test_what_the_compiler_said_is_not_called_a_prediction(make_facts):
 def test_steps_and_layers_are_shown(make_facts):
     page = render(make_facts(accuracy=ACCURACY))
     text = text_of(page)
-    assert "more than 0.5 percentage points (the limit) below float" in text
+    assert "The file failed. int8 (qat) is 4.00 percentage points below float" in text
+    assert "The largest loss is from float to int8: 4.00 percentage points" in text
+    assert "more --epochs of `corallite quantize`" in text
     assert "float int8 88.00 % 84.00 % −4.00 −5.00 … −3.00 95.0 %" in text
     assert "stage2_<unit> 10.0 % of 20.0 %" in text
     assert 'class="bar own" style="width: 50.0%"' in page
+
+
+def test_a_file_that_passed_names_only_a_significant_loss(make_facts):
+    passed = dataclasses.replace(ACCURACY, max_drop=5.0)
+    text = text_of(render(make_facts(accuracy=passed)))
+    assert "5.0 percentage points (the limit) below float. The largest loss is" in text
+    step = dataclasses.replace(STEP, interval=(-0.05, 0.01))
+    passed = dataclasses.replace(passed, steps=[step])
+    assert "largest loss" not in text_of(render(make_facts(accuracy=passed)))
+
+
+def test_a_stage_that_predicts_one_label_is_warned_of(make_facts):
+    facts = make_facts()
+    assert "Warning:" not in text_of(render(make_facts(is_right=True)))
+    result = facts.stages[0].result
+    confusion = [[0, 4, 0]] * 3
+    evaluation = dataclasses.replace(result.evaluation, confusion=confusion)
+    result = dataclasses.replace(result, evaluation=evaluation)
+    first = dataclasses.replace(facts.stages[0], result=result)
+    text = text_of(render(dataclasses.replace(facts, stages=[first, facts.stages[1]])))
+    assert "Warning: float predicts 'dog' for 12 of 12 test images" in text
 
 
 @pytest.mark.parametrize(

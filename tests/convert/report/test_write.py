@@ -41,19 +41,19 @@ def test_a_float_model_alone_is_reported(small_copy):
     for name in ("pruned", "qat", "int8"):
         Run.open(small_copy).stage(name).discard()
     page = write_report(*open_run(small_copy), made=DATE).read_text("utf-8")
-    assert "Nothing is made from the float model yet" in page
+    assert "There is only the float stage so far" in page
     assert len(re.findall("There is no int8 file yet", page)) == 2
 
 
 def test_a_comparison_of_another_file_is_left_out(small_copy):
     path = small_copy / "int8" / "parity.json"
     parity = json.loads(path.read_text())
-    assert "lost no more than the\n  0.5 percentage points" in write_report(
+    assert "The file passed: it is at most 0.5 percentage points" in write_report(
         *open_run(small_copy)
     ).read_text("utf-8")
     files.write_json(path, {**parity, "file_sha256": "0" * 64})
     page = write_report(*open_run(small_copy)).read_text("utf-8")
-    assert "was not compared layer by layer" in page
+    assert "The accuracy of this conversion was not compared" in page
 
 
 def test_a_damaged_comparison_is_refused(small_copy):

@@ -419,6 +419,22 @@ def test_file_of_another_kind_is_refused(tmp_path):
             pass
 
 
+def test_an_archive_is_refused_with_what_unpacks_it(tmp_path):
+    path = tmp_path / "photos.zip"
+    path.write_bytes(b"PK\x03\x04" + bytes(99))
+    with pytest.raises(RequestError, match=r"photos.zip: is a file; .*\(unzip "):
+        with open_source(str(path)):
+            pass
+
+
+def test_a_folder_of_jfif_files_has_images(tmp_path):
+    data = cv2.imencode(".jpg", np.zeros((8, 8, 3), np.uint8))[1].tobytes()
+    (tmp_path / "photo.jfif").write_bytes(data)
+    for source in (tmp_path, tmp_path / "photo.jfif"):
+        with open_source(str(source)) as frames:
+            assert [frame.name for frame in frames] == ["photo.jfif"]
+
+
 def test_video_without_frames_is_refused(video, camera):
     camera(frames=0)
     with open_source(str(video)) as stream:

@@ -85,7 +85,7 @@ def start(model):
 
 
 def read_all(file):
-    """Returns a queue of the lines; a pipe that nobody reads would stop the loop."""
+    """Returns a queue of the lines; a full pipe would stop the loop."""
     lines: queue.Queue[str] = queue.Queue()
     threading.Thread(target=lambda: list(map(lines.put, file)), daemon=True).start()
     return lines

@@ -262,7 +262,7 @@ CASES = [
         "csi",
         {"cameras": (RIBBON,)},
         OK,
-        "a CSI camera at /dev/video0; use --source=csi",
+        "a CSI camera at /dev/video0; use classify --source=csi",
     ),
     ("csi", {"has_rpicam": False}, OK, "no CSI camera"),
     (
@@ -391,6 +391,12 @@ CASES = [
         "has its CPU fallback beside it",
     ),
     ("manifest", {"model": MODEL}, OK, "its manifest has 10 labels"),
+    (
+        "manifest",
+        {"model": replace(MODEL, has_manifest=False)},
+        OK,
+        "a.tflite: its TFLite Metadata name 10 labels",
+    ),
     (
         "manifest",
         {"model": ModelFile("a.tflite")},

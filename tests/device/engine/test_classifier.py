@@ -101,7 +101,7 @@ def test_manifest_in_the_file_is_enough(tiny_models, tmp_path):
 
 
 def test_file_without_manifest_is_refused(tiny_models):
-    with pytest.raises(RequestError, match="carries no manifest; give --labels"):
+    with pytest.raises(RequestError, match="give classify or serve --labels=FILE"):
         Classifier(tiny_models["uint8"])
 
 
@@ -171,13 +171,13 @@ def test_outputs_are_dequantized(raw, quantization, expected):
 @pytest.mark.parametrize(
     ("interpreter", "sentence"),
     [
-        (FakeInterpreter(shape=[1, 2, 2, 1]), "takes inputs of shape"),
-        (FakeInterpreter(shape=[4, 2, 2, 3]), "takes inputs of shape"),
+        (FakeInterpreter(shape=[1, 2, 2, 4]), "takes RGBA images"),
+        (FakeInterpreter(shape=[4, 2, 2, 3]), "takes 4 images at once"),
         (FakeInterpreter(shape=[1, 2, 4, 3]), r"takes images of \(2, 4\)"),
-        (FakeInterpreter(np.int16), "'input' is int16, expected uint8"),
-        (FakeInterpreter(raw=np.zeros(3, np.int16)), "'output' is int16"),
+        (FakeInterpreter(np.int32), "'input' is int32, expected one of uint8"),
+        (FakeInterpreter(raw=np.zeros(3, np.int32)), "'output' is int32"),
         (FakeInterpreter(raw=np.zeros(4, np.uint8)), "has 4 outputs but 3 labels"),
-        (FakeInterpreter(raw=np.zeros((2, 3), np.uint8)), "gives outputs of shape"),
+        (FakeInterpreter(raw=np.zeros((2, 3), np.uint8)), "gives 1x2x3"),
     ],
 )
 def test_models_of_another_kind_are_refused(interpreter, sentence):

@@ -112,7 +112,7 @@ def test_cpu_fallback_with_other_labels_is_refused(files):
 
 @pytest.mark.parametrize(
     ("end", "sentence"),
-    [(b"edgetpu-custom-op", "is damaged"), (bytes(17), "cannot be run")],
+    [(b"edgetpu-custom-op", "is damaged"), (bytes(17), "is damaged")],
 )
 def test_damaged_file_is_refused(tmp_path, end, sentence):
     path = tmp_path / "model.tflite"

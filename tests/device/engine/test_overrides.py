@@ -5,6 +5,7 @@ import os
 import zipfile
 
 import pytest
+from fixtures.small_models import write_model
 
 from corallite.device.engine.classifier import Classifier
 from corallite.device.engine.overrides import choose_manifest, read_labels
@@ -33,7 +34,7 @@ def test_labels_make_a_third_party_model_usable(tiny_models, labels_file):
 
 
 def test_model_without_manifest_and_labels_is_refused(tiny_models):
-    with pytest.raises(RequestError, match="carries no manifest; give --labels=FILE"):
+    with pytest.raises(RequestError, match="no manifest; give classify or serve --lab"):
         choose_manifest(tiny_models["int8"])
 
 
@@ -116,6 +117,58 @@ def test_labels_files_of_nonsense_are_refused(tmp_path, content, sentence):
     path.write_bytes(content)
     with pytest.raises(RequestError, match=f"labels.txt: {sentence}"):
         read_labels(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("0 cat\n1 dog\n", ("cat", "dog")),
+        ("2 fox\n0 cat\n1 dog\n", ("cat", "dog", "fox")),
+        ("0: cat\n1, big dog\n2\tfox", ("cat", "big dog", "fox")),
+        ("1 cat\n2 dog\n", ("cat", "dog")),
+        # Not all lines have a number, so they are part of the labels.
+        ("0 cat\ndog\n", ("0 cat", "dog")),
+        ("0\n1\n2\n", ("0", "1", "2")),
+        ("0 10 euro\n1 5 euro\n", ("10 euro", "5 euro")),
+    ],
+)
+def test_numbered_labels_are_ordered_and_lose_their_numbers(
+    tmp_path, content, expected
+):
+    path = tmp_path / "labels.txt"
+    path.write_text(content)
+    assert read_labels(path) == expected
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["0 cat\n2 dog\n", "0 cat\n0 dog\n", "5 euro\n10 euro\n", "3 cat\n4 dog\n"],
+)
+def test_numbers_that_may_be_labels_or_not_are_refused(tmp_path, content):
+    path = tmp_path / "labels.txt"
+    path.write_text(content)
+    with pytest.raises(RequestError, match="begin with a number.*as in: 0 cat"):
+        read_labels(path)
+
+
+def test_labels_and_range_of_tflite_metadata_are_used_and_logged(tmp_path, caplog):
+    path = tmp_path / "model.tflite"
+    content = write_model(labels=("x", "y", "z"), normalization=(127.5, 127.5))
+    path.write_bytes(content)
+    with caplog.at_level("INFO", logger="absl"):
+        manifest = choose_manifest(path)
+    assert manifest.labels == ("x", "y", "z")
+    assert manifest.image.input_range == (-1.0, 1.0)
+    assert "takes 4x4 RGB" in caplog.text and "TFLite Metadata" in caplog.text
+    assert Classifier(path).labels == ("x", "y", "z")
+
+
+def test_a_range_that_is_assumed_is_logged_as_a_warning(tmp_path, labels_file, caplog):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(write_model())
+    with caplog.at_level("WARNING", logger="absl"):
+        choose_manifest(path, labels_path=labels_file)
+    assert "--input_range" in caplog.text
 
 
 def test_missing_labels_file_is_refused(tmp_path):

@@ -97,3 +97,10 @@ def test_difference_is_the_greatest():
     first = [np.array([0.5, 0.5], np.float32), np.array([1, 0], np.float32)]
     second = [np.array([0.5, 0.5], np.float32), np.array([0.75, 0.25], np.float32)]
     assert selftest.differ(first, second) == 0.25
+
+
+def test_labels_of_several_may_sum_to_anything_and_are_shares():
+    several = MANIFEST.with_classes(values="multilabel")
+    selftest.check(FakeModel([0.9, 0.8, 0.0], manifest=several))
+    with pytest.raises(RequestError, match="not all from 0 to 1"):
+        selftest.check(FakeModel([2.5, 0.8, 0.0], manifest=several))

@@ -114,6 +114,19 @@ def test_a_run_of_other_images_is_refused(make_classes, run_dir):
     assert (run_dir / "split.json").read_bytes() == split_before
 
 
+def test_a_run_that_took_the_same_files_as_other_classes_is_refused(
+    make_classes, run_dir
+):
+    data_dir = make_classes({"cat": 10, "dog": 10})
+    prepare_data(data_dir, run_dir, SMALL)
+    path = run_dir / "split.json"
+    path.write_text(path.read_text().replace('"dog"', '"valid"'))
+    with pytest.raises(
+        RequestError, match="the classes cat, valid, and .*has cat, dog"
+    ):
+        prepare_data(data_dir, run_dir, SMALL)
+
+
 def test_a_changed_image_is_named(make_classes, run_dir, write_image):
     data_dir = make_classes({"cat": 10, "dog": 10})
     prepare_data(data_dir, run_dir, SMALL)
@@ -247,7 +260,7 @@ def test_more_than_one_percent_unreadable_stops_and_can_be_repaired(
         prepare_data(data_dir, run_dir, SMALL)
     for number in (3, 7):
         (data_dir / "cat" / f"{number:03d}.png").unlink()
-        write_image(data_dir / "cat" / f"mended{number}.png")
+        write_image(data_dir / "cat" / f"repaired{number}.png")
     data = prepare_data(data_dir, run_dir, SMALL)
     assert sum(len(split.labels) for split in data.splits.values()) == 120
 

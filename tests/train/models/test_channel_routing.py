@@ -1,4 +1,4 @@
-"""What every reader is told to read is what it would find after the shuffle."""
+"""Each reader gets the channels that it would have after the shuffle."""
 
 import numpy as np
 import pytest

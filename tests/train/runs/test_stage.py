@@ -249,6 +249,39 @@ def test_the_accuracy_is_that_of_the_best_epoch(stage):
     assert stage.best_accuracy() == 0.75
 
 
+ONE_LABEL = {
+    "images": 9,
+    "right": 3,
+    "largest_class": 3,
+    "label": "cat",
+    "predicted": 9,
+}
+
+
+def test_a_useless_model_is_warned_of_when_it_is_made_and_asked_for(stage, caplog):
+    files.write_bytes(stage.model_path, b"model")
+    stage.finish(INPUTS, {"predictions": ONE_LABEL})
+    assert stage.is_done(INPUTS)
+    warned = [x.message for x in caplog.records if x.levelname == "WARNING"]
+    sentence = "The float model predicts 'cat' for 9 of 9 validation images"
+    assert len(warned) == 2
+    assert all(x.startswith(sentence) and "--epochs" in x for x in warned)
+
+
+def test_a_useful_model_is_not_warned_of(finished, caplog):
+    assert finished.predictions() is None
+    finished.finish(INPUTS, {"predictions": {**ONE_LABEL, "right": 9, "predicted": 3}})
+    assert finished.predictions().right == 9
+    assert finished.is_done(INPUTS)
+    assert "WARNING" not in [x.levelname for x in caplog.records]
+
+
+def test_a_record_with_damaged_predictions_is_named(stage):
+    files.write_bytes(stage.model_path, b"model")
+    with pytest.raises(RequestError, match="metrics.json is damaged .*; remove it"):
+        stage.finish(INPUTS, {"predictions": {"images": 9}})
+
+
 def test_a_missing_package_has_no_version(monkeypatch):
     monkeypatch.setattr(stage_module, "_PACKAGES", ("numpy", "no-such-package"))
     assert package_versions() == {"numpy": np.__version__}

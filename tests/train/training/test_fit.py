@@ -398,17 +398,31 @@ def test_a_rare_class_weighs_as_much_as_a_frequent_one(balance_classes, tmp_path
     assert progress.history[0]["loss"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_diverged_training_is_reported_and_keeps_the_state_before(tmp_path):
+class ScaleLogits(keras.callbacks.Callback):
+    """Multiplies the weights of the last layer when the second epoch begins."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1:
+            logits = self.model.get_layer("logits")
+            logits.set_weights([self.factor * w for w in logits.get_weights()])
+
+
+@pytest.mark.parametrize(
+    ("factor", "loss", "step"),
+    [(np.nan, "nan", 1), (1e30, r"\d\S*e\+2\d", STEPS), (1e38, "inf|nan", 1)],
+)
+def test_a_diverged_training_is_reported_and_keeps_the_state_before(
+    factor, loss, step, tmp_path
+):
     recipe, stage_dir = dataclasses.replace(RECIPE, learning_rate=0.0), tmp_path / "f"
-
-    class Diverge(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 1:
-                logits = self.model.get_layer("logits")
-                logits.set_weights([np.nan * w for w in logits.get_weights()])
-
+    steps = counting_steps()
     message = (
-        "diverged in epoch 2 .*the same command again with --overwrite and a --lea"
+        rf"diverged in epoch 2 \(the loss is ({loss})\); run the same command again "
+        "with --overwrite and, below 0, --learning_rate"
     )
     with pytest.raises(RequestError, match=message):
         fit(
@@ -416,11 +430,52 @@ def test_a_diverged_training_is_reported_and_keeps_the_state_before(tmp_path):
             make_data(),
             recipe,
             stage_dir,
-            inputs=INPUTS,
-            callbacks=[Diverge()],
+            # Counts before the step that is refused.
+            callbacks=[ScaleLogits(factor), steps],
         )
+    # A loss that is not a number ends the epoch at once.
+    assert STEPS + step - 1 <= steps.taken <= STEPS + step
     progress = fit(make_model(), make_data(), recipe, stage_dir, inputs=INPUTS)
     assert len(progress.history) == 3
+
+
+class SpoilAverages(keras.callbacks.Callback):
+    """Changes what a batch norm subtracts, after the steps of each epoch."""
+
+    def __init__(self, mean):
+        super().__init__()
+        self.mean = mean
+
+    def on_test_begin(self, logs=None):
+        layer = self.model.get_layer("conv_bn")
+        layer.moving_mean.assign(np.full(4, self.mean, np.float32))
+
+
+def test_a_huge_validation_loss_is_one_warning(tmp_path, caplog):
+    fit(
+        make_model(),
+        make_data(),
+        dataclasses.replace(RECIPE, epochs=2),
+        tmp_path / "float",
+        callbacks=[SpoilAverages(-1e6)],
+    )
+    texts = [x.getMessage() for x in caplog.records if "validation loss" in x.msg]
+    (warning,) = texts
+    assert "The validation loss of the float training is " in warning
+    assert "in epoch 1; if it does not fall, lower --learning_rate." in warning
+
+
+@pytest.mark.parametrize("keep_best", [True, False])
+def test_a_network_that_predicts_no_numbers_is_refused(keep_best, tmp_path):
+    with pytest.raises(RequestError, match=r"diverged \(the validation loss is nan\)"):
+        fit(
+            make_model(),
+            make_data(),
+            dataclasses.replace(RECIPE, epochs=1),
+            tmp_path / "float",
+            callbacks=[SpoilAverages(-np.inf)],
+            keep_best=keep_best,
+        )
 
 
 def test_lack_of_memory_is_reported_with_a_remedy(tmp_path):
@@ -430,9 +485,37 @@ def test_lack_of_memory_is_reported_with_a_remedy(tmp_path):
         lambda x: x + tf.cast(tf.fill([2**50], x[0, 0])[0], x.dtype)
     )
     model = keras.Model(model.input, hoard(model.output))
-    message = "ran out of memory; begin again with .* a --batch_size below 10"
+    message = "ran out of memory; begin again with .*, below 10, --batch_size"
     with pytest.raises(RequestError, match=message):
         fit(model, make_data(), RECIPE, tmp_path / "float", inputs=INPUTS)
+
+
+@pytest.mark.parametrize(
+    ("stage", "epochs", "flags"),
+    [
+        ("float", "--epochs", "--batch_size"),
+        (
+            "pruned",
+            "--epochs of `corallite prune` (--prune_epochs of `corallite pipeline`)",
+            "--batch_size of `corallite prune`",
+        ),
+    ],
+)
+def test_few_steps_are_warned_of_with_what_to_do(
+    stage, epochs, flags, tmp_path, caplog
+):
+    recipe = dataclasses.replace(RECIPE, epochs=2, batch_size=100)
+    fit(make_model(), make_data(), recipe, tmp_path / stage, inputs=INPUTS)
+    assert (
+        f"{stage}: 2 epochs are only 2 optimizer steps, too few to learn "
+        f"much; give more with {epochs}, or smaller batches than 100 with {flags}."
+    ) in caplog.messages
+
+
+def test_enough_steps_are_not_warned_of(tmp_path, caplog):
+    recipe = dataclasses.replace(RECIPE, epochs=3, batch_size=1)
+    fit(make_model(), make_data(), recipe, tmp_path / "float", inputs=INPUTS)
+    assert not any("optimizer steps" in message for message in caplog.messages)
 
 
 @pytest.fixture

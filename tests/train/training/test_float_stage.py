@@ -229,7 +229,7 @@ def test_an_unfinished_training_is_not_lost_to_other_settings(
 
     with monkeypatch.context() as patch:
         # Killed when everything is trained and nothing written.
-        patch.setattr("corallite.train.training.float_stage.save_model", stop)
+        patch.setattr("corallite.train.training.finish_stage.save_model", stop)
         with pytest.raises(KeyboardInterrupt):
             train(data_dir, run_dir, NETWORK, recipe)
     other = dataclasses.replace(recipe, epochs=1)

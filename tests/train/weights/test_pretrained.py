@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import zipfile
 
 import h5py
 import numpy as np
@@ -279,6 +280,40 @@ def test_a_file_of_another_kind_is_refused(content, tmp_path):
     path = tmp_path / "photo.jpg"
     path.write_bytes(content)
     assert "holds no weights; give a PyTorch" in refuse(path, "shufflenet_v2")
+
+
+def make_zip(path, *names):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"x")
+
+
+def test_models_in_other_formats_are_named_with_what_is_accepted(tmp_path):
+    keras_3, arrays, photos = (tmp_path / x for x in ("x.keras", "x.npz", "x.zip"))
+    make_zip(keras_3, "metadata.json", "config.json", "model.weights.h5")
+    make_zip(arrays, "arr_0.npy")
+    make_zip(photos, "cat.jpg")
+    lite, onnx = tmp_path / "x.tflite", tmp_path / "x.onnx"
+    lite.write_bytes(b"\x1c\0\0\0TFL3" + bytes(100))
+    onnx.write_bytes(b"\x08\x08\x12\x07pytorch" + bytes(100))
+    for path, words in [
+        (keras_3, "x.keras is a model of Keras 3; load it with Keras and save"),
+        (arrays, "x.npz is a NumPy archive; give a PyTorch checkpoint"),
+        (photos, "x.zip is a zip archive; give a PyTorch checkpoint"),
+        (lite, "x.tflite is a TFLite model; give a PyTorch checkpoint"),
+        (onnx, "x.onnx is an ONNX model; give a PyTorch checkpoint"),
+        (tmp_path, f"{tmp_path} is a folder; give a PyTorch checkpoint"),
+    ]:
+        message = refuse(path, "shufflenet_v2")
+        assert words in message
+        assert message.endswith("or the model.h5 of a run.")
+
+
+def test_hdf5_of_weights_alone_names_what_is_accepted(tmp_path):
+    path = tmp_path / "x.weights.h5"
+    with h5py.File(path, "w") as file:
+        file.create_group("layers")
+    assert "or the model.h5 of a run" in refuse(path, "shufflenet_v2")
 
 
 def test_a_quantized_model_is_refused(tmp_path):

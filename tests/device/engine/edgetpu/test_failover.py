@@ -253,7 +253,7 @@ def test_killed_parent_leaves_nothing(edgetpu, tiny_models, tmp_path, wait_until
             os.kill(worker, way)
         assert is_alive(worker)
         parent.kill()
-    # It may be a zombie for as long as nobody reaps orphans here.
+    # It stays a zombie if init does not reap orphans here.
     wait_until(lambda: not is_running(worker))
 
 

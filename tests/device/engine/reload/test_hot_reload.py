@@ -124,6 +124,7 @@ BAD = {
     "when the model was made": lambda make: make(
         replace(SECOND, selftest=SelfTest(1, 2, 0.99))
     ),
+    "is multi-label": lambda make: make(SECOND.with_classes(values="multilabel")),
     "cannot be run": lambda make: make(SECOND)[:100] + bytes(400) + make(SECOND)[500:],
 }
 

@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from corallite.convert.audit.audit_text import format_audit
-from corallite.convert.audit.examine import audit_file
-from corallite.convert.audit.metadata import describe_metadata
-from corallite.convert.tflite.reader import decode
 from corallite.device.image.preprocess import Preprocessing
+from corallite.device.model.description.graph import FileGraph
+from corallite.device.model.description.tflite_metadata import read_metadata
 from corallite.device.model.flatbuffer import DamagedError
 from corallite.device.model.identifiers import TFLITE_METADATA, TFLITE_METADATA_NAME
 from corallite.device.model.manifest import Manifest
@@ -38,12 +36,14 @@ def with_metadata(writer):
 
 def test_a_file_without_metadata_has_none(writer):
     writer.conv(writer.input())
-    assert describe_metadata(decode(writer.content())) is None
+    assert read_metadata(FileGraph(writer.content()).metadata()) is None
 
 
 def test_our_metadata_are_read_as_written(writer):
     writer.conv(writer.input(kind="UINT8"))
-    found = describe_metadata(decode(attach_manifest(writer.content(), MANIFEST)))
+    found = read_metadata(
+        FileGraph(attach_manifest(writer.content(), MANIFEST)).metadata()
+    )
     assert found is not None
     assert (found["name"], found["version"]) == ("tiny", "7")
     assert found["description"] == "Tells which of 2 classes an image shows."
@@ -62,7 +62,7 @@ def test_metadata_of_another_tool_are_read(with_metadata):
     audio = {0: "waveform", 3: {0: Number("Uint8", 4)}}
     file = {0: "words.txt", 1: "a word a line", 2: Number("Int8", 5), 3: "en"}
     root = {0: "listener", 4: "Ann", 5: "MIT", 6: [file], 3: [{2: [audio], 3: []}]}
-    found = describe_metadata(decode(with_metadata(root)))
+    found = read_metadata(FileGraph(with_metadata(root)).metadata())
     assert found is not None
     assert (found["author"], found["license"]) == ("Ann", "MIT")
     assert found["inputs"][0]["content"] == "audio"
@@ -82,7 +82,7 @@ def test_codes_without_a_name_are_shown_as_numbers(with_metadata):
     image = {3: {0: Number("Uint8", 2), 1: {0: Number("Int8", 9)}}}
     unknown = {3: {0: Number("Uint8", 77)}}
     root = {6: [{2: Number("Int8", 99)}], 3: [{2: [image, unknown]}]}
-    found = describe_metadata(decode(with_metadata(root)))
+    found = read_metadata(FileGraph(with_metadata(root)).metadata())
     assert found is not None
     assert [t["content"] for t in found["inputs"]] == ["image", "77"]
     assert found["inputs"][0]["color_space"] == "9"
@@ -93,7 +93,7 @@ def test_infinity_and_nan_are_none(with_metadata):
     options = {0: [float("nan"), 1.0], 1: [float("inf")]}
     units = [{0: Number("Uint8", 1), 1: options}]
     content = with_metadata({3: [{2: [{4: units}]}]})
-    found = describe_metadata(decode(content))
+    found = read_metadata(FileGraph(content).metadata())
     assert found is not None
     assert (found["inputs"][0]["mean"], found["inputs"][0]["std"]) == (
         [None, 1.0],
@@ -102,7 +102,7 @@ def test_infinity_and_nan_are_none(with_metadata):
 
 
 def test_metadata_without_a_graph_describe_no_tensors(with_metadata):
-    found = describe_metadata(decode(with_metadata({0: "bare"})))
+    found = read_metadata(FileGraph(with_metadata({0: "bare"})).metadata())
     assert found is not None
     assert (found["inputs"], found["outputs"], found["files"]) == ([], [], [])
 
@@ -116,24 +116,6 @@ def test_metadata_without_a_graph_describe_no_tensors(with_metadata):
     ],
 )
 def test_invalid_metadata_are_damaged(with_metadata, content, sentence):
-    model = decode(with_metadata(content))
+    graph = FileGraph(with_metadata(content))
     with pytest.raises(DamagedError, match=sentence):
-        describe_metadata(model)
-
-
-def test_damaged_metadata_do_not_hide_the_model(with_metadata, write_file):
-    path = write_file(with_metadata(b"\x08\0\0\0M999" + bytes(40)))
-    found = audit_file(path, ask_xnnpack=False)
-    assert found.metadata is None
-    assert found.edgetpu.mapped == (0,)
-    sentence = " ".join(format_audit(found).split())
-    assert "the metadata are damaged (they do not begin with M001)" in sentence
-
-
-def test_the_text_has_the_range_of_pixels(writer, write_file):
-    writer.conv(writer.input(kind="UINT8"))
-    path = write_file(attach_manifest(writer.content(), MANIFEST))
-    text = " ".join(format_audit(audit_file(path, ask_xnnpack=False)).split())
-    assert "metadata tiny" in text
-    assert "image, RGB, mean 0, std 255, min 0, max 255" in text
-    assert "probability, feature, min 0, max 1, labels.txt (TENSOR_AXIS_LABELS)" in text
+        read_metadata(graph.metadata())

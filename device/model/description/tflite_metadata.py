@@ -6,7 +6,6 @@ Field numbers are those of metadata_schema.fbs (MediaPipe).
 import math
 from typing import Any
 
-from corallite.convert.tflite.model import Model
 from corallite.device.model import identifiers
 from corallite.device.model.flatbuffer import DamagedError, Flatbuffer, Table
 
@@ -21,18 +20,19 @@ _FILE_TYPES = (
 ).split()
 
 
-def describe_metadata(model: Model) -> dict[str, Any] | None:
+def read_metadata(content: bytes) -> dict[str, Any] | None:
     """Returns the metadata of a model as JSON; None if it has none.
+
+    Args:
+        content: What the model's entry of that name holds; b"" if there is none.
 
     Raises:
         DamagedError: The metadata are not valid.
     """
-    start, size = model.metadata.get(identifiers.TFLITE_METADATA_NAME, (0, 0))
-    if not size:
+    if not content:
         return None
-    if size > _MOST_BYTES:
-        raise DamagedError(f"{size:,} bytes are too many")
-    content = model.content[start : start + size]
+    if len(content) > _MOST_BYTES:
+        raise DamagedError(f"{len(content):,} bytes are too many")
     if content[4:8] != identifiers.TFLITE_METADATA:
         expected = identifiers.TFLITE_METADATA.decode()
         raise DamagedError(f"they do not begin with {expected}")
