@@ -15,7 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest_plugins = ("fixtures.image_folders", "fixtures.small_run")
+pytest_plugins = (
+    "fixtures.certificates",
+    "fixtures.image_folders",
+    "fixtures.small_run",
+)
 
 
 @pytest.fixture

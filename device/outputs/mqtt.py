@@ -210,8 +210,8 @@ def _why_unreachable(error: BaseException | None) -> str:
             "SSL_CERT_FILE to the file of its authority, or correct the host name."
         )
     if isinstance(error, ssl.SSLError):
-        why = error.reason or error.strerror or "unknown error"
-        return f"TLS fails ({why}); check that the port is that of mqtts."
+        reason = error.reason or error.strerror or "unknown error"
+        return f"TLS fails ({reason}); check that the port is that of mqtts."
     why = getattr(error, "strerror", None) or error or "unknown error"
     return f"cannot be reached ({why}); check the host, the port and the network."
 

@@ -3,13 +3,16 @@
 import contextlib
 import logging as python_logging
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import uvicorn
 
 from corallite.device.serve.guard.connection import TimeLimitedProtocol
 from corallite.device.serve.guard.gate import Gate
+from corallite.device.serve.guard.handshake import TlsHandshake
 from corallite.device.system import log
 from corallite.device.system.errors import RequestError
 
@@ -68,7 +71,7 @@ def run_server(
     python_logging.getLogger("uvicorn.error").setLevel(python_logging.ERROR)
     config = uvicorn.Config(
         app,
-        http=TimeLimitedProtocol,
+        http=_choose_protocol(tls_cert, tls_key),
         ws="none",
         loop="asyncio",
         lifespan="off",
@@ -79,11 +82,22 @@ def run_server(
         backlog=_ACCEPTED_AT_ONCE,
         timeout_keep_alive=5,
         timeout_graceful_shutdown=_GRACE_S,
-        ssl_certfile=tls_cert,
-        ssl_keyfile=tls_key,
     )
     _log_address(listener, bool(tls_cert))
     _Server(config, stop, on_tick).run(sockets=[listener])
+
+
+def _choose_protocol(tls_cert: str | None, tls_key: str | None) -> Any:
+    """Returns the function by which uvicorn makes the protocol of a connection."""
+    if not tls_cert:
+        return TimeLimitedProtocol
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tls_cert, tls_key)
+
+    def create(**state: Any) -> TlsHandshake:
+        return TlsHandshake(context, TimeLimitedProtocol(**state))
+
+    return create
 
 
 class _Server(uvicorn.Server):

@@ -1,14 +1,15 @@
 """Uvicorn's HTTP connection with the timeouts that it lacks."""
 
 import asyncio
+import heapq
 import resource
-from collections.abc import Iterable
+from typing import Protocol
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-# Timeout for the headers of a request, and for the rest of a refused body.
-_IDLE_TIMEOUT_S = 10.0
+# Timeout for a TLS handshake, for headers, and for the rest of a refused body.
+IDLE_TIMEOUT_S = 10.0
 # Timeout for the client to read when the connection's buffers are full.
 _WRITE_TIMEOUT_S = 30.0
 # Most systems limit a process to 1,024 open files, some to 256.
@@ -27,6 +28,22 @@ def max_connections() -> int:
     return max(1, min(_MAX_CONNECTIONS, files - _OTHER_FILES))
 
 
+class Connection(Protocol):
+    """What counts as a connection.
+
+    Attributes:
+        transport: Carries it.
+        last_data_s: When the client sent something, by the time of the event loop.
+    """
+
+    transport: asyncio.Transport
+    last_data_s: float
+
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether it could be closed for a new one."""
+
+
 class TimeLimitedProtocol(H11Protocol):
     """Closes connections that would otherwise stay open without doing anything.
 
@@ -42,10 +59,11 @@ class TimeLimitedProtocol(H11Protocol):
             transport.max_size = _READ_BYTES
         self._idle_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
+        # Else the timer below would ignore the last 64 KiB of a response.
+        transport.set_write_buffer_limits(high=1)
         self.last_data_s = self.loop.time()
         self._update_idle_timer()
-        if len(self.connections) > max_connections():
-            _close_one(self.connections, self)  # type: ignore[arg-type]
+        make_room(self.connections, self)  # type: ignore[arg-type]
 
     def data_received(self, data: bytes) -> None:
         """Processes data; the idle timer runs while no response is under way."""
@@ -55,16 +73,17 @@ class TimeLimitedProtocol(H11Protocol):
 
     @property
     def waits_for_client(self) -> bool:
-        """Whether the client could send more of a request, and is not made to wait."""
+        """Whether the client must send more of a request, or the end of TLS."""
         is_incomplete = self.conn.their_state in (h11.IDLE, h11.SEND_BODY)
-        return is_incomplete and not self.flow.read_paused
+        is_made_to_wait = self.flow.read_paused
+        return self.transport.is_closing() or (is_incomplete and not is_made_to_wait)
 
     def _update_idle_timer(self) -> None:
         is_waiting = self.conn.their_state in (h11.IDLE, h11.SEND_BODY)
         if self._is_responding() or not is_waiting:
             self._idle_timer = _cancel(self._idle_timer)
         elif self._idle_timer is None:
-            self._idle_timer = self.loop.call_later(_IDLE_TIMEOUT_S, self._close_idle)
+            self._idle_timer = self.loop.call_later(IDLE_TIMEOUT_S, self._close_idle)
 
     def _close_idle(self) -> None:
         self._idle_timer = None
@@ -91,15 +110,15 @@ class TimeLimitedProtocol(H11Protocol):
         super().connection_lost(exc)
 
 
-def _close_one(
-    connections: Iterable[TimeLimitedProtocol], newest: TimeLimitedProtocol
-) -> None:
-    """Closes the connection that waits longest for its client, else the newest."""
-    open_ones = [one for one in connections if not one.transport.is_closing()]
-    if len(open_ones) > max_connections():
-        waiting = [one for one in open_ones if one.waits_for_client]
-        oldest = min(waiting, key=lambda one: one.last_data_s, default=newest)
-        oldest.transport.abort()
+def make_room(connections: set[Connection], newest: Connection) -> None:
+    """Closes those that wait longest for their clients, else the newest, if needed."""
+    if len(connections) > max_connections():
+        waiting = [one for one in connections if one.waits_for_client] or [newest]
+        # Some more make room for the next ones: the search takes half a millisecond.
+        count = 1 + len(connections) // 32
+        for oldest in heapq.nsmallest(count, waiting, lambda one: one.last_data_s):
+            oldest.transport.abort()
+            connections.discard(oldest)
 
 
 def _cancel(timer: asyncio.TimerHandle | None) -> asyncio.TimerHandle | None:

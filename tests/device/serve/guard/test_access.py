@@ -20,10 +20,10 @@ def test_loopback_requires_only_its_host_name(host):
 @pytest.mark.parametrize("is_tls", [False, True])
 def test_network_requires_a_token(host, is_tls, monkeypatch):
     monkeypatch.setattr("corallite.device.serve.guard.access._check_tls", print)
-    files = ("cert", "key") if is_tls else (None, None)
+    cert, key = ("cert", "key") if is_tls else (None, None)
     with pytest.raises(RequestError, match=re.escape(f"--host={host}: would show")):
-        make_access(host, None, *files)
-    assert make_access(host, None, *files, is_public=True) == Access(is_tls=is_tls)
+        make_access(host, None, cert, key)
+    assert make_access(host, None, cert, key, True) == Access(is_tls=is_tls)
 
 
 def test_public_server_has_no_token(monkeypatch):

@@ -1,19 +1,19 @@
 """Timeouts and limits of connections, shortened for the tests."""
 
 import contextlib
+import os
 import socket
-import threading
 import time
 
 import numpy as np
 import pytest
+from fixtures.serving import serving
 
 from corallite.device.engine.classifier import Prediction
 from corallite.device.loop.classify_frames import Result
 from corallite.device.serve.guard import connection
 from corallite.device.serve.guard.refusal import Limits
 from corallite.device.serve.live.camera import Snapshot
-from corallite.device.serve.server import open_socket, run_server
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 STREAM = b"GET /stream.mjpg HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -38,14 +38,9 @@ def limits():
 @pytest.fixture
 def connect(make_client, limits):
     """A function that connects to a server in a thread of this process."""
-    listener, stop = open_socket("127.0.0.1", 0), threading.Event()
-    address = listener.getsockname()
     app = make_client(limits, camera=Still()).app
-    server = threading.Thread(target=run_server, args=(app, listener, stop))
-    server.start()
     with contextlib.ExitStack() as stack:
-        stack.callback(server.join)
-        stack.callback(stop.set)
+        address = stack.enter_context(serving(app))
         yield lambda: stack.enter_context(socket.create_connection(address, LIMIT_S))
 
 
@@ -71,7 +66,7 @@ def test_new_connection_takes_the_place_of_the_one_silent_longest(
     connect, monkeypatch, begin, end
 ):
     monkeypatch.setattr(connection, "_MAX_CONNECTIONS", 2)
-    monkeypatch.setattr(connection, "_IDLE_TIMEOUT_S", LIMIT_S)
+    monkeypatch.setattr(connection, "IDLE_TIMEOUT_S", LIMIT_S)
     held = [connect(), connect()]
     for client in held:
         client.sendall(begin)
@@ -80,6 +75,16 @@ def test_new_connection_takes_the_place_of_the_one_silent_longest(
     assert answer_to(connect(), HEALTH).startswith(b"HTTP/1.1 200 ")
     assert answer_to(held[0], b"") == b""
     assert answer_to(held[1], end).startswith(b"HTTP/1.1 ")
+
+
+@pytest.mark.parametrize("limits", [Limits(body_s=LIMIT_S, silence_s=LIMIT_S)])
+def test_many_new_connections_at_once_leave_the_newest(connect, monkeypatch):
+    monkeypatch.setattr(connection, "_MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(connection, "IDLE_TIMEOUT_S", LIMIT_S)
+    held = [connect() for _ in range(20)]
+    assert answer_to(connect(), HEALTH).startswith(b"HTTP/1.1 200 ")
+    assert [answer_to(client, b"") for client in held[:-1]] == [b""] * 19
+    assert answer_to(held[-1], HEALTH).startswith(b"HTTP/1.1 200 ")
 
 
 def test_connections_with_a_response_keep_their_places(
@@ -105,7 +110,7 @@ def test_connections_fit_into_the_limit_of_open_files(monkeypatch, files, expect
 
 @pytest.mark.parametrize("begun", [b"", b"GET /healthz HT", b"GET / HTTP/1.1\r\nA: b"])
 def test_incomplete_request_is_closed(connect, monkeypatch, begun):
-    monkeypatch.setattr(connection, "_IDLE_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(connection, "IDLE_TIMEOUT_S", 0.05)
     # The server closes the connection; the client does not.
     assert answer_to(connect(), begun) == b""
 
@@ -116,7 +121,7 @@ def test_incomplete_body_of_a_refused_request_is_closed(connect, monkeypatch):
     client.sendall(head)
     assert client.recv(4096).startswith(b"HTTP/1.1 405 ")
     # Only now: the timeout must not end the connection before its first response.
-    monkeypatch.setattr(connection, "_IDLE_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(connection, "IDLE_TIMEOUT_S", 0.05)
     answer_to(client, b"x")
 
 
@@ -135,6 +140,22 @@ def test_unread_responses_end_the_connection(connect, monkeypatch, wait_until):
         return False
 
     wait_until(is_cut)
+
+
+def test_rest_of_a_response_that_is_not_read_ends_the_connection(
+    make_client, monkeypatch, wait_until
+):
+    """Up to 64 KiB, asyncio would not tell the server that the client does not read."""
+    monkeypatch.setattr(connection, "_WRITE_TIMEOUT_S", 0.05)
+    script = b"GET /page/page.js HTTP/1.1\r\nHost: x\r\n"
+    app = make_client().app
+    with serving(app, send_buffer_bytes=4096) as address, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(address)
+        client.sendall((script + b"\r\n") * 4 + script + b"Connection: close\r\n\r\n")
+        assert client.recv(4, socket.MSG_PEEK) == b"HTTP"
+        open_files = len(os.listdir("/dev/fd"))
+        wait_until(lambda: len(os.listdir("/dev/fd")) < open_files)
 
 
 def test_ninth_client_of_the_stream_is_refused_until_another_leaves(
