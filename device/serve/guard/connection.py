@@ -3,7 +3,9 @@
 import asyncio
 import heapq
 import resource
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Protocol
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -12,6 +14,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 IDLE_TIMEOUT_S = 10.0
 # Timeout for the client to read when the connection's buffers are full.
 _WRITE_TIMEOUT_S = 30.0
+# Set in the scope of a request that is cancelled because its client has left.
+CLIENT_LEFT = "corallite.client_left"
 # Most systems limit a process to 1,024 open files, some to 256.
 _MAX_CONNECTIONS = 512
 # For the camera, the model, and connections that were accepted and not counted yet.
@@ -55,6 +59,8 @@ class TimeLimitedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Accepts a connection, and closes another if there are too many."""
         super().connection_made(transport)
+        self._task: asyncio.Task[Any] | None = None
+        self.app = partial(self._respond, self.app)  # type: ignore[assignment]
         if hasattr(transport, "max_size"):  # Not with TLS.
             transport.max_size = _READ_BYTES
         self._idle_timer: asyncio.TimerHandle | None = None
@@ -103,11 +109,21 @@ class TimeLimitedProtocol(H11Protocol):
         super().resume_writing()
         self._write_timer = _cancel(self._write_timer)
 
+    async def _respond(
+        self, app: Callable[..., Awaitable[None]], *arguments: Any
+    ) -> None:
+        self._task = asyncio.current_task()
+        await app(*arguments)
+
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stops the timers."""
+        """Stops the timers, and the request whose response nobody would read."""
         self._idle_timer = _cancel(self._idle_timer)
         self._write_timer = _cancel(self._write_timer)
         super().connection_lost(exc)
+        # A body that waits for memory does not see it. A stream sees it itself.
+        if self._task and self._is_responding() and not self.cycle.response_started:
+            self.scope[CLIENT_LEFT] = True  # type: ignore[typeddict-unknown-key]
+            self._task.cancel()
 
 
 def make_room(connections: set[Connection], newest: Connection) -> None:

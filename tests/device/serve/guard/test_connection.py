@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import socket
 import time
 
@@ -194,6 +195,37 @@ def test_slow_body_is_refused(connect, why):
         block = client.recv(4096)
         assert block, answer
         answer += block
+
+
+def test_body_that_waits_for_memory_is_dropped_when_its_client_leaves(
+    make_client, wait_until
+):
+    times = {"wait_s": LIMIT_S, "body_s": LIMIT_S, "silence_s": LIMIT_S}
+    app = make_client(Limits(body_bytes=70_000, bodies=1, **times)).app
+    head = SLOW_UPLOAD.replace(b"Length: 100", b"Length: 70000")
+    with serving(app) as address, contextlib.ExitStack() as stack:
+
+        def connect():
+            return stack.enter_context(socket.create_connection(address, LIMIT_S))
+
+        def read_metrics():
+            raw = HEALTH.replace(b"healthz", b"metrics")
+            return answer_to(connect(), raw).decode()
+
+        def read(name):
+            found = re.search(rf"(?m)^corallite_request_{name} (\S+)", read_metrics())
+            return float(found[1])
+
+        clients = [connect() for _ in range(3)]
+        for number, client in enumerate(clients, 1):
+            client.sendall(head)
+            assert client.recv(4096).startswith(b"HTTP/1.1 100 ")
+            client.sendall(bytes(69_000))
+            wait_until(lambda n=number: read("bytes") >= 65536 * n)
+        # The first has room, the second may exceed the limit, and the third waits.
+        clients[2].close()
+        wait_until(lambda: read("bodies") == 2)
+        wait_until(lambda: 'code="499"' in read_metrics())
 
 
 @pytest.mark.parametrize("limits", [Limits(body_s=LIMIT_S, silence_s=LIMIT_S)])
