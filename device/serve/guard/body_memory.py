@@ -41,7 +41,8 @@ class BodyMemory:
         self._limit_bytes = limits.bodies * limits.body_bytes
         self._wait_s = limits.wait_s
         self._beyond_limit: HeldBytes | None = None
-        self._changed = asyncio.Condition()
+        # Without a lock: cancelled requests could wait for one forever.
+        self._freed = asyncio.Event()
 
     @contextlib.asynccontextmanager
     async def hold(self) -> AsyncIterator[HeldBytes]:
@@ -55,8 +56,7 @@ class BodyMemory:
             self.count -= held.count
             if self._beyond_limit is held:
                 self._beyond_limit = None
-            async with self._changed:
-                self._changed.notify_all()
+            self._wake()
 
     def add(self, held: HeldBytes, count: int) -> None:
         """Counts bytes that were received."""
@@ -69,16 +69,20 @@ class BodyMemory:
         Raises:
             Refusal: The wait took too long.
         """
-        if self._has_room(held):
-            return
-        async with self._changed:
-            wait = self._changed.wait_for(lambda: self._has_room(held))
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + self._wait_s
+        while not self._has_room(held):
+            if loop.time() >= end_s:
+                raise busy("Other bodies fill the memory; try again in a second.")
+            timer = loop.call_at(end_s, self._wake)
             try:
-                await asyncio.wait_for(wait, self._wait_s)
-            except asyncio.TimeoutError:
-                raise busy(
-                    "Other bodies fill the memory; try again in a second."
-                ) from None
+                await self._freed.wait()
+            finally:
+                timer.cancel()
+
+    def _wake(self) -> None:
+        self._freed.set()
+        self._freed = asyncio.Event()
 
     def _has_room(self, held: HeldBytes) -> bool:
         if held.count < _FREE_BYTES or self.count < self._limit_bytes:

@@ -57,3 +57,28 @@ def test_small_body_never_waits():
             await memory.wait_for_room(small)
 
     run(grow)
+
+
+@pytest.mark.parametrize("steps", range(6))
+def test_cancelled_bodies_end_and_free_their_memory(steps):
+    """asyncio.Condition of Python 3.11 lets some of them wait forever for its lock."""
+
+    async def hold(memory):
+        async with memory.hold() as held:
+            memory.add(held, LARGE)
+            await memory.wait_for_room(held)
+            await asyncio.Event().wait()
+
+    async def cancel_twice():
+        memory = BodyMemory(LIMITS)
+        tasks = [asyncio.create_task(hold(memory)) for _ in range(10)]
+        for count in (3, steps):
+            for _ in range(count):
+                await asyncio.sleep(0)
+            for task in tasks:
+                task.cancel()
+        _, still_waiting = await asyncio.wait(tasks, timeout=10)
+        assert not still_waiting
+        assert (memory.count, memory.bodies) == (0, 0)
+
+    asyncio.run(cancel_twice())
