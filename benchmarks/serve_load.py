@@ -39,8 +39,7 @@ _MAX_GROWTH_MB = flags.DEFINE_float(
 
 _IMAGES = 16
 _LIMIT_S = 60
-# Parallel damaged requests. Some make the server wait for a body that never comes. The
-# server accepts this many at once, so no other request waits behind them.
+# Parallel damaged requests.
 _AT_ONCE = 4
 _WAIT_S = 0.25
 _FORM_KIND = "multipart/form-data; boundary=edge"

@@ -16,7 +16,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest_plugins = ("fixtures.image_folders", "fixtures.small_run")
+pytest_plugins = (
+    "fixtures.certificates",
+    "fixtures.image_folders",
+    "fixtures.small_run",
+)
 
 
 def pytest_configure(config):
