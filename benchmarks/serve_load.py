@@ -15,16 +15,13 @@ import contextlib
 import json
 import random
 import re
-import subprocess
-import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import IO
+from collections.abc import Sequence
 
 import numpy as np
 from absl import flags
+from serve_process import serving
 
 from corallite.device.cli import program
 from corallite.device.engine.classifier import Classifier, top_k
@@ -57,7 +54,7 @@ def main(argv: Sequence[str]) -> int:
     """Starts a server and runs both tests."""
     program.reject_arguments(argv)
     requests = _make_requests()
-    with _serving() as port:
+    with serving(_MODEL.value) as port:
         is_right = asyncio.run(_load(port, requests))
         is_safe = asyncio.run(_damage(port, requests))
     is_good = is_right and is_safe
@@ -85,30 +82,6 @@ def _make_requests() -> list[tuple[bytes, list[str]]]:
         )
         requests.append((head.encode() + data, labels))
     return requests
-
-
-@contextlib.contextmanager
-def _serving() -> Iterator[int]:
-    command = [sys.executable, "-m", "corallite.device.cli.serve_main", "--port=0"]
-    command.append(f"--model={_MODEL.value}")
-    # A file, not a pipe: decoders write a line for each damaged image, and a full pipe
-    # would block the server.
-    with tempfile.NamedTemporaryFile("w+") as log:
-        server = subprocess.Popen(command, stderr=log)
-        try:
-            yield _wait_for_port(server, log)
-        finally:
-            server.terminate()
-            server.wait()
-
-
-def _wait_for_port(server: subprocess.Popen[bytes], log: IO[str]) -> int:
-    while server.poll() is None:
-        log.seek(0)
-        if found := re.search(r"Listening on http://.*:(\d+)/", log.read()):
-            return int(found[1])
-        time.sleep(0.1)
-    raise RuntimeError("The server did not start.")
 
 
 async def _load(port: int, requests: list[tuple[bytes, list[str]]]) -> bool:
