@@ -58,4 +58,5 @@ def _wait_for_port(server: subprocess.Popen[bytes], log: IO[str]) -> int:
         if found := re.search(r"Listening on http://.*:(\d+)/", log.read()):
             return int(found[1])
         time.sleep(0.1)
-    raise RuntimeError("The server did not start.")
+    log.seek(0)
+    raise RuntimeError(f"The server did not start: {log.read()}")

@@ -60,7 +60,7 @@ class TimeLimitedProtocol(H11Protocol):
         """Accepts a connection, and closes another if there are too many."""
         super().connection_made(transport)
         self._task: asyncio.Task[Any] | None = None
-        self.app = partial(self._respond, self.app)  # type: ignore[assignment]
+        self.app = partial(self._respond, self.app)
         if hasattr(transport, "max_size"):  # Not with TLS.
             transport.max_size = _READ_BYTES
         self._idle_timer: asyncio.TimerHandle | None = None
@@ -122,7 +122,7 @@ class TimeLimitedProtocol(H11Protocol):
         super().connection_lost(exc)
         # A body that waits for memory does not see it. A stream sees it itself.
         if self._task and self._is_responding() and not self.cycle.response_started:
-            self.scope[CLIENT_LEFT] = True  # type: ignore[typeddict-unknown-key]
+            self.scope[CLIENT_LEFT] = True  # type: ignore[literal-required]
             self._task.cancel()
 
 

@@ -214,6 +214,7 @@ def test_body_that_waits_for_memory_is_dropped_when_its_client_leaves(
 
         def read(name):
             found = re.search(rf"(?m)^corallite_request_{name} (\S+)", read_metrics())
+            assert found
             return float(found[1])
 
         clients = [connect() for _ in range(3)]
