@@ -39,11 +39,9 @@ class TlsHandshake(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Counts the connection, and begins the handshake."""
-        # What the client sends belongs to the handshake.
-        transport.pause_reading()
         self.transport = transport
         self._connections.add(self)
-        # The loop itself has only a weak reference to a task.
+        # It begins before anything is read. Here, Python 3.10 cannot pause reading yet.
         self._task = self._loop.create_task(self._run())
         connection.make_room(self._connections, self)
 
