@@ -4,6 +4,7 @@ import json
 
 import pytest
 from fixtures.hostile_keras import write_lambda
+from fixtures.squares_network import IN_PROGRAMS, PIPELINE_FLAGS
 
 from corallite.device.system import files
 from corallite.train.runs.run import Run
@@ -28,12 +29,6 @@ VERBS = {
     },
     "qat": {"convert": (), "evaluate": ("--part=train",), "report": ()},
 }
-PIPELINE = (
-    *("--width=0.25", "--image_size=32", "--batch_size=16", "--augment=none"),
-    *("--epochs=8", "--learning_rate=0.05"),
-    *("--prune_epochs=2", "--prune_learning_rate=0.01"),
-    *("--quantize_epochs=2", "--quantize_learning_rate=0.002"),
-)
 
 
 def replace_model(run, name, created):
@@ -72,8 +67,9 @@ def test_a_pipeline_that_resumes_refuses_it(
 ):
     created = tmp_path / "created"
     replace_model(Run.open(copied_run), stage, created)
-    command = (f"--data_dir={squares_dir}", f"--run_dir={copied_run}", *PIPELINE)
-    assert_refused(programs.run("pipeline", *command), created)
+    command = (f"--data_dir={squares_dir}", f"--run_dir={copied_run}", *PIPELINE_FLAGS)
+    done = programs.run("pipeline", *command, before=IN_PROGRAMS)
+    assert_refused(done, created)
 
 
 def test_weights_with_a_lambda_are_refused(programs, squares_dir, tmp_path):
@@ -84,7 +80,8 @@ def test_weights_with_a_lambda_are_refused(programs, squares_dir, tmp_path):
         f"--data_dir={squares_dir}",
         f"--run_dir={tmp_path / 'run'}",
         f"--weights={path}",
-        *PIPELINE[:4],
+        "--width=0.25",
+        "--image_size=32",
     )
     assert done.returncode == 2
     assert f"{path}: has the class 'Lambda', which could execute code" in done.stderr

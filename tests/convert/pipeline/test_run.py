@@ -4,7 +4,7 @@ import shutil
 import signal
 
 import pytest
-from fixtures.squares_network import IN_PROGRAMS
+from fixtures.squares_network import IN_PROGRAMS, PIPELINE_FLAGS
 
 from corallite.convert.report.write import write_report
 from corallite.device.system.errors import RequestError
@@ -17,20 +17,6 @@ from corallite.train.training.recipe import Transfer
 pytestmark = pytest.mark.slow
 
 STAGES = ("float", "pruned", "qat", "int8")
-# What `squares_pipeline` says in Python.
-FLAGS = [
-    "--model=shufflenet_v2",
-    "--width=0.25",
-    "--image_size=32",
-    "--batch_size=16",
-    "--augment=none",
-    "--epochs=40",
-    "--learning_rate=0.05",
-    "--prune_epochs=10",
-    "--prune_learning_rate=0.01",
-    "--quantize_epochs=10",
-    "--quantize_learning_rate=0.002",
-]
 
 
 def stages_of(run_dir):
@@ -48,7 +34,7 @@ def state_of(run_dir):
 @pytest.fixture
 def start(programs, squares_dir):
     """A function that starts the verb: (run_dir, *flags)."""
-    given = ["pipeline", *FLAGS, f"--data_dir={squares_dir}"]
+    given = ["pipeline", *PIPELINE_FLAGS, f"--data_dir={squares_dir}"]
     return lambda run_dir, *flags: programs.start(
         *given, f"--run_dir={run_dir}", *flags, before=IN_PROGRAMS
     )
