@@ -61,11 +61,6 @@ def _prepare_classifier(
     if not manifest.labels:
         return _prepare(runner)
     classifier = Classifier(path, manifest=manifest, runner=runner)
-    try:
-        selftest.check_recorded(classifier)
-    except RequestError as error:
-        raise RequestError(
-            f"{path}: fails its self-test ({error}); copy or convert it again"
-        ) from error
+    selftest.check_recorded(classifier, path)
     pixels = np.zeros((*classifier.preprocessing.size_hw, 3), np.uint8)
     return lambda: classifier.run(pixels)

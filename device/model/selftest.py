@@ -1,5 +1,6 @@
 """Tests a model on generated images: does it predict what it did when it was made?"""
 
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -58,14 +59,25 @@ def ask(model: Runnable) -> list[Probabilities]:
     return [model.run(image) for image in images]
 
 
-def check_recorded(model: Runnable) -> None:
+def check_recorded(model: Runnable, path: str | Path) -> None:
     """Checks the prediction that the manifest has, with one inference; see `check`.
 
+    Args:
+        model: The model of a file.
+        path: The file, for messages.
+
     Raises:
-        RequestError: It differs. The message is part of a sentence.
+        RequestError: The prediction differs, or the model does not run.
     """
-    if model.manifest.selftest is not None:
-        _compare(_ask_first(model), model.manifest)
+    if model.manifest.selftest is None:
+        return
+    answer = _ask_first(model)
+    try:
+        _compare(answer, model.manifest)
+    except RequestError as error:
+        raise RequestError(
+            f"{path}: fails its self-test ({error}); copy or convert it again."
+        ) from error
 
 
 def record(model: Runnable) -> SelfTest:

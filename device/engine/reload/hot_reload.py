@@ -226,12 +226,7 @@ def _start(engine: base.Engine, limit_s: float = 0.0) -> str:
 def _open_first(request: ModelRequest) -> base.Engine:
     """Opens the model of the start, and runs the self-test that it carries."""
     engine = open_model(request)
-    try:
-        selftest.check_recorded(engine)
-    except RequestError as error:
-        raise RequestError(
-            f"{request.path}: fails its self-test ({error}); copy or convert it again."
-        ) from error
+    selftest.check_recorded(engine, request.path)
     return engine
 
 
