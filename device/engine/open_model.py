@@ -1,6 +1,5 @@
 """Opens the engine for a model file and a device."""
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,18 +47,6 @@ class ModelRequest(NamedTuple):
     def fallback_path(self) -> str:
         """The CPU fallback of a compiled file; `path` if it has no such name."""
         return self.cpu_path or name_cpu_fallback(self.path)
-
-    def to_json(self) -> str:
-        """Returns text for another process, which `from_json` reads."""
-        return json.dumps(self._asdict())
-
-    @classmethod
-    def from_json(cls, text: str) -> "ModelRequest":
-        """Returns the request in the text of `to_json`."""
-        content = json.loads(text)
-        if content["input_range"] is not None:
-            content["input_range"] = tuple(content["input_range"])
-        return cls(**content)
 
 
 def open_model(request: ModelRequest) -> Engine:
