@@ -33,9 +33,11 @@ def require_label(text: str) -> str:
 
 
 def require_small(entries: Mapping[str, _T], what: str) -> Mapping[str, _T]:
-    """Returns `entries`; raises `ValueError` if they or their names are too long."""
+    """Returns `entries`; raises `ValueError` for too many or a name too long."""
     if len(entries) > MOST_ENTRIES:
-        raise ValueError(f"{what} has {len(entries):,} entries, of at most 100")
+        raise ValueError(
+            f"{what} has {len(entries):,} entries, of at most {MOST_ENTRIES}"
+        )
     for name in entries:
         require_short(name, f"a name in {what}")
     return entries
