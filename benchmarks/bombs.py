@@ -58,7 +58,7 @@ def main(argv: Sequence[str]) -> int:
             are_good &= is_classified and peak_mb <= _MOST_MB.value
             cells += f" {megapixels:>5} {len(data):>10,} {peak_mb:>8.0f} "
         print(f"{name:<17}{cells}", flush=True)
-    return 0 if are_good else 1
+    return program.EXIT_DONE if are_good else program.EXIT_CHECK_FAILED
 
 
 def _measure(data: bytes) -> tuple[float, bool]:
