@@ -47,8 +47,11 @@ def serving(*arguments: str) -> Iterator[Server]:
 
 
 def _read_environment() -> dict[str, str]:
-    """Returns the variables that the unit sets."""
-    found = re.findall(r"(?m)^Environment=(\w+)=(.*)$", _UNIT.read_text())
+    """Returns the variables that the unit sets.
+
+    Those with a specifier, such as %C, are left out: only systemd knows their value.
+    """
+    found = re.findall(r"(?m)^Environment=(\w+)=([^%\n]*)$", _UNIT.read_text())
     return dict(found)
 
 
