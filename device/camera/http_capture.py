@@ -108,8 +108,8 @@ class SnapshotCapture(capture.Capture):
         # Other formats are for files: some need a process of their own.
         if self._image and not is_known_kind(self._image):
             raise RequestError(
-                f"{self.name}: sent something else than a JPEG, PNG or WebP image; set "
-                "the camera to JPEG."
+                f"{self.name}: did not send a JPEG, PNG or WebP image; set the camera "
+                "to JPEG."
             )
         return decode_image(self._image, self.name)
 
