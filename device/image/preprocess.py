@@ -72,8 +72,8 @@ def decode_image(data: bytes, name: str) -> Image:
     and Pillow's decoders. Bytes after the image are ignored.
 
     An image of more than 4.2 megapixels is reduced to a half, a quarter or an eighth of
-    its width and height while it is decoded. Threads that decode at the same time wait
-    for each other if they would take too much memory.
+    its width and height while it is decoded, except JPEG 2000 and AVIF. Threads that
+    decode at the same time wait for each other if they would take too much memory.
 
     Args:
         data: Content of a JPEG, PNG, WebP, GIF, BMP, TIFF, PNM, JPEG 2000 or AVIF file.

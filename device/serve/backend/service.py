@@ -183,8 +183,8 @@ def check_image(data: bytes, limits: Limits) -> None:
 def estimate_pixels(data: bytes, limits: Limits) -> int:
     """Returns the size of an image for its place in the queue, quickly.
 
-    An image whose size is not near its start counts as one of the largest: a photo of a
-    phone, with another picture before it.
+    An image whose size is not near its start counts as one of the largest, such as a
+    phone's photo with a large thumbnail before the size.
     """
     header = read_header(data[:_START_BYTES])
     pixels = limits.pixels if header is None else header.width * header.height

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from corallite.device.serve.guard.refusal import Limits, busy
 
-# How long a small image may overtake one that is a million pixels larger: about ten
-# times what decoding takes on a board, and yet no large image waits forever.
+# A smaller image may overtake one that came earlier by at most this time for each pixel
+# of difference: one second per megapixel, about ten times what decoding takes on a
+# board. So no large image waits forever.
 _S_PER_PIXEL = 1e-6
 
 

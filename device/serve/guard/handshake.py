@@ -46,7 +46,7 @@ class TlsHandshake(asyncio.Protocol):
         connection.make_room(self._connections, self)
 
     def data_received(self, data: bytes) -> None:
-        """Keeps the begin of a request that arrives with the end of the handshake."""
+        """Keeps data of a request that arrives with the end of the handshake."""
         self._early_data.append(data)
 
     def shutdown(self) -> None:

@@ -1,4 +1,6 @@
-"""Replaces files and folders in one step: a reader sees the old or the new content.
+"""Replaces files in one step: a reader sees the old or the new content.
+
+Of folders, the old one is removed first, so that for a moment there is none.
 
 The new content gets a temporary name beside the old one, which nobody can guess, and
 is created under that name, so that a link in its place is not followed. Its writer
@@ -112,7 +114,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
-        # Not at the top: the device imports this module, and has no such folder.
+        # Not at the top: most writers have no folder to remove.
         import shutil
 
         shutil.rmtree(path, ignore_errors=True)
