@@ -111,7 +111,7 @@ def test_without_a_cache_folder_it_is_tried_each_time(
         open_model(ModelRequest(str(path)))
 
 
-def test_other_faults_are_told_by_the_one_who_loads_it(path, cache):
+def test_other_faults_are_reported_when_the_file_is_loaded(path, cache):
     content = path.read_bytes()
     path.write_bytes(content[:100] + bytes(400) + content[500:])
     with pytest.raises(RequestError, match=r"model\.tflite"):

@@ -59,7 +59,7 @@ def test_small_images_overtake_large_ones():
     assert order == ["large 0", "small", "large 1", "large 2", "large 3"]
 
 
-def test_large_image_is_not_overtaken_for_ever(monkeypatch):
+def test_large_image_is_not_overtaken_forever(monkeypatch):
     """A later small image has its turn after an older large one."""
     times_s = iter([0.0, 11.9, 12.1])
     clock = SimpleNamespace(monotonic=lambda: next(times_s))
