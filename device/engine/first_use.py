@@ -46,7 +46,7 @@ def require_no_crash(path: str | Path, content: bytes) -> None:
             "update the TFLite runtime."
         )
     if record is not None and not outcome.failure:
-        _write(record)
+        _remember(record, path, content)
 
 
 def _find_record(content: bytes) -> Path | None:
@@ -64,7 +64,9 @@ def _find_record(content: bytes) -> Path | None:
     return record if record.is_absolute() else None
 
 
-def _write(record: Path) -> None:
+def _remember(record: Path, path: str | Path, content: bytes) -> None:
     with contextlib.suppress(OSError):  # A service may not be allowed to write it.
-        record.parent.mkdir(parents=True, exist_ok=True)
-        record.touch()
+        # If the file was replaced meanwhile, another content was tried.
+        if Path(path).read_bytes() == content:
+            record.parent.mkdir(parents=True, exist_ok=True)
+            record.touch()

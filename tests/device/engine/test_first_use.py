@@ -73,6 +73,11 @@ def test_a_good_file_is_tried_once(path, runtime, cache):
     open_model(ModelRequest(str(path)))
 
 
+def test_content_that_the_file_no_longer_has_is_not_remembered(path, cache):
+    first_use.require_no_crash(path, path.read_bytes() + b"\0")
+    assert not cache.exists()
+
+
 def test_another_content_is_tried(path, runtime):
     open_model(ModelRequest(str(path)))
     runtime(CRASH)
