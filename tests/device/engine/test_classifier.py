@@ -230,6 +230,15 @@ def test_model_that_loads_and_does_not_run_is_refused(tiny_models, tmp_path):
         classifier.run(np.zeros((32, 32, 3), np.uint8))
 
 
+def test_an_output_that_nothing_fills_is_refused(writer, write_file):
+    image = writer.tensor((1, 32, 32, 3), "FLOAT32", scales=())
+    writer.graph.inputs = [image]
+    path = write_file(writer.content(writer.tensor((1, 3), "FLOAT32", scales=())))
+    classifier = Classifier(path, manifest=MANIFEST)
+    with pytest.raises(RequestError, match=r"model.tflite: cannot be run \(.*null"):
+        classifier.run(np.zeros((32, 32, 3), np.uint8))
+
+
 def test_it_loads_with_the_numpy_of_32_bit_arm():
     # 1.26, whose `iinfo` takes no brackets.
     code = "import numpy as np; np.iinfo = type('iinfo', (), {})\n"
