@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures.model_writer import ModelWriter
 
 from corallite.device.engine.classifier import Classifier, Prediction, top_k
 from corallite.device.engine.runners.litert import LiteRtRunner
@@ -230,10 +231,12 @@ def test_model_that_loads_and_does_not_run_is_refused(tiny_models, tmp_path):
         classifier.run(np.zeros((32, 32, 3), np.uint8))
 
 
-def test_an_output_that_nothing_fills_is_refused(writer, write_file):
+def test_an_output_that_nothing_fills_is_refused(tmp_path):
+    writer, path = ModelWriter(), tmp_path / "model.tflite"
     image = writer.tensor((1, 32, 32, 3), "FLOAT32", scales=())
     writer.graph.inputs = [image]
-    path = write_file(writer.content(writer.tensor((1, 3), "FLOAT32", scales=())))
+    output = writer.tensor((1, 3), "FLOAT32", scales=())
+    path.write_bytes(writer.content(output))
     classifier = Classifier(path, manifest=MANIFEST)
     with pytest.raises(RequestError, match=r"model.tflite: cannot be run \(.*null"):
         classifier.run(np.zeros((32, 32, 3), np.uint8))
