@@ -67,7 +67,7 @@ class ClassesHead:
         if not np.isfinite(probabilities).all():
             raise RequestError(
                 f"{self._path}: its outputs are not all numbers for this image; "
-                "convert the model again, or check its --input_range."
+                "convert it again, or check --input_range of classify."
             )
         return probabilities
 
