@@ -152,6 +152,13 @@ def test_pixels_in_a_range_the_model_does_not_take_are_refused(
         classifier_of(interpreter, input_range=input_range)
 
 
+def test_a_range_that_float32_does_not_hold_is_refused():
+    # As by TFLite Metadata with a standard deviation of almost 0.
+    interpreter = FakeInterpreter(np.float32, (0.0, 0))
+    with pytest.raises(RequestError, match="which float32 does not hold; set --input"):
+        classifier_of(interpreter, input_range=(0, 2.55e42))
+
+
 @pytest.mark.parametrize(
     ("raw", "quantization", "expected"),
     [
