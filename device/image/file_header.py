@@ -16,7 +16,10 @@ _GIF_BYTES = 6.0
 # A copy in the other order of colours.
 _BMP_BYTES = 3.0
 _PNM_GAP = rb"(?:\s|#[^\r\n]*[\r\n])"
-_PNM = re.compile(rb"P[1-6](?=\s)%b*(\d{1,9})%b+(\d{1,9})(?!\d)" % (_PNM_GAP, _PNM_GAP))
+# OpenCV skips the character behind the width: a "#" there does not begin a comment.
+_PNM = re.compile(
+    rb"P[1-6](?=\s)%b*(\d{1,9})\s%b*(\d{1,9})(?!\d)" % (_PNM_GAP, _PNM_GAP)
+)
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES = 256, 257, 258, 259, 277
 _STRIP_HEIGHT, _TILE_WIDTH, _TILE_HEIGHT = 278, 322, 323
 _TIFF_DEFAULTS = {

@@ -6,6 +6,7 @@ it. It holds `corallite.json`, which is the manifest, and `labels.txt`, one labe
 line, for other tools: see `write`.
 """
 
+import math
 from dataclasses import dataclass, field, replace
 from mmap import mmap
 from pathlib import Path
@@ -63,10 +64,12 @@ class ImageInput(NamedTuple):
         """Creates an object from the dict of `to_json`."""
         content = {**cls._field_defaults, **content}
         low, high = content["input_range"]
+        if content["colour_order"] != "RGB":
+            raise ValueError("its colour order is not RGB")
         return cls(
             Preprocessing.from_json(content["preprocessing"]),
             _text(content, "colour_order"),
-            (float(low), float(high)),
+            (_finite(low), _finite(high)),
             _text(content, "name"),
         )
 
@@ -229,7 +232,7 @@ class Manifest:
             _parse_all(content["inputs"], image=ImageInput),
             _parse_all(content["outputs"], classes=ClassesOutput),
             _text(content, "data_fingerprint", ""),
-            {name: float(share) for name, share in accuracy},
+            {name: _finite(share) for name, share in accuracy},
             {name: require_short(str(text), name) for name, text in versions},
             _parse_selftest(content.get("selftest")),
         )
@@ -313,8 +316,15 @@ def _text(content: dict[str, Any], name: str, default: str | None = None) -> str
     return require_short(text, name)
 
 
+def _finite(number: Any) -> float:
+    """Returns a number that JSON can have; `float` also takes the text "nan"."""
+    if not math.isfinite(found := float(number)):
+        raise ValueError(f"{found} is not a number")
+    return found
+
+
 def _parse_selftest(content: Any) -> SelfTest | None:
     if content is None:
         return None
-    index, probability = int(content["index"]), float(content["probability"])
+    index, probability = int(content["index"]), _finite(content["probability"])
     return SelfTest(int(content["recipe"]), index, probability)

@@ -78,8 +78,10 @@ def read_limited(path: str | Path, most_bytes: int = MOST_BYTES) -> bytes:
     """
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
-        # Not read first: it may not fit into the memory.
-        content = file.read(most_bytes + 1) if size <= most_bytes else b""
+        # Not read first: it may not fit into the memory. `read` reserves what it is
+        # asked for, so ask for more than the size only of a pipe, whose size is 0.
+        wanted = 1 + (size or most_bytes)
+        content = file.read(wanted) if size <= most_bytes else b""
     if max(size, len(content)) > most_bytes:
         raise OSError(errno.EFBIG, f"is larger than {most_bytes >> 20} MiB", str(path))
     return content

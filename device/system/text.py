@@ -2,10 +2,21 @@
 
 import unicodedata
 
+# C0 and C1, and DEL.
+_CONTROLS = {n: "?" for n in (*range(32), *range(127, 160)) if chr(n) not in "\t\n"}
+
 
 def replace_unprintable(text: str) -> str:
     """Puts "?" in place of characters that a terminal cannot print or encode."""
     return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def replace_controls(text: str) -> str:
+    """Puts "?" in place of what a terminal obeys, but keeps tabs and line ends.
+
+    A file's name or a label may hold an escape sequence.
+    """
+    return text.translate(_CONTROLS)
 
 
 def count_columns(text: str) -> int:

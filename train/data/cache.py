@@ -99,10 +99,13 @@ def open_split(folder: Path, split: str, key: str, count: int) -> CachedSplit | 
         if index.get("crc32") not in (None, _checksum(array_path)):
             return None
         images = np.load(array_path, mmap_mode="r")
-    except (FileNotFoundError, ValueError, EOFError, TypeError, AttributeError):
+        # Otherwise the labels would not match the images.
+        is_whole = len(images) + len(unreadable) == count
+    except (
+        *(FileNotFoundError, ValueError, EOFError),
+        *(TypeError, AttributeError, LookupError),
+    ):
         return None
-    # Otherwise the labels would not match the images.
-    is_whole = len(images) + len(unreadable) == count
     return CachedSplit(images, unreadable, faults) if is_whole else None
 
 

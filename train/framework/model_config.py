@@ -39,6 +39,10 @@ _PARTS = (
     *("L1", "L2", "L1L2", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm"),
 )
 _HARMLESS = frozenset((*_MODELS, *_LAYERS, *_PARTS))
+# HDF5 gives zeros for what was never written, and compresses. Keras writes all numbers
+# as they are.
+_MOST_INFLATION = 64
+_SMALL_BYTES = 2**20
 
 
 def read_model_config(file: h5py.File, path: Path) -> dict[str, Any] | None:
@@ -50,7 +54,7 @@ def read_model_config(file: h5py.File, path: Path) -> dict[str, Any] | None:
 
     Raises:
         RequestError: It names a class that is neither ours nor on the list of harmless
-            ones of Keras, or has weights that are in another file.
+            ones of Keras, or has weights that are in another file or not in it.
         ValueError, TypeError: The description is damaged.
     """
     _refuse_other_files(file, path)
@@ -119,6 +123,19 @@ def _refuse_other_files(root: h5py.Group, path: Path) -> None:
                     f"{path}: has weights that are in another file ({_shorten(name)}); "
                     "replace it with a file that you trust."
                 )
+            elif isinstance(entry, h5py.Dataset):
+                _refuse_inflated(entry, path)
+
+
+def _refuse_inflated(entry: h5py.Dataset, path: Path) -> None:
+    """Refuses weights of gigabytes in a small file."""
+    stored = entry.id.get_storage_size()
+    if entry.nbytes > _SMALL_BYTES + _MOST_INFLATION * stored:
+        raise RequestError(
+            f"{path}: has weights of {entry.nbytes / 1e6:,.0f} MB of which it holds "
+            f"{stored / 1e6:,.0f} ({_shorten(entry.name)}); replace it with a file "
+            "that you trust."
+        )
 
 
 def _is_elsewhere(entry: Any) -> bool:

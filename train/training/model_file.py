@@ -16,7 +16,7 @@ from corallite.train.framework.model_config import read_model_config
 
 # What h5py and Keras were seen to raise for damaged files.
 _READING_ERRORS = (OSError, ValueError, LookupError, TypeError, AttributeError)
-_BUILDING_ERRORS = (RuntimeError, MemoryError, tf.errors.OpError)
+_BUILDING_ERRORS = (RuntimeError, MemoryError, AssertionError, tf.errors.OpError)
 
 
 def save_model(model: keras.Model, path: Path) -> None:

@@ -103,7 +103,8 @@ def test_another_runtime_tries_it_again(path, runtime, monkeypatch):
         open_model(ModelRequest(str(path)))
 
 
-@pytest.mark.parametrize("home", ["/proc/nowhere", "relative"])
+# The last as one that may not be entered, which the tests' user may be able to.
+@pytest.mark.parametrize("home", ["/proc/nowhere", "relative", f"/{'x' * 300}"])
 def test_without_a_cache_folder_it_is_tried_each_time(
     path, runtime, monkeypatch, home, tmp_path
 ):

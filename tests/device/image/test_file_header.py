@@ -69,6 +69,8 @@ def test_unusual_header_is_read(data, size_wh):
     [
         b"P5 1234567890 1 255\n",
         b"P5 x 1 255\n",
+        # OpenCV reads the height 13000, and 16 MB of bits became 760 MB.
+        b"P4 10000#13000\n1 ",
         b"P7\nWIDTH 1\nHEIGHT 1\nENDHDR\n",
         tiff({256: 70}),
         # LZMA; Pixar.

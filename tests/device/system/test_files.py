@@ -1,6 +1,7 @@
 """Walking through folders, and where a user's cache is."""
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,15 @@ def test_the_cache_folder_follows_the_environment(monkeypatch):
     assert files.cache_folder() == Path("/somewhere/corallite")
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert files.cache_folder() == Path.home() / ".cache" / "corallite"
+
+
+def test_a_small_file_takes_little_memory_whatever_the_limit(tmp_path):
+    # Threads that read photos reserved 170 MB each, which a 32-bit board lacks.
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(bytes(1000))
+    tracemalloc.start()
+    try:
+        assert files.read_limited(path, 10**9) == bytes(1000)
+        assert tracemalloc.get_traced_memory()[1] < 10**6
+    finally:
+        tracemalloc.stop()

@@ -2,11 +2,22 @@
 
 import unicodedata
 
-from corallite.device.system.text import count_columns, cut, replace_unprintable
+from corallite.device.system.text import (
+    count_columns,
+    cut,
+    replace_controls,
+    replace_unprintable,
+)
 
 
 def test_control_characters_and_surrogates_are_replaced():
     assert replace_unprintable("\x1b[2Jä\n\udcff犬") == "?[2Jä??犬"
+
+
+def test_line_ends_and_what_is_not_a_control_stay():
+    assert (
+        replace_controls("\x1b[2J\x9b1m\x7f\rä\t犬\n\udcff") == "?[2J?1m??ä\t犬\n\udcff"
+    )
 
 
 def test_wide_and_combining_characters_are_counted():

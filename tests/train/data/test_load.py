@@ -384,7 +384,15 @@ def test_a_cache_of_an_earlier_version_is_used_without_a_checksum(
 
 
 @pytest.mark.parametrize(
-    "content", ["null", '{"cat/000.png": "truncated"}', "[" * 100_000]
+    "content",
+    [
+        "null",
+        '{"cat/000.png": "truncated"}',
+        "[" * 100_000,
+        '{"unreadable": {}}',
+        '{"unreadable": 0, "faults": {}}',
+        '{"unreadable": {}, "faults": {"cat/000.png": {}}}',
+    ],
 )
 def test_a_list_of_unreadable_images_that_does_not_fit_is_made_again(
     make_classes, run_dir, content

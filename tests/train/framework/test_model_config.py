@@ -127,3 +127,22 @@ def test_weights_in_another_file_are_refused(path, tmp_path, add):
         add(file["model_weights/stem"], tmp_path / "other")
     with pytest.raises(RequestError, match=r"weights that are in another file \('sto"):
         read(path)
+
+
+def test_weights_that_are_not_in_the_file_are_refused(path):
+    write(path, model_of(PLAIN))
+    with h5py.File(path, "r+") as file:
+        chunks = {"chunks": (10**6,), "dtype": "f4"}
+        file.create_dataset("model_weights/stem/huge", (2 * 10**9,), **chunks)
+    assert path.stat().st_size < 10**6
+    with pytest.raises(RequestError, match=r"weights of 8,000 MB of which it holds 0"):
+        read(path)
+
+
+def test_compressed_weights_are_accepted(path):
+    write(path, model_of(PLAIN))
+    weights = np.random.default_rng(0).random(10**6, np.float32)
+    weights[: 9 * 10**5] = 0  # As after pruning.
+    with h5py.File(path, "r+") as file:
+        file.create_dataset("model_weights/stem/a", data=weights, compression="gzip")
+    assert read(path)

@@ -112,6 +112,10 @@ def give_nonsense_as_activation(config):
     config["config"]["layers"][-1] = {"class_name": "Activation", "config": {"x": 1}}
 
 
+def leave_out_the_layers(config):
+    config["config"]["layers"] = []
+
+
 def nest_deeply(config):
     layer = config["config"]["layers"][1]
     for _ in range(30):
@@ -124,6 +128,7 @@ def nest_deeply(config):
     [
         name_an_unknown_layer,
         give_nonsense_as_activation,
+        leave_out_the_layers,
         nest_deeply,
         lambda config: config.pop("config"),
         lambda config: config.update(class_name=["Functional"]),
