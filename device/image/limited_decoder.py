@@ -5,7 +5,6 @@ bytes of JPEG 2000 may claim millions of tiles.
 """
 
 import os
-import subprocess
 import sys
 from typing import Any
 
@@ -13,10 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from corallite.device.image.opencv import cv2
-from corallite.device.system import memory
 from corallite.device.system.errors import RequestError
-from corallite.device.system.process.isolated import PRELUDE
-from corallite.device.system.process.limited_process import end_group
 
 # In addition to what the process takes before; enough for 6 megapixels.
 _MOST_BYTES = 128 * 10**6
@@ -53,6 +49,12 @@ def decode_limited(data: bytes, name: str) -> npt.NDArray[Any]:
     Raises:
         RequestError: The process ended without an image.
     """
+    # Imported only for such a file: they take 6 ms of every start.
+    import subprocess
+
+    from corallite.device.system.process.isolated import PRELUDE
+    from corallite.device.system.process.limited_process import end_group
+
     process = subprocess.Popen(
         [sys.executable, "-c", PRELUDE + _CODE],
         stdin=subprocess.PIPE,
@@ -81,6 +83,8 @@ def decode_limited(data: bytes, name: str) -> npt.NDArray[Any]:
 
 def decode_stdin() -> None:
     """Decodes the file on stdin, and writes its size and its pixels to stdout."""
+    from corallite.device.system import memory
+
     cv2.setNumThreads(1)
     data = np.frombuffer(sys.stdin.buffer.read(), np.uint8)
     memory.limit_growth(_MOST_BYTES)
