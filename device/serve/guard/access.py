@@ -96,7 +96,7 @@ def make_access(
         )
     if is_loopback(host):
         return Access(token, local_only=token is None, is_tls=bool(tls_cert))
-    # A certificate names the server; it keeps nobody out.
+    # A certificate proves the server's name; anyone can still connect.
     if token is None and not is_public:
         raise RequestError(
             f"--host={host}: would show the camera to the whole network; set "

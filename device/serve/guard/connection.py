@@ -116,7 +116,7 @@ class TimeLimitedProtocol(H11Protocol):
         await app(*arguments)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stops the timers, and the request whose response nobody would read."""
+        """Stops the timers, and a request whose client has left."""
         self._idle_timer = _cancel(self._idle_timer)
         self._write_timer = _cancel(self._write_timer)
         super().connection_lost(exc)

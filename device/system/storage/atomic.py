@@ -2,10 +2,10 @@
 
 Of folders, the old one is removed first, so that for a moment there is none.
 
-The new content gets a temporary name beside the old one, which nobody can guess, and
-is created under that name, so that a link in its place is not followed. Its writer
-holds a lock. What a killed writer left is not locked, and the next writer of the same
-path removes it.
+The new content is in the same folder under a random name until it is complete. It is
+created there, so that a link in its place is not followed. Its writer holds a lock.
+What a killed writer left is not locked, and the next writer of the same path removes
+it.
 """
 
 import contextlib

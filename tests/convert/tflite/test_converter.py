@@ -206,7 +206,7 @@ def test_counting_partitions_finds_a_split_graph(draw_clouds):
 
 @pytest.mark.slow
 def test_at_224_pixels_with_max_pool_it_is_one_partition(draw_clouds, few_units):
-    with few_units(shufflenet=(1, 1, 1)):
+    with few_units():
         model = build("shufflenet_v2", (224, 224, 3), 3, width=0.5)
     images = draw_clouds(2, 224, 224)
     content = convert_to_int8(model, images)
@@ -220,8 +220,7 @@ def test_with_the_padding_and_relu_of_torchvision_it_is_one_partition(
     side, draw_clouds, few_units
 ):
     keras.utils.set_random_seed(0)
-    # Long stages are those of the networks above.
-    with few_units(shufflenet=(1, 2, 1)):
+    with few_units():
         model = shufflenet_v2((side, side, 3), 4, width=0.5, conventions=TORCHVISION)
     images = draw_clouds(8, side, side)
     model = quantize(model, images, shared_range="calibrated")
