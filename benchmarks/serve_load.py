@@ -15,15 +15,12 @@ import contextlib
 import json
 import random
 import re
-import subprocess
-import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import IO
+from collections.abc import Sequence
 
 import numpy as np
+import serve_process
 from absl import flags
 
 from corallite.device.cli import program
@@ -42,8 +39,7 @@ _MAX_GROWTH_MB = flags.DEFINE_float(
 
 _IMAGES = 16
 _LIMIT_S = 60
-# Parallel damaged requests. Some make the server wait for a body that never comes. The
-# server accepts this many at once, so no other request waits behind them.
+# Parallel damaged requests.
 _AT_ONCE = 4
 _WAIT_S = 0.25
 _FORM_KIND = "multipart/form-data; boundary=edge"
@@ -58,9 +54,9 @@ def main(argv: Sequence[str]) -> int:
     """Starts a server and runs both tests."""
     program.reject_arguments(argv)
     requests = _make_requests()
-    with _serving() as port:
-        is_right = asyncio.run(_load(port, requests))
-        is_safe = asyncio.run(_damage(port, requests))
+    with serve_process.serving(f"--model={_MODEL.value}") as server:
+        is_right = asyncio.run(_load(server.port, requests))
+        is_safe = asyncio.run(_damage(server.port, requests))
     is_good = is_right and is_safe
     return program.EXIT_DONE if is_good else program.EXIT_CHECK_FAILED
 
@@ -86,30 +82,6 @@ def _make_requests() -> list[tuple[bytes, list[str]]]:
         )
         requests.append((head.encode() + data, labels))
     return requests
-
-
-@contextlib.contextmanager
-def _serving() -> Iterator[int]:
-    command = [sys.executable, "-m", "corallite.device.cli.serve_main", "--port=0"]
-    command.append(f"--model={_MODEL.value}")
-    # A file, not a pipe: decoders write a line for each damaged image, and a full pipe
-    # would block the server.
-    with tempfile.NamedTemporaryFile("w+") as log:
-        server = subprocess.Popen(command, stderr=log)
-        try:
-            yield _wait_for_port(server, log)
-        finally:
-            server.terminate()
-            server.wait()
-
-
-def _wait_for_port(server: subprocess.Popen[bytes], log: IO[str]) -> int:
-    while server.poll() is None:
-        log.seek(0)
-        if found := re.search(r"Listening on http://.*:(\d+)/", log.read()):
-            return int(found[1])
-        time.sleep(0.1)
-    raise RuntimeError("The server did not start.")
 
 
 async def _load(port: int, requests: list[tuple[bytes, list[str]]]) -> bool:

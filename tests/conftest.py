@@ -9,13 +9,30 @@ import json
 import os
 import shutil
 import signal
-import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures.squares_network import squares_network
 
-pytest_plugins = ("fixtures.image_folders", "fixtures.small_run")
+pytest_plugins = (
+    "fixtures.certificates",
+    "fixtures.image_folders",
+    "fixtures.program_flags",
+    "fixtures.programs",
+    "fixtures.small_run",
+)
+
+
+def pytest_configure(config):
+    """Keeps out of the user's cache folder which model files were tried."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    # Its list of fonts takes seconds to make.
+    os.environ.setdefault("MPLCONFIGDIR", os.path.join(cache, "matplotlib"))
+    folder = tempfile.mkdtemp(prefix="corallite-tests-")
+    os.environ["XDG_CACHE_HOME"] = folder
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 @pytest.fixture
@@ -164,28 +181,6 @@ def _few_units():
     return few_units
 
 
-_WITH_FEW_UNITS = """
-import pathlib, runpy, sys
-from corallite.train.models import shufflenet_v2
-shufflenet_v2.STAGE_UNITS = (1, 2, 1)
-path = pathlib.Path(sys.argv.pop(1))
-if path.is_file():
-    sys.path[0] = str(path.parent)
-    runpy.run_path(str(path), run_name="__main__")
-else:
-    runpy.run_module(str(path), run_name="__main__")
-"""
-
-
-@pytest.fixture(scope="session")
-def command_with_few_units():
-    """A function that returns the command of a program, given its module or path.
-
-    Its ShuffleNetV2 has a quarter of the units and is built in a third of the time.
-    """
-    return lambda program: [sys.executable, "-c", _WITH_FEW_UNITS, str(program)]
-
-
 @pytest.fixture(scope="session")
 def networks(draw_square, make_once):
     """The smallest variant of each network by name, trained on the squares.
@@ -245,23 +240,26 @@ def quantized_networks(networks, square_images):
 
 
 @pytest.fixture(scope="session")
-def trained_networks(sparse_networks, square_images, tmp_path_factory):
+def trained_networks(sparse_networks, square_images, make_once):
     """Quantization-aware `sparse_networks`: two steps, saved, loaded, two steps."""
     from corallite.optimize.keras_graph.load import load_model
     from corallite.optimize.quantize.add_quantizers import quantize
     from corallite.train.training.model_file import save_model
 
-    path = tmp_path_factory.mktemp("trained_networks") / "model.h5"
-
-    def make(name):
+    def make(folder, name):
         model = quantize(sparse_networks[name], square_images)
         _train_two_steps(model, square_images)
-        save_model(model, path)
-        loaded = load_model(path)
+        folder.mkdir()
+        save_model(model, folder / "first.h5")
+        loaded = load_model(folder / "first.h5")
         _train_two_steps(loaded, square_images)
-        return loaded
+        save_model(loaded, folder / "model.h5")
 
-    return MadeOnDemand(make)
+    def load(name):
+        folder = make_once(f"trained_{name}", lambda folder: make(folder, name))
+        return load_model(folder / "model.h5")
+
+    return MadeOnDemand(load)
 
 
 @pytest.fixture(scope="session")
@@ -334,8 +332,8 @@ def squares_pipeline(squares_dir):
     from corallite.train.training.float_stage import Network
     from corallite.train.training.recipe import Recipe
 
-    long = Recipe(epochs=8, batch_size=16, learning_rate=0.05, augment="none")
-    short = dataclasses.replace(long, epochs=2, warmup_epochs=0.0)
+    long = Recipe(epochs=40, batch_size=16, learning_rate=0.05, augment="none")
+    short = dataclasses.replace(long, epochs=10, warmup_epochs=0.0)
     recipes = Recipes(
         long,
         dataclasses.replace(short, learning_rate=0.01),
@@ -344,7 +342,7 @@ def squares_pipeline(squares_dir):
     network = Network("shufflenet_v2", 0.25, (32, 32))
 
     def run(run_dir, *, sparsity=0.5, overwrite=False, **options):
-        with few_units(shufflenet=(1, 1, 1)):
+        with squares_network():
             return run_pipeline(
                 squares_dir,
                 Run.open(run_dir),

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from fixtures.program_flags import explain, flags_in
+from fixtures.program_flags import flags_in
 
 from corallite.device.cli.command import VERBS
 
@@ -58,14 +58,15 @@ def test_tests_that_a_page_names_exist(page: Path) -> None:
 
 
 @pytest.mark.slow
-def test_commands_of_the_pages_have_the_flags_they_use() -> None:
+def test_commands_of_the_pages_have_the_flags_they_use(
+    help_texts: dict[str, str],
+) -> None:
     used: dict[str, set[str]] = {}
     for command in (command for page in PAGES for command in commands(page)):
         found = re.findall(r"--([a-z]\w*)", command)
         used.setdefault(command.split()[0], set()).update(found)
     assert used.keys() <= set(VERBS)
-    known = {verb: flags_in(text) for verb, text in explain(used).items()}
-    unknown = {verb: names - known[verb] for verb, names in used.items()}
+    unknown = {x: names - flags_in(help_texts[x]) for x, names in used.items()}
     assert unknown == {verb: set() for verb in used}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fixtures.program_flags import explain, flags_in, program_of
+from fixtures.program_flags import flags_in, program_of
 
 from corallite.device.cli.command import VERBS
 
@@ -122,9 +122,9 @@ def lacks(
 
 
 @pytest.fixture(scope="module")
-def flags() -> dict[str, set[str]]:
+def flags(help_texts: dict[str, str]) -> dict[str, set[str]]:
     """The flags of each verb."""
-    return {verb: flags_in(text) for verb, text in explain(VERBS).items()}
+    return {verb: flags_in(text) for verb, text in help_texts.items()}
 
 
 @pytest.mark.slow

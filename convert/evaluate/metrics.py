@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 
 from corallite.device.engine.classifier import Classifier
+from corallite.device.engine.first_use import require_no_crash
+from corallite.device.engine.runners import litert
+from corallite.device.engine.runtime import read_model
 from corallite.device.model.manifest import Manifest
 from corallite.train.data.load import Split
 from corallite.train.runs.interval import wilson_interval
@@ -134,7 +137,7 @@ def evaluate_file(
     Raises:
         RequestError: The file cannot be run.
     """
-    classifier = Classifier(path, manifest=manifest)
+    classifier = _open(path, manifest)
     probabilities, latencies_ms = [], []
     for pixels in split.images_rgb_u8:
         began_s = time.perf_counter()
@@ -152,12 +155,19 @@ def predict_labels_by_file(
 
     Of equal probabilities the first wins.
     """
-    return predict_labels_by(Classifier(path, manifest=manifest), split)
+    return predict_labels_by(_open(path, manifest), split)
 
 
 def predict_labels_by(classifier: Classifier, split: Split) -> np.ndarray:
     """Returns the same as `predict_labels_by_file` for a file that is open."""
     return np.array([classifier.run(x).argmax() for x in split.images_rgb_u8])
+
+
+def _open(path: Path, manifest: Manifest | None) -> Classifier:
+    """Opens a file that may crash the runtime, as a run of somebody else may have."""
+    content = read_model(path)
+    require_no_crash(path, content)
+    return Classifier(path, manifest=manifest, runner=litert.load(path, 1, content))
 
 
 def score(probabilities: np.ndarray, labels: np.ndarray) -> Evaluation:

@@ -28,6 +28,7 @@ from corallite.convert.export.plan import (
 )
 from corallite.convert.export.target import Candidate, ExportTarget, find_target
 from corallite.device.system import files
+from corallite.device.system.storage import atomic
 from corallite.train.data.load import ImageData, Split
 from corallite.train.runs.kinds import export_stage
 from corallite.train.runs.run import Run
@@ -160,7 +161,7 @@ def _commit(
 ) -> None:
     with contextlib.ExitStack() as replacing:
         for name, content in candidate.files.items():
-            path = replacing.enter_context(files.replacing(stage.path / name))
+            path = replacing.enter_context(atomic.replacing(stage.path / name))
             path.write_bytes(content)
         # Not earlier: after an earlier failure, the former stage stays finished.
         stage.reopen()

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from corallite.device.image.opencv import cv2
-from corallite.device.system import files
 from corallite.device.system.errors import RequestError
+from corallite.device.system.storage import atomic
 from corallite.train.data.load import Split
 
 _FRAME_SIZE = 240
@@ -37,7 +37,7 @@ def write_video(path: Path, split: Split, rows: Sequence[int]) -> None:
     Raises:
         RequestError: The video cannot be written.
     """
-    with files.replacing(path) as partial:
+    with atomic.replacing(path) as partial:
         size_wh = (_FRAME_SIZE, _FRAME_SIZE)
         codec = cv2.VideoWriter.fourcc(*"MJPG")
         writer = cv2.VideoWriter(str(partial), codec, _FRAMES_PER_SECOND, size_wh)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from corallite.device.image.decoding_limits import check_frame_size
 from corallite.device.image.jpeg_stream import JpegSplitter
 from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import Image, bgr_to_rgb, decode_image
@@ -15,6 +16,8 @@ from corallite.device.system.url import Url
 
 # FFmpeg and sockets stop waiting after this time without a byte.
 NETWORK_TIMEOUT_S = 10
+# Largest image of a camera: up to three are in memory, one of them half received.
+MOST_IMAGE_BYTES = 2**24
 # The major number of video devices (Linux, Documentation/admin-guide/devices.txt).
 _VIDEO4LINUX = 81
 
@@ -116,7 +119,7 @@ class JpegCapture(Capture):
     def __init__(self, name: str) -> None:
         """Starts between two images."""
         super().__init__(name)
-        self._splitter = JpegSplitter()
+        self._splitter = JpegSplitter(MOST_IMAGE_BYTES)
         self._image = b""
 
     @abc.abstractmethod
@@ -129,6 +132,7 @@ class JpegCapture(Capture):
 
     def grab(self) -> bool:
         """See `Capture`."""
+        self._image = b""  # Not kept while the next one arrives.
         while data := self.receive():
             broken_before = self._splitter.broken
             images = self._splitter.feed(data)
@@ -212,4 +216,5 @@ def open_stream(url: Url) -> OpenCVCapture:
             f"{name}: no video received; check the address, the password and that the "
             "camera is on."
         )
+    check_frame_size(capture, name)
     return OpenCVCapture(capture, name)

@@ -23,8 +23,7 @@ from corallite.device.system.url import Url
 
 # Snapshots per second without --max_fps: many cameras take half a second for one.
 SNAPSHOT_FPS = 2.0
-# As many as `JpegSplitter` takes.
-_MOST_BYTES = 2**25
+_MOST_BYTES = capture.MOST_IMAGE_BYTES
 # WebP is known by its first 12 bytes.
 _HEAD_BYTES = 12
 
@@ -85,6 +84,7 @@ class SnapshotCapture(capture.Capture):
 
     def grab(self) -> bool:
         """See `Capture`; waits until the next request is due."""
+        self._image = b""  # Not kept while the next one arrives.
         if self._response is None:
             if self._interrupted.wait(max(0.0, self._due_s - time.monotonic())):
                 return False
@@ -105,6 +105,12 @@ class SnapshotCapture(capture.Capture):
 
     def retrieve(self) -> Image:
         """See `Capture`."""
+        # Other formats are for files: some need a process of their own.
+        if self._image and not is_known_kind(self._image):
+            raise RequestError(
+                f"{self.name}: did not send a JPEG, PNG or WebP image; set the camera "
+                "to JPEG."
+            )
         return decode_image(self._image, self.name)
 
     def interrupt(self) -> None:

@@ -14,6 +14,7 @@ from corallite.device.camera import recorded
 from corallite.device.camera.connection_state import Timeouts
 from corallite.device.camera.frame import Frame, FrameStream
 from corallite.device.camera.prefetch import prefetching
+from corallite.device.image.decoding_limits import check_frame_size
 from corallite.device.image.opencv import cv2
 from corallite.device.image.orientation import UNTURNED, Orientation
 from corallite.device.image.preprocess import IMAGE_SUFFIXES
@@ -221,6 +222,7 @@ def _open_video(path: Path) -> Iterator[Any]:
                 f"{path}: is neither an image nor a video that OpenCV reads; convert "
                 "it to JPEG or MP4."
             )
+        check_frame_size(capture, str(path))
         yield capture
     finally:
         capture.release()

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from corallite.device.system.errors import RequestError
+from corallite.device.system.files import read_limited
 
 _NAMES = ("--flagfile", "-flagfile")
 _COMMENTS = ("#", "//")
@@ -54,8 +55,8 @@ def _expand(words: Sequence[str], parents: tuple[str, ...]) -> Iterator[str]:
 
 def _read_flags(path: str) -> Iterator[str]:
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            lines = file.read().splitlines()
+        # Not only a regular file: a shell gives --flagfile=<(command) as a pipe.
+        lines = read_limited(path).decode("utf-8-sig").splitlines()
     except OSError as error:
         raise RequestError(
             f"--flagfile={path}: cannot be read ({error.strerror}); check path and "
@@ -73,6 +74,9 @@ def _read_flags(path: str) -> Iterator[str]:
 def _to_flag(line: str, where: str) -> str:
     """Returns a line as one argument of the command line."""
     match = _LINE.fullmatch(line)
+    if "\0" in line:
+        # No argument of a command line has one. A power failure leaves them in files.
+        raise RequestError(f"{where}: has a zero byte; write the line again.")
     if match is None:
         raise RequestError(f"{where}: is not a flag; write --name=value.")
     name, value = match["name"], match["value"]

@@ -18,6 +18,7 @@ from corallite.device.cli.version import version_line
 from corallite.device.system import log
 from corallite.device.system.errors import RequestError
 from corallite.device.system.process import driver_thread
+from corallite.device.system.text import replace_controls
 from corallite.device.system.url import hide_urls
 
 EXIT_DONE = 0
@@ -204,7 +205,7 @@ def _refuse(sentence: str) -> int:
     values = flags.FLAGS.flag_values_dict().values() if flags.FLAGS.is_parsed() else ()
     texts = [value for value in values if isinstance(value, str)]
     shown = hide_urls(sentence, [*_words(sys.argv), *texts])
-    print(f"corallite: {shown}", file=sys.stderr)
+    print(f"corallite: {replace_controls(shown)}", file=sys.stderr)
     return EXIT_BAD_REQUEST
 
 

@@ -7,7 +7,8 @@ Then open http://127.0.0.1:8000/ or send an image:
     curl --data-binary @cat.jpg http://127.0.0.1:8000/v1/classify
 
 Without --source it only answers requests. To allow other machines, give --host=0.0.0.0
-and a token or a certificate. SIGTERM and Ctrl-C end the program with status 0.
+and a token; --tls_cert and --tls_key encrypt the connections. SIGTERM and Ctrl-C end
+the program with status 0.
 """
 
 import contextlib
@@ -34,6 +35,9 @@ _TOKEN_FILE = flags.DEFINE_string(
     "File with the token that requests must carry; default, the environment variable "
     "CORALLITE_TOKEN, or no token.",
 )
+_PUBLIC = flags.DEFINE_bool(
+    "public", False, "Allow other machines without a token: everyone sees the camera."
+)
 _TLS_CERT = flags.DEFINE_string("tls_cert", None, "PEM file of a certificate.")
 _TLS_KEY = flags.DEFINE_string("tls_key", None, "PEM file of the certificate's key.")
 _MAX_BODY_MB = flags.DEFINE_float(
@@ -48,7 +52,7 @@ _MAX_MEGAPIXELS = flags.DEFINE_float(
     upper_bound=2**27 / 10**6,
 )
 _MAX_WAITING = flags.DEFINE_integer(
-    "max_waiting", 256, "Maximum of waiting requests; more get a 503.", lower_bound=0
+    "max_waiting", 256, "Maximum of waiting images; more get a 503.", lower_bound=0
 )
 _MAX_STREAMS = flags.DEFINE_integer(
     "max_streams", 8, "Maximum number of clients of the video stream.", lower_bound=0
@@ -64,7 +68,11 @@ def main(argv: Sequence[str]) -> None:
     from corallite.device.serve.guard import access
 
     allowed = access.make_access(
-        _HOST.value, _TOKEN_FILE.value, _TLS_CERT.value, _TLS_KEY.value
+        _HOST.value,
+        _TOKEN_FILE.value,
+        _TLS_CERT.value,
+        _TLS_KEY.value,
+        _PUBLIC.value,
     )
     from corallite.device.serve import server
 

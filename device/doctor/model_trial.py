@@ -11,6 +11,7 @@ from corallite.device.engine.classifier import Classifier
 from corallite.device.engine.runner import Runner
 from corallite.device.engine.runners import litert
 from corallite.device.engine.runtime import load_on_edgetpu, read_model
+from corallite.device.model import selftest
 from corallite.device.model.description.describe import MANIFEST, describe
 from corallite.device.model.manifest import Manifest, read_manifest
 from corallite.device.system.errors import RequestError
@@ -60,5 +61,6 @@ def _prepare_classifier(
     if not manifest.labels:
         return _prepare(runner)
     classifier = Classifier(path, manifest=manifest, runner=runner)
+    selftest.check_recorded(classifier, path)
     pixels = np.zeros((*classifier.preprocessing.size_hw, 3), np.uint8)
     return lambda: classifier.run(pixels)

@@ -70,7 +70,7 @@ class Classifier(Engine):
         inputs = self._encoder.encode(pixels_u8)
         try:
             outputs = self._runner.run(inputs)
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
             # Some damage shows only now, such as a tensor that nothing fills.
             raise RequestError(
                 f"{self._path}: cannot be run ({first_line(error)}); copy or convert "

@@ -46,6 +46,7 @@ class ClassesHead:
         classes, labels = find_classes(signature, path), len(described.labels)
         (self._spec,) = signature.outputs
         self._values = described.values
+        self._path = path
         self._is_pair = classes == 1 and labels == 2 and not described.is_multilabel
         if classes != labels and not self._is_pair:
             raise RequestError(
@@ -58,8 +59,19 @@ class ClassesHead:
 
         Quantized outputs become (q - zero_point) * scale. Probabilities stay as they
         are, and so do numbers of unknown meaning.
+
+        Raises:
+            RequestError: One is infinite or not a number, which JSON does not have.
         """
-        values = outputs[self._spec.name].reshape(-1)
+        probabilities = self._interpret(outputs[self._spec.name].reshape(-1))
+        if not np.isfinite(probabilities).all():
+            raise RequestError(
+                f"{self._path}: its outputs are not all numbers for this image; "
+                "convert it again, or check --input_range of classify."
+            )
+        return probabilities
+
+    def _interpret(self, values: Tensor) -> Probabilities:
         if values.dtype != np.float32:
             # In 8 bits the difference would wrap around.
             centred = values.astype(np.int64) - self._spec.zero_point
@@ -76,8 +88,9 @@ def _pair(values: Probabilities) -> Probabilities:
 
 
 def _softmax(logits: Probabilities) -> Probabilities:
-    # The difference keeps exp within range.
-    powers = np.exp(logits - logits.max())
+    # The difference keeps exp within range. An infinite one gives NaN.
+    with np.errstate(invalid="ignore"):
+        powers = np.exp(logits - logits.max())
     return powers / powers.sum()
 
 

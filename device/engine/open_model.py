@@ -1,12 +1,12 @@
 """Opens the engine for a model file and a device."""
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 from corallite.device.board.edgetpu import is_edgetpu_here
 from corallite.device.engine.base import Engine
 from corallite.device.engine.classifier import Classifier
+from corallite.device.engine.first_use import require_no_crash
 from corallite.device.engine.overrides import choose_manifest
 from corallite.device.engine.runners import litert
 from corallite.device.engine.runtime import read_model
@@ -47,18 +47,6 @@ class ModelRequest(NamedTuple):
     def fallback_path(self) -> str:
         """The CPU fallback of a compiled file; `path` if it has no such name."""
         return self.cpu_path or name_cpu_fallback(self.path)
-
-    def to_json(self) -> str:
-        """Returns text for another process, which `from_json` reads."""
-        return json.dumps(self._asdict())
-
-    @classmethod
-    def from_json(cls, text: str) -> "ModelRequest":
-        """Returns the request in the text of `to_json`."""
-        content = json.loads(text)
-        if content["input_range"] is not None:
-            content["input_range"] = tuple(content["input_range"])
-        return cls(**content)
 
 
 def open_model(request: ModelRequest) -> Engine:
@@ -150,5 +138,6 @@ def _open_on_cpu(
         output=request.output,
         carried=carried,
     )
+    require_no_crash(path, content)
     runner = litert.load(path, request.num_threads, content)
     return Classifier(path, manifest=manifest, runner=runner)

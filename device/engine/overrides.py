@@ -11,6 +11,7 @@ from corallite.device.model.description.describe import (
     describe,
 )
 from corallite.device.model.manifest import Manifest
+from corallite.device.model.text_bounds import require_label
 from corallite.device.system import files, log
 from corallite.device.system.errors import RequestError
 
@@ -76,7 +77,8 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
 
     Raises:
         RequestError: The file cannot be read, is a pipe or a device, is too large, is
-            not UTF-8 or has no labels; or it has numbers that do not count from 0 or 1.
+            not UTF-8 or has no labels, or one of more than 256 characters; or it has
+            numbers that do not count from 0 or 1.
     """
     with files.reporting_unreadable(path, "give a text file"):
         files.require_regular(path)
@@ -91,7 +93,11 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
     lines = text.rstrip().splitlines()
     if not lines:
         raise RequestError(f"{path}: has no labels; write one label a line.")
-    return _sort_numbered([line.strip() for line in lines], path)
+    labels = _sort_numbered([line.strip() for line in lines], path)
+    try:
+        return tuple(map(require_label, labels))
+    except ValueError as error:
+        raise RequestError(f"{path}: {error}; shorten it.") from error
 
 
 def _sort_numbered(lines: list[str], path: str | Path) -> tuple[str, ...]:

@@ -80,6 +80,12 @@ def _pixel_table(
     low, high = input_range
     values = low + (high - low) * np.arange(256) / 255
     if spec.dtype == "float32":
+        if max(abs(low), abs(high)) > float(np.finfo(np.float32).max):
+            raise RequestError(
+                f"{path}: pixels are given as {low:.3g} to {high:.3g}, which float32 "
+                "does not hold; set --input_range of classify or serve to what it was "
+                "trained on."
+            )
         return values.astype(np.float32)
     if spec.dtype == "uint8" and not spec.scale:
         return None  # The graph converts raw pixels by itself.

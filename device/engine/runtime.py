@@ -72,6 +72,9 @@ def load_interpreter(
             model_content=content, num_threads=num_threads
         )
         interpreter.allocate_tensors()
+        # It decodes the names of tensors only now, and raises if one is not UTF-8.
+        interpreter.get_input_details()
+        interpreter.get_output_details()
     except (ValueError, RuntimeError) as error:
         raise RequestError(
             f"{path}: cannot be run ({first_line(error)}); copy or convert it again, "

@@ -48,7 +48,8 @@ class JpegSplitter:
         end = self._find_end()
         if end is None:
             return None
-        image = bytes(self._buffer[:end])
+        with memoryview(self._buffer) as buffer:  # A slice alone would copy twice.
+            image = bytes(buffer[:end])
         del self._buffer[:end]
         self._position = 0
         return image

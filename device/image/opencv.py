@@ -6,8 +6,8 @@ Values already set in the environment are kept.
 
 import os
 
-# OpenCV's own limit is 2**30 pixels, or 3 GB: a board runs out of memory before OpenCV
-# refuses. 2**27 pixels take 400 MB.
+# OpenCV's own limit is 2**30 pixels. For images, `decoding_limits` has lower limits;
+# this one holds for what else OpenCV opens, as a folder of images opened as a video.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**27))
 # An unreadable file raises a RequestError; OpenCV's log lines would repeat it.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")

@@ -10,12 +10,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from corallite.device.image.decoding_limits import (
+    MOST_BYTES,
+    explain_unreadable,
+    reserve_memory,
+)
 from corallite.device.image.jpeg_markers import END_OF_IMAGE, markers
+from corallite.device.image.limited_decoder import (
+    decode_limited,
+    needs_limited_process,
+)
 from corallite.device.image.opencv import cv2
 from corallite.device.image.spec import FITS as FITS
 from corallite.device.image.spec import Preprocessing
 from corallite.device.system.errors import RequestError
-from corallite.device.system.files import reporting_unreadable, require_regular
+from corallite.device.system.files import (
+    read_limited,
+    reporting_unreadable,
+    require_regular,
+)
 
 # Suffixes of the images in folders. OpenCV cannot read HEIC; it is listed so that the
 # user gets an error about such a file. Browsers save JPEG as .jfif, .pjpeg and .pjp.
@@ -28,16 +41,14 @@ IMAGE_SUFFIXES = frozenset(
 
 Image = npt.NDArray[Any]  # uint8; OpenCV's type stubs do not say so.
 
-# How OpenCV decodes a JPEG to 1/2, 1/4 or 1/8 of its size; 1 gives RGB, others BGR.
-_DECODE_FLAGS = {
-    1: cv2.IMREAD_COLOR_RGB,
-    2: cv2.IMREAD_REDUCED_COLOR_2,
-    4: cv2.IMREAD_REDUCED_COLOR_4,
-    8: cv2.IMREAD_REDUCED_COLOR_8,
-}
 _PNG = b"\x89PNG\r\n\x1a\n"
-_MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
-_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+# By the factor of both sides; these flags alone would give BGR.
+_FLAGS = {
+    1: cv2.IMREAD_COLOR_RGB,
+    2: cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    4: cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    8: cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_8,
+}
 
 
 def read_image(path: str | Path) -> Image:
@@ -48,7 +59,7 @@ def read_image(path: str | Path) -> Image:
     """
     with reporting_unreadable(path, "check path and permissions"):
         require_regular(path)
-        data = Path(path).read_bytes()
+        data = read_limited(path, MOST_BYTES)
     return decode_image(data, str(path))
 
 
@@ -60,18 +71,22 @@ def decode_image(data: bytes, name: str, shrink: int = 1) -> Image:
     animation gives its first frame. The alpha channel is dropped, as in TensorFlow's
     and Pillow's decoders. Bytes after the image are ignored.
 
+    An image of more than 4.2 megapixels is reduced to a half, a quarter or an eighth of
+    its width and height while it is decoded, except JPEG 2000 and AVIF. Threads that
+    decode at the same time wait for each other if they would take too much memory.
+
     Args:
-        data: Content of a file in any format that OpenCV reads.
+        data: Content of a JPEG, PNG, WebP, GIF, BMP, TIFF, PNM, JPEG 2000 or AVIF file.
         name: Shown in errors.
-        shrink: 1, 2, 4 or 8: divides height and width. A JPEG is then decoded in a
-            fraction of the time; other formats gain nothing and lose detail.
+        shrink: 1, 2, 4 or 8: divides height and width at least by this. A JPEG is then
+            decoded in a fraction of the time; other formats gain nothing.
 
     Returns:
         uint8 RGB [height, width, 3].
 
     Raises:
-        RequestError: `data` is empty, not an image, damaged, truncated or larger than
-            2**27 pixels.
+        TooLargeError: Decoding takes more memory than `decoding_limits` allows.
+        RequestError: `data` is empty, not an image, damaged or truncated.
     """
     if not data:
         raise RequestError(f"{name}: is empty; copy it again or delete it.")
@@ -82,13 +97,34 @@ def decode_image(data: bytes, name: str, shrink: int = 1) -> Image:
     )
     if is_truncated:
         raise RequestError(f"{name}: is truncated; copy it again or delete it.")
+    if needs_limited_process(data):
+        return decode_limited(data, name)
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), _DECODE_FLAGS[shrink])
+        with reserve_memory(data, name) as reduction:
+            flags = _FLAGS[max(reduction, shrink)]
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
-        raise RequestError(_why_not_decoded(data, name, str(error))) from error
+        raise _damaged(data, name) from error
     if image is None:
-        raise RequestError(_why_not_decoded(data, name, ""))
-    return image if shrink == 1 else bgr_to_rgb(image)
+        raise _damaged(data, name)
+    return image
+
+
+def decode_16_bits(data: bytes) -> Image | None:
+    """Decodes a file again, which `decode_image` accepts, with 16 bits per sample.
+
+    Returns:
+        uint16 BGR [height, width, 3]; None if the samples have 8 bits, or the format is
+        AVIF or JPEG 2000.
+    """
+    if data.startswith(b"\xff\xd8") or needs_limited_process(data):
+        return None
+    with reserve_memory(data, "") as reduction:
+        # Not RGB: OpenCV 5.0 reads a 16-bit TIFF as black then.
+        flags = _FLAGS[reduction] & ~cv2.IMREAD_COLOR_RGB
+        flags |= cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    return None if image is None or image.dtype != np.uint16 else image
 
 
 def bgr_to_rgb(frame_bgr: Image) -> Image:
@@ -187,17 +223,5 @@ def _png_has_end(data: bytes) -> bool:
     return False
 
 
-def _why_not_decoded(data: bytes, name: str, opencv_message: str) -> str:
-    if "MAX_IMAGE" in opencv_message:
-        return f"{name}: has more than 2**27 pixels or too long a side; shrink it."
-    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
-        return f"{name}: is HEIC, which OpenCV cannot read; convert it to JPEG."
-    # Imported only after a failure, as it takes time at every start.
-    from corallite.device.image.tiff_header import read_tiff_header
-
-    header = read_tiff_header(data)
-    if header and (reason := header.why_not_a_photo()):
-        return f"{name}: is a TIFF that {reason}."
-    if data.startswith(_MAGIC):
-        return f"{name}: is damaged or truncated; copy it again or delete it."
-    return f"{name}: is not an image that OpenCV can read; use JPEG or PNG."
+def _damaged(data: bytes, name: str) -> RequestError:
+    return RequestError(f"{name}: {explain_unreadable(data)}")

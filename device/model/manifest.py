@@ -6,7 +6,7 @@ it. It holds `corallite.json`, which is the manifest, and `labels.txt`, one labe
 line, for other tools: see `write`.
 """
 
-import json
+import math
 from dataclasses import dataclass, field, replace
 from mmap import mmap
 from pathlib import Path
@@ -18,8 +18,15 @@ from corallite.device.model.archive import (
     open_content,
     read_archived,
 )
+from corallite.device.model.text_bounds import (
+    require_label,
+    require_short,
+    require_small,
+)
 from corallite.device.system.errors import RequestError
 from corallite.device.system.files import reporting_unreadable
+from corallite.device.system.storage import json_text
+from corallite.device.system.text import cut
 
 MANIFEST_NAME = "corallite.json"
 LABELS_NAME = "labels.txt"
@@ -32,6 +39,7 @@ LOGITS = "logits"
 # Each label has its own probability, or the logit of one; any number may be high.
 MULTILABEL = "multilabel"
 MULTILABEL_LOGITS = "multilabel_logits"
+_MOST_DETAIL = 200
 _IMAGE_FIELDS = ("preprocessing", "colour_order", "input_range")
 
 
@@ -56,10 +64,12 @@ class ImageInput(NamedTuple):
         """Creates an object from the dict of `to_json`."""
         content = {**cls._field_defaults, **content}
         low, high = content["input_range"]
+        if content["colour_order"] != "RGB":
+            raise ValueError("its colour order is not RGB")
         return cls(
             Preprocessing.from_json(content["preprocessing"]),
             _text(content, "colour_order"),
-            (float(low), float(high)),
+            (_finite(low), _finite(high)),
             _text(content, "name"),
         )
 
@@ -95,7 +105,7 @@ class ClassesOutput(NamedTuple):
         """Creates an object from the dict of `to_json`."""
         content = {**cls._field_defaults, **content}
         return cls(
-            tuple(str(label) for label in content["labels"]),
+            tuple(require_label(str(label)) for label in content["labels"]),
             _text(content, "values"),
             _text(content, "name"),
         )
@@ -214,16 +224,16 @@ class Manifest:
         """
         if int(content["format"]) < FORMAT:
             content = _upgrade(content)
-        accuracy = content.get("accuracy", {}).items()
-        versions = content.get("versions", {}).items()
+        accuracy = require_small(content.get("accuracy", {}), "accuracy").items()
+        versions = require_small(content.get("versions", {}), "versions").items()
         return cls(
             _text(content, "model"),
             _text(content, "version"),
             _parse_all(content["inputs"], image=ImageInput),
             _parse_all(content["outputs"], classes=ClassesOutput),
             _text(content, "data_fingerprint", ""),
-            {name: float(share) for name, share in accuracy},
-            {name: str(version) for name, version in versions},
+            {name: _finite(share) for name, share in accuracy},
+            {name: require_short(str(text), name) for name, text in versions},
             _parse_selftest(content.get("selftest")),
         )
 
@@ -245,7 +255,7 @@ def read_manifest(
         with reporting_unreadable(path, "check its name"):
             with open_content(path, content) as file:
                 text = read_archived(file, MANIFEST_NAME)
-        parsed = None if text is None else json.loads(text, parse_constant=_refuse)
+        parsed = None if text is None else json_text.parse(text, parse_constant=_refuse)
     except ARCHIVE_ERRORS as error:
         raise _damaged(path, error) from error
     return None if parsed is None else _parse(parsed, path)
@@ -270,7 +280,8 @@ def _refuse(constant: str) -> float:
 
 
 def _damaged(path: str | Path, error: Exception) -> RequestError:
-    detail = str(error).rstrip(".") or type(error).__name__
+    # Python's messages quote the content.
+    detail = cut(str(error).rstrip("."), _MOST_DETAIL) or type(error).__name__
     return RequestError(
         f"{path}: its manifest is damaged ({detail}); convert the model again, or "
         "give classify or serve --labels=FILE with one label per line."
@@ -302,11 +313,18 @@ def _text(content: dict[str, Any], name: str, default: str | None = None) -> str
     text = content[name] if default is None else content.get(name, default)
     if not isinstance(text, str):
         raise TypeError(f"{name} is not text")
-    return text
+    return require_short(text, name)
+
+
+def _finite(number: Any) -> float:
+    """Returns a number that JSON can have; `float` also takes the text "nan"."""
+    if not math.isfinite(found := float(number)):
+        raise ValueError(f"{found} is not a number")
+    return found
 
 
 def _parse_selftest(content: Any) -> SelfTest | None:
     if content is None:
         return None
-    index, probability = int(content["index"]), float(content["probability"])
+    index, probability = int(content["index"]), _finite(content["probability"])
     return SelfTest(int(content["recipe"]), index, probability)

@@ -18,6 +18,8 @@ NHWC, NCHW, NHW = "NHWC", "NCHW", "NHW"
 # share of the latter. A calibrated range ends at the brightest pixel seen, not always
 # at 255; a model trained on (-1, 1) and given (0, 1) is off by 0.5.
 _RANGE_TOLERANCE = 0.25
+# Of an input; the numbers of as many pixels take 200 MB as float32.
+_MOST_PIXELS = 2**24
 
 
 class TensorSpec(NamedTuple):
@@ -131,7 +133,14 @@ def find_image(signature: ModelSignature, path: str | Path) -> ImageLayout:
             "batch of 1."
         )
     _require_type(spec, path)
-    return _find_layout(sizes, spec, path)
+    layout = _find_layout(sizes, spec, path)
+    if math.prod(layout.size_hw) > _MOST_PIXELS:
+        raise RequestError(
+            f"{path}: takes images of {math.prod(layout.size_hw) / 1e6:.0f} megapixels "
+            f"({spec.sizes}), of at most {_MOST_PIXELS / 1e6:.1f}; convert it with a "
+            "smaller input."
+        )
+    return layout
 
 
 def find_classes(signature: ModelSignature, path: str | Path) -> int:

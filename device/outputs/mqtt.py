@@ -2,6 +2,7 @@
 
 import re
 import ssl
+import sys
 import threading
 from collections import deque
 from dataclasses import dataclass, field
@@ -81,6 +82,7 @@ class Mqtt:
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._failures = Failures()
+        self._is_refused = False
         self._client = self._make_client()
         self._client.connect_async(address.host, address.port, _KEEPALIVE_S)
         self._client.loop_start()
@@ -148,19 +150,26 @@ class Mqtt:
         self, client: Any, data: Any, flags: Any, code: Any, more: Any
     ) -> None:
         if code.is_failure:
-            self._failures.note(f"{self._name}: refused the connection: {code}.")
+            self._is_refused = True
+            self._failures.note(
+                f"{self._name}: refuses the connection ({code}); check the user name, "
+                "the password and the broker's settings."
+            )
             return
         log.info("%s: connected.", self._name)
         client.publish(self._status_topic, "online", _AT_LEAST_ONCE, retain=True)
 
     def _note_unreachable(self, client: Any, data: Any) -> None:
-        self._failures.note(f"{self._name}: cannot be reached.")
+        # paho calls this while it handles the exception, and does not pass it on.
+        self._failures.note(f"{self._name}: {_why_unreachable(sys.exc_info()[1])}")
 
     def _note_loss(
         self, client: Any, data: Any, flags: Any, code: Any, more: Any
     ) -> None:
-        if not self._closing.is_set():
-            self._failures.note(f"{self._name}: the connection is lost: {code}.")
+        # A refusing broker closes the connection: that has been logged with its reason.
+        is_refused, self._is_refused = self._is_refused, False
+        if not self._closing.is_set() and not is_refused:
+            self._failures.note(f"{self._name}: {_why_lost(code)}")
 
     def _publish(self) -> None:
         """Publishes the messages, each after the broker has acknowledged the last."""
@@ -192,6 +201,27 @@ class Mqtt:
         scheme = "mqtts" if address.is_encrypted else "mqtt"
         host = f"[{address.host}]" if ":" in address.host else address.host
         return f"{scheme}://{host}:{address.port}"
+
+
+def _why_unreachable(error: BaseException | None) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"its certificate is not trusted ({error.verify_message}); set "
+            "SSL_CERT_FILE to the file of its authority, or correct the host name."
+        )
+    if isinstance(error, ssl.SSLError):
+        reason = error.reason or error.strerror or "unknown error"
+        return f"TLS fails ({reason}); check that the port is that of mqtts."
+    why = getattr(error, "strerror", None) or error or "unknown error"
+    return f"cannot be reached ({why}); check the host, the port and the network."
+
+
+def _why_lost(code: Any) -> str:
+    # What paho calls an error without a cause of its own: the connection was closed.
+    why = str(code)
+    if why == "Unspecified error":
+        why = "the broker closed it"
+    return f"the connection is lost ({why}); check the broker and the network."
 
 
 def parse_address(url: str) -> Address:

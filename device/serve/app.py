@@ -11,6 +11,7 @@ from corallite.device.serve.backend.metrics import Metrics
 from corallite.device.serve.backend.service import Service
 from corallite.device.serve.guard.access import Access
 from corallite.device.serve.guard.admission import Admission
+from corallite.device.serve.guard.body_memory import BodyMemory
 from corallite.device.serve.guard.gate import Gate, error_response
 from corallite.device.serve.guard.refusal import ClientLeftError, Refusal
 from corallite.device.serve.live.stream import Streams
@@ -36,12 +37,14 @@ def create_app(service: Service, access: Access, metrics: Metrics) -> Gate:
         redirect_slashes=False,
     )
     camera, limits = service.camera, service.limits
-    admission = Admission(limits)
+    admission, memory = Admission(limits), BodyMemory(limits)
     streams = Streams(camera, limits, service.stop) if camera else None
     metrics.watch(
         service.describe_state,
         lambda: {
             "requests_running": admission.running,
+            "request_bodies": memory.bodies,
+            "request_bytes": memory.count,
             "requests_waiting": admission.waiting,
             "stream_clients": streams.clients if streams else 0,
         },
@@ -51,7 +54,7 @@ def create_app(service: Service, access: Access, metrics: Metrics) -> Gate:
     needs_token = [Depends(HTTPBearer(auto_error=False))] if access.token else []
     errors = responses.errors(*((401, 421) if access.token else (421,)))
     for router in (
-        classify.classify_routes(service, admission),
+        classify.classify_routes(service, admission, memory),
         state.state_routes(service, metrics, streams),
         session.session_routes(access),
     ):

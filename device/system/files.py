@@ -1,7 +1,4 @@
-"""Writes files atomically, and reads files that a user names.
-
-A reader sees the old content or the new content, never a part.
-"""
+"""Writes files atomically (see `storage.atomic`), and reads files that a user names."""
 
 import contextlib
 import errno
@@ -13,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from corallite.device.system.errors import RequestError
+from corallite.device.system.storage import json_text
 
 _T = TypeVar("_T")
 
@@ -20,27 +18,10 @@ _T = TypeVar("_T")
 MOST_BYTES = 16 << 20
 
 
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary path; renames it to `path` if the block succeeds.
-
-    The temporary file is in the same folder. It has the same suffix, because Keras and
-    OpenCV choose the format by it. If the block raises, the temporary file is removed
-    and `path` stays as it was.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        yield partial
-        _flush_to_disk(partial)
-        os.replace(partial, path)
-    except OSError as error:
-        # A failed write names no file, and the user does not know the temporary one.
-        if error.filename in (None, str(partial)):
-            error.filename = str(path)
-        raise
-    finally:
-        partial.unlink(missing_ok=True)
+def cache_folder() -> Path:
+    """Returns the folder of files that all programs of a user share."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(cache) / "corallite"
 
 
 def require_folder(path: Path) -> None:
@@ -89,21 +70,28 @@ def reporting_unreadable(path: str | Path, remedy: str) -> Iterator[None]:
         ) from error
 
 
-def read_limited(path: str | Path) -> bytes:
+def read_limited(path: str | Path, most_bytes: int = MOST_BYTES) -> bytes:
     """Returns the content of a small file.
 
     Raises:
-        OSError: The file cannot be read, or has more than `MOST_BYTES`.
+        OSError: The file cannot be read, or has more than `most_bytes`.
     """
     with open(path, "rb") as file:
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise OSError(errno.EFBIG, f"is larger than {MOST_BYTES >> 20} MiB", str(path))
+        size = os.fstat(file.fileno()).st_size
+        # Not read first: it may not fit into the memory. `read` reserves what it is
+        # asked for, so ask for more than the size only of a pipe, whose size is 0.
+        wanted = 1 + (size or most_bytes)
+        content = file.read(wanted) if size <= most_bytes else b""
+    if max(size, len(content)) > most_bytes:
+        raise OSError(errno.EFBIG, f"is larger than {most_bytes >> 20} MiB", str(path))
     return content
 
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes `content` to `path` atomically."""
+    # Not at the top: the device writes no files.
+    from corallite.device.system.storage.atomic import replacing
+
     with replacing(path) as partial:
         partial.write_bytes(content)
 
@@ -133,7 +121,7 @@ def read_record(
             object has other content than expected; names the command.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json_text.parse(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             raise ValueError("not a JSON object")
         return parse(content)
@@ -177,12 +165,6 @@ def walk(
             yield from walk(entry, visited, is_file=is_file, on_error=on_error)
         else:
             yield entry
-
-
-def _flush_to_disk(path: Path) -> None:
-    """Prevents an empty file if the power fails after the rename."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def printable(name: str | Path) -> str:

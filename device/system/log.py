@@ -7,6 +7,8 @@ time to the first prediction of `classify`, which logs nothing before it.
 import sys
 from typing import Any
 
+from corallite.device.system.text import replace_controls
+
 _is_for_program = False
 
 
@@ -38,3 +40,13 @@ def _set_up() -> None:
 
     logging.use_absl_handler()
     logging.set_verbosity(logging.INFO)
+    logging.get_absl_handler().python_handler.addFilter(_make_printable)
+
+
+def _make_printable(record: Any) -> bool:
+    """Removes what a terminal obeys from a log record; a filter, which passes all."""
+    message = record.getMessage()
+    shown = replace_controls(message)
+    if shown != message:
+        record.msg, record.args = shown, ()
+    return True

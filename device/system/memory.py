@@ -1,5 +1,6 @@
-"""Reads how much memory this process has used."""
+"""Reads and limits how much memory this process uses."""
 
+import resource
 from pathlib import Path
 
 
@@ -11,7 +12,19 @@ def read_peak_bytes() -> int | None:
     Returns:
         None except on Linux.
     """
+    return _read_status("VmHWM")
+
+
+def limit_growth(most_bytes: int) -> None:
+    """Makes allocations fail that need `most_bytes` more than now; only on Linux."""
+    used = _read_status("VmData")
+    if used is not None:
+        most = used + most_bytes
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
+def _read_status(name: str) -> int | None:
     status = Path("/proc/self/status")
     lines = status.read_text("ascii", "replace").splitlines() if status.exists() else []
-    peaks_kib = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
-    return int(peaks_kib[0]) << 10 if peaks_kib else None
+    found = [line.split()[1] for line in lines if line.startswith(f"{name}:")]
+    return int(found[0]) << 10 if found else None

@@ -2,10 +2,21 @@
 
 import unicodedata
 
+# C0 and C1, and DEL.
+_CONTROLS = {n: "?" for n in (*range(32), *range(127, 160)) if chr(n) not in "\t\n"}
+
 
 def replace_unprintable(text: str) -> str:
     """Puts "?" in place of characters that a terminal cannot print or encode."""
     return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def replace_controls(text: str) -> str:
+    """Puts "?" in place of what a terminal obeys, but keeps tabs and line ends.
+
+    A file's name or a label may hold an escape sequence.
+    """
+    return text.translate(_CONTROLS)
 
 
 def count_columns(text: str) -> int:
@@ -16,8 +27,12 @@ def count_columns(text: str) -> int:
 
 def cut(text: str, columns: int) -> str:
     """Shortens `text` to `columns` and marks the cut with "~"."""
-    if count_columns(text) <= columns:
-        return text
-    while text and count_columns(text) > columns - 1:
-        text = text[:-1]
-    return text + "~"
+    used = end = 0
+    # One pass, which ends with the last column: a label may be long.
+    for position, character in enumerate(text, 1):
+        used += count_columns(character)
+        if used > columns:
+            return text[:end] + "~"
+        if used < columns:
+            end = position
+    return text

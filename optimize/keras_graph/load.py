@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from corallite.device.system.errors import RequestError
-
 # Imported because they register the classes that a model file names.
 from corallite.optimize.keras_graph import (  # noqa: F401
     borders,
@@ -13,20 +11,14 @@ from corallite.optimize.keras_graph import (  # noqa: F401
 from corallite.optimize.keras_graph.tfmot import tfmot
 from corallite.train.framework.keras import keras
 from corallite.train.models import channel_slice  # noqa: F401
+from corallite.train.training import model_file
 
 
 def load_model(path: Path) -> keras.Model:
     """Loads a model of any stage, quantization-aware or not, without its optimizer.
 
     Raises:
-        RequestError: The file is not a complete Keras model of ours.
+        RequestError: See `train.training.model_file.load_model`.
     """
-    try:
-        with tfmot.quantization.keras.quantize_scope():
-            return keras.models.load_model(path, compile=False)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).split("\n")[0]
-        raise RequestError(
-            f"{path} is not a complete Keras model ({reason}); remove it and run the "
-            "command that makes it again."
-        ) from error
+    with tfmot.quantization.keras.quantize_scope():
+        return model_file.load_model(path)

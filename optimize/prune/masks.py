@@ -32,8 +32,10 @@ class UpdateMasks(keras.callbacks.Callback):
                 for weight, mask, _ in layer.pruning_vars:
                     weight.assign(weight * mask)
 
-        # Eagerly, they would take longer than a step of a small network.
-        self._update, self._apply = tf.function(update), tf.function(apply)
+        # Eagerly, they would take longer than a step of a small network. They have no
+        # Python condition on a tensor, so AutoGraph would only slow tracing down.
+        compiled = tf.function(autograph=False)
+        self._update, self._apply = compiled(update), compiled(apply)
         # Traced here, because Keras warns of a callback that takes longer than a step.
         # At step -1 no update is due.
         self._update(tf.constant(-1, tf.int64))

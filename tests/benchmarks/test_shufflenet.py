@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fixtures.programs import FEW_UNITS
 
 from corallite.convert.edgetpu.predict.prediction import predict
 from corallite.convert.tflite.reader import read_model
@@ -15,17 +16,11 @@ OPTIONAL = {"ONNX Runtime": ("onnx", "onnxruntime"), "OpenVINO": ("openvino", "n
 
 
 @pytest.mark.slow
-def test_shufflenet_benchmark_compares_the_installed_runtimes(
-    tmp_path, command_with_few_units
-):
+def test_shufflenet_benchmark_compares_the_installed_runtimes(tmp_path, programs):
     flags = "--width=0.5 --image_size=32 --rounds=2 --threads=1 "
     flags += f"--files_dir={tmp_path}"
-    done = subprocess.run(
-        [*command_with_few_units(PROGRAM), *flags.split()],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+    done = programs.run(PROGRAM, *flags.split(), before=FEW_UNITS)
+    assert done.returncode == 0, done.stderr
     forms = [(form, "LiteRT") for form in ("ours", "published", "bound")]
     for title, packages in OPTIONAL.items():
         is_installed = all(map(importlib.util.find_spec, ("onnx", *packages)))

@@ -12,6 +12,7 @@ import numpy as np
 from absl import logging
 
 from corallite.device.image.opencv import cv2
+from corallite.device.image.preprocess import decode_16_bits
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 
@@ -113,12 +114,12 @@ def _refuse_faulty_classes(
 def _count_bits(image_rgb_u8: np.ndarray, data: bytes) -> tuple[int, int]:
     """Returns how many bits the brightest value of a file has, and the samples'."""
     brightest = int(image_rgb_u8.max())
-    flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR
-    raw = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    # A format that states its bits, such as AVIF with 10, is scaled when it is decoded.
-    if raw is not None and raw.dtype == np.uint16:
+    raw = decode_16_bits(data)
+    # A format that states its bits, such as TIFF with 10, is scaled when it is decoded.
+    if raw is not None:
         brightest_of_16 = int(raw.max())
-        if brightest_of_16 >> 8 == brightest:
+        # OpenCV drops the lower bits of a PNG, and rounds those of a TIFF.
+        if brightest in (brightest_of_16 >> 8, brightest_of_16 + 128 >> 8):
             return brightest_of_16.bit_length(), 16
     return brightest.bit_length(), 8
 

@@ -3,8 +3,6 @@
 import gzip
 import hashlib
 import lzma
-import os
-import shutil
 import tarfile
 import zlib
 from collections.abc import Callable
@@ -14,7 +12,9 @@ import numpy as np
 from absl import logging
 
 from corallite.device.image.opencv import cv2
+from corallite.device.system import files
 from corallite.device.system.errors import RequestError, require_choice
+from corallite.device.system.storage import atomic
 from corallite.train.data import download
 
 # Folder of the Debian package dataset-fashion-mnist.
@@ -123,21 +123,10 @@ def _build_once(target_dir: Path, content: str, build: Callable[[Path], None]) -
         raise RequestError(
             f"{target_dir}: holds other files; remove it or choose another folder."
         )
-    partial = target_dir.with_name(f".{target_dir.name}.part")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     logging.info("Writing images to %s.", target_dir)
-    try:
+    with atomic.replacing_folder(target_dir) as partial:
         build(partial)
         (partial / _MARKER).write_text(content)
-        shutil.rmtree(target_dir, ignore_errors=True)
-        os.replace(partial, target_dir)
-    except OSError as error:
-        # The error of a full disk names no file.
-        error.filename = error.filename or str(target_dir)
-        raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return target_dir
 
 
@@ -182,4 +171,4 @@ def locate(data_dir: str | None, dataset: str | None) -> Path:
     if data_dir is not None:
         return Path(data_dir)
     require_choice("dataset", dataset, ("fashion_mnist",))
-    return fashion_mnist(download.cache_folder() / "fashion_mnist")
+    return fashion_mnist(files.cache_folder() / "fashion_mnist")

@@ -1,22 +1,14 @@
-"""Downloads by Keras, and the user's cache folder that they go to."""
+"""Downloads by Keras."""
 
 import contextlib
 import errno
-import os
 import socket
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from corallite.device.system.errors import RequestError
 
 _TIMEOUT_S = 30
-
-
-def cache_folder() -> Path:
-    """Returns the folder of files that all runs of a user share."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "corallite"
 
 
 @contextlib.contextmanager

@@ -110,7 +110,7 @@ def load_data(run: Run) -> ImageData:
     """Opens what `prepare_data` made for a run; the images stay on disk.
 
     Raises:
-        RequestError: The run has no data, or some of it is missing.
+        RequestError: The run has no data, or some of it is missing or damaged.
     """
     run_dir = run.path
     missing = RequestError(
@@ -129,9 +129,16 @@ def load_data(run: Run) -> ImageData:
         count = len(made.splits[name])
         found = cache.open_split(_cache_dir(run_dir), name, key, count)
         if found is None:
-            raise missing
+            raise _unusable_cache(run, name)
         cached[name] = found
     return _to_data(made, preprocessing, cached)
+
+
+def _unusable_cache(run: Run, split_name: str) -> RequestError:
+    return RequestError(
+        f"{_cache_dir(run.path)}: its images of the {split_name} split are missing or "
+        f"damaged; decode them again with `{run.first().command()}`."
+    )
 
 
 def class_weights(training: Split) -> dict[int, float]:

@@ -18,6 +18,7 @@ from typing import Any
 
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
+from corallite.device.system.storage import json_text
 from corallite.train.data.listing.images import ImageFile
 from corallite.train.data.listing.layout import SPLITS
 
@@ -257,7 +258,7 @@ def read_split(path: Path) -> SplitAssignment:
         FileNotFoundError: There is no such file.
     """
     try:
-        made = _parse(json.loads(path.read_text()))
+        made = _parse(json_text.parse(path.read_text()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RequestError(
             f"{path}: damaged or from another version; remove it and train again."

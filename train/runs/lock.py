@@ -1,6 +1,7 @@
 """Keeps two processes from writing into one run folder at the same time."""
 
 import contextlib
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -39,9 +40,23 @@ def hold(run_dir: Path, verb: str) -> Iterator[None]:
                     run_dir.rmdir()
 
 
+def _open(path: Path) -> IO[str]:
+    """Opens the lock file, but no other file that a link in its place leads to."""
+
+    def open_without_links(name: str, flags: int) -> int:
+        return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+
+    try:
+        return open(path, "a+", opener=open_without_links)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise RequestError(f"{path}: is not a regular file; remove it.") from error
+        raise
+
+
 def _acquire(path: Path) -> IO[str]:
     while True:
-        file = path.open("a+")
+        file = _open(path)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -15,6 +15,7 @@ from absl import logging
 
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
+from corallite.device.system.storage import json_text
 from corallite.train.runs.commands import format_command, list_flags, list_run_flags
 from corallite.train.runs.kinds import StageKind
 from corallite.train.runs.predictions import PredictionSummary
@@ -275,8 +276,9 @@ def read_header(path: Path) -> dict[str, Any] | None:
             content = archive.read("header.npy")
         # NumPy's format 1.0: from byte 8 the length of a preamble, then UTF-32.
         begin = 10 + int.from_bytes(content[8:10], "little")
-        return json.loads(content[begin:].decode("utf-32-le"))
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        header = json_text.parse(content[begin:].decode("utf-32-le"))
+        return {**header, "inputs": dict(header["inputs"])}
+    except (TypeError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise damaged_state(path) from error
 
 

@@ -12,6 +12,7 @@ from absl import logging
 
 from corallite.device.system.errors import RequestError
 from corallite.device.system.signals import Stop, stop_on_signals
+from corallite.device.system.storage import atomic
 from corallite.train.data import input_pipeline
 from corallite.train.data.load import ImageData
 from corallite.train.framework.keras import keras, tf
@@ -98,9 +99,7 @@ def fit(
 def discard_state(stage_dir: Path) -> None:
     """Removes the state of a finished training, after its model was saved."""
     (stage_dir / STATE_FILE).unlink(missing_ok=True)
-    # Left by a process that was killed while it wrote.
-    for path in stage_dir.glob(f".{Path(STATE_FILE).stem}.*.part*"):
-        path.unlink(missing_ok=True)
+    atomic.remove_leftovers(stage_dir / STATE_FILE)
 
 
 class _Stopped(Exception):

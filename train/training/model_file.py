@@ -1,4 +1,4 @@
-"""Writes the Keras models of a run's stages."""
+"""Writes Keras models, and loads them without executing code of the file."""
 
 import contextlib
 import io
@@ -10,7 +10,13 @@ from pathlib import Path
 import h5py
 
 from corallite.device.system import files
-from corallite.train.framework.keras import keras
+from corallite.device.system.errors import RequestError
+from corallite.train.framework.keras import keras, tf
+from corallite.train.framework.model_config import read_model_config
+
+# What h5py and Keras were seen to raise for damaged files.
+_READING_ERRORS = (OSError, ValueError, LookupError, TypeError, AttributeError)
+_BUILDING_ERRORS = (RuntimeError, MemoryError, AssertionError, tf.errors.OpError)
 
 
 def save_model(model: keras.Model, path: Path) -> None:
@@ -24,6 +30,31 @@ def save_model(model: keras.Model, path: Path) -> None:
     with _without_keras_advice(), h5py.File(content, "w") as file:
         model.save(file, include_optimizer=False)
     files.write_bytes(path, content.getvalue())
+
+
+def load_model(path: Path) -> keras.Model:
+    """Loads any Keras model from HDF5, without its optimizer, if its classes are known.
+
+    This is the only function that gives a file to Keras. A file in another format is
+    refused: Keras would run the operations of a SavedModel, and import what a `.keras`
+    file names.
+
+    Raises:
+        RequestError: The file has a class that could execute code (see
+            `read_model_config`), or is not a complete Keras model.
+    """
+    try:
+        files.require_regular(path)
+        with h5py.File(path, "r") as file:
+            if read_model_config(file, path) is None:
+                raise ValueError("it has only weights")
+            return keras.models.load_model(file, compile=False)
+    except (*_READING_ERRORS, *_BUILDING_ERRORS) as error:
+        reason = str(error).split("\n")[0]
+        raise RequestError(
+            f"{path} is not a complete Keras model ({reason}); remove it and run the "
+            "command that makes it again."
+        ) from error
 
 
 @contextlib.contextmanager

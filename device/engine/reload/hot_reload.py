@@ -10,13 +10,12 @@ from corallite.device.engine.open_model import ModelRequest, open_model
 from corallite.device.engine.reload.model_watch import ModelWatch, Stamp, read_stamp
 from corallite.device.engine.reload.reload_state import ReloadState
 from corallite.device.image.preprocess import Image
+from corallite.device.model import selftest
 from corallite.device.model.manifest import Manifest
 from corallite.device.system import log
 from corallite.device.system.errors import RequestError
 
 _LOOK_S = 1.0
-# Enough for a large model on a small board while the loop runs.
-_TRIAL_LIMIT_S = 60.0
 # Time to acquire an Edge TPU before the first frame.
 _START_LIMIT_S = 10.0
 # Time for an Edge TPU to load another model and make its first predictions.
@@ -24,10 +23,6 @@ _SETTLE_LIMIT_S = 30.0
 _CLOSE_LIMIT_S = 2.0
 # What a model, a runtime or a lack of memory may raise; the watcher must continue.
 _ERRORS = (RequestError, RuntimeError, ValueError, OSError)
-_TRIAL_CODE = """
-from corallite.device.engine.reload import trial
-trial.main(*sys.argv[1:])
-"""
 
 
 class _Record(NamedTuple):
@@ -71,7 +66,7 @@ class HotReload(base.Engine):
         self._watch = ModelWatch(read_stamp(self._existing_paths()))
         # The thread that calls `run` switches models; the watcher does the rest.
         self._guard = threading.Lock()
-        self._models = ReloadState[base.Engine](open_model(request))
+        self._models = ReloadState[base.Engine](_open_first(request))
         self._switched = threading.Event()
         self._record = _Record()
         self._is_asked = threading.Event()
@@ -162,15 +157,6 @@ class HotReload(base.Engine):
         Raises:
             RequestError, RuntimeError, ValueError, OSError: The model fails.
         """
-        # Imported only when there is a file to try.
-        from corallite.device.model import selftest
-        from corallite.device.system.process.isolated import try_python
-
-        on_cpu = self._request._replace(device="cpu").to_json()
-        process_id = str(os.getpid())
-        outcome = try_python(_TRIAL_CODE, on_cpu, process_id, timeout_s=_TRIAL_LIMIT_S)
-        if outcome.failure:
-            raise RequestError(outcome.failure)
         engine = open_model(self._request)
         selftest.check(engine)
         _require_same_meaning(engine.manifest, self.manifest)
@@ -235,6 +221,13 @@ def _start(engine: base.Engine, limit_s: float = 0.0) -> str:
         return ""
     engine.start()
     return engine.wait_started(limit_s)
+
+
+def _open_first(request: ModelRequest) -> base.Engine:
+    """Opens the model of the start, and runs the self-test that it carries."""
+    engine = open_model(request)
+    selftest.check_recorded(engine, request.path)
+    return engine
 
 
 def _stop(engine: base.Engine | None) -> None:

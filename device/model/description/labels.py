@@ -10,6 +10,7 @@ from corallite.device.model.archive import (
     open_content,
     read_archived,
 )
+from corallite.device.model.text_bounds import require_label
 from corallite.device.system.errors import RequestError
 
 _LABEL_FILES = ("TENSOR_AXIS_LABELS", "TENSOR_VALUE_LABELS")
@@ -26,7 +27,8 @@ def find_labels(
         content: All of it; the files of the metadata are in the archive behind it.
 
     Raises:
-        RequestError: The archive behind the model is damaged.
+        RequestError: The archive behind the model is damaged, or a label has more than
+            256 characters.
     """
     outputs = metadata["outputs"] if metadata else []
     files = [
@@ -36,18 +38,20 @@ def find_labels(
         if file["type"] in _LABEL_FILES
     ]
     for name in files[:1]:
-        text = _read_associated(path, content, name)
-        labels = tuple(line.strip() for line in text.rstrip().splitlines())
+        labels = _read_associated(path, content, name)
         if labels:
             return labels, f"its TFLite Metadata ({name})"
     return (), ""
 
 
-def _read_associated(path: str | Path, content: bytes | mmap, name: str) -> str:
+def _read_associated(
+    path: str | Path, content: bytes | mmap, name: str
+) -> tuple[str, ...]:
     try:
         with open_content(path, content) as file:
             data = read_archived(file, name) or b""
-        return data.decode("utf-8-sig")
+        lines = data.decode("utf-8-sig").rstrip().splitlines()
+        return tuple(require_label(line.strip()) for line in lines)
     except (*ARCHIVE_ERRORS, OSError) as error:
         raise RequestError(
             f"{path}: its labels in {name!r} cannot be read ({error}); give "

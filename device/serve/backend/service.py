@@ -10,6 +10,7 @@ from functools import partial
 from corallite.device.camera.connection_state import State
 from corallite.device.engine.base import Engine
 from corallite.device.engine.classifier import top_k as most_probable
+from corallite.device.image.decoding_limits import MOST_SCANS, TooLargeError
 from corallite.device.image.header import count_scans, is_known_kind, read_header
 from corallite.device.image.preprocess import Image, decode_image
 from corallite.device.loop.rate_limit import RateLimitStatus
@@ -19,9 +20,9 @@ from corallite.device.serve.live.camera import Camera, CameraStatus, Snapshot
 from corallite.device.system.errors import RequestError
 from corallite.device.system.files import printable
 
-# Maximum for a JPEG. Progressive ones have about ten; one of 20 bytes may take 10 ms.
-_MAX_SCANS = 100
 _DAMAGED = "The image is damaged or cut short; send it again."
+# The size is near the start of most files; reading on could hold the event loop.
+_START_BYTES = 2**14
 # The states of a camera that do not change any more.
 _FINAL_STATES = {
     "ended": "The source has ended; restart the server.",
@@ -173,15 +174,28 @@ def check_image(data: bytes, limits: Limits) -> None:
             f"The image has {pixels / 1e6:.1f} megapixels; send one of at most "
             f"{limits.pixels / 1e6:g}.",
         )
-    if count_scans(data) > _MAX_SCANS:
+    if count_scans(data) > MOST_SCANS:
         raise Refusal(
-            400, f"The image has more than {_MAX_SCANS} scans; save it as plain JPEG."
+            400, f"The image has more than {MOST_SCANS} scans; save it as plain JPEG."
         )
+
+
+def estimate_pixels(data: bytes, limits: Limits) -> int:
+    """Returns the size of an image for its place in the queue, quickly.
+
+    An image whose size is not near its start counts as one of the largest, such as a
+    phone's photo with a large thumbnail before the size.
+    """
+    header = read_header(data[:_START_BYTES])
+    pixels = limits.pixels if header is None else header.width * header.height
+    return min(pixels, limits.pixels)
 
 
 def _decode(data: bytes) -> Image:
     try:
         return decode_image(data, "The image")
+    except TooLargeError as error:
+        raise Refusal(413, str(error)) from None
     except RequestError:
         raise Refusal(400, _DAMAGED) from None
 

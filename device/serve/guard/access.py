@@ -68,7 +68,11 @@ def is_loopback(host: str) -> bool:
 
 
 def make_access(
-    host: str, token_file: str | None, tls_cert: str | None, tls_key: str | None
+    host: str,
+    token_file: str | None,
+    tls_cert: str | None,
+    tls_key: str | None,
+    is_public: bool = False,
 ) -> Access:
     """Returns what requests must present to a server on `host`.
 
@@ -77,20 +81,28 @@ def make_access(
         token_file: Contains only a token; default, that of the environment, or none.
         tls_cert: File with the certificate and its chain.
         tls_key: File with its key; required with `tls_cert`.
+        is_public: Everyone on the network may have access, without a token.
 
     Raises:
-        RequestError: A file cannot be used, or the network would have free access.
+        RequestError: A file cannot be used, the network would have free access, or
+            both a token and free access are wanted.
     """
     token = _read_token(token_file)
     _check_tls(tls_cert, tls_key)
+    if token is not None and is_public:
+        raise RequestError(
+            "--public: allows requests without a token, but a token is set; remove "
+            f"--public, or --token_file and {TOKEN_VARIABLE}."
+        )
     if is_loopback(host):
         return Access(token, local_only=token is None, is_tls=bool(tls_cert))
-    if token is None and not tls_cert:
+    # A certificate proves the server's name; anyone can still connect.
+    if token is None and not is_public:
         raise RequestError(
             f"--host={host}: would show the camera to the whole network; set "
-            f"--token_file (or {TOKEN_VARIABLE}), or --tls_cert and --tls_key."
+            f"--token_file (or {TOKEN_VARIABLE}), or --public if everyone may see it."
         )
-    if not tls_cert:
+    if token is not None and not tls_cert:
         log.warning("Without --tls_cert, others on the network can read the token.")
     return Access(token, is_tls=bool(tls_cert))
 

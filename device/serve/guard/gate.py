@@ -8,6 +8,7 @@ from typing import Any
 from fastapi.responses import JSONResponse
 
 from corallite.device.serve.guard.access import Access
+from corallite.device.serve.guard.connection import CLIENT_LEFT
 from corallite.device.serve.guard.refusal import Refusal, busy
 
 Scope = MutableMapping[str, Any]
@@ -68,6 +69,9 @@ class Gate:
             app = self._refuse(scope) or self._app
             await app(scope, receive, send_with_headers)
         except asyncio.CancelledError:
+            if CLIENT_LEFT in scope:
+                status = 499  # For the metrics.
+                return
             # The server stops; uvicorn would log this as an error of the application.
             if has_started:
                 raise

@@ -10,19 +10,25 @@ class Limits:
     Attributes:
         body_bytes: Largest body of one request.
         pixels: Largest image.
-        bodies: Requests whose body is in memory at the same time.
-        waiting: Requests that wait before their body is read; more are refused.
-        wait_s: The longest such wait.
-        body_s: The longest time for a body to arrive.
+        bodies: How many of the largest bodies fit into memory at the same time.
+        running: Images given to the engine's thread at the same time.
+        waiting: Images that wait for it; more are refused.
+        wait_s: The longest such wait, and the longest wait for memory.
+        body_s: The longest time that a client takes for a body.
+        min_bytes_s: The lowest rate of a body, in bytes per second.
+        silence_s: How long a client may be below that rate.
         streams: Clients of the video stream at the same time.
     """
 
     body_bytes: int = 10 * 10**6
     pixels: int = 12_500_000
     bodies: int = 4
+    running: int = 2
     waiting: int = 256
     wait_s: float = 30.0
     body_s: float = 15.0
+    min_bytes_s: float = 16_000
+    silence_s: float = 5.0
     streams: int = 8
 
 

@@ -5,16 +5,25 @@ from typing import Any
 from fastapi import APIRouter, Query, Request
 
 from corallite.device.serve.backend.schemas import AnswerBody
-from corallite.device.serve.backend.service import Service
+from corallite.device.serve.backend.service import Service, estimate_pixels
 from corallite.device.serve.guard.admission import Admission
+from corallite.device.serve.guard.body_memory import BodyMemory
 from corallite.device.serve.routes import upload
 from corallite.device.serve.routes.responses import BINARY, errors
 
 _MAX_LABELS = 1000
 
 
-def classify_routes(service: Service, admission: Admission) -> APIRouter:
-    """Returns /v1/classify; `admission` limits the uploads in memory."""
+def classify_routes(
+    service: Service, admission: Admission, memory: BodyMemory
+) -> APIRouter:
+    """Returns /v1/classify.
+
+    Args:
+        service: Classifies the images.
+        admission: Limits the images that are classified at once.
+        memory: Limits the bodies that are read.
+    """
     router = APIRouter()
     form: dict[str, Any] = {
         "type": "object",
@@ -38,8 +47,10 @@ def classify_routes(service: Service, admission: Admission) -> APIRouter:
         ),
     ) -> Any:
         upload.check_headers(request, service.limits)
-        async with admission.enter():
-            data = await upload.read_image_bytes(request, service.limits)
-            return await service.classify(data, top_k)
+        admission.refuse_if_full()
+        async with memory.hold() as held:
+            data = await upload.read_image_bytes(request, service.limits, memory, held)
+            async with admission.enter(estimate_pixels(data, service.limits)):
+                return await service.classify(data, top_k)
 
     return router

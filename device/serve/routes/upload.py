@@ -1,6 +1,5 @@
 """Reads the image from a request, and no more bytes than the limit."""
 
-import asyncio
 import logging as python_logging
 from collections.abc import AsyncGenerator
 
@@ -10,6 +9,8 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from corallite.device.image.header import is_known_kind
+from corallite.device.serve.guard.body_memory import BodyMemory, HeldBytes
+from corallite.device.serve.guard.client_time import ClientTime
 from corallite.device.serve.guard.refusal import ClientLeftError, Limits, Refusal
 
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
@@ -39,20 +40,23 @@ def check_headers(request: Request, limits: Limits) -> None:
         raise _too_large(limits)
 
 
-async def read_image_bytes(request: Request, limits: Limits) -> bytes:
+async def read_image_bytes(
+    request: Request, limits: Limits, memory: BodyMemory, held: HeldBytes
+) -> bytes:
     """Returns the image file as sent, either as the body or as a form field.
 
+    Args:
+        request: Its headers were checked.
+        limits: The limits of a request.
+        memory: Makes the body wait while others fill the memory.
+        held: The body's account in `memory`.
+
     Raises:
-        Refusal: 400, 408, 413, 415 or 422: the body is malformed, too slow, too large
-            or not an image, or the form has no such field.
+        Refusal: 400, 408, 413, 415, 422 or 503: the body is malformed, too slow, too
+            large or not an image, the form has no such field, or the memory is full.
         ClientLeftError: The connection was closed before the body was complete.
     """
-    try:
-        body = await asyncio.wait_for(_read_body(request, limits), limits.body_s)
-    except asyncio.TimeoutError:
-        raise Refusal(
-            408, f"The body took more than {limits.body_s:g} seconds; send it faster."
-        ) from None
+    body = await _read_body(request, limits, memory, held)
     content_type = _content_type(request)
     if content_type in _UNNAMED_TYPES and body and not is_known_kind(body):
         raise _wrong_type(content_type)
@@ -65,14 +69,19 @@ def _content_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def _read_body(request: Request, limits: Limits) -> bytes:
-    body = bytearray()
+async def _read_body(
+    request: Request, limits: Limits, memory: BodyMemory, held: HeldBytes
+) -> bytes:
+    body, client_time = bytearray(), ClientTime(limits)
     has_more = True
     while has_more:
-        message = await request.receive()
+        await memory.wait_for_room(held)
+        message = await client_time.receive(request.receive)
         if message["type"] == "http.disconnect":
             raise ClientLeftError
-        body += message.get("body", b"")
+        part = message.get("body", b"")
+        memory.add(held, len(part))
+        body += part
         if len(body) > limits.body_bytes:
             raise _too_large(limits)
         has_more = message.get("more_body", False)

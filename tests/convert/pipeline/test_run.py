@@ -2,11 +2,9 @@
 
 import shutil
 import signal
-import subprocess
-import sys
-import time
 
 import pytest
+from fixtures.squares_network import IN_PROGRAMS, PIPELINE_FLAGS
 
 from corallite.convert.report.write import write_report
 from corallite.device.system.errors import RequestError
@@ -19,20 +17,6 @@ from corallite.train.training.recipe import Transfer
 pytestmark = pytest.mark.slow
 
 STAGES = ("float", "pruned", "qat", "int8")
-# What `squares_pipeline` says in Python.
-FLAGS = [
-    "--model=shufflenet_v2",
-    "--width=0.25",
-    "--image_size=32",
-    "--batch_size=16",
-    "--augment=none",
-    "--epochs=8",
-    "--learning_rate=0.05",
-    "--prune_epochs=2",
-    "--prune_learning_rate=0.01",
-    "--quantize_epochs=2",
-    "--quantize_learning_rate=0.002",
-]
 
 
 def stages_of(run_dir):
@@ -47,15 +31,18 @@ def state_of(run_dir):
     }
 
 
-def command_of(squares_dir, run_dir, *flags):
-    program = [sys.executable, "-m", "corallite.convert.cli.pipeline_main", *FLAGS]
-    return [*program, f"--data_dir={squares_dir}", f"--run_dir={run_dir}", *flags]
+@pytest.fixture
+def start(programs, squares_dir):
+    """A function that starts the verb: (run_dir, *flags)."""
+    given = ["pipeline", *PIPELINE_FLAGS, f"--data_dir={squares_dir}"]
+    return lambda run_dir, *flags: programs.start(
+        *given, f"--run_dir={run_dir}", *flags, before=IN_PROGRAMS
+    )
 
 
-def test_the_second_call_does_nothing_and_prints_the_table(squares_dir, finished_run):
+def test_the_second_call_does_nothing_and_prints_the_table(start, finished_run):
     before = state_of(finished_run)
-    command = command_of(squares_dir, finished_run)
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = start(finished_run).finish()
     assert done.returncode == 0, done.stderr
     assert state_of(finished_run) == before
     lines = done.stdout.splitlines()
@@ -66,10 +53,9 @@ def test_the_second_call_does_nothing_and_prints_the_table(squares_dir, finished
         assert f"{name}: done already." in done.stderr
 
 
-def test_another_sparsity_is_refused_and_changes_nothing(squares_dir, finished_run):
+def test_another_sparsity_is_refused_and_changes_nothing(start, finished_run):
     before = state_of(finished_run)
-    command = command_of(squares_dir, finished_run, "--sparsity=0.4")
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = start(finished_run, "--sparsity=0.4").finish()
     assert done.returncode == 2
     last = done.stderr.splitlines()[-1]
     assert last.startswith("corallite: ")
@@ -91,10 +77,9 @@ def test_a_sparsity_of_1_is_refused_before_any_training(squares_pipeline, tmp_pa
     assert not (tmp_path / "run").exists()
 
 
-def test_patience_in_pruning_is_refused_before_any_training(squares_dir, tmp_path):
+def test_patience_in_pruning_is_refused_before_any_training(start, tmp_path):
     run_dir = tmp_path / "run"
-    command = command_of(squares_dir, run_dir, "--prune_patience=1")
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = start(run_dir, "--prune_patience=1").finish()
     assert done.returncode == 2
     assert "`patience` to be 0 in pruning, got 1" in done.stderr.splitlines()[-1]
     assert not run_dir.exists()
@@ -131,19 +116,14 @@ def test_a_truncated_model_is_named(squares_pipeline, copied_run):
 
 
 def test_killed_while_overwriting_it_goes_on_and_keeps_what_comes_before(
-    squares_dir, squares_pipeline, copied_run
+    start, squares_pipeline, copied_run
 ):
     before = state_of(copied_run)
     lengths = [len(x.metrics().get("history", [])) for x in stages_of(copied_run)]
-    running = subprocess.Popen(
-        command_of(squares_dir, copied_run, "--sparsity=0.4", "--overwrite")
-    )
     training_state = copied_run / "pruned" / "training_state.npz"
-    while not training_state.exists():
-        assert running.poll() is None
-        time.sleep(0.05)
-    running.send_signal(signal.SIGKILL)
-    running.wait()
+    running = start(copied_run, "--sparsity=0.4", "--overwrite")
+    done = running.signal_after(training_state.exists, signal.SIGKILL)
+    assert done.returncode == -signal.SIGKILL, done.stderr
     results, _ = squares_pipeline(copied_run, sparsity=0.4, overwrite=True)
     after = state_of(copied_run)
     assert after["float"] == before["float"]

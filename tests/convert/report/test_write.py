@@ -63,6 +63,16 @@ def test_a_damaged_comparison_is_refused(small_copy):
 
 
 @pytest.mark.parametrize(
+    "record",
+    ["int8/parity.json", "int8/evaluation_test.json", "cache/preprocessing.json"],
+)
+def test_a_deeply_nested_record_is_refused(small_copy, record):
+    files.write_text(small_copy / record, "[" * 100_000 + "]" * 100_000)
+    with pytest.raises(RequestError, match=rf"{record} is damaged.*64 levels"):
+        write_report(*open_run(small_copy))
+
+
+@pytest.mark.parametrize(
     ("record", "lost"),
     [("int8/metrics.json", "inputs"), ("run.json", "network")],
 )

@@ -78,6 +78,20 @@ def test_broken_snapshot_is_skipped(snapshot, jpeg, wait_until):
         assert stream.opened == 1
 
 
+@pytest.mark.parametrize(
+    "image", [b"<html>", b"GIF89a\x08\0\x08\0", b"\0\0\0\x1cftypavif"]
+)
+def test_snapshot_of_another_format_is_skipped(snapshot, jpeg, image):
+    capture = open_http(parse_url(snapshot.url), snapshot_fps=200)
+    snapshot.image = image
+    assert capture.grab() and capture.grab()
+    with pytest.raises(RequestError, match="did not send a JPEG, PNG or WebP image"):
+        capture.retrieve()
+    snapshot.image = jpeg()
+    assert capture.grab() and capture.retrieve().size
+    capture.release()
+
+
 def test_endless_snapshot_is_refused(snapshot, monkeypatch):
     monkeypatch.setattr("corallite.device.camera.http_capture._MOST_BYTES", 100)
     capture = open_http(parse_url(snapshot.url))

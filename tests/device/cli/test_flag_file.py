@@ -73,6 +73,18 @@ def test_other_line_is_refused_by_its_number(expand, line):
     assert "secret" not in str(refused.value)
 
 
+def test_zero_bytes_are_refused_by_the_line(expand):
+    # As after a power failure; with one, the value of a flag ended in a traceback.
+    for line in ("--a=x\0\0", "--flagfile=x\0", "\0\0"):
+        with pytest.raises(RequestError, match="line 2: has a zero byte; write"):
+            expand(f"--b=1\n{line}\n")
+
+
+def test_endless_file_is_refused():
+    with pytest.raises(RequestError, match="/dev/zero: cannot be read .is larger than"):
+        expand_flag_files(["program", "--flagfile=/dev/zero"])
+
+
 def test_file_that_names_itself_is_refused(expand, tmp_path):
     with pytest.raises(RequestError, match="names itself; remove that line"):
         expand(f"--flagfile={tmp_path}/flags")

@@ -1,6 +1,5 @@
 """The program `serve`: how it starts, keeps running, and ends."""
 
-import shutil
 import signal
 import socket
 import ssl
@@ -173,16 +172,10 @@ def test_incomplete_body_does_not_delay_the_end(serve):
     assert "Traceback" not in served.log
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes the certificate")
-def test_certificate_encrypts_all_responses(serve, jpeg, tmp_path):
-    cert, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
-    made = (
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1"
-    )
-    name = ["-subj", "/CN=camera", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command = [*made.split(), *name, "-out", cert, "-keyout", key]
-    subprocess.run(command, check=True, capture_output=True)
-    served = serve(f"--tls_cert={cert}", f"--tls_key={key}")
+def test_certificate_encrypts_all_responses(serve, jpeg, certificate):
+    cert, key = certificate
+    files = (f"--tls_cert={cert}", f"--tls_key={key}")
+    served = serve(*files)
     assert served.url.startswith("https://127.0.0.1:")
     trusted = ssl.create_default_context(cafile=cert)
     sent = httpx.post(
@@ -196,6 +189,8 @@ def test_certificate_encrypts_all_responses(serve, jpeg, tmp_path):
         httpx.get(f"{served.url}/healthz")
     with pytest.raises(httpx.TransportError):
         httpx.get(f"http{served.url.removeprefix('https')}/healthz")
+    said = refused("--model=/none.tflite", "--host=0.0.0.0", *files)
+    assert "--host=0.0.0.0: would show the camera to the whole network; set" in said
 
 
 def refused(*flags):

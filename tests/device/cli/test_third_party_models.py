@@ -138,3 +138,22 @@ def test_operators_of_tensorflow_are_named_by_classify_and_doctor(run):
         assert done.returncode in (1, 2)
         text = done.stdout + done.stderr
         assert "FlexErf" in text and "Android" not in text
+
+
+def test_escape_sequences_of_names_and_labels_do_not_reach_a_terminal(run, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "\x1b]0;a.png").touch()
+    module, *_ = CLASSIFY
+    done = run(
+        module,
+        write_model(),
+        "--source=photos",
+        "--model=model.tflite",
+        "--labels=labels.txt",
+    )
+    assert "Skipped: photos/?]0;a.png: is empty" in done.stderr
+    labels = ("\x1b[2J", "b", "c")
+    flags = ("--on_label=d", "--run=true")
+    refused = classify(run, write_model(), *flags, labels=labels)
+    assert "its labels are ?[2J, b, c." in refused.stderr
+    assert "\x1b" not in done.stderr + refused.stderr

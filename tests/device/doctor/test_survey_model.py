@@ -1,13 +1,15 @@
 """Model files that run in their own process."""
 
 import os
+from dataclasses import replace
 
 import pytest
 
+from corallite.device.doctor.check_model import check_run
 from corallite.device.doctor.machine import Machine
 from corallite.device.doctor.survey_model import survey_model
 from corallite.device.image.preprocess import Preprocessing
-from corallite.device.model.manifest import Manifest
+from corallite.device.model.manifest import Manifest, SelfTest
 from corallite.device.model.write import attach_manifest
 
 MANIFEST = Manifest.of_classifier(
@@ -64,6 +66,13 @@ def test_manifest_of_another_model_is_reported(model_of):
     model = survey(model_of(manifest))
     assert model.is_readable
     assert "has 3 outputs but 2 labels" in model.failure and not model.crashed
+
+
+def test_model_that_fails_its_self_test_is_reported(model_of):
+    path = model_of(replace(MANIFEST, selftest=SelfTest(1, 2, 0.99)))
+    finding = check_run(Machine(), survey(path))
+    assert "fails its self-test (its probability for a test image is" in finding.text
+    assert finding.remedy == "copy or convert it again"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures.model_writer import ModelWriter
 
 from corallite.device.engine.classifier import Classifier, Prediction, top_k
 from corallite.device.engine.runners.litert import LiteRtRunner
@@ -151,6 +152,13 @@ def test_pixels_in_a_range_the_model_does_not_take_are_refused(
         classifier_of(interpreter, input_range=input_range)
 
 
+def test_a_range_that_float32_does_not_hold_is_refused():
+    # As by TFLite Metadata with a standard deviation of almost 0.
+    interpreter = FakeInterpreter(np.float32, (0.0, 0))
+    with pytest.raises(RequestError, match="which float32 does not hold; set --input"):
+        classifier_of(interpreter, input_range=(0, 2.55e42))
+
+
 @pytest.mark.parametrize(
     ("raw", "quantization", "expected"),
     [
@@ -227,6 +235,17 @@ def test_model_that_loads_and_does_not_run_is_refused(tiny_models, tmp_path):
     path.write_bytes(builder.Output())
     classifier = Classifier(path, manifest=MANIFEST)
     with pytest.raises(RequestError, match=r"hollow.tflite: cannot be run \(.*data"):
+        classifier.run(np.zeros((32, 32, 3), np.uint8))
+
+
+def test_an_output_that_nothing_fills_is_refused(tmp_path):
+    writer, path = ModelWriter(), tmp_path / "model.tflite"
+    image = writer.tensor((1, 32, 32, 3), "FLOAT32", scales=())
+    writer.graph.inputs = [image]
+    output = writer.tensor((1, 3), "FLOAT32", scales=())
+    path.write_bytes(writer.content(output))
+    classifier = Classifier(path, manifest=MANIFEST)
+    with pytest.raises(RequestError, match=r"model.tflite: cannot be run \(.*null"):
         classifier.run(np.zeros((32, 32, 3), np.uint8))
 
 

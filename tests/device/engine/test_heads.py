@@ -70,3 +70,15 @@ def test_another_number_of_labels_is_refused(values, labels, numbers):
     counts = f"has {len(numbers)} outputs but {len(labels)} labels"
     with pytest.raises(RequestError, match=counts):
         decode(values, labels, numbers)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+@pytest.mark.parametrize("values", ["", "probabilities", "logits"])
+def test_outputs_that_are_not_numbers_are_refused(values, number):
+    # As NaN, a line of classify was not JSON, and serve said that it is 0.
+    with pytest.raises(RequestError, match="a.tflite: its outputs are not all numbers"):
+        decode(values, ("a", "b", "c"), [number, 0.5, 0.5])
+
+
+def test_a_logit_of_minus_infinity_is_a_probability_of_zero():
+    assert (decode("logits", ("a", "b", "c"), [-np.inf, 1, 1]) == [0, 0.5, 0.5]).all()

@@ -127,13 +127,13 @@ def test_path_without_a_name_is_refused(path):
         HotReload(ModelRequest(path))
 
 
-def test_request_survives_the_way_to_another_process(files, tmp_path):
+def test_request_overrides_what_the_file_says(files, tmp_path):
     labels = tmp_path / "labels.txt"
     labels.write_text("a\nb\nc\n")
     request = ModelRequest(
         str(files[1]), "cpu", None, str(labels), "pad", (0.0, 0.9), num_threads=2
     )
-    engine = open_model(ModelRequest.from_json(request.to_json()))
+    engine = open_model(request)
     assert engine.labels == ("a", "b", "c") and engine.preprocessing.fit == "pad"
     assert engine.manifest.image.input_range == (0.0, 0.9)
 

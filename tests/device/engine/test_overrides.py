@@ -96,6 +96,17 @@ def repack(content, old, new):
     return changed.getvalue()
 
 
+def test_label_that_is_too_long_is_refused(tmp_path):
+    path = tmp_path / "labels.txt"
+    path.write_text("one\n" + "b" * 256 + "\n")
+    assert read_labels(path) == ("one", "b" * 256)
+    path.write_text("one\n" + "b" * 10**6 + "\n")
+    with pytest.raises(
+        RequestError, match="txt: a label has 1,000,000 characters, of at most 256; sho"
+    ):
+        read_labels(path)
+
+
 def test_wrong_number_of_labels_is_refused(tiny_models, tmp_path):
     labels = tmp_path / "labels.txt"
     labels.write_text("one\ntwo\n")

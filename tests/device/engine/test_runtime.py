@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from fixtures.small_models import write_model
 
 from corallite.device.engine.runtime import (
     choose_runtime,
@@ -82,6 +83,14 @@ def test_truncated_model_is_refused(tiny_models, tmp_path):
             RequestError, match="model.tflite: (is damaged|cannot be run)"
         ):
             load_interpreter(path)
+
+
+@pytest.mark.parametrize("name", [b"input_0", b"tensor_5"])
+def test_a_tensor_whose_name_is_not_utf_8_is_refused(tmp_path, name):
+    path, content = tmp_path / "model.tflite", write_model()
+    path.write_bytes(content.replace(name, b"\xff" + name[1:]))
+    with pytest.raises(RequestError, match="model.tflite: cannot be run .'utf-8'"):
+        load_interpreter(path)
 
 
 def test_no_threads_are_refused(tiny_models):

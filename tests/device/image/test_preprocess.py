@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
+from corallite.device.image import decoding_limits
+from corallite.device.image.decoding_limits import MOST_BYTES
 from corallite.device.image.preprocess import bgr_to_rgb, decode_image, read_image
 from corallite.device.system.errors import RequestError
 
@@ -198,13 +200,42 @@ def test_progressive_jpeg_cut_between_scans_is_refused():
         (b"a shopping list\n" * 20, "not an image"),
         (bytes(5000), "not an image"),
         (b"\0\0\0\x18ftypheic" + bytes(99), "is HEIC.*convert it to JPEG"),
-        (png_of_size(100_000, 100_000), r"more than 2\*\*27 pixels"),
+        (png_of_size(100_000, 100_000), "has 10000.0 megapixels, of at most 134; shr"),
+        (png_of_size(11_000, 11_000), "is a PNG of 11000x11000 .* takes 369 MB"),
+        (b"v/1\x01" + bytes(99), "is OpenEXR, whose memory .*convert it to JPEG"),
         (png_of_size(20, 20_000), "damaged"),
     ],
 )
 def test_file_that_is_not_an_image_is_refused_by_name(data, reason):
     with pytest.raises(RequestError, match=f"^photo.jpg: .*{reason}"):
         decode_image(data, "photo.jpg")
+
+
+@pytest.mark.parametrize("extension", [".jpg", ".png", ".bmp", ".webp", ".tiff"])
+@pytest.mark.parametrize(("reduction", "shape"), [(2, (24, 32, 3)), (8, (6, 8, 3))])
+def test_large_image_is_reduced_and_stays_rgb(monkeypatch, extension, reduction, shape):
+    # So few pixels are decoded whole that this image is reduced.
+    monkeypatch.setattr(decoding_limits, "WHOLE_PIXELS", 48 * 64 // reduction**2)
+    image = decode_image(encode(extension, flat(RED, 48, 64)), "x")
+    assert image.shape == shape
+    assert np.abs(image.astype(int) - RED).max() <= JPEG_TOLERANCE
+
+
+def test_large_image_is_reduced_before_its_orientation_is_applied():
+    stored = np.zeros((2000, 6400, 3), np.uint8)
+    assert decode_image(encode_oriented(".jpg", stored, 6), "x").shape == (
+        3200,
+        1000,
+        3,
+    )
+
+
+def test_file_larger_than_the_limit_is_not_read(tmp_path):
+    path = tmp_path / "huge.png"
+    with path.open("wb") as file:
+        file.truncate(MOST_BYTES + 1)
+    with pytest.raises(RequestError, match="huge.png: cannot be read .is larger than"):
+        read_image(path)
 
 
 def test_reading_errors_name_the_path(tmp_path):
@@ -219,7 +250,6 @@ def test_reading_errors_name_the_path(tmp_path):
 
 def test_decompression_bomb_is_refused_without_opencv_log_lines(tmp_path):
     # A new process, because OpenCV reads its settings when it is loaded.
-    # 20,000 x 20,000 is below OpenCV's own limit.
     bomb = tmp_path / "bomb.png"
     bomb.write_bytes(png_of_size(20_000, 20_000))
     code = (
@@ -229,7 +259,7 @@ def test_decompression_bomb_is_refused_without_opencv_log_lines(tmp_path):
         "except errors.RequestError as error: print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "bomb.png: has more than 2**27 pixels" in done.stdout
+    assert "bomb.png: has 400.0 megapixels, of at most 134; shrink" in done.stdout
     assert done.stderr == ""
 
 

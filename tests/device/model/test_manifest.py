@@ -5,6 +5,7 @@ import io
 import json
 import os
 import zipfile
+from typing import Any
 
 import pytest
 
@@ -121,11 +122,16 @@ def test_newer_format_is_refused(tmp_path, monkeypatch):
         "[]",
         "{}",
         json.dumps({"format": 1, "labels": 3}),
+        '{"format": 2, "inputs": ' + "[" * 100_000 + "]" * 100_000 + "}",
         json.dumps({**MANIFEST.to_json(), "outputs": []}),
         json.dumps({**MANIFEST.to_json(), "outputs": [{"kind": "boxes"}]}),
         json.dumps({**MANIFEST.to_json(), "format": float("inf")}),
         json.dumps({**MANIFEST.to_json(), "accuracy": None}),
         json.dumps({**MANIFEST.to_json(), "accuracy": {"int8": float("nan")}}),
+        json.dumps({**MANIFEST.to_json(), "accuracy": {"int8": "nan"}}),
+        json.dumps({**MANIFEST.to_json(), "accuracy": {"int8": "-inf"}}),
+        json.dumps({**FORMAT_1, "input_range": ["nan", 1]}),
+        json.dumps({**FORMAT_1, "colour_order": "BGR"}),
         json.dumps({**MANIFEST.to_json(), "versions": ["1"]}),
         json.dumps({**MANIFEST.to_json(), "model": 7}),
         json.dumps(MANIFEST.to_json()).replace('"format": 2', '"format": 1e999'),
@@ -138,6 +144,39 @@ def test_manifest_of_nonsense_is_refused(tmp_path, text):
         archive.writestr("corallite.json", text)
     with pytest.raises(RequestError, match="manifest is damaged"):
         read_manifest(write(tmp_path, content.getvalue()))
+
+
+TOO_LONG: dict[str, dict[str, Any]] = {
+    "a label has 257 characters": {"labels": ["a", "b" * 257]},
+    "model has 1,025 characters": {"model": "m" * 1025},
+    "version has 1,025 char": {"version": "v" * 1025},
+    "output has|values has 1,025": {"output": "o" * 1025},
+    "tool has 1,025 char": {"versions": {"tool": "1" * 1025}},
+    "a name in versions has": {"versions": {"t" * 1025: "1"}},
+    "versions has 101 entries": {"versions": {str(i): "" for i in range(101)}},
+    "a name in accuracy has": {"accuracy": {"a" * 1025: 1}},
+    "could not convert string": {"accuracy": {"int8": "z" * 10**6}},
+    "Expected `fit`": {"preprocessing": {"size_hw": [1, 1], "fit": "f" * 10**6}},
+}
+
+
+@pytest.mark.parametrize("reason", TOO_LONG)
+def test_text_that_is_too_long_is_refused_in_a_short_sentence(tmp_path, reason):
+    content = io.BytesIO(MODEL)
+    with zipfile.ZipFile(content, "a") as archive:
+        text = json.dumps({**FORMAT_1, **TOO_LONG[reason]})
+        archive.writestr("corallite.json", text)
+    path = write(tmp_path, content.getvalue())
+    with pytest.raises(RequestError, match=f"manifest is damaged .({reason})") as error:
+        read_manifest(path)
+    assert len(str(error.value)) < 500 + len(str(path))
+
+
+def test_longest_class_folder_name_is_a_label(tmp_path):
+    name = "n" * os.pathconf(tmp_path, "PC_NAME_MAX")
+    longest = MANIFEST.with_classes(labels=("a", name, "c" * 256))
+    path = write(tmp_path, attach_manifest(MODEL, longest))
+    assert read_manifest(path) == longest
 
 
 def test_any_flipped_byte_gives_a_manifest_or_one_sentence(tmp_path):

@@ -93,6 +93,24 @@ def test_model_that_answers_otherwise_than_when_made_is_refused(record, sentence
         selftest.check(model)
 
 
+def test_recorded_prediction_names_the_file_that_fails():
+    tested = replace(MANIFEST, selftest=SelfTest(1, 2, 0.9))
+    model = FakeModel([0.25, 0.25, 0.5], manifest=tested)
+    message = r"^m.tflite: fails its self-test \(its .* was made\); copy or convert it"
+    with pytest.raises(RequestError, match=message):
+        selftest.check_recorded(model, "m.tflite")
+
+
+def test_model_that_does_not_run_keeps_its_own_sentence():
+    class Broken(FakeModel):
+        def run(self, pixels_u8):
+            raise RequestError("m.tflite: cannot be run (x); copy it again.")
+
+    model = Broken(manifest=replace(MANIFEST, selftest=SelfTest(1, 2, 0.9)))
+    with pytest.raises(RequestError, match=r"^m.tflite: cannot be run \(x\); copy"):
+        selftest.check_recorded(model, "m.tflite")
+
+
 def test_difference_is_the_greatest():
     first = [np.array([0.5, 0.5], np.float32), np.array([1, 0], np.float32)]
     second = [np.array([0.5, 0.5], np.float32), np.array([0.75, 0.25], np.float32)]

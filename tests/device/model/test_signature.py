@@ -45,6 +45,7 @@ def test_images_of_every_order_are_found(shape, layout):
         (((1, 4, 4, 4),), r"takes RGBA images \(1x4x4x4\)"),
         (((1, 4, 8, 8),), r"takes RGBA images \(1x4x8x8\)"),
         (((1, 8, 8, 6),), "takes images of 6 channels"),
+        (((1, 20000, 20000, 3),), "takes images of 400 megapixels"),
     ],
 )
 def test_other_inputs_are_refused_by_name(inputs, sentence):

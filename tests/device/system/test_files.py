@@ -1,6 +1,8 @@
-"""Walking through folders."""
+"""Walking through folders, and where a user's cache is."""
 
 import os
+import tracemalloc
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +54,22 @@ def test_a_folder_that_cannot_be_read_is_reported(tmp_path, monkeypatch):
     assert [error.filename for error in errors] == [str(tmp_path / "a")]
     with pytest.raises(PermissionError):
         walk(tmp_path)
+
+
+def test_the_cache_folder_follows_the_environment(monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert files.cache_folder() == Path("/somewhere/corallite")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert files.cache_folder() == Path.home() / ".cache" / "corallite"
+
+
+def test_a_small_file_takes_little_memory_whatever_the_limit(tmp_path):
+    # Threads that read photos reserved 170 MB each, which a 32-bit board lacks.
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(bytes(1000))
+    tracemalloc.start()
+    try:
+        assert files.read_limited(path, 10**9) == bytes(1000)
+        assert tracemalloc.get_traced_memory()[1] < 10**6
+    finally:
+        tracemalloc.stop()

@@ -13,9 +13,11 @@ from corallite.train.training.model_file import save_model
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.5, 0.99])
-def test_a_truncated_model_is_refused_in_one_sentence(kept, tmp_path):
+def test_a_truncated_model_is_refused_in_one_sentence(kept, few_units, tmp_path):
     path = tmp_path / "model.h5"
-    save_model(registry.build("shufflenet_v2", (32, 32, 3), 3, width=0.25), path)
+    with few_units(shufflenet=(1, 1, 1)):
+        model = registry.build("shufflenet_v2", (32, 32, 3), 3, width=0.25)
+    save_model(model, path)
     content = path.read_bytes()
     path.write_bytes(content[: int(kept * len(content))])
     message = r"model\.h5 is not a complete Keras model \(.*\); remove it and run the"
@@ -25,13 +27,14 @@ def test_a_truncated_model_is_refused_in_one_sentence(kept, tmp_path):
 
 
 @pytest.mark.slow
-def test_it_knows_the_layers_of_a_quantized_model(draw_clouds, tmp_path):
+def test_it_knows_the_layers_of_a_quantized_model(draw_clouds, few_units, tmp_path):
     from corallite.optimize.quantize.add_quantizers import quantize
 
     path = tmp_path / "model.h5"
-    model = registry.build(
-        "shufflenet_v2", (32, 32, 3), 3, width=0.25, conventions=TORCHVISION
-    )
+    with few_units(shufflenet=(1, 1, 1)):
+        model = registry.build(
+            "shufflenet_v2", (32, 32, 3), 3, width=0.25, conventions=TORCHVISION
+        )
     save_model(quantize(model, draw_clouds(4, 32, 32)), path)
     code = (
         "import pathlib, sys\n"

@@ -41,9 +41,18 @@ def test_unused_bits_of_a_16_bit_file_are_counted(bits, channels):
     assert fault_of(image[..., :3] << (16 - bits)) is None
 
 
-@pytest.mark.parametrize("suffix", [".tiff", ".pgm"])
-def test_bits_are_counted_in_other_16_bit_formats(suffix):
-    image = noise(1023, np.uint16, channels=1)
+@pytest.mark.parametrize(
+    ("suffix", "channels"), [(".tiff", 1), (".tiff", 3), (".pgm", 1)]
+)
+def test_bits_are_counted_in_other_16_bit_formats(suffix, channels):
+    image = noise(1023, np.uint16, channels=channels)
+    assert fault_of(image, suffix) == Fault("nearly black", 10, 16)
+
+
+@pytest.mark.parametrize("suffix", [".tiff", ".png"])
+def test_bits_are_counted_in_reduced_16_bit_files(suffix):
+    image = noise(1023, np.uint16, size_hw=(3600, 3600), channels=1)
+    image[:2, :2] = 1023
     assert fault_of(image, suffix) == Fault("nearly black", 10, 16)
 
 

@@ -1,20 +1,12 @@
-"""Where downloads go, and what a failed one says."""
+"""What a failed download says."""
 
 import errno
 import sys
-from pathlib import Path
 
 import pytest
 
 from corallite.device.system.errors import RequestError
 from corallite.train.data import download
-
-
-def test_the_cache_folder_follows_the_environment(monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert download.cache_folder() == Path("/somewhere/corallite")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert download.cache_folder() == Path.home() / ".cache" / "corallite"
 
 
 def test_a_failure_is_reported_with_its_reason(capsys):

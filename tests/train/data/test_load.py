@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -386,7 +387,7 @@ def test_a_run_without_data_names_the_remedy(tmp_path, make_classes, run_dir):
         load_data(tmp_path / "nothing")
     prepare_data(make_classes({"cat": 10, "dog": 10}), run_dir, SMALL)
     next((run_dir / "cache").glob("val*.npy")).unlink()
-    with pytest.raises(RequestError, match="corallite train --data_dir"):
+    with pytest.raises(RequestError, match="val split are missing .*corallite train"):
         load_data(run_dir)
 
 
@@ -400,7 +401,60 @@ def test_a_truncated_array_is_made_again(make_classes, run_dir):
     np.testing.assert_array_equal(after.splits["train"].images_rgb_u8, expected)
 
 
-@pytest.mark.parametrize("content", ["null", '{"cat/000.png": "truncated"}'])
+def replace_a_pixel(content):
+    content[-1] ^= 255
+
+
+def claim_other_rows(content):
+    content[:128] = bytes(content[:128]).replace(b"(16, 8, 8", b"(8, 16, 8")
+
+
+def claim_signed_pixels(content):
+    content[:128] = bytes(content[:128]).replace(b"|u1", b"|i1")
+
+
+@pytest.mark.parametrize(
+    "damage", [replace_a_pixel, claim_other_rows, claim_signed_pixels]
+)
+def test_a_changed_array_is_refused_and_made_again(make_classes, run_dir, damage):
+    data_dir = make_classes({"cat": 10, "dog": 10})
+    before = prepare_data(data_dir, run_dir, SMALL).splits["train"]
+    expected, shape = before.images_rgb_u8.copy(), before.images_rgb_u8.shape
+    path = next((run_dir / "cache").glob("train*.npy"))
+    content = bytearray(path.read_bytes())
+    damage(content)
+    assert content != path.read_bytes()
+    path.write_bytes(content)
+    message = "cache: its images of the train split are missing or damaged; decode them"
+    with pytest.raises(RequestError, match=message):
+        load_data(run_dir)
+    after = prepare_data(data_dir, run_dir, SMALL).splits["train"].images_rgb_u8
+    assert after.shape == shape
+    np.testing.assert_array_equal(after, expected)
+
+
+def test_a_cache_of_an_earlier_version_is_used_without_a_checksum(
+    make_classes, run_dir
+):
+    prepare_data(make_classes({"cat": 10, "dog": 10}), run_dir, SMALL)
+    for path in (run_dir / "cache").glob("t*.json"):
+        index = json.loads(path.read_text())
+        del index["crc32"]
+        path.write_text(json.dumps(index))
+    assert len(load_data(run_dir).splits["train"].labels)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "null",
+        '{"cat/000.png": "truncated"}',
+        "[" * 100_000,
+        '{"unreadable": {}}',
+        '{"unreadable": 0, "faults": {}}',
+        '{"unreadable": {}, "faults": {"cat/000.png": {}}}',
+    ],
+)
 def test_a_list_of_unreadable_images_that_does_not_fit_is_made_again(
     make_classes, run_dir, content
 ):

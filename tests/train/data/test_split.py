@@ -216,7 +216,8 @@ def test_a_split_is_read_as_it_was_written(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"format": 9}', '{"format": 1, "parts": {}}']
+    "content",
+    ["", "[]", "{}", '{"format": 9}', '{"format": 1, "parts": {}}', "[" * 100_000],
 )
 def test_a_damaged_split_is_named(tmp_path, content):
     (tmp_path / "split.json").write_text(content)

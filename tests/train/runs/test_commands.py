@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from fixtures.program_flags import explain, flags_in
+from fixtures.program_flags import flags_in
 
 from corallite.train.runs.commands import name_recipe_flag
 from corallite.train.runs.kinds import KINDS
@@ -21,9 +21,9 @@ def test_a_flag_of_a_later_stage_names_its_verb_and_the_pipeline():
 
 
 @pytest.mark.slow
-def test_the_programs_have_these_flags():
+def test_the_programs_have_these_flags(help_texts):
     verbs = {kind.verb for kind in KINDS.values() if kind.recipe} | {"pipeline"}
-    flags = {verb: flags_in(text) for verb, text in explain(verbs).items()}
+    flags = {verb: flags_in(help_texts[verb]) for verb in verbs}
     for kind in (kind for kind in KINDS.values() if kind.recipe):
         for field in (field.name for field in dataclasses.fields(Recipe)):
             named = name_recipe_flag(kind.name, field)

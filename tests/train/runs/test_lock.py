@@ -79,3 +79,14 @@ def test_a_verb_inside_a_verb_needs_no_second_lock(run):
         with pytest.raises(RequestError, match="corallite pipeline"):
             with other.lock("prune"):
                 pytest.fail("two hold it")
+
+
+def test_a_link_in_place_of_the_lock_is_not_followed(run, tmp_path):
+    thesis = tmp_path / "thesis.txt"
+    thesis.write_text("years of work")
+    run.path.mkdir()
+    (run.path / ".lock").symlink_to(thesis)
+    with pytest.raises(RequestError, match=r"\.lock: is not a regular file; remove it"):
+        with run.lock("train"):
+            pass
+    assert thesis.read_text() == "years of work"

@@ -23,6 +23,10 @@ INPUTS: dict[str, Any] = {
 }
 
 
+# Deeper than Python reads.
+DEEP = '{"inputs":' * 10_000 + "1" + "}" * 10_000
+
+
 @pytest.fixture
 def stage(tmp_path):
     return Run.open(tmp_path / "run").stage("float")
@@ -189,8 +193,9 @@ def test_a_command_names_the_flag_where_the_record_has_another_name(stage):
     assert compiled.command().endswith(" --enable_multiple_subgraphs")
 
 
-def test_a_damaged_record_of_the_run_is_named(begun):
-    files.write_json(begun.run.path / "run.json", {"network": {}})
+@pytest.mark.parametrize("damage", ['{"network": {}}', DEEP])
+def test_a_damaged_record_of_the_run_is_named(begun, damage):
+    files.write_text(begun.run.path / "run.json", damage)
     with pytest.raises(RequestError, match="run.json is damaged"):
         begun.command()
 
@@ -234,10 +239,18 @@ def test_a_stage_needs_no_file_of_the_one_before(finished):
     assert pruned.require() == pruned.model_path
 
 
-def test_damaged_metrics_are_named(finished):
-    (finished.path / "metrics.json").write_text('{"inputs": {')
+@pytest.mark.parametrize("damage", ['{"inputs": {', DEEP])
+def test_damaged_metrics_are_named(finished, damage):
+    (finished.path / "metrics.json").write_text(damage)
     with pytest.raises(RequestError, match="metrics.json is damaged .*; remove it"):
         finished.is_done(INPUTS)
+
+
+@pytest.mark.parametrize("header", ["[]", "{}", '{"inputs": 1}', DEEP])
+def test_a_state_with_a_damaged_header_is_named(begun, header):
+    np.savez(begun.path / STATE_FILE, header=np.array(header))
+    with pytest.raises(RequestError, match="damaged and the training cannot be res"):
+        begun.is_done(INPUTS)
 
 
 @pytest.mark.parametrize(

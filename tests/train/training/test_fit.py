@@ -198,7 +198,7 @@ def test_a_finished_training_that_was_killed_before_its_model_was_saved(
     assert steps.taken == 0
     assert_same_training(model, progress, uninterrupted)
     # Of a process that was killed while it saved.
-    half = stage_dir / ".training_state.123.part.npz"
+    half = stage_dir / ".training_state.12af.part.npz"
     half.touch()
     discard_state(stage_dir)
     assert not (stage_dir / STATE_FILE).exists()

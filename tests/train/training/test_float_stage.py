@@ -4,11 +4,11 @@ import dataclasses
 import json
 import re
 import signal
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures.programs import FEW_UNITS
 
 from corallite.device.image.opencv import cv2
 from corallite.device.system.errors import RequestError
@@ -30,39 +30,29 @@ OUR_LINE = re.compile(r"[IWE]\d{4} .* \w+\.py:\d+\] |corallite: ")
 
 @pytest.fixture(scope="module", autouse=True)
 def small_network(few_units):
-    """What `command_with_few_units` trains, for what is trained in this process."""
+    """What `start_command` trains, for what is trained in this process."""
     with few_units(shufflenet=(1, 2, 1)):
         yield
 
 
 @pytest.fixture(scope="module")
-def start_command(command_with_few_units):
+def start_command(programs):
     """Starts `corallite train`: (data_dir, run_dir, *flags)."""
-
-    def start(data_dir, run_dir, *flags):
-        command = [
-            *command_with_few_units("corallite.train.cli.train_main"),
-            *(f"--data_dir={data_dir}", f"--run_dir={run_dir}"),
-            *("--width=0.25", "--image_size=32", "--batch_size=10"),
-            *("--learning_rate=0.05", "--epochs=5", *flags),
-        ]
-        return subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-
-    return start
+    settings = ["--width=0.25", "--image_size=32", "--batch_size=10"]
+    settings += ["--learning_rate=0.05", "--epochs=5"]
+    return lambda data_dir, run_dir, *flags: programs.start(
+        "train",
+        *(f"--data_dir={data_dir}", f"--run_dir={run_dir}", *settings, *flags),
+        before=FEW_UNITS,
+    )
 
 
 def signal_after(process, shown, number):
     """Sends a signal once stderr shows a text; returns status, stdout and stderr."""
-    lines = []
-    for line in process.stderr:
-        lines.append(line)
-        if shown in line:
-            process.send_signal(number)
-            break
-    stdout, stderr = process.communicate(timeout=200)
-    return process.returncode, stdout, "".join(lines) + stderr
+    done = process.signal_after(
+        lambda: shown in process.stderr_path.read_text(), number
+    )
+    return done.returncode, done.stdout, done.stderr
 
 
 def train(data_dir, run_dir, *arguments, **options):
@@ -109,8 +99,9 @@ def test_terminated_killed_and_gone_on_with_it_ends_the_same(
     assert status == -signal.SIGKILL
     assert "epoch 1/5" not in stderr
 
-    status, stdout, stderr = signal_after(begin(), "nothing", signal.SIGKILL)
-    assert status == 0, stderr
+    done = begin().finish()
+    stdout, stderr = done.stdout, done.stderr
+    assert done.returncode == 0, stderr
     assert "epoch 3/5" not in stderr
     assert "model.h5: validation accuracy" in stdout
     assert [line for line in stderr.splitlines() if not OUR_LINE.match(line)] == []
@@ -311,8 +302,9 @@ def test_weights_that_do_not_fit_are_refused_before_the_images_are_read(
     process = start_command(
         tmp_path / "none", tmp_path / "run", f"--weights={weights}", "--width=0.5"
     )
-    stdout, stderr = process.communicate(timeout=200)
-    assert (process.returncode, stdout) == (2, "")
+    done = process.finish()
+    stderr = done.stderr
+    assert (done.returncode, done.stdout) == (2, "")
     assert [line for line in stderr.splitlines() if not OUR_LINE.match(line)] == []
     assert "layer 'stage2_unit0_branch_in' has shape" in stderr.splitlines()[-1]
     assert not (tmp_path / "run").exists()

@@ -1,6 +1,7 @@
 """What is saved of a training is restored whole, or refused."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -100,6 +101,31 @@ def change_shapes(path):
     with np.load(path) as arrays:
         content = dict(arrays)
     np.savez(path, **{**content, "weight_0": np.zeros((7, 7))})
+
+
+class CreatesFile:
+    """Unpickling it creates a file."""
+
+    def __reduce__(self):
+        return os.mkdir, (CREATED,)
+
+
+CREATED = "created by unpickling"
+
+
+def pickle_a_weight(path):
+    with np.load(path) as arrays:
+        content = dict(arrays)
+    payload = np.array([CreatesFile()], object)
+    np.savez(path, **{**content, "weight_0": payload})
+
+
+def test_a_pickle_in_a_state_is_not_loaded(saved, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pickle_a_weight(saved.path)
+    with pytest.raises(RequestError, match="state.npz is damaged"):
+        TrainingState(saved.path, INPUTS).restore(make_model(1))
+    assert not (tmp_path / CREATED).exists()
 
 
 @pytest.mark.parametrize(

@@ -138,18 +138,13 @@ def _measure_file(data_dir: Path, path: str) -> tuple[str, Photo | str]:
     except OSError as error:
         return "", error.strerror or str(error)
     sha256 = hashlib.sha256(data).hexdigest()
-    shrink = _choose_shrink(data)
+    header = read_header(data)
+    side = min(header.height, header.width) if header else 0
+    # Only a JPEG is decoded faster if it is shrunk.
+    is_jpeg = header is not None and header.kind == "JPEG"
+    shrink = next((x for x in (8, 4, 2) if is_jpeg and side // x >= _DECODED_SIDE), 1)
     try:
         image = decode_image(data, path, shrink)
     except RequestError as error:
         return sha256, str(error)
-    return sha256, measure_photo(image, data, min(image.shape[:2]) * shrink)
-
-
-def _choose_shrink(data: bytes) -> int:
-    """Returns 8, 4, 2 or 1; only a JPEG is decoded faster if it is shrunk."""
-    header = read_header(data)
-    if header is None or header.kind != "JPEG":
-        return 1
-    shorter_side = min(header.height, header.width)
-    return next((x for x in (8, 4, 2) if shorter_side // x >= _DECODED_SIDE), 1)
+    return sha256, measure_photo(image, data, side or min(image.shape[:2]))

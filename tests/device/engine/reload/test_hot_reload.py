@@ -12,6 +12,7 @@ from corallite.device.engine.reload.hot_reload import HotReload
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.model.manifest import Manifest, SelfTest
 from corallite.device.model.write import attach_manifest
+from corallite.device.system.errors import RequestError
 
 MANIFEST = Manifest.of_classifier(
     "tiny", "1", ("red", "green", "blue"), Preprocessing((32, 32))
@@ -151,6 +152,13 @@ def test_bad_file_is_not_used_and_reported_once(
     assert loop.engine.status().last_error == ""
 
 
+def test_a_file_that_fails_its_self_test_does_not_start(path, make):
+    path.write_bytes(make(replace(MANIFEST, selftest=SelfTest(1, 2, 0.99))))
+    message = r"fails its self-test \(its probability for a test image is .*\); copy or"
+    with pytest.raises(RequestError, match=message):
+        HotReload(ModelRequest(str(path)))
+
+
 def test_crash_of_the_runtime_in_the_trial_is_reported(
     run, path, make, wait_until, tmp_path, monkeypatch
 ):
@@ -160,7 +168,8 @@ def test_crash_of_the_runtime_in_the_trial_is_reported(
     (package / "__init__.py").touch()
     (package / "interpreter.py").write_text("import ctypes; ctypes.string_at(0)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    path.write_bytes(make(SECOND))
+    # Of a content that no other test has tried.
+    path.write_bytes(make(replace(SECOND, version="crash")))
     wait_until(lambda: loop.engine.status().last_error)
     assert "(crashed with SIGSEGV)" in loop.engine.status().last_error
     assert set(loop.seen) == {"red"}

@@ -33,3 +33,9 @@ def test_labels_that_cannot_be_read_are_refused():
         content = write_model(labels=("x", "y", "z")).replace(b"x\ny\nz\n", text)
         with pytest.raises(RequestError, match="labels.txt' cannot be read .*--labels"):
             find(content)
+
+
+def test_a_long_label_is_refused():
+    labels = ("x", "y" * 257, "z")
+    with pytest.raises(RequestError, match="257 characters, of at most 256.*--labels"):
+        find(write_model(labels=labels))

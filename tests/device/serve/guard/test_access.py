@@ -17,9 +17,19 @@ def test_loopback_requires_only_its_host_name(host):
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "camera.local"])
-def test_network_requires_a_token_or_tls(host):
+@pytest.mark.parametrize("is_tls", [False, True])
+def test_network_requires_a_token(host, is_tls, monkeypatch):
+    monkeypatch.setattr("corallite.device.serve.guard.access._check_tls", print)
+    cert, key = ("cert", "key") if is_tls else (None, None)
     with pytest.raises(RequestError, match=re.escape(f"--host={host}: would show")):
-        make_access(host, None, None, None)
+        make_access(host, None, cert, key)
+    assert make_access(host, None, cert, key, True) == Access(is_tls=is_tls)
+
+
+def test_public_server_has_no_token(monkeypatch):
+    monkeypatch.setenv("CORALLITE_TOKEN", TOKEN)
+    with pytest.raises(RequestError, match="--public: .* but a token is set; remove"):
+        make_access("0.0.0.0", None, None, None, is_public=True)
 
 
 def test_token_comes_from_a_file_or_the_environment(tmp_path, monkeypatch):

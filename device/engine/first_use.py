@@ -1,0 +1,73 @@
+"""Tries a model file in another process before it is first run in this one.
+
+TFLite trusts what it reads: a few damaged files crash it. A file that did not is
+remembered by its content and the installed runtime, in the user's cache folder.
+"""
+
+import contextlib
+import importlib.util
+import os
+from _blake2 import blake2b  # hashlib loads OpenSSL, which takes 7 ms of a start.
+from pathlib import Path
+
+from corallite.device.engine.runtime import choose_runtime
+from corallite.device.system.errors import RequestError
+from corallite.device.system.files import cache_folder
+
+# Enough for a large model on a small board while another loop runs.
+_LIMIT_S = 60.0
+_CODE = """
+from corallite.device.engine.runners import litert
+litert.try_in_child(*sys.argv[1:])
+"""
+
+
+def require_no_crash(path: str | Path, content: bytes) -> None:
+    """Tries a file if it was not tried on this machine before.
+
+    Args:
+        path: A `.tflite` file.
+        content: All of it.
+
+    Raises:
+        RequestError: The TFLite runtime crashes with it or hangs, or is not installed.
+            Other faults are left to the caller, who finds them when it loads the file.
+    """
+    record = _find_record(content)
+    # Not `Path.exists`, which raises where the folder may not be entered.
+    if record is not None and os.path.exists(record):
+        return
+    # Imported only when there is a file to try.
+    from corallite.device.system.process.isolated import try_python
+
+    outcome = try_python(_CODE, str(path), str(os.getpid()), timeout_s=_LIMIT_S)
+    if outcome.crashed:
+        raise RequestError(
+            f"{path}: cannot be run ({outcome.failure}); copy or convert it again, or "
+            "update the TFLite runtime."
+        )
+    if record is not None and not outcome.failure:
+        _remember(record, path, content)
+
+
+def _find_record(content: bytes) -> Path | None:
+    """Returns the path of the empty file that exists if the content was tried.
+
+    None without a cache folder: then a file is tried at each start.
+    """
+    spec = importlib.util.find_spec(choose_runtime())
+    place = spec and spec.origin or ""
+    # Its version: reading that from the package's metadata takes a tenth of the start.
+    installed_ns = os.stat(place).st_mtime_ns if place else 0
+    digest = blake2b(content, digest_size=16)
+    digest.update(f"{place} {installed_ns} {os.uname().machine}".encode())
+    record = cache_folder() / "tried_models" / digest.hexdigest()
+    return record if record.is_absolute() else None
+
+
+def _remember(record: Path, path: str | Path, content: bytes) -> None:
+    with contextlib.suppress(OSError):  # A service may not be allowed to write it.
+        # If the file was replaced meanwhile, another content was tried.
+        if Path(path).read_bytes() == content:
+            record.parent.mkdir(parents=True, exist_ok=True)
+            record.touch()
