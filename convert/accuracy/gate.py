@@ -93,6 +93,8 @@ class AccuracyComparison:
         file_sha256: SHA-256 of the file.
         predictions: What each model predicts, by its name in the order of the steps;
             empty if an earlier version compared them.
+        is_trained_on: The models were trained on these images too; then a small loss
+            proves nothing.
     """
 
     part: str
@@ -106,6 +108,7 @@ class AccuracyComparison:
     layers: list[LayerError]
     file_sha256: str
     predictions: dict[str, PredictionSummary] = dataclasses.field(default_factory=dict)
+    is_trained_on: bool = False
 
     @property
     def verdict(self) -> Verdict:
@@ -117,7 +120,8 @@ class AccuracyComparison:
         least, most = self.overall.drop_interval
         if self.find_useless() or least > self.max_drop:
             return Verdict.LOST
-        return Verdict.HELD if most <= self.max_drop else Verdict.NOT_PROVEN
+        is_proven = most <= self.max_drop and not self.is_trained_on
+        return Verdict.HELD if is_proven else Verdict.NOT_PROVEN
 
     @property
     def passed(self) -> bool:
@@ -228,6 +232,11 @@ class AccuracyComparison:
         """Returns how many images would prove the verdict; "" if it is proven."""
         if self.verdict is not Verdict.NOT_PROVEN:
             return ""
+        if self.is_trained_on:
+            return (
+                f"Not proven: the {self.images} validation images were trained on too, "
+                "as there are few; more photos would tell."
+            )
         least, most = self.overall.drop_interval
         told = (
             f"Not proven: with {self.images} images, the loss may be {least:.2f} to "

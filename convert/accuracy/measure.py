@@ -68,6 +68,7 @@ def compare_models(
             name: summarize_labels(labels, split, data.class_names)
             for name, labels in chain
         },
+        is_trained_on=data.is_val_shared,
     ).with_limit(None)
 
 

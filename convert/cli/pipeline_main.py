@@ -70,6 +70,7 @@ def main(argv: Sequence[str]) -> int:
         print(format_comparison(error.comparison))
         return program.EXIT_CHECK_FAILED
     print(format_results(results, data.class_names, "test"))
+    print(f"\n{task.run.first().name}: {task.run.first().describe_accuracy()}.")
     comparison = read_comparison(task.run.stage(int8.name))
     if comparison and comparison.explain_doubt():
         print(f"\n{textwrap.fill(comparison.explain_doubt(), 80)}")

@@ -24,7 +24,6 @@ def check_run(run: dict[str, Any]) -> dict[str, Any]:
     }
     network["recipe"] = _check_recipe(network["recipe"])
     if run.get("weights"):
-        network["frozen_epochs"] = int(network["frozen_epochs"])
         network["weights"] = str(network["weights"])
     return {**run, "network": network, "data_dir": str(run["data_dir"])}
 

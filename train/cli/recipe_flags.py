@@ -107,26 +107,22 @@ def define_transfer() -> Callable[[], recipe.Transfer | None]:
         "auto",
         "Initialize with these weights: a .pth of torchvision or EfficientNet-Lite0, "
         "an .h5 of keras.applications, a run's model.h5, imagenet, random, or auto: "
-        "imagenet from 96 pixels on, else random. A head that is trained alone learns "
-        "at --learning_rate, all layers at a tenth of it.",
+        "imagenet from 96 pixels on, else random.",
     )
-    freeze = flags.DEFINE_boolean("freeze", False, "Train only the head of --weights.")
-    unfreeze_epoch = flags.DEFINE_integer(
-        "unfreeze_epoch",
+    freeze = flags.DEFINE_boolean(
+        "freeze",
         None,
-        "Train only the head of --weights for this many epochs, then all layers.",
-        lower_bound=1,
+        "Fit only a new head to --weights; default: with fewer than 100 images of a "
+        "class. Otherwise all layers are trained after it.",
     )
 
     def read() -> recipe.Transfer | None:
         if weights.value == "random":
-            if freeze.value or unfreeze_epoch.value:
+            if freeze.value:
                 raise RequestError(
-                    "--freeze and --unfreeze_epoch need pretrained weights; omit "
-                    "--weights=random."
+                    "--freeze needs pretrained weights; omit --weights=random."
                 )
             return None
-        frozen_epochs = recipe.ALL_EPOCHS if freeze.value else 0
-        return recipe.Transfer(weights.value, unfreeze_epoch.value or frozen_epochs)
+        return recipe.Transfer(weights.value, freeze.value)
 
     return read

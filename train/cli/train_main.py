@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> None:
         group_by=task.group_by,
         overwrite=_OVERWRITE.value,
     )
-    print(f"{stage.model_path}: validation accuracy {stage.best_accuracy():.4f}")
+    print(f"{stage.model_path}: {stage.describe_accuracy()}")
 
 
 if __name__ == "__main__":

@@ -59,12 +59,20 @@ class ImageData:
     unreadable: int = 0
     group_by: str | None = None
 
+    @property
+    def is_val_shared(self) -> bool:
+        """Whether the images of "val" are in "train" too, because there are few."""
+        validation = set(self.splits["val"].paths)
+        return 0 < len(validation & set(self.splits["train"].paths))
+
 
 def prepare_data(
     data_dir: Path,
     run: Run,
     preprocessing: Preprocessing,
     group_by: str | None = None,
+    *,
+    is_pretrained: bool = False,
 ) -> ImageData:
     """Splits, decodes and caches the images below `data_dir`, as far as necessary.
 
@@ -79,6 +87,9 @@ def prepare_data(
         preprocessing: How images are resized. A new value replaces the cached arrays.
         group_by: A regular expression that names the group of an image (see
             `group_by_name`), in place of the groups of near-duplicates.
+        is_pretrained: The network begins with pretrained weights. With fewer than 100
+            photos of each class, "val" then stays in "train" too: the recipe chooses
+            nothing by it.
 
     Raises:
         RequestError: The images cannot be used as they are (see `list_images`), more
@@ -97,7 +108,9 @@ def prepare_data(
     made = run_split.find_split(listing, run_dir, is_cached=is_cached)
     if made is None:
         side = min(preprocessing.size_hw)
-        made = run_split.make_split(listing, run_dir, side, group_by)
+        made = run_split.make_split(
+            listing, run_dir, side, group_by, is_pretrained=is_pretrained
+        )
     else:
         run_split.require_group_by(run_dir, made, group_by)
     cached = _fill_cache(listing.data_dir, run_dir, made, preprocessing)
@@ -202,7 +215,8 @@ def _to_data(
     cached: Mapping[str, cache.CachedSplit],
 ) -> ImageData:
     splits = {name: _to_split(made, name, cached[name]) for name in SPLITS}
-    count = len(made.unreadable) + sum(len(x.unreadable) for x in cached.values())
+    skipped = {path for split in cached.values() for path in split.unreadable}
+    count = len(made.unreadable) + len(skipped)
     return ImageData(
         class_names=made.class_names,
         preprocessing=preprocessing,

@@ -79,6 +79,8 @@ def assign_splits(
     sha256_by_path: Mapping[str, str],
     fractions: tuple[float, float, float],
     group_by_path: Mapping[str, str] | None = None,
+    *,
+    is_val_shared: bool = False,
 ) -> dict[str, tuple[SplitFile, ...]]:
     """Returns the images of each split, ordered by path.
 
@@ -96,6 +98,7 @@ def assign_splits(
         sha256_by_path: Content hash of each readable image.
         fractions: Fractions of train, val and test; positive, sum 1.
         group_by_path: Group of each image that has one.
+        is_val_shared: A `val` that is taken out of `train` stays in it too.
     """
     groups = group_by_path or {}
     readable = [image for image in images if image.path in sha256_by_path]
@@ -116,7 +119,10 @@ def assign_splits(
         else:
             split = image.given_split
         group = groups.get(image.path, "")
-        splits[split].append(SplitFile(image.path, image.class_name, sha256, group))
+        file = SplitFile(image.path, image.class_name, sha256, group)
+        splits[split].append(file)
+        if split == "val" and is_val_shared and image.given_split != "val":
+            splits["train"].append(file)
     return {name: tuple(members) for name, members in splits.items()}
 
 

@@ -69,15 +69,10 @@ def list_run_flags(run: Mapping[str, Any]) -> dict[str, Any]:
     recipe = network["recipe"]
     flags["weights"] = run.get("weights") or "random"
     if run.get("weights") is not None:
-        flags |= _list_freezing(network)
+        # Earlier versions had other ways to freeze layers.
+        if "frozen" in network:
+            flags["freeze"] = network["frozen"]
     return flags | _list_recipe_flags(recipe, TRAIN)
-
-
-def _list_freezing(network: Mapping[str, Any]) -> dict[str, Any]:
-    frozen = network["frozen_epochs"]
-    if frozen == network["recipe"]["epochs"]:
-        return {"freeze": True}
-    return {"unfreeze_epoch": frozen} if frozen else {}
 
 
 def _list_recipe_flags(

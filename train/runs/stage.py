@@ -184,14 +184,28 @@ class Stage:
         return files.read_record(self.path / _METRICS_FILE, parse)
 
     def best_accuracy(self) -> float:
-        """Returns the validation accuracy of the epoch whose weights were kept.
+        """Returns the validation accuracy of the weights that were kept.
 
         Raises:
             RequestError: The record does not have it.
         """
+        summary = self.predictions()
+        if summary is not None:
+            return summary.right / summary.images
         return self.recall(
             lambda x: float(x["history"][x["best_epoch"]]["val_accuracy"])
         )
+
+    def describe_accuracy(self) -> str:
+        """Returns what can be expected of new images, as part of a sentence.
+
+        Raises:
+            RequestError: The record does not have it.
+        """
+        metrics = self.metrics()
+        if not metrics.get("trained_on_val") or "head" not in metrics:
+            return f"validation accuracy {self.best_accuracy():.4f}"
+        return self.recall(_describe_folds)
 
     def predictions(self) -> PredictionSummary | None:
         """Returns what the model predicts on the validation split.
@@ -259,6 +273,15 @@ class Stage:
             return self.metrics()["inputs"]
         header = read_header(self.path / STATE_FILE)
         return header and header["inputs"]
+
+
+def _describe_folds(metrics: dict[str, Any]) -> str:
+    head = metrics["head"]
+    low, high = map(float, head["interval"])
+    return (
+        f"accuracy {float(head['accuracy']):.4f} in {int(head['folds'])} folds (95 %: "
+        f"{low:.4f} to {high:.4f})"
+    )
 
 
 def read_header(path: Path) -> dict[str, Any] | None:

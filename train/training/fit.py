@@ -20,7 +20,7 @@ from corallite.train.runs.commands import name_recipe_flag
 from corallite.train.runs.stage import STATE_FILE
 from corallite.train.training.objectives import Objective
 from corallite.train.training.progress import ShowProgress
-from corallite.train.training.recipe import Recipe, Transfer, build_optimizer
+from corallite.train.training.recipe import Recipe, build_optimizer
 from corallite.train.training.tensorboard_log import LogScalars
 from corallite.train.training.training_state import Progress, TrainingState
 
@@ -39,7 +39,6 @@ def fit(
     *,
     objective: Objective,
     inputs: dict[str, Any],
-    transfer: Transfer | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     keep_best: bool = True,
 ) -> Progress:
@@ -58,11 +57,10 @@ def fit(
         objective: What the training minimizes, and how it compares epochs.
         inputs: Everything that the training depends on. A saved state with other
             inputs is not used.
-        transfer: How to treat the weights that `model` already has; None if they are
-            random.
         callbacks: Additional Keras callbacks, as pruning needs.
         keep_best: False ends with the last weights: while pruning, the best epoch comes
-            before the target sparsity.
+            before the target sparsity. So does validation on images that are trained
+            on too.
 
     Raises:
         KeyboardInterrupt: A signal stopped the training. The state is saved, and the
@@ -71,14 +69,14 @@ def fit(
             above 1000 or not finite), or there is not enough memory.
     """
     steps = input_pipeline.steps_per_epoch(data.splits["train"], recipe.batch_size)
-    _compile(model, objective, build_optimizer(recipe, steps, transfer))
-    # For all layers, even those that are frozen at first: the state has one form.
+    _compile(model, objective, build_optimizer(recipe, steps))
     model.optimizer.build(model.trainable_variables)
     state = TrainingState(stage_dir / STATE_FILE, inputs)
     state.restore(model)
     _warn_of_few_steps(stage_dir.name, recipe, steps)
+    keep_best = keep_best and not data.is_val_shared
     with _postponing_signals() as stop:
-        checkpointer = _Checkpointer(state, objective, recipe, transfer, steps, stop)
+        checkpointer = _Checkpointer(state, objective, recipe, steps, stop)
         shown = ShowProgress(
             stage_dir.name, recipe.epochs, recipe.epochs * steps, objective.metric
         )
@@ -161,54 +159,31 @@ def _run_epochs(
     checkpointer: "_Checkpointer",
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> None:
-    """Trains the rest of an interrupted epoch, then whole ones.
-
-    Epochs of the head alone are separate from those of all layers.
-    """
+    """Trains the rest of an interrupted epoch, then whole ones."""
     objective, recipe = checkpointer.objective, checkpointer.recipe
     while not checkpointer.is_over(model):
         epoch, step = divmod(_steps_taken(model), checkpointer.steps)
-        is_frozen = epoch < checkpointer.frozen_epochs
-        end = checkpointer.frozen_epochs if is_frozen else recipe.epochs
-        last_epoch = epoch + 1 if step else end
-        heads = objective.heads
-        with _training_only(model, heads) if is_frozen else contextlib.nullcontext():
-            if checkpointer.frozen_epochs:
-                # Keras reads what is trainable when it compiles.
-                _compile(model, objective, model.optimizer)
-            batches = input_pipeline.training_batches(
-                data.splits["train"],
-                recipe,
-                objective.targets,
-                first_epoch=epoch,
-                epochs=last_epoch,
-                first_step=step,
-            )
-            model.fit(
-                batches,
-                initial_epoch=epoch,
-                epochs=last_epoch,
-                steps_per_epoch=checkpointer.steps - step,
-                validation_data=input_pipeline.evaluation_batches(
-                    data.splits["val"], recipe.batch_size, objective.targets
-                ),
-                class_weight=objective.class_weights,
-                callbacks=[checkpointer, *callbacks],
-                verbose=0,
-            )
-
-
-@contextlib.contextmanager
-def _training_only(model: keras.Model, heads: Sequence[str]) -> Iterator[None]:
-    """Freezes all other layers; frozen batch norms keep their averages too."""
-    frozen = [x for x in model.layers if x.trainable and x.name not in heads]
-    for layer in frozen:
-        layer.trainable = False
-    try:
-        yield
-    finally:
-        for layer in frozen:
-            layer.trainable = True
+        last_epoch = epoch + 1 if step else recipe.epochs
+        batches = input_pipeline.training_batches(
+            data.splits["train"],
+            recipe,
+            objective.targets,
+            first_epoch=epoch,
+            epochs=last_epoch,
+            first_step=step,
+        )
+        model.fit(
+            batches,
+            initial_epoch=epoch,
+            epochs=last_epoch,
+            steps_per_epoch=checkpointer.steps - step,
+            validation_data=input_pipeline.evaluation_batches(
+                data.splits["val"], recipe.batch_size, objective.targets
+            ),
+            class_weight=objective.class_weights,
+            callbacks=[checkpointer, *callbacks],
+            verbose=0,
+        )
 
 
 def _steps_taken(model: keras.Model) -> int:
@@ -223,7 +198,6 @@ class _Checkpointer(keras.callbacks.Callback):
         state: TrainingState,
         objective: Objective,
         recipe: Recipe,
-        transfer: Transfer | None,
         steps: int,
         stop: Stop,
     ):
@@ -231,7 +205,6 @@ class _Checkpointer(keras.callbacks.Callback):
         self.state = state
         self.objective = objective
         self.recipe = recipe
-        self.frozen_epochs = transfer.frozen_epochs if transfer else 0
         self.steps = steps
         self.stop = stop
         self.stage_name = state.path.parent.name
@@ -241,11 +214,7 @@ class _Checkpointer(keras.callbacks.Callback):
     def is_over(self, model: keras.Model) -> bool:
         """Returns whether the last epoch, patience or a signal ends the training."""
         is_last = _steps_taken(model) >= self.recipe.epochs * self.steps
-        # If the head plateaus, the frozen layers are still to be trained.
-        will_unfreeze = self.frozen_epochs < self.recipe.epochs
-        has_stalled = self.state.progress.has_stalled(
-            self.recipe.patience, first_epoch=self.frozen_epochs if will_unfreeze else 0
-        )
+        has_stalled = self.state.progress.has_stalled(self.recipe.patience)
         return is_last or has_stalled or self.stop.is_set()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

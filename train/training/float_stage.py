@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from corallite.device.image.preprocess import Preprocessing
+from corallite.train.data.doubtful import find_doubtful
 from corallite.train.data.load import ImageData, prepare_data
 from corallite.train.framework.keras import keras
 from corallite.train.models import cost
 from corallite.train.runs.recipe import FROM_SCRATCH, PRETRAINED, Recipe
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import Stage, package_versions
-from corallite.train.training.doubtful import find_doubtful
 from corallite.train.training.finish_stage import finish_stage
 from corallite.train.training.fit import fit
 from corallite.train.training.head import FittedHead, fit_head, log_head
@@ -48,7 +48,7 @@ def train(
 
     With `transfer`, the network is built with the conventions of the weights. Their
     head is kept if it has as many classes as there are in `data_dir`; else a new one is
-    fitted to the training images first.
+    fitted to the training images first. With few images, that is all.
 
     Args:
         data_dir: The labelled images, see `prepare_data`.
@@ -73,10 +73,16 @@ def train(
     if not overwrite:
         stage.refuse_other_settings(settings)
     with run.lock(stage.kind.verb):
-        data = prepare_data(data_dir, run, preprocessing, group_by)
-        usual = PRETRAINED if start.path else FROM_SCRATCH
+        is_pretrained = start.path is not None
+        data = prepare_data(
+            data_dir, run, preprocessing, group_by, is_pretrained=is_pretrained
+        )
+        usual = PRETRAINED if is_pretrained else FROM_SCRATCH
         recipe = settle(recipe, usual, data.splits["train"])
-        start = start.for_epochs(recipe.epochs)
+        labels = data.splits["train"].labels
+        start = start.for_images(len(labels), len(data.class_names))
+        if start.is_frozen:
+            recipe = dataclasses.replace(recipe, epochs=0)
         settings |= {**start.to_json(), "recipe": dataclasses.asdict(recipe)}
         if not overwrite:
             stage.refuse_other_settings({**RANDOM, **settings})
@@ -89,7 +95,11 @@ def train(
         _record_run(run, data_dir, data.group_by, start, inputs)
         log_initialization(start, len(data.class_names))
         model, progress, head = _train_network(start, data, recipe, stage, inputs)
-        metrics = {**cost_metrics(model), **_describe_head(head, data)}
+        metrics = {
+            **cost_metrics(model),
+            **_describe_head(head, data),
+            "trained_on_val": data.is_val_shared,
+        }
         finish_stage(stage, model, data, progress, inputs, **metrics)
     return stage, data
 
@@ -138,7 +148,7 @@ def _train_network(
     keras.utils.set_random_seed(recipe.seed)
     with _computing_in("mixed_float16" if recipe.mixed_precision else "float32"):
         model = start.build(num_classes)
-        if start.needs_head(num_classes):
+        if start.is_frozen or start.needs_head(num_classes):
             head = fit_head(
                 model,
                 data.splits["train"],
@@ -146,15 +156,16 @@ def _train_network(
                 seed=recipe.seed,
             )
             log_head(head)
-        progress = fit(
-            model,
-            data,
-            recipe,
-            stage.path,
-            objective=classify(data, recipe),
-            inputs=inputs,
-            transfer=start.transfer,
-        )
+        progress = Progress()
+        if not start.is_frozen:
+            progress = fit(
+                model,
+                data,
+                recipe,
+                stage.path,
+                objective=classify(data, recipe),
+                inputs=inputs,
+            )
     if recipe.mixed_precision:
         # Its variables are always float32; its layers say that they compute in float16,
         # which neither tfmot nor the converter may find.

@@ -17,6 +17,7 @@ from corallite.train.runs.interval import wilson_interval
 
 # Of the mean loss; the best of them is chosen.
 _PENALTIES = (1e-3, 1e-2, 1e-1)
+_USUAL_PENALTY = 1e-2
 _FOLDS = 5
 _BATCH = 32
 
@@ -57,24 +58,37 @@ def fit_head(
     Args:
         model: A network whose layer `pool` gives the features; its other layers are not
             changed.
-        split: The training images. Where a class has a single one, nothing is fitted.
+        split: The training images.
         is_balanced: Gives all classes the same total weight.
         seed: Divides the images into folds.
+
+    Returns:
+        None if a class has a single image: none is left to judge by, and the penalty is
+        a usual one.
     """
     labels = split.labels
     folds = int(min(_FOLDS, np.bincount(labels).min()))
-    if folds < 2:
-        return None
     features = _embed(model, split)
     mean, deviation = features.mean(0), features.std()
     scaled = (features - mean) / deviation
-    parts = _divide(split, folds, seed)
-    tried = [_try(scaled, labels, x, parts, is_balanced) for x in _PENALTIES]
-    _, penalty, probabilities = min(tried, key=lambda row: row[0])
+    judged = _choose_penalty(scaled, split, folds, is_balanced, seed)
+    penalty = judged.penalty if judged else _USUAL_PENALTY
     head = _regression(len(labels), penalty, is_balanced).fit(scaled, labels)
     kernel, bias = _both_classes(head.coef_.T, head.intercept_)
     kernel = kernel / deviation
     model.get_layer("logits").set_weights([kernel, bias - mean @ kernel])
+    return judged
+
+
+def _choose_penalty(
+    features: np.ndarray, split: Split, folds: int, is_balanced: bool, seed: int
+) -> FittedHead | None:
+    if folds < 2:
+        return None
+    labels = split.labels
+    parts = _divide(split, folds, seed)
+    tried = [_try(features, labels, x, parts, is_balanced) for x in _PENALTIES]
+    _, penalty, probabilities = min(tried, key=lambda row: row[0])
     right = int((probabilities.argmax(1) == labels).sum())
     interval = wilson_interval(right, len(labels))
     accuracy = right / len(labels)

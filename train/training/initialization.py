@@ -6,12 +6,11 @@ from typing import Any
 
 from absl import logging
 
-from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras
 from corallite.train.models import registry
 from corallite.train.models.blocks import OURS, Conventions
 from corallite.train.runs.stage import hash_file
-from corallite.train.training.recipe import ALL_EPOCHS, Transfer
+from corallite.train.training.recipe import Transfer
 from corallite.train.weights.imagenet import locate_imagenet
 from corallite.train.weights.pretrained import Pretrained, read_pretrained
 
@@ -86,24 +85,27 @@ class Initialization:
             self.pretrained.num_classes != num_classes
         )
 
-    def for_epochs(self, epochs: int) -> "Initialization":
-        """Returns the same, with a number of epochs in place of ALL_EPOCHS.
+    def for_images(self, images: int, num_classes: int) -> "Initialization":
+        """Returns the same, with a decision in place of `Transfer.is_frozen` None.
 
-        Raises:
-            RequestError: The head is to be trained alone for more epochs.
+        Only the head is fitted if it is a new one and there are fewer than 100 images
+        of a class on average.
+
+        Args:
+            images: Size of the training split.
+            num_classes: Number of its classes.
         """
-        if self.transfer is None:
+        if self.transfer is None or self.transfer.is_frozen is not None:
             return self
-        frozen = self.transfer.frozen_epochs
-        if frozen == ALL_EPOCHS:
-            frozen = epochs
-        elif frozen and frozen >= epochs:
-            raise RequestError(
-                f"--unfreeze_epoch={frozen} must be below the {epochs} epochs; lower "
-                "it, or give --freeze to train only the head."
-            )
-        transfer = dataclasses.replace(self.transfer, frozen_epochs=frozen)
+        is_few = images < _FEW_FOR_ALL_LAYERS * num_classes
+        is_frozen = is_few and self.needs_head(num_classes)
+        transfer = dataclasses.replace(self.transfer, is_frozen=is_frozen)
         return dataclasses.replace(self, transfer=transfer)
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether only the head is fitted."""
+        return self.transfer is not None and bool(self.transfer.is_frozen)
 
     def to_json(self) -> dict[str, Any]:
         """Returns what identifies the weights; empty if they are random."""
@@ -111,14 +113,16 @@ class Initialization:
             return {}
         # Enough digits to distinguish files, few enough for a message.
         digest = hash_file(self.path)[:16]
-        return {"weights": digest, "frozen_epochs": self.transfer.frozen_epochs}
+        return {"weights": digest, "frozen": self.is_frozen}
 
 
 # Side in pixels. Weights of 224 pixels know little of smaller images, for which
 # networks shrink an image less.
 _SMALLEST_PRETRAINED = 96
 # The values of `Initialization.to_json` that mean random weights.
-RANDOM = {"weights": None, "frozen_epochs": None}
+RANDOM = {"weights": None, "frozen": None}
+# Images of a class, on average.
+_FEW_FOR_ALL_LAYERS = 100
 
 
 def initialize(network: Network, transfer: Transfer | None) -> Initialization:

@@ -20,7 +20,6 @@ class Objective:
             int64 `[batch]`.
         metric: The metric whose validation value decides which epoch is the best.
         higher_is_better: Whether the best value is the highest or the lowest.
-        heads: Layers that are trained while all others are frozen.
         class_weights: Weight of each label in the losses; None for equal weights.
     """
 
@@ -28,7 +27,6 @@ class Objective:
     targets: Callable[[tf.Tensor], Any]
     metric: str
     higher_is_better: bool
-    heads: tuple[str, ...]
     class_weights: dict[int, float] | None = None
 
     def is_better(
@@ -50,7 +48,5 @@ def classify(data: ImageData, recipe: Recipe) -> Objective:
         one_hot(len(data.class_names)),
         metric="accuracy",
         higher_is_better=True,
-        # The layer that `blocks.classifier_head` ends a network with.
-        heads=("logits",),
         class_weights=class_weights(data.splits["train"]) if is_balanced else None,
     )

@@ -1,18 +1,16 @@
 """The optimizer of a recipe, and how pretrained weights are trained."""
 
 import dataclasses
-from typing import Any
 
 from corallite.device.system.errors import require_choice
 from corallite.train.data.load import Split
-from corallite.train.framework.keras import keras, tf
+from corallite.train.framework.keras import keras
 from corallite.train.runs.recipe import Recipe, Usual
 
 OPTIMIZERS = ("sgd", "adamw")
-# Pretrained weights need this fraction of the learning rate of random weights.
-# EfficientNet-Lite0 on 400 images, batch 32: 0.01 for the head and 0.001 for all layers
-# gave an accuracy of 0.83, 0.03 and 0.003 gave 0.50, 0.1 and 0.01 no more than chance.
-TRANSFER_SHARE = 0.1
+# Pruning and quantization-aware training of pretrained weights take this fraction of
+# the learning rate of random weights.
+_TRANSFER_SHARE = 0.1
 # Biases and the batch norms' scale and shift are not decayed: they are few, and
 # shrinking them only moves the balance that the norms keep (arXiv:1812.01187, 3.1).
 _NOT_DECAYED = ["bias", "gamma", "beta"]
@@ -22,23 +20,20 @@ _NOT_DECAYED = ["bias", "gamma", "beta"]
 class Transfer:
     """How pretrained weights are trained.
 
-    At first only the head is trained, with the recipe's learning rate, then all layers
-    with a tenth of it. Each of the two has its own warm-up and decay.
+    A new head is fitted to the features of the training images first, see `fit_head`.
 
     Attributes:
         weights: A file that `weights.pretrained` reads, or "imagenet", or "auto":
             those of ImageNet, but random ones for small images.
-        frozen_epochs: Epochs of the head alone: from 0 to all epochs of the recipe;
-            ALL_EPOCHS for these.
+        is_frozen: Only the head is fitted, and all other layers stay as they are. None:
+            with few images, see `Initialization.for_images`.
     """
 
     weights: str
-    frozen_epochs: int = 0
+    is_frozen: bool | None = None
 
 
 AUTO_WEIGHTS = Transfer("auto")
-# In place of a number of epochs that is not known yet.
-ALL_EPOCHS = -1
 
 
 def settle(
@@ -54,17 +49,15 @@ def settle(
             rate is a tenth.
     """
     if is_pretrained:
-        rate = TRANSFER_SHARE * usual.learning_rate
+        rate = _TRANSFER_SHARE * usual.learning_rate
         usual = dataclasses.replace(usual, learning_rate=rate)
     return recipe.for_images(len(split.labels), usual)
 
 
-def build_optimizer(
-    recipe: Recipe, steps_per_epoch: int, transfer: Transfer | None = None
-) -> keras.optimizers.Optimizer:
+def build_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
     """Returns the recipe's optimizer with its schedule of learning rates."""
     require_choice("optimizer", recipe.optimizer, OPTIMIZERS)
-    schedule = learning_rate_schedule(recipe, steps_per_epoch, transfer)
+    schedule = learning_rate_schedule(recipe, steps_per_epoch)
     if recipe.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(
             schedule, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay
@@ -76,46 +69,9 @@ def build_optimizer(
 
 
 def learning_rate_schedule(
-    recipe: Recipe, steps_per_epoch: int, transfer: Transfer | None = None
-) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Returns linear warm-up to the peak, then cosine decay to 0 at the last step.
-
-    With `transfer`, two of them: for the head, then for all layers.
-    """
-    if transfer is None:
-        return _warm_up_and_decay(recipe, steps_per_epoch)
-    head = dataclasses.replace(recipe, epochs=transfer.frozen_epochs)
-    whole = dataclasses.replace(
-        recipe,
-        epochs=recipe.epochs - transfer.frozen_epochs,
-        learning_rate=TRANSFER_SHARE * recipe.learning_rate,
-    )
-    if not head.epochs or not whole.epochs:
-        return _warm_up_and_decay(whole if whole.epochs else head, steps_per_epoch)
-    return _OneAfterTheOther(
-        _warm_up_and_decay(head, steps_per_epoch),
-        _warm_up_and_decay(whole, steps_per_epoch),
-        head.epochs * steps_per_epoch,
-    )
-
-
-class _OneAfterTheOther(keras.optimizers.schedules.LearningRateSchedule):
-    """Two schedules; the second starts at step `boundary`."""
-
-    def __init__(self, first: Any, second: Any, boundary: int):
-        self.first = first
-        self.second = second
-        self.boundary = boundary
-
-    def __call__(self, step: Any) -> Any:
-        return tf.where(
-            step < self.boundary, self.first(step), self.second(step - self.boundary)
-        )
-
-
-def _warm_up_and_decay(
     recipe: Recipe, steps_per_epoch: int
 ) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Returns linear warm-up to the peak, then cosine decay to 0 at the last step."""
     total_steps = recipe.epochs * steps_per_epoch
     warmup_epochs = min(recipe.warmup_epochs, recipe.epochs)
     warmup_steps = min(round(warmup_epochs * steps_per_epoch), total_steps - 1)

@@ -33,14 +33,9 @@ class Progress:
         """The record of the best epoch; None before the first has ended."""
         return self.history[self.best_epoch] if self.history else None
 
-    def has_stalled(self, patience: int, first_epoch: int = 0) -> bool:
-        """Returns whether the last `patience` epochs were not better; 0 is off.
-
-        Epochs before `first_epoch` do not count.
-        """
-        last_good = max(self.best_epoch, first_epoch - 1)
-        epochs_since_best = len(self.history) - 1 - last_good
-        return 0 < patience <= epochs_since_best
+    def has_stalled(self, patience: int) -> bool:
+        """Returns whether the last `patience` epochs were not better; 0 is off."""
+        return 0 < patience <= len(self.history) - 1 - self.best_epoch
 
 
 class TrainingState:

@@ -183,6 +183,19 @@ def test_the_interval_decides_and_not_the_measured_loss(lost, images, verdict):
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_images_that_were_trained_on_prove_a_loss_and_nothing_else():
+    for lost, verdict in ((0, Verdict.NOT_PROVEN), (60, Verdict.LOST)):
+        comparison = make_steps(lost, 0, 0, images=600).with_limit(1.0)
+        comparison = dataclasses.replace(comparison, is_trained_on=True)
+        assert comparison.verdict is verdict
+    comparison = dataclasses.replace(make_steps(0, 0, 0), is_trained_on=True)
+    assert "200 validation images were trained on too" in comparison.explain_doubt()
+    content = json.loads(json.dumps(comparison.to_json()))
+    assert AccuracyComparison.from_json(content) == comparison
+    del content["is_trained_on"]  # Of an earlier version.
+    assert not AccuracyComparison.from_json(content).is_trained_on
+
+
 def test_the_images_that_would_tell_do_tell():
     doubt = make_steps(2, 0, 0, images=60).with_limit(1.0).explain_doubt()
     # 3.3 points measured, 1 allowed: with the same share lost, so many are enough.

@@ -100,10 +100,8 @@ def test_images_are_opened_once(squares_pipeline, finished_run, monkeypatch):
 
 def test_a_run_without_weights_is_not_one_with_them(squares_pipeline, copied_run):
     weights = str(Run.open(copied_run).stage("float").model_path)
-    with pytest.raises(
-        RequestError, match=r"weights None, now \w+, frozen_epochs None"
-    ):
-        squares_pipeline(copied_run, transfer=Transfer(weights, frozen_epochs=1))
+    with pytest.raises(RequestError, match=r"weights None, now \w+, frozen None"):
+        squares_pipeline(copied_run, transfer=Transfer(weights, is_frozen=False))
     assert all(stage.is_complete() for stage in stages_of(copied_run))
 
 

@@ -192,10 +192,10 @@ def test_what_is_missing_is_a_sentence_with_the_command(make_facts):
 
 def test_weights_from_elsewhere_are_named(make_facts):
     facts = make_facts(weights_name="lite0.pth")
-    network = {**facts.network, "weights": "abc", "frozen_epochs": 1}
+    network = {**facts.network, "weights": "abc", "frozen": False}
     text = text_of(render(dataclasses.replace(facts, network=network)))
     assert "the weights of lite0.pth (SHA-256 abc…), the head alone for 1 epoch" in text
-    assert "--weights=lite0.pth --unfreeze_epoch=1" in text
+    assert "--weights=lite0.pth --nofreeze" in text
 
 
 def test_no_two_elements_have_the_same_id(make_facts):

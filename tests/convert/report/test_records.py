@@ -19,7 +19,7 @@ RUN = {
         "size_hw": [32, 32],
         "recipe": RECIPE,
         "weights": "0123",
-        "frozen_epochs": 1,
+        "frozen": False,
     },
     "data_dir": "photos",
     "weights": "weights.h5",
@@ -63,7 +63,6 @@ def test_records_that_are_whole_stay_as_they_are():
         ["network", "recipe"],
         ["network", "recipe", "seed"],
         ["network", "weights"],
-        ["network", "frozen_epochs"],
     ],
 )
 def test_a_run_that_lacks_something_is_damaged(path):

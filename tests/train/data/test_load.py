@@ -12,6 +12,7 @@ import pytest
 
 from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import Preprocessing, fit_image, read_image
+from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.train.data import cache, load
 from corallite.train.data.load import Split, class_weights
@@ -54,6 +55,21 @@ def test_images_are_split_decoded_and_labelled(make_classes, run_dir):
             np.testing.assert_array_equal(image, expected)
             assert path.startswith(data.class_names[label])
     assert (run_dir / "classes.txt").read_text() == "cat\ndog\n"
+
+
+@pytest.mark.parametrize(("cats", "is_shared"), [(99, True), (100, False)])
+def test_pretrained_networks_train_on_the_validation_of_few_photos(
+    make_classes, run_dir, cats, is_shared
+):
+    data_dir = make_classes({"dog": 100, "cat": cats})
+    preprocessing = Preprocessing((6, 5), "pad")
+    data = prepare_data(data_dir, run_dir, preprocessing, is_pretrained=True)
+    paths = {name: set(split.paths) for name, split in data.splits.items()}
+    assert data.is_val_shared == is_shared == (paths["val"] <= paths["train"])
+    assert not paths["test"] & (paths["train"] | paths["val"])
+    assert load_data(run_dir).is_val_shared == is_shared
+    other = prepare_data(data_dir, run_dir.with_name("other"), preprocessing)
+    assert not other.is_val_shared
 
 
 def test_later_steps_read_the_same_without_the_images(make_classes, run_dir):
@@ -279,15 +295,15 @@ def test_a_file_that_we_may_not_read_is_named_and_skipped(
     make_classes, run_dir, monkeypatch, caplog
 ):
     data_dir = make_classes({"cat": 10, "dog": 10})
-    read_bytes = Path.read_bytes
+    read_limited = files.read_limited
 
-    def read(path):
+    def read(path, most_bytes):
         # Rights do not keep root, who runs this in containers, from reading.
         if path.name == "004.png" and path.parent.name == "cat":
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
-        return read_bytes(path)
+        return read_limited(path, most_bytes)
 
-    monkeypatch.setattr(Path, "read_bytes", read)
+    monkeypatch.setattr(files, "read_limited", read)
     data = prepare_data(data_dir, run_dir, SMALL)
     assert sum(len(split.labels) for split in data.splits.values()) == 19
     assert data.unreadable == 1

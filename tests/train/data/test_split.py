@@ -110,6 +110,19 @@ def test_missing_splits_are_taken_out_of_train():
     assert [len(splits[name]) for name in ("train", "val", "test")] == [90, 10, 5]
 
 
+def test_a_shared_val_stays_in_train_and_a_given_one_does_not():
+    images, hashes = make_images({"cat": 20}, "train")
+    apart = split.assign_splits(images, hashes, TENTHS)
+    shared = split.assign_splits(images, hashes, TENTHS, is_val_shared=True)
+    assert (shared["val"], shared["test"]) == (apart["val"], apart["test"])
+    assert set(shared["train"]) == set(apart["train"]) | set(apart["val"])
+    given = [ImageFile(f"val/{n}.png", "cat", "val") for n in range(5)]
+    hashes.update({image.path: sha256(image.path) for image in given})
+    splits = split.assign_splits(images + given, hashes, TENTHS, is_val_shared=True)
+    assert {file.path for file in splits["val"]} == {image.path for image in given}
+    assert not set(splits["train"]) & set(splits["val"])
+
+
 def test_a_group_is_in_one_split_also_if_it_has_two_classes():
     images, hashes = make_images({"cat": 60, "dog": 60})
     groups = {

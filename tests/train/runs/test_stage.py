@@ -167,10 +167,15 @@ def test_the_command_has_the_groups_of_the_run(begun):
 
 
 @pytest.mark.parametrize(
-    ("frozen_epochs", "flags"), [(0, ""), (30, " --freeze"), (4, " --unfreeze_epoch=4")]
+    ("recorded", "flags"),
+    [
+        ({"frozen": True}, " --freeze"),
+        ({"frozen": False}, " --nofreeze"),
+        ({"frozen_epochs": 4}, ""),  # Of an earlier version.
+    ],
 )
-def test_the_command_has_the_weights_of_the_run(begun, frozen_epochs, flags):
-    record_run(begun.run.path, frozen_epochs=frozen_epochs)
+def test_the_command_has_the_weights_of_the_run(begun, recorded, flags):
+    record_run(begun.run.path, **recorded)
     path = begun.run.path / "run.json"
     files.write_json(path, {**json.loads(path.read_text()), "weights": "/a.pth"})
     assert begun.command().endswith(f" --weights=/a.pth{flags} --epochs=30")

@@ -16,7 +16,7 @@ from corallite.train.runs.stage import STATE_FILE
 from corallite.train.training import fit as fitting
 from corallite.train.training.fit import discard_state
 from corallite.train.training.objectives import classify
-from corallite.train.training.recipe import Recipe, Transfer
+from corallite.train.training.recipe import Recipe
 
 # 40 images in batches of 10: 4 steps an epoch, 12 in all.
 RECIPE = Recipe(epochs=3, batch_size=10, learning_rate=0.05, warmup_epochs=0.5)
@@ -30,7 +30,8 @@ def make_split(counts, seed=0):
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 150, (len(labels), 8, 8, 3), np.uint8)
     images[np.arange(len(labels)), :, :, labels] += 60
-    return Split(images, labels, tuple(str(n) for n in range(len(labels))))
+    paths = tuple(f"{seed}_{n}" for n in range(len(labels)))
+    return Split(images, labels, paths)
 
 
 def make_data(train=(20, 20), val=(6, 6)):
@@ -68,7 +69,7 @@ class At(keras.callbacks.Callback):
             self.action()
 
 
-def run(stage_dir, *callbacks, transfer=None):
+def run(stage_dir, *callbacks):
     """Trains as RECIPE says; returns the model, with its last weights, and progress."""
     model = make_model()
     progress = fit(
@@ -77,7 +78,6 @@ def run(stage_dir, *callbacks, transfer=None):
         RECIPE,
         stage_dir,
         inputs=INPUTS,
-        transfer=transfer,
         callbacks=callbacks,
         keep_best=False,
     )
@@ -205,74 +205,6 @@ def test_a_finished_training_that_was_killed_before_its_model_was_saved(
     assert not half.exists()
 
 
-# The head alone in the first of three epochs, steps 1 to 4.
-STAGED = Transfer("weights.h5", frozen_epochs=1)
-
-
-class Watch(keras.callbacks.Callback):
-    """Tells of each epoch which layers it changed, averages of batch norms included."""
-
-    def __init__(self):
-        super().__init__()
-        self.changed = []
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.before = self.take()
-
-    def on_epoch_end(self, epoch, logs=None):
-        pairs = zip(self.before, self.take(), strict=True)
-        self.changed.append({name for (name, a), (_, b) in pairs if np.any(a != b)})
-
-    def take(self):
-        return [(w.name.split(":")[0], w.numpy()) for w in self.model.weights]
-
-
-HEAD = {"logits/kernel", "logits/bias"}
-BACKBONE = {
-    "conv/kernel",
-    *(f"conv_bn/{n}" for n in ("gamma", "beta", "moving_mean", "moving_variance")),
-}
-
-
-@pytest.fixture(scope="module")
-def staged(tmp_path_factory):
-    """Weights, progress and what changed, of a staged training not disturbed."""
-    watch = Watch()
-    folder = tmp_path_factory.mktemp("staged") / "float"
-    model, progress = run(folder, watch, transfer=STAGED)
-    assert all(layer.trainable for layer in model.layers)
-    return model.get_weights(), progress, watch.changed
-
-
-def test_the_head_learns_alone_and_then_all_layers(staged):
-    assert staged[2] == [HEAD, HEAD | BACKBONE, HEAD | BACKBONE]
-
-
-def test_frozen_all_along_the_head_learns_and_stays_trainable(tmp_path):
-    watch = Watch()
-    model, _ = run(tmp_path / "float", watch, transfer=Transfer("weights.h5", 3))
-    assert watch.changed == 3 * [HEAD]
-    assert all(layer.trainable for layer in model.layers)
-
-
-# Within the frozen epoch, at its end, within the one after, in the third.
-@pytest.mark.parametrize("step", [2, 4, 6, 9])
-@pytest.mark.parametrize("is_signalled", [True, False])
-def test_a_staged_training_that_is_stopped_ends_the_same(
-    step, is_signalled, staged, tmp_path
-):
-    stage_dir = tmp_path / "float"
-    if is_signalled:
-        send = At(step, lambda: signal.raise_signal(signal.SIGINT))
-        with pytest.raises(KeyboardInterrupt):
-            run(stage_dir, send, transfer=STAGED)
-    else:
-        with pytest.raises(Killed):
-            run(stage_dir, At(step, kill), transfer=STAGED)
-    model, progress = run(stage_dir, transfer=STAGED)
-    assert_same_training(model, progress, staged[:2])
-
-
 def test_a_state_of_other_inputs_is_not_used(tmp_path):
     stage_dir = tmp_path / "float"
     recipe = dataclasses.replace(RECIPE, epochs=1)
@@ -310,23 +242,6 @@ def test_patience_ends_a_training_and_resuming_does_not_go_on(tmp_path):
     assert resumed == progress
 
 
-@pytest.mark.parametrize(("frozen_epochs", "last"), [(0, 3), (3, 5), (6, 3)])
-def test_patience_waits_for_the_layers_that_are_still_frozen(
-    frozen_epochs, last, tmp_path
-):
-    model = make_model()
-    model.get_layer("conv_bn").trainable = False
-    progress = fit(
-        model,
-        make_data(),
-        flat_recipe(patience=2),
-        tmp_path / "float",
-        inputs=INPUTS,
-        transfer=Transfer("weights.h5", frozen_epochs),
-    )
-    assert len(progress.history) == last
-
-
 class SpoilWeights(keras.callbacks.Callback):
     """Makes the network answer at random from the second epoch on."""
 
@@ -356,6 +271,17 @@ def test_the_best_weights_are_kept_on_request(keep_best, tmp_path):
     )
     bias = model.get_layer("logits").get_weights()[1]
     assert bias.tolist() == ([0.0, 5.0] if keep_best else [0.0, 0.0])
+
+
+def test_images_that_are_trained_on_choose_no_epoch(tmp_path):
+    data = make_data()
+    shared = {"train": data.splits["train"], "val": data.splits["train"]}
+    data, model = dataclasses.replace(data, splits=shared), make_model()
+    recipe = dataclasses.replace(flat_recipe(), epochs=2)
+    callbacks = [SpoilWeights()]
+    fit(model, data, recipe, tmp_path / "float", inputs=INPUTS, callbacks=callbacks)
+    # The second epoch is worse than the first, and kept.
+    assert not model.get_layer("logits").get_weights()[1].any()
 
 
 @pytest.mark.parametrize("higher_is_better", [True, False])

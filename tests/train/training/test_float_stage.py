@@ -241,12 +241,12 @@ def trained(data_dir, finished, start_command, tmp_path_factory):
     """A run that began with the weights of `finished`, was killed and went on."""
     weights, run_dir = finished / "float" / "model.h5", tmp_path_factory.mktemp("run")
     process = start_command(
-        data_dir, run_dir, f"--weights={weights}", "--unfreeze_epoch=2", "--epochs=3"
+        data_dir, run_dir, f"--weights={weights}", "--nofreeze", "--epochs=3"
     )
     status, _, stderr = signal_after(process, "epoch 2/3", signal.SIGKILL)
     assert status == -signal.SIGKILL, stderr
     assert f"{weights}; its head of 3 classes is kept" in stderr
-    transfer = Transfer(str(weights), frozen_epochs=2)
+    transfer = Transfer(str(weights), is_frozen=False)
     recipe = dataclasses.replace(RECIPE, epochs=3)
     train(data_dir, run_dir, NETWORK, recipe, transfer=transfer)
     return run_dir, recipe, transfer
@@ -261,7 +261,7 @@ def test_a_training_continues_from_weights(trained, finished):
     best = parent["history"][parent["best_epoch"]]["val_accuracy"]
     # Of 9 images, one may fall to the other side while the head moves.
     assert metrics["history"][0]["val_accuracy"] >= best - 0.12
-    assert metrics["inputs"]["frozen_epochs"] == 2
+    assert metrics["inputs"]["frozen"] is False
     # What follows trains all layers on, but for the averages that came with them.
     first, last = (
         keras.models.load_model(Run.open(folder).first().model_path, compile=False)
@@ -282,9 +282,9 @@ def test_other_weights_are_other_settings(data_dir, trained, tmp_path):
     weights.write_bytes(Path(transfer.weights).read_bytes() + b"\0")
     before = snapshot(run_dir)
     others = {
-        r"\(weights \w{16}, now None, frozen_epochs 2, now None\)": None,
-        r"\(weights \w{16}, now \w{16}\)": Transfer(str(weights), frozen_epochs=2),
-        r"\(frozen_epochs 2, now 3\)": dataclasses.replace(transfer, frozen_epochs=3),
+        r"\(weights \w{16}, now None, frozen False, now None\)": None,
+        r"\(weights \w{16}, now \w{16}\)": Transfer(str(weights), is_frozen=False),
+        r"\(frozen False, now True": dataclasses.replace(transfer, is_frozen=True),
     }
     for message, other in others.items():
         with pytest.raises(RequestError, match=message):

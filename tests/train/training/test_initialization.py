@@ -43,11 +43,9 @@ def test_a_network_that_cannot_be_built_is_refused_at_once(change, argument):
 
 
 def test_weights_set_the_conventions_and_are_recorded(checkpoint):
-    initialization = initialize(NETWORK, Transfer(str(checkpoint), frozen_epochs=3))
-    assert initialization.to_json() == {
-        "weights": hash_file(checkpoint)[:16],
-        "frozen_epochs": 3,
-    }
+    initialization = initialize(NETWORK, Transfer(str(checkpoint), is_frozen=True))
+    digest = hash_file(checkpoint)[:16]
+    assert initialization.to_json() == {"weights": digest, "frozen": True}
     assert initialization.network.conventions == TORCHVISION
     recorded = initialization.network.to_json()["conventions"]
     assert recorded == dataclasses.asdict(TORCHVISION)
@@ -60,6 +58,24 @@ def test_the_network_normalizes_raw_pixels(checkpoint):
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     expected = (1 - np.array(mean)) / std
     np.testing.assert_allclose(normalized.numpy().ravel(), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("is_frozen", "images", "classes", "expected"),
+    [
+        (None, 299, 3, True),
+        (None, 300, 3, False),
+        (False, 12, 3, False),
+        (True, 900, 3, True),
+        # The weights have a head of five classes, which is trained on.
+        (None, 50, 5, False),
+    ],
+)
+def test_with_few_images_a_new_head_is_all_that_is_fitted(
+    is_frozen, images, classes, expected, checkpoint
+):
+    start = initialize(NETWORK, Transfer(str(checkpoint), is_frozen))
+    assert start.for_images(images, classes).is_frozen == expected
 
 
 def test_a_file_of_another_width_is_refused_at_once(checkpoint):

@@ -13,7 +13,6 @@ from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras, tf
 from corallite.train.runs.recipe import AUTO, TRAIN, Usual
 from corallite.train.training.recipe import (
-    ALL_EPOCHS,
     Recipe,
     Transfer,
     build_optimizer,
@@ -24,8 +23,8 @@ RECIPE = Recipe(epochs=10, learning_rate=0.4, warmup_epochs=2.0)
 STEPS = 5
 
 
-def rates(recipe, steps=STEPS, transfer=None):
-    schedule = learning_rate_schedule(recipe, steps, transfer)
+def rates(recipe, steps=STEPS):
+    schedule = learning_rate_schedule(recipe, steps)
     return [float(schedule(step)) for step in range(recipe.epochs * steps + 1)]
 
 
@@ -58,22 +57,6 @@ def test_a_warmup_beyond_all_numbers_is_one_of_all_epochs():
 
 def test_one_single_step_has_the_peak():
     assert rates(Recipe(epochs=1, learning_rate=0.4), steps=1)[0] == pytest.approx(0.4)
-
-
-def test_a_head_alone_has_the_rate_and_the_whole_network_a_tenth():
-    head = dataclasses.replace(RECIPE, epochs=4)
-    whole = dataclasses.replace(RECIPE, epochs=6, learning_rate=0.04)
-    staged = rates(RECIPE, transfer=Transfer("w.h5", frozen_epochs=4))
-    np.testing.assert_allclose(staged, rates(head)[:-1] + rates(whole), atol=1e-7)
-    np.testing.assert_allclose(max(staged[:20]), 0.4, atol=1e-7)
-    np.testing.assert_allclose(max(staged[20:]), 0.04, atol=1e-7)
-
-
-def test_without_change_of_what_is_trained_there_is_one_schedule():
-    frozen = rates(RECIPE, transfer=Transfer("w.h5", frozen_epochs=10))
-    np.testing.assert_allclose(frozen, rates(RECIPE), atol=1e-7)
-    whole = rates(RECIPE, transfer=Transfer("w.h5"))
-    np.testing.assert_allclose(whole, np.array(rates(RECIPE)) / 10, atol=1e-7)
 
 
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
@@ -169,18 +152,16 @@ RECIPES = [
         Recipe(3, learning_rate=0.7, seed=4),
     ),
 ]
-# How long the head is trained alone; None: random weights.
+# Whether only the head is fitted; None: random weights.
 TRANSFERS = [
     ({"weights": "random"}, None),
     ({}, Transfer("auto")),
     ({"weights": "a.pth"}, Transfer("a.pth")),
-    ({"weights": "a.pth", "freeze": "true"}, Transfer("a.pth", ALL_EPOCHS)),
-    ({"unfreeze_epoch": "2"}, Transfer("auto", 2)),
-    ({"unfreeze_epoch": "2", "freeze": "true"}, Transfer("auto", 2)),
+    ({"weights": "a.pth", "freeze": "true"}, Transfer("a.pth", True)),
+    ({"freeze": "false"}, Transfer("auto", False)),
 ]
 REFUSED = [
     ({"weights": "random", "freeze": "true"}, "omit --weights=random"),
-    ({"weights": "random", "unfreeze_epoch": "2"}, "omit --weights=random"),
     ({"epochs": "0"}, "flag --epochs=0"),
     ({"seed": "-1"}, "flag --seed=-1"),
     ({"seed": "4294967296"}, "flag --seed=4294967296"),
@@ -223,7 +204,7 @@ def test_flags_become_recipes(given, first, second, answers):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("given", "expected"), TRANSFERS)
-def test_flags_of_weights_say_how_long_the_head_is_alone(given, expected, answers):
+def test_flags_of_weights_say_what_is_trained(given, expected, answers):
     transfer, *_ = answers[1][json.dumps(given)]
     assert transfer == (expected and dataclasses.asdict(expected))
 

@@ -22,7 +22,7 @@ def make_model(seed):
     return model
 
 
-ACCURACY = Objective(None, tf.identity, "accuracy", higher_is_better=True, heads=())
+ACCURACY = Objective(None, tf.identity, "accuracy", higher_is_better=True)
 
 
 @pytest.fixture(scope="module")

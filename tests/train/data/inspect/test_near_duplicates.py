@@ -12,7 +12,10 @@ from corallite.train.data.inspect.near_duplicates import (
 
 
 def measured(images):
-    return [measure_photo(image, b"?", min(image.shape[:2])) for image in images]
+    return [
+        measure_photo(image, cv2.imencode(".png", image)[1].tobytes(), image.shape[0])
+        for image in images
+    ]
 
 
 @pytest.fixture

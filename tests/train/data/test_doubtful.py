@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from corallite.train.data.doubtful import Doubtful, find_doubtful
 from corallite.train.data.load import Split
-from corallite.train.training.doubtful import Doubtful, find_doubtful
 
 NAMES = ("cat", "dog")
 
