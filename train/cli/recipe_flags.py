@@ -9,7 +9,7 @@ from absl import flags
 
 from corallite.device.system.errors import RequestError
 from corallite.train.data import augment
-from corallite.train.runs.recipe import SHARED_FIELDS
+from corallite.train.runs.recipe import AUTO, AUTO_FIELDS, SHARED_FIELDS
 from corallite.train.training import recipe
 
 # --help then lists the flags among those of the program that calls `define`.
@@ -82,7 +82,9 @@ def define(defaults: recipe.Recipe, prefix: str = "") -> Callable[[], recipe.Rec
     for field, define_flag, text in _FLAGS:
         if prefix and field in SHARED_FIELDS:
             continue
-        default = getattr(defaults, field) or None
+        default = getattr(defaults, field)
+        if field in AUTO_FIELDS and default == AUTO:
+            default = None
         holders[field] = define_flag(f"{prefix}{field}", default, help=text)
 
     def read() -> recipe.Recipe:

@@ -153,7 +153,8 @@ def make_split(
     check_unreadable(listing.source, list(unreadable), len(listing.files))
     groups = inspected.group_by_path
     enough = _TOO_FEW_TO_VALIDATE * len(listing.class_names)
-    is_val_shared = is_pretrained and len(hashes) < enough
+    to_train = sum(file.given_split in (None, "train") for file in listing.files)
+    is_val_shared = is_pretrained and to_train < enough
     made = SplitAssignment(
         data_dir=str(listing.source.resolve()),
         stamp=stamp,

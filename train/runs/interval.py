@@ -11,4 +11,5 @@ def wilson_interval(successes: int, count: int) -> tuple[float, float]:
     spread = _Z_95**2 / count
     centre = (share + spread / 2) / (1 + spread)
     half = math.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # Rounded: of 5 of 5, the upper end is 1.
+    return max(0.0, round(centre - half, 12)), min(1.0, round(centre + half, 12))

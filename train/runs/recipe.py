@@ -86,6 +86,7 @@ def choose_batch_size(images: int) -> int:
 
 # In place of a number: it follows the number of images.
 AUTO = 0
+AUTO_FIELDS = ("epochs", "batch_size", "learning_rate")
 _LARGEST_BATCH = 128
 _SMALLEST_BATCH = 4
 # 300 photos in batches of 128 were 2 steps an epoch, and 60 epochs of them 45 % top-1.

@@ -21,7 +21,7 @@ from corallite.train.runs.stage import STATE_FILE
 from corallite.train.training.objectives import Objective
 from corallite.train.training.progress import ShowProgress
 from corallite.train.training.recipe import Recipe, build_optimizer
-from corallite.train.training.tensorboard_log import LogScalars
+from corallite.train.framework.tensorboard_log import LogScalars
 from corallite.train.training.training_state import Progress, TrainingState
 
 # Mean of an epoch. A network that guesses has ln(classes), below 10; while the averages

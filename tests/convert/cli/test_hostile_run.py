@@ -80,6 +80,7 @@ def test_weights_with_a_lambda_are_refused(programs, squares_dir, tmp_path):
         f"--data_dir={squares_dir}",
         f"--run_dir={tmp_path / 'run'}",
         f"--weights={path}",
+        "--model=shufflenet_v2",
         "--width=0.25",
         "--image_size=32",
     )

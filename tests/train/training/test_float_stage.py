@@ -38,8 +38,8 @@ def small_network(few_units):
 @pytest.fixture(scope="module")
 def start_command(programs):
     """Starts `corallite train`: (data_dir, run_dir, *flags)."""
-    settings = ["--width=0.25", "--image_size=32", "--batch_size=10"]
-    settings += ["--learning_rate=0.05", "--epochs=5"]
+    settings = ["--model=shufflenet_v2", "--width=0.25", "--image_size=32"]
+    settings += ["--batch_size=10", "--learning_rate=0.05", "--epochs=5"]
     return lambda data_dir, run_dir, *flags: programs.start(
         "train",
         *(f"--data_dir={data_dir}", f"--run_dir={run_dir}", *settings, *flags),
