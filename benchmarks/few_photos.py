@@ -13,6 +13,10 @@ rows:
   augmentation, a dense layer of 128, 50 epochs, int8 after training;
 - linear: logistic regression on the features of the network that `ours` begins with.
 
+With --rows=ours,student,taught,unlabelled, a small network is trained at 128 pixels
+from random weights: alone, with `ours` as its teacher, and with the photos that are
+left out as well.
+
 A finished row is not done again, and an interrupted pipeline resumes. Prints the table,
 and writes it to table.md in --work_dir.
 """
@@ -45,6 +49,10 @@ _PER_CLASS = flags.DEFINE_list("per_class", ["20", "60"], "Photos of each class.
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Draws of the photos.", lower_bound=1)
 _ROWS = flags.DEFINE_list("rows", ["linear", "frozen", "ours"], "What to measure.")
 _UNLABELLED = 50
+_STUDENT = (
+    *("--model=shufflenet_v2", "--width=0.5", "--image_size=128"),
+    *("--weights=random", "--epochs=60"),
+)
 _SIDE = 224
 
 
@@ -91,18 +99,37 @@ def _draw_photos(photos: Path, cell: Path, count: int, seed: int) -> None:
 
 
 def _run_ours(cell: Path) -> dict[str, Any]:
-    start_s = time.monotonic()
+    return _run_corallite("pipeline", cell, "run")
+
+
+def _run_student(cell: Path) -> dict[str, Any]:
+    return _run_corallite("train", cell, "student", *_STUDENT)
+
+
+def _run_taught(cell: Path) -> dict[str, Any]:
+    teacher = f"--teacher={cell / 'run'}"
+    return _run_corallite("train", cell, "taught", *_STUDENT, teacher)
+
+
+def _run_unlabelled(cell: Path) -> dict[str, Any]:
+    flags = (f"--teacher={cell / 'run'}", f"--unlabelled_dir={cell / 'unlabelled'}")
+    return _run_corallite("train", cell, "unlabelled_run", *_STUDENT, *flags)
+
+
+def _run_corallite(verb: str, cell: Path, run: str, *flags: str) -> dict[str, Any]:
     corallite = str(Path(sys.executable).with_name("corallite"))
-    run_dir = f"--run_dir={cell / 'run'}"
+    run_dir = f"--run_dir={cell / run}"
+    start_s = time.monotonic()
     subprocess.run(
-        [corallite, "pipeline", f"--data_dir={cell / 'photos'}", run_dir], check=True
+        [corallite, verb, f"--data_dir={cell / 'photos'}", run_dir, *flags], check=True
     )
     seconds = time.monotonic() - start_s
     shown = subprocess.run(
         [corallite, "evaluate", run_dir, "--json"], check=True, capture_output=True
     )
     top1 = {row["stage"]: 100 * row["top1"] for row in json.loads(shown.stdout)}
-    return {"float": top1["float"], "int8": top1["int8"], "minutes": seconds / 60}
+    found = {name: top1[name] for name in ("float", "int8") if name in top1}
+    return {**found, "minutes": seconds / 60}
 
 
 def _run_linear(cell: Path) -> dict[str, Any]:
@@ -225,7 +252,14 @@ def _format(results: dict[tuple[int, str], list[dict[str, Any]]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-_KINDS = {"ours": _run_ours, "linear": _run_linear, "frozen": _run_frozen}
+_KINDS = {
+    "ours": _run_ours,
+    "linear": _run_linear,
+    "frozen": _run_frozen,
+    "student": _run_student,
+    "taught": _run_taught,
+    "unlabelled": _run_unlabelled,
+}
 
 if __name__ == "__main__":
     program.run(main)

@@ -341,7 +341,7 @@ def squares_pipeline(squares_dir):
     )
     network = Network("shufflenet_v2", 0.25, (32, 32))
 
-    def run(run_dir, *, sparsity=0.5, overwrite=False, **options):
+    def run(run_dir, *, steps="full", sparsity=0.5, overwrite=False, **options):
         with squares_network():
             return run_pipeline(
                 squares_dir,
@@ -349,6 +349,7 @@ def squares_pipeline(squares_dir):
                 network,
                 recipes,
                 Request(overwrite=overwrite),
+                steps=steps,
                 sparsity=sparsity,
                 **options,
             )

@@ -44,6 +44,7 @@ _STEPS = flags.DEFINE_enum(
 _REQUEST = request_flags.define()
 _TRAIN = recipe_flags.define(Recipes().train)
 _TRANSFER = recipe_flags.define_transfer()
+_TEACHING = recipe_flags.define_teaching()
 _PRUNE = recipe_flags.define(Recipes().prune, prefix="prune_")
 _QUANTIZE = recipe_flags.define(Recipes().quantize, prefix="quantize_")
 
@@ -51,7 +52,7 @@ _QUANTIZE = recipe_flags.define(Recipes().quantize, prefix="quantize_")
 def main(argv: Sequence[str]) -> int:
     program.reject_arguments(argv)
     recipes = Recipes(_TRAIN(), _PRUNE(), _QUANTIZE())
-    transfer = _TRANSFER()
+    transfer, teaching = _TRANSFER(), _TEACHING()
     task = _TASK()
     try:
         results, data = run_pipeline(
@@ -65,6 +66,7 @@ def main(argv: Sequence[str]) -> int:
             sparsity=_SPARSITY.value,
             fit_policy=task.fit_policy,
             group_by=task.group_by,
+            teaching=teaching,
         )
     except AccuracyLostError as error:
         print(format_comparison(error.comparison))

@@ -19,6 +19,7 @@ from corallite.train.runs.recipe import PRUNE, QUANTIZE, TRAIN, Recipe
 from corallite.train.runs.run import Run
 from corallite.train.training import float_stage
 from corallite.train.training.recipe import AUTO_WEIGHTS, Transfer
+from corallite.train.training.teaching import Teaching
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +43,7 @@ def run_pipeline(
     transfer: Transfer | None = AUTO_WEIGHTS,
     fit_policy: str = "crop",
     group_by: str | None = None,
+    teaching: Teaching | None = None,
 ) -> tuple[list[StageResult], ImageData]:
     """Makes every stage that is not finished.
 
@@ -58,6 +60,7 @@ def run_pipeline(
         transfer: Pretrained weights; None for random ones.
         fit_policy: How an image is fitted to the network's input.
         group_by: What images stay in one split; see `prepare_data`.
+        teaching: Who teaches the network; None for labels alone.
 
     Returns:
         The test results of all stages, and the images, which the report also needs.
@@ -84,6 +87,7 @@ def run_pipeline(
             transfer=transfer,
             fit_policy=fit_policy,
             group_by=group_by,
+            teaching=teaching,
             overwrite=overwrite,
         )
         if chain.sparsity:

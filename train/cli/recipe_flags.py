@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -11,6 +12,7 @@ from corallite.device.system.errors import RequestError
 from corallite.train.data import augment
 from corallite.train.runs.recipe import AUTO, AUTO_FIELDS, SHARED_FIELDS
 from corallite.train.training import recipe
+from corallite.train.training.teaching import Teaching
 
 # --help then lists the flags among those of the program that calls `define`.
 flags.disclaim_key_flags()
@@ -94,6 +96,31 @@ def define(defaults: recipe.Recipe, prefix: str = "") -> Callable[[], recipe.Rec
         return dataclasses.replace(
             defaults, **{x: y for x, y in values.items() if y is not None}
         )
+
+    return read
+
+
+def define_teaching() -> Callable[[], Teaching | None]:
+    """Defines the flags of a teacher; returns a function that reads them.
+
+    The function raises `RequestError` if the flags contradict each other.
+    """
+    teacher = flags.DEFINE_string(
+        "teacher",
+        None,
+        "Run folder of a finished network that teaches this one on the same classes.",
+    )
+    unlabelled_dir = flags.DEFINE_string(
+        "unlabelled_dir", None, "Photos without labels, for --teacher to label."
+    )
+
+    def read() -> Teaching | None:
+        folder = unlabelled_dir.value
+        if teacher.value is None:
+            if folder is not None:
+                raise RequestError("--unlabelled_dir needs --teacher=RUN; add it.")
+            return None
+        return Teaching(Path(teacher.value), None if folder is None else Path(folder))
 
     return read
 

@@ -17,12 +17,13 @@ _TASK = task_flags.define()
 _OVERWRITE = run_flags.define_overwrite()
 _RECIPE = recipe_flags.define(TRAIN)
 _TRANSFER = recipe_flags.define_transfer()
+_TEACHING = recipe_flags.define_teaching()
 
 
 def main(argv: Sequence[str]) -> None:
     program.reject_arguments(argv)
     recipe = _RECIPE()
-    transfer = _TRANSFER()
+    transfer, teaching = _TRANSFER(), _TEACHING()
     task = _TASK()
     stage, _ = train(
         task.data_dir,
@@ -32,6 +33,7 @@ def main(argv: Sequence[str]) -> None:
         transfer=transfer,
         fit_policy=task.fit_policy,
         group_by=task.group_by,
+        teaching=teaching,
         overwrite=_OVERWRITE.value,
     )
     print(f"{stage.model_path}: {stage.describe_accuracy()}")

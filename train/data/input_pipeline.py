@@ -34,6 +34,7 @@ def training_batches(
     first_epoch: int,
     epochs: int,
     first_step: int = 0,
+    teach: Callable[[tf.Tensor, tf.Tensor], Any] | None = None,
 ) -> tf.data.Dataset:
     """Returns shuffled, augmented batches of the epochs from `first_epoch` on.
 
@@ -50,6 +51,8 @@ def training_batches(
         first_epoch: The first epoch to deliver, counted from 0.
         epochs: The last epoch plus one, as in `fit(epochs=...)`.
         first_step: Number of batches of the first epoch to skip.
+        teach: In place of `targets`: returns what a loss needs, for the augmented
+            images and their labels.
 
     Returns:
         Pairs of images float32 `[batch, height, width, 3]` in 0 to 1 and targets. Where
@@ -82,7 +85,8 @@ def training_batches(
         images.set_shape([rows_per_batch, *split.images_rgb_u8.shape[1:]])
         labels.set_shape([rows_per_batch])
         step_seed = tf.stack([tf.constant(seed, tf.int64), step])
-        images, wanted = policy(images, step_seed), targets(labels)
+        images = policy(images, step_seed)
+        wanted = teach(images, labels) if teach else targets(labels)
         return mix(images, wanted, step_seed) if mix else (images, wanted)
 
     numbers = tf.data.Dataset.range(first_epoch * steps + first_step, epochs * steps)

@@ -34,10 +34,11 @@ class Unlabelled:
 
     def add_to(self, split: Split) -> Split:
         """Returns a split with these images behind its own; their label is NONE."""
+        images: Any = _Joined(split.images_rgb_u8, self.images_rgb_u8)
         labels = np.full(len(self.paths), NONE, np.int64)
         return dataclasses.replace(
             split,
-            images_rgb_u8=_Joined(split.images_rgb_u8, self.images_rgb_u8),
+            images_rgb_u8=images,
             labels=np.concatenate([split.labels, labels]),
             paths=(*split.paths, *self.paths),
         )

@@ -72,6 +72,9 @@ def list_run_flags(run: Mapping[str, Any]) -> dict[str, Any]:
         # Earlier versions had other ways to freeze layers.
         if "frozen" in network:
             flags["freeze"] = network["frozen"]
+    for name in ("teacher", "unlabelled_dir"):
+        if name in run:
+            flags[name] = run[name]
     return flags | _list_recipe_flags(recipe, TRAIN)
 
 

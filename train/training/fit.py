@@ -16,12 +16,12 @@ from corallite.device.system.storage import atomic
 from corallite.train.data import input_pipeline
 from corallite.train.data.load import ImageData
 from corallite.train.framework.keras import keras, tf
+from corallite.train.framework.tensorboard_log import LogScalars
 from corallite.train.runs.commands import name_recipe_flag
 from corallite.train.runs.stage import STATE_FILE
 from corallite.train.training.objectives import Objective
 from corallite.train.training.progress import ShowProgress
 from corallite.train.training.recipe import Recipe, build_optimizer
-from corallite.train.framework.tensorboard_log import LogScalars
 from corallite.train.training.training_state import Progress, TrainingState
 
 # Mean of an epoch. A network that guesses has ln(classes), below 10; while the averages
@@ -171,6 +171,7 @@ def _run_epochs(
             first_epoch=epoch,
             epochs=last_epoch,
             first_step=step,
+            teach=objective.teach,
         )
         model.fit(
             batches,

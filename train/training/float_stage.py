@@ -26,6 +26,12 @@ from corallite.train.training.initialization import (
 )
 from corallite.train.training.objectives import classify
 from corallite.train.training.recipe import AUTO_WEIGHTS, Transfer, settle
+from corallite.train.training.teaching import (
+    UNTAUGHT,
+    Teacher,
+    Teaching,
+    load_teacher,
+)
 from corallite.train.training.training_state import Progress
 
 
@@ -38,6 +44,7 @@ def train(
     transfer: Transfer | None = AUTO_WEIGHTS,
     fit_policy: str = "crop",
     group_by: str | None = None,
+    teaching: Teaching | None = None,
     overwrite: bool = False,
 ) -> tuple[Stage, ImageData]:
     """Trains `network` on the images of `data_dir`; the float stage and its data.
@@ -58,6 +65,7 @@ def train(
         transfer: Pretrained weights; None for random ones.
         fit_policy: How an image is fitted to the network's input.
         group_by: See `prepare_data`.
+        teaching: Who teaches the network; None for labels alone.
         overwrite: Train again if it was done with other settings.
 
     Raises:
@@ -73,28 +81,23 @@ def train(
     if not overwrite:
         stage.refuse_other_settings(settings)
     with run.lock(stage.kind.verb):
-        is_pretrained = start.path is not None
         data = prepare_data(
-            data_dir, run, preprocessing, group_by, is_pretrained=is_pretrained
+            data_dir, run, preprocessing, group_by, is_pretrained=start.path is not None
         )
-        usual = PRETRAINED if is_pretrained else FROM_SCRATCH
-        recipe = settle(recipe, usual, data.splits["train"])
-        labels = data.splits["train"].labels
-        start = start.for_images(len(labels), len(data.class_names))
-        if start.is_frozen:
-            recipe = dataclasses.replace(recipe, epochs=0)
-        settings |= {**start.to_json(), "recipe": dataclasses.asdict(recipe)}
+        training = _prepare(run, data, start, recipe, teaching)
+        settings |= training.to_json()
         if not overwrite:
-            stage.refuse_other_settings({**RANDOM, **settings})
+            stage.refuse_other_settings({**RANDOM, **UNTAUGHT, **settings})
         inputs = {**settings, "data": data.fingerprint}
+        record = _describe_run(training, data_dir, teaching, inputs)
         if stage.is_done(inputs, overwrite):
             if not run.is_recorded():  # It was damaged, and removed.
-                _record_run(run, data_dir, data.group_by, start, inputs)
+                run.record(record)
             return stage, data
         stage.reopen()
-        _record_run(run, data_dir, data.group_by, start, inputs)
-        log_initialization(start, len(data.class_names))
-        model, progress, head = _train_network(start, data, recipe, stage, inputs)
+        run.record(record)
+        log_initialization(training.start, len(data.class_names))
+        model, progress, head = _train_network(training, stage, inputs)
         metrics = {
             **cost_metrics(model),
             **_describe_head(head, data),
@@ -102,6 +105,51 @@ def train(
         }
         finish_stage(stage, model, data, progress, inputs, **metrics)
     return stage, data
+
+
+@dataclasses.dataclass(frozen=True)
+class _Training:
+    """A training with nothing left to decide.
+
+    Attributes:
+        start: The network and its initial weights.
+        recipe: With numbers in place of AUTO.
+        data: The labelled images.
+        teacher: Who else labels them, if anybody.
+    """
+
+    start: Initialization
+    recipe: Recipe
+    data: ImageData
+    teacher: Teacher | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the settings that were decided, for the record."""
+        taught = self.teacher.to_json() if self.teacher else {}
+        recipe = dataclasses.asdict(self.recipe)
+        return {**self.start.to_json(), **taught, "recipe": recipe}
+
+
+def _prepare(
+    run: Run,
+    data: ImageData,
+    start: Initialization,
+    recipe: Recipe,
+    teaching: Teaching | None,
+) -> _Training:
+    """Decides what follows the images: the numbers of the recipe, what is frozen."""
+    teacher = None
+    images = data.splits["train"]
+    if teaching is not None:
+        teacher = load_teacher(teaching, data, run.path / "cache" / "unlabelled")
+        images = teacher.add_photos(images)
+    start = start.for_images(
+        len(images.labels), len(data.class_names), is_taught=teacher is not None
+    )
+    recipe = settle(recipe, PRETRAINED if start.path else FROM_SCRATCH, images)
+    if start.is_frozen:
+        recipe = dataclasses.replace(recipe, epochs=0)
+    return _Training(start, recipe, data, teacher)
 
 
 def cost_metrics(model: keras.Model) -> dict[str, Any]:
@@ -117,13 +165,14 @@ def _describe_head(head: FittedHead | None, data: ImageData) -> dict[str, Any]:
     return {"head": head.to_json(), "doubtful": [vars(image) for image in doubtful]}
 
 
-def _record_run(
-    run: Run,
+def _describe_run(
+    training: _Training,
     data_dir: Path,
-    group_by: str | None,
-    start: Initialization,
+    teaching: Teaching | None,
     inputs: dict[str, Any],
-) -> None:
+) -> dict[str, Any]:
+    """Returns the record of a run, which has what its command needs."""
+    start, group_by = training.start, training.data.group_by
     record: dict[str, Any] = {
         "network": {**inputs, **start.network.to_json()},
         "data_dir": str(data_dir.resolve()),
@@ -132,46 +181,46 @@ def _record_run(
         record["group_by"] = group_by
     if start.path is not None:
         record["weights"] = str(start.path.resolve())
-    run.record({**record, "versions": package_versions()})
+    if teaching is not None:
+        record |= teaching.to_json()
+    return {**record, "versions": package_versions()}
 
 
 def _train_network(
-    start: Initialization,
-    data: ImageData,
-    recipe: Recipe,
-    stage: Stage,
-    inputs: dict[str, Any],
+    training: _Training, stage: Stage, inputs: dict[str, Any]
 ) -> tuple[keras.Model, Progress, FittedHead | None]:
     """Returns the trained network, in float32 even if it was trained in float16."""
+    start, recipe, data = training.start, training.recipe, training.data
     num_classes = len(data.class_names)
-    head = None
+    head, progress = None, Progress()
     keras.utils.set_random_seed(recipe.seed)
     with _computing_in("mixed_float16" if recipe.mixed_precision else "float32"):
         model = start.build(num_classes)
         if start.is_frozen or start.needs_head(num_classes):
-            head = fit_head(
-                model,
-                data.splits["train"],
-                is_balanced=recipe.balance_classes,
-                seed=recipe.seed,
-            )
+            is_balanced, seed = recipe.balance_classes, recipe.seed
+            images = data.splits["train"]
+            head = fit_head(model, images, is_balanced=is_balanced, seed=seed)
             log_head(head)
-        progress = Progress()
         if not start.is_frozen:
-            progress = fit(
-                model,
-                data,
-                recipe,
-                stage.path,
-                objective=classify(data, recipe),
-                inputs=inputs,
-            )
+            progress = _fit(model, training, stage, inputs)
     if recipe.mixed_precision:
         # Its variables are always float32; its layers say that they compute in float16,
         # which neither tfmot nor the converter may find.
         trained, model = model, start.network.build(num_classes)
         model.set_weights(trained.get_weights())
     return model, progress, head
+
+
+def _fit(
+    model: keras.Model, training: _Training, stage: Stage, inputs: dict[str, Any]
+) -> Progress:
+    data, recipe, teacher = training.data, training.recipe, training.teacher
+    objective = classify(data, recipe)
+    if teacher is not None:
+        objective = teacher.teach(objective)
+        images = teacher.add_photos(data.splits["train"])
+        data = dataclasses.replace(data, splits={**data.splits, "train": images})
+    return fit(model, data, recipe, stage.path, objective=objective, inputs=inputs)
 
 
 @contextlib.contextmanager

@@ -85,7 +85,9 @@ class Initialization:
             self.pretrained.num_classes != num_classes
         )
 
-    def for_images(self, images: int, num_classes: int) -> "Initialization":
+    def for_images(
+        self, images: int, num_classes: int, *, is_taught: bool = False
+    ) -> "Initialization":
         """Returns the same, with a decision in place of `Transfer.is_frozen` None.
 
         Only the head is fitted if it is a new one and there are fewer than 100 images
@@ -94,11 +96,12 @@ class Initialization:
         Args:
             images: Size of the training split.
             num_classes: Number of its classes.
+            is_taught: A teacher has more to say than labels: all layers are trained.
         """
         if self.transfer is None or self.transfer.is_frozen is not None:
             return self
         is_few = images < _FEW_FOR_ALL_LAYERS * num_classes
-        is_frozen = is_few and self.needs_head(num_classes)
+        is_frozen = is_few and self.needs_head(num_classes) and not is_taught
         transfer = dataclasses.replace(self.transfer, is_frozen=is_frozen)
         return dataclasses.replace(self, transfer=transfer)
 

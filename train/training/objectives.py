@@ -20,6 +20,9 @@ class Objective:
             int64 `[batch]`.
         metric: The metric whose validation value decides which epoch is the best.
         higher_is_better: Whether the best value is the highest or the lowest.
+        teach: Returns what the losses compare the outputs with while training, for
+            images float32 `[batch, height, width, 3]` in 0 to 1 and labels; None for
+            `targets`.
         class_weights: Weight of each label in the losses; None for equal weights.
     """
 
@@ -27,6 +30,7 @@ class Objective:
     targets: Callable[[tf.Tensor], Any]
     metric: str
     higher_is_better: bool
+    teach: Callable[[tf.Tensor, tf.Tensor], Any] | None = None
     class_weights: dict[int, float] | None = None
 
     def is_better(
