@@ -127,7 +127,8 @@ def _run_corallite(verb: str, cell: Path, run: str, *flags: str) -> dict[str, An
     shown = subprocess.run(
         [corallite, "evaluate", run_dir, "--json"], check=True, capture_output=True
     )
-    top1 = {row["stage"]: 100 * row["top1"] for row in json.loads(shown.stdout)}
+    rows = json.loads(shown.stdout)
+    top1 = {row["stage"]: 100 * row["evaluation"]["top1"] for row in rows}
     found = {name: top1[name] for name in ("float", "int8") if name in top1}
     return {**found, "minutes": seconds / 60}
 

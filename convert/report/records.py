@@ -44,9 +44,17 @@ def check_metrics(kind: StageKind, metrics: dict[str, Any]) -> dict[str, Any]:
         checked |= {name: int(metrics[name]) for name in ("parameters", "macs")}
     if "source" in kind.settings:
         inputs["source"] = str(inputs["source"])
+    if "head" in metrics:
+        checked["head"] = _check_head(metrics["head"])
     if "history" in metrics:
         checked["history"] = [_check_epoch(epoch) for epoch in metrics["history"]]
     return {**metrics, **checked}
+
+
+def _check_head(head: dict[str, Any]) -> dict[str, Any]:
+    low, high = map(float, head["interval"])
+    numbers = {name: float(head[name]) for name in ("penalty", "accuracy")}
+    return {**numbers, "folds": int(head["folds"]), "interval": [low, high]}
 
 
 def _check_recipe(recipe: dict[str, Any]) -> dict[str, Any]:

@@ -194,8 +194,27 @@ def test_weights_from_elsewhere_are_named(make_facts):
     facts = make_facts(weights_name="lite0.pth")
     network = {**facts.network, "weights": "abc", "frozen": False}
     text = text_of(render(dataclasses.replace(facts, network=network)))
-    assert "the weights of lite0.pth (SHA-256 abc…), the head alone for 1 epoch" in text
+    assert "the weights of lite0.pth (SHA-256 abc…) " in text
     assert "--weights=lite0.pth --nofreeze" in text
+    # A run of an earlier version, which does not say.
+    del network["frozen"]
+    text = text_of(render(dataclasses.replace(facts, network=network)))
+    assert "--weights=lite0.pth --epochs" in text
+
+
+def test_a_head_that_was_fitted_alone_is_described(make_facts):
+    facts = make_facts(weights_name="lite0.pth")
+    network = {**facts.network, "weights": "abc", "frozen": True}
+    first, *others = facts.stages
+    head = {"penalty": 0.01, "folds": 5, "accuracy": 0.8083, "interval": [0.729, 0.869]}
+    recipe = {**first.metrics["inputs"]["recipe"], "epochs": 0}
+    inputs = {**first.metrics["inputs"], "recipe": recipe}
+    metrics = {**first.metrics, "head": head, "history": [], "inputs": inputs}
+    stages = [dataclasses.replace(first, metrics=metrics), *others]
+    text = text_of(render(dataclasses.replace(facts, network=network, stages=stages)))
+    assert "(SHA-256 abc…), all kept but for the head" in text
+    assert "(5 folds), 80.8 % are right (95 %: 72.9 % to 86.9 %)" in text
+    assert "Recipe, float" not in text
 
 
 def test_no_two_elements_have_the_same_id(make_facts):

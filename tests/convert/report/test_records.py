@@ -28,6 +28,7 @@ METRICS = {
     "inputs": {"recipe": RECIPE, "sparsity": 0.5, "source": "qat"},
     "parameters": 700,
     "macs": 3000,
+    "head": {"penalty": 0.1, "folds": 5, "accuracy": 0.8, "interval": [0.7, 0.9]},
     "history": [EPOCH],
     "finished": "2026-01-02T03:04:05+00:00",
     "versions": {"corallite": "0.1.0"},
@@ -75,6 +76,8 @@ def test_a_run_that_lacks_something_is_damaged(path):
     [
         ("float", ["parameters"]),
         ("float", ["macs"]),
+        ("float", ["head", "folds"]),
+        ("float", ["head", "interval", 0]),
         ("pruned", ["finished"]),
         ("pruned", ["versions"]),
         ("pruned", ["inputs", "recipe", "optimizer"]),
