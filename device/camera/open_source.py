@@ -5,7 +5,6 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -203,8 +202,7 @@ def _open_recorded(
 
 def _turn(frames: Iterator[Frame], orientation: Orientation) -> Iterator[Frame]:
     for frame in frames:
-        image = orientation.apply(frame.image_rgb_u8)
-        yield replace(frame, image_rgb_u8=image)
+        yield frame._replace(image_rgb_u8=orientation.apply(frame.image_rgb_u8))
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """The classification loop: read a frame, classify it, yield the result."""
 
-import dataclasses
 import json
 import threading
 import time
@@ -134,7 +133,7 @@ def _fit(classifier: Engine, frame: Frame) -> Frame:
     except FRAME_FAILURES:
         return frame  # The same error is raised again when it is classified.
     seconds = time.perf_counter() - start_s
-    return dataclasses.replace(frame, fitted=Fitted(pixels_u8, preprocessing, seconds))
+    return frame._replace(fitted=Fitted(pixels_u8, preprocessing, seconds))
 
 
 def _attempt(

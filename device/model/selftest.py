@@ -106,8 +106,8 @@ def _compare(answer: Probabilities, manifest: Manifest) -> None:
     expected = manifest.selftest
     if expected is None or expected.recipe != RECIPE:
         return
-    is_there = expected.index in range(len(answer))
-    found = float(answer[expected.index]) if is_there else 0.0
+    is_there = expected.best_index in range(len(answer))
+    found = float(answer[expected.best_index]) if is_there else 0.0
     # Not the reverse: NaN is no match.
     if not abs(found - expected.probability) <= TOLERANCE:
         raise RequestError(
