@@ -1,10 +1,9 @@
 """Tests a model on generated images: does it predict what it did when it was made?"""
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from corallite.device.image.preprocess import Image
 from corallite.device.model.manifest import (
@@ -15,8 +14,8 @@ from corallite.device.model.manifest import (
 )
 from corallite.device.system.errors import RequestError
 
-Probabilities = npt.NDArray[np.float32]
-_Steps = npt.NDArray[np.int16]
+Probabilities = np.ndarray[Any, np.dtype[np.float32]]
+_Steps = np.ndarray[Any, np.dtype[np.int16]]
 _Waves = tuple[tuple[int, int, int, int], ...]
 
 RECIPE = 1
