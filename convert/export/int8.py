@@ -91,7 +91,7 @@ def _quantize(
 def _attach(content: bytes, manifest: Manifest) -> bytes:
     """Returns the file with its manifest, which includes the self-test."""
     recorded = selftest.record(_open(content, manifest))
-    return attach_manifest(content, dataclasses.replace(manifest, selftest=recorded))
+    return attach_manifest(content, manifest._replace(selftest=recorded))
 
 
 def _open(content: bytes, manifest: Manifest) -> Classifier:

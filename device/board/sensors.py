@@ -21,7 +21,7 @@ _THROTTLED_FILE = "sys/devices/platform/soc/soc:firmware/get_throttled"
 _COMMAND_TIMEOUT_S = 5
 # Names of the processor's zones: cpu-thermal on a Raspberry Pi (cpu_thermal with older
 # kernels), x86_pkg_temp on a PC. Other zones are of batteries, disks or Wi-Fi.
-_PROCESSOR_ZONE = re.compile(r"cpu|soc|x86_pkg", re.IGNORECASE)
+_PROCESSOR_ZONE = r"(?i)cpu|soc|x86_pkg"
 
 
 class Board(NamedTuple):
@@ -74,7 +74,7 @@ def read_board(root: Path) -> Board:
 def read_temperature_c(root: Path) -> float | None:
     """Returns the temperature of the processor's hottest zone, else of zone 0."""
     zones = sorted(root.glob("sys/class/thermal/thermal_zone*"))
-    of_cpu = [z for z in zones if _PROCESSOR_ZONE.search(read_text(z / "type"))]
+    of_cpu = [z for z in zones if re.search(_PROCESSOR_ZONE, read_text(z / "type"))]
     return _read_hottest_c([zone / "temp" for zone in of_cpu or zones[:1]])
 
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from corallite.device.camera.connection_state import State, Status
@@ -31,8 +30,7 @@ class Fitted(NamedTuple):
     seconds: float
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """One image of a source.
 
     Attributes:
@@ -53,7 +51,7 @@ class Frame:
     time_s: float
     image_rgb_u8: Image
     name: str
-    captured_s: float = field(default_factory=time.monotonic)
+    captured_s: float
     dropped: int = 0
     fitted: Fitted | None = None
 

@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from corallite.device.camera.capture import Capture
 from corallite.device.camera.connection_state import (
@@ -104,7 +103,7 @@ class LiveStream(FrameStream):
                     raise SourceGivenUpError(f"Given up: {self.status.reason}")
                 if frame is not None and not self._drop_if_old(frame):
                     self._policy.note_taken(time.monotonic())
-                    return replace(frame, dropped=self.dropped)
+                    return frame._replace(dropped=self.dropped)
         raise StopIteration
 
     def close(self) -> None:
@@ -128,7 +127,7 @@ class LiveStream(FrameStream):
             if reader is not self._reader:
                 return  # The read hung, and another reader has replaced it.
             self.dropped += self._newest is not None
-            self._newest = replace(frame, number=self._number)
+            self._newest = frame._replace(number=self._number)
             self._number += 1
             self._note_frame()
             self._changed.notify()

@@ -5,7 +5,6 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from corallite.device.camera import recorded
 from corallite.device.camera.connection_state import Timeouts
 from corallite.device.camera.frame import Frame, FrameStream
-from corallite.device.camera.prefetch import prefetching
 from corallite.device.image.decoding_limits import check_frame_size
 from corallite.device.image.opencv import cv2
 from corallite.device.image.orientation import UNTURNED, Orientation
@@ -109,7 +107,7 @@ def _find_live(
     source: str, snapshot_fps: float | None, timeouts: Timeouts
 ) -> "tuple[str, Callable[[], Capture]] | None":
     """Returns the name of a live source and its opener; None if it is not live."""
-    csi_number = re.fullmatch("csi(?::([0-9]))?", source)
+    csi_number = source.startswith("csi") and re.fullmatch("csi(?::([0-9]))?", source)
     is_number = re.fullmatch("[0-9]{1,3}", source) and int(source) <= _LAST_CAMERA
     if (csi_number or is_number) and os.path.exists(source):
         log.warning(
@@ -190,6 +188,9 @@ def _open_recorded(
             _require_video_file(path)
             capture = stack.enter_context(_open_video(path))
             frames = recorded.video_frames(capture, path)
+        # Imported late: the start with a single image needs no queues.
+        from corallite.device.camera.prefetch import prefetching
+
         prefetched = prefetching(
             _turn(frames, orientation),
             stream.note_wait,
@@ -203,8 +204,7 @@ def _open_recorded(
 
 def _turn(frames: Iterator[Frame], orientation: Orientation) -> Iterator[Frame]:
     for frame in frames:
-        image = orientation.apply(frame.image_rgb_u8)
-        yield replace(frame, image_rgb_u8=image)
+        yield frame._replace(image_rgb_u8=orientation.apply(frame.image_rgb_u8))
 
 
 @contextlib.contextmanager

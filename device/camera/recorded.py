@@ -20,7 +20,8 @@ _TICK_S = 0.1
 
 def image_frames(path: Path) -> Iterator[Frame]:
     """Yields an image file as a single frame."""
-    yield Frame(0, 0.0, preprocess.read_image(path), path.name)
+    image = preprocess.read_image(path)
+    yield Frame(0, 0.0, image, path.name, time.monotonic())
 
 
 def video_frames(capture: Any, path: Path) -> Iterator[Frame]:
@@ -77,7 +78,8 @@ def folder_frames(folder: Path, stream: FrameStream) -> Iterator[Frame]:
             _note_skipped(stream, str(error))
             continue
         name = path.relative_to(folder).as_posix()
-        yield Frame(number, time.monotonic() - start_s, image, name)
+        now_s = time.monotonic()
+        yield Frame(number, now_s - start_s, image, name, now_s)
         number += 1
     if not number:
         raise RequestError(

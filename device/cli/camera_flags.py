@@ -26,6 +26,8 @@ from corallite.device.outputs.lines import Sink, Sinks
 from corallite.device.system.errors import RequestError
 from corallite.device.system.signals import calling_on_hangup
 
+_DEVICES = ("auto", "cpu", "edgetpu")
+
 flags.adopt_module_key_flags(model_flags)
 flags.adopt_module_key_flags(output_flags)
 _MODEL = flags.DEFINE_string(
@@ -208,7 +210,7 @@ def top_k() -> int:
 
 
 def _check_device(device: str) -> str:
-    if not re.fullmatch(r"auto|cpu|edgetpu(:[0-9]+)?", device):
+    if device not in _DEVICES and not re.fullmatch("edgetpu:[0-9]+", device):
         raise RequestError(
             f"--device={device}: unknown; write auto, cpu, edgetpu or edgetpu:N, "
             "such as edgetpu:1."

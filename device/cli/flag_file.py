@@ -13,8 +13,8 @@ from corallite.device.system.files import read_limited
 _NAMES = ("--flagfile", "-flagfile")
 _COMMENTS = ("#", "//")
 # A name, then a value after "=" or blanks, in quotes or not.
-_LINE = re.compile(r"--?(?P<name>\w[\w-]*)(?:\s*=\s*|\s+|$)(?P<value>.*)", re.DOTALL)
-_QUOTED = re.compile(r"(?P<quote>[\"'])(?P<inner>(?:(?!(?P=quote)).)*)(?P=quote)")
+_LINE = r"(?s)--?(?P<name>\w[\w-]*)(?:\s*=\s*|\s+|$)(?P<value>.*)"
+_QUOTED = r"(?P<quote>[\"'])(?P<inner>(?:(?!(?P=quote)).)*)(?P=quote)"
 
 
 def expand_flag_files(argv: Sequence[str]) -> list[str]:
@@ -73,14 +73,14 @@ def _read_flags(path: str) -> Iterator[str]:
 
 def _to_flag(line: str, where: str) -> str:
     """Returns a line as one argument of the command line."""
-    match = _LINE.fullmatch(line)
+    match = re.fullmatch(_LINE, line)
     if "\0" in line:
         # No argument of a command line has one. A power failure leaves them in files.
         raise RequestError(f"{where}: has a zero byte; write the line again.")
     if match is None:
         raise RequestError(f"{where}: is not a flag; write --name=value.")
     name, value = match["name"], match["value"]
-    quoted = _QUOTED.fullmatch(value)
+    quoted = re.fullmatch(_QUOTED, value)
     if quoted is not None:
         return f"--{name}={quoted['inner']}"
     has_value = value or "=" in line

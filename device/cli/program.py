@@ -36,9 +36,9 @@ _REMEDIES = {
 MODEL_IS_MISSING = "--model is missing; give FILE or --model=FILE."
 
 # absl's message about a missing required flag.
-_NONE_GIVEN = re.compile(r"flag --(\w+)=None: Flag --\1 must have a value [^.]*\.")
+_NONE_GIVEN = r"flag --(\w+)=None: Flag --\1 must have a value [^.]*\."
 
-_FLAG_NAME = re.compile(r"^--?(\w+[=\s])?")
+_FLAG_NAME = r"^--?(\w+[=\s])?"
 
 
 def run(
@@ -174,7 +174,7 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
         return _parse_finite(argv)
     except flags.Error as error:
         sentence = " ".join(hide_urls(str(error), _words(argv)).split())
-        message = _NONE_GIVEN.sub(r"--\1 is missing.", sentence)
+        message = re.sub(_NONE_GIVEN, r"--\1 is missing.", sentence)
         sys.exit(_refuse(f"{message} (--help lists the flags)"))
     except SystemExit:
         # absl has printed the help, but exits with 1.
@@ -212,6 +212,6 @@ def _refuse(sentence: str) -> int:
 def _words(argv: Sequence[str]) -> list[str]:
     """Returns all arguments, of flags only their values."""
     return [
-        _FLAG_NAME.sub("", word, count=1) if word.startswith("-") else word
+        re.sub(_FLAG_NAME, "", word, count=1) if word.startswith("-") else word
         for word in argv
     ]

@@ -1,15 +1,14 @@
 """What every engine can do."""
 
 import abc
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from corallite.device.image.preprocess import Image, Preprocessing, fit_image
 from corallite.device.model.manifest import Manifest
 
-Probabilities = npt.NDArray[np.float32]
+Probabilities = np.ndarray[Any, np.dtype[np.float32]]
 
 
 class OutdatedPixelsError(Exception):

@@ -16,7 +16,7 @@ from corallite.device.system import files, log
 from corallite.device.system.errors import RequestError
 
 # As in "0 cat", "0: cat" and "0,cat".
-_NUMBERED = re.compile(r"(\d{1,6})(?:\s*[:,;]\s*|\s+)(\S.*)")
+_NUMBERED = r"(\d{1,6})(?:\s*[:,;]\s*|\s+)(\S.*)"
 
 
 def choose_manifest(
@@ -102,7 +102,7 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
 
 def _sort_numbered(lines: list[str], path: str | Path) -> tuple[str, ...]:
     """Takes the numbers off labels, if all have one, and orders by them."""
-    found = [match.groups() for line in lines if (match := _NUMBERED.fullmatch(line))]
+    found = [m.groups() for line in lines if (m := re.fullmatch(_NUMBERED, line))]
     if len(found) < len(lines):
         return tuple(lines)
     label_of = {int(number): label for number, label in found}

@@ -1,10 +1,8 @@
 """Turns an image's pixels into the values of a model's input."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from corallite.device.engine.runner import Tensor
 from corallite.device.image.opencv import cv2
@@ -70,7 +68,7 @@ class PixelEncoder:
 
 def _pixel_table(
     spec: TensorSpec, input_range: tuple[float, float], path: str | Path
-) -> npt.NDArray[Any] | None:
+) -> Tensor | None:
     """Returns the input value for each pixel value 0 to 255; None if they are equal.
 
     With the range (low, high), (0, 1) by default, the model was trained on

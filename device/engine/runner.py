@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-import numpy.typing as npt
+import numpy as np
 
 from corallite.device.model.signature import ModelSignature
 
-Tensor = npt.NDArray[Any]
+Tensor = np.ndarray[Any, np.dtype[Any]]
 
 
 class Runner(Protocol):

@@ -31,11 +31,13 @@ def read_model(path: str | Path) -> bytes:
     """
     with reporting_unreadable(path, "check its name"):
         require_regular(path)
-        with open(path, "rb") as file:
+        # Unbuffered: a buffer would copy the megabytes, which a start would notice.
+        with open(path, "rb", buffering=0) as file:
             content = file.read(8)
             # Another file may be very large.
             if content[4:] == identifiers.MODEL:
-                content += file.read()
+                file.seek(0)
+                content = file.readall()
     if content[4:8] != identifiers.MODEL:
         raise RequestError(
             f"{path}: is not a TFLite model; convert one with: corallite convert."
@@ -119,19 +121,19 @@ def choose_runtime(
     Raises:
         RequestError: None is installed, or the only one does not work with this NumPy.
     """
-    found = [name for name in RUNTIMES if (is_installed or _is_installed)(name)]
-    if not found:
+    found = next(filter(is_installed or _is_installed, RUNTIMES), None)
+    if found is None:
         raise RequestError(
             "No TFLite runtime is installed; run: pip install ai-edge-litert "
             "(on 32-bit Arm: pip install tflite-runtime 'numpy<2')."
         )
-    if found[0] == "tflite_runtime" and int(numpy_version.split(".")[0]) >= 2:
+    if found == "tflite_runtime" and int(numpy_version.split(".")[0]) >= 2:
         # It was compiled against NumPy 1 and crashes with `_ARRAY_API not found`.
         raise RequestError(
             f"tflite-runtime needs NumPy below 2 and this is {numpy_version}; run: "
             "pip install 'numpy<2', or install ai-edge-litert in its place."
         )
-    return found[0]
+    return found
 
 
 def _is_installed(name: str) -> bool:

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from corallite.device.image.file_header import read_file_header
 from corallite.device.image.header import (
     ImageHeader,
     count_scans,
@@ -95,7 +94,12 @@ def plan_decoding(data: bytes, name: str) -> Decoding:
         TooLargeError: The image takes more than `MOST_BYTES` to decode.
         RequestError: It has another format, no readable size, or too many scans.
     """
-    header = read_header(data) or read_file_header(data)
+    header = read_header(data)
+    if header is None:
+        # Imported late: cameras do not send these formats.
+        from corallite.device.image.file_header import read_file_header
+
+        header = read_file_header(data)
     if header is None:
         raise RequestError(f"{name}: {explain_unreadable(data)}")
     # libjpeg ends after the scan that has all components.

@@ -17,9 +17,7 @@ _GIF_BYTES = 6.0
 _BMP_BYTES = 3.0
 _PNM_GAP = rb"(?:\s|#[^\r\n]*[\r\n])"
 # OpenCV skips the character behind the width: a "#" there does not begin a comment.
-_PNM = re.compile(
-    rb"P[1-6](?=\s)%b*(\d{1,9})\s%b*(\d{1,9})(?!\d)" % (_PNM_GAP, _PNM_GAP)
-)
+_PNM = rb"P[1-6](?=\s)%b*(\d{1,9})\s%b*(\d{1,9})(?!\d)" % (_PNM_GAP, _PNM_GAP)
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES = 256, 257, 258, 259, 277
 _STRIP_HEIGHT, _TILE_WIDTH, _TILE_HEIGHT = 278, 322, 323
 _TIFF_DEFAULTS = {
@@ -50,7 +48,7 @@ def read_file_header(data: bytes) -> ImageHeader | None:
             return _read_tiff(data, _TIFF[data[:4]])
     except struct.error:  # `data` ends before the size.
         return None
-    found = _PNM.match(data)
+    found = re.match(_PNM, data)
     return ImageHeader("PNM", int(found[1]), int(found[2])) if found else None
 
 

@@ -4,8 +4,8 @@ JPEG: ITU-T T.81, annex B. PNG: its specification, 11.2.2. WebP: RFC 9649.
 """
 
 import struct
-from dataclasses import dataclass, field
 from itertools import takewhile
+from typing import NamedTuple
 
 from corallite.device.image.jpeg_markers import END_OF_IMAGE, markers
 
@@ -22,8 +22,7 @@ _ANIMATED = 0x02  # A flag of VP8X.
 _ANIMATED_PNG_BYTES, _WEBP_BYTES, _ANIMATED_WEBP_BYTES = 9.0, 8.0, 16.0
 
 
-@dataclass(frozen=True)
-class ImageHeader:
+class ImageHeader(NamedTuple):
     """The format of an image and its size in pixels, before any rotation.
 
     Attributes:
@@ -34,7 +33,7 @@ class ImageHeader:
     kind: str
     width: int
     height: int
-    decoder_bytes: float = field(default=0.0, compare=False)
+    decoder_bytes: float = 0.0
 
 
 def read_header(data: bytes) -> ImageHeader | None:

@@ -9,7 +9,6 @@ import sys
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from corallite.device.image.opencv import cv2
 from corallite.device.system.errors import RequestError
@@ -34,7 +33,7 @@ def needs_limited_process(data: bytes) -> bool:
     return data[4:8] == b"ftyp" and any(brand in brands for brand in _AVIF_BRANDS)
 
 
-def decode_limited(data: bytes, name: str) -> npt.NDArray[Any]:
+def decode_limited(data: bytes, name: str) -> np.ndarray[Any, np.dtype[Any]]:
     """Decodes an image file in a process that takes at most 128 MB for it.
 
     Starting the process takes a third of a second on a PC.

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from corallite.device.image.decoding_limits import (
     MOST_BYTES,
@@ -39,7 +38,9 @@ IMAGE_SUFFIXES = frozenset(
     ).split()
 )
 
-Image = npt.NDArray[Any]  # uint8; OpenCV's type stubs do not say so.
+# uint8; OpenCV's type stubs do not say so. Here and elsewhere in the device no NDArray:
+# numpy.typing takes a millisecond of each start.
+Image = np.ndarray[Any, np.dtype[Any]]
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 # By the factor of both sides; these flags alone would give BGR.

@@ -4,14 +4,17 @@ A separate module, so that reading a manifest does not load OpenCV, which takes 
 of a second and 200 MB of address space.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 FITS = ("crop", "pad", "stretch")
 
 
-@dataclass(frozen=True)
-class Preprocessing:
+class _Settings(NamedTuple):
+    size_hw: tuple[int, int]
+    fit: str
+
+
+class Preprocessing(_Settings):
     """How to fit an image of any size to the model's input.
 
     Attributes:
@@ -20,19 +23,24 @@ class Preprocessing:
             image between black bars, "stretch" changes the aspect ratio.
     """
 
-    size_hw: tuple[int, int]
-    fit: str = "crop"
+    __slots__ = ()
 
-    def __post_init__(self) -> None:
-        if len(self.size_hw) != 2 or min(self.size_hw) < 1:
+    def __new__(cls, size_hw: tuple[int, int], fit: str = "crop") -> "Preprocessing":
+        """Checks the settings.
+
+        Raises:
+            ValueError: One of them is not valid.
+        """
+        if len(size_hw) != 2 or min(size_hw) < 1:
             raise ValueError(
                 "Expected `size_hw` to be a height and a width of at least 1, "
-                f"got {self.size_hw!r}."
+                f"got {size_hw!r}."
             )
-        if self.fit not in FITS:
+        if fit not in FITS:
             raise ValueError(
-                f"Expected `fit` to be one of {', '.join(FITS)}, got {self.fit!r}."
+                f"Expected `fit` to be one of {', '.join(FITS)}, got {fit!r}."
             )
+        return super().__new__(cls, size_hw, fit)
 
     def to_json(self) -> dict[str, Any]:
         """Returns a dict for JSON; the reverse of `from_json`."""

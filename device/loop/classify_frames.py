@@ -1,6 +1,5 @@
 """The classification loop: read a frame, classify it, yield the result."""
 
-import dataclasses
 import json
 import threading
 import time
@@ -8,11 +7,8 @@ from collections.abc import Generator, Iterable, Iterator
 from functools import partial
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
 from corallite.device.camera.frame import Fitted, Frame, FrameStream
-from corallite.device.engine.base import Engine, OutdatedPixelsError
+from corallite.device.engine.base import Engine, OutdatedPixelsError, Probabilities
 from corallite.device.engine.classifier import Prediction
 from corallite.device.engine.classifier import top_k as most_probable
 from corallite.device.image.opencv import cv2
@@ -134,12 +130,12 @@ def _fit(classifier: Engine, frame: Frame) -> Frame:
     except FRAME_FAILURES:
         return frame  # The same error is raised again when it is classified.
     seconds = time.perf_counter() - start_s
-    return dataclasses.replace(frame, fitted=Fitted(pixels_u8, preprocessing, seconds))
+    return frame._replace(fitted=Fitted(pixels_u8, preprocessing, seconds))
 
 
 def _attempt(
     frame: Frame, classifier: Engine, failures: Failures | None
-) -> npt.NDArray[np.float32] | None:
+) -> Probabilities | None:
     """Classifies a frame; returns None if that failed and `failures` has logged it."""
     try:
         return _classify(frame, classifier)
@@ -150,7 +146,7 @@ def _attempt(
         return None
 
 
-def _classify(frame: Frame, classifier: Engine) -> npt.NDArray[np.float32]:
+def _classify(frame: Frame, classifier: Engine) -> Probabilities:
     """Classifies a frame, using its prepared pixels if the model still needs those."""
     while True:
         fitted, preprocessing = frame.fitted, classifier.preprocessing

@@ -3,7 +3,8 @@
 from collections import deque
 
 import numpy as np
-import numpy.typing as npt
+
+from corallite.device.engine.base import Probabilities
 
 # Limits memory and work if a source's time does not advance.
 _MAX_FRAMES = 256
@@ -46,10 +47,10 @@ class Smoother:
         self._window_s = window_s
         self._threshold = threshold
         self._release = release
-        self._recent: deque[tuple[float, npt.NDArray[np.float32]]] = deque()
+        self._recent: deque[tuple[float, Probabilities]] = deque()
         self._labels: tuple[str, ...] = ()
         # One per label after the first frame; before, one False for all labels.
-        self._active: npt.NDArray[np.bool_] = np.zeros(1, bool)
+        self._active = np.zeros(1, bool)
 
     def begin(self, labels: tuple[str, ...]) -> None:
         """Sets the labels of what follows; a change of them resets everything."""
@@ -58,9 +59,7 @@ class Smoother:
             self._recent.clear()
             self._active = np.zeros(1, bool)
 
-    def add(
-        self, probabilities: npt.NDArray[np.float32], time_s: float
-    ) -> npt.NDArray[np.float32]:
+    def add(self, probabilities: Probabilities, time_s: float) -> Probabilities:
         """Adds a frame's probabilities; returns the average including them.
 
         Args:
@@ -80,9 +79,7 @@ class Smoother:
             return None
         return [label for label, on in zip(labels, self._active, strict=False) if on]
 
-    def _average(
-        self, probabilities: npt.NDArray[np.float32], time_s: float
-    ) -> npt.NDArray[np.float32]:
+    def _average(self, probabilities: Probabilities, time_s: float) -> Probabilities:
         if not self._window_s:
             return probabilities
         recent = self._recent

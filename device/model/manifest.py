@@ -7,7 +7,7 @@ line, for other tools: see `write`.
 """
 
 import math
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
 from mmap import mmap
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -115,23 +115,26 @@ class ClassesOutput(NamedTuple):
         return {"kind": "classes", **self._asdict()}
 
 
-@dataclass(frozen=True)
-class SelfTest:
+class SelfTest(NamedTuple):
     """The prediction of a model for a test image: see `selftest`.
 
     Attributes:
         recipe: Number of the test image; a reader that does not know it skips the test.
-        index: Of the most probable label.
+        best_index: Of the most probable label.
         probability: Its probability, 0 to 1.
     """
 
     recipe: int
-    index: int
+    best_index: int
     probability: float
 
+    def to_json(self) -> dict[str, Any]:
+        """Returns a dict for JSON."""
+        recipe, index, probability = self
+        return {"recipe": recipe, "index": index, "probability": probability}
 
-@dataclass(frozen=True)
-class Manifest:
+
+class Manifest(NamedTuple):
     """What is needed to run a model and to identify it.
 
     Attributes:
@@ -150,8 +153,9 @@ class Manifest:
     inputs: tuple[ImageInput, ...]
     outputs: tuple[ClassesOutput, ...]
     data_fingerprint: str = ""
-    accuracy: dict[str, float] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
+    # Mapping, because all manifests share the default.
+    accuracy: Mapping[str, float] = {}
+    versions: Mapping[str, str] = {}
     selftest: SelfTest | None = None
 
     @classmethod
@@ -189,21 +193,22 @@ class Manifest:
 
     def with_image(self, **changes: Any) -> "Manifest":
         """Returns a manifest with fields of the first input replaced."""
-        return replace(self, inputs=(self.image._replace(**changes), *self.inputs[1:]))
+        first, *others = self.inputs
+        return self._replace(inputs=(first._replace(**changes), *others))
 
     def with_classes(self, **changes: Any) -> "Manifest":
         """Returns a manifest with fields of the first output replaced."""
         first, *others = self.outputs
-        return replace(self, outputs=(first._replace(**changes), *others))
+        return self._replace(outputs=(first._replace(**changes), *others))
 
     def to_json(self) -> dict[str, Any]:
         """Returns a dict for JSON; the reverse of `from_json`."""
         return {
-            **vars(self),
+            **self._asdict(),
             "format": FORMAT,
             "inputs": [image.to_json() for image in self.inputs],
             "outputs": [classes.to_json() for classes in self.outputs],
-            "selftest": self.selftest and vars(self.selftest),
+            "selftest": self.selftest and self.selftest.to_json(),
         }
 
     def to_format_1(self) -> dict[str, Any]:

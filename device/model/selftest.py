@@ -1,10 +1,9 @@
 """Tests a model on generated images: does it predict what it did when it was made?"""
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from corallite.device.image.preprocess import Image
 from corallite.device.model.manifest import (
@@ -15,8 +14,8 @@ from corallite.device.model.manifest import (
 )
 from corallite.device.system.errors import RequestError
 
-Probabilities = npt.NDArray[np.float32]
-_Steps = npt.NDArray[np.int64]
+Probabilities = np.ndarray[Any, np.dtype[np.float32]]
+_Steps = np.ndarray[Any, np.dtype[np.int16]]
 _Waves = tuple[tuple[int, int, int, int], ...]
 
 RECIPE = 1
@@ -106,8 +105,8 @@ def _compare(answer: Probabilities, manifest: Manifest) -> None:
     expected = manifest.selftest
     if expected is None or expected.recipe != RECIPE:
         return
-    is_there = expected.index in range(len(answer))
-    found = float(answer[expected.index]) if is_there else 0.0
+    is_there = expected.best_index in range(len(answer))
+    found = float(answer[expected.best_index]) if is_there else 0.0
     # Not the reverse: NaN is no match.
     if not abs(found - expected.probability) <= TOLERANCE:
         raise RequestError(
@@ -129,7 +128,9 @@ def _draw(size_hw: tuple[int, int], waves: _Waves) -> Image:
     height, width = size_hw
     y = np.arange(height)[:, np.newaxis] * 510 // height
     x = np.arange(width)[np.newaxis] * 510 // width
-    return np.stack([_wave(x, y, wave) for wave in waves], axis=-1)
+    # Sums stay below 2**15, and int16 takes a third of the time of int64.
+    steps = x.astype(np.int16), y.astype(np.int16)
+    return np.stack([_wave(*steps, wave) for wave in waves], axis=-1)
 
 
 def _wave(x: _Steps, y: _Steps, wave: tuple[int, int, int, int]) -> Image:

@@ -8,15 +8,14 @@ from urllib.parse import quote, unquote
 
 from corallite.device.system.errors import RequestError
 
-_HOST_AND_PORT = re.compile(
+# Not compiled here, but by `re` when one is used: most starts need none of them.
+_HOST_AND_PORT = (
     r"(?:\[(?P<ip6>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<host>[\w.-]+))"
     r"(?::(?P<port>[0-9]{0,5}))?"
 )
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*://"
 # A URL without its scheme, or with one slash: user:password@host, host/x?token=1.
-_MISTYPED = re.compile(
-    r":.*@|\?.*=|^(https?|rtsps?|mqtts?)\b:?[/\\]|^[a-z]+:[/\\]", re.I | re.DOTALL
-)
+_MISTYPED = r"(?is):.*@|\?.*=|^(https?|rtsps?|mqtts?)\b:?[/\\]|^[a-z]+:[/\\]"
 # Shown in errors; any other "scheme" may be the start of a password.
 _KNOWN_SCHEMES = (
     *("http", "https", "rtsp", "rtsps", "mqtt", "mqtts"),
@@ -106,7 +105,7 @@ def parse_url(text: str, schemes: Collection[str] = (), form: str = "") -> Url:
             its scheme.
     """
     form = form or "SCHEME://USER:PASSWORD@HOST:PORT/PATH"
-    start = _SCHEME.match(text)
+    start = re.match(_SCHEME, text)
     scheme = start[0][:-3].lower() if start else ""
     if not start or (schemes and scheme not in schemes):
         raise _refused(text, "is not a valid URL", f"write {form}")
@@ -150,7 +149,7 @@ def may_be_url(text: str) -> bool:
     A relative path may look like a mistyped URL, so look for the file first.
     """
     is_path = re.match(r"\.{0,2}/(?!/)", text) is not None
-    return "://" in text or (not is_path and _MISTYPED.search(text) is not None)
+    return "://" in text or (not is_path and re.search(_MISTYPED, text) is not None)
 
 
 def hide_urls(sentence: str, words: Iterable[str]) -> str:
@@ -185,7 +184,7 @@ def _check_tail(text: str, rest: str, tail: str) -> None:
 
 def _parse_host(text: str, host_and_port: str, form: str) -> tuple[str, int | None]:
     """Returns host and port; port is None if the URL has none."""
-    match = _HOST_AND_PORT.fullmatch(host_and_port)
+    match = re.fullmatch(_HOST_AND_PORT, host_and_port)
     if match and _is_host(match["host"]) and 0 < int(match["port"] or 1) < 2**16:
         port = int(match["port"]) if match["port"] else None
         return match["ip6"] or match["host"], port
@@ -212,7 +211,7 @@ def _refused(text: str, problem: str, remedy: str) -> RequestError:
 
 def _find_known_scheme(text: str) -> str:
     """Returns the start of a URL, such as "http://"; "" if it is another one."""
-    start = _SCHEME.match(text)
+    start = re.match(_SCHEME, text)
     is_known = start and start[0][:-3].lower() in _KNOWN_SCHEMES
     return start[0] if start and is_known else ""
 

@@ -4,7 +4,6 @@ What the user says comes first, then our manifest, then TFLite Metadata, then wh
 quantization and the operators tell.
 """
 
-import dataclasses
 from mmap import mmap
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -163,7 +162,7 @@ def _describe_own(
         changed = changed.with_classes(values=values)
     if overrides.input_range is not None or overrides.output is not None:
         # With other numbers the model gives other answers than when it was made.
-        changed = dataclasses.replace(changed, selftest=None)
+        changed = changed._replace(selftest=None)
     return Description(
         changed,
         *(image, layout, classes),
@@ -214,8 +213,8 @@ def _override(manifest: Manifest, overrides: Overrides) -> Manifest:
     if overrides.labels is not None:
         manifest = manifest.with_classes(labels=overrides.labels)
     if overrides.fit is not None:
-        fit = dataclasses.replace(manifest.preprocessing, fit=overrides.fit)
-        manifest = manifest.with_image(preprocessing=fit)
+        fitted = Preprocessing(manifest.preprocessing.size_hw, overrides.fit)
+        manifest = manifest.with_image(preprocessing=fitted)
     if overrides.input_range is not None:
         manifest = manifest.with_image(input_range=overrides.input_range)
     return manifest

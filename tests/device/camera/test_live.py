@@ -6,7 +6,6 @@ import os
 import queue
 import threading
 import time
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -195,7 +194,7 @@ def test_frames_that_nobody_requests_are_counted_but_not_decoded(
 def test_frame_is_prepared_while_the_consumer_is_busy(camera, start, wait_until):
     def note(frame):
         prepared.append(int(frame.image_rgb_u8[0, 0, 0]))
-        return replace(frame, name="prepared")
+        return frame._replace(name="prepared")
 
     prepared: list[int] = []
     stream = start()

@@ -5,7 +5,6 @@ import io
 import os
 import sys
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -160,7 +159,7 @@ def test_frames_of_a_folder_are_prepared_while_others_wait(tmp_path, wait_until)
 
     def prepare(frame):
         prepared.append(frame.number)
-        return replace(frame, name=f"prepared {frame.number}")
+        return frame._replace(name=f"prepared {frame.number}")
 
     with open_source(str(tmp_path)) as stream:
         # Two may have been read before. The second still waits at the third.

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-from dataclasses import replace
 
 import pytest
 
@@ -197,7 +196,7 @@ def test_hangup_and_a_new_file_replace_the_model(
     path.write_bytes(content[:-300])
     while "the new model is not used" not in process.stderr.readline():
         assert process.poll() is None
-    labels = replace(MANIFEST, version="2")
+    labels = MANIFEST._replace(version="2")
     labels = labels.with_classes(labels=("rot", "grün", "blau"))
     path.write_bytes(attach_manifest(content, labels))
     while label(lines.get(timeout=60)) != "rot":

@@ -1,7 +1,6 @@
 """Model files that run in their own process."""
 
 import os
-from dataclasses import replace
 
 import pytest
 
@@ -69,7 +68,7 @@ def test_manifest_of_another_model_is_reported(model_of):
 
 
 def test_model_that_fails_its_self_test_is_reported(model_of):
-    path = model_of(replace(MANIFEST, selftest=SelfTest(1, 2, 0.99)))
+    path = model_of(MANIFEST._replace(selftest=SelfTest(1, 2, 0.99)))
     finding = check_run(Machine(), survey(path))
     assert "fails its self-test (its probability for a test image is" in finding.text
     assert finding.remedy == "copy or convert it again"

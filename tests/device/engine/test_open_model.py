@@ -1,7 +1,5 @@
 """Which file runs on what, and what is refused before the first frame."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -54,7 +52,7 @@ def test_compiled_file_runs_with_the_manifest_of_its_cpu_fallback(files):
 
 
 def test_manifest_of_a_compiled_file_is_preferred(files):
-    named = replace(MANIFEST, version="2")
+    named = MANIFEST._replace(version="2")
     files[0].write_bytes(attach_manifest(files[0].read_bytes(), named))
     assert open_file(files[0], device="edgetpu").status().version == "2"
 
@@ -139,7 +137,7 @@ def test_request_overrides_what_the_file_says(files, tmp_path):
 
 
 def test_other_range_has_no_selftest(files, tiny_models):
-    manifest = replace(MANIFEST, selftest=SelfTest(1, 0, 0.9))
+    manifest = MANIFEST._replace(selftest=SelfTest(1, 0, 0.9))
     content = tiny_models["uint8"].read_bytes()
     files[1].write_bytes(attach_manifest(content, manifest))
     assert open_file(files[1]).manifest.selftest == SelfTest(1, 0, 0.9)

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from corallite.device.image.file_header import read_file_header
-from corallite.device.image.header import ImageHeader
 
 KINDS = {".gif": "GIF", ".bmp": "BMP", ".tiff": "TIFF", ".ppm": "PNM", ".pgm": "PNM"}
 
@@ -27,18 +26,23 @@ def tiff(tags, order="<", kind=4):
     return head + b"".join(e + v for e, v in zip(entries, values, strict=True))
 
 
+def size_of(header):
+    """The format and the size, without the memory of the decoder."""
+    return header and (header.kind, header.width, header.height)
+
+
 @pytest.mark.parametrize("suffix", KINDS)
 @pytest.mark.parametrize("size_wh", [(1, 1), (300, 7), (7, 300), (641, 479)])
 def test_size_of_each_format_is_read(suffix, size_wh):
     data = encode(suffix, size_wh)
-    assert read_file_header(data) == ImageHeader(KINDS[suffix], *size_wh)
+    assert size_of(read_file_header(data)) == (KINDS[suffix], *size_wh)
 
 
 @pytest.mark.parametrize("suffix", KINDS)
 def test_truncated_image_never_has_a_wrong_size(suffix):
     data = encode(suffix, (11, 9))
-    found = {read_file_header(data[:length]) for length in range(len(data))}
-    assert found <= {None, ImageHeader(KINDS[suffix], 11, 9)}
+    found = {size_of(read_file_header(data[:length])) for length in range(len(data))}
+    assert found <= {None, (KINDS[suffix], 11, 9)}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from corallite.device.image.header import ImageHeader, count_scans, read_header
+from corallite.device.image.header import count_scans, read_header
 
 KINDS = {
     "JPEG": (".jpg", []),
@@ -15,13 +15,18 @@ KINDS = {
 }
 
 
+def size_of(header):
+    """The format and the size, without the memory of the decoder."""
+    return header and (header.kind, header.width, header.height)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size_wh", [(1, 1), (300, 7), (7, 300), (641, 479)])
 def test_size_of_each_format_is_read(kind, size_wh):
     suffix, parameters = KINDS[kind]
     image = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
     data = cv2.imencode(suffix, image, parameters)[1].tobytes()
-    assert read_header(data) == ImageHeader(kind.split()[-1], *size_wh)
+    assert size_of(read_header(data)) == (kind.split()[-1], *size_wh)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -39,7 +44,7 @@ def test_size_of_extended_webp_is_read():
     body = b"WEBPVP8X" + (10).to_bytes(4, "little") + bytes(4)
     sizes = (70_000 - 1).to_bytes(3, "little") + (2 - 1).to_bytes(3, "little")
     data = b"RIFF" + bytes(4) + body + sizes
-    assert read_header(data) == ImageHeader("WebP", 70_000, 2)
+    assert size_of(read_header(data)) == ("WebP", 70_000, 2)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -47,5 +52,5 @@ def test_truncated_image_never_has_a_wrong_size(kind):
     suffix, parameters = KINDS[kind]
     image = np.zeros((9, 11, 3), np.uint8)
     data = cv2.imencode(suffix, image, parameters)[1].tobytes()
-    found = {read_header(data[:length]) for length in range(len(data))}
-    assert found <= {None, ImageHeader(kind.split()[-1], 11, 9)}
+    found = {size_of(read_header(data[:length])) for length in range(len(data))}
+    assert found <= {None, (kind.split()[-1], 11, 9)}

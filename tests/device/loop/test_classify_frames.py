@@ -3,7 +3,6 @@
 import json
 import threading
 import time
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,7 +37,8 @@ FAKE: Any = FakeClassifier()
 
 def frames(count=5):
     for number in range(count):
-        yield Frame(number, number / 10, np.zeros((4, 4, 3), np.uint8), "clip.mp4")
+        image = np.zeros((4, 4, 3), np.uint8)
+        yield Frame(number, number / 10, image, "clip.mp4", time.monotonic())
 
 
 def result(**changes):
@@ -197,14 +197,15 @@ class Shapes(FakeClassifier):
 
 def forty_pixels_wide(count):
     for number in range(count):
-        yield Frame(number, number / 10, np.zeros((40, 40, 3), np.uint8), "x")
+        image = np.zeros((40, 40, 3), np.uint8)
+        yield Frame(number, number / 10, image, "x", time.monotonic())
 
 
 def test_prepared_frame_is_not_preprocessed_again():
     fitted = Fitted(np.ones((8, 8, 3), np.uint8), Shapes.preprocessing, seconds=0.0)
     plain = next(forty_pixels_wide(1))
     engine: Any = Shapes()
-    both = [replace(plain, fitted=fitted), plain]
+    both = [plain._replace(fitted=fitted), plain]
     list(classify_frames(both, engine, threading.Event(), 1))
     assert engine.given[0] is fitted.pixels_u8
     assert engine.shapes == [(8, 8), (8, 8)]
@@ -241,7 +242,7 @@ def test_latency_includes_the_preparation():
     frame = next(forty_pixels_wide(1))
     fitted = Fitted(np.zeros((8, 8, 3), np.uint8), Shapes.preprocessing, seconds=5.0)
     engine: Any = Shapes()
-    frame = replace(frame, fitted=fitted)
+    frame = frame._replace(fitted=fitted)
     (found,) = classify_frames([frame], engine, threading.Event(), 1)
     assert found.latency_ms > 5000
 
@@ -249,7 +250,7 @@ def test_latency_includes_the_preparation():
 def test_frame_that_cannot_be_prepared_fails_when_it_is_classified(caplog):
     stream = FrameStream()
     frames = list(forty_pixels_wide(3))
-    frames[1] = replace(frames[1], image_rgb_u8=np.zeros((40, 40), np.uint8))
+    frames[1] = frames[1]._replace(image_rgb_u8=np.zeros((40, 40), np.uint8))
     stream.frames = (stream.prepare(frame) for frame in frames)
 
     found = classify_frames(stream, FAKE, threading.Event(), 1, survives=True)

@@ -1,6 +1,5 @@
 """The manifest: round trip, replacement, damage."""
 
-import dataclasses
 import io
 import json
 import os
@@ -85,7 +84,7 @@ def test_attaching_again_replaces_and_keeps_third_party_files(tmp_path):
     with zipfile.ZipFile(content, "a") as archive:
         archive.writestr("other.txt", "kept")
     once = attach_manifest(content.getvalue(), MANIFEST)
-    newer = dataclasses.replace(MANIFEST, version="4")
+    newer = MANIFEST._replace(version="4")
     twice = attach_manifest(once, newer)
     assert twice == attach_manifest(attach_manifest(twice, MANIFEST), newer)
     assert len(twice) == len(once)

@@ -1,7 +1,6 @@
 """Images that anyone can draw, and models that are sound or not."""
 
 import zlib
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,8 +43,11 @@ def test_recorded_model_passes(tiny_models):
     model = Classifier(tiny_models["uint8"], manifest=MANIFEST)
     recorded = selftest.record(model)
     # The first image is reddish.
-    assert (recorded.recipe, recorded.index) == (1, 0) and recorded.probability > 0.5
-    tested = replace(MANIFEST, selftest=recorded)
+    assert (recorded.recipe, recorded.best_index) == (
+        1,
+        0,
+    ) and recorded.probability > 0.5
+    tested = MANIFEST._replace(selftest=recorded)
     selftest.check(Classifier(tiny_models["uint8"], manifest=tested))
     # Other kernels, other types: as far apart as right answers may be.
     selftest.check(Classifier(tiny_models["float32"], manifest=tested))
@@ -56,7 +58,7 @@ def test_model_without_a_record_passes(tiny_models):
 
 
 def test_record_of_a_newer_recipe_is_left_out():
-    newer = replace(MANIFEST, selftest=SelfTest(99, 7, 1.0))
+    newer = MANIFEST._replace(selftest=SelfTest(99, 7, 1.0))
     selftest.check(FakeModel([0.2, 0.3, 0.5], manifest=newer))
 
 
@@ -88,13 +90,13 @@ def test_unsound_model_is_refused(model, sentence):
     ],
 )
 def test_model_that_answers_otherwise_than_when_made_is_refused(record, sentence):
-    model = FakeModel([0.25, 0.25, 0.5], manifest=replace(MANIFEST, selftest=record))
+    model = FakeModel([0.25, 0.25, 0.5], manifest=MANIFEST._replace(selftest=record))
     with pytest.raises(RequestError, match=sentence):
         selftest.check(model)
 
 
 def test_recorded_prediction_names_the_file_that_fails():
-    tested = replace(MANIFEST, selftest=SelfTest(1, 2, 0.9))
+    tested = MANIFEST._replace(selftest=SelfTest(1, 2, 0.9))
     model = FakeModel([0.25, 0.25, 0.5], manifest=tested)
     message = r"^m.tflite: fails its self-test \(its .* was made\); copy or convert it"
     with pytest.raises(RequestError, match=message):
@@ -106,7 +108,7 @@ def test_model_that_does_not_run_keeps_its_own_sentence():
         def run(self, pixels_u8):
             raise RequestError("m.tflite: cannot be run (x); copy it again.")
 
-    model = Broken(manifest=replace(MANIFEST, selftest=SelfTest(1, 2, 0.9)))
+    model = Broken(manifest=MANIFEST._replace(selftest=SelfTest(1, 2, 0.9)))
     with pytest.raises(RequestError, match=r"^m.tflite: cannot be run \(x\); copy"):
         selftest.check_recorded(model, "m.tflite")
 

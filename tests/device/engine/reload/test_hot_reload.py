@@ -2,7 +2,6 @@
 
 import shutil
 import threading
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from corallite.device.system.errors import RequestError
 MANIFEST = Manifest.of_classifier(
     "tiny", "1", ("red", "green", "blue"), Preprocessing((32, 32))
 )
-SECOND = replace(MANIFEST, version="2").with_classes(labels=("rot", "grün", "blau"))
+SECOND = MANIFEST._replace(version="2").with_classes(labels=("rot", "grün", "blau"))
 RED = np.full((48, 64, 3), (255, 0, 0), np.uint8)
 # In place of the product's second between two looks.
 LOOK_S = 0.05
@@ -123,7 +122,7 @@ BAD = {
         SECOND.with_classes(labels=("a", "b"))
     ),
     "when the model was made": lambda make: make(
-        replace(SECOND, selftest=SelfTest(1, 2, 0.99))
+        SECOND._replace(selftest=SelfTest(1, 2, 0.99))
     ),
     "is multi-label": lambda make: make(SECOND.with_classes(values="multilabel")),
     "cannot be run": lambda make: make(SECOND)[:100] + bytes(400) + make(SECOND)[500:],
@@ -153,7 +152,7 @@ def test_bad_file_is_not_used_and_reported_once(
 
 
 def test_a_file_that_fails_its_self_test_does_not_start(path, make):
-    path.write_bytes(make(replace(MANIFEST, selftest=SelfTest(1, 2, 0.99))))
+    path.write_bytes(make(MANIFEST._replace(selftest=SelfTest(1, 2, 0.99))))
     message = r"fails its self-test \(its probability for a test image is .*\); copy or"
     with pytest.raises(RequestError, match=message):
         HotReload(ModelRequest(str(path)))
@@ -169,7 +168,7 @@ def test_crash_of_the_runtime_in_the_trial_is_reported(
     (package / "interpreter.py").write_text("import ctypes; ctypes.string_at(0)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     # Of a content that no other test has tried.
-    path.write_bytes(make(replace(SECOND, version="crash")))
+    path.write_bytes(make(SECOND._replace(version="crash")))
     wait_until(lambda: loop.engine.status().last_error)
     assert "(crashed with SIGSEGV)" in loop.engine.status().last_error
     assert set(loop.seen) == {"red"}

@@ -47,7 +47,7 @@ class Frames(FrameStream):
         self.ask.clear()
         self.left -= 1
         if self.left >= 0:
-            return Frame(0, 0.0, np.zeros((32, 32, 3), np.uint8), "x")
+            return Frame(0, 0.0, np.zeros((32, 32, 3), np.uint8), "x", 0.0)
         raise self.error or StopIteration
 
 

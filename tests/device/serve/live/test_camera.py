@@ -34,7 +34,7 @@ class Frames(FrameStream):
         item = next(self.items)
         if isinstance(item, Exception):
             raise item
-        return Frame(item, 0.0, np.zeros((32, 32, 3), np.uint8), "x")
+        return Frame(item, 0.0, np.zeros((32, 32, 3), np.uint8), "x", 0.0)
 
 
 @pytest.fixture
