@@ -205,7 +205,8 @@ def _fill_cache(
     if unreadable:
         logging.warning("%d of %d images were skipped.", len(unreadable), total)
     check_content(_to_data(made, preprocessing, cached).splits, made.class_names)
-    files.write_json(folder / "preprocessing.json", preprocessing.to_json())
+    if _read_preprocessing(run_dir) != preprocessing:
+        files.write_json(folder / "preprocessing.json", preprocessing.to_json())
     return cached
 
 
