@@ -48,7 +48,7 @@ def compare_models(
         granularity: Of the scales of its convolutions.
         sha256: Hash of its file.
     """
-    split = data.splits["val"]
+    split = data.judging
     steps = [
         compare_predictions((before[0], after[0]), before[1], after[1], split.labels)
         for before, after in [*itertools.pairwise(chain), (chain[0], chain[-1])]

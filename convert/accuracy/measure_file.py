@@ -33,7 +33,7 @@ def recall_comparison(
     lineage = run.lineage(last)
     if len(lineage) == 1:
         return None
-    chain = predict_stages(lineage, data.splits["val"])
+    chain = predict_stages(lineage, data.judging)
     inputs = last.metrics()["inputs"]
     granularity = inputs.get("granularity", "channel")
     method = inputs.get("method", _usual_method(lineage))
@@ -64,7 +64,7 @@ def compare_file(
         RequestError: The file cannot be run, or does not fit the run's images.
     """
     manifest = manifest_of(path, run, data, as_run, overrides)
-    split = data.splits["val"]
+    split = data.judging
     run.first().require()
     made = [stage for stage in runnable_stages(run) if not stage.kind.is_keras]
     chain = predict_stages([run.first(), *made[-1:]], split)

@@ -119,7 +119,7 @@ def _compare(
 ) -> AccuracyComparison:
     """Compares a candidate with the stages that it was made from."""
     lineage, quantized = stage.run.lineage(plan.parent), candidate.quantized
-    split = data.splits["val"]
+    split = data.judging
     chain = measure.predict_stages(lineage, split)
     if quantized is not None and not plan.parent.kind.is_quantized:
         chain.append((plan.method, predict_labels(quantized, split)))

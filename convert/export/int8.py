@@ -55,7 +55,7 @@ def export(stage: Stage, data: ImageData, settings: Mapping[str, Any]) -> Candid
     model = load_model(stage.model_path)
     quantized, calibration = _quantize(model, stage, settings, images)
     content = converter.convert_to_int8(quantized, images)
-    split = data.splits["val"]
+    split = data.judging
     classifier = _open(content, make_manifest(stage.run, data, {}))
     labels = predict_labels_by(classifier, split)
     accuracy = round(float(np.mean(labels == split.labels)), 4)

@@ -51,7 +51,7 @@ def fit(
 
     Args:
         model: Compiled here; ends with the weights of the best epoch if `keep_best`.
-        data: Trains on the split "train", chooses the best epoch on the split "val".
+        data: Trains on the split "train", chooses the best epoch on `data.choosing`.
         recipe: The settings.
         stage_dir: Holds the state and the TensorBoard logs.
         objective: What the training minimizes, and how it compares epochs.
@@ -179,7 +179,7 @@ def _run_epochs(
             epochs=last_epoch,
             steps_per_epoch=checkpointer.steps - step,
             validation_data=input_pipeline.evaluation_batches(
-                data.splits["val"], recipe.batch_size, objective.targets
+                data.choosing, recipe.batch_size, objective.targets
             ),
             class_weight=objective.class_weights,
             callbacks=[checkpointer, *callbacks],

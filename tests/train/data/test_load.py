@@ -72,6 +72,26 @@ def test_pretrained_networks_train_on_the_validation_of_few_photos(
     assert not other.is_val_shared
 
 
+@pytest.mark.parametrize(("count", "are_apart"), [(1999, False), (2000, True)])
+def test_many_validation_images_choose_or_judge(count, are_apart):
+    images = np.arange(count, dtype=np.uint16).view(np.uint8).reshape(count, 1, 1, 2)
+    paths = tuple(map(str, range(count)))
+    val = Split(images, np.arange(count) * 3 // count, paths)
+    data = load.ImageData(("a", "b", "c"), SMALL, "", {"val": val})
+    halves = data.choosing, data.judging
+    if not are_apart:
+        assert all(half.paths == val.paths for half in halves)
+        return
+    assert not set(halves[0].paths) & set(halves[1].paths)
+    for half in halves:
+        # Each has a third of each class, and its own images.
+        assert np.bincount(half.labels).tolist() == pytest.approx(
+            [333, 333, 333], abs=1
+        )
+        numbers = half.images_rgb_u8[:].copy().view(np.uint16).ravel()
+        assert tuple(map(str, numbers)) == half.paths
+
+
 def test_later_steps_read_the_same_without_the_images(make_classes, run_dir):
     data_dir = make_classes({"cat": 10, "dog": 10})
     prepared = prepare_data(data_dir, run_dir, SMALL)
