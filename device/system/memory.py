@@ -3,6 +3,8 @@
 import resource
 from pathlib import Path
 
+_STATUS = Path("/proc/self/status")
+
 
 def read_peak_bytes() -> int | None:
     """Returns the largest resident memory of this process so far.
@@ -12,19 +14,26 @@ def read_peak_bytes() -> int | None:
     Returns:
         None except on Linux.
     """
-    return _read_status("VmHWM")
+    return _read_bytes(_STATUS, "VmHWM")
+
+
+def read_free_bytes() -> int | None:
+    """Returns how much memory programs can take without swapping; None except on Linux.
+
+    A container's limit is not in it.
+    """
+    return _read_bytes(Path("/proc/meminfo"), "MemAvailable")
 
 
 def limit_growth(most_bytes: int) -> None:
     """Makes allocations fail that need `most_bytes` more than now; only on Linux."""
-    used = _read_status("VmData")
+    used = _read_bytes(_STATUS, "VmData")
     if used is not None:
         most = used + most_bytes
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
-def _read_status(name: str) -> int | None:
-    status = Path("/proc/self/status")
-    lines = status.read_text("ascii", "replace").splitlines() if status.exists() else []
+def _read_bytes(path: Path, name: str) -> int | None:
+    lines = path.read_text("ascii", "replace").splitlines() if path.exists() else []
     found = [line.split()[1] for line in lines if line.startswith(f"{name}:")]
     return int(found[0]) << 10 if found else None

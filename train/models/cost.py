@@ -4,6 +4,9 @@ import math
 
 from corallite.train.framework.keras import keras
 
+# Python, TensorFlow and OpenCV with all that they have loaded.
+_PROCESS_BYTES = 650 << 20
+
 
 def count_parameters(model: keras.Model) -> int:
     """Returns the number of trainable parameters, as papers count them."""
@@ -16,6 +19,21 @@ def count_macs(model: keras.Model) -> int:
     Papers call them FLOPs or MAdds. Sums, pools and activations are not counted.
     """
     return sum(_layer_macs(layer) for layer in model.layers)
+
+
+def estimate_training_bytes(model: keras.Model, batch_size: int) -> int:
+    """Returns about the peak memory of a training on a CPU, of the whole process.
+
+    The outputs of all layers are kept for the backward pass, in float32. Seven networks
+    and batches took 0.87 to 1.15 times this (docs/results.md).
+    """
+    per_image = sum(math.prod(x.output_shape[1:]) for x in _with_one_output(model))
+    return _PROCESS_BYTES + 4 * per_image * batch_size
+
+
+def _with_one_output(model: keras.Model) -> list[keras.layers.Layer]:
+    # An input's shape is in a list.
+    return [layer for layer in model.layers if isinstance(layer.output_shape, tuple)]
 
 
 def _layer_macs(layer) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 from absl import logging
 
+from corallite.device.system import memory
 from corallite.device.system.errors import RequestError
 from corallite.device.system.signals import Stop, stop_on_signals
 from corallite.device.system.storage import atomic
@@ -17,6 +18,7 @@ from corallite.train.data import input_pipeline
 from corallite.train.data.load import ImageData
 from corallite.train.framework.keras import keras, tf
 from corallite.train.framework.tensorboard_log import LogScalars
+from corallite.train.models import cost
 from corallite.train.runs.commands import name_recipe_flag
 from corallite.train.runs.stage import STATE_FILE
 from corallite.train.training.objectives import Objective
@@ -74,6 +76,7 @@ def fit(
     state = TrainingState(stage_dir / STATE_FILE, inputs)
     state.restore(model)
     _warn_of_few_steps(stage_dir.name, recipe, steps)
+    _warn_of_memory(model, stage_dir.name, recipe.batch_size)
     keep_best = keep_best and not data.is_val_shared
     with _postponing_signals() as stop:
         checkpointer = _Checkpointer(state, objective, recipe, steps, stop)
@@ -139,6 +142,22 @@ def _warn_of_few_steps(stage: str, recipe: Recipe, steps_per_epoch: int) -> None
             recipe.batch_size,
             name_recipe_flag(stage, "batch_size"),
         )
+
+
+def _warn_of_memory(model: keras.Model, stage: str, batch_size: int) -> None:
+    free = memory.read_free_bytes()
+    needed = cost.estimate_training_bytes(model, batch_size)
+    if free is None or needed <= free:
+        return
+    smaller = batch_size
+    while smaller > 1 and cost.estimate_training_bytes(model, smaller) > free:
+        smaller //= 2
+    logging.warning(
+        "%s: batches of %d images need about %.1f GB of memory, and %.1f GB are free; "
+        "give %s with --overwrite, %d or fewer.",
+        *(stage, batch_size, needed / 1e9, free / 1e9),
+        *(name_recipe_flag(stage, "batch_size"), smaller),
+    )
 
 
 def _compile(

@@ -485,3 +485,18 @@ def test_a_full_disk_is_named_and_the_state_before_it_is_used(
     model, progress = run(stage_dir, steps)
     assert steps.taken in (STEPS, 2 * STEPS)
     assert_same_training(model, progress, uninterrupted)
+
+
+@pytest.mark.parametrize(
+    ("free_mb", "told"),
+    [(None, ""), (4_000, ""), (681, "0.7 GB are free; give --batch_size"), (1, "1 or")],
+)
+def test_a_batch_beyond_the_free_memory_is_told(
+    free_mb, told, tmp_path, monkeypatch, caplog
+):
+    free = None if free_mb is None else free_mb * 10**6
+    monkeypatch.setattr(fitting.memory, "read_free_bytes", lambda: free)
+    recipe = dataclasses.replace(RECIPE, epochs=1)
+    fit(make_model(), make_data(), recipe, tmp_path / "float", inputs=INPUTS)
+    assert ("GB of memory" in caplog.text) == bool(told)
+    assert told in caplog.text

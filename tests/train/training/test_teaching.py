@@ -75,10 +75,15 @@ def test_a_student_learns_from_its_teacher_and_resumes_only_with_it(
     network = float_stage.Network("shufflenet_v2", 0.25, (32, 32))
     run = Run.open(tmp_path / "student")
     teaching = Teaching(finished_run, frames)
-    options = {"transfer": None, "teaching": teaching}
     recipe = Recipe(epochs=1, batch_size=16, augment="none", learning_rate=0.01)
+
+    def train(teaching):
+        return float_stage.train(
+            squares_dir, run, network, recipe, transfer=None, teaching=teaching
+        )
+
     with few_units(shufflenet=(1, 1, 1)):
-        stage, data = float_stage.train(squares_dir, run, network, recipe, **options)
+        stage, data = train(teaching)
         inputs = stage.metrics()["inputs"]
         assert {"teacher", "unlabelled"} <= inputs.keys()
         # The images of the run stay those with labels.
@@ -86,8 +91,7 @@ def test_a_student_learns_from_its_teacher_and_resumes_only_with_it(
         command = run.first().command()
         assert f"--teacher={finished_run} --unlabelled_dir={frames}" in command
         for other in (None, dataclasses.replace(teaching, unlabelled_dir=None)):
-            options["teaching"] = other
             with pytest.raises(RequestError, match="unlabelled"):
-                float_stage.train(squares_dir, run, network, recipe, **options)
+                train(other)
     record = json.loads((run.path / "run.json").read_text())
     assert record["teacher"] == str(finished_run)
