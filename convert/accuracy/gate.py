@@ -81,7 +81,7 @@ class AccuracyComparison:
 
     Attributes:
         part: The split of the images, "val".
-        images: Size of the split; all images were used.
+        images: Number of images compared: those of `ImageData.judging`.
         method: How the model was quantized, a key of MAX_DROP; else the name of the
             stage, or "file" for a third-party file.
         granularity: "channel" or "tensor": the scales of its convolutions.
@@ -114,8 +114,9 @@ class AccuracyComparison:
     def verdict(self) -> Verdict:
         """Whether the last model is useful and lost no more than allowed.
 
-        It did if the 95 % interval of its loss is within the limit, and did not if the
-        interval is above it; between, there are not enough images to tell.
+        HELD if the 95 % interval of its loss is within the limit, LOST if the whole
+        interval is above it or the model is useless, else NOT_PROVEN: there are too few
+        images to tell.
         """
         least, most = self.overall.drop_interval
         if self.find_useless() or least > self.max_drop:
@@ -181,7 +182,8 @@ class AccuracyComparison:
     def check(self, *, has_next: bool = False) -> None:
         """Raises `AccuracyLostError` if the model lost more than allowed.
 
-        With `has_next`, another method may lose less: no proof is needed then.
+        With `has_next`, another method may lose less: then a measured loss above the
+        limit is enough, without proof.
         """
         if not (self.is_within_limit if has_next else self.passed):
             raise AccuracyLostError(self)
@@ -229,7 +231,10 @@ class AccuracyComparison:
         )
 
     def explain_doubt(self) -> str:
-        """Returns how many images would prove the verdict; "" if it is proven."""
+        """Returns why the loss is not proven, and how many images would tell.
+
+        "" if it is proven.
+        """
         if self.verdict is not Verdict.NOT_PROVEN:
             return ""
         if self.is_trained_on:
@@ -247,11 +252,11 @@ class AccuracyComparison:
             return f"{told}; more validation images would tell."
         count = count_to_tell(gained, lost, self.images, -self.max_drop / 100)
         if count is None:
-            return f"{told}, and the measured loss is the limit itself."
+            return f"{told}, and the measured loss is too close to the limit."
         return f"{told}; about {count} validation images would tell."
 
     def explain_significant_loss(self) -> str:
-        """Returns the same; "" if the loss may be chance."""
+        """Returns `explain_loss`; "" if the loss may be chance."""
         step = self.lossy_step()
         return self.explain_loss() if step and step.is_significant else ""
 

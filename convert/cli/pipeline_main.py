@@ -28,8 +28,8 @@ _TASK = task_flags.define()
 _SPARSITY = flags.DEFINE_float(
     "sparsity",
     None,
-    "Zero fraction of all kernel weights; 0 skips pruning; by default what --recipe "
-    "says.",
+    "Zero fraction of all kernel weights; 0 skips pruning; by default --recipe "
+    "decides.",
     lower_bound=0.0,
     upper_bound=1.0,
 )

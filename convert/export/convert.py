@@ -76,8 +76,8 @@ def _convert_by(
     """Exports by one method.
 
     Raises:
-        AccuracyLostError: The loss is proven to be above the limit; if there is a next
-            method, also if it only was measured so.
+        AccuracyLostError: The loss is proven to be above the limit; or, if there is a
+            next method, it is measured to be above.
     """
     plan = make_plan(stage.run, data, target, method, request)
     # With --method=auto, a file made by another method is acceptable.

@@ -30,8 +30,8 @@ class Request:
         source: The stage to export, one of SOURCES; None for the latest that target
             and method accept.
         method: How to quantize, one of METHODS; None: that of the source's kind. "auto"
-            tries them in order and takes the first that passes the limit; it trains the
-            qat stage if necessary.
+            tries them in order and takes the first whose measured loss is within the
+            limit, or the last; it trains the qat stage if necessary.
         granularity: "channel" or "tensor": the scales of convolutions. None for those
             that the source was trained with, else "channel".
         calibration_count: Maximum number of training images for ranges.

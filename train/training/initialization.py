@@ -96,7 +96,8 @@ class Initialization:
         Args:
             images: Size of the training split.
             num_classes: Number of its classes.
-            is_taught: A teacher has more to say than labels: all layers are trained.
+            is_taught: The network has a teacher, whose predictions say more than
+                labels: all layers are trained.
         """
         if self.transfer is None or self.transfer.is_frozen is not None:
             return self

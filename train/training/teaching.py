@@ -20,7 +20,7 @@ from corallite.train.training.objectives import Objective
 
 @dataclasses.dataclass(frozen=True)
 class Teaching:
-    """Who teaches a training, and with what.
+    """The teacher of a training, and its unlabelled photos.
 
     Attributes:
         run_dir: A run whose float model knows the same classes.
@@ -69,10 +69,10 @@ class Teacher:
         return self.unlabelled.add_to(training) if self.unlabelled else training
 
     def teach(self, objective: Objective) -> Objective:
-        """Returns an objective with this teacher's answers among the targets.
+        """Returns an objective with this teacher's predictions among the targets.
 
-        With a label, the target is the mean of the label and the answer; without, the
-        answer alone.
+        With a label, the target is the mean of the label and the prediction; without,
+        the prediction alone.
         """
         size_hw = self.model.input_shape[1:3]
 
@@ -92,7 +92,7 @@ def load_teacher(teaching: Teaching, data: ImageData, cache_folder: Path) -> Tea
     """Loads the teacher's model, and decodes the photos without labels.
 
     Args:
-        teaching: Who teaches.
+        teaching: The run that teaches, and its unlabelled photos.
         data: The images of the student.
         cache_folder: Receives the decoded photos.
 

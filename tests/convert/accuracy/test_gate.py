@@ -204,7 +204,7 @@ def test_the_images_that_would_tell_do_tell():
         low, high = paired_interval(0, images * 2 / 60, images)
         assert (low <= -0.01 <= high) != is_told
     assert (
-        "limit itself"
+        "too close to the limit"
         in make_steps(1, 0, 0, images=100).with_limit(1.0).explain_doubt()
     )
 

@@ -16,11 +16,11 @@ def run(tmp_path):
     ("images", "given", "sparsity", "method", "reason"),
     [
         (1_999, {}, 0.0, "auto", "1,999 photos are few."),
-        (2_000, {}, 0.5, "qat", "2,000 photos are enough for all of them."),
-        (60, {"recipe": "full"}, 0.5, "qat", "--recipe=full asks for all of them."),
-        (60, {"sparsity": 0.3}, 0.3, "auto", "few, and flags say the rest."),
-        (9_000, {"sparsity": 0.0}, 0.0, "qat", "of them, and flags say the rest."),
-        (60, {"method": "ptq"}, 0.0, "ptq", "few, and flags say the rest."),
+        (2_000, {}, 0.5, "qat", "2,000 photos are enough for all steps."),
+        (60, {"recipe": "full"}, 0.5, "qat", "--recipe=full asks for all steps."),
+        (60, {"sparsity": 0.3}, 0.3, "auto", "few, and flags override the choice."),
+        (9_000, {"sparsity": 0.0}, 0.0, "qat", "steps, and flags override the choice."),
+        (60, {"method": "ptq"}, 0.0, "ptq", "few, and flags override the choice."),
     ],
 )
 def test_steps_follow_the_photos(run, images, given, sparsity, method, reason):
