@@ -35,8 +35,8 @@ _ROUNDING_LOST = (
 class Verdict(enum.Enum):
     """What the 95 % interval of a loss says about a limit."""
 
-    HELD = "passed"
-    LOST = "FAILED"
+    PASSED = "passed"
+    FAILED = "FAILED"
     NOT_PROVEN = "not proven"
 
 
@@ -120,14 +120,14 @@ class AccuracyComparison:
         """
         least, most = self.overall.drop_interval
         if self.find_useless() or least > self.max_drop:
-            return Verdict.LOST
+            return Verdict.FAILED
         is_proven = most <= self.max_drop and not self.is_trained_on
-        return Verdict.HELD if is_proven else Verdict.NOT_PROVEN
+        return Verdict.PASSED if is_proven else Verdict.NOT_PROVEN
 
     @property
     def passed(self) -> bool:
         """Whether the last model is useful and not proven to have lost too much."""
-        return self.verdict is not Verdict.LOST
+        return self.verdict is not Verdict.FAILED
 
     @property
     def is_within_limit(self) -> bool:

@@ -64,7 +64,9 @@ class Step:
     def from_json(cls, content: dict[str, Any]) -> "Step":
         fields = dict(content)
         names = {"from_name": fields.pop("from"), "to_name": fields.pop("to")}
-        low, high = fields.pop("interval")
+        low, high = map(float, fields.pop("interval"))
+        for name in ("gained", "lost"):
+            fields[name] = None if fields.get(name) is None else int(fields[name])
         return cls(**names, **fields, interval=(low, high))
 
 

@@ -159,8 +159,10 @@ def _is_still_asked_for(
     stage: Stage, request: Request, known: AccuracyComparison
 ) -> bool:
     inputs = stage.metrics().get("inputs", {})
+    judged = known.with_limit(request.max_drop)
+    has_next = request.method == "auto" and known.method not in KINDS
     return (
-        known.with_limit(request.max_drop).is_within_limit
+        (judged.is_within_limit if has_next else judged.passed)
         and not request.overwrite
         and request.granularity in (None, inputs.get("granularity"))
         and request.calibration_count == inputs.get("calibration_count")

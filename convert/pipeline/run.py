@@ -14,6 +14,7 @@ from corallite.optimize.prune import magnitude
 from corallite.optimize.quantize import qat_stage
 from corallite.train.data.listing.images import list_images
 from corallite.train.data.load import ImageData
+from corallite.train.data.split import read_split
 from corallite.train.runs.kinds import KINDS
 from corallite.train.runs.recipe import PRUNE, QUANTIZE, TRAIN, Recipe
 from corallite.train.runs.run import Run
@@ -70,8 +71,9 @@ def run_pipeline(
         AccuracyLostError: int8 lost more than allowed; earlier stages stay finished.
         KeyboardInterrupt: A signal stopped it; the same call resumes.
     """
-    images = len(list_images(data_dir).files)
-    chain = choose_chain(images, run, steps, sparsity, request.method)
+    chain = choose_chain(
+        _count_images(data_dir, run), run, steps, sparsity, request.method
+    )
     logging.info("%s", chain.explain())
     if chain.sparsity:  # Before a training of hours.
         magnitude.check_sparsity(chain.sparsity)
@@ -106,6 +108,15 @@ def run_pipeline(
             )
         convert(run, data, request)
         return evaluate_run(run, data), data
+
+
+def _count_images(data_dir: Path, run: Run) -> int:
+    """Returns the number of images; those of the run if it has some already."""
+    path = run.path / "split.json"
+    if not path.exists():
+        return len(list_images(data_dir).files)
+    members = read_split(path).splits.values()
+    return len({file.path for split in members for file in split})
 
 
 def _leave_pruning_out(run: Run, overwrite: bool) -> None:

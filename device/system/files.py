@@ -103,7 +103,14 @@ def write_text(path: Path, content: str) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Writes `content` as indented JSON to `path` atomically."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    if not _is_unicode(text):  # It has the name of a file that is not.
+        text = json.dumps(content, indent=2)
+    write_text(path, f"{text}\n")
+
+
+def _is_unicode(text: str) -> bool:
+    return text == text.encode(errors="ignore").decode()
 
 
 def read_record(

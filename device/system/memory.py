@@ -17,12 +17,14 @@ def read_peak_bytes() -> int | None:
     return _read_bytes(_STATUS, "VmHWM")
 
 
-def read_free_bytes() -> int | None:
-    """Returns how much memory programs can take without swapping; None except on Linux.
+def read_available_bytes() -> int | None:
+    """Returns how much memory this process can have without swapping, with what it has.
 
-    A container's limit is not in it.
+    A container's limit is not in it. None except on Linux.
     """
-    return _read_bytes(Path("/proc/meminfo"), "MemAvailable")
+    free = _read_bytes(Path("/proc/meminfo"), "MemAvailable")
+    used = _read_bytes(_STATUS, "VmRSS")
+    return None if free is None or used is None else free + used
 
 
 def limit_growth(most_bytes: int) -> None:

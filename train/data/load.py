@@ -1,7 +1,7 @@
 """Turns a folder of labelled images into arrays of splits, once per run folder."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -28,8 +28,8 @@ class Split:
         labels: int64 `[n]`, index into the class names.
         paths: File of each image, relative to the data folder.
         faults: What is wrong with the pixels of a path that shows little or nothing.
-        groups: Name of the group of each image that has one, by path. Images of a group
-            are alike: all of them are in this split, and should be in one fold of it.
+        groups: Name of the group of each image, by path. Images of a group are alike:
+            all of them are in this split, and should be in one fold of it.
     """
 
     images_rgb_u8: np.ndarray
@@ -70,6 +70,12 @@ class ImageData:
         return 0 < len(validation & set(self.splits["train"].paths))
 
     @property
+    def is_few(self) -> bool:
+        """Whether there are few photos to train with, see `split.are_few`."""
+        paths = {name: self.splits[name].paths for name in ("train", "val")}
+        return split.are_few(paths, len(self.class_names))
+
+    @property
     def choosing(self) -> Split:
         """The images of "val" that choose the best epoch."""
         return self._halve(0)
@@ -102,7 +108,7 @@ def prepare_data(
     preprocessing: Preprocessing,
     group_by: str | None = None,
     *,
-    is_pretrained: bool = False,
+    shares_val: Callable[[int], bool] = lambda num_classes: False,
 ) -> ImageData:
     """Splits, decodes and caches the images below `data_dir`, as far as necessary.
 
@@ -117,9 +123,8 @@ def prepare_data(
         preprocessing: How images are resized. A new value replaces the cached arrays.
         group_by: A regular expression that names the group of an image (see
             `group_by_name`), in place of the groups of near-duplicates.
-        is_pretrained: The network begins with pretrained weights. With fewer than 100
-            photos of each class, "val" then stays in "train" too: the recipe chooses
-            nothing by it.
+        shares_val: Returns for a number of classes whether "val" stays in "train" too
+            if there are few photos (see `split.are_few`): nothing is chosen by it.
 
     Raises:
         RequestError: The images cannot be used as they are (see `list_images`), more
@@ -139,7 +144,7 @@ def prepare_data(
     if made is None:
         side = min(preprocessing.size_hw)
         made = run_split.make_split(
-            listing, run_dir, side, group_by, is_pretrained=is_pretrained
+            listing, run_dir, side, group_by, shares_val=shares_val
         )
     else:
         run_split.require_group_by(run_dir, made, group_by)
@@ -221,8 +226,10 @@ def _fill_cache(
     """Decodes what is not cached; returns each split."""
     folder = _cache_dir(run_dir)
     key = cache.cache_key(split.digest_splits(made.splits), preprocessing)
-    total = len(made.unreadable) + sum(len(made.splits[name]) for name in SPLITS)
-    unreadable, cached = list(made.unreadable), {}
+    known = {file.path for name in SPLITS for file in made.splits[name]}
+    total = len(made.unreadable) + len(known)
+    # A path may be in two splits.
+    unreadable, cached = dict.fromkeys(made.unreadable), {}
     cache.remove_others(folder, key)
     for name in SPLITS:
         paths = [file.path for file in made.splits[name]]
@@ -230,8 +237,8 @@ def _fill_cache(
         if found is None:
             found = cache.write_split(folder, name, key, data_dir, paths, preprocessing)
         cached[name] = found
-        unreadable += found.unreadable
-        run_split.check_unreadable(data_dir, unreadable, total)
+        unreadable |= dict.fromkeys(found.unreadable)
+        run_split.check_unreadable(data_dir, list(unreadable), total)
     if unreadable:
         logging.warning("%d of %d images were skipped.", len(unreadable), total)
     check_content(_to_data(made, preprocessing, cached).splits, made.class_names)
@@ -263,7 +270,7 @@ def _to_split(made: SplitAssignment, name: str, cached: cache.CachedSplit) -> Sp
     rows = [file for file in made.splits[name] if file.path not in cached.unreadable]
     labels = np.array([number_by_name[file.class_name] for file in rows], np.int64)
     paths = tuple(file.path for file in rows)
-    groups = {file.path: file.group for file in rows if file.group}
+    groups = {file.path: file.group or file.sha256 for file in rows}
     return Split(cached.images_rgb_u8, labels, paths, cached.faults, groups)
 
 

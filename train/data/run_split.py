@@ -1,7 +1,7 @@
 """The split assignment of a run: found again, or made and recorded."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from absl import logging
@@ -17,9 +17,6 @@ from corallite.train.data.split import SplitAssignment, SplitFile
 
 # Fractions of train, val and test, for splits that are not given.
 _FRACTIONS = (0.8, 0.1, 0.1)
-# Photos of a class, on average. A tenth of fewer can prove no loss of 1 percentage
-# point, and costs pretrained networks half a point if it is not trained on.
-_TOO_FEW_TO_VALIDATE = 100
 # Fraction of all files. An incomplete download has more, a damaged SD card fewer.
 _MAX_UNREADABLE_FRACTION = 0.01
 _MIN_FILES_FOR_ONE_UNREADABLE = 20
@@ -128,7 +125,7 @@ def make_split(
     side: int,
     group_by: str | None,
     *,
-    is_pretrained: bool,
+    shares_val: Callable[[int], bool],
 ) -> SplitAssignment:
     """Splits the images and writes `split.json` and `classes.txt`.
 
@@ -139,7 +136,7 @@ def make_split(
         run_dir: The run folder.
         side: Shorter side of the network's input, in pixels.
         group_by: See `prepare_data`.
-        is_pretrained: See `prepare_data`.
+        shares_val: See `prepare_data`.
 
     Raises:
         RequestError: There are too few images, too many are unreadable, or `group_by`
@@ -152,17 +149,18 @@ def make_split(
         logging.warning("Skipped %s: %s.", files.printable(path), reason)
     check_unreadable(listing.source, list(unreadable), len(listing.files))
     groups = inspected.group_by_path
-    enough = _TOO_FEW_TO_VALIDATE * len(listing.class_names)
-    to_train = sum(file.given_split in (None, "train") for file in listing.files)
-    is_val_shared = is_pretrained and to_train < enough
+    arguments = listing.files, hashes, _FRACTIONS, groups
+    splits = split.assign_splits(*arguments)
+    paths = {name: [file.path for file in splits[name]] for name in SPLITS}
+    num_classes = len(listing.class_names)
+    if split.are_few(paths, num_classes) and shares_val(num_classes):
+        splits = split.assign_splits(*arguments, is_val_shared=True)
     made = SplitAssignment(
         data_dir=str(listing.source.resolve()),
         stamp=stamp,
         fingerprint=split.fingerprint_files(listing.files, hashes),
         class_names=listing.class_names,
-        splits=split.assign_splits(
-            listing.files, hashes, _FRACTIONS, groups, is_val_shared=is_val_shared
-        ),
+        splits=splits,
         unreadable=tuple(unreadable),
         group_by=group_by,
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from absl import logging
 
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.system import files
@@ -63,7 +64,9 @@ def read_unlabelled(
     with files.reporting_unreadable(folder, "give the folder of the photos"):
         found = [path for path in files.walk(folder, set()) if is_image(path)]
     paths = [str(path.resolve()) for path in found]
-    hashes, _ = cache.hash_files(Path("/"), paths)
+    hashes, unreadable = cache.hash_files(Path("/"), paths)
+    for path, reason in unreadable.items():
+        logging.warning("Skipped %s: %s.", files.printable(path), reason)
     paths = [path for path in paths if path in hashes]
     digest = hashlib.sha256("\n".join(hashes[path] for path in paths).encode())
     key = cache.cache_key(digest.hexdigest(), preprocessing)

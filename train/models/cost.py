@@ -9,8 +9,17 @@ _PROCESS_BYTES = 650 << 20
 
 
 def count_parameters(model: keras.Model) -> int:
-    """Returns the number of trainable parameters, as papers count them."""
-    return sum(math.prod(weight.shape) for weight in model.trainable_weights)
+    """Returns the number of parameters as papers count them: without averages.
+
+    Layers that are frozen count too, but for the normalization of pixels.
+    """
+    counted = (layer for layer in model.layers if layer.name != "normalize")
+    return sum(
+        math.prod(weight.shape)
+        for layer in counted
+        for weight in layer.weights
+        if "/moving_" not in weight.name
+    )
 
 
 def count_macs(model: keras.Model) -> int:
@@ -25,7 +34,7 @@ def estimate_training_bytes(model: keras.Model, batch_size: int) -> int:
     """Returns about the peak memory of a training on a CPU, of the whole process.
 
     The outputs of all layers are kept for the backward pass, in float32. Seven networks
-    and batches took 0.87 to 1.15 times this (docs/results.md).
+    and batches took 0.87 to 1.06 times this (docs/results.md).
     """
     per_image = sum(math.prod(x.output_shape[1:]) for x in _with_one_output(model))
     return _PROCESS_BYTES + 4 * per_image * batch_size

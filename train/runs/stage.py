@@ -203,9 +203,10 @@ class Stage:
             RequestError: The record does not have it.
         """
         metrics = self.metrics()
-        if not metrics.get("trained_on_val") or "head" not in metrics:
-            return f"validation accuracy {self.best_accuracy():.4f}"
-        return self.recall(_describe_folds)
+        if "head" in metrics and metrics["inputs"].get("frozen"):
+            return self.recall(_describe_folds)
+        of_known = " of images trained on" if metrics.get("trained_on_val") else ""
+        return f"validation accuracy {self.best_accuracy():.4f}{of_known}"
 
     def predictions(self) -> PredictionSummary | None:
         """Returns what the model predicts on the validation split.

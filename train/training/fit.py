@@ -145,17 +145,17 @@ def _warn_of_few_steps(stage: str, recipe: Recipe, steps_per_epoch: int) -> None
 
 
 def _warn_of_memory(model: keras.Model, stage: str, batch_size: int) -> None:
-    free = memory.read_free_bytes()
+    available = memory.read_available_bytes()
     needed = cost.estimate_training_bytes(model, batch_size)
-    if free is None or needed <= free:
+    if available is None or needed <= available:
         return
     smaller = batch_size
-    while smaller > 1 and cost.estimate_training_bytes(model, smaller) > free:
+    while smaller > 1 and cost.estimate_training_bytes(model, smaller) > available:
         smaller //= 2
     logging.warning(
         "%s: batches of %d images need about %.1f GB of memory, and %.1f GB are free; "
         "give %s, %d or less, with --overwrite.",
-        *(stage, batch_size, needed / 1e9, free / 1e9),
+        *(stage, batch_size, needed / 1e9, available / 1e9),
         *(name_recipe_flag(stage, "batch_size"), smaller),
     )
 

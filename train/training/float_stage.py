@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from corallite.device.image.preprocess import Preprocessing
+from corallite.device.system.errors import RequestError
 from corallite.train.data.doubtful import find_doubtful
 from corallite.train.data.load import ImageData, prepare_data
 from corallite.train.framework.keras import keras
@@ -76,13 +77,15 @@ def train(
     stage = run.first()
     preprocessing = Preprocessing(network.size_hw, fit_policy)
     start = initialize(network, transfer)
+    if teaching is not None:
+        start = start.for_teacher()
     settings = {**network.to_json(), "preprocessing": preprocessing.to_json()}
     # Before the cached images are replaced by some of another size.
     if not overwrite:
         stage.refuse_other_settings(settings)
     with run.lock(stage.kind.verb):
         data = prepare_data(
-            data_dir, run, preprocessing, group_by, is_pretrained=start.path is not None
+            data_dir, run, preprocessing, group_by, shares_val=start.may_freeze
         )
         training = _prepare(run, data, start, recipe, teaching)
         settings |= training.to_json()
@@ -138,14 +141,17 @@ def _prepare(
     teaching: Teaching | None,
 ) -> _Training:
     """Decides what depends on the images: numbers in place of AUTO, what is frozen."""
-    teacher = None
+    teacher, num_classes = None, len(data.class_names)
     images = data.splits["train"]
     if teaching is not None:
         teacher = load_teacher(teaching, data, run.path / "cache" / "unlabelled")
         images = teacher.add_photos(images)
-    start = start.for_images(
-        len(images.labels), len(data.class_names), is_taught=teacher is not None
-    )
+    start = start.decide(is_frozen=data.is_few and start.may_freeze(num_classes))
+    if data.is_val_shared and not start.is_frozen:
+        raise RequestError(
+            f"{run.path}: trains on its validation images, as only a head was fitted; "
+            "choose a new --run_dir to train all layers."
+        )
     recipe = settle(recipe, PRETRAINED if start.path else FROM_SCRATCH, images)
     if start.is_frozen:
         recipe = dataclasses.replace(recipe, epochs=0)
@@ -208,6 +214,8 @@ def _train_network(
         # which neither tfmot nor the converter may find.
         trained, model = model, start.network.build(num_classes)
         model.set_weights(trained.get_weights())
+        for layer, former in zip(model.layers, trained.layers, strict=True):
+            layer.trainable = former.trainable
     return model, progress, head
 
 

@@ -16,7 +16,7 @@ from corallite.train.framework.keras import keras, tf
 from corallite.train.runs.interval import wilson_interval
 
 # Of the mean loss; the best of them is chosen.
-_PENALTIES = (1e-3, 1e-2, 1e-1)
+_PENALTIES = (3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
 _USUAL_PENALTY = 1e-2
 _FOLDS = 5
 _BATCH = 32
@@ -63,36 +63,35 @@ def fit_head(
         seed: Divides the images into folds.
 
     Returns:
-        None if a class has a single image: none is left to judge by, and the penalty is
-        a usual one.
+        None if a class has a single image, or all its images are of one group: none is
+        left to judge by, and the penalty is a usual one.
     """
     labels = split.labels
-    folds = int(min(_FOLDS, np.bincount(labels).min()))
     features = _embed(model, split)
-    mean, deviation = features.mean(0), features.std()
-    scaled = (features - mean) / deviation
-    judged = _choose_penalty(scaled, split, folds, is_balanced, seed)
+    mean, scale = features.mean(0), features.std()
+    scaled = (features - mean) / scale
+    judged = _choose_penalty(scaled, split, is_balanced, seed)
     penalty = judged.penalty if judged else _USUAL_PENALTY
     head = _regression(len(labels), penalty, is_balanced).fit(scaled, labels)
     kernel, bias = _both_classes(head.coef_.T, head.intercept_)
-    kernel = kernel / deviation
+    kernel = kernel / scale
     model.get_layer("logits").set_weights([kernel, bias - mean @ kernel])
     return judged
 
 
 def _choose_penalty(
-    features: np.ndarray, split: Split, folds: int, is_balanced: bool, seed: int
+    features: np.ndarray, split: Split, is_balanced: bool, seed: int
 ) -> FittedHead | None:
-    if folds < 2:
-        return None
     labels = split.labels
-    parts = _divide(split, folds, seed)
+    parts = _divide(split, seed)
+    if parts is None:
+        return None
     tried = [_try(features, labels, x, parts, is_balanced) for x in _PENALTIES]
     _, penalty, probabilities = min(tried, key=lambda row: row[0])
     right = int((probabilities.argmax(1) == labels).sum())
     interval = wilson_interval(right, len(labels))
     accuracy = right / len(labels)
-    return FittedHead(penalty, folds, accuracy, interval, probabilities)
+    return FittedHead(penalty, len(parts), accuracy, interval, probabilities)
 
 
 def log_head(head: FittedHead | None) -> None:
@@ -115,13 +114,22 @@ def _embed(model: keras.Model, split: Split) -> np.ndarray:
     return np.concatenate([embed(x).numpy() for x, _ in batches]).astype(np.float64)
 
 
-def _divide(split: Split, folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Returns the rows to fit to and the rows left out; a group stays together."""
+def _divide(split: Split, seed: int) -> list[tuple[np.ndarray, np.ndarray]] | None:
+    """Returns the rows to fit to and the rows left out, of each fold.
+
+    A group stays together. None if no division leaves images of all classes to fit to.
+    """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    groups = [split.groups.get(path, path) for path in split.paths]
-    divide = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split
-    return list(divide(split.paths, split.labels, groups))
+    groups = np.array([split.groups.get(path, path) for path in split.paths])
+    classes = np.unique(split.labels)
+    fewest = min(len(set(groups[split.labels == label])) for label in classes)
+    for folds in range(min(_FOLDS, fewest), 1, -1):
+        divide = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split
+        parts = list(divide(split.paths, split.labels, groups))
+        if all(len(np.unique(split.labels[rows])) == len(classes) for rows, _ in parts):
+            return parts
+    return None
 
 
 def _try(

@@ -6,6 +6,7 @@ from typing import Any
 
 from absl import logging
 
+from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras
 from corallite.train.models import registry
 from corallite.train.models.blocks import OURS, Conventions
@@ -85,24 +86,28 @@ class Initialization:
             self.pretrained.num_classes != num_classes
         )
 
-    def for_images(
-        self, images: int, num_classes: int, *, is_taught: bool = False
-    ) -> "Initialization":
-        """Returns the same, with a decision in place of `Transfer.is_frozen` None.
+    def may_freeze(self, num_classes: int) -> bool:
+        """Whether few images decide that only a head for so many classes is fitted."""
+        if self.transfer is None or self.transfer.is_frozen is not None:
+            return self.is_frozen
+        return self.needs_head(num_classes)
 
-        Only the head is fitted if it is a new one and there are fewer than 100 images
-        of a class on average.
+    def for_teacher(self) -> "Initialization":
+        """Returns the same, with all layers trained: a teacher says more than labels.
 
-        Args:
-            images: Size of the training split.
-            num_classes: Number of its classes.
-            is_taught: The network has a teacher, whose predictions say more than
-                labels: all layers are trained.
+        Raises:
+            RequestError: Only the head is to be fitted.
         """
+        if self.is_frozen:
+            raise RequestError(
+                "--freeze leaves no layers for --teacher to teach; omit one of them."
+            )
+        return self.decide(is_frozen=False)
+
+    def decide(self, *, is_frozen: bool) -> "Initialization":
+        """Returns the same, with this in place of `Transfer.is_frozen` None."""
         if self.transfer is None or self.transfer.is_frozen is not None:
             return self
-        is_few = images < _FEW_FOR_ALL_LAYERS * num_classes
-        is_frozen = is_few and self.needs_head(num_classes) and not is_taught
         transfer = dataclasses.replace(self.transfer, is_frozen=is_frozen)
         return dataclasses.replace(self, transfer=transfer)
 
@@ -125,8 +130,6 @@ class Initialization:
 _SMALLEST_PRETRAINED = 96
 # The values of `Initialization.to_json` that mean random weights.
 RANDOM = {"weights": None, "frozen": None}
-# Images of a class, on average.
-_FEW_FOR_ALL_LAYERS = 100
 
 
 def initialize(network: Network, transfer: Transfer | None) -> Initialization:
@@ -140,7 +143,14 @@ def initialize(network: Network, transfer: Transfer | None) -> Initialization:
     """
     registry.check(network.model, (*network.size_hw, 3), 2, width=network.width)
     is_small = min(network.size_hw) < _SMALLEST_PRETRAINED
-    if transfer is None or (transfer.weights == "auto" and is_small):
+    if transfer is None:
+        return Initialization(network)
+    if transfer.weights == "auto" and is_small:
+        if transfer.is_frozen:
+            raise RequestError(
+                "--freeze needs pretrained weights, and --weights=auto is random below "
+                f"{_SMALLEST_PRETRAINED} pixels; give --weights=imagenet."
+            )
         return Initialization(network)
     path = Path(transfer.weights)
     if transfer.weights in ("auto", "imagenet"):
@@ -153,13 +163,14 @@ def initialize(network: Network, transfer: Transfer | None) -> Initialization:
 
 
 def log_initialization(initialization: Initialization, num_classes: int) -> None:
-    """Logs which weights are used, and whether their head is kept."""
+    """Logs which weights are used, and which of them are trained."""
     if initialization.pretrained is None:
         logging.info("Training begins with random weights.")
         return
     count = initialization.pretrained.num_classes
-    if count == num_classes:
+    head = f"a new head of {num_classes} classes replaces that of {count or 'no'}"
+    if initialization.is_frozen:
+        head += ", and only it is fitted; --nofreeze trains all layers"
+    elif count == num_classes:
         head = f"its head of {num_classes} classes is kept"
-    else:
-        head = f"a new head of {num_classes} classes replaces that of {count or 'no'}"
     logging.info("Weights of %s; %s.", initialization.path, head)

@@ -26,7 +26,7 @@ class Transfer:
         weights: A file that `weights.pretrained` reads, or "imagenet", or "auto":
             those of ImageNet, but random ones for small images.
         is_frozen: Only the head is fitted, and all other layers stay as they are. None:
-            with few images, see `Initialization.for_images`.
+            with few images and a new head.
     """
 
     weights: str

@@ -166,9 +166,9 @@ def test_a_significant_loss_is_named_although_the_file_passes():
     ("lost", "images", "verdict"),
     [
         # 95 % intervals of the loss: 0 to 0.32, 0.4 to 1.3, 1.1 to 4.2 points.
-        (0, 1200, Verdict.HELD),
+        (0, 1200, Verdict.PASSED),
         (6, 800, Verdict.NOT_PROVEN),
-        (6, 200, Verdict.LOST),
+        (6, 200, Verdict.FAILED),
         # No image tells, and yet 60 are too few to prove it: 0 to 6.0 points.
         (0, 60, Verdict.NOT_PROVEN),
     ],
@@ -176,7 +176,7 @@ def test_a_significant_loss_is_named_although_the_file_passes():
 def test_the_interval_decides_and_not_the_measured_loss(lost, images, verdict):
     comparison = make_steps(lost, 0, 0, images=images).with_limit(1.0)
     assert comparison.verdict is verdict
-    assert comparison.passed == (verdict is not Verdict.LOST)
+    assert comparison.passed == (verdict is not Verdict.FAILED)
     text = format_comparison(comparison)
     assert f"1 allowed: {verdict.value}" in text
     assert ("Not proven: " in text) == (verdict is Verdict.NOT_PROVEN)
@@ -184,7 +184,7 @@ def test_the_interval_decides_and_not_the_measured_loss(lost, images, verdict):
 
 
 def test_images_that_were_trained_on_prove_a_loss_and_nothing_else():
-    for lost, verdict in ((0, Verdict.NOT_PROVEN), (60, Verdict.LOST)):
+    for lost, verdict in ((0, Verdict.NOT_PROVEN), (60, Verdict.FAILED)):
         comparison = make_steps(lost, 0, 0, images=600).with_limit(1.0)
         comparison = dataclasses.replace(comparison, is_trained_on=True)
         assert comparison.verdict is verdict

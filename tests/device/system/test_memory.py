@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from corallite.device.system.memory import read_free_bytes, read_peak_bytes
+from corallite.device.system.memory import read_available_bytes, read_peak_bytes
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -19,7 +19,7 @@ def test_peak_includes_memory_that_was_freed():
 
 
 def test_free_memory_is_less_than_all():
-    free = read_free_bytes()
+    free = read_available_bytes()
     if not Path("/proc/meminfo").exists():
         assert free is None
         return

@@ -57,19 +57,32 @@ def test_images_are_split_decoded_and_labelled(make_classes, run_dir):
     assert (run_dir / "classes.txt").read_text() == "cat\ndog\n"
 
 
-@pytest.mark.parametrize(("cats", "is_shared"), [(99, True), (100, False)])
+# A tenth of each is to test.
+@pytest.mark.parametrize(("cats", "is_shared"), [(121, True), (124, False)])
 def test_pretrained_networks_train_on_the_validation_of_few_photos(
     make_classes, run_dir, cats, is_shared
 ):
     data_dir = make_classes({"dog": 100, "cat": cats})
     preprocessing = Preprocessing((6, 5), "pad")
-    data = prepare_data(data_dir, run_dir, preprocessing, is_pretrained=True)
+    data = prepare_data(data_dir, run_dir, preprocessing, shares_val=lambda n: n == 2)
     paths = {name: set(split.paths) for name, split in data.splits.items()}
     assert data.is_val_shared == is_shared == (paths["val"] <= paths["train"])
+    assert data.is_few == is_shared
     assert not paths["test"] & (paths["train"] | paths["val"])
     assert load_data(run_dir).is_val_shared == is_shared
     other = prepare_data(data_dir, run_dir.with_name("other"), preprocessing)
     assert not other.is_val_shared
+
+
+def test_a_damaged_photo_of_a_shared_validation_is_one(make_classes, run_dir, caplog):
+    """In 80 photos, one may be damaged; it is in two splits here."""
+    data_dir = make_classes({"dog": 40, "cat": 40})
+    shares_val = {"shares_val": lambda num_classes: True}
+    first = prepare_data(data_dir, run_dir, SMALL, **shares_val)
+    path = data_dir / first.splits["val"].paths[0]
+    path.write_bytes(path.read_bytes()[:60])
+    again = prepare_data(data_dir, run_dir.with_name("other"), SMALL, **shares_val)
+    assert again.unreadable == 1
 
 
 @pytest.mark.parametrize(("count", "are_apart"), [(1999, False), (2000, True)])

@@ -495,7 +495,7 @@ def test_a_batch_beyond_the_free_memory_is_told(
     free_mb, told, tmp_path, monkeypatch, caplog
 ):
     free = None if free_mb is None else free_mb * 10**6
-    monkeypatch.setattr(fitting.memory, "read_free_bytes", lambda: free)
+    monkeypatch.setattr(fitting.memory, "read_available_bytes", lambda: free)
     recipe = dataclasses.replace(RECIPE, epochs=1)
     fit(make_model(), make_data(), recipe, tmp_path / "float", inputs=INPUTS)
     assert ("GB of memory" in caplog.text) == bool(told)

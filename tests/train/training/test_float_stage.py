@@ -9,17 +9,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fixtures.programs import FEW_UNITS
+from fixtures.torch_checkpoints import write_checkpoint
 
 from corallite.device.image.opencv import cv2
 from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras
-from corallite.train.models import registry
+from corallite.train.models import cost, registry
+from corallite.train.runs.recipe import AUTO
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import STATE_FILE
 from corallite.train.training.fit import fit
 from corallite.train.training.float_stage import Network
 from corallite.train.training.float_stage import train as train_run
+from corallite.train.training.initialization import initialize
 from corallite.train.training.recipe import Recipe, Transfer
+from corallite.train.weights.torchvision import export_weights
 
 NETWORK = Network("shufflenet_v2", 0.25, (32, 32))
 # 60 training images: 6 steps an epoch.
@@ -292,6 +296,55 @@ def test_other_weights_are_other_settings(data_dir, trained, tmp_path):
     assert snapshot(run_dir) == before
     stage = train(data_dir, run_dir, NETWORK, recipe, transfer=transfer)
     assert snapshot(stage.path).items() <= before.items()
+
+
+@pytest.fixture(scope="module")
+def fitted(data_dir, tmp_path_factory):
+    """A run whose head was fitted to pretrained weights of five classes, and those."""
+    folder = tmp_path_factory.mktemp("fitted")
+    keras.utils.set_random_seed(1)
+    model = registry.build("mobilenet_v2", (32, 32, 3), 5, width=0.25)
+    write_checkpoint(folder / "w.pth", export_weights(model, 0.25))
+    network = Network("mobilenet_v2", 0.25, (32, 32))
+    arguments = (
+        data_dir,
+        folder / "run",
+        network,
+        Recipe(AUTO, AUTO, learning_rate=AUTO),
+    )
+    options = {"transfer": Transfer(str(folder / "w.pth"))}
+    train(*arguments, **options)
+    return arguments, options
+
+
+@pytest.mark.slow
+def test_a_few_photos_fit_a_head_and_change_nothing_else(fitted):
+    (data_dir, run_dir, network, _), options = fitted
+    stage = Run.open(run_dir).first()
+    metrics = stage.metrics()
+    assert metrics["inputs"]["frozen"] and metrics["history"] == []
+    assert stage.command().endswith(" --freeze")
+    accuracy = metrics["head"]["accuracy"]
+    assert stage.describe_accuracy().startswith(f"accuracy {accuracy:.4f} in 5 folds")
+    start = initialize(network, options["transfer"])
+    given, made = start.build(3), keras.models.load_model(stage.model_path)
+    assert cost.count_parameters(made) == metrics["parameters"]
+    for before, after in zip(given.layers, made.layers, strict=True):
+        if after.name != "logits":
+            np.testing.assert_equal(before.get_weights(), after.get_weights())
+
+
+@pytest.mark.slow
+def test_a_fitted_head_is_not_fitted_again_and_nothing_else_fits_its_run(fitted):
+    arguments, options = fitted
+    before = snapshot(arguments[1])
+    stage = train(*arguments, **options)
+    assert snapshot(stage.path).items() <= before.items()
+    # Its images to validate are trained on, so that no epoch can be chosen by them.
+    for transfer in (None, dataclasses.replace(options["transfer"], is_frozen=False)):
+        with pytest.raises(RequestError, match="choose a new --run_dir to train all"):
+            train(*arguments, transfer=transfer, overwrite=True)
+    assert snapshot(arguments[1]) == before
 
 
 @pytest.mark.slow

@@ -50,10 +50,30 @@ def test_a_group_is_never_on_both_sides():
     # Two recordings of each class: who has seen one frame knows all of them.
     groups = {path: f"{row // 4}" for row, path in enumerate(split.paths)}
     split = dataclasses.replace(split, groups=groups)
-    for fit, left_out in head._divide(split, 2, seed=0):
+    parts = head._divide(split, seed=0)
+    assert parts and len(parts) == 2
+    for fit, left_out in parts:
         names = [{groups[split.paths[x]] for x in rows} for rows in (fit, left_out)]
         assert not names[0] & names[1]
         assert set(split.labels[fit]) == {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    ("groups", "folds"),
+    [
+        # Two recordings of each class.
+        ([0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3], 2),
+        # One of the first class: none is left to judge it by.
+        ([0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8], None),
+        (range(16), 5),
+    ],
+)
+def test_there_are_as_many_folds_as_the_groups_allow(groups, folds):
+    split = make_split(8, 30.0, classes=2)
+    names = {path: f"g{group}" for path, group in zip(split.paths, groups, strict=True)}
+    split = dataclasses.replace(split, groups=names)
+    fitted = fit_head(make_model(2), split, is_balanced=True, seed=0)
+    assert (fitted and fitted.folds) == folds
 
 
 def test_labels_by_chance_are_told_as_such():

@@ -61,21 +61,35 @@ def test_the_network_normalizes_raw_pixels(checkpoint):
 
 
 @pytest.mark.parametrize(
-    ("is_frozen", "images", "classes", "expected"),
+    ("is_frozen", "classes", "expected"),
     [
-        (None, 299, 3, True),
-        (None, 300, 3, False),
-        (False, 12, 3, False),
-        (True, 900, 3, True),
+        (None, 3, True),
+        (False, 3, False),
+        (True, 5, True),
         # The weights have a head of five classes, which is trained on.
-        (None, 50, 5, False),
+        (None, 5, False),
     ],
 )
-def test_with_few_images_a_new_head_is_all_that_is_fitted(
-    is_frozen, images, classes, expected, checkpoint
-):
+def test_a_new_head_may_be_all_that_is_fitted(is_frozen, classes, expected, checkpoint):
     start = initialize(NETWORK, Transfer(str(checkpoint), is_frozen))
-    assert start.for_images(images, classes).is_frozen == expected
+    assert start.may_freeze(classes) == expected
+    assert start.decide(is_frozen=True).is_frozen == (is_frozen is not False)
+    assert start.decide(is_frozen=False).is_frozen == (is_frozen is True)
+
+
+def test_only_a_network_that_is_trained_can_be_taught(checkpoint):
+    start = initialize(NETWORK, Transfer(str(checkpoint)))
+    assert not start.for_teacher().may_freeze(3)
+    assert not initialize(NETWORK, None).for_teacher().may_freeze(3)
+    frozen = initialize(NETWORK, Transfer(str(checkpoint), is_frozen=True))
+    with pytest.raises(RequestError, match="no layers for --teacher"):
+        frozen.for_teacher()
+
+
+def test_small_images_have_no_weights_to_freeze():
+    with pytest.raises(RequestError, match="random below 96 pixels"):
+        initialize(NETWORK, Transfer("auto", is_frozen=True))
+    assert initialize(NETWORK, Transfer("auto")).pretrained is None
 
 
 def test_a_file_of_another_width_is_refused_at_once(checkpoint):
