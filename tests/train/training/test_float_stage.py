@@ -15,7 +15,7 @@ from corallite.device.image.opencv import cv2
 from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras
 from corallite.train.models import cost, registry
-from corallite.train.runs.recipe import AUTO
+from corallite.train.runs.recipe import TRAIN
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import STATE_FILE
 from corallite.train.training.fit import fit
@@ -306,12 +306,7 @@ def fitted(data_dir, tmp_path_factory):
     model = registry.build("mobilenet_v2", (32, 32, 3), 5, width=0.25)
     write_checkpoint(folder / "w.pth", export_weights(model, 0.25))
     network = Network("mobilenet_v2", 0.25, (32, 32))
-    arguments = (
-        data_dir,
-        folder / "run",
-        network,
-        Recipe(AUTO, AUTO, learning_rate=AUTO),
-    )
+    arguments = data_dir, folder / "run", network, TRAIN
     options = {"transfer": Transfer(str(folder / "w.pth"))}
     train(*arguments, **options)
     return arguments, options
@@ -323,7 +318,7 @@ def test_a_few_photos_fit_a_head_and_change_nothing_else(fitted):
     stage = Run.open(run_dir).first()
     metrics = stage.metrics()
     assert metrics["inputs"]["frozen"] and metrics["history"] == []
-    assert stage.command().endswith(" --freeze")
+    assert f" --weights={options['transfer'].weights} --freeze " in stage.command()
     accuracy = metrics["head"]["accuracy"]
     assert stage.describe_accuracy().startswith(f"accuracy {accuracy:.4f} in 5 folds")
     start = initialize(network, options["transfer"])
