@@ -89,9 +89,9 @@ def _draw_photos(photos: Path, cell: Path, count: int, seed: int) -> None:
         names = sorted(os.listdir(folder))
         order = [names[row] for row in rng.permutation(len(names))]
         ends = (0, count, count + _UNLABELLED, len(order))
-        for number, part in enumerate(("train", "unlabelled", "test")):
-            root = cell if part == "unlabelled" else partial
-            target = root / part / ("" if part == "unlabelled" else folder.name)
+        for number, split in enumerate(("train", "unlabelled", "test")):
+            root = cell if split == "unlabelled" else partial
+            target = root / split / ("" if split == "unlabelled" else folder.name)
             target.mkdir(parents=True, exist_ok=True)
             for name in order[ends[number] : ends[number + 1]]:
                 shutil.copy(folder / name, target / f"{folder.name}_{name}")
@@ -166,12 +166,12 @@ def _run_frozen(cell: Path) -> dict[str, Any]:
     head.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy")
     features = base.predict(images[kept], verbose=0)
     head.fit(features, labels[kept], batch_size=16, epochs=50, verbose=0)
-    answers = head.predict(base.predict(others, verbose=0), verbose=0)
+    predicted = head.predict(base.predict(others, verbose=0), verbose=0)
     model = keras.Model(base.input, head(base.output))
     int8 = _predict_int8(model, images[kept][:300], others)
     seconds = time.monotonic() - start_s
     return {
-        "float": 100 * (answers.argmax(1) == expected).mean(),
+        "float": 100 * (predicted.argmax(1) == expected).mean(),
         "int8": 100 * (int8 == expected).mean(),
         "minutes": seconds / 60,
     }
@@ -220,10 +220,10 @@ def _build_base(model: str, *, is_normalized: bool) -> keras.Model:
 
 def _read_both(cell: Path) -> list[tuple[np.ndarray, np.ndarray]]:
     """Returns images float32 `[n, 224, 224, 3]`, 0 to 1, and labels of both parts."""
-    return [_read_part(cell / "photos" / part) for part in ("train", "test")]
+    return [_read_split(cell / "photos" / split) for split in ("train", "test")]
 
 
-def _read_part(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+def _read_split(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     preprocessing, images, labels = Preprocessing((_SIDE, _SIDE)), [], []
     for label, name in enumerate(sorted(os.listdir(folder))):
         for path in sorted((folder / name).iterdir()):

@@ -133,3 +133,18 @@ def test_killed_while_overwriting_it_goes_on_and_keeps_what_comes_before(
         len(stage.metrics().get("history", [])) for stage in stages_of(copied_run)
     ]
     assert not training_state.exists()
+
+
+def test_few_photos_are_neither_pruned_nor_trained_for_int8(
+    finished_run, squares_pipeline, tmp_path
+):
+    run_dir = tmp_path / "few"
+    # A run that is trained already, so that this takes seconds.
+    for name in ("float", "cache"):
+        shutil.copytree(finished_run / name, run_dir / name)
+    for name in ("run.json", "split.json", "classes.txt"):
+        shutil.copy(finished_run / name, run_dir)
+    results, _ = squares_pipeline(run_dir, steps="auto", sparsity=None)
+    assert [result.stage for result in results] == ["float", "int8"]
+    assert not any((run_dir / name).exists() for name in ("pruned", "qat"))
+    assert Run.open(run_dir).stage("int8").metrics()["inputs"]["method"] == "ptq"
