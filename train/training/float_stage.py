@@ -79,6 +79,7 @@ def train(
     start = initialize(network, transfer)
     if teaching is not None:
         start = start.for_teacher()
+        teaching.model_path()  # Before the images are decoded.
     settings = {**network.to_json(), "preprocessing": preprocessing.to_json()}
     # Before the cached images are replaced by some of another size.
     if not overwrite:

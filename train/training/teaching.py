@@ -31,6 +31,14 @@ class Teaching:
     run_dir: Path
     unlabelled_dir: Path | None = None
 
+    def model_path(self) -> Path:
+        """Returns the file of the teacher's network.
+
+        Raises:
+            RequestError: The run has no finished float model.
+        """
+        return Run.open(self.run_dir).first().require()
+
     def to_json(self) -> dict[str, str]:
         """Returns the paths by the names of their flags."""
         content = {"teacher": str(self.run_dir.resolve())}
@@ -100,8 +108,7 @@ def load_teacher(teaching: Teaching, data: ImageData, cache_folder: Path) -> Tea
         RequestError: The run has no float model, or one of other classes, or the photos
             cannot be used.
     """
-    stage = Run.open(teaching.run_dir).first()
-    model_path = stage.require()
+    model_path = teaching.model_path()
     names = read_split(teaching.run_dir / "split.json").class_names
     if names != data.class_names:
         raise RequestError(
