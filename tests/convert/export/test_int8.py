@@ -147,7 +147,7 @@ def break_layer(path, name, granularity):
     kernel = kernel.copy()
     channels = kernel.reshape(-1, kernel.shape[-1])
     if granularity == "tensor":
-        channels[:, ::2] *= 1000
+        channels[:, ::3] *= 1000
     else:
         channels[np.abs(channels).argmax(0), range(channels.shape[1])] *= 1000
     layer.set_weights([kernel, *rest])
