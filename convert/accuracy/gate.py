@@ -114,7 +114,7 @@ class AccuracyComparison:
     def verdict(self) -> Verdict:
         """Whether the last model is useful and lost no more than allowed.
 
-        HELD if the 95 % interval of its loss is within the limit, LOST if the whole
+        PASSED if the 95 % interval of its loss is within the limit, FAILED if the whole
         interval is above it or the model is useless, else NOT_PROVEN: there are too few
         images to tell.
         """
