@@ -51,7 +51,7 @@ _ROWS = flags.DEFINE_list("rows", ["linear", "frozen", "ours"], "What to measure
 _UNLABELLED = 50
 _STUDENT = (
     *("--model=shufflenet_v2", "--width=0.5", "--image_size=128"),
-    *("--weights=random", "--epochs=40"),
+    *("--weights=random", "--epochs=20"),
 )
 _SIDE = 224
 
