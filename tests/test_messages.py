@@ -16,7 +16,7 @@ PACKAGES = ("device", "train", "optimize", "convert")
 NOT_OURS = {
     *("flags", "name"),
     *("data-binary", "dearmor", "force-reinstall", "platform", "reload-rules"),
-    *("system-site-packages", "tag"),
+    *("no-deps", "system-site-packages", "tag"),
     "version",  # Of `corallite` itself.
 }
 # They run the code of other programs, whose texts name flags of those.
@@ -29,6 +29,8 @@ UNUSED_BY = {
     "corallite.train.runs.stage": {"evaluate", "inspect"},
     "corallite.device.engine.open_model": {"benchmark"},
     "corallite.device.engine.edgetpu.failover": {"benchmark"},
+    "corallite.train.training.initialization": {"prune"},
+    "corallite.train.training.teaching": {"prune", "quantize"},
     "corallite.train.weights.imagenet": {"prune"},
     "corallite.train.data.inspect.findings": AFTER_TRAINING,
     "corallite.train.data.inspect.grouping": AFTER_TRAINING,
