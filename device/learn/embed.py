@@ -173,7 +173,15 @@ class _Cache:
             kept = list(self._records.values())[-MOST_CACHED:]
             buffer = io.BytesIO()
             np.save(buffer, np.array(kept, self.dtype), allow_pickle=False)
-            files.write_bytes(self._path, buffer.getvalue())
+            try:
+                files.write_bytes(self._path, buffer.getvalue())
+            except OSError as error:  # A service may not be allowed to write it.
+                log.warning(
+                    "%s: cannot be written (%s), so the features are computed again "
+                    "next time; check the permissions of the folder, or set "
+                    "XDG_CACHE_HOME to another.",
+                    *(self._path, error.strerror),
+                )
         self._is_saved, self._saved_s = True, time.monotonic()
 
 
