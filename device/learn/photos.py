@@ -36,14 +36,14 @@ def list_photos(folder: Path) -> Photos:
         names = sorted(x.name for x in folder.iterdir() if _is_class(x))
         of_class = [_list_class(folder / name) for name in names]
     if len(names) < 2:
-        found = f"only one folder, {names[0]!r}" if names else "no folders"
-        raise RequestError(f"{folder}: has {found}; {_EXPECTED}, of at least two.")
+        there = f"only one folder, {names[0]!r}" if names else "no folders"
+        raise RequestError(f"{folder}: has {there}; {_EXPECTED}, of at least two.")
     if "train" in names and _SPLITS.issuperset(names):
         raise RequestError(
             f"{folder}: its folders are named as splits; give --photos={folder}/train."
         )
-    for name, paths in zip(names, of_class, strict=True):
-        _check_class(folder / name, paths)
+    for name, found in zip(names, of_class, strict=True):
+        _check_class(folder / name, found)
     paths = tuple(path for found in of_class for path in found)
     labels = tuple(n for n, found in enumerate(of_class) for _ in found)
     return Photos(tuple(names), paths, labels)

@@ -92,15 +92,14 @@ def _append_head(
     bias_scale = scale_in * scale
     limits = np.iinfo(np.int32)
     bias = np.clip(np.round(head.bias / bias_scale), limits.min, limits.max)
-    logits = _quantize_range(embedded @ head.kernel + head.bias)
     inputs = [
         source,
-        _add_tensor(model, "head/weights", weights, (scale, 0)),
-        _add_tensor(model, "head/bias", bias.astype(np.int32), (bias_scale, 0)),
+        _add_constant(model, "head/weights", weights, scale),
+        _add_constant(model, "head/bias", bias.astype(np.int32), bias_scale),
     ]
-    shape = (1, classes)
-    between = _add_tensor(model, "logits", shape, logits)
-    result = _add_tensor(model, "probabilities", shape, _PROBABILITY)
+    logits = _quantize_range(embedded @ head.kernel + head.bias)
+    between = _add_tensor(model, "logits", (1, classes), logits)
+    result = _add_tensor(model, "probabilities", (1, classes), _PROBABILITY)
     operators, options = schema.BuiltinOperator, schema.BuiltinOptions
     _add_operator(
         model,
@@ -126,32 +125,34 @@ def _quantize_range(values: Array) -> tuple[float, int]:
     return scale, int(np.clip(round(-128 - low / scale), -128, 127))
 
 
-def _add_tensor(
-    model: Any,
-    name: str,
-    value: Array | tuple[int, ...],
-    quantization: tuple[float, int],
-) -> int:
-    """Adds a constant, or an int8 tensor of a shape; returns its number."""
+def _add_constant(model: Any, name: str, value: Array, scale: float) -> int:
+    """Adds an int8 or int32 constant; returns its number."""
     from ai_edge_litert import schema_py_generated as schema
 
-    graph, tensor, buffer = model.subgraphs[0], schema.TensorT(), schema.BufferT()
-    is_constant = isinstance(value, np.ndarray)
-    types = schema.TensorType
-    is_int32 = is_constant and value.dtype == np.int32
-    tensor.type = types.INT32 if is_int32 else types.INT8
-    tensor.name, tensor.shape = (
-        name.encode(),
-        list(value.shape if is_constant else value),
-    )
+    number = _add_tensor(model, name, value.shape, (scale, 0))
+    tensor, buffer = model.subgraphs[0].tensors[number], schema.BufferT()
+    if value.dtype == np.int32:
+        tensor.type = schema.TensorType.INT32
+    buffer.data = np.frombuffer(value.tobytes(), np.uint8)
+    model.buffers = [*model.buffers, buffer]
+    tensor.buffer = len(model.buffers) - 1
+    return number
+
+
+def _add_tensor(
+    model: Any, name: str, shape: tuple[int, ...], quantization: tuple[float, int]
+) -> int:
+    """Adds an int8 tensor of a scale and a zero point; returns its number."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    graph, tensor = model.subgraphs[0], schema.TensorT()
+    tensor.name, tensor.shape = name.encode(), list(shape)
+    tensor.type = schema.TensorType.INT8
+    # Buffer 0 is empty, by the schema: the tensor is computed.
+    tensor.buffer = 0
     tensor.quantization = schema.QuantizationParametersT()
     tensor.quantization.scale = np.array(quantization[:1], np.float32)
     tensor.quantization.zeroPoint = np.array(quantization[1:], np.int64)
-    # Buffer 0 is empty, by the schema.
-    if is_constant:
-        buffer.data = np.frombuffer(value.tobytes(), np.uint8)
-        model.buffers = [*model.buffers, buffer]
-        tensor.buffer = len(model.buffers) - 1
     graph.tensors = [*graph.tensors, tensor]
     return len(graph.tensors) - 1
 

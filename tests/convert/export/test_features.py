@@ -38,7 +38,9 @@ def test_a_network_without_a_dense_layer_is_refused(writer):
 
 
 @pytest.mark.slow
-def test_a_run_teaches_its_photos_to_a_new_head(small_copy, tmp_path, monkeypatch):
+def test_a_run_teaches_its_photos_to_a_new_head(
+    small_copy, squares_dir, tmp_path, monkeypatch
+):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     run, data = open_run(small_copy)
     stage = convert(run, data, Request(), "features")
@@ -48,8 +50,8 @@ def test_a_run_teaches_its_photos_to_a_new_head(small_copy, tmp_path, monkeypatc
     features = FeaturesFile.open(stage.model_path)
     runner = litert.load(run.stage("int8").model_path)
     assert runner.signature.inputs == litert.load(features.path).signature.inputs
-    photos = sorted(data.data_dir.rglob("*.png"))[:10]
+    photos = sorted(squares_dir.rglob("*.png"))[:10]
     assert np.ptp(embed_photos(photos, features).features) > 0
-    taught = teach(data.data_dir, tmp_path / "taught.tflite", features.path)
+    taught = teach(squares_dir, tmp_path / "taught.tflite", features.path)
     assert taught.judgement is not None and taught.judgement.accuracy > 0.9
     assert convert(run, data, Request(), "features").metrics() == stage.metrics()

@@ -9,6 +9,12 @@ SHA256 = np.arange(6 * 32, dtype=np.uint8).reshape(6, 32)
 NAMES = ("cat", "dog")
 
 
+def read(path):
+    former = read_former(path)
+    assert former is not None
+    return former
+
+
 @pytest.fixture
 def write(features_path, make_features):
     """A function that writes a taught file with a record; returns its path."""
@@ -23,7 +29,7 @@ def write(features_path, make_features):
 
 def test_record_is_read_as_it_was_written(write):
     predicted = np.array([0, 1, 0, 1, 0, 1])
-    former = read_former(write(record(NAMES, SHA256, predicted)))
+    former = read(write(record(NAMES, SHA256, predicted)))
     assert former.class_names == NAMES
     assert list(former.predicted.values()) == predicted.tolist()
     same = former.compare(SHA256, predicted, np.zeros(6, int))
@@ -31,7 +37,7 @@ def test_record_is_read_as_it_was_written(write):
 
 
 def test_photos_of_both_are_compared_with_the_class_that_they_have_now(write):
-    former = read_former(write(record(NAMES, SHA256[:5], np.array([0, 0, 0, 0, 1]))))
+    former = read(write(record(NAMES, SHA256[:5], np.array([0, 0, 0, 0, 1]))))
     labels = np.array([0, 0, 1, 0, 0])
     compared = former.compare(SHA256[1:], np.array([1, 1, 0, 0, 0]), labels)
     # Photos 1 and 2 are lost, both are wrong for 3, and 4 is gained.

@@ -2,7 +2,20 @@ import numpy as np
 import pytest
 
 from corallite.device.learn import head
-from corallite.device.learn.head import confused, divide, fit_head, fit_prototypes
+from corallite.device.learn.head import confused, fit_head, fit_prototypes
+
+
+def fit(features, labels, groups, classes):
+    """Fits a head that can be judged."""
+    found, judged = fit_head(features, labels, groups, classes)
+    assert judged is not None
+    return found, judged
+
+
+def divide(labels, groups):
+    folds = head.divide(labels, groups, labels.max() + 1)
+    assert folds is not None
+    return folds
 
 
 @pytest.fixture
@@ -24,7 +37,7 @@ def test_head_is_that_of_scikit_learn(clusters, count, size, classes):
     """With more features than photos, and with fewer."""
     linear_model = pytest.importorskip("sklearn.linear_model")
     features, labels = clusters(count, size, classes, spread=2.0)
-    found, judged = fit_head(features, labels, np.arange(count), classes)
+    found, judged = fit(features, labels, np.arange(count), classes)
     scaled = (features - features.mean(0)) / features.std()
     strength = {"C": 1 / (judged.penalty * count), "class_weight": "balanced"}
     if classes > 2:
@@ -41,7 +54,7 @@ def test_head_is_that_of_scikit_learn(clusters, count, size, classes):
 def test_classes_weigh_the_same_whatever_their_number(clusters):
     features, labels = clusters(300, 5, 2, spread=3.0)
     kept = np.flatnonzero((labels == 0) | (np.arange(300) % 20 == 1))
-    found, _ = fit_head(features[kept], labels[kept], kept, 2)
+    found, _ = fit(features[kept], labels[kept], kept, 2)
     predicted = (features @ found.kernel + found.bias).argmax(1)
     right = [(predicted[labels == n] == n).mean() for n in (0, 1)]
     # Without weights, nearly all are named as the class with 20 times the photos.
@@ -52,7 +65,7 @@ def test_accuracy_of_random_labels_is_that_of_guessing():
     """Photos are not judged by heads that were fitted to them."""
     rng = np.random.default_rng(0)
     features, labels = rng.normal(size=(200, 400)), rng.integers(0, 2, 200)
-    _, judged = fit_head(features, labels, np.arange(200), 2)
+    _, judged = fit(features, labels, np.arange(200), 2)
     assert 0.38 < judged.accuracy < 0.62
     low, high = judged.interval
     assert low < judged.accuracy < high
@@ -63,8 +76,8 @@ def test_near_duplicates_do_not_judge_each_other():
     rng = np.random.default_rng(0)
     scenes, labels = rng.normal(size=(40, 300)), rng.integers(0, 2, 40)
     features, labels = np.repeat(scenes, 5, axis=0), np.repeat(labels, 5)
-    _, together = fit_head(features, labels, np.repeat(np.arange(40), 5), 2)
-    _, apart = fit_head(features, labels, np.arange(200), 2)
+    _, together = fit(features, labels, np.repeat(np.arange(40), 5), 2)
+    _, apart = fit(features, labels, np.arange(200), 2)
     assert apart.accuracy == 1 and together.accuracy < 0.75
 
 
@@ -72,21 +85,21 @@ def test_groups_stay_together_and_classes_are_spread():
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(60), rng.integers(1, 6, 60))
     labels = groups % 3
-    folds = divide(labels, groups, 3)
+    folds = divide(labels, groups)
     for group in range(60):
         assert len(set(folds[groups == group])) == 1
     for label in range(3):
         counts = np.bincount(folds[labels == label], minlength=5)
         assert counts.max() - counts.min() <= 3
-    assert np.array_equal(folds, divide(labels, groups, 3))
+    assert np.array_equal(folds, divide(labels, groups))
 
 
 def test_few_scenes_make_few_folds():
     labels = np.array([0, 0, 0, 1, 1, 1])
-    assert divide(labels, np.array([0, 0, 1, 2, 2, 3]), 2).max() == 1
-    assert divide(labels, np.array([0, 0, 0, 2, 2, 3]), 2) is None
+    assert divide(labels, np.array([0, 0, 1, 2, 2, 3])).max() == 1
+    assert head.divide(labels, np.array([0, 0, 0, 2, 2, 3]), 2) is None
     # A group of photos of both classes.
-    assert divide(labels, np.array([0, 0, 0, 0, 0, 0]), 2) is None
+    assert head.divide(labels, np.array([0, 0, 0, 0, 0, 0]), 2) is None
 
 
 def test_a_single_scene_gives_prototypes_that_nothing_judges(clusters):
@@ -108,7 +121,7 @@ def test_prototypes_compare_directions():
 @pytest.mark.parametrize("value", [0.0, 7.0])
 def test_equal_features_give_a_head(value):
     features, labels = np.full((12, 4), value), np.arange(12) % 2
-    found, judged = fit_head(features, labels, np.arange(12), 2)
+    found, judged = fit(features, labels, np.arange(12), 2)
     assert np.isfinite(found.kernel).all() and np.isfinite(found.bias).all()
     assert np.isfinite(judged.probabilities).all()
 

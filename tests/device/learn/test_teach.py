@@ -13,6 +13,13 @@ from corallite.device.learn.teach import teach
 from corallite.device.system.errors import RequestError
 
 
+def read_record(path):
+    """Returns the record of a taught file."""
+    found = read_former(path)
+    assert found is not None
+    return found
+
+
 @pytest.fixture
 def photos(make_photos):
     return make_photos(red=12, green=12, blue=12)
@@ -27,7 +34,8 @@ def test_unseen_photos_are_named(photos, make_photos, model, features_path):
     taught = teach(photos, model, features_path)
     assert taught.path == model and taught.former_path is None
     assert taught.scenes == 36 and not taught.is_rejected
-    assert taught.judgement.accuracy > 0.95 and taught.comparison is None
+    assert taught.judgement and taught.judgement.accuracy > 0.95
+    assert taught.comparison is None
     classifier = Classifier(model)
     others = make_photos("others", begin=50, red=5, green=5, blue=5)
     for path in others.rglob("*.png"):
@@ -49,9 +57,10 @@ def test_a_model_that_is_as_good_replaces_the_former(
     before = model.read_bytes()
     make_photos(begin=20, red=2, blue=2)
     taught = teach(photos, model, features_path)
-    assert taught.comparison.photos == 36 and not taught.is_rejected
+    assert taught.comparison and taught.comparison.photos == 36
+    assert not taught.is_rejected and taught.former_path
     assert taught.former_path.read_bytes() == before != model.read_bytes()
-    assert len(read_former(model).predicted) == 40
+    assert len(read_record(model).predicted) == 40
 
 
 def test_a_worse_model_is_kept_beside_the_former(
@@ -62,7 +71,8 @@ def test_a_worse_model_is_kept_beside_the_former(
     # One feature, which tells red from the others.
     features_path.write_bytes(make_features(classes=1))
     taught = teach(photos, model, features_path)
-    assert taught.is_rejected and taught.comparison.lost > taught.comparison.gained
+    assert taught.is_rejected and taught.comparison
+    assert taught.comparison.lost > taught.comparison.gained
     assert model.read_bytes() == before and taught.former_path is None
     assert taught.path.name == "model.rejected.tflite"
     assert Classifier(taught.path).labels == ("blue", "green", "red")
@@ -83,7 +93,7 @@ def test_one_and_two_photos_a_class_are_enough(
         make_photos(red=count, green=count, blue=count), model, features_path
     )
     assert (taught.judgement is None) == (count == 1)
-    assert read_former(model).class_names == ("blue", "green", "red")
+    assert read_record(model).class_names == ("blue", "green", "red")
     assert Classifier(model).labels == ("blue", "green", "red")
 
 
