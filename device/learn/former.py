@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from corallite.device.engine.runtime import read_model
 from corallite.device.learn.head import Array
 from corallite.device.learn.interval import sign_test
@@ -45,12 +47,20 @@ class Former(NamedTuple):
 
     Attributes:
         class_names: Its labels.
-        predicted: By the photo's SHA-256, the class that was predicted by a head that
-            was not fitted to it.
+        photos: By the photo's SHA-256, the class that was predicted by a head that was
+            not fitted to it, and the fold that the photo was in.
     """
 
     class_names: tuple[str, ...]
-    predicted: dict[str, int]
+    photos: dict[str, tuple[int, int]]
+
+    def find_folds(self, sha256: Array) -> Array:
+        """Returns the fold of each photo, -1 for one that is not known.
+
+        Args:
+            sha256: uint8 `[n, 32]`, of each photo.
+        """
+        return np.array([self.photos.get(x, (0, -1))[1] for x in _names(sha256)])
 
     def compare(self, sha256: Array, predicted: Array, labels: Array) -> Comparison:
         """Compares with a new model of the same classes.
@@ -62,19 +72,22 @@ class Former(NamedTuple):
         """
         rows = zip(_names(sha256), predicted.tolist(), labels.tolist(), strict=True)
         both = [
-            (self.predicted[name] == label, now == label)
+            (self.photos[name][0] == label, now == label)
             for name, now, label in rows
-            if name in self.predicted
+            if name in self.photos
         ]
         gained = sum(now and not before for before, now in both)
         lost = sum(before and not now for before, now in both)
         return Comparison(len(both), gained, lost, sign_test(gained, lost))
 
 
-def record(class_names: tuple[str, ...], sha256: Array, predicted: Array) -> bytes:
+def record(
+    class_names: tuple[str, ...], sha256: Array, predicted: Array, fold_of: Array
+) -> bytes:
     """Returns what `read_former` reads; see `Former`."""
-    photos = dict(zip(_names(sha256), predicted.tolist(), strict=True))
-    return json.dumps({"labels": class_names, "predicted": photos}).encode()
+    values = zip(predicted.tolist(), fold_of.tolist(), strict=True)
+    photos = dict(zip(_names(sha256), values, strict=True))
+    return json.dumps({"labels": class_names, "photos": photos}).encode()
 
 
 def read_former(path: Path) -> Former | None:
@@ -106,7 +119,11 @@ def read_former(path: Path) -> Former | None:
 
 def _parse(content: Any) -> Former:
     names = tuple(map(str, content["labels"]))
-    return Former(names, {str(k): int(v) for k, v in content["predicted"].items()})
+    photos = {
+        str(name): (int(predicted), int(fold))
+        for name, (predicted, fold) in content["photos"].items()
+    }
+    return Former(names, photos)
 
 
 def _names(sha256: Array) -> list[str]:

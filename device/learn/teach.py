@@ -63,9 +63,9 @@ def teach(photos_dir: Path, model_path: Path, features_path: Path) -> Taught:
     _require_each_class(photos_dir, photos, labels)
     groups = _group(embedded, labels, photos)
     classes = len(photos.class_names)
-    fitted, judgement = head.fit_head(embedded.features, labels, groups, classes)
-    predicted = None if judgement is None else judgement.predicted
-    comparison = _compare(before, photos, embedded, labels, predicted)
+    known = before.find_folds(embedded.sha256) if before else None
+    fitted, judgement = head.fit_head(embedded.features, labels, groups, classes, known)
+    comparison = _compare(before, photos, embedded, labels, judgement)
     is_rejected = comparison is not None and comparison.is_fall
     content = write_taught(
         features,
@@ -77,7 +77,7 @@ def teach(photos_dir: Path, model_path: Path, features_path: Path) -> Taught:
             embedded.sha256,
             judgement.accuracy if judgement else float("nan"),
         ),
-        _attach(photos, embedded, predicted),
+        _attach(photos, embedded, judgement),
     )
     path, former_path = _write(content, model_path, before, is_rejected)
     scenes = len(np.unique(groups))
@@ -117,22 +117,22 @@ def _compare(
     photos: Photos,
     embedded: Embedded,
     labels: Array,
-    predicted: Array | None,
+    judgement: Judgement | None,
 ) -> Comparison | None:
     """Compares if both models name the same classes and were taught the same photos."""
-    if before is None or predicted is None or before.class_names != photos.class_names:
+    if before is None or judgement is None or before.class_names != photos.class_names:
         return None
-    compared = before.compare(embedded.sha256, predicted, labels)
+    compared = before.compare(embedded.sha256, judgement.predicted, labels)
     return compared if compared.photos else None
 
 
 def _attach(
-    photos: Photos, embedded: Embedded, predicted: Array | None
+    photos: Photos, embedded: Embedded, judgement: Judgement | None
 ) -> dict[str, bytes]:
-    if predicted is None:
-        predicted = np.zeros(0, np.int64)
-    known = embedded.sha256[: len(predicted)]
-    return {former.RECORD_NAME: former.record(photos.class_names, known, predicted)}
+    none = np.zeros(0, np.int64)
+    judged = (judgement.predicted, judgement.fold_of) if judgement else (none, none)
+    known = embedded.sha256[: len(judged[0])]
+    return {former.RECORD_NAME: former.record(photos.class_names, known, *judged)}
 
 
 def _write(

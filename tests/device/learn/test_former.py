@@ -29,15 +29,20 @@ def write(features_path, make_features):
 
 def test_record_is_read_as_it_was_written(write):
     predicted = np.array([0, 1, 0, 1, 0, 1])
-    former = read(write(record(NAMES, SHA256, predicted)))
+    folds = np.array([0, 1, 2, 0, 1, 2])
+    former = read(write(record(NAMES, SHA256, predicted, folds)))
     assert former.class_names == NAMES
-    assert list(former.predicted.values()) == predicted.tolist()
+    assert [x for x, _ in former.photos.values()] == predicted.tolist()
+    assert former.find_folds(SHA256[::-1]).tolist() == folds[::-1].tolist()
+    assert former.find_folds(SHA256 + 1).tolist() == [-1] * 6
     same = former.compare(SHA256, predicted, np.zeros(6, int))
     assert same == Comparison(6, 0, 0, 1.0) and not same.is_fall
 
 
 def test_photos_of_both_are_compared_with_the_class_that_they_have_now(write):
-    former = read(write(record(NAMES, SHA256[:5], np.array([0, 0, 0, 0, 1]))))
+    former = read(
+        write(record(NAMES, SHA256[:5], np.array([0, 0, 0, 0, 1]), np.zeros(5)))
+    )
     labels = np.array([0, 0, 1, 0, 0])
     compared = former.compare(SHA256[1:], np.array([1, 1, 0, 0, 0]), labels)
     # Photos 1 and 2 are lost, both are wrong for 3, and 4 is gained.
@@ -53,7 +58,8 @@ def test_losses_that_chance_explains_are_no_fall(lost, gained, is_fall):
     sha256[:, 0] = np.arange(count)
     before = np.array([0] * lost + [1] * gained)
     names = [row.tobytes().hex()[:32] for row in sha256]
-    former = Former(NAMES, dict(zip(names, before.tolist(), strict=True)))
+    predicted = [(x, 0) for x in before.tolist()]
+    former = Former(NAMES, dict(zip(names, predicted, strict=True)))
     compared = former.compare(sha256, 1 - before, np.zeros(count, int))
     assert (compared.lost, compared.gained) == (lost, gained)
     assert compared.is_fall is is_fall
@@ -65,8 +71,9 @@ def test_nothing_is_before_the_first(tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"{}", b'{"labels": 3, "predicted": {}}', b"\xff"]
-    + [b'{"labels": ["a"], "predicted": {"x": "y"}}', b"[" * 100_000],
+    [b"", b"{", b"[]", b"{}", b'{"labels": 3, "photos": {}}', b"\xff"]
+    + [b'{"labels": ["a"], "photos": {"x": ["y", 1]}}', b"[" * 100_000]
+    + [b'{"labels": ["a"], "photos": {"x": 1}}'],
 )
 def test_a_damaged_record_is_not_replaced(write, content):
     with pytest.raises(RequestError, match="was not made by corallite teach"):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from corallite.device.learn import head
-from corallite.device.learn.head import confused, fit_head, fit_prototypes
+from corallite.device.learn.head import confused, fit_head
 
 
 def fit(features, labels, groups, classes):
@@ -94,6 +94,28 @@ def test_groups_stay_together_and_classes_are_spread():
     assert np.array_equal(folds, divide(labels, groups))
 
 
+def test_photos_stay_in_their_fold():
+    rng = np.random.default_rng(0)
+    labels, groups = rng.integers(0, 3, 90), np.arange(90)
+    before = divide(labels[:60], groups[:60])
+    known = np.concatenate([before, np.full(30, -1)])
+    after = head.divide(labels, groups, 3, known)
+    assert after is not None and np.array_equal(after[:60], before)
+    counts = np.bincount(after, minlength=5)
+    assert counts.max() - counts.min() <= 3
+    # A new photo of a known group.
+    groups[60] = 7
+    joined = head.divide(labels, groups, 3, known)
+    assert joined is not None and joined[60] == before[7]
+
+
+def test_another_number_of_folds_begins_anew():
+    labels, groups = np.arange(20) % 2, np.arange(20)
+    known = np.where(np.arange(20) < 8, np.arange(20) // 2 % 2, -1)
+    folds = head.divide(labels, groups, 2, known)
+    assert folds is not None and np.bincount(folds).tolist() == [4] * 5
+
+
 def test_few_scenes_make_few_folds():
     labels = np.array([0, 0, 0, 1, 1, 1])
     assert divide(labels, np.array([0, 0, 1, 2, 2, 3])).max() == 1
@@ -102,20 +124,11 @@ def test_few_scenes_make_few_folds():
     assert head.divide(labels, np.array([0, 0, 0, 0, 0, 0]), 2) is None
 
 
-def test_a_single_scene_gives_prototypes_that_nothing_judges(clusters):
+def test_a_single_scene_gives_a_head_that_nothing_judges(clusters):
     features, labels = clusters(6, 20, 3)
     found, judged = fit_head(features, labels, labels, 3)
     assert judged is None
-    expected = fit_prototypes(features, labels, 3)
-    assert np.array_equal(found.kernel, expected.kernel)
     assert ((features @ found.kernel + found.bias).argmax(1) == labels).all()
-
-
-def test_prototypes_compare_directions():
-    features = np.array([[1.0, 0.0], [9.0, 1.0], [0.0, 2.0], [0.0, 1.0]])
-    found = fit_prototypes(features, np.array([0, 0, 1, 1]), 2)
-    logits = np.array([[5.0, 1.0], [0.1, 0.3]]) @ found.kernel + found.bias
-    assert logits.argmax(1).tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("value", [0.0, 7.0])

@@ -60,7 +60,7 @@ def test_a_model_that_is_as_good_replaces_the_former(
     assert taught.comparison and taught.comparison.photos == 36
     assert not taught.is_rejected and taught.former_path
     assert taught.former_path.read_bytes() == before != model.read_bytes()
-    assert len(read_record(model).predicted) == 40
+    assert len(read_record(model).photos) == 40
 
 
 def test_a_worse_model_is_kept_beside_the_former(
