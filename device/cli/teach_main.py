@@ -34,7 +34,7 @@ _PHOTOS = flags.DEFINE_string("photos", None, "Folder with one folder for each c
 _MODEL = flags.DEFINE_string("model", None, "The .tflite file to write.")
 _FEATURES = flags.DEFINE_string(
     "features",
-    str(SHIPPED),
+    None,
     "A file of corallite convert --to=features; default, EfficientNet-Lite0 with "
     "weights of ImageNet.",
 )
@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
     program.reject_arguments(argv)
     begin_s = time.monotonic()
     path = Path(_MODEL.value)
-    taught = teach(Path(_PHOTOS.value), path, Path(_FEATURES.value))
+    taught = teach(Path(_PHOTOS.value), path, Path(_FEATURES.value or SHIPPED))
     print("\n".join(_describe(taught)))
     print(f"{taught.path}: {time.monotonic() - begin_s:.1f} s")
     if taught.is_rejected:
