@@ -155,7 +155,8 @@ def confused(labels: Array, predicted: Array) -> list[tuple[int, int, int]]:
 def _judge(points: Array, labels: Array, fold_of: Array, classes: int) -> Judgement:
     folds = int(fold_of.max()) + 1
     weights: list[Array | None] = [None] * folds
-    penalty, chosen, least = 0.0, np.zeros(0), np.inf
+    chosen: Array = np.zeros(0)
+    penalty, least = 0.0, np.inf
     for tried in _PENALTIES:
         probabilities = np.zeros((len(labels), classes))
         for fold in range(folds):

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 
+from corallite.convert.audit.audit_text import format_audit
 from corallite.convert.audit.examine import audit_file
 from corallite.device.engine.classifier import Classifier
 from corallite.device.engine.open_model import ModelRequest, open_model
@@ -113,6 +114,12 @@ def test_file_is_audited(write, head):
     assert names[-2:] == ["FULLY_CONNECTED", "SOFTMAX"]
     assert found.not_int8 == [] and found.dynamic == []
     assert found.manifest_error == found.metadata_error == found.refusal == ""
+
+
+def test_a_features_file_is_audited(features_path):
+    text = format_audit(audit_file(features_path, ask_xnnpack=False))
+    assert "3 numbers: features" in text
+    assert "none; make a model of it with corallite teach" in text
 
 
 def test_a_features_file_is_not_classified_with(features_path):
