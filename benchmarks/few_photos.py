@@ -17,6 +17,9 @@ With --rows=ours,student,taught,unlabelled, a small network is trained at 128 pi
 from random weights: alone, with `ours` as its teacher, and with the photos that are
 left out as well.
 
+With --rows=linear,teach, `corallite teach` is compared with the linear row: accuracy
+of its int8 file, and time with nothing cached.
+
 A finished row is not done again, and an interrupted pipeline resumes. Prints the table,
 and writes it to table.md in --work_dir.
 """
@@ -27,6 +30,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,6 +40,7 @@ import numpy as np
 from absl import flags, logging
 
 from corallite.device.cli import program
+from corallite.device.engine.classifier import Classifier
 from corallite.device.image.preprocess import Preprocessing, fit_image, read_image
 from corallite.device.system import files
 from corallite.train.framework.keras import keras, tf
@@ -48,6 +53,9 @@ _WORK_DIR = flags.DEFINE_string("work_dir", "runs/few_photos", "Folder of the ce
 _PER_CLASS = flags.DEFINE_list("per_class", ["20", "60"], "Photos of each class.")
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Draws of the photos.", lower_bound=1)
 _ROWS = flags.DEFINE_list("rows", ["linear", "frozen", "ours"], "What to measure.")
+_TEACH_FLAGS = flags.DEFINE_multi_string(
+    "teach_flag", [], "For corallite teach, such as --features=FILE; repeat it."
+)
 _UNLABELLED = 50
 _STUDENT = (
     *("--model=shufflenet_v2", "--width=0.5", "--image_size=128"),
@@ -131,6 +139,25 @@ def _run_corallite(verb: str, cell: Path, run: str, *flags: str) -> dict[str, An
     top1 = {row["stage"]: 100 * row["evaluation"]["top1"] for row in rows}
     found = {name: top1[name] for name in ("float", "int8") if name in top1}
     return {**found, "minutes": seconds / 60}
+
+
+def _run_teach(cell: Path) -> dict[str, Any]:
+    path, photos = cell / "teach.tflite", cell / "photos"
+    corallite = str(Path(sys.executable).with_name("corallite"))
+    command = [corallite, "teach", f"--photos={photos / 'train'}", f"--model={path}"]
+    path.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory() as cache:
+        start_s = time.monotonic()
+        environment = {**os.environ, "XDG_CACHE_HOME": cache}
+        subprocess.run([*command, *_TEACH_FLAGS.value], check=True, env=environment)
+        seconds = time.monotonic() - start_s
+    classifier = Classifier(path)
+    right = [
+        classifier.labels[classifier.classify(read_image(file)).argmax()] == folder.name
+        for folder in (photos / "test").iterdir()
+        for file in folder.iterdir()
+    ]
+    return {"int8": 100 * statistics.mean(right), "minutes": seconds / 60}
 
 
 def _run_linear(cell: Path) -> dict[str, Any]:
@@ -256,6 +283,7 @@ def _format(results: dict[tuple[int, str], list[dict[str, Any]]]) -> str:
 _KINDS = {
     "ours": _run_ours,
     "linear": _run_linear,
+    "teach": _run_teach,
     "frozen": _run_frozen,
     "student": _run_student,
     "taught": _run_taught,

@@ -158,6 +158,17 @@ def test_device_install_classifies_without_tensorflow(device_environment: Path) 
     assert "--source" in text
 
 
+def test_device_install_teaches_without_tensorflow(
+    device_environment: Path, squares_dir: Path, tmp_path: Path
+) -> None:
+    """The network is in the wheel."""
+    command = [str(device_environment / "bin" / "corallite"), "teach"]
+    model = tmp_path / "model.tflite"
+    flags = [f"--photos={squares_dir}", f"--model={model}"]
+    shown = run([*command, *flags], cwd=tmp_path)
+    assert "180 photos of 3 classes" in shown and model.exists()
+
+
 def test_device_modules_import_from_the_plain_install(device_environment: Path) -> None:
     modules = [
         name

@@ -21,6 +21,7 @@ from corallite.convert.tflite.text_lines import (
     list_some,
     shorten,
 )
+from corallite.device.model.manifest import FEATURES
 from corallite.device.system.text import replace_unprintable
 
 _COLUMNS = "{:>5} {:<25} {:<15} {:<7} {:>9} {:>6} {:>3} {:>3}"
@@ -52,12 +53,13 @@ def _format_use(audit: Audit) -> list[str]:
         return format_entry("refused", audit.refusal)
     labels = [replace_unprintable(label) for label in found.manifest.labels]
     names = f"{len(labels)} from {found.labels_from}: {shorten(labels)}"
+    none = "none; give classify --labels=FILE"
+    if found.manifest.classes.values == FEATURES:
+        none = "none; make a model of it with corallite teach"
     lines = [
         *format_entry("takes", found.takes),
         *format_entry("gives", found.gives),
-        *format_entry(
-            "labels", names if labels else "none; give classify --labels=FILE"
-        ),
+        *format_entry("labels", names if labels else none),
     ]
     for warning in found.warnings:
         lines += format_entry("warning", warning.removeprefix(f"{audit.path}: "))

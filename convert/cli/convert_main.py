@@ -2,6 +2,7 @@
 
 corallite convert --run_dir=runs/first
 corallite convert --run_dir=runs/first --method=auto
+corallite convert --run_dir=runs/first --to=features
 
 Converts the qat stage if there is one, else quantizes after training with ranges
 measured on training images. --method=auto tries post-training quantization, the same
@@ -21,11 +22,19 @@ from corallite.convert.accuracy.record import read_comparison
 from corallite.convert.cli import request_flags
 from corallite.convert.export.convert import convert
 from corallite.convert.export.plan import SOURCES
+from corallite.convert.export.target import TARGETS
 from corallite.device.cli import program
 from corallite.optimize.calibrate.choose_images import DEFAULT_COUNT
 from corallite.train.cli import run_flags
 
 _RUN = run_flags.define("Run folder with a trained model.")
+_TO = flags.DEFINE_enum(
+    "to",
+    "int8",
+    list(TARGETS),
+    "What to make: int8, the file for the device; or features, the network without its "
+    "head, for corallite teach.",
+)
 _SOURCE = flags.DEFINE_enum(
     "source", None, SOURCES, "Stage to convert; by default qat, else pruned or float."
 )
@@ -44,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
         _REQUEST(), source=_SOURCE.value, calibration_count=_CALIBRATION_COUNT.value
     )
     try:
-        stage = convert(*_RUN(), request)
+        stage = convert(*_RUN(), request, _TO.value)
     except AccuracyLostError as error:
         print(format_comparison(error.comparison))
         return program.EXIT_CHECK_FAILED

@@ -11,9 +11,9 @@ from corallite.device.engine.classifier import Classifier
 from corallite.device.engine.first_use import require_no_crash
 from corallite.device.engine.runners import litert
 from corallite.device.engine.runtime import read_model
+from corallite.device.learn.interval import wilson_interval
 from corallite.device.model.manifest import Manifest
 from corallite.train.data.load import Split
-from corallite.train.runs.interval import wilson_interval
 
 _CALIBRATION_BINS = 15
 # Enough to look at; the confusion matrix counts them all.

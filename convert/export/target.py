@@ -13,7 +13,10 @@ from corallite.train.framework.keras import keras
 from corallite.train.runs.stage import Stage
 
 # Name of each target, and its module, which is imported on demand.
-TARGETS = {"int8": "corallite.convert.export.int8"}
+TARGETS = {
+    "int8": "corallite.convert.export.int8",
+    "features": "corallite.convert.export.features",
+}
 
 
 @dataclasses.dataclass(frozen=True)

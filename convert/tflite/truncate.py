@@ -1,8 +1,9 @@
 """Truncates a `.tflite` file to its first operators."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from corallite.convert.tflite.model import Graph, Tensor
+from corallite.convert.tflite.model import Graph, Operator, Tensor
 from corallite.convert.tflite.reader import decode
 from corallite.device.model.archive import split_archive
 
@@ -12,7 +13,8 @@ def truncate(content: bytes, count: int) -> bytes:
 
     Its outputs are the tensors that later operators would read, and those outputs of
     the whole model that are already computed. Signatures are dropped, because they name
-    outputs that no longer exist. Constants that are no longer read stay.
+    outputs that no longer exist. Tensors keep their numbers, but constants that are no
+    longer read lose their content.
 
     Args:
         content: Content of a `.tflite` file; an archive behind the model is dropped.
@@ -36,6 +38,7 @@ def truncate(content: bytes, count: int) -> bytes:
     first.outputs = [tensor.index for tensor in find_outputs(graph, count)]
     model.signatureDefs = None
     _drop_unused_codes(model)
+    _drop_unread_constants(model, graph.operators[:count])
     return pack(model)
 
 
@@ -62,3 +65,15 @@ def _drop_unused_codes(model: Any) -> None:
     model.operatorCodes = [model.operatorCodes[index] for index in used]
     for operator in operators:
         operator.opcodeIndex = used.index(operator.opcodeIndex)
+
+
+def _drop_unread_constants(model: Any, kept: Sequence[Operator]) -> None:
+    """Removes the content of the first graph's constants that no operator reads."""
+    first, *others = model.subgraphs
+    read = {tensor.index for operator in kept for tensor in operator.constants}
+    unread = [x for n, x in enumerate(first.tensors) if n not in read]
+    shared = {first.tensors[n].buffer for n in read}
+    shared |= {tensor.buffer for graph in others for tensor in graph.tensors}
+    shared |= {entry.buffer for entry in model.metadata or ()}
+    for number in {tensor.buffer for tensor in unread} - shared:
+        model.buffers[number].data = None

@@ -21,6 +21,7 @@ VERBS = {
     "evaluate": ("convert", "measures any stage or file"),
     "report": ("convert", "writes one HTML file about a run"),
     "pipeline": ("convert", "runs all steps from train to report"),
+    "teach": ("device", "makes a model of photos in seconds"),
     "classify": ("device", "classifies the frames of a camera or files"),
     "serve": ("device", "classifies over HTTP, with a live page"),
     "benchmark": ("device", "compares the speed of model files"),
@@ -28,7 +29,7 @@ VERBS = {
 }
 WITHOUT_TENSORFLOW = (
     *("inspect", "audit", "compile"),
-    *("classify", "serve", "benchmark", "doctor"),
+    *("teach", "classify", "serve", "benchmark", "doctor"),
 )
 
 

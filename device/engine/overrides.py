@@ -10,7 +10,7 @@ from corallite.device.model.description.describe import (
     Overrides,
     describe,
 )
-from corallite.device.model.manifest import Manifest
+from corallite.device.model.manifest import FEATURES, Manifest
 from corallite.device.model.text_bounds import require_label
 from corallite.device.system import files, log
 from corallite.device.system.errors import RequestError
@@ -50,6 +50,11 @@ def choose_manifest(
     labels = None if labels_path is None else read_labels(labels_path)
     overrides = Overrides(labels, fit, input_range, output)
     description = describe(model_path, content, overrides, carried)
+    if description.manifest.classes.values == FEATURES:
+        raise RequestError(
+            f"{model_path}: gives features and names no classes; make a model of it "
+            f"with: corallite teach --photos=FOLDER --features={model_path}."
+        )
     if not description.manifest.labels:
         raise RequestError(
             f"{model_path}: carries no manifest; give classify or serve --labels=FILE "

@@ -39,6 +39,8 @@ LOGITS = "logits"
 # Each label has its own probability, or the logit of one; any number may be high.
 MULTILABEL = "multilabel"
 MULTILABEL_LOGITS = "multilabel_logits"
+# The features of a network without a head: no labels, see `learn`.
+FEATURES = "features"
 _MOST_DETAIL = 200
 _IMAGE_FIELDS = ("preprocessing", "colour_order", "input_range")
 

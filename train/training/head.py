@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from absl import logging
 
+from corallite.device.learn.interval import wilson_interval
 from corallite.train.data.input_pipeline import evaluation_batches
 from corallite.train.data.load import Split
 from corallite.train.framework.keras import keras, tf
-from corallite.train.runs.interval import wilson_interval
 
 # Of the mean loss; the best of them is chosen.
 _PENALTIES = (3e-3, 1e-2, 3e-2, 1e-1, 3e-1)

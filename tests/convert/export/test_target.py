@@ -22,7 +22,7 @@ def test_a_target_says_what_it_needs_and_who_runs_it(name):
 
 
 def test_an_unknown_target_is_refused():
-    with pytest.raises(RequestError, match="a target of int8, got 'none'"):
+    with pytest.raises(RequestError, match="a target of int8, features, got 'none'"):
         find_target("none")
 
 

@@ -125,6 +125,18 @@ def test_codes_of_removed_operators_are_removed(writer):
     assert set(model.operator_codes) == {("CONV_2D", 3), ("CONV_2D", 9)}
 
 
+def test_constants_that_are_no_longer_read_lose_their_content(writer):
+    x = writer.conv(writer.input())
+    shared = writer.graph.operators[0].inputs[1]
+    writer.dense(writer.operator("MEAN", [x, writer.integers(1, 2)], (1, 4)), 999)
+    writer.operator("ADD", [x, shared], None)
+    graph = decode(truncate(writer.content(), 1)).main
+    (conv,) = graph.operators
+    assert len(conv.read) == 1 and len(conv.constants) == 2
+    kept = {tensor.index for tensor in conv.constants}
+    assert not any(x.is_constant for x in graph.tensors if x.index not in kept)
+
+
 def test_signatures_are_dropped(writer):
     writer.conv(writer.conv(writer.input()))
     signature = schema.SignatureDefT()

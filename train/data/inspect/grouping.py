@@ -6,12 +6,9 @@ from collections.abc import Iterable
 
 from absl import logging
 
+from corallite.device.learn.near_duplicates import find_pairs, group_near_duplicates
 from corallite.device.system.errors import RequestError
 from corallite.train.data.inspect.measure import Measured
-from corallite.train.data.inspect.near_duplicates import (
-    find_pairs,
-    group_near_duplicates,
-)
 from corallite.train.data.listing.images import ImageFile, Listing
 
 # Smaller images tell too little: 24,366 pairs of 7,750 images of Fashion-MNIST, with 28
@@ -26,7 +23,11 @@ def name_near_duplicates(listing: Listing, measured: Measured) -> dict[str, str]
     """
     large = {x for x, y in measured.photos.items() if y.shorter_side >= _MIN_SIDE}
     files = [file for file in listing.files if file.path in large]
-    pairs = find_pairs([measured.photos[file.path] for file in files])
+    photos = [measured.photos[file.path] for file in files]
+    pairs = find_pairs(
+        [photo.difference_hash for photo in photos],
+        [photo.thumbnail for photo in photos],
+    )
     groups, divided = group_near_duplicates(pairs, _labels_to_divide(files))
     for name in divided:
         logging.warning(

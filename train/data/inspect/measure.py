@@ -16,11 +16,11 @@ from corallite.device.image.difference_hash import difference_hash
 from corallite.device.image.header import read_header
 from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import Image, decode_image
+from corallite.device.learn.near_duplicates import make_thumbnail
 from corallite.device.system.errors import RequestError
 from corallite.train.data.cache import map_paths, read_file
 from corallite.train.data.content import Fault, find_fault
 
-THUMBNAIL_SIDE = 16
 # Shorter side at which sharpness is measured: that of the photos that the limit was
 # chosen with. A photo's noise and its finest detail vanish.
 _SHARPNESS_SIDE = 256
@@ -95,11 +95,10 @@ def measure_photo(image_rgb_u8: Image, data: bytes, shorter_side: int) -> Photo:
         shorter_side: Of the file's image.
     """
     grey = cv2.cvtColor(image_rgb_u8, cv2.COLOR_RGB2GRAY)
-    size_wh = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
     return Photo(
         shorter_side,
         difference_hash(grey),
-        cv2.resize(image_rgb_u8, size_wh, interpolation=cv2.INTER_AREA),
+        make_thumbnail(image_rgb_u8),
         measure_sharpness(grey),
         find_fault(image_rgb_u8, data),
     )

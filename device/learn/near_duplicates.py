@@ -13,8 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from corallite.device.image.difference_hash import hamming_distances
-from corallite.train.data.inspect.measure import THUMBNAIL_SIDE, Photo
+from corallite.device.image.opencv import cv2
+from corallite.device.image.preprocess import Image
 
+THUMBNAIL_SIDE = 16
 MAX_BITS = 8
 # Correlation of 16 x 16 thumbnails. Without it, 84 of the same pairs are found, most of
 # them different bottles and cans on white.
@@ -37,15 +39,27 @@ class Pairs(NamedTuple):
     bits: np.ndarray
 
 
-def find_pairs(photos: Sequence[Photo]) -> Pairs:
+def make_thumbnail(image_rgb_u8: Image) -> Image:
+    """Returns the average colours of 16 x 16 areas, uint8 `[16, 16, 3]`."""
+    size_wh = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    return cv2.resize(image_rgb_u8, size_wh, interpolation=cv2.INTER_AREA)
+
+
+def find_pairs(hashes: Sequence[int], thumbnails: Sequence[Image]) -> Pairs:
     """Returns all pairs of near-duplicates; `first` is below `second`.
 
     All pairs are compared: 60,000 photos take about ten seconds. Of photos with the
     same hash, only the first is compared with photos of another hash.
+
+    Args:
+        hashes: The `difference_hash` of each photo.
+        thumbnails: What `make_thumbnail` returns for it.
     """
-    hashes = np.array([photo.difference_hash for photo in photos], np.uint64)
-    thumbnails = [photo.thumbnail.ravel() for photo in photos]
     normalized = _normalize(np.array(thumbnails, np.float32).reshape(-1, _VALUES))
+    return _find_pairs(np.array(hashes, np.uint64), normalized)
+
+
+def _find_pairs(hashes: np.ndarray, normalized: np.ndarray) -> Pairs:
     found = [_pairs_of_equal_hash(hashes, normalized)]
     _, firsts = np.unique(hashes, return_index=True)
     firsts = np.sort(firsts)

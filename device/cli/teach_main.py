@@ -1,0 +1,87 @@
+"""Teaches a model from photos, on any machine, in seconds.
+
+corallite teach --photos=photos --model=model.tflite
+corallite classify model.tflite --source=0
+
+`--photos` has a folder for each class. A linear head is fitted to the features of a
+pretrained network, so neither a training machine nor TensorFlow is needed. The accuracy
+is that of photos that were left out of the fit, near-duplicates together. Features are
+kept in the user's cache folder: after photos were added, only theirs are computed.
+
+A model that was taught before is replaced only if the accuracy does not fall: among the
+photos that both were taught with, by an exact test (McNemar, one-sided, 5 %). Otherwise
+it stays, the new one is written beside it, and the exit status is 1.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+# Before NumPy is imported: the products are small, and on a busy machine its threads
+# wait for each other. With two threads, a fit took 20 s of processor time in place of
+# 0.8.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from corallite.device.cli import program  # noqa: E402
+from corallite.device.learn.embed import SHIPPED  # noqa: E402
+from corallite.device.learn.head import confused  # noqa: E402
+from corallite.device.learn.teach import Taught, teach  # noqa: E402
+
+_PHOTOS = flags.DEFINE_string("photos", None, "Folder with one folder for each class.")
+_MODEL = flags.DEFINE_string("model", None, "The .tflite file to write.")
+_FEATURES = flags.DEFINE_string(
+    "features",
+    None,
+    "A file of corallite convert --to=features; default, EfficientNet-Lite0 with "
+    "weights of ImageNet.",
+)
+flags.mark_flags_as_required(["photos", "model"])
+_MOST_CONFUSED = 3
+
+
+def main(argv: Sequence[str]) -> int:
+    """Teaches, and prints what can be expected of the model."""
+    program.reject_arguments(argv)
+    begin_s = time.monotonic()
+    path = Path(_MODEL.value)
+    taught = teach(Path(_PHOTOS.value), path, Path(_FEATURES.value or SHIPPED))
+    print("\n".join(_describe(taught)))
+    print(f"{taught.path}: {time.monotonic() - begin_s:.1f} s")
+    if taught.is_rejected:
+        print(f"{path} stays. To replace it anyway: mv {taught.path} {path}")
+        return program.EXIT_CHECK_FAILED
+    if taught.former_path:
+        print(f"To bring the former model back: mv {taught.former_path} {path}")
+    return program.EXIT_DONE
+
+
+def _describe(taught: Taught) -> list[str]:
+    judgement, names = taught.judgement, taught.class_names
+    lines = [
+        f"{len(taught.labels)} photos of {len(names)} classes, {taught.scenes} scenes"
+    ]
+    if judgement is None:
+        return [*lines, "accuracy unknown: a class has a single scene; add others"]
+    low, high = (100 * end for end in judgement.interval)
+    lines.append(
+        f"accuracy {100 * judgement.accuracy:.1f} % of left-out photos (95 %: "
+        f"{low:.1f} to {high:.1f}; {judgement.folds} folds)"
+    )
+    pairs = confused(taught.labels, judgement.predicted)[:_MOST_CONFUSED]
+    if pairs:
+        shown = (f"{names[a]} as {names[b]} {count}" for a, b, count in pairs)
+        lines.append(f"most confused: {', '.join(shown)}")
+    compared = taught.comparison
+    if compared:
+        lines.append(
+            f"against the former model: {compared.gained} gained and {compared.lost} "
+            f"lost of {compared.photos} photos (p = {compared.p_value:.2g})"
+        )
+    return lines
+
+
+if __name__ == "__main__":
+    program.run(main)

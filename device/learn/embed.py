@@ -1,0 +1,243 @@
+"""Computes the features of photos, once for each photo.
+
+A features file is a network up to its features: it gives int8 `[1, n]`. The features of
+a photo are kept in the user's cache folder, by the content of both files, with what is
+needed to find near-duplicates.
+"""
+
+import hashlib
+import io
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from corallite.device.engine.first_use import require_no_crash
+from corallite.device.engine.pixels import PixelEncoder
+from corallite.device.engine.runners import litert
+from corallite.device.engine.runtime import read_model
+from corallite.device.image.decoding_limits import MOST_BYTES
+from corallite.device.image.difference_hash import difference_hash
+from corallite.device.image.preprocess import decode_image, fit_image
+from corallite.device.learn.near_duplicates import THUMBNAIL_SIDE, make_thumbnail
+from corallite.device.model.manifest import FEATURES, Manifest, read_manifest
+from corallite.device.model.signature import TensorSpec
+from corallite.device.system import files, log
+from corallite.device.system.errors import RequestError
+
+# The file that an installation brings, see features.txt.
+SHIPPED = Path(__file__).parent / "features.tflite"
+# Of one features file; they take 20 MB. Those that were not used for longest go first.
+MOST_CACHED = 10_000
+# New features are saved at least so often, so that little is lost with the power.
+_SAVE_EVERY_S = 10.0
+_MOST_WORKERS = 4
+
+Rows = np.ndarray[Any, np.dtype[Any]]
+
+
+class FeaturesFile(NamedTuple):
+    """A features file.
+
+    Attributes:
+        path: Where it is.
+        content: All of it.
+        sha256: Of its content, in hexadecimal.
+        manifest: Its manifest.
+        output: Its output, int8 `[1, n]`.
+    """
+
+    path: Path
+    content: bytes
+    sha256: str
+    manifest: Manifest
+    output: TensorSpec
+
+    @classmethod
+    def open(cls, path: Path) -> "FeaturesFile":
+        """Reads and checks a file.
+
+        Raises:
+            RequestError: It cannot be read or run, or is not a features file.
+        """
+        content = read_model(path)
+        manifest = read_manifest(path, content)
+        if manifest is None or manifest.classes.values != FEATURES:
+            raise RequestError(
+                f"{path}: is not a features file; make one with: corallite convert "
+                "--to=features."
+            )
+        require_no_crash(path, content)
+        outputs = litert.load(path, content=content).signature.outputs
+        if len(outputs) != 1 or outputs[0].dtype != "int8" or not outputs[0].scale:
+            raise RequestError(
+                f"{path}: does not give int8 features; make it again with: corallite "
+                "convert --to=features."
+            )
+        sha256 = hashlib.sha256(content).hexdigest()
+        return cls(path, content, sha256, manifest, outputs[0])
+
+    @property
+    def size(self) -> int:
+        """The number of features."""
+        return self.output.shape[-1]
+
+
+class Embedded(NamedTuple):
+    """What is known of photos; row i of each is of photo i.
+
+    Attributes:
+        features: float32 `[n, size]`.
+        hashes: uint64 `[n]`, see `difference_hash`.
+        thumbnails: uint8 `[n, 16, 16, 3]`, see `make_thumbnail`.
+        sha256: uint8 `[n, 32]`, of each file.
+        rows: int `[n]`, which of the given paths each is of; not all can be read.
+    """
+
+    features: Rows
+    hashes: Rows
+    thumbnails: Rows
+    sha256: Rows
+    rows: Rows
+
+
+def embed_photos(paths: Sequence[Path], features: FeaturesFile) -> Embedded:
+    """Returns the features of photos; those of known photos are not computed again.
+
+    A photo that cannot be read is left out, with a warning.
+    """
+    cache, rows, found = _Cache(features), [], []
+    for number, record in enumerate(_measure(paths, cache, features)):
+        if isinstance(record, RequestError):
+            log.warning("Left out: %s", record)
+            continue
+        rows.append(number)
+        found.append(record)
+        cache.keep(record)
+        cache.save_sometimes(number, len(paths))
+    cache.save()
+    known = np.array(found, cache.dtype)
+    scale, zero_point = np.float32(features.output.scale), features.output.zero_point
+    values = (known["features"].astype(np.float32) - zero_point) * scale
+    return Embedded(
+        values, known["hash"], known["thumbnail"], known["sha256"], np.array(rows, int)
+    )
+
+
+class _Cache:
+    """The records of the photos that a features file has seen, by their content."""
+
+    def __init__(self, features: FeaturesFile) -> None:
+        thumbnail = ("thumbnail", "u1", (THUMBNAIL_SIDE, THUMBNAIL_SIDE, 3))
+        size = ("features", "i1", (features.size,))
+        self.dtype = np.dtype(
+            [("sha256", "u1", (32,)), ("hash", "u8"), thumbnail, size]
+        )
+        folder = files.cache_folder() / "features"
+        self._path = folder / f"{features.sha256[:32]}.npy"
+        self._records = {row["sha256"].tobytes(): row for row in self._read()}
+        self._is_saved, self._saved_s = True, time.monotonic()
+
+    def _read(self) -> Rows:
+        try:
+            rows = np.load(self._path, allow_pickle=False)
+        # EOFError: an empty file.
+        except (OSError, ValueError, EOFError):
+            return np.zeros(0, self.dtype)
+        return rows if rows.dtype == self.dtype else np.zeros(0, self.dtype)
+
+    def get(self, sha256: bytes) -> Any:
+        """Returns a record, or None; may be called from any thread."""
+        return self._records.get(sha256)
+
+    def keep(self, record: Any) -> None:
+        """Keeps a record as the one that was used last."""
+        sha256 = record["sha256"].tobytes()
+        self._is_saved &= self._records.pop(sha256, None) is not None
+        self._records[sha256] = record
+
+    def save_sometimes(self, number: int, count: int) -> None:
+        """Saves if it is time, and logs how far it is."""
+        if time.monotonic() - self._saved_s > _SAVE_EVERY_S:
+            log.info("Computed the features of %d of %d photos.", number + 1, count)
+            self.save()
+
+    def save(self) -> None:
+        """Writes the records in one step, if there are new ones."""
+        if not self._is_saved:
+            kept = list(self._records.values())[-MOST_CACHED:]
+            buffer = io.BytesIO()
+            np.save(buffer, np.array(kept, self.dtype), allow_pickle=False)
+            try:
+                files.write_bytes(self._path, buffer.getvalue())
+            except OSError as error:  # A service may not be allowed to write it.
+                log.warning(
+                    "%s: cannot be written (%s), so the features are computed again "
+                    "next time; check the permissions of the folder, or set "
+                    "XDG_CACHE_HOME to another.",
+                    *(self._path, error.strerror),
+                )
+        self._is_saved, self._saved_s = True, time.monotonic()
+
+
+def _measure(
+    paths: Sequence[Path], cache: _Cache, features: FeaturesFile
+) -> Iterator[Any]:
+    """Yields the record of each photo, or the `RequestError` of reading it."""
+    workers = min(len(os.sched_getaffinity(0)), _MOST_WORKERS)
+    # An interpreter can be used by one thread at a time.
+    local = threading.local()
+
+    def start() -> None:
+        local.embedder = _Embedder(features, cache.dtype)
+
+    def measure(path: Path) -> Any:
+        try:
+            with files.reporting_unreadable(path, "check its permissions"):
+                files.require_regular(path)
+                data = files.read_limited(path, MOST_BYTES)
+            sha256 = hashlib.sha256(data).digest()
+            known = cache.get(sha256)
+            if known is not None:
+                return known
+            return local.embedder.measure(data, sha256, path)
+        except RequestError as error:
+            return error
+
+    pool = ThreadPoolExecutor(workers, initializer=start)
+    try:
+        yield from pool.map(measure, paths)
+    finally:
+        # Ctrl-C and an error do not wait for all photos.
+        pool.shutdown(cancel_futures=True)
+
+
+class _Embedder:
+    """Makes records; one thread at a time may use it."""
+
+    def __init__(self, features: FeaturesFile, dtype: np.dtype[Any]) -> None:
+        self._image, self._dtype = features.manifest.image, dtype
+        self._runner = litert.load(features.path, content=features.content)
+        signature = self._runner.signature
+        self._encoder = PixelEncoder(self._image, signature, features.path)
+
+    def measure(self, data: bytes, sha256: bytes, path: Path) -> Any:
+        """Returns the record of a photo.
+
+        Raises:
+            RequestError: It is not an intact image.
+        """
+        image = decode_image(data, files.printable(path))
+        pixels = fit_image(image, self._image.preprocessing)
+        (values,) = self._runner.run(self._encoder.encode(pixels)).values()
+        record = np.zeros((), self._dtype)
+        record["sha256"] = np.frombuffer(sha256, np.uint8)
+        record["hash"] = difference_hash(image)
+        record["thumbnail"] = make_thumbnail(image)
+        record["features"] = values.reshape(-1)
+        return record[()]

@@ -1,0 +1,150 @@
+"""Makes a model of photos in class folders, without training a network."""
+
+import importlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from corallite.device.learn import former, head
+from corallite.device.learn.embed import Embedded, FeaturesFile, embed_photos
+from corallite.device.learn.former import Comparison, Former
+from corallite.device.learn.head import Array, Judgement
+from corallite.device.learn.near_duplicates import find_pairs, group_near_duplicates
+from corallite.device.learn.photos import Photos, list_photos
+from corallite.device.learn.write_taught import describe_taught, write_taught
+from corallite.device.system import files, log
+from corallite.device.system.errors import RequestError
+
+
+class Taught(NamedTuple):
+    """What `teach` did.
+
+    Attributes:
+        path: The new file; not the requested one if it was rejected.
+        former_path: Where the model before it is now; None if there was none.
+        class_names: Of the model.
+        labels: The class of each photo, int `[n]`.
+        scenes: Number of photos, near-duplicates counted once.
+        judgement: What can be expected; None if a class has a single scene.
+        comparison: With the former model; None if there is none to compare with.
+        is_rejected: The held-out accuracy falls, so the former file stays.
+    """
+
+    path: Path
+    former_path: Path | None
+    class_names: tuple[str, ...]
+    labels: Array
+    scenes: int
+    judgement: Judgement | None
+    comparison: Comparison | None
+    is_rejected: bool
+
+
+def teach(photos_dir: Path, model_path: Path, features_path: Path) -> Taught:
+    """Makes a model; replaces a former one only if its accuracy does not fall.
+
+    The former file becomes NAME.former.tflite; a rejected one is NAME.rejected.tflite.
+
+    Args:
+        photos_dir: A folder for each class.
+        model_path: The file to write.
+        features_path: The network before the head.
+
+    Raises:
+        RequestError: The photos or a file cannot be used.
+    """
+    # A machine that cannot write models says so before it computes features.
+    importlib.import_module("corallite.device.model.write")
+    before = former.read_former(model_path)
+    photos, features = list_photos(photos_dir), FeaturesFile.open(features_path)
+    embedded = embed_photos(photos.paths, features)
+    labels = np.array(photos.labels)[embedded.rows]
+    _require_each_class(photos_dir, photos, labels)
+    groups = _group(embedded, labels, photos)
+    classes = len(photos.class_names)
+    known = before.find_folds(embedded.sha256) if before else None
+    fitted, judgement = head.fit_head(embedded.features, labels, groups, classes, known)
+    comparison = _compare(before, photos, embedded, labels, judgement)
+    is_rejected = comparison is not None and comparison.is_fall
+    content = write_taught(
+        features,
+        fitted,
+        embedded.features,
+        describe_taught(
+            features,
+            photos.class_names,
+            embedded.sha256,
+            judgement.accuracy if judgement else float("nan"),
+        ),
+        _attach(photos, embedded, judgement),
+    )
+    path, former_path = _write(content, model_path, before, is_rejected)
+    scenes = len(np.unique(groups))
+    return Taught(
+        *(path, former_path, photos.class_names, labels, scenes, judgement),
+        comparison,
+        is_rejected,
+    )
+
+
+def _require_each_class(photos_dir: Path, photos: Photos, labels: Array) -> None:
+    for number, name in enumerate(photos.class_names):
+        if number not in labels:
+            raise RequestError(
+                f"{photos_dir / name}: none of its photos can be read; add others, or "
+                "remove the folder."
+            )
+
+
+def _group(embedded: Embedded, labels: Array, photos: Photos) -> Array:
+    """Returns the group of each photo; near-duplicates are in one group."""
+    pairs = find_pairs(embedded.hashes.tolist(), list(embedded.thumbnails))
+    names = [photos.class_names[label] for label in labels]
+    groups, divided = group_near_duplicates(pairs, names)
+    for name in divided:
+        log.warning(
+            "Class %r: most of its photos are near-duplicates, as if they were frames "
+            "of one recording, so the accuracy below is too high. Add photos of other "
+            "scenes.",
+            name,
+        )
+    return groups
+
+
+def _compare(
+    before: Former | None,
+    photos: Photos,
+    embedded: Embedded,
+    labels: Array,
+    judgement: Judgement | None,
+) -> Comparison | None:
+    """Compares if both models name the same classes and were taught the same photos."""
+    if before is None or judgement is None or before.class_names != photos.class_names:
+        return None
+    compared = before.compare(embedded.sha256, judgement.predicted, labels)
+    return compared if compared.photos else None
+
+
+def _attach(
+    photos: Photos, embedded: Embedded, judgement: Judgement | None
+) -> dict[str, bytes]:
+    none = np.zeros(0, np.int64)
+    judged = (judgement.predicted, judgement.fold_of) if judgement else (none, none)
+    known = embedded.sha256[: len(judged[0])]
+    return {former.RECORD_NAME: former.record(photos.class_names, known, *judged)}
+
+
+def _write(
+    content: bytes, path: Path, before: Former | None, is_rejected: bool
+) -> tuple[Path, Path | None]:
+    """Writes the file; returns its path and that of the former one."""
+    if is_rejected:
+        path = path.with_name(f"{path.stem}.rejected{path.suffix}")
+        files.write_bytes(path, content)
+        return path, None
+    former_path = path.with_name(f"{path.stem}.former{path.suffix}")
+    if before is not None:
+        files.write_bytes(former_path, path.read_bytes())
+    files.write_bytes(path, content)
+    return path, former_path if before is not None else None

@@ -1,0 +1,144 @@
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from corallite.device.engine.classifier import Classifier
+from corallite.device.image.preprocess import read_image
+from corallite.device.learn import former
+from corallite.device.learn.former import read_former
+from corallite.device.learn.teach import teach
+from corallite.device.system.errors import RequestError
+
+
+def read_record(path):
+    """Returns the record of a taught file."""
+    found = read_former(path)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def photos(make_photos):
+    return make_photos(red=12, green=12, blue=12)
+
+
+@pytest.fixture
+def model(tmp_path):
+    return tmp_path / "model.tflite"
+
+
+def test_unseen_photos_are_named(photos, make_photos, model, features_path):
+    taught = teach(photos, model, features_path)
+    assert taught.path == model and taught.former_path is None
+    assert taught.scenes == 36 and not taught.is_rejected
+    assert taught.judgement and taught.judgement.accuracy > 0.95
+    assert taught.comparison is None
+    classifier = Classifier(model)
+    others = make_photos("others", begin=50, red=5, green=5, blue=5)
+    for path in others.rglob("*.png"):
+        best = classifier.classify(read_image(path)).argmax()
+        assert classifier.labels[best] == path.parent.name
+
+
+def test_copies_are_one_scene(photos, model, features_path):
+    for path in sorted(photos.glob("red/*"))[:4]:
+        path.with_name(f"copy_{path.name}").write_bytes(path.read_bytes())
+    taught = teach(photos, model, features_path)
+    assert len(taught.labels) == 40 and taught.scenes == 36
+
+
+def test_a_model_that_is_as_good_replaces_the_former(
+    photos, make_photos, model, features_path
+):
+    teach(photos, model, features_path)
+    before = model.read_bytes()
+    make_photos(begin=20, red=2, blue=2)
+    taught = teach(photos, model, features_path)
+    assert taught.comparison and taught.comparison.photos == 36
+    assert not taught.is_rejected and taught.former_path
+    assert taught.former_path.read_bytes() == before != model.read_bytes()
+    assert len(read_record(model).photos) == 40
+
+
+def test_a_worse_model_is_kept_beside_the_former(
+    photos, model, features_path, make_features
+):
+    teach(photos, model, features_path)
+    before = model.read_bytes()
+    # One feature, which tells red from the others.
+    features_path.write_bytes(make_features(classes=1))
+    taught = teach(photos, model, features_path)
+    assert taught.is_rejected and taught.comparison
+    assert taught.comparison.lost > taught.comparison.gained
+    assert model.read_bytes() == before and taught.former_path is None
+    assert taught.path.name == "model.rejected.tflite"
+    assert Classifier(taught.path).labels == ("blue", "green", "red")
+
+
+def test_other_classes_are_another_task(photos, model, features_path, make_photos):
+    two = make_photos("two", red=12, blue=12)
+    teach(two, model, features_path)
+    taught = teach(photos, model, features_path)
+    assert taught.comparison is None and taught.former_path is not None
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_and_two_photos_a_class_are_enough(
+    make_photos, model, features_path, count
+):
+    taught = teach(
+        make_photos(red=count, green=count, blue=count), model, features_path
+    )
+    assert (taught.judgement is None) == (count == 1)
+    assert read_record(model).class_names == ("blue", "green", "red")
+    assert Classifier(model).labels == ("blue", "green", "red")
+
+
+def test_a_class_without_readable_photos_is_refused(photos, model, features_path):
+    for path in (photos / "green").iterdir():
+        path.write_bytes(b"no image")
+    with pytest.raises(RequestError, match="green: none of its photos can be read"):
+        teach(photos, model, features_path)
+    assert not model.exists()
+
+
+def test_a_file_of_somebody_else_stays(photos, model, features_path):
+    model.write_bytes(features_path.read_bytes())
+    with pytest.raises(RequestError, match="was not made by corallite teach"):
+        teach(photos, model, features_path)
+    assert model.read_bytes() == features_path.read_bytes()
+
+
+def test_a_kill_leaves_photos_and_former_model(photos, model, features_path):
+    """At each file that is written, as the power may fail at any time."""
+    teach(photos, model, features_path)
+    before = {x: x.read_bytes() for x in [model, *photos.rglob("*.png")]}
+    code = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from corallite.device.learn.teach import teach\n"
+        "left, replace = [int(sys.argv[1])], os.replace\n"
+        "def replace_or_die(*paths):\n"
+        "    left[0] -= 1\n"
+        "    if left[0] < 0: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    replace(*paths)\n"
+        "os.replace = replace_or_die\n"
+        "teach(*map(Path, sys.argv[2:]))\n"
+    )
+    for path in (model.parent / "cache").rglob("*.npy"):
+        path.unlink()
+    for writes in range(3):
+        # The cache, the former model, the model.
+        command = [sys.executable, "-c", code, str(1 if writes else 0)]
+        done = subprocess.run([*command, str(photos), str(model), str(features_path)])
+        assert done.returncode == -signal.SIGKILL
+        assert {x: x.read_bytes() for x in before} == before
+    assert teach(photos, model, features_path).path == model
+
+
+def test_level_of_the_test_is_five_per_cent():
+    assert former.LEVEL == 0.05
+    assert np.isclose(former.sign_test(0, 5), 1 / 32)
