@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 _Z_95 = 1.96
-# Nobody has more to compare.
+# A larger number is no advice.
 _MOST_IMAGES = 1_000_000
 
 

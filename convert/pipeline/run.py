@@ -92,12 +92,7 @@ def run_pipeline(
             teaching=teaching,
             overwrite=overwrite,
         )
-        if chain.sparsity:
-            magnitude.prune(
-                run, data, chain.sparsity, recipes.prune, overwrite=overwrite
-            )
-        else:
-            _leave_pruning_out(run, overwrite)
+        _prune(run, data, chain.sparsity, recipes.prune, overwrite)
         if request.method in KINDS:
             qat_stage.train_quantized(
                 run,
@@ -119,8 +114,16 @@ def _count_images(data_dir: Path, run: Run) -> int:
     return len({file.path for split in members for file in split})
 
 
-def _leave_pruning_out(run: Run, overwrite: bool) -> None:
-    """Refuses or removes an earlier pruned stage, which would be used."""
+def _prune(
+    run: Run, data: ImageData, sparsity: float, recipe: Recipe, overwrite: bool
+) -> None:
+    """Prunes; without a sparsity, refuses or removes an earlier pruned stage.
+
+    Such a stage would be used by those that follow.
+    """
+    if sparsity:
+        magnitude.prune(run, data, sparsity, recipe, overwrite=overwrite)
+        return
     stage = run.stage(magnitude.KIND.name)
     if not overwrite:
         stage.refuse_other_settings({"sparsity": 0})

@@ -56,7 +56,7 @@ def train(
 
     With `transfer`, the network is built with the conventions of the weights. Their
     head is kept if it has as many classes as there are in `data_dir`; else a new one is
-    fitted to the training images first. With few images, that is all.
+    fitted to the training images first. With few images, no other layer is trained.
 
     Args:
         data_dir: The labelled images, see `prepare_data`.
@@ -100,14 +100,7 @@ def train(
             return stage, data
         stage.reopen()
         run.record(record)
-        log_initialization(training.start, len(data.class_names))
-        model, progress, head = _train_network(training, stage, inputs)
-        metrics = {
-            **cost_metrics(model),
-            **_describe_head(head, data),
-            "trained_on_val": data.is_val_shared,
-        }
-        finish_stage(stage, model, data, progress, inputs, **metrics)
+        _make_stage(training, stage, inputs)
     return stage, data
 
 
@@ -157,6 +150,18 @@ def _prepare(
     if start.is_frozen:
         recipe = dataclasses.replace(recipe, epochs=0)
     return _Training(start, recipe, data, teacher)
+
+
+def _make_stage(training: _Training, stage: Stage, inputs: dict[str, Any]) -> None:
+    data = training.data
+    log_initialization(training.start, len(data.class_names))
+    model, progress, head = _train_network(training, stage, inputs)
+    metrics = {
+        **cost_metrics(model),
+        **_describe_head(head, data),
+        "trained_on_val": data.is_val_shared,
+    }
+    finish_stage(stage, model, data, progress, inputs, **metrics)
 
 
 def cost_metrics(model: keras.Model) -> dict[str, Any]:
