@@ -93,7 +93,8 @@ _SMOOTH = flags.DEFINE_float(
 _THRESHOLD = flags.DEFINE_float(
     "threshold",
     None,
-    "Probability, 0 to 1, at which a label becomes active; default, never.",
+    "Probability, 0 to 1, at which a label becomes active, and below which the result "
+    "is unknown; default, what the model was fitted with.",
     lower_bound=0.0,
     upper_bound=1.0,
 )
@@ -202,6 +203,11 @@ def open_rate_limiter() -> Iterator[RateLimiter]:
     throttle = ThermalThrottle(max_c) if max_c else None
     with contextlib.closing(RateLimiter(_MAX_FPS.value, throttle)) as rate_limiter:
         yield rate_limiter
+
+
+def threshold() -> float | None:
+    """Returns the least probability of a label; None for that of the model."""
+    return _THRESHOLD.value
 
 
 def top_k() -> int:

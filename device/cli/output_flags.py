@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from absl import flags
 
+from corallite.device.model.refusal import UNKNOWN
 from corallite.device.outputs.lines import Sink, Sinks
 from corallite.device.system.errors import RequestError
 
@@ -13,7 +14,7 @@ _MQTT = flags.DEFINE_string(
     "mqtt",
     None,
     "mqtt://USER:PASSWORD@HOST:PORT/TOPIC, or mqtts with TLS: publishes the result "
-    "when the active labels change (without --threshold: the most probable label).",
+    "when the active labels change (without --threshold: the label, or unknown).",
 )
 _MQTT_EVERY_FRAME = flags.DEFINE_boolean(
     "mqtt_every_frame", False, "Publish the result of every frame."
@@ -21,8 +22,8 @@ _MQTT_EVERY_FRAME = flags.DEFINE_boolean(
 _ON_LABEL = flags.DEFINE_multi_string(
     "on_label",
     [],
-    "Run the command of --run when this label becomes active (without --threshold: the "
-    "most probable). Repeat both flags for more labels.",
+    "Run the command of --run when this label becomes active (without --threshold: "
+    "when it is named, or unknown). Repeat both flags for more labels.",
 )
 _RUN = flags.DEFINE_multi_string(
     "run",
@@ -94,7 +95,7 @@ def _pair_commands(labels: Sequence[str]) -> list[tuple[str, str]]:
             "give one --run for each --on_label."
         )
     for name in names:
-        if name not in labels:
+        if name not in (*labels, UNKNOWN):
             raise RequestError(
                 f"--on_label={name}: is not a label of this model; its labels are "
                 f"{', '.join(labels[:10])}{' ...' if len(labels) > 10 else ''}."

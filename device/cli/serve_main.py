@@ -111,7 +111,10 @@ def _make_app(stack, stop: Stop, allowed, argv):  # type: ignore[no-untyped-def]
         streams=_MAX_STREAMS.value,
     )
     of_requests = EngineHandle(engine, turn)
-    service = Service(of_requests, camera, limits, stop, rate_limiter.status)
+    service = Service(
+        *(of_requests, camera, limits, stop, rate_limiter.status),
+        camera_flags.threshold(),
+    )
     stack.callback(service.close)
     liveness = Liveness(service, camera)
     stack.callback(liveness.close)

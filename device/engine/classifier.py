@@ -13,7 +13,8 @@ from corallite.device.engine.runner import Runner
 from corallite.device.engine.runners import litert
 from corallite.device.engine.runtime import first_line
 from corallite.device.image.preprocess import Image
-from corallite.device.model.manifest import Manifest
+from corallite.device.model.manifest import ClassesOutput, Manifest
+from corallite.device.model.refusal import UNKNOWN, reaches
 from corallite.device.system.errors import RequestError
 
 
@@ -92,3 +93,21 @@ def top_k(
     """
     order = np.argsort(-probabilities, kind="stable")[:k]
     return [Prediction(labels[i], float(probabilities[i])) for i in order]
+
+
+def choose_label(
+    top: Prediction, classes: ClassesOutput, threshold: float | None = None
+) -> str:
+    """Returns the label of the most probable class, or `UNKNOWN`.
+
+    Args:
+        top: The most probable class.
+        classes: The output in the manifest, with its refusal.
+        threshold: The least probability, in place of that of the manifest.
+    """
+    refusal = classes.refusal
+    if refusal is not None and top.label == refusal.background:
+        return UNKNOWN
+    if threshold is not None:
+        return top.label if reaches(top.probability, threshold) else UNKNOWN
+    return top.label if refusal is None or refusal.names(*top) else UNKNOWN

@@ -46,6 +46,7 @@ class ClassesHead:
         classes, labels = find_classes(signature, path), len(described.labels)
         (self._spec,) = signature.outputs
         self._values = described.values
+        self._refusal = described.refusal
         self._path = path
         self._is_pair = classes == 1 and labels == 2 and not described.is_multilabel
         if classes != labels and not self._is_pair:
@@ -57,8 +58,8 @@ class ClassesHead:
     def decode(self, outputs: Mapping[str, Tensor]) -> Probabilities:
         """Returns the probability of each label, float32 [labels].
 
-        Quantized outputs become (q - zero_point) * scale. Probabilities stay as they
-        are, and so do numbers of unknown meaning.
+        Quantized outputs become (q - zero_point) * scale. Probabilities and numbers of
+        unknown meaning stay as they are, unless the manifest has a temperature.
 
         Raises:
             RequestError: One is infinite or not a number, which JSON does not have.
@@ -69,7 +70,9 @@ class ClassesHead:
                 f"{self._path}: its outputs are not all numbers for this image; "
                 "convert it again, or check --input_range of classify."
             )
-        return probabilities
+        if self._refusal is None:
+            return probabilities
+        return self._refusal.calibrate(probabilities)
 
     def _interpret(self, values: Tensor) -> Probabilities:
         if values.dtype != np.float32:

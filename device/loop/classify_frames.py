@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 from corallite.device.camera.frame import Fitted, Frame, FrameStream
 from corallite.device.engine.base import Engine, OutdatedPixelsError, Probabilities
-from corallite.device.engine.classifier import Prediction
+from corallite.device.engine.classifier import Prediction, choose_label
 from corallite.device.engine.classifier import top_k as most_probable
 from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import fit_image
 from corallite.device.loop.rate_limit import RateLimiter
 from corallite.device.loop.smoothing import Smoother
+from corallite.device.model.refusal import UNKNOWN
 from corallite.device.system.errors import RequestError
 from corallite.device.system.log_throttle import Failures
 from corallite.device.system.text import count_columns, cut, replace_unprintable
@@ -40,6 +41,8 @@ class Result(NamedTuple):
         time_s: The frame's time, as given by its source.
         source: The name of the file or camera.
         top: The most probable labels, the most probable first.
+        label: The most probable one; "unknown" if the model is not sure enough of it,
+            or with a threshold, if it is not active.
         latency_ms: Preprocessing, in whichever thread, and inference; without reading
             or decoding.
         age_ms: Time from the frame's capture to its prediction, including waits.
@@ -54,6 +57,7 @@ class Result(NamedTuple):
     time_s: float
     source: str
     top: list[Prediction]
+    label: str
     latency_ms: float
     age_ms: float = 0.0
     dropped: int = 0
@@ -106,19 +110,30 @@ def classify_frames(
         smoother.begin(classifier.labels)
         probabilities = smoother.add(probabilities, frame.time_s)
         status = classifier.status()
+        top = most_probable(probabilities, classifier.labels, top_k)
+        active = smoother.name_active(classifier.labels)
         yield Result(
             frame.number,
             frame.time_s,
             frame.name,
-            most_probable(probabilities, classifier.labels, top_k),
+            top,
+            _choose_label(top[0], classifier, active),
             latency_ms,
             age_ms,
             frame.dropped,
-            smoother.name_active(classifier.labels),
+            active,
             status.device,
             None if rate_limiter is None else rate_limiter.limit_fps,
             status.state == "lost",
         )
+
+
+def _choose_label(top: Prediction, classifier: Engine, active: list[str] | None) -> str:
+    if active is not None and top.label not in active:
+        return UNKNOWN
+    # An active label has passed the threshold, maybe in an earlier frame.
+    threshold = None if active is None else 0.0
+    return choose_label(top, classifier.manifest.classes, threshold)
 
 
 def _fit(classifier: Engine, frame: Frame) -> Frame:
@@ -191,14 +206,17 @@ def _round_prediction(prediction: Prediction) -> dict[str, str | float]:
 def to_text_line(result: Result, columns: int = 80) -> str:
     """Returns `result` as readable text of at most `columns` columns.
 
-    The first label is always included, shortened if necessary, the others if they fit.
-    The device is named unless it is the CPU.
+    The first label is always included, shortened if necessary, the others if they fit;
+    before them stands "unknown" if none is named. The device is named unless it is the
+    CPU.
     """
     name = cut(replace_unprintable(result.source), _NAME_COLUMNS)
     name += " " * (_NAME_COLUMNS - count_columns(name))
     line = f"{result.frame:>7} {name} {result.latency_ms:7.1f} ms"
     if device := name_device(result):
         line += f"  {device}"
+    if result.label != result.top[0].label:
+        line += f"  {result.label}:"
     for number, prediction in enumerate(result.top):
         room = columns - count_columns(line) - len("  100.0%")
         label = replace_unprintable(prediction.label)

@@ -18,6 +18,7 @@ from corallite.device.model.archive import (
     open_content,
     read_archived,
 )
+from corallite.device.model.refusal import Refusal
 from corallite.device.model.text_bounds import (
     require_label,
     require_short,
@@ -91,11 +92,13 @@ class ClassesOutput(NamedTuple):
         labels: The name of each class, in order.
         values: What the numbers are, such as `PROBABILITIES`; "" if unknown.
         name: What other tools show.
+        refusal: When none of the labels is named; None: never.
     """
 
     labels: tuple[str, ...]
     values: str = PROBABILITIES
     name: str = "probability"
+    refusal: Refusal | None = None
 
     @property
     def is_multilabel(self) -> bool:
@@ -106,15 +109,18 @@ class ClassesOutput(NamedTuple):
     def from_json(cls, content: dict[str, Any]) -> "ClassesOutput":
         """Creates an object from the dict of `to_json`."""
         content = {**cls._field_defaults, **content}
+        refusal = content["refusal"]
         return cls(
             tuple(require_label(str(label)) for label in content["labels"]),
             _text(content, "values"),
             _text(content, "name"),
+            refusal and Refusal.from_json(refusal),
         )
 
     def to_json(self) -> dict[str, Any]:
         """Returns a dict for JSON; the reverse of `from_json`."""
-        return {"kind": "classes", **self._asdict()}
+        refusal = self.refusal and self.refusal.to_json()
+        return {"kind": "classes", **self._asdict(), "refusal": refusal}
 
 
 class SelfTest(NamedTuple):
@@ -219,6 +225,7 @@ class Manifest(NamedTuple):
         image, classes = content.pop("inputs")[0], content.pop("outputs")[0]
         shown = {name: image[name] for name in _IMAGE_FIELDS}
         shown |= {"labels": list(classes["labels"]), "output": classes["values"]}
+        shown["refusal"] = classes["refusal"]
         return {**content, **shown, "format": 1}
 
     @classmethod

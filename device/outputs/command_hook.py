@@ -23,7 +23,7 @@ _GRACE_S = 2.0
 class Hook:
     """Runs a command each time a label appears, one run at a time, beside the loop.
 
-    A label appears when it becomes active (without a threshold: the most probable).
+    A label appears when it becomes active (without a threshold: the result's label).
 
     Attributes:
         runs: How often the command was started.
@@ -64,7 +64,7 @@ class Hook:
     def put(self, result: Result) -> None:
         """Starts the command if the label appears in this result."""
         active = result.active
-        is_on = self._label in ([result.top[0].label] if active is None else active)
+        is_on = self._label in ([result.label] if active is None else active)
         has_appeared, self._was_on = is_on and not self._was_on, is_on
         if not has_appeared:
             return

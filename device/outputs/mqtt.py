@@ -68,7 +68,7 @@ class Mqtt:
         Args:
             address: The broker and the topic.
             every_frame: Whether to publish every result; default, only when the
-                active labels change, or without a threshold the most probable one.
+                active labels change, or without a threshold the result's label.
 
         Raises:
             RequestError: paho-mqtt is not installed.
@@ -93,7 +93,7 @@ class Mqtt:
 
     def put(self, result: Result) -> None:
         """Queues `result` if its labels have changed; never waits."""
-        now = [result.top[0].label] if result.active is None else result.active
+        now = [result.label] if result.active is None else result.active
         if now == self._last and not self._every_frame:
             return
         self._last = now

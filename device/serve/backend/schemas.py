@@ -14,6 +14,9 @@ class ErrorBody(BaseModel):
     error: str = Field(description="One sentence.")
 
 
+_LABEL = "The most probable label; unknown if the model is not sure enough of it."
+
+
 class LabelBody(BaseModel):
     """A label and its probability."""
 
@@ -27,6 +30,7 @@ class AnswerBody(BaseModel):
     model: str
     version: str
     top: list[LabelBody] = Field(description="The most probable label first.")
+    label: str = Field(description=_LABEL)
     latency_ms: float = Field(
         description="Preprocessing, inference, and the wait for the camera's inference."
     )
@@ -79,6 +83,7 @@ class ResultBody(BaseModel):
     frame: int
     source: str
     top: list[LabelBody]
+    label: str = Field(description=_LABEL)
     active: list[str] | None = Field(description="Null without a threshold.")
     latency_ms: float = Field(description="Preprocessing and inference.")
     age_ms: float = Field(description="From capture to result.")

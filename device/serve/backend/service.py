@@ -9,6 +9,7 @@ from functools import partial
 
 from corallite.device.camera.connection_state import State
 from corallite.device.engine.base import Engine
+from corallite.device.engine.classifier import choose_label
 from corallite.device.engine.classifier import top_k as most_probable
 from corallite.device.image.decoding_limits import MOST_SCANS, TooLargeError
 from corallite.device.image.header import count_scans, is_known_kind, read_header
@@ -51,6 +52,7 @@ class Service:
         limits: Limits,
         stop: threading.Event,
         read_rate_limit: Callable[[], RateLimitStatus] | None = None,
+        threshold: float | None = None,
     ) -> None:
         """Starts its thread with the first request.
 
@@ -60,6 +62,7 @@ class Service:
             limits: The limits of a request.
             stop: Set when the server stops.
             read_rate_limit: Returns the board's sensors and the frame rate limit.
+            threshold: See `choose_label`.
         """
         self.limits = limits
         self.camera = camera
@@ -68,6 +71,7 @@ class Service:
         self.is_processing = False
         self._engine = engine
         self._read_rate_limit = read_rate_limit
+        self._threshold = threshold
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="requests")
 
     def close(self) -> None:
@@ -110,6 +114,7 @@ class Service:
             model=printable(manifest.model),
             version=printable(manifest.version),
             top=schemas.label_bodies(top),
+            label=printable(choose_label(top[0], manifest.classes, self._threshold)),
             latency_ms=round(latency_ms, 3),
         )
 
@@ -222,6 +227,7 @@ def _describe_result(newest: Snapshot) -> schemas.ResultBody:
         frame=result.frame,
         source=printable(result.source),
         top=schemas.label_bodies(result.top),
+        label=printable(result.label),
         active=None if active is None else [printable(label) for label in active],
         latency_ms=round(result.latency_ms, 3),
         age_ms=round(result.age_ms, 3),

@@ -1,4 +1,4 @@
-"""Encodes a frame as JPEG, with its most probable label drawn on it."""
+"""Encodes a frame as JPEG, with its label drawn on it."""
 
 import threading
 import unicodedata
@@ -34,13 +34,16 @@ class Pictures:
 
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:
-    """Returns a JPEG, at most 960 pixels wide and high, with the first label."""
+    """Returns a JPEG, at most 960 pixels wide and high, with the label."""
     image = _shrink(snapshot.image_rgb_u8)
     # The conversion copies, so drawing does not change the snapshot.
     image_bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     if snapshot.result.top:
         first = snapshot.result.top[0]
-        _write(image_bgr, f"{_to_ascii(first.label)}  {first.probability:.0%}")
+        text = _to_ascii(snapshot.result.label)
+        if snapshot.result.label == first.label:
+            text = f"{text}  {first.probability:.0%}"
+        _write(image_bgr, text)
     quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
     return cv2.imencode(".jpg", image_bgr, quality)[1].tobytes()
 

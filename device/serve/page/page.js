@@ -84,6 +84,7 @@ function showResult(result, source) {
   byId("labels").hidden = !result;
   if (!result) return;
   showLabels(result.top, result.active ?? []);
+  byId("unknown").hidden = result.label === result.top[0].label;
   if (result.frame !== lastFrame) {
     lastFrame = result.frame;
     samples.push({ at: performance.now(), latency: result.latency_ms, age: result.age_ms });

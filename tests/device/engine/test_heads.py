@@ -5,15 +5,18 @@ import pytest
 
 from corallite.device.engine.heads import ClassesHead
 from corallite.device.model.manifest import ClassesOutput
+from corallite.device.model.refusal import Refusal
 from corallite.device.model.signature import ModelSignature, TensorSpec
 from corallite.device.system.errors import RequestError
 
 LOGITS = np.array([2.0, -1.0, 0.5], np.float32)
 
 
-def decode(values, labels, numbers, *, dtype="float32", scale=0.0, zero_point=0):
+def decode(
+    values, labels, numbers, *, dtype="float32", scale=0.0, zero_point=0, refusal=None
+):
     spec = TensorSpec("out", (1, len(numbers)), dtype, scale, zero_point)
-    described = ClassesOutput(labels, values)
+    described = ClassesOutput(labels, values, refusal=refusal)
     head = ClassesHead(described, ModelSignature((), (spec,)), "a.tflite")
     return head.decode({"out": np.array([numbers], dtype)})
 
@@ -29,6 +32,20 @@ def test_a_softmax_is_applied_to_logits():
     assert np.allclose(found, powers / powers.sum()) and found.dtype == np.float32
     large = decode("logits", ("a", "b"), np.array([1000, -1000], np.float32))
     assert (large == [1, 0]).all()
+
+
+def test_a_temperature_divides_the_logits():
+    refusal = Refusal(temperature=2.5)
+    found = decode("logits", ("a", "b", "c"), LOGITS, refusal=refusal)
+    powers = np.exp(LOGITS / 2.5)
+    assert np.allclose(found, powers / powers.sum()) and found.dtype == np.float32
+    # An int8 model gives 0 for what is rare: it stays 0.
+    quantized = decode(
+        *("probabilities", ("a", "b", "c"), [127, -127, -128]),
+        **{"dtype": "int8", "scale": 1 / 256, "zero_point": -128, "refusal": refusal},
+    )
+    powers = np.array([255 / 256, 1 / 256, 0]) ** 0.4
+    assert np.allclose(quantized, powers / powers.sum())
 
 
 def test_quantized_logits_are_dequantized_first():

@@ -19,11 +19,14 @@ from corallite.device.loop.classify_frames import (
     to_text_line,
 )
 from corallite.device.loop.smoothing import Smoother
+from corallite.device.model.manifest import Manifest
+from corallite.device.model.refusal import Refusal
 
 
 class FakeClassifier:
     labels = ("cat", "dog", "ship")
     preprocessing = Preprocessing((8, 8))
+    manifest = Manifest.of_classifier("fake", "1", labels, preprocessing)
 
     def run(self, pixels_u8):
         return np.array([0.2, 0.7, 0.1], np.float32)
@@ -44,7 +47,8 @@ def frames(count=5):
 def result(**changes):
     top = [Prediction("dog", 0.7), Prediction("cat", 0.2)]
     fields = {"frame": 3, "time_s": 0.3, "source": "clip.mp4", "top": top}
-    return Result(**{**fields, "latency_ms": 1.23456, **changes})
+    fields |= {"label": "dog", "latency_ms": 1.23456}
+    return Result(**{**fields, **changes})
 
 
 def test_every_frame_has_a_result():
@@ -98,7 +102,7 @@ def test_json_line_has_the_fields_and_is_one_line():
     assert "\n" not in line and line.isascii()
     content = json.loads(line)
     assert list(content) == [
-        *("frame", "time_s", "source", "top"),
+        *("frame", "time_s", "source", "top", "label"),
         *("latency_ms", "age_ms", "dropped", "active", "device", "limit_fps"),
         "accelerator_lost",
     ]
@@ -127,7 +131,7 @@ def test_smoothed_probabilities_and_active_labels_are_in_the_result():
     flickering: Any = Flickering()
     smoother = Smoother(window_s=1.0, threshold=0.6, release=0.5)
     results = classify_frames(frames(3), flickering, threading.Event(), 1, smoother)
-    seen = [(r.top[0].label, round(r.top[0].probability, 2), r.active) for r in results]
+    seen = [(r.label, round(r.top[0].probability, 2), r.active) for r in results]
     assert seen == [
         ("cat", 1.0, ["cat"]),
         ("cat", 0.5, ["cat"]),
@@ -135,10 +139,42 @@ def test_smoothed_probabilities_and_active_labels_are_in_the_result():
     ]
 
 
+@pytest.mark.parametrize(
+    ("refusal", "threshold", "label"),
+    [
+        (None, None, "dog"),
+        (Refusal(threshold=0.7), None, "dog"),
+        (Refusal(threshold=0.71), None, "unknown"),
+        (Refusal(threshold=0.71, thresholds={"dog": 0.6}), None, "dog"),
+        (Refusal(background="dog"), None, "unknown"),
+        # --threshold overrules, but what is no class stays none.
+        (Refusal(threshold=0.9), 0.7, "dog"),
+        (None, 0.71, "unknown"),
+        (Refusal(background="dog"), 0.7, "unknown"),
+    ],
+)
+def test_label_is_unknown_if_the_model_is_not_sure_enough(refusal, threshold, label):
+    class Refusing(FakeClassifier):
+        manifest = FakeClassifier.manifest.with_classes(refusal=refusal)
+
+    refusing: Any = Refusing()
+    smoother = Smoother(threshold=threshold)
+    results = classify_frames(frames(1), refusing, threading.Event(), 3, smoother)
+    (found,) = results
+    assert found.label == label
+    # The ranking of the classes stays.
+    assert [p.label for p in found.top] == ["dog", "cat", "ship"]
+
+
 def test_text_line_is_readable():
     assert to_text_line(result()) == (
         "      3 clip.mp4                     1.2 ms  dog 70.0%  cat 20.0%"
     )
+
+
+def test_text_line_says_that_no_label_is_named():
+    line = to_text_line(result(label="unknown"))
+    assert line.endswith("    1.2 ms  unknown:  dog 70.0%  cat 20.0%")
 
 
 def test_text_line_names_the_accelerator():
@@ -163,6 +199,7 @@ def test_loss_of_an_accelerator_is_in_the_result():
 def test_text_line_fits_80_columns(label, source):
     top = [Prediction(label, 1.0)] * 9
     fields = {"top": top, "source": source, "latency_ms": 98765.4}
+    fields["label"] = "unknown"
     line = to_text_line(result(**fields, accelerator_lost=True))
     wide = sum(character in "犬写真" for character in line)
     assert len(line) + wide <= 80
@@ -171,7 +208,8 @@ def test_text_line_fits_80_columns(label, source):
 
 def test_text_line_cannot_move_the_cursor():
     top = [Prediction("a\nb", 1.0)]
-    assert to_text_line(result(source="\x1b[2J", top=top)).isprintable()
+    line = to_text_line(result(source="\x1b[2J", top=top, label="a\nb"))
+    assert line.isprintable()
 
 
 LARGER = Preprocessing((16, 16))

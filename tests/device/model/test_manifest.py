@@ -10,8 +10,10 @@ import pytest
 
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.model import manifest as manifest_module
+from corallite.device.model.archive import append_archive
 from corallite.device.model.manifest import Manifest, SelfTest, read_manifest
 from corallite.device.model.metadata import Number
+from corallite.device.model.refusal import Refusal
 from corallite.device.model.write import attach_manifest, pack_tables
 from corallite.device.system.errors import RequestError
 
@@ -40,6 +42,36 @@ def write(tmp_path, content):
 def test_manifest_survives_the_round_trip(tmp_path):
     path = write(tmp_path, attach_manifest(MODEL, MANIFEST))
     assert read_manifest(path) == MANIFEST
+
+
+def test_refusal_survives_the_round_trip(tmp_path):
+    thresholds = {"Käse brot": 0.25}
+    refusal = Refusal(1.5, 0.5, thresholds, "cat", 0.95, 0.96, 0.75, 240)
+    manifest = MANIFEST.with_classes(refusal=refusal)
+    path = write(tmp_path, attach_manifest(MODEL, manifest))
+    assert read_manifest(path) == manifest
+    assert manifest.to_format_1()["refusal"]["threshold"] == 0.5
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"temperature": 0},
+        {"temperature": "NaN"},
+        {"threshold": 1.5},
+        {"threshold": -0.1},
+        {"thresholds": {"cat": None}},
+        {"thresholds": ["cat"]},
+        {"background": "x" * 300},
+        {"photos": "many"},
+    ],
+)
+def test_refusal_of_nonsense_is_refused(tmp_path, field):
+    content = MANIFEST.with_classes(refusal=Refusal()).to_json()
+    content["outputs"][0]["refusal"] |= field
+    file = append_archive(MODEL, {"corallite.json": json.dumps(content).encode()})
+    with pytest.raises(RequestError, match="its manifest is damaged"):
+        read_manifest(write(tmp_path, file))
 
 
 def test_content_is_read_as_the_file_is(tmp_path):

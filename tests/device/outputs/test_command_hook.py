@@ -19,7 +19,7 @@ REPORT = (
 
 def see(hook, label, frame=0, **fields):
     top = [Prediction(label, 0.75), Prediction("other", 0.25)]
-    hook.put(Result(frame, 0.0, "camera 0", top, 1.0, **fields))
+    hook.put(Result(frame, 0.0, "camera 0", top, label, 1.0, **fields))
 
 
 def wait_for(hook, wait_until):

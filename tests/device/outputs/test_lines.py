@@ -14,7 +14,7 @@ from corallite.device.outputs.lines import Lines, Sinks
 
 
 def result(frame=0, label="cat"):
-    return Result(frame, 0.0, "clip.mp4", [Prediction(label, 0.9)], 1.0)
+    return Result(frame, 0.0, "clip.mp4", [Prediction(label, 0.9)], label, 1.0)
 
 
 class Recording:
@@ -158,7 +158,7 @@ sinks = Sinks([lines])
 for frame in range(2000):
     if frame == 1500:
         input()
-    sinks.put(Result(frame, 0.0, "x", [Prediction("cat", 0.9)], 1.0))
+    sinks.put(Result(frame, 0.0, "x", [Prediction("cat", 0.9)], "cat", 1.0))
     if frame == 1499:
         print("full", file=sys.stderr, flush=True)
 print(lines.lost, file=sys.stderr)

@@ -94,7 +94,7 @@ def subscribe():
 
 
 def see(sink, label, frame=0, **fields):
-    sink.put(Result(frame, 0.0, "x", [Prediction(label, 0.9)], 1.0, **fields))
+    sink.put(Result(frame, 0.0, "x", [Prediction(label, 0.9)], label, 1.0, **fields))
 
 
 def frame_numbers(messages, count):

@@ -12,7 +12,7 @@ from corallite.device.loop.classify_frames import Result
 from corallite.device.outputs import watchdog as module
 from corallite.device.outputs.watchdog import LoopWatchdog
 
-RESULT = Result(0, 0.0, "x", [Prediction("cat", 1.0)], 1.0)
+RESULT = Result(0, 0.0, "x", [Prediction("cat", 1.0)], "cat", 1.0)
 
 
 @pytest.fixture(params=["path", "abstract"])

@@ -48,7 +48,7 @@ def lines():
     state = StateBody(model=MODEL, source=SOURCE, result=None, board=BOARD)
     metrics.watch(lambda: state, lambda: {"requests_waiting": 3})
     top = [Prediction("cat", 0.9)]
-    metrics.put(Result(0, 0.0, "camera 0", top, latency_ms=30.0, age_ms=60.0))
+    metrics.put(Result(0, 0.0, "camera 0", top, "cat", latency_ms=30.0, age_ms=60.0))
     return metrics.to_text().decode().splitlines()
 
 

@@ -25,7 +25,7 @@ class Still:
     """A camera with one frame."""
 
     def __init__(self):
-        result = Result(0, 0.0, "still", [Prediction("red", 1.0)], 1.0)
+        result = Result(0, 0.0, "still", [Prediction("red", 1.0)], "red", 1.0)
         image_rgb_u8 = np.zeros((48, 64, 3), np.uint8)
         self.newest = Snapshot(image_rgb_u8, result, time.monotonic())
 

@@ -1,0 +1,100 @@
+"""When a classifier says "I don't know": a part of its manifest."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from corallite.device.model.text_bounds import require_label
+
+# What a result is labelled if the model names no class.
+UNKNOWN = "unknown"
+
+Probabilities = np.ndarray[Any, np.dtype[np.float32]]
+
+
+class Refusal(NamedTuple):
+    """How sure a model must be to name a class, fitted by `learn.fit_refusal`.
+
+    Attributes:
+        temperature: The model's probabilities p become p ** (1 / temperature), divided
+            by their sum (Guo et al. 2017, 4.2): above 1, it was too sure of itself.
+        threshold: The least probability, after that, of a class that is named.
+        thresholds: The same for the classes that have their own.
+        background: The class of what is no class, which is never named; "" without.
+        asked: The share of named photos that shall be right, 0 to 1.
+        precision: The share that was right, of held-out photos.
+        named: The share of held-out photos of classes that were named.
+        photos: Number of held-out photos; 0 if it was not fitted.
+    """
+
+    temperature: float = 1.0
+    threshold: float = 0.0
+    thresholds: Mapping[str, float] = {}
+    background: str = ""
+    asked: float = 0.0
+    precision: float = 0.0
+    named: float = 0.0
+    photos: int = 0
+
+    def calibrate(self, probabilities: Probabilities) -> Probabilities:
+        """Applies the temperature to probabilities, float32 `[..., classes]`."""
+        if self.temperature == 1:
+            return probabilities
+        powers = np.maximum(probabilities, 0) ** np.float32(1 / self.temperature)
+        total = powers.sum(-1, keepdims=True)
+        return np.divide(powers, total, out=np.zeros_like(powers), where=total > 0)
+
+    def threshold_of(self, label: str) -> float:
+        """Returns the least probability at which a class is named."""
+        return self.thresholds.get(label, self.threshold)
+
+    def names(self, label: str, probability: float) -> bool:
+        """Returns whether the most probable class is named.
+
+        Args:
+            label: The most probable class.
+            probability: Its probability, after `calibrate`.
+        """
+        threshold = self.threshold_of(label)
+        return label != self.background and reaches(probability, threshold)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a dict for JSON; the reverse of `from_json`."""
+        return {**self._asdict(), "thresholds": dict(self.thresholds)}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Refusal":
+        """Creates an object from the dict of `to_json`.
+
+        Raises:
+            AttributeError, KeyError, TypeError, ValueError, OverflowError: `content` is
+                something else.
+        """
+        content = {**cls._field_defaults, **content}
+        thresholds = content["thresholds"].items()
+        background = content["background"]
+        temperature = float(content["temperature"])
+        if not 0.01 <= temperature <= 100:
+            raise ValueError(f"the temperature {temperature:g} is not from 0.01 to 100")
+        return cls(
+            temperature,
+            _share(content["threshold"]),
+            {require_label(str(x)): _share(share) for x, share in thresholds},
+            require_label(str(background)) if background else "",
+            *(_share(content[name]) for name in ("asked", "precision", "named")),
+            int(content["photos"]),
+        )
+
+
+def reaches(probability: float, threshold: float) -> bool:
+    """Returns whether a probability is at least a threshold, in a model's float32."""
+    return bool(np.float32(probability) >= np.float32(threshold))
+
+
+def _share(value: Any) -> float:
+    share = float(value)
+    if not 0 <= share <= 1 or math.isnan(share):
+        raise ValueError(f"{share} is not from 0 to 1")
+    return share
