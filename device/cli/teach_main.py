@@ -8,6 +8,10 @@ pretrained network, so neither a training machine nor TensorFlow is needed. The 
 is that of photos that were left out of the fit, near-duplicates together. Features are
 kept in the user's cache folder: after photos were added, only theirs are computed.
 
+A frame of which the model is not sure enough is labelled "unknown": what is named is
+right as often as --precision says, judged by the same photos. If there is a folder
+`none` (or --background_class), what looks like its photos is unknown too.
+
 A model that was taught before is replaced only if the accuracy does not fall: among the
 photos that both were taught with, by an exact test (McNemar, one-sided, 5 %). Otherwise
 it stays, the new one is written beside it, and the exit status is 1.
@@ -25,7 +29,7 @@ from absl import flags
 # 0.8.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from corallite.device.cli import program  # noqa: E402
+from corallite.device.cli import program, refusal_flags  # noqa: E402
 from corallite.device.learn.embed import SHIPPED  # noqa: E402
 from corallite.device.learn.head import confused  # noqa: E402
 from corallite.device.learn.teach import Taught, teach  # noqa: E402
@@ -38,6 +42,7 @@ _FEATURES = flags.DEFINE_string(
     "A file of corallite convert --to=features; default, EfficientNet-Lite0 with "
     "weights of ImageNet.",
 )
+_wanted = refusal_flags.define()
 flags.mark_flags_as_required(["photos", "model"])
 _MOST_CONFUSED = 3
 
@@ -47,7 +52,8 @@ def main(argv: Sequence[str]) -> int:
     program.reject_arguments(argv)
     begin_s = time.monotonic()
     path = Path(_MODEL.value)
-    taught = teach(Path(_PHOTOS.value), path, Path(_FEATURES.value or SHIPPED))
+    features = Path(_FEATURES.value or SHIPPED)
+    taught = teach(Path(_PHOTOS.value), path, features, _wanted())
     print("\n".join(_describe(taught)))
     print(f"{taught.path}: {time.monotonic() - begin_s:.1f} s")
     if taught.is_rejected:
@@ -70,6 +76,7 @@ def _describe(taught: Taught) -> list[str]:
         f"accuracy {100 * judgement.accuracy:.1f} % of left-out photos (95 %: "
         f"{low:.1f} to {high:.1f}; {judgement.folds} folds)"
     )
+    lines += [taught.refusal.explain()] if taught.refusal else []
     pairs = confused(taught.labels, judgement.predicted)[:_MOST_CONFUSED]
     if pairs:
         shown = (f"{names[a]} as {names[b]} {count}" for a, b, count in pairs)

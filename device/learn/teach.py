@@ -8,11 +8,13 @@ import numpy as np
 
 from corallite.device.learn import former, head
 from corallite.device.learn.embed import Embedded, FeaturesFile, embed_photos
+from corallite.device.learn.fit_refusal import USUAL, Wanted, fit_refusal
 from corallite.device.learn.former import Comparison, Former
 from corallite.device.learn.head import Array, Judgement
 from corallite.device.learn.near_duplicates import find_pairs, group_near_duplicates
 from corallite.device.learn.photos import Photos, list_photos
 from corallite.device.learn.write_taught import describe_taught, write_taught
+from corallite.device.model.refusal import Refusal
 from corallite.device.system import files, log
 from corallite.device.system.errors import RequestError
 
@@ -27,6 +29,7 @@ class Taught(NamedTuple):
         labels: The class of each photo, int `[n]`.
         scenes: Number of photos, near-duplicates counted once.
         judgement: What can be expected; None if a class has a single scene.
+        refusal: When no class is named; None without a judgement.
         comparison: With the former model; None if there is none to compare with.
         is_rejected: The held-out accuracy falls, so the former file stays.
     """
@@ -37,11 +40,14 @@ class Taught(NamedTuple):
     labels: Array
     scenes: int
     judgement: Judgement | None
+    refusal: Refusal | None
     comparison: Comparison | None
     is_rejected: bool
 
 
-def teach(photos_dir: Path, model_path: Path, features_path: Path) -> Taught:
+def teach(
+    photos_dir: Path, model_path: Path, features_path: Path, wanted: Wanted = USUAL
+) -> Taught:
     """Makes a model; replaces a former one only if its accuracy does not fall.
 
     The former file becomes NAME.former.tflite; a rejected one is NAME.rejected.tflite.
@@ -50,6 +56,7 @@ def teach(photos_dir: Path, model_path: Path, features_path: Path) -> Taught:
         photos_dir: A folder for each class.
         model_path: The file to write.
         features_path: The network before the head.
+        wanted: When the model shall name no class.
 
     Raises:
         RequestError: The photos or a file cannot be used.
@@ -58,6 +65,7 @@ def teach(photos_dir: Path, model_path: Path, features_path: Path) -> Taught:
     importlib.import_module("corallite.device.model.write")
     before = former.read_former(model_path)
     photos, features = list_photos(photos_dir), FeaturesFile.open(features_path)
+    wanted.find_background(photos.class_names)
     embedded = embed_photos(photos.paths, features)
     labels = np.array(photos.labels)[embedded.rows]
     _require_each_class(photos_dir, photos, labels)
@@ -65,6 +73,9 @@ def teach(photos_dir: Path, model_path: Path, features_path: Path) -> Taught:
     classes = len(photos.class_names)
     known = before.find_folds(embedded.sha256) if before else None
     fitted, judgement = head.fit_head(embedded.features, labels, groups, classes, known)
+    refusal = judgement and fit_refusal(
+        judgement.probabilities, labels, photos.class_names, wanted
+    )
     comparison = _compare(before, photos, embedded, labels, judgement)
     is_rejected = comparison is not None and comparison.is_fall
     content = write_taught(
@@ -76,13 +87,14 @@ def teach(photos_dir: Path, model_path: Path, features_path: Path) -> Taught:
             photos.class_names,
             embedded.sha256,
             judgement.accuracy if judgement else float("nan"),
+            refusal,
         ),
         _attach(photos, embedded, judgement),
     )
     path, former_path = _write(content, model_path, before, is_rejected)
     scenes = len(np.unique(groups))
     return Taught(
-        *(path, former_path, photos.class_names, labels, scenes, judgement),
+        *(path, former_path, photos.class_names, labels, scenes, judgement, refusal),
         comparison,
         is_rejected,
     )

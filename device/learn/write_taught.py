@@ -12,6 +12,7 @@ from corallite.device.learn.head import Array, Head
 from corallite.device.model import selftest
 from corallite.device.model.archive import append_archive, split_archive
 from corallite.device.model.manifest import ClassesOutput, Manifest
+from corallite.device.model.refusal import Refusal
 
 # Versions of the operators with int8 inputs and outputs.
 _FULLY_CONNECTED_VERSION = 4
@@ -55,7 +56,11 @@ def write_taught(
 
 
 def describe_taught(
-    features: FeaturesFile, class_names: tuple[str, ...], photos: Array, accuracy: float
+    features: FeaturesFile,
+    class_names: tuple[str, ...],
+    photos: Array,
+    accuracy: float,
+    refusal: Refusal | None = None,
 ) -> Manifest:
     """Returns the manifest of a taught model.
 
@@ -64,11 +69,12 @@ def describe_taught(
         class_names: The labels.
         photos: uint8 `[n, 32]`, SHA-256 of each photo.
         accuracy: Of photos that the head was not fitted to, 0 to 1; NaN if unknown.
+        refusal: When no class is named; None: never.
     """
     fingerprint = hashlib.sha256(photos.tobytes()).hexdigest()
     return features.manifest._replace(
         version=f"taught {fingerprint[:12]}",
-        outputs=(ClassesOutput(class_names),),
+        outputs=(ClassesOutput(class_names, refusal=refusal),),
         data_fingerprint=fingerprint,
         accuracy={} if np.isnan(accuracy) else {"folds": round(accuracy, 4)},
     )

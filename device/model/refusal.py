@@ -60,6 +60,30 @@ class Refusal(NamedTuple):
         threshold = self.threshold_of(label)
         return label != self.background and reaches(probability, threshold)
 
+    def name_each(
+        self, probabilities: Probabilities, class_names: tuple[str, ...]
+    ) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Returns whether the most probable class of each row is named, bool `[n]`.
+
+        Args:
+            probabilities: float32 `[n, classes]`, after `calibrate`.
+            class_names: The name of each class.
+        """
+        least = np.array([self.threshold_of(x) for x in class_names], np.float32)
+        may_name = np.array([name != self.background for name in class_names])
+        predicted = probabilities.argmax(1)
+        sure = probabilities.max(1).astype(np.float32)
+        return may_name[predicted] & (sure >= least[predicted])
+
+    def explain(self) -> str:
+        """Returns in one line how much is named, and how often that is right."""
+        missed = f" ({100 * self.asked:g} % were asked)"
+        return (
+            f"names {100 * self.named:.0f} % of them, {100 * self.precision:.1f} % of "
+            f"these right{missed if self.precision < self.asked else ''}; the others "
+            f"are {UNKNOWN}"
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Returns a dict for JSON; the reverse of `from_json`."""
         return {**self._asdict(), "thresholds": dict(self.thresholds)}
@@ -83,8 +107,10 @@ class Refusal(NamedTuple):
             _share(content["threshold"]),
             {require_label(str(x)): _share(share) for x, share in thresholds},
             require_label(str(background)) if background else "",
-            *(_share(content[name]) for name in ("asked", "precision", "named")),
-            int(content["photos"]),
+            asked=_share(content["asked"]),
+            precision=_share(content["precision"]),
+            named=_share(content["named"]),
+            photos=int(content["photos"]),
         )
 
 

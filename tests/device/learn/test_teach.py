@@ -1,15 +1,20 @@
 import signal
 import subprocess
 import sys
+import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from corallite.device.camera.open_source import open_source
 from corallite.device.engine.classifier import Classifier
 from corallite.device.image.preprocess import read_image
 from corallite.device.learn import former
+from corallite.device.learn.fit_refusal import Wanted
 from corallite.device.learn.former import read_former
 from corallite.device.learn.teach import teach
+from corallite.device.loop.classify_frames import classify_frames
 from corallite.device.system.errors import RequestError
 
 
@@ -41,6 +46,29 @@ def test_unseen_photos_are_named(photos, make_photos, model, features_path):
     for path in others.rglob("*.png"):
         best = classifier.classify(read_image(path)).argmax()
         assert classifier.labels[best] == path.parent.name
+
+
+def test_what_is_no_class_is_unknown(photos, make_photos, model, features_path):
+    (photos / "blue").rename(photos / "none")
+    taught = teach(photos, model, features_path)
+    classes = Classifier(model).manifest.classes
+    assert taught.refusal and classes.refusal == taught.refusal
+    assert classes.labels == ("green", "none", "red")
+    assert classes.refusal.background == "none" and classes.refusal.photos == 36
+    others = make_photos("others", begin=50, red=5, blue=5)
+    labels: dict[str, set[str]] = {"red": set(), "blue": set()}
+    with open_source(str(others), threading.Event()) as frames:
+        for result in classify_frames(
+            frames, Classifier(model), threading.Event(), top_k=1
+        ):
+            labels[Path(result.source).parent.name].add(result.label)
+    assert labels == {"red": {"red"}, "blue": {"unknown"}}
+
+
+def test_a_background_class_that_is_missing_is_refused(photos, model, features_path):
+    with pytest.raises(RequestError, match="--background_class=sky: is not one of"):
+        teach(photos, model, features_path, Wanted(background="sky"))
+    assert not model.exists()
 
 
 def test_copies_are_one_scene(photos, model, features_path):

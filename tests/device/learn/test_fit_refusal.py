@@ -1,0 +1,110 @@
+"""When a model says "I don't know": what is named is right as often as asked."""
+
+import numpy as np
+import pytest
+
+from corallite.device.learn.fit_refusal import LEAST_OF_CLASS, Wanted, fit_refusal
+from corallite.device.system.errors import RequestError
+
+NAMES = ("cat", "dog", "none")
+
+
+def draw(count, seed=0, classes=3, temperature=1.0, hardness=1.0):
+    """Returns probabilities and labels; with temperature 1 they are calibrated."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 2.5 / hardness, (count, classes))
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    true = powers / powers.sum(1, keepdims=True)
+    labels = (true.cumsum(1) > rng.random((count, 1))).argmax(1)
+    told = true ** (1 / temperature)
+    return told / told.sum(1, keepdims=True), labels
+
+
+def judge(refusal, probabilities, labels, names=NAMES):
+    calibrated = refusal.calibrate(probabilities.astype(np.float32))
+    is_named = refusal.name_each(calibrated, names)
+    is_right = calibrated.argmax(1) == labels
+    return is_right[is_named].mean(), is_named.mean()
+
+
+@pytest.mark.parametrize("asked", [0.8, 0.9, 0.95])
+def test_what_is_named_is_right_as_often_as_asked(asked):
+    new = draw(20_000, seed=99, hardness=0.6)
+    got = []
+    for seed in range(20):
+        refusal = fit_refusal(
+            *draw(300, seed, hardness=0.6), ("a", "b", "c"), Wanted(asked)
+        )
+        precision, named = judge(refusal, *new)
+        assert named > 0.45
+        got.append(precision)
+    # One fit of five may be below, by chance of its 300 photos; the mean is not.
+    assert np.mean(got) >= asked
+    assert np.mean(np.array(got) < asked - 0.01) <= 0.2
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_temperature_of_a_model_that_is_too_sure_is_found(temperature):
+    # Sharpened by 1 / 0.5: softened again by twice the temperature.
+    refusal = fit_refusal(*draw(3_000, temperature=temperature), ("a", "b", "c"))
+    # 3,000 photos leave about 5 % of error, and the grid is 3.5 % wide.
+    assert refusal.temperature == pytest.approx(1 / temperature, rel=0.1)
+
+
+def test_half_is_named_where_the_precision_cannot_be_reached():
+    probabilities, labels = draw(400, hardness=5)
+    refusal = fit_refusal(probabilities, labels, ("a", "b", "c"), Wanted(0.99))
+    assert refusal.named == pytest.approx(0.5, abs=0.01)
+    assert refusal.precision < 0.99 and refusal.asked == 0.99
+    assert "(99 % were asked)" in refusal.explain()
+
+
+def test_all_are_named_if_no_precision_is_asked():
+    refusal = fit_refusal(*draw(200), ("a", "b", "c"), Wanted(0.0))
+    assert refusal.threshold == 0 and refusal.named == 1
+
+
+def test_background_is_never_named():
+    probabilities, labels = draw(500)
+    refusal = fit_refusal(probabilities, labels, NAMES, Wanted(0.8))
+    assert refusal.background == "none"
+    assert not refusal.names("none", 1.0) and refusal.names("cat", 1.0)
+    # Its photos do not count as photos that could have been named.
+    calibrated = refusal.calibrate(probabilities.astype(np.float32))
+    is_named = refusal.name_each(calibrated, NAMES)
+    assert refusal.named == pytest.approx(is_named[labels != 2].mean(), abs=1e-4)
+    chosen = fit_refusal(probabilities, labels, NAMES, Wanted(0.8, "dog"))
+    assert chosen.background == "dog"
+
+
+def test_unknown_background_is_refused_in_a_sentence():
+    with pytest.raises(RequestError, match="is not one of the classes cat, dog, none"):
+        fit_refusal(*draw(50), NAMES, Wanted(background="nothing"))
+
+
+def test_a_class_with_enough_photos_has_its_own_threshold():
+    probabilities, labels = draw(2_000, seed=1)
+    few = (probabilities.argmax(1) != 0) | (np.arange(2_000) % 10 == 0)
+    probabilities, labels = probabilities[few], labels[few]
+    predicted = np.bincount(probabilities.argmax(1))
+    assert predicted[0] < LEAST_OF_CLASS <= predicted[1:].min()
+    refusal = fit_refusal(probabilities, labels, ("a", "b", "c"), Wanted(0.9))
+    assert set(refusal.thresholds) == {"b", "c"}
+    assert refusal.threshold_of("a") == refusal.threshold
+    for number, name in ((1, "b"), (2, "c")):
+        calibrated = refusal.calibrate(probabilities.astype(np.float32))
+        is_named = (calibrated.argmax(1) == number) & (
+            calibrated.max(1) >= np.float32(refusal.thresholds[name])
+        )
+        assert (labels == number)[is_named].mean() >= 0.9
+
+
+def test_zeros_of_an_int8_softmax_are_no_error():
+    probabilities = np.zeros((40, 3))
+    labels = np.arange(40) % 3
+    probabilities[np.arange(40), labels] = 255 / 256
+    probabilities[0] = (0, 255 / 256, 0)
+    refusal = fit_refusal(probabilities, labels, ("a", "b", "c"), Wanted(0.9))
+    assert np.isfinite(refusal.temperature) and refusal.named == 1
+    # Any probabilities that a model can give.
+    assert refusal.calibrate(np.zeros((1, 3), np.float32)).tolist() == [[0, 0, 0]]
