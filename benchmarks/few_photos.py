@@ -56,10 +56,11 @@ _ROWS = flags.DEFINE_list("rows", ["linear", "frozen", "ours"], "What to measure
 _TEACH_FLAGS = flags.DEFINE_multi_string(
     "teach_flag", [], "For corallite teach, such as --features=FILE; repeat it."
 )
+_EPOCHS = flags.DEFINE_integer("epochs", 20, "Of the small network.", lower_bound=1)
 _UNLABELLED = 50
 _STUDENT = (
     *("--model=shufflenet_v2", "--width=0.5", "--image_size=128"),
-    *("--weights=random", "--epochs=20"),
+    "--weights=random",
 )
 _SIDE = 224
 
@@ -111,17 +112,21 @@ def _run_ours(cell: Path) -> dict[str, Any]:
 
 
 def _run_student(cell: Path) -> dict[str, Any]:
-    return _run_corallite("train", cell, "student", *_STUDENT)
+    return _run_student_with(cell, "student")
 
 
 def _run_taught(cell: Path) -> dict[str, Any]:
-    teacher = f"--teacher={cell / 'run'}"
-    return _run_corallite("train", cell, "taught", *_STUDENT, teacher)
+    return _run_student_with(cell, "taught", f"--teacher={cell / 'run'}")
 
 
 def _run_unlabelled(cell: Path) -> dict[str, Any]:
     flags = (f"--teacher={cell / 'run'}", f"--unlabelled_dir={cell / 'unlabelled'}")
-    return _run_corallite("train", cell, "unlabelled_run", *_STUDENT, *flags)
+    return _run_student_with(cell, "unlabelled_run", *flags)
+
+
+def _run_student_with(cell: Path, run: str, *flags: str) -> dict[str, Any]:
+    epochs = f"--epochs={_EPOCHS.value}"
+    return _run_corallite("train", cell, run, *_STUDENT, epochs, *flags)
 
 
 def _run_corallite(verb: str, cell: Path, run: str, *flags: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from corallite.convert.export.convert import convert
 from corallite.convert.export.plan import SOURCES
 from corallite.convert.export.target import TARGETS
 from corallite.device.cli import program
+from corallite.device.model.refusal import Refusal
 from corallite.optimize.calibrate.choose_images import DEFAULT_COUNT
 from corallite.train.cli import run_flags
 
@@ -57,14 +58,16 @@ def main(argv: Sequence[str]) -> int:
     except AccuracyLostError as error:
         print(format_comparison(error.comparison))
         return program.EXIT_CHECK_FAILED
-    accuracy, source = stage.recall(
-        lambda x: (float(x["val_accuracy"]), x["inputs"]["source"])
+    accuracy, source, refusal = stage.recall(
+        lambda x: (float(x["val_accuracy"]), x["inputs"]["source"], x.get("refusal"))
     )
     size = stage.model_path.stat().st_size
     print(
         f"{stage.model_path}: {size:,} bytes, from {source}, validation accuracy "
         f"{accuracy:.4f}"
     )
+    if refusal:
+        print(f"It {Refusal.from_json(refusal).explain()}.")
     comparison = read_comparison(stage)
     if comparison:
         print(f"\n{format_comparison(comparison)}")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from absl import flags
 
 from corallite.convert.export.plan import METHODS, Request
+from corallite.device.cli import refusal_flags
 from corallite.optimize.quantize.specs import GRANULARITIES
 from corallite.train.cli import run_flags
 
@@ -31,10 +32,12 @@ def define() -> Callable[[], Request]:
         "split; by default 0.5 after quantization-aware training, else 1.",
         lower_bound=0.0,
     )
+    wanted = refusal_flags.define()
     overwrite = run_flags.define_overwrite()
     return lambda: Request(
         method=method.value,
         granularity=granularity.value,
         max_drop=max_drop.value,
+        wanted=wanted(),
         overwrite=overwrite.value,
     )

@@ -12,7 +12,7 @@ from corallite.device.engine.first_use import require_no_crash
 from corallite.device.engine.runners import litert
 from corallite.device.engine.runtime import read_model
 from corallite.device.learn.interval import wilson_interval
-from corallite.device.model.manifest import Manifest
+from corallite.device.model.manifest import ClassesOutput, Manifest
 from corallite.train.data.load import Split
 
 _CALIBRATION_BINS = 15
@@ -53,6 +53,19 @@ class Mistake:
 
 
 @dataclasses.dataclass(frozen=True)
+class Coverage:
+    """What would be right if only the surest images were named.
+
+    Attributes:
+        named: Fraction of the images that is named, 0 to 1.
+        precision: Fraction of these that is right.
+    """
+
+    named: float
+    precision: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Evaluation:
     """The accuracy and latency of a model on one split of the images.
 
@@ -67,6 +80,9 @@ class Evaluation:
         calibration: Those bins that hold predictions, in rising order of confidence.
         confusion: `confusion[true][predicted]`, counts.
         mistakes: At most 100, those with the highest confidence first.
+        coverage: From few to all of the images, the surest first.
+        refusal: What the model names by the refusal in its manifest; None without one,
+            or if it names nothing.
         latency_p50_ms: Median time of one inference on this machine, one thread,
             without preprocessing; None for a model that no device runs.
         latency_p95_ms: The time that 95 % of the inferences stay below.
@@ -81,6 +97,8 @@ class Evaluation:
     calibration: list[Bin]
     confusion: list[list[int]]
     mistakes: list[Mistake]
+    coverage: list[Coverage]
+    refusal: Coverage | None = None
     latency_p50_ms: float | None = None
     latency_p95_ms: float | None = None
 
@@ -92,6 +110,8 @@ class Evaluation:
             fields[name] = tuple(fields[name])
         fields["calibration"] = [Bin(**x) for x in fields["calibration"]]
         fields["mistakes"] = [Mistake(**x) for x in fields["mistakes"]]
+        fields["coverage"] = [Coverage(**x) for x in fields["coverage"]]
+        fields["refusal"] = fields["refusal"] and Coverage(**fields["refusal"])
         return cls(**fields)
 
 
@@ -143,9 +163,14 @@ def evaluate_file(
         began_s = time.perf_counter()
         probabilities.append(classifier.run(pixels))
         latencies_ms.append(1000 * (time.perf_counter() - began_s))
-    evaluation = score(np.array(probabilities), split.labels)
+    found = np.array(probabilities)
     p50_ms, p95_ms = np.percentile(latencies_ms, (50, 95)).round(4).tolist()
-    return dataclasses.replace(evaluation, latency_p50_ms=p50_ms, latency_p95_ms=p95_ms)
+    return dataclasses.replace(
+        score(found, split.labels),
+        refusal=_apply_refusal(classifier.manifest.classes, found, split.labels),
+        latency_p50_ms=p50_ms,
+        latency_p95_ms=p95_ms,
+    )
 
 
 def predict_labels_by_file(
@@ -160,7 +185,12 @@ def predict_labels_by_file(
 
 def predict_labels_by(classifier: Classifier, split: Split) -> np.ndarray:
     """Returns the same as `predict_labels_by_file` for a file that is open."""
-    return np.array([classifier.run(x).argmax() for x in split.images_rgb_u8])
+    return predict_by(classifier, split).argmax(1)
+
+
+def predict_by(classifier: Classifier, split: Split) -> np.ndarray:
+    """Returns the probabilities of each image, float32 `[n, classes]`."""
+    return np.array([classifier.run(pixels) for pixels in split.images_rgb_u8])
 
 
 def _open(path: Path, manifest: Manifest | None) -> Classifier:
@@ -196,7 +226,31 @@ def score(probabilities: np.ndarray, labels: np.ndarray) -> Evaluation:
         calibration=calibration,
         confusion=confusion.tolist(),
         mistakes=_find_mistakes(probabilities, predicted, labels),
+        coverage=_cover(probabilities.max(axis=1), right),
     )
+
+
+def _cover(confidence: np.ndarray, right: np.ndarray) -> list[Coverage]:
+    """Returns a point for each twentieth of the images; of a few, for each image."""
+    surest = np.argsort(-confidence, kind="stable")
+    precision = np.cumsum(right[surest]) / np.arange(1, len(right) + 1)
+    ends = np.unique(np.ceil(np.linspace(0.05, 1, 20) * len(right)).astype(int))
+    return [
+        Coverage(round(int(end) / len(right), 6), round(float(precision[end - 1]), 6))
+        for end in ends
+    ]
+
+
+def _apply_refusal(
+    classes: ClassesOutput, probabilities: np.ndarray, labels: np.ndarray
+) -> Coverage | None:
+    if classes.refusal is None:
+        return None
+    is_named = classes.refusal.name_each(probabilities, classes.labels)
+    if not is_named.any():
+        return None
+    right = probabilities.argmax(axis=1) == labels
+    return Coverage(float(is_named.mean()), float(right[is_named].mean()))
 
 
 def _fill_bins(confidence: np.ndarray, right: np.ndarray) -> list[Bin]:

@@ -23,7 +23,7 @@ from corallite.train.runs.run import Run
 from corallite.train.runs.stage import Stage, package_versions
 
 # Version of the records; a stage with another version is measured again.
-_FORMAT = 2
+_FORMAT = 3
 
 
 def evaluate_run(run: Run, data: ImageData, split: str = "test") -> list[StageResult]:

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 
 from corallite.convert.evaluate.manifest import make_manifest
-from corallite.convert.evaluate.metrics import predict_labels_by
+from corallite.convert.evaluate.metrics import predict_by
+from corallite.convert.export.refusal import fit_run_refusal
 from corallite.convert.export.target import Candidate
 from corallite.convert.tflite import converter
 from corallite.convert.tflite.queries import count_operators
 from corallite.device.engine.classifier import Classifier
 from corallite.device.engine.runners import litert
+from corallite.device.learn.fit_refusal import Wanted
 from corallite.device.model import selftest
 from corallite.device.model.manifest import Manifest
 from corallite.device.model.write import attach_manifest
@@ -46,7 +48,8 @@ def export(stage: Stage, data: ImageData, settings: Mapping[str, Any]) -> Candid
     Args:
         stage: A stage with a Keras model.
         data: The run's images.
-        settings: "method", "granularity" and "calibration_count".
+        settings: "method", "granularity", "calibration_count", and the fields of
+            `Wanted`.
 
     Raises:
         RequestError: A layer of the model cannot be quantized.
@@ -57,18 +60,22 @@ def export(stage: Stage, data: ImageData, settings: Mapping[str, Any]) -> Candid
     content = converter.convert_to_int8(quantized, images)
     split = data.judging
     classifier = _open(content, make_manifest(stage.run, data, {}))
-    labels = predict_labels_by(classifier, split)
+    probabilities = predict_by(classifier, split)
+    labels = probabilities.argmax(1)
     accuracy = round(float(np.mean(labels == split.labels)), 4)
     first = stage.run.first()
     manifest = make_manifest(
         stage.run, data, {first.name: round(first.best_accuracy(), 4), name: accuracy}
     )
+    wanted = Wanted(settings["precision"], settings["background_class"])
+    refusal = fit_run_refusal(stage.run, data, probabilities, wanted)
     return Candidate(
-        {INT8_FILE: _attach(content, manifest)},
+        {INT8_FILE: _attach(content, manifest.with_classes(refusal=refusal))},
         labels,
         quantized,
         {
             "val_accuracy": accuracy,
+            "refusal": refusal and refusal.to_json(),
             "operators": dict(count_operators(content)),
             "calibration": calibration,
         },

@@ -136,6 +136,29 @@ def draw_reliability(stage: str, evaluation: Evaluation) -> str:
     return chart.markup
 
 
+def draw_coverage(stage: str, evaluation: Evaluation) -> str:
+    """Draws how often named images are right against how many are named."""
+    points, chosen = evaluation.coverage, evaluation.refusal
+    text = f"{stage}: precision of the surest images. " + "; ".join(
+        f"{x.named:.0%} named, {x.precision:.1%} right" for x in points
+    )
+    with drawing(f"{stage} coverage", _SQUARE_WH, text) as chart:
+        axes = chart.axes
+        named, precision = (
+            [getattr(x, name) for x in points] for name in ("named", "precision")
+        )
+        axes.plot(named, precision, color=FIRST)
+        if chosen is not None:
+            axes.plot(chosen.named, chosen.precision, "o", color=SECOND, markersize=7)
+        axes.set_title(f"{stage}: right of what is named")
+        axes.set(xlim=(0, 1.02), xlabel="named", ylabel="right")
+        axes.margins(y=0.1)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(PercentFormatter(1.0, decimals=None, symbol=" %"))
+            axis.set_major_locator(MaxNLocator(5))
+    return chart.markup
+
+
 def _draw_shares(axes: Axes, evaluation: Evaluation) -> None:
     """Draws at the bottom how many predictions each bin holds."""
     most = max(x.count for x in evaluation.calibration)

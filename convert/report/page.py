@@ -36,6 +36,7 @@ def render(facts: Facts) -> str:
         evaluation=facts.last.result.evaluation,
         charts=_draw_charts(facts),
         confusion=_describe_confusion(facts),
+        refusal=facts.last.metrics.get("refusal"),
         steps=facts.accuracy.list_steps() if facts.accuracy else [],
         loss=facts.accuracy.explain_significant_loss() if facts.accuracy else "",
         warnings=_list_warnings(facts),
@@ -60,6 +61,7 @@ def _draw_charts(facts: Facts) -> dict[str, Any]:
         "reliability": [
             charts.draw_reliability(x.stage, x.evaluation) for x in results
         ],
+        "coverage": charts.draw_coverage(results[-1].stage, results[-1].evaluation),
     }
 
 

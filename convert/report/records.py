@@ -7,6 +7,7 @@ errors of these functions into one sentence with the name of the file.
 import dataclasses
 from typing import Any
 
+from corallite.device.model.refusal import Refusal
 from corallite.train.runs.kinds import StageKind
 from corallite.train.runs.recipe import Recipe
 
@@ -46,6 +47,8 @@ def check_metrics(kind: StageKind, metrics: dict[str, Any]) -> dict[str, Any]:
         inputs["source"] = str(inputs["source"])
     if "head" in metrics:
         checked["head"] = _check_head(metrics["head"])
+    if metrics.get("refusal"):
+        checked["refusal"] = Refusal.from_json(metrics["refusal"])
     if "history" in metrics:
         checked["history"] = [_check_epoch(epoch) for epoch in metrics["history"]]
     return {**metrics, **checked}

@@ -22,11 +22,11 @@ from absl import flags
 from corallite.device.camera.frame import FrameStream
 from corallite.device.cli import camera_flags, program
 from corallite.device.loop import classify_frames
+from corallite.device.loop.fps import Rate
 from corallite.device.loop.rate_limit import RateLimitStatus
 from corallite.device.outputs.lines import Lines
 from corallite.device.outputs.watchdog import LoopWatchdog
 from corallite.device.system import log
-from corallite.device.system.fps import Rate
 from corallite.device.system.signals import stop_on_signals
 
 flags.adopt_module_key_flags(camera_flags)

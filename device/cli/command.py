@@ -6,7 +6,7 @@ import runpy
 import signal
 import sys
 
-from corallite.device.cli.version import version_line
+from corallite.device.system.version import version_line
 
 # The package and the purpose of each verb. Names, not imports: the verbs of the device
 # must run without the packages that training needs.

@@ -14,12 +14,12 @@ from typing import NoReturn
 from absl import flags
 
 from corallite.device.cli.flag_file import expand_flag_files
-from corallite.device.cli.version import version_line
 from corallite.device.system import log
 from corallite.device.system.errors import RequestError
 from corallite.device.system.process import driver_thread
 from corallite.device.system.text import replace_controls
 from corallite.device.system.url import hide_urls
+from corallite.device.system.version import version_line
 
 EXIT_DONE = 0
 EXIT_CHECK_FAILED = 1

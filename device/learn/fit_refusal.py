@@ -33,12 +33,12 @@ class Wanted(NamedTuple):
 
     Attributes:
         precision: The share of named photos that shall be right, 0 to 1.
-        background: The class of what is no class, which is never named; None for
+        background_class: The class of what is no class, which is never named; None for
             `BACKGROUND` if there is one.
     """
 
     precision: float = 0.95
-    background: str | None = None
+    background_class: str | None = None
 
     def find_background(self, class_names: tuple[str, ...]) -> str:
         """Returns the class that is never named; "" if there is none.
@@ -46,11 +46,13 @@ class Wanted(NamedTuple):
         Raises:
             RequestError: There is no class of the wanted name.
         """
-        if self.background in (None, *class_names):
-            usual = BACKGROUND if BACKGROUND in class_names else ""
-            return usual if self.background is None else self.background
+        wanted = self.background_class
+        if wanted is None:
+            return BACKGROUND if BACKGROUND in class_names else ""
+        if wanted in class_names:
+            return wanted
         raise RequestError(
-            f"--background_class={self.background}: is not one of the classes "
+            f"--background_class={wanted}: is not one of the classes "
             f"{', '.join(class_names[:10])}{' ...' if len(class_names) > 10 else ''}; "
             "give one of them, or leave the flag out."
         )

@@ -1,8 +1,8 @@
 """Fits a linear head to features, and judges it by photos that it was not fitted to.
 
 NumPy only. The head is multinomial logistic regression: the minimum of the mean
-cross-entropy, all classes of the same total weight, plus penalty / 2 * the squared
-weights. The penalty with the least cross-entropy of left-out photos is chosen.
+cross-entropy, plus penalty / 2 * the squared weights. The penalty with the least
+cross-entropy of left-out photos is chosen.
 """
 
 from collections.abc import Callable, Sequence
@@ -73,6 +73,8 @@ def fit_head(
     groups: Array,
     classes: int,
     known: Array | None = None,
+    *,
+    is_balanced: bool = True,
 ) -> tuple[Head, Judgement | None]:
     """Fits a head to photos.
 
@@ -82,6 +84,7 @@ def fit_head(
         groups: int `[n]`; photos of a group are left out together.
         classes: Number of classes.
         known: See `divide`.
+        is_balanced: Gives all classes the same total weight.
 
     Returns:
         The head and its judgement. If a class has only one group, nothing is left to
@@ -95,9 +98,10 @@ def fit_head(
     # weights of others would be 0: the minimum is the same, in a fraction of the time.
     basis = np.linalg.qr(scaled.T)[0] if len(scaled) < scaled.shape[1] else None
     points = scaled if basis is None else scaled @ basis
-    judgement = None if folds is None else _judge(points, labels, folds, classes)
+    examples = _Examples(points, labels, classes, is_balanced)
+    judgement = None if folds is None else _judge(examples, folds)
     penalty = judgement.penalty if judgement else _USUAL_PENALTY
-    weights = _fit(points, labels, classes, penalty)
+    weights = _fit(examples, penalty)
     kernel = weights[:-1] if basis is None else basis @ weights[:-1]
     kernel = kernel / deviation
     return Head(kernel, weights[-1] - mean @ kernel), judgement
@@ -152,7 +156,28 @@ def confused(labels: Array, predicted: Array) -> list[tuple[int, int, int]]:
     return [(*pairs[:, n].tolist(), int(counts[n])) for n in order]
 
 
-def _judge(points: Array, labels: Array, fold_of: Array, classes: int) -> Judgement:
+class _Examples(NamedTuple):
+    """Photos to fit to: float `[n, size]`, int `[n]`, and how they count."""
+
+    points: Array
+    labels: Array
+    classes: int
+    is_balanced: bool
+
+    def select(self, rows: Array) -> "_Examples":
+        return self._replace(points=self.points[rows], labels=self.labels[rows])
+
+    def weigh(self) -> Array:
+        """Returns the weight of each photo, float64 `[n]`; their sum is 1."""
+        if not self.is_balanced:
+            return np.full(len(self.labels), 1 / len(self.labels))
+        counts = np.bincount(self.labels, minlength=self.classes)
+        of_class = 1 / np.maximum(counts, 1) / max(1, (counts > 0).sum())
+        return of_class[self.labels]
+
+
+def _judge(examples: _Examples, fold_of: Array) -> Judgement:
+    points, labels, classes = examples.points, examples.labels, examples.classes
     folds = int(fold_of.max()) + 1
     weights: list[Array | None] = [None] * folds
     chosen: Array = np.zeros(0)
@@ -161,8 +186,7 @@ def _judge(points: Array, labels: Array, fold_of: Array, classes: int) -> Judgem
         probabilities = np.zeros((len(labels), classes))
         for fold in range(folds):
             is_out = fold_of == fold
-            kept = points[~is_out], labels[~is_out]
-            found = _fit(*kept, classes, tried, weights[fold])
+            found = _fit(examples.select(~is_out), tried, weights[fold])
             logits = points[is_out] @ found[:-1] + found[-1]
             probabilities[is_out] = np.exp(_log_softmax(logits))
             weights[fold] = found
@@ -177,16 +201,10 @@ def _judge(points: Array, labels: Array, fold_of: Array, classes: int) -> Judgem
     return Judgement(penalty, folds, fold_of, chosen, right, accuracy, interval)
 
 
-def _fit(
-    points: Array,
-    labels: Array,
-    classes: int,
-    penalty: float,
-    start: Array | None = None,
-) -> Array:
+def _fit(examples: _Examples, penalty: float, start: Array | None = None) -> Array:
     """Returns weights `[features + 1, classes]`; the last row is the bias."""
-    counts = np.bincount(labels, minlength=classes)
-    share = (1 / np.maximum(counts, 1) / max(1, (counts > 0).sum()))[labels]
+    points, labels, classes, _ = examples
+    share = examples.weigh()
     shape = (points.shape[1] + 1, classes)
     is_label = np.eye(classes)[labels]
 

@@ -76,12 +76,12 @@ class Refusal(NamedTuple):
         return may_name[predicted] & (sure >= least[predicted])
 
     def explain(self) -> str:
-        """Returns in one line how much is named, and how often that is right."""
+        """Returns how much is named and how often that is right, without a subject."""
         missed = f" ({100 * self.asked:g} % were asked)"
         return (
-            f"names {100 * self.named:.0f} % of them, {100 * self.precision:.1f} % of "
-            f"these right{missed if self.precision < self.asked else ''}; the others "
-            f"are {UNKNOWN}"
+            f"names {100 * self.named:.0f} %, {100 * self.precision:.1f} % of these "
+            f"right{missed if self.precision < self.asked else ''}; the others are "
+            f"{UNKNOWN}"
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -92,6 +92,8 @@ _ROWS = (
             "method": None,
             "granularity": "channel",
             "calibration_count": 500,
+            "precision": 0.95,
+            "background_class": None,
         },
         suggestion="Convert with --method=auto, which tries quantization-aware "
         "training too, or calibrate on more images: --calibration_count of "

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from corallite.device.image.preprocess import Preprocessing
+from corallite.device.learn.head import Judgement
 from corallite.device.system.errors import RequestError
 from corallite.train.data.doubtful import find_doubtful
 from corallite.train.data.load import ImageData, prepare_data
@@ -17,7 +18,8 @@ from corallite.train.runs.run import Run
 from corallite.train.runs.stage import Stage, package_versions
 from corallite.train.training.finish_stage import finish_stage
 from corallite.train.training.fit import fit
-from corallite.train.training.head import FittedHead, fit_head, log_head
+from corallite.train.training.head import describe_head, fit_head, log_head
+from corallite.train.training.held_out import write_held_out
 from corallite.train.training.initialization import (
     RANDOM,
     Initialization,
@@ -156,6 +158,9 @@ def _make_stage(training: _Training, stage: Stage, inputs: dict[str, Any]) -> No
     data = training.data
     log_initialization(training.start, len(data.class_names))
     model, progress, head = _train_network(training, stage, inputs)
+    # If other layers were trained too, they have seen all training images.
+    is_held_out = head is not None and training.start.is_frozen
+    write_held_out(stage, head.probabilities if head and is_held_out else None)
     metrics = {
         **cost_metrics(model),
         **_describe_head(head, data),
@@ -169,12 +174,15 @@ def cost_metrics(model: keras.Model) -> dict[str, Any]:
     return {"parameters": cost.count_parameters(model), "macs": cost.count_macs(model)}
 
 
-def _describe_head(head: FittedHead | None, data: ImageData) -> dict[str, Any]:
+def _describe_head(head: Judgement | None, data: ImageData) -> dict[str, Any]:
     if head is None:
         return {}
     split = data.splits["train"]
     doubtful = find_doubtful(head.probabilities, split, data.class_names)
-    return {"head": head.to_json(), "doubtful": [vars(image) for image in doubtful]}
+    return {
+        "head": describe_head(head),
+        "doubtful": [vars(image) for image in doubtful],
+    }
 
 
 def _describe_run(
@@ -200,7 +208,7 @@ def _describe_run(
 
 def _train_network(
     training: _Training, stage: Stage, inputs: dict[str, Any]
-) -> tuple[keras.Model, Progress, FittedHead | None]:
+) -> tuple[keras.Model, Progress, Judgement | None]:
     """Returns the trained network, in float32 even if it was trained in float16."""
     start, recipe, data = training.start, training.recipe, training.data
     num_classes = len(data.class_names)
@@ -209,9 +217,8 @@ def _train_network(
     with _computing_in("mixed_float16" if recipe.mixed_precision else "float32"):
         model = start.build(num_classes)
         if start.is_frozen or start.needs_head(num_classes):
-            is_balanced, seed = recipe.balance_classes, recipe.seed
-            images = data.splits["train"]
-            head = fit_head(model, images, is_balanced=is_balanced, seed=seed)
+            is_balanced, images = recipe.balance_classes, data.splits["train"]
+            head = fit_head(model, images, is_balanced=is_balanced)
             log_head(head)
         if not start.is_frozen:
             progress = _fit(model, training, stage, inputs)

@@ -17,6 +17,7 @@ def result(stage="int8", top1=0.9321, low=0.927, high=0.937, latency=0.312, size
         calibration=[],
         confusion=[[1]],
         mistakes=[],
+        coverage=[],
         latency_p50_ms=latency,
     )
     return StageResult(stage, evaluation, 0.5, "int8/x.tflite", size, size)

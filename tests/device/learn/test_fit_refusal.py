@@ -20,6 +20,11 @@ def draw(count, seed=0, classes=3, temperature=1.0, hardness=1.0):
     return told / told.sum(1, keepdims=True), labels
 
 
+def fit(drawn, wanted, names=("a", "b", "c")):
+    probabilities, labels = drawn
+    return fit_refusal(probabilities, labels, names, wanted)
+
+
 def judge(refusal, probabilities, labels, names=NAMES):
     calibrated = refusal.calibrate(probabilities.astype(np.float32))
     is_named = refusal.name_each(calibrated, names)
@@ -32,9 +37,7 @@ def test_what_is_named_is_right_as_often_as_asked(asked):
     new = draw(20_000, seed=99, hardness=0.6)
     got = []
     for seed in range(20):
-        refusal = fit_refusal(
-            *draw(300, seed, hardness=0.6), ("a", "b", "c"), Wanted(asked)
-        )
+        refusal = fit(draw(300, seed, hardness=0.6), Wanted(asked))
         precision, named = judge(refusal, *new)
         assert named > 0.45
         got.append(precision)
@@ -46,7 +49,7 @@ def test_what_is_named_is_right_as_often_as_asked(asked):
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_temperature_of_a_model_that_is_too_sure_is_found(temperature):
     # Sharpened by 1 / 0.5: softened again by twice the temperature.
-    refusal = fit_refusal(*draw(3_000, temperature=temperature), ("a", "b", "c"))
+    refusal = fit(draw(3_000, temperature=temperature), Wanted())
     # 3,000 photos leave about 5 % of error, and the grid is 3.5 % wide.
     assert refusal.temperature == pytest.approx(1 / temperature, rel=0.1)
 
@@ -60,7 +63,7 @@ def test_half_is_named_where_the_precision_cannot_be_reached():
 
 
 def test_all_are_named_if_no_precision_is_asked():
-    refusal = fit_refusal(*draw(200), ("a", "b", "c"), Wanted(0.0))
+    refusal = fit(draw(200), Wanted(0.0))
     assert refusal.threshold == 0 and refusal.named == 1
 
 
@@ -79,7 +82,7 @@ def test_background_is_never_named():
 
 def test_unknown_background_is_refused_in_a_sentence():
     with pytest.raises(RequestError, match="is not one of the classes cat, dog, none"):
-        fit_refusal(*draw(50), NAMES, Wanted(background="nothing"))
+        fit(draw(50), Wanted(background_class="nothing"), NAMES)
 
 
 def test_a_class_with_enough_photos_has_its_own_threshold():

@@ -67,7 +67,7 @@ def test_what_is_no_class_is_unknown(photos, make_photos, model, features_path):
 
 def test_a_background_class_that_is_missing_is_refused(photos, model, features_path):
     with pytest.raises(RequestError, match="--background_class=sky: is not one of"):
-        teach(photos, model, features_path, Wanted(background="sky"))
+        teach(photos, model, features_path, Wanted(background_class="sky"))
     assert not model.exists()
 
 

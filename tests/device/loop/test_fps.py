@@ -1,6 +1,6 @@
 """Frames per second, with a fake clock."""
 
-from corallite.device.system.fps import Rate
+from corallite.device.loop.fps import Rate
 
 
 def test_rate_is_intervals_per_second():
