@@ -6,7 +6,7 @@ from corallite.device.learn.fit_refusal import Wanted, fit_refusal
 from corallite.device.model.refusal import Refusal
 from corallite.train.data.load import ImageData
 from corallite.train.runs.run import Run
-from corallite.train.training.held_out import read_held_out
+from corallite.train.training.head import read_held_out
 
 
 def fit_run_refusal(

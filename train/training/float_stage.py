@@ -18,8 +18,12 @@ from corallite.train.runs.run import Run
 from corallite.train.runs.stage import Stage, package_versions
 from corallite.train.training.finish_stage import finish_stage
 from corallite.train.training.fit import fit
-from corallite.train.training.head import describe_head, fit_head, log_head
-from corallite.train.training.held_out import write_held_out
+from corallite.train.training.head import (
+    describe_head,
+    fit_head,
+    log_head,
+    write_held_out,
+)
 from corallite.train.training.initialization import (
     RANDOM,
     Initialization,

@@ -4,6 +4,7 @@ A linear head on the features of ImageNet is hard to beat with few photos, and a
 layers are then trained from a head that fits (arXiv:2202.10054).
 """
 
+import io
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,14 @@ from absl import logging
 
 from corallite.device.learn import head
 from corallite.device.learn.head import Judgement
+from corallite.device.system import files
 from corallite.train.data.input_pipeline import evaluation_batches
 from corallite.train.data.load import Split
 from corallite.train.framework.keras import keras, tf
+from corallite.train.runs.stage import Stage
 
 _BATCH = 32
+_HELD_OUT_FILE = "held_out.npy"
 
 
 def fit_head(
@@ -52,6 +56,26 @@ def describe_head(judgement: Judgement) -> dict[str, Any]:
     """Returns the numbers for the record of a stage."""
     names = ("penalty", "folds", "accuracy", "interval")
     return {name: getattr(judgement, name) for name in names}
+
+
+def write_held_out(stage: Stage, probabilities: np.ndarray | None) -> None:
+    """Keeps the probabilities of a judgement, `[n, classes]`; None: there are none."""
+    path = stage.path / _HELD_OUT_FILE
+    if probabilities is None:
+        path.unlink(missing_ok=True)
+        return
+    buffer = io.BytesIO()
+    np.save(buffer, probabilities.astype(np.float32), allow_pickle=False)
+    files.write_bytes(path, buffer.getvalue())
+
+
+def read_held_out(stage: Stage) -> np.ndarray | None:
+    """Returns what was kept, float32 `[n, classes]`; None if nothing usable was."""
+    try:
+        return np.load(stage.path / _HELD_OUT_FILE, allow_pickle=False)
+    # EOFError: an empty file.
+    except (OSError, ValueError, EOFError):
+        return None
 
 
 def log_head(judgement: Judgement | None) -> None:

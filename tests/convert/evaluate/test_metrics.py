@@ -19,6 +19,8 @@ from corallite.convert.evaluate.metrics import (
     wilson_interval,
 )
 from corallite.device.engine.classifier import Classifier
+from corallite.device.model.manifest import read_manifest
+from corallite.device.model.refusal import Refusal
 from corallite.optimize.keras_graph.load import load_model
 from corallite.train.data.load import load_data
 from corallite.train.runs.run import Run
@@ -104,6 +106,36 @@ def test_an_evaluation_survives_json():
     evaluation = score(np.eye(3), np.array([0, 1, 1]))
     content = json.loads(json.dumps(dataclasses.asdict(evaluation)))
     assert Evaluation.from_json(content) == evaluation
+
+
+def test_precision_falls_as_more_is_named():
+    probabilities = np.array([[0.6, 0.4], [0.9, 0.1], [0.8, 0.2], [0.3, 0.7]])
+    coverage = score(probabilities, np.array([1, 0, 0, 0])).coverage
+    assert [(x.named, x.precision) for x in coverage] == [
+        (0.25, 1),
+        (0.5, 1),
+        (0.75, pytest.approx(2 / 3)),
+        (1, 0.5),
+    ]
+    many = np.random.default_rng(0).dirichlet(np.ones(3), 1000)
+    assert len(score(many, np.zeros(1000, int)).coverage) == 20
+
+
+@pytest.mark.slow
+def test_the_share_that_a_file_names_is_measured(small_run, tmp_path):
+    path = small_run / "int8" / "model_int8.tflite"
+    split, manifest = load_data(Run.open(small_run)).splits["test"], read_manifest(path)
+    assert manifest
+    sure = Refusal(threshold=0.9, background="red")
+    found = evaluate_file(path, split, manifest.with_classes(refusal=sure))
+    answers = np.array([Classifier(path).run(x) for x in split.images_rgb_u8])
+    assert found.refusal and 0 < found.refusal.named < 1
+    # Accuracy ignores it.
+    assert found.top1 == (answers.argmax(1) == split.labels).mean()
+    silent = manifest.with_classes(refusal=Refusal(threshold=1.0))
+    assert evaluate_file(path, split, silent).refusal is None
+    without = manifest.with_classes(refusal=None)
+    assert evaluate_file(path, split, without).refusal is None
 
 
 @pytest.mark.slow
