@@ -39,8 +39,8 @@ _MODEL = flags.DEFINE_string("model", None, "The .tflite file to write.")
 _FEATURES = flags.DEFINE_string(
     "features",
     None,
-    "A file of corallite convert --to=features; default, EfficientNet-Lite0 with "
-    "weights of ImageNet.",
+    "A file of corallite convert --to=features, or what corallite compile makes of it; "
+    "default, EfficientNet-Lite0 with weights of ImageNet.",
 )
 _wanted = refusal_flags.define()
 flags.mark_flags_as_required(["photos", "model"])
@@ -56,6 +56,8 @@ def main(argv: Sequence[str]) -> int:
     taught = teach(Path(_PHOTOS.value), path, features, _wanted())
     print("\n".join(_describe(taught)))
     print(f"{taught.path}: {time.monotonic() - begin_s:.1f} s")
+    if taught.compiled_path:
+        print(f"{taught.compiled_path}: for the Edge TPU")
     if taught.is_rejected:
         print(f"{path} stays. To replace it anyway: mv {taught.path} {path}")
         return program.EXIT_CHECK_FAILED

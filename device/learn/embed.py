@@ -25,6 +25,7 @@ from corallite.device.image.decoding_limits import MOST_BYTES
 from corallite.device.image.difference_hash import difference_hash
 from corallite.device.image.preprocess import decode_image, fit_image
 from corallite.device.learn.near_duplicates import THUMBNAIL_SIDE, make_thumbnail
+from corallite.device.model.cpu_fallback import name_cpu_fallback
 from corallite.device.model.manifest import FEATURES, Manifest, read_manifest
 from corallite.device.model.signature import TensorSpec
 from corallite.device.system import files, log
@@ -50,6 +51,7 @@ class FeaturesFile(NamedTuple):
         sha256: Of its content, in hexadecimal.
         manifest: Its manifest.
         output: Its output, int8 `[1, n]`.
+        compiled: The file that was compiled of it for the Edge TPU; None without.
     """
 
     path: Path
@@ -57,14 +59,21 @@ class FeaturesFile(NamedTuple):
     sha256: str
     manifest: Manifest
     output: TensorSpec
+    compiled: bytes | None = None
 
     @classmethod
     def open(cls, path: Path) -> "FeaturesFile":
         """Reads and checks a file.
 
+        Args:
+            path: The file; if NAME_edgetpu.tflite, features are computed on the CPU by
+                NAME.tflite, which it was compiled from.
+
         Raises:
             RequestError: It cannot be read or run, or is not a features file.
         """
+        given, path = path, Path(name_cpu_fallback(str(path)))
+        compiled = None if given == path else read_model(given)
         content = read_model(path)
         manifest = read_manifest(path, content)
         if manifest is None or manifest.classes.values != FEATURES:
@@ -73,14 +82,17 @@ class FeaturesFile(NamedTuple):
                 "--to=features."
             )
         require_no_crash(path, content)
-        outputs = litert.load(path, content=content).signature.outputs
+        signature = litert.load(path, content=content).signature
+        # Not first in a thread, whose error would be another one.
+        PixelEncoder(manifest.image, signature, path)
+        outputs = signature.outputs
         if len(outputs) != 1 or outputs[0].dtype != "int8" or not outputs[0].scale:
             raise RequestError(
                 f"{path}: does not give int8 features; make it again with: corallite "
                 "convert --to=features."
             )
         sha256 = hashlib.sha256(content).hexdigest()
-        return cls(path, content, sha256, manifest, outputs[0])
+        return cls(path, content, sha256, manifest, outputs[0], compiled)
 
     @property
     def size(self) -> int:

@@ -24,6 +24,7 @@ class Taught(NamedTuple):
 
     Attributes:
         path: The new file; not the requested one if it was rejected.
+        compiled_path: The file for the Edge TPU; None without a compiled features file.
         former_path: Where the model before it is now; None if there was none.
         class_names: Of the model.
         labels: The class of each photo, int `[n]`.
@@ -35,6 +36,7 @@ class Taught(NamedTuple):
     """
 
     path: Path
+    compiled_path: Path | None
     former_path: Path | None
     class_names: tuple[str, ...]
     labels: Array
@@ -51,6 +53,8 @@ def teach(
     """Makes a model; replaces a former one only if its accuracy does not fall.
 
     The former file becomes NAME.former.tflite; a rejected one is NAME.rejected.tflite.
+    If the features file is compiled for the Edge TPU, NAME_edgetpu.tflite is written
+    too, in the same way.
 
     Args:
         photos_dir: A folder for each class.
@@ -78,7 +82,7 @@ def teach(
     )
     comparison = _compare(before, photos, embedded, labels, judgement)
     is_rejected = comparison is not None and comparison.is_fall
-    content = write_taught(
+    content, compiled = write_taught(
         features,
         fitted,
         embedded.features,
@@ -91,10 +95,12 @@ def teach(
         ),
         _attach(photos, embedded, judgement),
     )
-    path, former_path = _write(content, model_path, before, is_rejected)
+    path, former_path = _write(content, compiled, model_path, before, is_rejected)
     scenes = len(np.unique(groups))
     return Taught(
-        *(path, former_path, photos.class_names, labels, scenes, judgement, refusal),
+        path,
+        _pair(path)[1] if compiled else None,
+        *(former_path, photos.class_names, labels, scenes, judgement, refusal),
         comparison,
         is_rejected,
     )
@@ -148,15 +154,27 @@ def _attach(
 
 
 def _write(
-    content: bytes, path: Path, before: Former | None, is_rejected: bool
+    content: bytes,
+    compiled: bytes | None,
+    path: Path,
+    before: Former | None,
+    is_rejected: bool,
 ) -> tuple[Path, Path | None]:
-    """Writes the file; returns its path and that of the former one."""
+    """Writes the files; returns the path of the first and that of the former one."""
+    former_path = None
     if is_rejected:
         path = path.with_name(f"{path.stem}.rejected{path.suffix}")
-        files.write_bytes(path, content)
-        return path, None
-    former_path = path.with_name(f"{path.stem}.former{path.suffix}")
-    if before is not None:
-        files.write_bytes(former_path, path.read_bytes())
+    elif before is not None:
+        former_path = path.with_name(f"{path.stem}.former{path.suffix}")
+        for kept, target in zip(_pair(path), _pair(former_path), strict=True):
+            if kept.exists():
+                files.write_bytes(target, kept.read_bytes())
     files.write_bytes(path, content)
-    return path, former_path if before is not None else None
+    if compiled is not None:
+        files.write_bytes(_pair(path)[1], compiled)
+    return path, former_path
+
+
+def _pair(path: Path) -> tuple[Path, Path]:
+    """Returns the path of a file, and that of the one for the Edge TPU."""
+    return path, path.with_name(f"{path.stem}_edgetpu{path.suffix}")

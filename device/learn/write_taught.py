@@ -13,6 +13,7 @@ from corallite.device.model import selftest
 from corallite.device.model.archive import append_archive, split_archive
 from corallite.device.model.manifest import ClassesOutput, Manifest
 from corallite.device.model.refusal import Refusal
+from corallite.device.system.errors import RequestError
 
 # Versions of the operators with int8 inputs and outputs.
 _FULLY_CONNECTED_VERSION = 4
@@ -27,8 +28,11 @@ def write_taught(
     embedded: Array,
     manifest: Manifest,
     attached: dict[str, bytes],
-) -> bytes:
+) -> tuple[bytes, bytes | None]:
     """Returns the content of a full-int8 `.tflite` file with its manifest.
+
+    The second is that of the file for the Edge TPU, if there is a compiled features
+    file: the compiled operator with the head behind it, which the CPU computes.
 
     Args:
         features: The network before the head.
@@ -39,20 +43,25 @@ def write_taught(
         attached: Other files of the archive behind the model.
 
     Raises:
-        RequestError: This machine has no package that can write models.
+        RequestError: This machine has no package that can write models, or the compiled
+            file is not of these features.
     """
     # Not at the top: the schema takes a second to load on a board, and 32-bit Arm has
     # none.
-    from corallite.device.model.write import attach_manifest, pack, unpack
+    from corallite.device.model.write import attach_manifest
 
-    model = unpack(split_archive(features.content)[0])
-    _append_head(model, features, head, embedded)
-    content = append_archive(pack(model), attached)
+    content = append_archive(
+        _append_head(features.content, features, head, embedded), attached
+    )
     name = str(features.path)
     runner = litert.load(name, content=content)
     opened = Classifier(name, manifest=manifest, runner=runner)
-    recorded = selftest.record(opened)
-    return attach_manifest(content, manifest._replace(selftest=recorded))
+    manifest = manifest._replace(selftest=selftest.record(opened))
+    compiled = None
+    if features.compiled is not None:
+        compiled = _append_head(features.compiled, features, head, embedded)
+        compiled = attach_manifest(compiled, manifest)
+    return attach_manifest(content, manifest), compiled
 
 
 def describe_taught(
@@ -81,17 +90,20 @@ def describe_taught(
 
 
 def _append_head(
-    model: Any, features: FeaturesFile, head: Head, embedded: Array
-) -> None:
-    """Appends FULLY_CONNECTED and SOFTMAX to the first graph.
+    content: bytes, features: FeaturesFile, head: Head, embedded: Array
+) -> bytes:
+    """Returns a file with FULLY_CONNECTED and SOFTMAX behind its first graph.
 
     As in our other files, the weights have one scale, which the Edge TPU compiler and
     TFLite Micro need, and the bias has the scale of weights times features.
     """
     from ai_edge_litert import schema_py_generated as schema
 
+    from corallite.device.model.write import pack, unpack
+
+    model = unpack(split_archive(content)[0])
     graph, classes = model.subgraphs[0], len(head.bias)
-    (source,) = graph.outputs
+    source = _find_features(graph, features)
     scale_in = features.output.scale
     scale = float(np.abs(head.kernel).max()) / 127 or 1.0
     weights = np.round(head.kernel.T / scale).astype(np.int8)
@@ -122,6 +134,24 @@ def _append_head(
         (options.SoftmaxOptions, softmax),
     )
     graph.outputs = [result]
+    return pack(model)
+
+
+def _find_features(graph: Any, features: FeaturesFile) -> int:
+    """Returns the number of the tensor of the features."""
+    for number in graph.outputs:
+        tensor = graph.tensors[number]
+        quantization = tensor.quantization
+        is_alike = quantization is not None and np.array_equal(
+            (*tensor.shape, quantization.scale[0], quantization.zeroPoint[0]),
+            (*features.output.shape, features.output.scale, features.output.zero_point),
+        )
+        if len(graph.outputs) == 1 and is_alike:
+            return int(number)
+    raise RequestError(
+        f"{features.path}: the file that was compiled of it gives other features; "
+        "compile it again with: corallite compile."
+    )
 
 
 def _quantize_range(values: Array) -> tuple[float, int]:

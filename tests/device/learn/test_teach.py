@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures import compiled_by_stand_in
 
 from corallite.device.camera.open_source import open_source
 from corallite.device.engine.classifier import Classifier
@@ -15,6 +16,9 @@ from corallite.device.learn.fit_refusal import Wanted
 from corallite.device.learn.former import read_former
 from corallite.device.learn.teach import teach
 from corallite.device.loop.classify_frames import classify_frames
+from corallite.device.model.archive import split_archive
+from corallite.device.model.manifest import read_manifest
+from corallite.device.model.write import attach_manifest
 from corallite.device.system.errors import RequestError
 
 
@@ -69,6 +73,72 @@ def test_a_background_class_that_is_missing_is_refused(photos, model, features_p
     with pytest.raises(RequestError, match="--background_class=sky: is not one of"):
         teach(photos, model, features_path, Wanted(background_class="sky"))
     assert not model.exists()
+
+
+def compile_all(path, factor=1.0):
+    """Writes a stand-in for the compiled file: one operator in place of all."""
+    content = path.read_bytes()
+    manifest = read_manifest(path, content)
+    assert manifest
+    unpacked = compiled_by_stand_in.read(split_archive(content)[0])
+    (output,) = unpacked.subgraphs[0].outputs
+    quantization = unpacked.subgraphs[0].tensors[output].quantization
+    quantization.scale = quantization.scale * np.float32(factor)
+    piece = list(range(len(compiled_by_stand_in.operators(unpacked))))
+    compiled = path.with_name(f"{path.stem}_edgetpu.tflite")
+    replaced = compiled_by_stand_in.replace(unpacked, [piece])
+    compiled.write_bytes(attach_manifest(replaced, manifest))
+    return compiled
+
+
+def read_head(path):
+    """Returns the names of the last two operators, and the head's constants."""
+    unpacked = compiled_by_stand_in.read(split_archive(path.read_bytes())[0])
+    graph = unpacked.subgraphs[0]
+    dense, softmax = graph.operators[-2:]
+    codes = [unpacked.operatorCodes[x.opcodeIndex] for x in (dense, softmax)]
+    numbers = [graph.tensors[n].buffer for n in dense.inputs[1:]]
+    assert list(graph.outputs) == list(softmax.outputs)
+    return (
+        [(code.builtinCode, code.version) for code in codes],
+        [bytes(unpacked.buffers[number].data) for number in numbers],
+    )
+
+
+def test_head_stands_behind_the_compiled_features(photos, model, features_path):
+    taught = teach(photos, model, compile_all(features_path))
+    path = model.with_name("model_edgetpu.tflite")
+    assert taught.path == model and taught.compiled_path == path
+    on_cpu, compiled = (read_head(file) for file in (model, path))
+    assert compiled == on_cpu
+    assert read_manifest(path) == read_manifest(model)
+    # Taught again, both former files are kept, as a pair.
+    again = teach(photos, model, features_path.with_name("features_edgetpu.tflite"))
+    assert again.former_path == model.with_name("model.former.tflite")
+    former = model.with_name("model.former_edgetpu.tflite")
+    assert former.read_bytes() == path.read_bytes()
+
+
+def test_a_compiled_file_of_other_features_is_refused(photos, model, features_path):
+    compiled = compile_all(features_path, factor=2)
+    with pytest.raises(RequestError, match="gives other features; compile it again"):
+        teach(photos, model, compiled)
+    assert not model.exists()
+
+
+def test_features_of_other_pixels_are_refused(
+    photos, model, features_path, make_features
+):
+    features_path.write_bytes(make_features(scale=(1 / 100, -128)))
+    with pytest.raises(RequestError, match="its input holds 0 to 2.55 but pixels are"):
+        teach(photos, model, features_path)
+
+
+def test_a_compiled_file_alone_is_refused(photos, model, features_path):
+    compiled = compile_all(features_path)
+    features_path.unlink()
+    with pytest.raises(RequestError, match="features.tflite: cannot be read"):
+        teach(photos, model, compiled)
 
 
 def test_copies_are_one_scene(photos, model, features_path):

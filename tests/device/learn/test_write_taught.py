@@ -41,9 +41,10 @@ def write(features, embedded, photos, tmp_path):
     def write(head):
         names = photos.class_names
         manifest = describe_taught(features, names, embedded.sha256, 0.9)
-        content = write_taught(
+        content, compiled = write_taught(
             features, head, embedded.features, manifest, {"notes.txt": b"kept"}
         )
+        assert compiled is None
         path = tmp_path / "taught.tflite"
         path.write_bytes(content)
         return path
