@@ -7,7 +7,7 @@ from corallite.device.serve.capture.open_capture import Capture
 from corallite.device.system.files import printable
 
 # How many of the newest photos of a class the state names.
-NEWEST = 8
+NEWEST = 7
 _LABEL = "The class; null for a photo that waits for one."
 _NAME = Field(min_length=1, max_length=255)
 

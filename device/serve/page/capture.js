@@ -266,7 +266,7 @@ function urlOf(label, photo, isLarge = false) {
 }
 
 function showUncertain(found) {
-  byId("uncertain").hidden = !found;
+  byId("uncertain").hidden = !found?.count;
   if (!found) return;
   write("uncertain-count", `${found.count}`);
   showPhotos(byId("uncertain-photos"), null, found);
