@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from corallite.device.image.jpeg_stream import JpegSplitter
-from corallite.device.image.preprocess import decode_image
+from corallite.device.image.preprocess import decode_image, read_image
 
 COMMAND = [sys.executable, "-m", "corallite.device.cli.serve_main"]
 BLUE = (0, 0, 255)
@@ -212,6 +212,60 @@ def test_invalid_flags_are_refused_in_one_sentence(model):
         said = refused(f"--model={model}", "--port=0", *flags)
         assert "needs frames, but there is no source; give a --source" in said
     assert "no such file" in refused(f"--model={model}", "--port=0", "--source=/none")
+
+
+def test_capture_needs_a_camera_and_a_folder(model, tmp_path):
+    (tmp_path / "file").write_text("x")
+    for name in ("capture", "keep_uncertain"):
+        start = (f"--model={model}", "--port=0", "--source=http://127.0.0.1:9/x")
+        said = refused(*start[:2], f"--{name}={tmp_path}")
+        assert f"--{name}: needs a camera; give a --source." in said
+        assert f"--{name}: is empty" in refused(*start, f"--{name}=")
+        said = refused(*start, f"--{name}={tmp_path}/file/x")
+        assert f"{tmp_path}/file/x: cannot be used" in said
+    said = refused("--model=/none.tflite", "--port=0", "--source=0")
+    assert "/none.tflite: cannot be read" in said
+
+
+def test_server_starts_without_a_model_to_be_taught(
+    serve, camera_server, tmp_path, jpeg
+):
+    served = serve(
+        f"--source={camera_server.url}",
+        f"--capture={tmp_path}/photos",
+        f"--model={tmp_path}/mine.tflite",
+        *("--on_label=cup", "--run=true", "--smooth=1", "--threshold=0.8"),
+    )
+    state = served.state()
+    assert state["model"]["state"] == "untaught" and state["capture"]
+    headers = {"Content-Type": "image/jpeg"}
+    url = f"{served.url}/v1/classify"
+    for answer in (
+        httpx.get(f"{served.url}/readyz"),
+        httpx.post(url, content=jpeg(), headers=headers),
+    ):
+        assert answer.status_code == 503
+        assert "no model yet; teach one" in answer.json()["error"]
+    assert httpx.get(f"{served.url}/v1/model").json()["manifest"]["labels"] == []
+    assert httpx.get(f"{served.url}/capture").status_code == 200
+    assert "Traceback" not in served.log
+
+
+def test_uncertain_frames_are_kept_as_they_are_classified(
+    serve, camera_server, tmp_path, jpeg, wait_until
+):
+    camera_server.part = jpeg(BLUE, (20, 40))
+    folder = tmp_path / "unsure"
+    served = serve(
+        *(f"--source={camera_server.url}", f"--keep_uncertain={folder}"),
+        *("--threshold=1", "--rotate=90"),
+    )
+    wait_until(lambda: [x for x in folder.iterdir() if not x.name.startswith(".")])
+    image = read_image(next(folder.iterdir()))
+    assert image.shape == (40, 20, 3)
+    # All of it is blue: no label is drawn on it.
+    assert image[:, :, 2].min() > 200 and image[:, :, :2].max() < 60
+    assert not served.state()["capture"]
 
 
 def test_plain_install_is_told_the_extra():

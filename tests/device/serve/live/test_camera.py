@@ -70,6 +70,16 @@ def test_given_up_is_reported_only_with_its_reason(start, wait_until):
     assert camera.is_over
 
 
+def test_each_frame_is_passed_on_with_its_result(start, wait_until):
+    frames = Frames(0, 1)
+    camera, passed = start(frames), []
+    camera.on_snapshot = passed.append
+    frames.go.release(2)
+    wait_until(lambda: len(passed) == 2)
+    assert [snapshot.result.frame for snapshot in passed] == [0, 1]
+    assert passed[-1] is camera.newest
+
+
 def test_camera_that_is_not_live_has_its_reason(start, wait_until):
     frames = Frames(OSError("a frame is broken"))
     camera = start(frames)
