@@ -11,6 +11,7 @@ from corallite.device.serve.capture.photo_folder import PhotoFolder
 from corallite.device.serve.capture.recorder import Recorder
 from corallite.device.serve.capture.teacher import Teacher
 from corallite.device.serve.live.camera import Camera
+from corallite.device.system.errors import RequestError
 
 
 class Capture(NamedTuple):
@@ -52,12 +53,25 @@ def open_capture(
         uncertain: Photos that wait for a class.
 
     Raises:
-        RequestError: The folder cannot be used.
+        RequestError: The folder cannot be used, or would have the uncertain photos as
+            a class.
         OSError: An interrupted exchange of models cannot be completed.
     """
+    _require_apart(photos, uncertain)
     former_model.repair(model)
     album = Album(photos)
     with contextlib.ExitStack() as stack:
         recorder = stack.enter_context(contextlib.closing(Recorder(camera, album)))
         teacher = stack.enter_context(contextlib.closing(Teacher(photos, model)))
         yield Capture(album, recorder, teacher, model, uncertain)
+
+
+def _require_apart(photos: Path, uncertain: PhotoFolder | None) -> None:
+    if uncertain is None:
+        return
+    place = uncertain.path.resolve()
+    if photos.resolve() in (place, *place.parents):
+        raise RequestError(
+            f"--keep_uncertain={uncertain.path}: is in the folder of --capture, where "
+            "it would be a class; give another."
+        )

@@ -26,6 +26,8 @@ _LOOK_S = 0.02
 # After this, the page that held the button does not ask for the counts any more.
 _FORGET_S = 10.0
 _MOST_RECORDINGS = 16
+# A disk may hang.
+_END_LIMIT_S = 1.0
 
 
 class Recorded(NamedTuple):
@@ -88,7 +90,7 @@ class Recorder:
         with self._changed:
             self._closing.set()
             self._changed.notify()
-        self._thread.join()
+        self._thread.join(_END_LIMIT_S)
 
     def hold(self, label: str, key: str) -> Recorded:
         """Records for up to a second from now on; called repeatedly.

@@ -26,6 +26,8 @@ _BETWEEN_PHOTOS_S = 10.0
 # Between two frames that are compared with the last photo.
 _BETWEEN_LOOKS_S = 1.0
 _MARGIN = 0.1
+# A disk may hang.
+_END_LIMIT_S = 1.0
 # Of a model for which no threshold is known.
 _USUAL_THRESHOLD = 0.5
 
@@ -86,7 +88,7 @@ class Uncertain:
         with self._changed:
             self._is_closing = True
             self._changed.notify()
-        self._thread.join()
+        self._thread.join(_END_LIMIT_S)
 
     def _run(self) -> None:
         while True:

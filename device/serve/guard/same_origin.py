@@ -67,12 +67,11 @@ def check_origin(headers: Mapping[str, str]) -> None:
         # It is relative to what the browser shows, so a proxy may change the host.
         is_ours = site == "same-origin"
     else:
-        # Not sent without TLS, but between machines of the same name.
+        # Browsers leave it out for http:// addresses other than localhost.
         is_ours = origin is None or origin.partition("://")[2] == headers.get("host")
     if not is_ours:
-        raise Refusal(
-            403, "The request comes from another site; use the page /capture."
-        )
+        sentence = "The request comes from another site; use the page /capture."
+        raise Refusal(403, sentence)
 
 
 def _is_writing(scope: Scope) -> bool:
@@ -84,16 +83,14 @@ def _is_writing(scope: Scope) -> bool:
 def _check_body(headers: Mapping[str, str]) -> None:
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
-        raise Refusal(
-            415, f"Content-Type is {kind or 'missing'}; send application/json."
-        )
+        sentence = f"Content-Type is {kind or 'missing'}; send application/json."
+        raise Refusal(415, sentence)
     length = headers.get("content-length", "")
     if not (length.isdecimal() and len(length) < 10):
         raise Refusal(411, "The length of the body is missing; send Content-Length.")
     if int(length) > MOST_BODY_BYTES:
-        raise Refusal(
-            413, f"The body has more than {MOST_BODY_BYTES} bytes; send less."
-        )
+        sentence = f"The body has more than {MOST_BODY_BYTES} bytes; send less."
+        raise Refusal(413, sentence)
 
 
 async def _read_body(receive: Receive) -> Receive:

@@ -214,8 +214,8 @@ function showRecorded(label, { kept, same, problem }) {
   const message = cards.get(label)?.querySelector(".message");
   if (!message) return;
   message.classList.toggle("error", Boolean(problem));
-  const left = same ? `${same} left out: looks the same. Move the camera or the thing.` : "";
-  writeTo(message, problem || [`${kept} recorded.`, left].join(" "));
+  const left = same ? `, ${same} left out: looks the same` : "";
+  writeTo(message, problem || `${kept} recorded${left}.`);
 }
 
 async function showPhotos(list, label, found) {
@@ -327,7 +327,7 @@ function showTeaching({ classes, teach, has_former: hasFormer }) {
 // Returns what to do next, and whether a model can be taught.
 function adviseFor(classes) {
   if (classes.length < 2) {
-    return ["First make two classes or more, such as “cup” and “no cup”. Then hold the button of a class and show the thing to the camera.", false];
+    return ["First make two classes or more, such as “cup” and “none” for all else. Then hold the button of a class and show the thing to the camera.", false];
   }
   const empty = classes.find((found) => found.count === 0);
   if (empty) return [`Now “${empty.label}”: hold its button, and show the thing from different sides, near and far.`, false];

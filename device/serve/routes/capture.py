@@ -18,6 +18,7 @@ from corallite.device.serve.guard.same_origin import PREFIX
 from corallite.device.serve.routes.responses import BINARY, errors
 from corallite.device.system.errors import RequestError
 from corallite.device.system.files import printable
+from corallite.device.system.log_throttle import Failures
 
 _T = TypeVar("_T")
 _WRITING = errors(400, 403, 408, 409, 411, 413, 415, 422)
@@ -26,6 +27,7 @@ _JPEG = {"image/jpeg": {"schema": BINARY}}
 # A name is unique, and the content behind it does not change.
 _HEADERS = {"Cache-Control": "private, max-age=3600"}
 _MOST_NAMES = 200
+_failures = Failures()
 _LABEL = Query(None, description="The class; without it, photos that wait for one.")
 
 
@@ -165,6 +167,9 @@ async def _attempt(action: Callable[[], _T]) -> _T:
     try:
         return await asyncio.to_thread(action)
     except RequestError as error:
+        # Not what a person can do wrong, but the disk.
+        if isinstance(error.__cause__, OSError):
+            _failures.note(str(error))
         raise Refusal(409, printable(str(error))) from None
 
 

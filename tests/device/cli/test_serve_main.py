@@ -1,10 +1,12 @@
 """The program `serve`: how it starts, keeps running, and ends."""
 
+import contextlib
 import signal
 import socket
 import ssl
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
@@ -223,6 +225,8 @@ def test_capture_needs_a_camera_and_a_folder(model, tmp_path):
         assert f"--{name}: is empty" in refused(*start, f"--{name}=")
         said = refused(*start, f"--{name}={tmp_path}/file/x")
         assert f"{tmp_path}/file/x: cannot be used" in said
+    inside = (f"--capture={tmp_path}/photos", f"--keep_uncertain={tmp_path}/photos/x")
+    assert "where it would be a class; give another" in refused(*start, *inside)
     said = refused("--model=/none.tflite", "--port=0", "--source=0")
     assert "/none.tflite: cannot be read" in said
 
@@ -249,6 +253,31 @@ def test_server_starts_without_a_model_to_be_taught(
     assert httpx.get(f"{served.url}/v1/model").json()["manifest"]["labels"] == []
     assert httpx.get(f"{served.url}/capture").status_code == 200
     assert "Traceback" not in served.log
+
+
+def test_teaching_ends_with_the_server(
+    serve, camera_server, tmp_path, jpeg, wait_until
+):
+    for label in ("cup", "pen"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        (tmp_path / "photos" / label / "1.jpg").write_bytes(jpeg())
+    flags = (f"--capture={tmp_path}/photos", f"--model={tmp_path}/mine.tflite")
+    served = serve(f"--source={camera_server.url}", *flags)
+    begun = httpx.post(f"{served.url}/v1/capture/teach", json={})
+    assert begun.status_code == 202
+
+    def find_teaching():
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                command = path.read_text()
+                if "teach_main" in command and str(tmp_path) in command:
+                    yield path.parent.name
+
+    wait_until(lambda: list(find_teaching()))
+    served.process.kill()
+    served.process.wait()
+    wait_until(lambda: not list(find_teaching()))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log", "photos"]
 
 
 def test_uncertain_frames_are_kept_as_they_are_classified(

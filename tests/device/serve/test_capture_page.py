@@ -163,7 +163,8 @@ def test_photos_are_moved_and_deleted_and_classes_removed(
 
 
 def test_page_asks_for_the_token(browser, serve, camera_server, tmp_path, wait_until):
-    (tmp_path / "token").write_text("0123456789abcdef")
+    # Not that of another test: cookies are the same for all ports.
+    (tmp_path / "token").write_text("fedcba9876543210")
     served = serve(
         f"--source={camera_server.url}",
         *(f"--token_file={tmp_path}/token", f"--capture={tmp_path}/photos"),
@@ -171,7 +172,7 @@ def test_page_asks_for_the_token(browser, serve, camera_server, tmp_path, wait_u
     browser.open(f"{served.url}/capture")
     field = browser.driver.find_element("id", "token")
     wait_until(field.is_displayed)
-    field.send_keys("0123456789abcdef\n")
+    field.send_keys("fedcba9876543210\n")
     page = Page(browser, served, wait_until)
     wait_until(lambda: page.find("#class-name").is_displayed())
     page.add("cup")

@@ -193,7 +193,7 @@ def test_without_the_flag_there_is_no_such_page(make_client):
     assert sent.status_code == 404
 
 
-def test_damaged_photo_and_missing_folder_are_sentences(client, capture):
+def test_damaged_photo_and_missing_folder_are_sentences(client, capture, caplog):
     (capture.album.path / "cup" / "2.jpg").write_bytes(b"\xff\xd8\xff\xe0")
     params = {"label": "cup", "photo": "2.jpg"}
     damaged = client.get("/v1/capture/photo", params=params)
@@ -201,3 +201,6 @@ def test_damaged_photo_and_missing_folder_are_sentences(client, capture):
     os.rename(capture.album.path, capture.album.path.with_name("gone"))
     missing = client.get("/v1/capture")
     assert missing.status_code == 409 and "cannot be read" in missing.json()["error"]
+    # An error of the disk is logged, too.
+    assert missing.json()["error"] in caplog.text
+    assert "truncated" not in caplog.text
