@@ -111,7 +111,9 @@ class StateBody(BaseModel):
     source: SourceBody | None = Field(description="Null without a camera.")
     result: ResultBody | None = Field(description="Null before the first frame.")
     board: BoardBody | None
-    capture: bool = Field(description="Whether the page /capture is served.")
+    capture: bool = Field(
+        default=False, description="Whether the page /capture is served."
+    )
 
 
 class HealthBody(BaseModel):

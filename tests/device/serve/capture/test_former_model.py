@@ -44,7 +44,7 @@ def test_without_a_former_model_nothing_changes(model):
 # It renames three times: the spare copy, the former model, the spare copy again.
 @pytest.mark.parametrize("renamed", range(4))
 def test_killed_at_any_moment_no_model_is_lost(model, monkeypatch, renamed):
-    done = []
+    done: list[str] = []
     really = os.replace
 
     def replace(source, target):

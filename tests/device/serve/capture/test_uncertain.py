@@ -3,6 +3,7 @@
 import contextlib
 import os
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def clock():
 
 @pytest.fixture
 def uncertain(tmp_path, clock):
-    engine = SimpleNamespace(manifest=MANIFEST)
+    engine: Any = SimpleNamespace(manifest=MANIFEST)
     kept = Uncertain(tmp_path / "unsure", engine, None, lambda: clock.now_s)
     with contextlib.closing(kept):
         yield kept
@@ -105,12 +106,8 @@ def test_sure_frames_and_those_that_look_the_same_are_not_kept(
 def test_oldest_go_first_and_other_files_stay(uncertain, offer, monkeypatch):
     monkeypatch.setattr(uncertain_module, "MOST_PHOTOS", 3)
     (uncertain.folder.path / FOREIGN).write_bytes(b"x")
-    begun = []
-    monkeypatch.setattr(
-        uncertain_module,
-        "begin_burst",
-        lambda: begun.append(0) or f"20261130-0315{len(begun):02}-a1b2",
-    )
+    bursts = (f"20261130-0315{second:02}-a1b2" for second in range(1, 6))
+    monkeypatch.setattr(uncertain_module, "begin_burst", lambda: next(bursts))
     for _ in range(5):
         offer()
     *ours, foreign = uncertain.folder.names()

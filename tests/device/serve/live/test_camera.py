@@ -10,7 +10,7 @@ from corallite.device.camera.connection_state import State, Status
 from corallite.device.camera.frame import Frame, FrameStream, SourceGivenUpError
 from corallite.device.engine.classifier import Classifier
 from corallite.device.loop.smoothing import Smoother
-from corallite.device.serve.live.camera import Camera
+from corallite.device.serve.live.camera import Camera, Snapshot
 
 LIMIT_S = 60
 
@@ -72,7 +72,8 @@ def test_given_up_is_reported_only_with_its_reason(start, wait_until):
 
 def test_each_frame_is_passed_on_with_its_result(start, wait_until):
     frames = Frames(0, 1)
-    camera, passed = start(frames), []
+    passed: list[Snapshot] = []
+    camera = start(frames)
     camera.on_snapshot = passed.append
     frames.go.release(2)
     wait_until(lambda: len(passed) == 2)

@@ -107,8 +107,8 @@ def test_classes_and_photos_are_changed(post, capture, jpeg):
     assert post("/classes/delete", {"label": "cup"}).status_code == 200
     assert capture.album.labels() == ["café", "pen"]
     capture.uncertain.add("2.jpg", jpeg())
-    move = {"label": None, "photo": "2.jpg", "to": "pen"}
-    assert post("/photos/move", move).status_code == 200
+    named: dict[str, str | None] = {"label": None, "photo": "2.jpg", "to": "pen"}
+    assert post("/photos/move", named).status_code == 200
     assert capture.uncertain.names() == []
     photo = {"label": "pen", "photo": "2.jpg"}
     assert post("/photos/delete", photo).status_code == 200
