@@ -61,6 +61,7 @@ class RecordedBody(BaseModel):
     kept: int = Field(description="Photos.")
     same: int = Field(description="Frames left out: they look like the last photo.")
     problem: str = Field(description="Why nothing is recorded; empty if it is.")
+    is_over: bool = Field(description="It cannot continue.")
 
 
 class PhotosBody(BaseModel):

@@ -25,7 +25,7 @@ def require_space(folder: Path, size: int) -> None:
     reserve = min(_MOST_RESERVE_BYTES, round(_RESERVE_SHARE * total))
     if free - size < reserve:
         raise RequestError(
-            f"{folder}: the disk has {free / 1e6:.0f} MB left, and {reserve / 1e6:.0f} "
+            f"{folder}: the disk has {free / 1e6:.3g} MB left, and {reserve / 1e6:.3g} "
             "MB of it are kept free; delete files that are not needed."
         )
 

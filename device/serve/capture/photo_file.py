@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import deque
 
 import numpy as np
 
@@ -35,18 +36,17 @@ def encode_photo(image_rgb_u8: Image) -> bytes:
 
 
 class LastKept:
-    """Remembers what the last photo looked like."""
+    """Remembers what the last photos looked like."""
 
-    def __init__(self) -> None:
-        """Remembers none."""
-        self._hash: int | None = None
+    def __init__(self, most: int = 1) -> None:
+        """Remembers none, and later at most so many."""
+        self._hashes: deque[int] = deque(maxlen=most)
 
     def is_new(self, image_rgb_u8: Image) -> bool:
-        """Returns whether a frame differs from the last photo; then it is the last."""
-        hashed = difference_hash(image_rgb_u8)
-        if self._hash is not None:
-            both = np.array([self._hash, hashed], np.uint64)
-            if hamming_distances(both[:1], both[1:])[0] <= _SAME_BITS:
-                return False
-        self._hash = hashed
+        """Returns whether a frame differs from the last photos; then it is the last."""
+        found = difference_hash(image_rgb_u8)
+        both = (np.array(x, np.uint64) for x in (list(self._hashes), [found]))
+        if (hamming_distances(*both) <= _SAME_BITS).any():
+            return False
+        self._hashes.append(found)
         return True

@@ -37,11 +37,13 @@ class Recorded(NamedTuple):
         kept: Photos.
         same: Frames that looked like the last photo, and were left out.
         problem: Why nothing is recorded, one sentence; "" if it is.
+        is_over: It cannot continue.
     """
 
-    kept: int
-    same: int
-    problem: str
+    kept: int = 0
+    same: int = 0
+    problem: str = ""
+    is_over: bool = False
 
 
 @dataclass
@@ -116,7 +118,7 @@ class Recorder:
         with self._changed:
             recording = self._recordings.get(key)
             if recording is None:
-                return Recorded(0, 0, "")
+                return Recorded(is_over=True)
             recording.is_over = True
             return self._describe(recording)
 
@@ -134,7 +136,7 @@ class Recorder:
         problem, state = recording.problem, self._camera.status().state
         if not problem and state != State.LIVE.value:
             problem = f"The camera is {state or 'not ready'}, so nothing is recorded."
-        return Recorded(recording.kept, recording.same, problem)
+        return Recorded(recording.kept, recording.same, problem, recording.is_over)
 
     def _run(self) -> None:
         while not self._closing.is_set():

@@ -23,7 +23,7 @@ from corallite.device.system.storage.atomic import remove_all_leftovers
 MOST_PHOTOS = 200
 MOST_BYTES = 200 * 10**6
 _BETWEEN_PHOTOS_S = 10.0
-# Between two frames that are compared with the last photo.
+# Between two frames that are compared with the last photos.
 _BETWEEN_LOOKS_S = 1.0
 _MARGIN = 0.1
 # A disk may hang.
@@ -62,7 +62,7 @@ class Uncertain:
         self._threshold = threshold
         self._clock = clock
         self._next_s = clock()
-        self._last_kept = LastKept()
+        self._last_kept = LastKept(MOST_PHOTOS)
         self._failures = Failures()
         self._offered: Snapshot | None = None
         self._changed = threading.Condition()

@@ -184,7 +184,9 @@ async function goOn(label, recording) {
 
 async function recordOnce(label, key) {
   try {
-    showRecorded(label, await send("/record", { label, key }));
+    const recorded = await send("/record", { label, key });
+    showRecorded(label, recorded);
+    if (recorded.is_over) release(label);
   } catch (error) {
     showRecorded(label, { kept: 0, same: 0, problem: error.message });
     release(label);

@@ -13,6 +13,7 @@ from fastapi.responses import Response
 from corallite.device.serve.capture import bodies, preview
 from corallite.device.serve.capture.open_capture import Capture
 from corallite.device.serve.capture.photo_folder import PhotoFolder
+from corallite.device.serve.capture.recorder import Recorded
 from corallite.device.serve.guard.refusal import Refusal
 from corallite.device.serve.guard.same_origin import PREFIX
 from corallite.device.serve.routes.responses import BINARY, errors
@@ -121,12 +122,11 @@ def _add_recording(router: APIRouter, capture: Capture) -> None:
         responses=_WRITING,
     )
     async def record(body: bodies.RecordBody) -> bodies.RecordedBody:
-        recorded = await _attempt(lambda: recorder.hold(body.label, body.key))
-        return _describe(*recorded)
+        return _describe(await _attempt(lambda: recorder.hold(body.label, body.key)))
 
     @router.post("/release", summary="Ends a recording.", responses=_WRITING)
     async def release(body: bodies.ReleaseBody) -> bodies.RecordedBody:
-        return _describe(*recorder.release(body.key))
+        return _describe(recorder.release(body.key))
 
 
 def _add_teaching(router: APIRouter, capture: Capture) -> None:
@@ -173,5 +173,6 @@ async def _attempt(action: Callable[[], _T]) -> _T:
         raise Refusal(409, printable(str(error))) from None
 
 
-def _describe(kept: int, same: int, problem: str) -> bodies.RecordedBody:
-    return bodies.RecordedBody(kept=kept, same=same, problem=printable(problem))
+def _describe(recorded: Recorded) -> bodies.RecordedBody:
+    problem = printable(recorded.problem)
+    return bodies.RecordedBody(**recorded._replace(problem=problem)._asdict())

@@ -217,7 +217,7 @@ def test_invalid_flags_are_refused_in_one_sentence(model):
 
 
 def test_capture_needs_a_camera_and_its_own_folder(model, tmp_path):
-    start = (f"--model={model}", "--port=0")
+    start: tuple[str, ...] = (f"--model={model}", "--port=0")
     for name in ("capture", "keep_uncertain"):
         said = refused(*start, f"--{name}={tmp_path}")
         assert f"--{name}: needs a camera; give a --source." in said

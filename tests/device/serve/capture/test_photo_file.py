@@ -38,3 +38,8 @@ def test_frame_with_a_little_noise_looks_the_same(camera):
     assert last.is_new(image)
     assert not last.is_new(noisy)
     assert last.is_new(camera.show().image_rgb_u8)
+    assert last.is_new(noisy)
+    several = LastKept(2)
+    assert several.is_new(image) and several.is_new(camera.show().image_rgb_u8)
+    assert not several.is_new(noisy)
+    assert several.is_new(camera.show().image_rgb_u8) and several.is_new(noisy)

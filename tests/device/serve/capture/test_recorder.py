@@ -125,7 +125,7 @@ def test_lost_camera_is_reported_and_its_last_frame_is_kept_once(
     camera.state = "live"
     camera.show()
     wait_until(lambda: recorder.hold("cup", "a").kept == 2)
-    assert recorder.hold("cup", "a") == (2, 0, "")
+    assert recorder.hold("cup", "a") == (2, 0, "", False)
 
 
 def test_full_disk_ends_the_recording_with_a_sentence(
@@ -137,6 +137,7 @@ def test_full_disk_ends_the_recording_with_a_sentence(
         camera.show()
         recorder.hold("cup", "a")
         wait_until(lambda: recorder.hold("cup", "a").problem)
+    assert recorder.hold("cup", "a").is_over
     problem = recorder.release("a").problem
     assert "the disk has 1 MB left" in problem and "delete files" in problem
     wait_until(lambda: problem in caplog.text)

@@ -117,7 +117,8 @@ def test_classes_and_photos_are_changed(post, capture, jpeg):
 
 def test_recording_tells_its_counts(post, camera, capture, wait_until):
     body = {"label": "pen", "key": KEY}
-    assert post("/record", body).json() == {"kept": 0, "same": 0, "problem": ""}
+    begun = {"kept": 0, "same": 0, "problem": "", "is_over": False}
+    assert post("/record", body).json() == begun
     camera.show()
     wait_until(lambda: post("/record", body).json()["kept"] == 1)
     assert post("/release", {"key": KEY}).json()["kept"] == 1
