@@ -72,7 +72,7 @@ def create_app(
         routers.append(capture_routes(capture))
     for router in routers:
         app.include_router(router, dependencies=needs_token, responses=errors)
-    return Gate(SameOrigin(app), access, metrics.count_request)
+    return Gate(SameOrigin(app, access), access, metrics.count_request)
 
 
 def _exception_handlers() -> dict[Any, Any]:

@@ -2,12 +2,16 @@
 
 A browser sends the cookie, or reaches a server without a token, also for a page of
 another site. Such a page cannot send JSON without asking first, which is not answered,
-and the browser says where a request comes from.
+and the browser says where a request comes from. Without a token, a site could also give
+its own name to the address of this machine (DNS rebinding); so other names are refused.
 """
 
 import asyncio
+import ipaddress
+import socket
 from collections.abc import Mapping
 
+from corallite.device.serve.guard.access import Access
 from corallite.device.serve.guard.gate import (
     Application,
     Message,
@@ -30,9 +34,15 @@ class SameOrigin:
     It also reads the body before the application does: a small one, in a short time.
     """
 
-    def __init__(self, app: Application) -> None:
-        """Wraps `app`."""
+    def __init__(self, app: Application, access: Access) -> None:
+        """Wraps `app`.
+
+        Args:
+            app: Gets the admitted requests.
+            access: Whether a token protects them.
+        """
         self._app = app
+        self._needs_own_name = access.token is None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one request; the ASGI interface."""
@@ -45,6 +55,8 @@ class SameOrigin:
         }
         try:
             check_origin(headers)
+            if self._needs_own_name:
+                check_host(headers.get("host", ""), socket.gethostname())
             _check_body(headers)
             receive = await _read_body(receive)
         except Refusal as refusal:
@@ -72,6 +84,36 @@ def check_origin(headers: Mapping[str, str]) -> None:
     if not is_ours:
         sentence = "The request comes from another site; use the page /capture."
         raise Refusal(403, sentence)
+
+
+def check_host(host: str, machine: str) -> None:
+    """Refuses a request that names the server otherwise than itself.
+
+    Args:
+        host: The header: an address or a name, maybe with a port; "" if it is missing.
+        machine: The name of this machine.
+
+    Raises:
+        Refusal: 403.
+    """
+    name = host if host.endswith("]") else host.rpartition(":")[0] or host
+    short = machine.lower().partition(".")[0]
+    own = ("", "localhost", machine.lower(), short, f"{short}.local")
+    if name.lower() in own or _is_address(name.strip("[]")):
+        return
+    sentence = (
+        f"Without a token, {name} may change nothing here; use the IP address of this "
+        "machine, or set a token."
+    )
+    raise Refusal(403, sentence)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_writing(scope: Scope) -> bool:

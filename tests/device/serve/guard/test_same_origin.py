@@ -4,8 +4,13 @@ import asyncio
 
 import pytest
 
+from corallite.device.serve.guard.access import Access
 from corallite.device.serve.guard.refusal import Refusal
-from corallite.device.serve.guard.same_origin import SameOrigin, check_origin
+from corallite.device.serve.guard.same_origin import (
+    SameOrigin,
+    check_host,
+    check_origin,
+)
 
 HOST = "camera:8000"
 JSON = {"content-type": "application/json", "content-length": "2"}
@@ -42,6 +47,33 @@ def test_page_of_another_site_is_refused(headers, is_ours):
     assert refused.value.status == 403
 
 
+@pytest.mark.parametrize(
+    ("host", "is_own"),
+    [
+        ("192.168.1.5:8000", True),
+        ("[fe80::1]:8000", True),
+        ("[::1]", True),
+        ("localhost:8000", True),
+        ("raspberrypi", True),
+        ("RaspberryPi.local:8000", True),
+        ("raspberrypi.lan", True),
+        ("", True),
+        ("evil.example", False),
+        ("evil.example:8000", False),
+        ("192.168.1.5.evil.example", False),
+        ("raspberrypi.evil.example", False),
+        ("local", False),
+    ],
+)
+def test_name_that_another_site_gave_the_machine_is_refused(host, is_own):
+    """DNS rebinding: the page and the server seem to have one origin."""
+    if is_own:
+        check_host(host, "raspberrypi.lan")
+        return
+    with pytest.raises(Refusal, match="use the IP address of this machine"):
+        check_host(host, "raspberrypi.lan")
+
+
 class Application:
     """Notes the body of each request that reaches it."""
 
@@ -52,7 +84,7 @@ class Application:
         self.bodies.append((await receive())["body"])
 
 
-def ask(headers, *messages, method="POST", path="/v1/capture/teach"):
+def ask(headers, *messages, method="POST", path="/v1/capture/teach", access=Access()):
     """Returns the status of the refusal, or None, and the bodies that passed."""
     application, sent, left = Application(), [], list(messages)
     scope = {
@@ -68,7 +100,7 @@ def ask(headers, *messages, method="POST", path="/v1/capture/teach"):
     async def send(message):
         sent.append(message)
 
-    asyncio.run(SameOrigin(application)(scope, receive, send))
+    asyncio.run(SameOrigin(application, access or Access())(scope, receive, send))
     return (sent[0]["status"] if sent else None), application.bodies
 
 
@@ -95,6 +127,13 @@ def test_body_reaches_the_application_as_a_whole():
 )
 def test_request_is_refused_before_its_body_is_read(headers, status):
     assert ask(headers) == (status, [])
+
+
+def test_any_name_is_accepted_with_a_token():
+    headers = {**JSON, "host": "camera.example"}
+    assert ask(headers)[0] == 403
+    with_token = ask(headers, part(b"{}"), access=Access("0123456789abcdef"))
+    assert with_token == (None, [b"{}"])
 
 
 def test_body_that_is_cut_short_is_refused():
