@@ -84,6 +84,7 @@ function showState({ model, source, result }) {
   byId("live").hidden = false;
   byId("sign-in").hidden = true;
   showModel(model);
+  write("model-error", model.last_error);
   showBanner(BANNERS[source.state] ?? "", source.state !== "live" && source.state !== "ended");
   if (source.frames > 0) startStream();
   const first = result ? result.top[0] : null;
