@@ -77,7 +77,8 @@ class Page:
 @pytest.fixture
 def page(browser, serve, camera_server, tmp_path, wait_until):
     flags = (f"--capture={tmp_path}/photos", f"--model={tmp_path}/mine.tflite")
-    served = serve(f"--source={camera_server.url}", *flags)
+    unsure = f"--keep_uncertain={tmp_path}/unsure"
+    served = serve(f"--source={camera_server.url}", *flags, unsure)
     browser.open(f"{served.url}/", width_px=390)
     page = Page(browser, served, wait_until)
     # The live page has a link.
@@ -160,6 +161,27 @@ def test_photos_are_moved_and_deleted_and_classes_removed(
     assert page.count("red") == count - 1
     # Only that of the refused name.
     assert all("409" in line for line in page.browser.complaints())
+
+
+def test_uncertain_frames_are_named_one_after_the_other(
+    page, wait_until, tmp_path, jpeg
+):
+    page.add("cup")
+    for number in (1, 2):
+        name = f"20261130-031502-a1b2_000{number}.jpg"
+        (tmp_path / "unsure" / name).write_bytes(jpeg())
+    page.wait_for_text("#uncertain-count", "2")
+    photo = page.find("#uncertain-photos button")
+    page.driver.execute_script("arguments[0].click()", photo)
+    wait_until(lambda: page.find("#photo").is_displayed())
+    page.find("#move-to button").click()
+    # The next one is shown at once.
+    wait_until(lambda: "0001.jpg" in page.find("#large").get_attribute("src"))
+    page.find("#move-to button").click()
+    wait_until(lambda: not page.find("#photo").is_displayed())
+    assert len(list((tmp_path / "photos" / "cup").iterdir())) == 2
+    wait_until(lambda: not page.find("#uncertain").is_displayed())
+    assert page.browser.complaints() == []
 
 
 def test_page_asks_for_the_token(browser, serve, camera_server, tmp_path, wait_until):
