@@ -251,6 +251,37 @@ def test_server_starts_without_a_model_to_be_taught(
     assert "Traceback" not in served.log
 
 
+def test_recording_continues_when_a_lost_camera_is_back(
+    serve, camera_server, tmp_path, wait_until
+):
+    folder = tmp_path / "photos" / "cup"
+    folder.mkdir(parents=True)
+    flags = (f"--source={camera_server.url}", f"--capture={tmp_path}/photos")
+    served = serve(*flags, "--stale_after=1")
+    url, body = f"{served.url}/v1/capture", {"label": "cup", "key": "0123abcd"}
+
+    def record():
+        return httpx.post(f"{url}/record", json=body).json()
+
+    wait_until(lambda: record()["kept"] == 1)
+    camera_server.kill()
+    wait_until(lambda: "camera is reopening, so nothing" in record()["problem"])
+    same = record()["same"]
+    camera_server.start()
+    # It shows the same, so its frames are left out.
+    wait_until(lambda: record()["same"] > same and not record()["problem"])
+    assert len(list(folder.iterdir())) == 1
+    # A model that was not taught is not replaced.
+    assert httpx.post(f"{url}/teach", json={}).status_code == 202
+
+    def is_refused():
+        teach = httpx.get(url).json()["teach"]
+        return teach["state"] == "failed" and "was not made by" in teach["lines"][0]
+
+    wait_until(is_refused)
+    assert served.process.poll() is None and "Traceback" not in served.log
+
+
 def test_teaching_ends_with_the_server(
     serve, camera_server, tmp_path, jpeg, wait_until
 ):
