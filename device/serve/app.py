@@ -84,8 +84,13 @@ def _exception_handlers() -> dict[Any, Any]:
 
     async def explain(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"][1:])
-        return error_response(Refusal(422, f"{where}: {first['msg']}."))
+        # Of a body that is not JSON, the position is given.
+        names = [part for part in first["loc"][1:] if isinstance(part, str)]
+        where = ".".join(names) or "The body"
+        return error_response(Refusal(422, f"{where}: {first['msg'].rstrip('.')}."))
+
+    async def malformed(request: Request, error: Any) -> Response:
+        return error_response(Refusal(400, "The body is not JSON; correct it."))
 
     async def not_found(request: Request, error: Any) -> Response:
         return error_response(Refusal(404, "No such path; see /openapi.json."))
@@ -101,6 +106,7 @@ def _exception_handlers() -> dict[Any, Any]:
         Refusal: refuse,
         ClientLeftError: drop,
         RequestValidationError: explain,
+        400: malformed,
         404: not_found,
         405: not_allowed,
         Exception: broken,

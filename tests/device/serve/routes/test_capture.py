@@ -185,6 +185,25 @@ def test_body_of_another_form_is_refused(post, path, body):
     assert post(path, body).status_code == 422
 
 
+@pytest.mark.parametrize(
+    ("body", "status", "sentence"),
+    [
+        (b"{", 422, "The body: JSON decode error."),
+        (b"", 422, "The body: Field required."),
+        (b"[1]", 422, "The body: Input should be a valid"),
+        (b'{"label": "\xff"}', 400, "The body is not JSON; correct it."),
+        # Python's parser gives up.
+        (b"[" * 4000, 400, "The body is not JSON; correct it."),
+        (b'{"label": "' + b"x" * 5000 + b'"}', 413, "more than 4096 bytes"),
+    ],
+)
+def test_malformed_body_is_refused_in_one_sentence(client, body, status, sentence):
+    headers = {"Content-Type": "application/json"}
+    refused = client.post("/v1/capture/classes", content=body, headers=headers)
+    assert refused.status_code == status
+    assert sentence in refused.json()["error"]
+
+
 def test_without_the_flag_there_is_no_such_page(make_client):
     client = make_client()
     for path in ("/capture", "/page/capture.html", "/page/capture.js", "/v1/capture"):
