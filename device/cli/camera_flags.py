@@ -126,19 +126,22 @@ _NUM_THREADS = flags.DEFINE_integer(
 
 
 @contextlib.contextmanager
-def open_engine(argv: Sequence[str]) -> Iterator[Engine]:
+def open_engine(
+    argv: Sequence[str], *, is_taught_later: bool = False
+) -> Iterator[Engine]:
     """Opens the model of the command line on the device of the flags.
 
     If the file changes, or at SIGHUP, the file's new model replaces the old one.
 
     Args:
         argv: What is left of the command line without flags: the model, or nothing.
+        is_taught_later: The file may be missing until `teach` writes it.
 
     Raises:
         RequestError: The model cannot be run, or the flags do not fit it.
     """
     request = ModelRequest(
-        program.require_model(argv, _MODEL.value),
+        model_path(argv),
         _check_device(_DEVICE.value),
         _CPU_MODEL.value,
         _LABELS.value,
@@ -146,11 +149,21 @@ def open_engine(argv: Sequence[str]) -> Iterator[Engine]:
         model_flags.input_range(),
         model_flags.output(),
         _NUM_THREADS.value,
+        is_taught_later,
     )
     with contextlib.closing(HotReload(request)) as engine:
         with calling_on_hangup(engine.ask_to_swap):
             engine.start()
             yield engine
+
+
+def model_path(argv: Sequence[str]) -> str:
+    """Returns the model file of the command line.
+
+    Raises:
+        RequestError: There is none, or there are several.
+    """
+    return program.require_model(argv, _MODEL.value)
 
 
 def open_frames(stop: threading.Event) -> AbstractContextManager[FrameStream]:

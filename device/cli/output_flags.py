@@ -95,7 +95,8 @@ def _pair_commands(labels: Sequence[str]) -> list[tuple[str, str]]:
             "give one --run for each --on_label."
         )
     for name in names:
-        if name not in (*labels, UNKNOWN):
+        # Without labels, the model is taught later, and may get this one.
+        if labels and name not in (*labels, UNKNOWN):
             raise RequestError(
                 f"--on_label={name}: is not a label of this model; its labels are "
                 f"{', '.join(labels[:10])}{' ...' if len(labels) > 10 else ''}."

@@ -14,6 +14,7 @@ the program with status 0.
 import contextlib
 import importlib.util
 from collections.abc import Sequence
+from pathlib import Path
 
 from absl import flags
 
@@ -58,6 +59,20 @@ _MAX_STREAMS = flags.DEFINE_integer(
     "max_streams", 8, "Maximum number of clients of the video stream.", lower_bound=0
 )
 
+_CAPTURE = flags.DEFINE_string(
+    "capture",
+    None,
+    "Folder of photos, with a folder for each class: serves the page /capture, which "
+    "records photos and teaches the file of --model; that may be missing at first. "
+    "Whoever has access can add and delete photos.",
+)
+_KEEP_UNCERTAIN = flags.DEFINE_string(
+    "keep_uncertain",
+    None,
+    "Folder for frames of which the model is not sure: at most one in 10 seconds, and "
+    "200 in all; the oldest go. The page /capture shows them.",
+)
+
 _PACKAGES = ("fastapi", "prometheus_client", "python_multipart", "uvicorn")
 
 
@@ -97,7 +112,11 @@ def _make_app(stack, stop: Stop, allowed, argv):  # type: ignore[no-untyped-def]
     from corallite.device.serve.guard.refusal import Limits
     from corallite.device.serve.live.engine_handle import EngineHandle, FairLock
 
-    engine = stack.enter_context(camera_flags.open_engine(argv))
+    _require_source()
+    is_capturing = _CAPTURE.value is not None
+    engine = stack.enter_context(
+        camera_flags.open_engine(argv, is_taught_later=is_capturing)
+    )
     # Predictions must work before systemd is notified.
     engine.classify(selftest.draw_images(engine.preprocessing.size_hw)[0])
     turn, metrics = FairLock(), Metrics()
@@ -118,7 +137,39 @@ def _make_app(stack, stop: Stop, allowed, argv):  # type: ignore[no-untyped-def]
     stack.callback(service.close)
     liveness = Liveness(service, camera)
     stack.callback(liveness.close)
-    return create_app(service, allowed, metrics), liveness
+    capture = _open_capture(stack, camera, of_source, argv) if camera else None
+    return create_app(service, allowed, metrics, capture), liveness
+
+
+def _require_source() -> None:
+    flag_values = {"capture": _CAPTURE.value, "keep_uncertain": _KEEP_UNCERTAIN.value}
+    for name, value in flag_values.items():
+        if value is not None and camera_flags.source_name() is None:
+            raise RequestError(f"--{name}: needs a camera; give a --source.")
+        if value == "":
+            raise RequestError(f"--{name}: is empty; give a folder.")
+
+
+def _open_capture(stack, camera, engine, argv):  # type: ignore[no-untyped-def]
+    """Keeps uncertain frames, and opens the page /capture, if the flags say so.
+
+    Returns what the page works with, or None.
+    """
+    from corallite.device.serve.capture.open_capture import open_capture
+    from corallite.device.serve.capture.uncertain import Uncertain
+
+    waiting = None
+    if _KEEP_UNCERTAIN.value is not None:
+        folder, threshold = Path(_KEEP_UNCERTAIN.value), camera_flags.threshold()
+        uncertain = Uncertain(folder, engine, threshold)
+        stack.enter_context(contextlib.closing(uncertain))
+        camera.on_snapshot = uncertain.offer
+        waiting = uncertain.folder
+    if _CAPTURE.value is None:
+        return None
+    model = Path(camera_flags.model_path(argv))
+    photos = Path(_CAPTURE.value)
+    return stack.enter_context(open_capture(photos, model, camera, waiting))
 
 
 def _start_camera(stack, stop: Stop, engine, metrics, rate_limiter):  # type: ignore[no-untyped-def]

@@ -22,7 +22,8 @@ class Status(NamedTuple):
         model: The architecture, from the manifest.
         version: The model's version, from the manifest.
         device: Where the last prediction was made: "cpu", "edgetpu", "edgetpu:0" ...
-        state: "ready", or "lost" while the CPU replaces an accelerator.
+        state: "ready", "lost" while the CPU replaces an accelerator, or "untaught" as
+            long as there is no model.
         losses: How many times an accelerator was lost.
         swaps: How many times the model was replaced by another.
         last_error: The last error, one sentence; "" if there was none.

@@ -32,6 +32,7 @@ class ModelRequest(NamedTuple):
         input_range: What pixels 0 and 255 stand for, in place of the same.
         output: "probabilities", "logits" or "multilabel", in place of the same.
         num_threads: Threads of one inference on the CPU.
+        is_taught_later: `path` may be missing at first, see `Untaught`.
     """
 
     path: str
@@ -42,6 +43,7 @@ class ModelRequest(NamedTuple):
     input_range: tuple[float, float] | None = None
     output: str | None = None
     num_threads: int = 1
+    is_taught_later: bool = False
 
     @property
     def fallback_path(self) -> str:

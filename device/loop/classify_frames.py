@@ -40,7 +40,7 @@ class Result(NamedTuple):
         frame: The frame's number in its source, from 0.
         time_s: The frame's time, as given by its source.
         source: The name of the file or camera.
-        top: The most probable labels, the most probable first.
+        top: The most probable labels, the most probable first; none without a model.
         label: The most probable one; "unknown" if the model is not sure enough of it,
             or with a threshold, if it is not active.
         latency_ms: Preprocessing, in whichever thread, and inference; without reading
@@ -117,7 +117,7 @@ def classify_frames(
             frame.time_s,
             frame.name,
             top,
-            _choose_label(top[0], classifier, active),
+            _choose_label(top, classifier, active),
             latency_ms,
             age_ms,
             frame.dropped,
@@ -128,12 +128,14 @@ def classify_frames(
         )
 
 
-def _choose_label(top: Prediction, classifier: Engine, active: list[str] | None) -> str:
-    if active is not None and top.label not in active:
+def _choose_label(
+    top: list[Prediction], classifier: Engine, active: list[str] | None
+) -> str:
+    if not top or (active is not None and top[0].label not in active):
         return UNKNOWN
     # An active label has passed the threshold, maybe in an earlier frame.
     threshold = None if active is None else 0.0
-    return choose_label(top, classifier.manifest.classes, threshold)
+    return choose_label(top[0], classifier.manifest.classes, threshold)
 
 
 def _fit(classifier: Engine, frame: Frame) -> Frame:

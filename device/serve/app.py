@@ -9,22 +9,31 @@ from fastapi.security import HTTPBearer
 
 from corallite.device.serve.backend.metrics import Metrics
 from corallite.device.serve.backend.service import Service
+from corallite.device.serve.capture.open_capture import Capture
 from corallite.device.serve.guard.access import Access
 from corallite.device.serve.guard.admission import Admission
 from corallite.device.serve.guard.body_memory import BodyMemory
 from corallite.device.serve.guard.gate import Gate, error_response
 from corallite.device.serve.guard.refusal import ClientLeftError, Refusal
+from corallite.device.serve.guard.same_origin import SameOrigin
 from corallite.device.serve.live.stream import Streams
 from corallite.device.serve.routes import classify, pages, responses, session, state
+from corallite.device.serve.routes.capture import capture_routes
 
 
-def create_app(service: Service, access: Access, metrics: Metrics) -> Gate:
+def create_app(
+    service: Service,
+    access: Access,
+    metrics: Metrics,
+    capture: Capture | None = None,
+) -> Gate:
     """Returns the ASGI application to run.
 
     Args:
         service: Classifies images and describes the state.
         access: What a request must present.
         metrics: Counts the requests; also served at /metrics.
+        capture: What the page /capture works with; None: there is no such page.
     """
     app = FastAPI(
         title="Corallite",
@@ -49,17 +58,21 @@ def create_app(service: Service, access: Access, metrics: Metrics) -> Gate:
             "stream_clients": streams.clients if streams else 0,
         },
     )
-    pages.add_pages(app)
+    service.has_capture = capture is not None
+    pages.add_pages(app, service.has_capture)
     app.include_router(state.health_routes(service))
     needs_token = [Depends(HTTPBearer(auto_error=False))] if access.token else []
     errors = responses.errors(*((401, 421) if access.token else (421,)))
-    for router in (
+    routers = [
         classify.classify_routes(service, admission, memory),
         state.state_routes(service, metrics, streams),
         session.session_routes(access),
-    ):
+    ]
+    if capture is not None:
+        routers.append(capture_routes(capture))
+    for router in routers:
         app.include_router(router, dependencies=needs_token, responses=errors)
-    return Gate(app, access, metrics.count_request)
+    return Gate(SameOrigin(app, access), access, metrics.count_request)
 
 
 def _exception_handlers() -> dict[Any, Any]:
@@ -71,8 +84,13 @@ def _exception_handlers() -> dict[Any, Any]:
 
     async def explain(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"][1:])
-        return error_response(Refusal(422, f"{where}: {first['msg']}."))
+        # Of a body that is not JSON, the position is given.
+        names = [part for part in first["loc"][1:] if isinstance(part, str)]
+        where = ".".join(names) or "The body"
+        return error_response(Refusal(422, f"{where}: {first['msg'].rstrip('.')}."))
+
+    async def malformed(request: Request, error: Any) -> Response:
+        return error_response(Refusal(400, "The body is not JSON; correct it."))
 
     async def not_found(request: Request, error: Any) -> Response:
         return error_response(Refusal(404, "No such path; see /openapi.json."))
@@ -88,6 +106,7 @@ def _exception_handlers() -> dict[Any, Any]:
         Refusal: refuse,
         ClientLeftError: drop,
         RequestValidationError: explain,
+        400: malformed,
         404: not_found,
         405: not_allowed,
         Exception: broken,

@@ -9,6 +9,7 @@ from corallite.device.engine import base
 from corallite.device.engine.open_model import ModelRequest, open_model
 from corallite.device.engine.reload.model_watch import ModelWatch, Stamp, read_stamp
 from corallite.device.engine.reload.reload_state import ReloadState
+from corallite.device.engine.untaught import Untaught
 from corallite.device.image.preprocess import Image
 from corallite.device.model import selftest
 from corallite.device.model.manifest import Manifest
@@ -127,7 +128,9 @@ class HotReload(base.Engine):
             raise base.OutdatedPixelsError
 
     def _existing_paths(self) -> list[str]:
-        self._paths = [path for path in self._paths if os.path.exists(path)]
+        # One that does not exist is not waited for, but the model of `Untaught` is.
+        awaited = self._request.path if self._request.is_taught_later else None
+        self._paths = [x for x in self._paths if x == awaited or os.path.exists(x)]
         return self._paths
 
     def _look(self) -> None:
@@ -225,6 +228,8 @@ def _start(engine: base.Engine, limit_s: float = 0.0) -> str:
 
 def _open_first(request: ModelRequest) -> base.Engine:
     """Opens the model of the start, and runs the self-test that it carries."""
+    if request.is_taught_later and not os.path.exists(request.path):
+        return Untaught()
     engine = open_model(request)
     selftest.check_recorded(engine, request.path)
     return engine

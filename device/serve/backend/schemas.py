@@ -43,7 +43,8 @@ class StatusBody(BaseModel):
     version: str
     device: str = Field(description="Where the last inference ran: cpu, edgetpu:0, ...")
     state: str = Field(
-        description="ready, or lost while the CPU replaces the accelerator."
+        description="ready, lost while the CPU replaces the accelerator, or untaught "
+        "while there is no model."
     )
     losses: int = Field(description="How often the accelerator was lost.")
     swaps: int = Field(description="How often the model was replaced.")
@@ -82,7 +83,7 @@ class ResultBody(BaseModel):
 
     frame: int
     source: str
-    top: list[LabelBody]
+    top: list[LabelBody] = Field(description="Empty while there is no model.")
     label: str = Field(description=_LABEL)
     active: list[str] | None = Field(description="Null without a threshold.")
     latency_ms: float = Field(description="Preprocessing and inference.")
@@ -110,6 +111,9 @@ class StateBody(BaseModel):
     source: SourceBody | None = Field(description="Null without a camera.")
     result: ResultBody | None = Field(description="Null before the first frame.")
     board: BoardBody | None
+    capture: bool = Field(
+        default=False, description="Whether the page /capture is served."
+    )
 
 
 class HealthBody(BaseModel):

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from corallite.device.camera.connection_state import State
+from corallite.device.engine import untaught
 from corallite.device.engine.base import Engine
 from corallite.device.engine.classifier import choose_label
 from corallite.device.engine.classifier import top_k as most_probable
@@ -21,6 +22,7 @@ from corallite.device.serve.live.camera import Camera, CameraStatus, Snapshot
 from corallite.device.system.errors import RequestError
 from corallite.device.system.files import printable
 
+_UNTAUGHT = "There is no model yet; teach one on the page /capture."
 _DAMAGED = "The image is damaged or cut short; send it again."
 # The size is near the start of most files; reading on could hold the event loop.
 _START_BYTES = 2**14
@@ -43,6 +45,7 @@ class Service:
         stop: Set when the server stops.
         processed: Images processed so far, including refused ones.
         is_processing: Whether an image is being processed.
+        has_capture: Whether there is a page /capture.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Service:
         self.stop = stop
         self.processed = 0
         self.is_processing = False
+        self.has_capture = False
         self._engine = engine
         self._read_rate_limit = read_rate_limit
         self._threshold = threshold
@@ -109,6 +113,8 @@ class Service:
             raise busy(printable(str(error))) from error
         latency_ms = (time.perf_counter() - start_s) * 1000
         manifest = self._engine.manifest
+        if not manifest.labels:
+            raise busy(_UNTAUGHT)
         top = most_probable(probabilities, manifest.labels, top_k)
         return schemas.AnswerBody(
             model=printable(manifest.model),
@@ -135,10 +141,13 @@ class Service:
             source=_describe_source(camera, status) if camera and status else None,
             result=_describe_result(newest) if newest else None,
             board=self._describe_board(),
+            capture=self.has_capture,
         )
 
     def why_not_ready(self) -> str | None:
-        """Returns why the camera gives no predictions; None if it does or is absent."""
+        """Returns why there are no predictions; None if all is well."""
+        if self._engine.status().state == untaught.STATE:
+            return _UNTAUGHT
         state = self.camera.status().state if self.camera else State.LIVE.value
         if state == State.LIVE.value:
             return None

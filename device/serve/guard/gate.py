@@ -19,7 +19,8 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 Count = Callable[[str, str, int, float], None]
 
 # The page loads before it can ask for the token; probes send none.
-_OPEN_PATHS = ("/", "/healthz", "/readyz", "/openapi.json")
+CAPTURE_PATH = "/capture"
+_OPEN_PATHS = ("/", CAPTURE_PATH, "/healthz", "/readyz", "/openapi.json")
 PAGE_PREFIX = "/page/"
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 _POLICY = (

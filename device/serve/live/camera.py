@@ -68,6 +68,7 @@ class Camera:
         name: The source's name.
         frames: The source's frames and its counters.
         heartbeats: Increases while the loop runs, also while it waits for a frame.
+        on_snapshot: Called with each frame and its result, in the loop's thread.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Camera:
         self.name = name
         self.frames = frames
         self.heartbeats = 0
+        self.on_snapshot: Callable[[Snapshot], None] = lambda snapshot: None
         self._engine = engine
         self._stop = stop
         self._top_k = top_k
@@ -194,6 +196,7 @@ class Camera:
             newest = Snapshot(self._taken.image_rgb_u8, result, time.monotonic())
             count = self._status.classified + 1
             self._status = replace(self._status, newest=newest, classified=count)
+            self.on_snapshot(newest)
 
     def _note_failure(self, error: BaseException) -> None:
         failures = self._status.failures + 1

@@ -1,26 +1,13 @@
 "use strict";
-// Requests /v1/state twice a second and shows it. A failed request is repeated, so
-// that the page reconnects by itself.
+// The live page; shared.js has what other pages use too. It requests /v1/state twice a second
+// and shows it. A failed request is repeated, so that the page reconnects by itself.
 
 const POLL_MS = 500;
-const TIMEOUT_MS = 4000;
 const SHOWN_MS = 60000;
 
-const byId = (id) => document.getElementById(id);
 const samples = []; // {at, latency, age} of the last minute
 let lastFrame = null;
 let counted = null; // {at, frames} of an earlier response, for frames per second
-let streaming = false;
-
-async function request(path, options = {}) {
-  const abort = new AbortController();
-  const timer = setTimeout(() => abort.abort(), TIMEOUT_MS);
-  try {
-    return await fetch(path, { cache: "no-store", signal: abort.signal, ...options });
-  } finally {
-    clearTimeout(timer);
-  }
-}
 
 async function poll() {
   try {
@@ -40,7 +27,8 @@ async function poll() {
 function show(state) {
   byId("live").hidden = false;
   byId("sign-in").hidden = true;
-  write("model", `${state.model.model} · ${state.model.version}`);
+  byId("capture-link").hidden = !state.capture;
+  showModel(state.model);
   showDevice(state.model);
   showSource(state.source);
   showResult(state.result, state.source);
@@ -48,20 +36,11 @@ function show(state) {
 }
 
 function showDevice(model) {
-  const isLost = model.state !== "ready";
+  const isLost = model.state === "lost";
   write("device", model.device);
   write("device-state", isLost ? `accelerator ${model.state}, running on the CPU` : "");
   byId("device-dot").className = isLost ? "dot warn" : "dot good";
 }
-
-const BANNERS = {
-  opening: "Opening the camera …",
-  stale: "The camera sends no frames. Waiting …",
-  reopening: "The camera is lost. Reconnecting …",
-  "given up": "The camera was given up. Check its connection, then restart the server.",
-  ended: "The recording has ended.",
-  failed: "The camera’s loop has failed. See the server’s log.",
-};
 
 function showSource(source) {
   const state = source ? source.state : "none";
@@ -74,17 +53,13 @@ function showSource(source) {
   if (source && source.frames > 0) startStream();
 }
 
-function showBanner(text, dim) {
-  write("banner", text);
-  byId("banner").parentElement.classList.toggle("dim", dim);
-}
-
 function showResult(result, source) {
-  byId("no-labels").hidden = Boolean(result);
-  byId("labels").hidden = !result;
-  if (!result) return;
+  const first = result ? result.top[0] : null;
+  byId("no-labels").hidden = Boolean(first);
+  byId("labels").hidden = !first;
+  if (!first) return;
   showLabels(result.top, result.active ?? []);
-  byId("unknown").hidden = result.label === result.top[0].label;
+  byId("unknown").hidden = result.label === first.label;
   if (result.frame !== lastFrame) {
     lastFrame = result.frame;
     samples.push({ at: performance.now(), latency: result.latency_ms, age: result.age_ms });
@@ -163,20 +138,6 @@ function showCounts(source, board) {
   }
 }
 
-function startStream() {
-  if (streaming) return;
-  streaming = true;
-  const picture = byId("picture");
-  picture.hidden = false;
-  picture.src = `/stream.mjpg?${Date.now()}`;
-}
-
-function stopStream() {
-  streaming = false;
-  byId("picture").removeAttribute("src");
-  byId("picture").hidden = true;
-}
-
 function showOffline() {
   stopStream();
   counted = null;
@@ -186,37 +147,8 @@ function showOffline() {
   byId("live").hidden = !byId("sign-in").hidden;
 }
 
-function showSignIn() {
-  stopStream();
-  byId("live").hidden = true;
-  byId("sign-in").hidden = false;
-  byId("token").focus();
-}
-
-async function signIn(event) {
-  event.preventDefault();
-  const headers = { Authorization: `Bearer ${byId("token").value.trim()}` };
-  try {
-    const response = await request("/v1/session", { method: "POST", headers });
-    write("sign-in-error", response.ok ? "" : "The token is wrong.");
-    if (!response.ok) return;
-    byId("sign-in").reset();
-    byId("sign-in").hidden = true;
-    poll();
-  } catch {
-    write("sign-in-error", "The server does not respond.");
-  }
-}
-
-// Writes only changes, so that a screen reader announces nothing else.
-function write(id, text) {
-  if (byId(id).textContent !== text) byId(id).textContent = text;
-}
-
 function number(value) {
   return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }
 
-byId("sign-in").addEventListener("submit", signIn);
-byId("picture").addEventListener("error", () => setTimeout(stopStream, 1000));
 poll();

@@ -6,12 +6,15 @@ from corallite.device.serve.backend.schemas import ErrorBody
 
 BINARY = {"type": "string", "format": "binary"}
 _DESCRIPTIONS = {
-    400: "The image has an unknown format, is damaged or is cut short.",
+    400: "The body has an unknown format, is damaged or is cut short.",
     401: "The token is missing or wrong.",
+    403: "The request comes from a page of another site.",
     404: "There is no camera.",
     408: "The body took too long to arrive.",
+    409: "It cannot be done now, such as with a photo that is not there any more.",
+    411: "The length of the body is missing.",
     413: "The body or the image is too large.",
-    415: "The content type is not that of an image.",
+    415: "The content type is not one that is read here.",
     421: "The Host header names another machine.",
     422: "A parameter or a field is missing or out of range.",
     503: "Busy or not ready; try again.",

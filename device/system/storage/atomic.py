@@ -50,7 +50,16 @@ def remove_leftovers(path: Path) -> None:
     """Removes what killed writers of `path` left, but nothing of a live one."""
     # Earlier versions had the number of the process, or nothing, before `.part`.
     name = rf"\.{re.escape(path.stem)}(\.[0-9a-f]+)?\.part{re.escape(path.suffix)}"
-    for entry in path.parent.iterdir():
+    _remove_dead(path.parent, name)
+
+
+def remove_all_leftovers(folder: Path) -> None:
+    """Does the same for every path in a folder; for names that do not come again."""
+    _remove_dead(folder, r"\..+\.[0-9a-f]{12}\.part(\.[^.]+)?")
+
+
+def _remove_dead(folder: Path, name: str) -> None:
+    for entry in folder.iterdir():
         if re.fullmatch(name, entry.name):
             with contextlib.suppress(OSError), _locked(entry):
                 _remove(entry)

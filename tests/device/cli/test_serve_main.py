@@ -1,16 +1,18 @@
 """The program `serve`: how it starts, keeps running, and ends."""
 
+import contextlib
 import signal
 import socket
 import ssl
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
 
 from corallite.device.image.jpeg_stream import JpegSplitter
-from corallite.device.image.preprocess import decode_image
+from corallite.device.image.preprocess import decode_image, read_image
 
 COMMAND = [sys.executable, "-m", "corallite.device.cli.serve_main"]
 BLUE = (0, 0, 255)
@@ -212,6 +214,114 @@ def test_invalid_flags_are_refused_in_one_sentence(model):
         said = refused(f"--model={model}", "--port=0", *flags)
         assert "needs frames, but there is no source; give a --source" in said
     assert "no such file" in refused(f"--model={model}", "--port=0", "--source=/none")
+
+
+def test_capture_needs_a_camera_and_its_own_folder(model, tmp_path):
+    start: tuple[str, ...] = (f"--model={model}", "--port=0")
+    for name in ("capture", "keep_uncertain"):
+        said = refused(*start, f"--{name}={tmp_path}")
+        assert f"--{name}: needs a camera; give a --source." in said
+    start = (*start, "--source=http://127.0.0.1:9/x")
+    assert "--capture: is empty; give a folder." in refused(*start, "--capture=")
+    inside = (f"--capture={tmp_path}/photos", f"--keep_uncertain={tmp_path}/photos/x")
+    assert "where it would be a class; give another" in refused(*start, *inside)
+
+
+def test_server_starts_without_a_model_to_be_taught(
+    serve, camera_server, tmp_path, jpeg
+):
+    served = serve(
+        f"--source={camera_server.url}",
+        f"--capture={tmp_path}/photos",
+        f"--model={tmp_path}/mine.tflite",
+        *("--on_label=cup", "--run=true", "--smooth=1", "--threshold=0.8"),
+    )
+    state = served.state()
+    assert state["model"]["state"] == "untaught" and state["capture"]
+    headers = {"Content-Type": "image/jpeg"}
+    url = f"{served.url}/v1/classify"
+    for answer in (
+        httpx.get(f"{served.url}/readyz"),
+        httpx.post(url, content=jpeg(), headers=headers),
+    ):
+        assert answer.status_code == 503
+        assert "no model yet; teach one" in answer.json()["error"]
+    assert httpx.get(f"{served.url}/v1/model").json()["manifest"]["labels"] == []
+    assert httpx.get(f"{served.url}/capture").status_code == 200
+    assert "Traceback" not in served.log
+
+
+def test_recording_continues_when_a_lost_camera_is_back(
+    serve, camera_server, tmp_path, wait_until
+):
+    folder = tmp_path / "photos" / "cup"
+    folder.mkdir(parents=True)
+    flags = (f"--source={camera_server.url}", f"--capture={tmp_path}/photos")
+    served = serve(*flags, "--stale_after=1")
+    url, body = f"{served.url}/v1/capture", {"label": "cup", "key": "0123abcd"}
+
+    def record():
+        return httpx.post(f"{url}/record", json=body).json()
+
+    wait_until(lambda: record()["kept"] == 1)
+    camera_server.kill()
+    wait_until(lambda: "camera is reopening, so nothing" in record()["problem"])
+    same = record()["same"]
+    camera_server.start()
+    # It shows the same, so its frames are left out.
+    wait_until(lambda: record()["same"] > same and not record()["problem"])
+    assert len(list(folder.iterdir())) == 1
+    # A model that was not taught is not replaced.
+    assert httpx.post(f"{url}/teach", json={}).status_code == 202
+
+    def is_refused():
+        teach = httpx.get(url).json()["teach"]
+        return teach["state"] == "failed" and "was not made by" in teach["lines"][0]
+
+    wait_until(is_refused)
+    assert served.process.poll() is None and "Traceback" not in served.log
+
+
+def test_teaching_ends_with_the_server(
+    serve, camera_server, tmp_path, jpeg, wait_until
+):
+    for label in ("cup", "pen"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        (tmp_path / "photos" / label / "1.jpg").write_bytes(jpeg())
+    flags = (f"--capture={tmp_path}/photos", f"--model={tmp_path}/mine.tflite")
+    served = serve(f"--source={camera_server.url}", *flags)
+    begun = httpx.post(f"{served.url}/v1/capture/teach", json={})
+    assert begun.status_code == 202
+
+    def find_teaching():
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                command = path.read_text()
+                if "teach_main" in command and str(tmp_path) in command:
+                    yield path.parent.name
+
+    wait_until(lambda: list(find_teaching()))
+    served.process.kill()
+    served.process.wait()
+    wait_until(lambda: not list(find_teaching()))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log", "photos"]
+
+
+def test_uncertain_frames_are_kept_as_they_are_classified(
+    serve, camera_server, tmp_path, jpeg, wait_until
+):
+    camera_server.part = jpeg(BLUE, (20, 40))
+    folder = tmp_path / "unsure"
+    served = serve(
+        *(f"--source={camera_server.url}", f"--keep_uncertain={folder}"),
+        *("--threshold=1", "--rotate=90"),
+    )
+    wait_until(lambda: [x for x in folder.iterdir() if not x.name.startswith(".")])
+    image = read_image(next(folder.iterdir()))
+    assert image.shape == (40, 20, 3)
+    # All of it is blue: no label is drawn on it.
+    assert image[:, :, 2].min() > 200 and image[:, :, :2].max() < 60
+    assert not served.state()["capture"]
 
 
 def test_plain_install_is_told_the_extra():

@@ -1,5 +1,6 @@
 """The server, in the test process or in its own."""
 
+from fixtures.capturing import album, camera, capture
 from fixtures.serving import make_client, model, serve
 
-__all__ = ["make_client", "model", "serve"]
+__all__ = ["album", "camera", "capture", "make_client", "model", "serve"]

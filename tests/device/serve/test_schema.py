@@ -12,6 +12,7 @@ pytestmark = pytest.mark.slow
 TOKEN = "0123456789abcdef"
 EXAMPLES = 12
 CLASSIFY = "/v1/classify"
+CAPTURE = "/v1/capture"
 # No schema can say which bytes are an image: others are refused, as they should be.
 NO_IMAGE = (400, 413)
 
@@ -26,8 +27,9 @@ def images(jpeg):
 
 
 @pytest.mark.parametrize("token", [None, TOKEN])
-def test_description_is_kept(make_client, token):
-    app = make_client(access=Access(token)).app
+def test_description_is_kept(make_client, token, capture, jpeg):
+    capture.album.find("cup").add("1.jpg", jpeg())
+    app = make_client(access=Access(token), capture=capture).app
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     schema = schemathesis.openapi.from_asgi("/openapi.json", app)
     tried = set()
@@ -52,3 +54,4 @@ def test_description_is_kept(make_client, token):
 
         check()
     assert tried >= {CLASSIFY, "/v1/state", "/stream.mjpg", "/metrics"}
+    assert tried >= {CAPTURE, f"{CAPTURE}/photo", f"{CAPTURE}/record"}

@@ -1,5 +1,6 @@
 """A model file that is replaced while it runs, by good files and bad ones."""
 
+import contextlib
 import shutil
 import threading
 
@@ -97,6 +98,26 @@ def test_replaced_file_takes_over_between_two_images(run, path, make, wait_until
     status = loop.engine.status()
     assert (status.version, status.state, status.last_error) == ("2", "ready", "")
     assert loop.engine.manifest == SECOND
+
+
+def test_first_model_is_awaited(path, make, wait_until):
+    """As of `corallite serve --capture`, before a model was taught."""
+    path.unlink()
+    with pytest.raises(RequestError, match="cannot be read"):
+        HotReload(ModelRequest(str(path)))
+    request = ModelRequest(str(path), is_taught_later=True)
+    with contextlib.closing(HotReload(request, look_s=LOOK_S)) as engine:
+        engine.start()
+        assert engine.classify(RED).shape == (0,)
+        assert engine.status().state == "untaught"
+        path.write_bytes(make(SECOND))
+        wait_until(lambda: len(engine.classify(RED)))
+        wait_until(lambda: engine.status().swaps == 1)
+        assert engine.labels == SECOND.labels
+        # Then it is as any other: its labels may change.
+        other = MANIFEST.with_classes(labels=("a", "b", "c"))
+        path.write_bytes(make(other, "int8"))
+        wait_until(lambda: len(engine.classify(RED)) and engine.labels == other.labels)
 
 
 def test_copy_in_progress_waits_for_its_end(run, path, make, wait_until):

@@ -10,7 +10,7 @@ from corallite.device.camera.connection_state import State, Status
 from corallite.device.camera.frame import Frame, FrameStream, SourceGivenUpError
 from corallite.device.engine.classifier import Classifier
 from corallite.device.loop.smoothing import Smoother
-from corallite.device.serve.live.camera import Camera
+from corallite.device.serve.live.camera import Camera, Snapshot
 
 LIMIT_S = 60
 
@@ -68,6 +68,17 @@ def test_given_up_is_reported_only_with_its_reason(start, wait_until):
     status = camera.status()
     assert (status.last_error, status.failures) == ("Given up: x: is gone.", 1)
     assert camera.is_over
+
+
+def test_each_frame_is_passed_on_with_its_result(start, wait_until):
+    frames = Frames(0, 1)
+    passed: list[Snapshot] = []
+    camera = start(frames)
+    camera.on_snapshot = passed.append
+    frames.go.release(2)
+    wait_until(lambda: len(passed) == 2)
+    assert [snapshot.result.frame for snapshot in passed] == [0, 1]
+    assert passed[-1] is camera.newest
 
 
 def test_camera_that_is_not_live_has_its_reason(start, wait_until):
