@@ -74,7 +74,7 @@ def test_readme_has_the_commands_from_photos_to_a_pi() -> None:
     verbs = [command.split()[0] for command in commands(ROOT / "README.md")]
     steps = ["train", "prune", "quantize", "convert", "evaluate", "report"]
     board = ["doctor", "classify"]
-    assert verbs == ["pipeline", "classify", *steps, *board]
+    assert verbs == ["serve", "pipeline", "classify", *steps, *board]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
