@@ -5,12 +5,12 @@ cross-entropy, plus penalty / 2 * the squared weights. The penalty with the leas
 cross-entropy of left-out photos is chosen.
 """
 
-from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from corallite.device.learn.interval import wilson_interval
+from corallite.device.learn.minimize import minimize
 
 # From large to small: each is fitted starting from the one before, until one is worse.
 _PENALTIES = (3e-1, 1e-1, 3e-2, 1e-2, 3e-3, 1e-3)
@@ -18,13 +18,8 @@ _PENALTIES = (3e-1, 1e-1, 3e-2, 1e-2, 3e-3, 1e-3)
 # (prototypes), and with more photos it is better: see docs/results.md.
 _USUAL_PENALTY = 1e-2
 _FOLDS = 5
-_MOST_STEPS = 300
-# Of the gradient. Kernels are within 0.2 % of those of scikit-learn at 1e-6.
-_TOLERANCE = 3e-5
-_MEMORY = 10
 
 Array = np.ndarray[Any, np.dtype[Any]]
-_Function = Callable[[Array], tuple[float, Array]]
 
 
 class Head(NamedTuple):
@@ -221,48 +216,7 @@ def _fit(examples: _Examples, penalty: float, start: Array | None = None) -> Arr
         return float(value), slope.reshape(-1)
 
     begin = np.zeros(shape) if start is None else start
-    return _minimize(loss, begin.reshape(-1)).reshape(shape)
-
-
-def _minimize(function: _Function, x: Array) -> Array:
-    """Returns the minimum of a convex function that also returns its gradient.
-
-    L-BFGS (Nocedal and Wright, Numerical Optimization, algorithm 7.4) with steps that
-    are halved until the function falls enough (Armijo).
-    """
-    value, gradient = function(x)
-    pairs: list[tuple[Array, Array]] = []
-    for _ in range(_MOST_STEPS):
-        if np.abs(gradient).max() < _TOLERANCE:
-            break
-        direction = -_apply_inverse(pairs, gradient)
-        slope, step = gradient @ direction, 1.0
-        while True:
-            next_x = x + step * direction
-            next_value, next_gradient = function(next_x)
-            if next_value <= value + 1e-4 * step * slope:
-                break
-            step /= 2
-            if step < 1e-10:  # Rounding errors: it falls no further.
-                return x
-        pairs = [*pairs, (next_x - x, next_gradient - gradient)][-_MEMORY:]
-        x, value, gradient = next_x, next_value, next_gradient
-    return x
-
-
-def _apply_inverse(pairs: Sequence[tuple[Array, Array]], gradient: Array) -> Array:
-    """Returns the gradient times the inverse of the Hessian that `pairs` estimate."""
-    result, factors = gradient.copy(), []
-    for moved, changed in reversed(pairs):
-        factor = (moved @ result) / (moved @ changed)
-        result -= factor * changed
-        factors.append(factor)
-    if pairs:
-        moved, changed = pairs[-1]
-        result *= (moved @ changed) / (changed @ changed)
-    for (moved, changed), factor in zip(pairs, reversed(factors), strict=True):
-        result += (factor - (changed @ result) / (moved @ changed)) * moved
-    return result
+    return minimize(loss, begin.reshape(-1)).reshape(shape)
 
 
 def _log_softmax(logits: Array) -> Array:

@@ -139,16 +139,6 @@ def test_equal_features_give_a_head(value):
     assert np.isfinite(judged.probabilities).all()
 
 
-def test_minimum_of_a_narrow_valley_is_found():
-    scales = np.logspace(0, 3, 30)
-    target = np.linspace(-1, 1, 30)
-
-    def valley(x):
-        return float(scales @ (x - target) ** 2), 2 * scales * (x - target)
-
-    assert np.allclose(head._minimize(valley, np.zeros(30)), target, atol=1e-4)
-
-
 def test_confusions_are_counted_the_most_frequent_first():
     labels, predicted = np.array([0, 0, 0, 1, 1, 2]), np.array([1, 1, 0, 1, 0, 2])
     assert confused(labels, predicted) == [(0, 1, 2), (1, 0, 1)]
