@@ -24,7 +24,7 @@ from corallite.device.cli import program
 from corallite.device.engine.classifier import Classifier
 from corallite.device.image.preprocess import fit_image, read_image
 from corallite.device.learn.embed import SHIPPED
-from corallite.device.learn.fit_refusal import Wanted
+from corallite.device.learn.fit_refusal import RefusalSettings
 from corallite.device.learn.photos import list_photos
 from corallite.device.learn.teach import teach
 from corallite.device.model.refusal import Refusal
@@ -82,7 +82,7 @@ def _measure_left_out(cell: Path) -> Iterator[tuple[str, tuple[float, ...]]]:
                 if other != name:
                     source = cell / "photos" / "train" / other
                     (photos / other).symlink_to(source.resolve())
-            refusal = _teach(photos, path, Wanted().precision)
+            refusal = _teach(photos, path, RefusalSettings().precision)
             raw = _predict(path, test.paths)
         known = tuple(x for x in test.class_names if x != name)
         is_new = labels == number
@@ -98,7 +98,7 @@ def _measure_left_out(cell: Path) -> Iterator[tuple[str, tuple[float, ...]]]:
 def _teach(photos: Path, path: Path, asked: float) -> Refusal:
     path.unlink(missing_ok=True)
     # None if a class has a single scene: then everything is named.
-    return teach(photos, path, SHIPPED, Wanted(asked)).refusal or Refusal()
+    return teach(photos, path, SHIPPED, RefusalSettings(asked)).refusal or Refusal()
 
 
 def _predict(path: Path, photos: Sequence[Path]) -> np.ndarray:

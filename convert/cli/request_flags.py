@@ -32,12 +32,12 @@ def define() -> Callable[[], Request]:
         "split; by default 0.5 after quantization-aware training, else 1.",
         lower_bound=0.0,
     )
-    wanted = refusal_flags.define()
+    refusal = refusal_flags.define()
     overwrite = run_flags.define_overwrite()
     return lambda: Request(
         method=method.value,
         granularity=granularity.value,
         max_drop=max_drop.value,
-        wanted=wanted(),
+        refusal=refusal(),
         overwrite=overwrite.value,
     )

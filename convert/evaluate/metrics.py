@@ -54,11 +54,11 @@ class Mistake:
 
 @dataclasses.dataclass(frozen=True)
 class Coverage:
-    """What would be right if only the surest images were named.
+    """The precision if only the most confident predictions are named.
 
     Attributes:
         named: Fraction of the images that is named, 0 to 1.
-        precision: Fraction of these that is right.
+        precision: Fraction of these that is right, 0 to 1.
     """
 
     named: float
@@ -80,7 +80,7 @@ class Evaluation:
         calibration: Those bins that hold predictions, in rising order of confidence.
         confusion: `confusion[true][predicted]`, counts.
         mistakes: At most 100, those with the highest confidence first.
-        coverage: From few to all of the images, the surest first.
+        coverage: At most 20 points in rising order of `named`.
         refusal: What the model names by the refusal in its manifest; None without one,
             or if it names nothing.
         latency_p50_ms: Median time of one inference on this machine, one thread,
@@ -231,9 +231,9 @@ def score(probabilities: np.ndarray, labels: np.ndarray) -> Evaluation:
 
 
 def _cover(confidence: np.ndarray, right: np.ndarray) -> list[Coverage]:
-    """Returns a point for each twentieth of the images; of a few, for each image."""
-    surest = np.argsort(-confidence, kind="stable")
-    precision = np.cumsum(right[surest]) / np.arange(1, len(right) + 1)
+    """Returns 20 points, or one for each image if there are fewer."""
+    order = np.argsort(-confidence, kind="stable")
+    precision = np.cumsum(right[order]) / np.arange(1, len(right) + 1)
     ends = np.unique(np.ceil(np.linspace(0.05, 1, 20) * len(right)).astype(int))
     return [
         Coverage(round(int(end) / len(right), 6), round(float(precision[end - 1]), 6))

@@ -14,7 +14,7 @@ from corallite.convert.tflite import converter
 from corallite.convert.tflite.queries import count_operators
 from corallite.device.engine.classifier import Classifier
 from corallite.device.engine.runners import litert
-from corallite.device.learn.fit_refusal import Wanted
+from corallite.device.learn.fit_refusal import RefusalSettings
 from corallite.device.model import selftest
 from corallite.device.model.manifest import Manifest
 from corallite.device.model.write import attach_manifest
@@ -49,7 +49,7 @@ def export(stage: Stage, data: ImageData, settings: Mapping[str, Any]) -> Candid
         stage: A stage with a Keras model.
         data: The run's images.
         settings: "method", "granularity", "calibration_count", and the fields of
-            `Wanted`.
+            `RefusalSettings`.
 
     Raises:
         RequestError: A layer of the model cannot be quantized.
@@ -67,8 +67,8 @@ def export(stage: Stage, data: ImageData, settings: Mapping[str, Any]) -> Candid
     manifest = make_manifest(
         stage.run, data, {first.name: round(first.best_accuracy(), 4), name: accuracy}
     )
-    wanted = Wanted(settings["precision"], settings["background_class"])
-    refusal = fit_run_refusal(stage.run, data, probabilities, wanted)
+    chosen = RefusalSettings(settings["precision"], settings["background_class"])
+    refusal = fit_run_refusal(stage.run, data, probabilities, chosen)
     return Candidate(
         {INT8_FILE: _attach(content, manifest.with_classes(refusal=refusal))},
         labels,

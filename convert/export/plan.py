@@ -9,7 +9,7 @@ from absl import logging
 from corallite.convert.accuracy.gate import MAX_DROP, AccuracyComparison
 from corallite.convert.accuracy.record import read_comparison
 from corallite.convert.export.target import ExportTarget
-from corallite.device.learn.fit_refusal import USUAL, Wanted
+from corallite.device.learn.fit_refusal import DEFAULT_SETTINGS, RefusalSettings
 from corallite.device.system.errors import RequestError
 from corallite.optimize.calibrate.choose_images import DEFAULT_COUNT
 from corallite.optimize.quantize.qat_stage import train_quantized
@@ -38,7 +38,7 @@ class Request:
         calibration_count: Maximum number of training images for ranges.
         max_drop: Percentage points of top-1 that the file may be below the first stage
             on the validation split; None for the method's, see `MAX_DROP`.
-        wanted: When the file shall name no class.
+        refusal: When the label is unknown.
         recipe: Recipe of the qat stage, if "auto" trains it.
         overwrite: Export again if it was done with other settings.
     """
@@ -48,7 +48,7 @@ class Request:
     granularity: str | None = None
     calibration_count: int = DEFAULT_COUNT
     max_drop: float | None = None
-    wanted: Wanted = USUAL
+    refusal: RefusalSettings = DEFAULT_SETTINGS
     recipe: Recipe = QUANTIZE
     overwrite: bool = False
 
@@ -107,7 +107,7 @@ def make_plan(
         RequestError: The parent is not finished, or was trained with other scales; or
             there is no such background class.
     """
-    request.wanted.find_background(data.class_names)
+    request.refusal.find_background(data.class_names)
     parent = _find_parent(run, target, method, request.source)
     if parent.kind.is_quantized:
         _warn_of_unused_stage(parent)
@@ -126,7 +126,7 @@ def make_plan(
             "method": method,
             "granularity": _choose_granularity(parent, request.granularity),
             "calibration_count": request.calibration_count,
-            **request.wanted._asdict(),
+            **request.refusal._asdict(),
         }
     parent.require()
     inputs |= {"parent": parent.sha256(), "data": data.fingerprint}

@@ -137,9 +137,9 @@ def draw_reliability(stage: str, evaluation: Evaluation) -> str:
 
 
 def draw_coverage(stage: str, evaluation: Evaluation) -> str:
-    """Draws how often named images are right against how many are named."""
+    """Draws precision against coverage, the share of images that is named."""
     points, chosen = evaluation.coverage, evaluation.refusal
-    text = f"{stage}: precision of the surest images. " + "; ".join(
+    text = f"{stage}: precision of the most confident predictions. " + "; ".join(
         f"{x.named:.0%} named, {x.precision:.1%} right" for x in points
     )
     with drawing(f"{stage} coverage", _SQUARE_WH, text) as chart:
@@ -150,8 +150,8 @@ def draw_coverage(stage: str, evaluation: Evaluation) -> str:
         axes.plot(named, precision, color=FIRST)
         if chosen is not None:
             axes.plot(chosen.named, chosen.precision, "o", color=SECOND, markersize=7)
-        axes.set_title(f"{stage}: right of what is named")
-        axes.set(xlim=(0, 1.02), xlabel="named", ylabel="right")
+        axes.set_title(f"{stage}: precision against coverage")
+        axes.set(xlim=(0, 1.02), xlabel="coverage", ylabel="precision")
         axes.margins(y=0.1)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(PercentFormatter(1.0, decimals=None, symbol=" %"))

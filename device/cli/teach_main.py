@@ -5,7 +5,7 @@ corallite classify model.tflite --source=0
 
 `--photos` has a folder for each class. A linear head is fitted to the features of a
 pretrained network, so neither a training machine nor TensorFlow is needed. The accuracy
-is that of photos that were left out of the fit, near-duplicates together. Features are
+is measured on held-out photos, near-duplicates together. Features are
 kept in the user's cache folder: after photos were added, only theirs are computed.
 
 A frame of which the model is not sure enough is labelled "unknown": what is named is
@@ -31,7 +31,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from corallite.device.cli import program, refusal_flags  # noqa: E402
 from corallite.device.learn.embed import SHIPPED  # noqa: E402
-from corallite.device.learn.head import confused  # noqa: E402
+from corallite.device.learn.head import count_confusions  # noqa: E402
 from corallite.device.learn.teach import Taught, teach  # noqa: E402
 
 _PHOTOS = flags.DEFINE_string("photos", None, "Folder with one folder for each class.")
@@ -42,7 +42,7 @@ _FEATURES = flags.DEFINE_string(
     "A file of corallite convert --to=features, or what corallite compile makes of it; "
     "default, EfficientNet-Lite0 with weights of ImageNet.",
 )
-_wanted = refusal_flags.define()
+_refusal_settings = refusal_flags.define()
 flags.mark_flags_as_required(["photos", "model"])
 _MOST_CONFUSED = 3
 
@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
     begin_s = time.monotonic()
     path = Path(_MODEL.value)
     features = Path(_FEATURES.value or SHIPPED)
-    taught = teach(Path(_PHOTOS.value), path, features, _wanted())
+    taught = teach(Path(_PHOTOS.value), path, features, _refusal_settings())
     print("\n".join(_describe(taught)))
     print(f"{taught.path}: {time.monotonic() - begin_s:.1f} s")
     if taught.compiled_path:
@@ -67,19 +67,19 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _describe(taught: Taught) -> list[str]:
-    judgement, names = taught.judgement, taught.class_names
+    validation, names = taught.validation, taught.class_names
     lines = [
         f"{len(taught.labels)} photos of {len(names)} classes, {taught.scenes} scenes"
     ]
-    if judgement is None:
+    if validation is None:
         return [*lines, "accuracy unknown: a class has a single scene; add others"]
-    low, high = (100 * end for end in judgement.interval)
+    low, high = (100 * end for end in validation.interval)
     lines.append(
-        f"accuracy {100 * judgement.accuracy:.1f} % of left-out photos (95 %: "
-        f"{low:.1f} to {high:.1f}; {judgement.folds} folds)"
+        f"accuracy {100 * validation.accuracy:.1f} % of held-out photos (95 %: "
+        f"{low:.1f} to {high:.1f}; {validation.folds} folds)"
     )
     lines += [taught.refusal.explain()] if taught.refusal else []
-    pairs = confused(taught.labels, judgement.predicted)[:_MOST_CONFUSED]
+    pairs = count_confusions(taught.labels, validation.predicted)[:_MOST_CONFUSED]
     if pairs:
         shown = (f"{names[a]} as {names[b]} {count}" for a, b, count in pairs)
         lines.append(f"most confused: {', '.join(shown)}")

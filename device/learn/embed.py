@@ -31,11 +31,11 @@ from corallite.device.model.signature import TensorSpec
 from corallite.device.system import files, log
 from corallite.device.system.errors import RequestError
 
-# The file that an installation brings, see features.txt.
+# The features file that ships with the package; see features.txt.
 SHIPPED = Path(__file__).parent / "features.tflite"
-# Of one features file; they take 20 MB. Those that were not used for longest go first.
+# Photos cached for one features file (20 MB). The least recently used go first.
 MOST_CACHED = 10_000
-# New features are saved at least so often, so that little is lost with the power.
+# New features are saved this often, so that a power failure loses little.
 _SAVE_EVERY_S = 10.0
 _MOST_WORKERS = 4
 
@@ -46,12 +46,13 @@ class FeaturesFile(NamedTuple):
     """A features file.
 
     Attributes:
-        path: Where it is.
-        content: All of it.
-        sha256: Of its content, in hexadecimal.
+        path: Its path.
+        content: Its content.
+        sha256: SHA-256 of its content, in hexadecimal.
         manifest: Its manifest.
         output: Its output, int8 `[1, n]`.
-        compiled: The file that was compiled of it for the Edge TPU; None without.
+        compiled: Content of the file that was compiled from it for the Edge TPU; None
+            if there is none.
     """
 
     path: Path
@@ -66,8 +67,8 @@ class FeaturesFile(NamedTuple):
         """Reads and checks a file.
 
         Args:
-            path: The file; if NAME_edgetpu.tflite, features are computed on the CPU by
-                NAME.tflite, which it was compiled from.
+            path: The file. If it is NAME_edgetpu.tflite, NAME.tflite, which it was
+                compiled from, computes the features on the CPU.
 
         Raises:
             RequestError: It cannot be read or run, or is not a features file.
@@ -83,7 +84,7 @@ class FeaturesFile(NamedTuple):
             )
         require_no_crash(path, content)
         signature = litert.load(path, content=content).signature
-        # Not first in a thread, whose error would be another one.
+        # Fails here: in a worker thread, the error would be BrokenThreadPool.
         PixelEncoder(manifest.image, signature, path)
         outputs = signature.outputs
         if len(outputs) != 1 or outputs[0].dtype != "int8" or not outputs[0].scale:
@@ -101,14 +102,15 @@ class FeaturesFile(NamedTuple):
 
 
 class Embedded(NamedTuple):
-    """What is known of photos; row i of each is of photo i.
+    """Features of photos and what finds near-duplicates; row i is photo i.
 
     Attributes:
         features: float32 `[n, size]`.
         hashes: uint64 `[n]`, see `difference_hash`.
         thumbnails: uint8 `[n, 16, 16, 3]`, see `make_thumbnail`.
         sha256: uint8 `[n, 32]`, of each file.
-        rows: int `[n]`, which of the given paths each is of; not all can be read.
+        rows: int `[n]`, the index of each photo in the given paths; unreadable photos
+            have no row.
     """
 
     features: Rows
@@ -119,9 +121,9 @@ class Embedded(NamedTuple):
 
 
 def embed_photos(paths: Sequence[Path], features: FeaturesFile) -> Embedded:
-    """Returns the features of photos; those of known photos are not computed again.
+    """Returns the features of photos; those of cached photos are not computed again.
 
-    A photo that cannot be read is left out, with a warning.
+    A photo that cannot be read is skipped, with a warning.
     """
     cache, rows, found = _Cache(features), [], []
     for number, record in enumerate(_measure(paths, cache, features)):
@@ -142,7 +144,7 @@ def embed_photos(paths: Sequence[Path], features: FeaturesFile) -> Embedded:
 
 
 class _Cache:
-    """The records of the photos that a features file has seen, by their content."""
+    """Records of photos for one features file, by the SHA-256 of the photo."""
 
     def __init__(self, features: FeaturesFile) -> None:
         thumbnail = ("thumbnail", "u1", (THUMBNAIL_SIDE, THUMBNAIL_SIDE, 3))
@@ -168,19 +170,19 @@ class _Cache:
         return self._records.get(sha256)
 
     def keep(self, record: Any) -> None:
-        """Keeps a record as the one that was used last."""
+        """Adds a record, or marks it as the most recently used."""
         sha256 = record["sha256"].tobytes()
         self._is_saved &= self._records.pop(sha256, None) is not None
         self._records[sha256] = record
 
     def save_sometimes(self, number: int, count: int) -> None:
-        """Saves if it is time, and logs how far it is."""
+        """Every 10 s, saves and logs the progress."""
         if time.monotonic() - self._saved_s > _SAVE_EVERY_S:
             log.info("Computed the features of %d of %d photos.", number + 1, count)
             self.save()
 
     def save(self) -> None:
-        """Writes the records in one step, if there are new ones."""
+        """Writes the records atomically, if there are new ones."""
         if not self._is_saved:
             kept = list(self._records.values())[-MOST_CACHED:]
             buffer = io.BytesIO()
@@ -225,7 +227,7 @@ def _measure(
     try:
         yield from pool.map(measure, paths)
     finally:
-        # Ctrl-C and an error do not wait for all photos.
+        # After Ctrl-C or an error, the remaining photos are not waited for.
         pool.shutdown(cancel_futures=True)
 
 

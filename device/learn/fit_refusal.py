@@ -1,10 +1,9 @@
-"""Fits when a model says "I don't know", to photos that it was not fitted to.
+"""Fits when a model says "unknown", on held-out photos.
 
-The temperature is that with the least cross-entropy. The threshold is the lowest one
-above which photos are right often enough: the lower end of the one-sided 80 % interval
-of their share (Wilson 1927) is at least what is asked. Without that margin, one of four
-thresholds that were fitted to 120 photos was too low by more than two points: see
-docs/results.md.
+The temperature is the one with the least cross-entropy. The threshold is the lowest one
+that reaches the target precision: the lower end of its one-sided 80 % interval (Wilson
+1927) is at least the target. Without that margin, one of four thresholds that were
+fitted to 120 photos missed the target by more than two percentage points.
 """
 
 from typing import Any, NamedTuple
@@ -14,27 +13,28 @@ import numpy as np
 from corallite.device.model.refusal import Refusal
 from corallite.device.system.errors import RequestError
 
-# The usual name of the class of what is no class.
+# The default name of the class of photos that show none of the others.
 BACKGROUND = "none"
-# Of one class, to have its own threshold.
+# A class has its own threshold if at least this many photos are predicted as it.
 LEAST_OF_CLASS = 100
-# At least this share of the photos is named, however often that is wrong.
-_LEAST_NAMED = 0.5
+# At least this share of the photos is named, even if the precision is too low.
+_LEAST_COVERAGE = 0.5
 _TEMPERATURES = np.geomspace(0.25, 8, 101)
-_Z_80 = 0.8416  # One-sided.
+_Z_80 = 0.8416  # Of the one-sided 80 % interval.
 # An int8 softmax gives multiples of 1/256, and 0 for less than half of that.
 _LEAST_PROBABILITY = 1 / 512
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class Wanted(NamedTuple):
-    """What a user wants of a refusal.
+class RefusalSettings(NamedTuple):
+    """What a user can choose.
 
     Attributes:
-        precision: The share of named photos that shall be right, 0 to 1.
-        background_class: The class of what is no class, which is never named; None for
-            `BACKGROUND` if there is one.
+        precision: The target: the share of named photos that should be right, 0 to 1;
+            0 names every photo.
+        background_class: The class of photos that show none of the others; it is never
+            named. None: `BACKGROUND`, if there is such a class.
     """
 
     precision: float = 0.95
@@ -44,56 +44,56 @@ class Wanted(NamedTuple):
         """Returns the class that is never named; "" if there is none.
 
         Raises:
-            RequestError: There is no class of the wanted name.
+            RequestError: There is no class `background_class`.
         """
-        wanted = self.background_class
-        if wanted is None:
+        chosen = self.background_class
+        if chosen is None:
             return BACKGROUND if BACKGROUND in class_names else ""
-        if wanted in class_names:
-            return wanted
+        if chosen in class_names:
+            return chosen
         raise RequestError(
-            f"--background_class={wanted}: is not one of the classes "
+            f"--background_class={chosen}: is not one of the classes "
             f"{', '.join(class_names[:10])}{' ...' if len(class_names) > 10 else ''}; "
             "give one of them, or leave the flag out."
         )
 
 
-USUAL = Wanted()
+DEFAULT_SETTINGS = RefusalSettings()
 
 
 def fit_refusal(
     probabilities: Array,
     labels: Array,
     class_names: tuple[str, ...],
-    wanted: Wanted = USUAL,
+    settings: RefusalSettings = DEFAULT_SETTINGS,
 ) -> Refusal:
     """Fits a refusal.
 
     Args:
-        probabilities: float `[n, classes]`, by a model that was not fitted to these
-            photos, n at least 1.
-        labels: int `[n]`, their classes.
+        probabilities: float `[n, classes]`, 0 to 1, by a model that was not fitted to
+            these photos; n is at least 1.
+        labels: int `[n]`, the class of each photo.
         class_names: The name of each class.
-        wanted: What the user wants.
+        settings: The target precision and the background class.
 
     Returns:
-        The refusal, with the precision and the share of named photos that it reaches
-        among these.
+        The refusal, with the precision and coverage that it has on these photos.
 
     Raises:
         RequestError: There is no such background class.
     """
-    background = wanted.find_background(class_names)
+    background = settings.find_background(class_names)
     probabilities = probabilities.astype(np.float32)
     temperature = _fit_temperature(probabilities, labels)
     calibrated = Refusal(temperature).calibrate(probabilities)
-    predicted, sure = calibrated.argmax(1), calibrated.max(1)
-    refusal = Refusal(temperature, background=background, asked=wanted.precision)
+    predicted, confidence = calibrated.argmax(1), calibrated.max(1)
+    target = settings.precision
+    refusal = Refusal(temperature, background=background, target_precision=target)
     may_name = refusal.name_each(calibrated, class_names)
     is_right = predicted == labels
 
     def fit(rows: Array) -> float:
-        return _fit_threshold(sure[rows], is_right[rows], wanted.precision)
+        return _fit_threshold(confidence[rows], is_right[rows], target)
 
     of_class = [may_name & (predicted == number) for number in range(len(class_names))]
     refusal = refusal._replace(
@@ -108,12 +108,14 @@ def fit_refusal(
     is_class = np.array([name != background for name in class_names])[labels]
     return refusal._replace(
         precision=round(float(is_right[is_named].mean()), 4) if is_named.any() else 0.0,
-        named=round(float(is_named[is_class].mean()), 4) if is_class.any() else 0.0,
+        coverage=round(float(is_named[is_class].mean()), 4) if is_class.any() else 0.0,
         photos=len(labels),
     )
 
 
 def _fit_temperature(probabilities: Array, labels: Array) -> float:
+    """Returns the temperature with the least cross-entropy."""
+
     def measure(temperature: float) -> float:
         calibrated = Refusal(temperature).calibrate(probabilities)
         of_label = calibrated[np.arange(len(labels)), labels]
@@ -123,20 +125,20 @@ def _fit_temperature(probabilities: Array, labels: Array) -> float:
     return round(float(_TEMPERATURES[int(np.argmin(losses))]), 4)
 
 
-def _fit_threshold(sure: Array, is_right: Array, precision: float) -> float:
-    """Returns the lowest threshold that is precise enough, or names half of them."""
+def _fit_threshold(confidence: Array, is_right: Array, precision: float) -> float:
+    """Returns the lowest threshold that is precise enough, or that names half."""
     if not precision:
         return 0.0
-    if not len(sure):
+    if not len(confidence):
         return 1.0
-    order = np.argsort(-sure, kind="stable")
-    sure, count = sure[order], np.arange(1, len(sure) + 1)
+    order = np.argsort(-confidence, kind="stable")
+    confidence, count = confidence[order], np.arange(1, len(confidence) + 1)
     # Photos of equal probability are named together.
-    is_last = np.append(sure[1:] != sure[:-1], True)
+    is_last = np.append(confidence[1:] != confidence[:-1], True)
     least = _lower_end(np.cumsum(is_right[order]) / count, count)
     found = np.flatnonzero(is_last & (least >= precision))
-    half = int(np.ceil(_LEAST_NAMED * len(sure))) - 1
-    return float(sure[max(half, found.max(initial=0))])
+    half = int(np.ceil(_LEAST_COVERAGE * len(confidence))) - 1
+    return float(confidence[max(half, found.max(initial=0))])
 
 
 def _lower_end(share: Array, count: Array) -> Array:

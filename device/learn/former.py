@@ -15,19 +15,19 @@ from corallite.device.system.storage import json_text
 
 # The file in the archive of a taught model.
 RECORD_NAME = "taught.json"
-# A model is rejected if its losses are less probable than this by chance.
+# The new model is rejected if the p-value of its losses is below this.
 LEVEL = 0.05
-_DIGITS = 32
-_DAMAGE = (*ARCHIVE_ERRORS, AttributeError, KeyError, TypeError)
+_DIGITS = 32  # Of the SHA-256 of a photo.
+_DAMAGE = (*ARCHIVE_ERRORS, AttributeError, KeyError, TypeError, RequestError)
 
 
 class Comparison(NamedTuple):
-    """Predictions for photos that both models were taught with, each left out.
+    """Held-out predictions for photos that both models were taught with.
 
     Attributes:
         photos: Their number.
-        gained: Photos of which only the new model is right.
-        lost: Photos of which only the former is.
+        gained: Number of photos that only the new model classifies correctly.
+        lost: Number of photos that only the former model does.
         p_value: See `sign_test`.
     """
 
@@ -47,8 +47,8 @@ class Former(NamedTuple):
 
     Attributes:
         class_names: Its labels.
-        photos: By the photo's SHA-256, the class that was predicted by a head that was
-            not fitted to it, and the fold that the photo was in.
+        photos: The held-out prediction and the fold of each photo, by the first 32
+            hexadecimal digits of its SHA-256.
     """
 
     class_names: tuple[str, ...]
@@ -67,7 +67,7 @@ class Former(NamedTuple):
 
         Args:
             sha256: uint8 `[n, 32]`, of each photo.
-            predicted: int `[n]`, by heads of the new model that were not fitted to it.
+            predicted: int `[n]`, held-out predictions of the new model.
             labels: int `[n]`, the classes that the photos have now.
         """
         rows = zip(_names(sha256), predicted.tolist(), labels.tolist(), strict=True)
@@ -104,13 +104,7 @@ def read_former(path: Path) -> Former | None:
         if text is None:
             raise ValueError
         return _parse(json_text.parse(text))
-    except (
-        *ARCHIVE_ERRORS,
-        AttributeError,
-        KeyError,
-        TypeError,
-        RequestError,
-    ) as error:
+    except _DAMAGE as error:
         raise RequestError(
             f"{path}: was not made by corallite teach, so it is not replaced; give "
             "another --model, or remove it."

@@ -1,8 +1,8 @@
-"""Fits a linear head to features, and judges it by photos that it was not fitted to.
+"""Fits a linear head to features, and evaluates it on held-out photos.
 
 NumPy only. The head is multinomial logistic regression: the minimum of the mean
 cross-entropy, plus penalty / 2 * the squared weights. The penalty with the least
-cross-entropy of left-out photos is chosen.
+cross-entropy on held-out photos is chosen.
 """
 
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ import numpy as np
 from corallite.device.learn.interval import wilson_interval
 from corallite.device.learn.minimize import minimize
 
-# From large to small: each is fitted starting from the one before, until one is worse.
+# From large to small. Each fit starts from the one before; stops when one is worse.
 _PENALTIES = (3e-1, 1e-1, 3e-2, 1e-2, 3e-3, 1e-3)
 # With it, the head of one photo a class is as good as the means of the classes
 # (prototypes), and with more photos it is better: see docs/results.md.
@@ -34,16 +34,16 @@ class Head(NamedTuple):
     bias: Array
 
 
-class Judgement(NamedTuple):
-    """What heads predict for photos that they were not fitted to.
+class CrossValidation(NamedTuple):
+    """Predictions for held-out photos: each by a head that was not fitted to it.
 
     Attributes:
-        penalty: The one that was chosen.
-        folds: The photos were divided into so many folds, and a head was fitted for
-            each fold to the photos of the others.
+        penalty: The chosen one.
+        folds: Number of folds. The photos of a fold are predicted by a head that was
+            fitted to the other folds.
         fold_of: int `[n]`, the fold of each photo.
         probabilities: float64 `[n, classes]`.
-        right: Photos whose most probable class is right.
+        right: Number of photos whose most probable class is right.
         accuracy: Their fraction, 0 to 1.
         interval: Its 95 % interval (Wilson, 1927).
     """
@@ -70,39 +70,39 @@ def fit_head(
     known: Array | None = None,
     *,
     is_balanced: bool = True,
-) -> tuple[Head, Judgement | None]:
-    """Fits a head to photos.
+) -> tuple[Head, CrossValidation | None]:
+    """Fits a head to photos, and cross-validates it.
 
     Args:
         features: float `[n, size]`.
         labels: int `[n]`, each below `classes`; each class has a photo.
-        groups: int `[n]`; photos of a group are left out together.
+        groups: int `[n]`; the photos of a group are held out together.
         classes: Number of classes.
-        known: See `divide`.
+        known: See `assign_folds`.
         is_balanced: Gives all classes the same total weight.
 
     Returns:
-        The head and its judgement. If a class has only one group, nothing is left to
-        judge by: then the penalty is a usual one, and the judgement is None.
+        The head and its cross-validation. If a class has only one group, nothing can
+        be held out: then the penalty is 0.01, and the cross-validation is None.
     """
-    folds = divide(labels, groups, classes, known)
+    folds = assign_folds(labels, groups, classes, known)
     mean, deviation = features.mean(0, np.float64), float(features.std()) or 1.0
     # float32 holds int8 features, and takes half the time.
     scaled = ((features - mean) / deviation).astype(np.float32)
-    # With fewer photos than features, as many directions hold all photos, and the
-    # weights of others would be 0: the minimum is the same, in a fraction of the time.
+    # n photos span at most n directions; weights of other directions would be 0. So
+    # with fewer photos than features, the same minimum takes a fraction of the time.
     basis = np.linalg.qr(scaled.T)[0] if len(scaled) < scaled.shape[1] else None
     points = scaled if basis is None else scaled @ basis
     examples = _Examples(points, labels, classes, is_balanced)
-    judgement = None if folds is None else _judge(examples, folds)
-    penalty = judgement.penalty if judgement else _USUAL_PENALTY
+    validation = None if folds is None else _cross_validate(examples, folds)
+    penalty = validation.penalty if validation else _USUAL_PENALTY
     weights = _fit(examples, penalty)
     kernel = weights[:-1] if basis is None else basis @ weights[:-1]
     kernel = kernel / deviation
-    return Head(kernel, weights[-1] - mean @ kernel), judgement
+    return Head(kernel, weights[-1] - mean @ kernel), validation
 
 
-def divide(
+def assign_folds(
     labels: Array, groups: Array, classes: int, known: Array | None = None
 ) -> Array | None:
     """Returns the fold of each photo, int `[n]`; None if a class has a single group.
@@ -114,9 +114,9 @@ def divide(
         labels: int `[n]`.
         groups: int `[n]`.
         classes: Number of classes.
-        known: int `[n]`, the folds of an earlier division, -1 for new photos. If there
-            are as many folds again, these stay: other folds would give other
-            predictions, although nothing was learned.
+        known: int `[n]`, the folds of an earlier run, -1 for new photos. They are kept
+            if the number of folds is the same: other folds would change predictions
+            although nothing was learned.
     """
     _, first, number, sizes = np.unique(
         groups, return_index=True, return_inverse=True, return_counts=True
@@ -133,7 +133,7 @@ def divide(
     np.add.at(filled, (of_class[is_known], fold_of[is_known]), sizes[is_known])
     shuffled = np.random.default_rng(0).permutation(np.flatnonzero(~is_known))
     for group in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
-        # Of equal ones, the fold with the fewest photos.
+        # On a tie, the fold with the fewest photos of all classes.
         here = filled[of_class[group]]
         fold = int(np.lexsort((filled.sum(0), here))[0])
         fold_of[group] = fold
@@ -141,7 +141,7 @@ def divide(
     return fold_of[number.reshape(-1)]
 
 
-def confused(labels: Array, predicted: Array) -> list[tuple[int, int, int]]:
+def count_confusions(labels: Array, predicted: Array) -> list[tuple[int, int, int]]:
     """Returns (class, predicted class, count), the most frequent confusions first."""
     wrong = predicted != labels
     pairs, counts = np.unique(
@@ -152,7 +152,7 @@ def confused(labels: Array, predicted: Array) -> list[tuple[int, int, int]]:
 
 
 class _Examples(NamedTuple):
-    """Photos to fit to: float `[n, size]`, int `[n]`, and how they count."""
+    """Photos to fit to: float `[n, size]`, int `[n]`, and how they are weighted."""
 
     points: Array
     labels: Array
@@ -171,7 +171,7 @@ class _Examples(NamedTuple):
         return of_class[self.labels]
 
 
-def _judge(examples: _Examples, fold_of: Array) -> Judgement:
+def _cross_validate(examples: _Examples, fold_of: Array) -> CrossValidation:
     points, labels, classes = examples.points, examples.labels, examples.classes
     folds = int(fold_of.max()) + 1
     weights: list[Array | None] = [None] * folds
@@ -193,7 +193,7 @@ def _judge(examples: _Examples, fold_of: Array) -> Judgement:
     right = int((chosen.argmax(1) == labels).sum())
     interval = wilson_interval(right, len(labels))
     accuracy = right / len(labels)
-    return Judgement(penalty, folds, fold_of, chosen, right, accuracy, interval)
+    return CrossValidation(penalty, folds, fold_of, chosen, right, accuracy, interval)
 
 
 def _fit(examples: _Examples, penalty: float, start: Array | None = None) -> Array:

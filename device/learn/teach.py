@@ -8,9 +8,13 @@ import numpy as np
 
 from corallite.device.learn import former, head
 from corallite.device.learn.embed import Embedded, FeaturesFile, embed_photos
-from corallite.device.learn.fit_refusal import USUAL, Wanted, fit_refusal
+from corallite.device.learn.fit_refusal import (
+    DEFAULT_SETTINGS,
+    RefusalSettings,
+    fit_refusal,
+)
 from corallite.device.learn.former import Comparison, Former
-from corallite.device.learn.head import Array, Judgement
+from corallite.device.learn.head import Array, CrossValidation
 from corallite.device.learn.near_duplicates import find_pairs, group_near_duplicates
 from corallite.device.learn.photos import Photos, list_photos
 from corallite.device.learn.write_taught import describe_taught, write_taught
@@ -23,16 +27,18 @@ class Taught(NamedTuple):
     """What `teach` did.
 
     Attributes:
-        path: The new file; not the requested one if it was rejected.
-        compiled_path: The file for the Edge TPU; None without a compiled features file.
+        path: The new file; NAME.rejected.tflite if it was rejected.
+        compiled_path: The file for the Edge TPU; None if the features file is not
+            compiled.
         former_path: Where the model before it is now; None if there was none.
-        class_names: Of the model.
+        class_names: The labels of the model.
         labels: The class of each photo, int `[n]`.
         scenes: Number of photos, near-duplicates counted once.
-        judgement: What can be expected; None if a class has a single scene.
-        refusal: When no class is named; None without a judgement.
-        comparison: With the former model; None if there is none to compare with.
-        is_rejected: The held-out accuracy falls, so the former file stays.
+        validation: The held-out accuracy; None if a class has a single scene.
+        refusal: When the label is unknown; None without `validation`.
+        comparison: The former model against the new one; None if they cannot be
+            compared.
+        is_rejected: Whether the held-out accuracy falls; then the former file stays.
     """
 
     path: Path
@@ -41,14 +47,17 @@ class Taught(NamedTuple):
     class_names: tuple[str, ...]
     labels: Array
     scenes: int
-    judgement: Judgement | None
+    validation: CrossValidation | None
     refusal: Refusal | None
     comparison: Comparison | None
     is_rejected: bool
 
 
 def teach(
-    photos_dir: Path, model_path: Path, features_path: Path, wanted: Wanted = USUAL
+    photos_dir: Path,
+    model_path: Path,
+    features_path: Path,
+    settings: RefusalSettings = DEFAULT_SETTINGS,
 ) -> Taught:
     """Makes a model; replaces a former one only if its accuracy does not fall.
 
@@ -60,47 +69,44 @@ def teach(
         photos_dir: A folder for each class.
         model_path: The file to write.
         features_path: The network before the head.
-        wanted: When the model shall name no class.
+        settings: When the label is unknown.
 
     Raises:
         RequestError: The photos or a file cannot be used.
     """
-    # A machine that cannot write models says so before it computes features.
+    # On a machine that cannot write models, fail before the features are computed.
     importlib.import_module("corallite.device.model.write")
     before = former.read_former(model_path)
     photos, features = list_photos(photos_dir), FeaturesFile.open(features_path)
-    wanted.find_background(photos.class_names)
+    settings.find_background(photos.class_names)
     embedded = embed_photos(photos.paths, features)
     labels = np.array(photos.labels)[embedded.rows]
     _require_each_class(photos_dir, photos, labels)
     groups = _group(embedded, labels, photos)
     classes = len(photos.class_names)
     known = before.find_folds(embedded.sha256) if before else None
-    fitted, judgement = head.fit_head(embedded.features, labels, groups, classes, known)
-    refusal = judgement and fit_refusal(
-        judgement.probabilities, labels, photos.class_names, wanted
+    fitted, validation = head.fit_head(
+        embedded.features, labels, groups, classes, known
     )
-    comparison = _compare(before, photos, embedded, labels, judgement)
+    refusal = validation and fit_refusal(
+        validation.probabilities, labels, photos.class_names, settings
+    )
+    comparison = _compare(before, photos, embedded, labels, validation)
     is_rejected = comparison is not None and comparison.is_fall
+    accuracy = validation.accuracy if validation else None
+    manifest = describe_taught(
+        features, photos.class_names, embedded.sha256, accuracy, refusal
+    )
+    record = _attach(photos, embedded, validation)
     content, compiled = write_taught(
-        features,
-        fitted,
-        embedded.features,
-        describe_taught(
-            features,
-            photos.class_names,
-            embedded.sha256,
-            judgement.accuracy if judgement else float("nan"),
-            refusal,
-        ),
-        _attach(photos, embedded, judgement),
+        features, fitted, embedded.features, manifest, record
     )
     path, former_path = _write(content, compiled, model_path, before, is_rejected)
     scenes = len(np.unique(groups))
     return Taught(
         path,
         _pair(path)[1] if compiled else None,
-        *(former_path, photos.class_names, labels, scenes, judgement, refusal),
+        *(former_path, photos.class_names, labels, scenes, validation, refusal),
         comparison,
         is_rejected,
     )
@@ -122,7 +128,7 @@ def _group(embedded: Embedded, labels: Array, photos: Photos) -> Array:
     groups, divided = group_near_duplicates(pairs, names)
     for name in divided:
         log.warning(
-            "Class %r: most of its photos are near-duplicates, as if they were frames "
+            "Class %r: most of its photos are near-duplicates, such as frames "
             "of one recording, so the accuracy below is too high. Add photos of other "
             "scenes.",
             name,
@@ -135,20 +141,20 @@ def _compare(
     photos: Photos,
     embedded: Embedded,
     labels: Array,
-    judgement: Judgement | None,
+    validation: CrossValidation | None,
 ) -> Comparison | None:
-    """Compares if both models name the same classes and were taught the same photos."""
-    if before is None or judgement is None or before.class_names != photos.class_names:
+    """Returns None if the classes differ or no photo was taught to both models."""
+    if before is None or validation is None or before.class_names != photos.class_names:
         return None
-    compared = before.compare(embedded.sha256, judgement.predicted, labels)
+    compared = before.compare(embedded.sha256, validation.predicted, labels)
     return compared if compared.photos else None
 
 
 def _attach(
-    photos: Photos, embedded: Embedded, judgement: Judgement | None
+    photos: Photos, embedded: Embedded, validation: CrossValidation | None
 ) -> dict[str, bytes]:
     none = np.zeros(0, np.int64)
-    judged = (judgement.predicted, judgement.fold_of) if judgement else (none, none)
+    judged = (validation.predicted, validation.fold_of) if validation else (none, none)
     known = embedded.sha256[: len(judged[0])]
     return {former.RECORD_NAME: former.record(photos.class_names, known, *judged)}
 

@@ -29,22 +29,23 @@ def write_taught(
     manifest: Manifest,
     attached: dict[str, bytes],
 ) -> tuple[bytes, bytes | None]:
-    """Returns the content of a full-int8 `.tflite` file with its manifest.
+    """Returns the contents of the model file and of the file for the Edge TPU.
 
-    The second is that of the file for the Edge TPU, if there is a compiled features
-    file: the compiled operator with the head behind it, which the CPU computes.
+    Both are `.tflite` files with a manifest; the first is full-int8. In the second, the
+    head follows the compiled operator and runs on the CPU. It is None if the features
+    file is not compiled.
 
     Args:
         features: The network before the head.
         head: The head.
-        embedded: float `[n, size]`, features of photos: the range of their logits
-            becomes that of the file's logits.
-        manifest: Of the result, without self-test.
-        attached: Other files of the archive behind the model.
+        embedded: float `[n, size]`, features of photos. The range of their logits
+            gives the quantization of the logits.
+        manifest: The manifest of the result, without self-test.
+        attached: Other files for the archive behind the model, by name.
 
     Raises:
         RequestError: This machine has no package that can write models, or the compiled
-            file is not of these features.
+            file has other features.
     """
     # Not at the top: the schema takes a second to load on a board, and 32-bit Arm has
     # none.
@@ -68,7 +69,7 @@ def describe_taught(
     features: FeaturesFile,
     class_names: tuple[str, ...],
     photos: Array,
-    accuracy: float,
+    accuracy: float | None,
     refusal: Refusal | None = None,
 ) -> Manifest:
     """Returns the manifest of a taught model.
@@ -77,15 +78,15 @@ def describe_taught(
         features: The network before the head.
         class_names: The labels.
         photos: uint8 `[n, 32]`, SHA-256 of each photo.
-        accuracy: Of photos that the head was not fitted to, 0 to 1; NaN if unknown.
-        refusal: When no class is named; None: never.
+        accuracy: On held-out photos, 0 to 1; None if unknown.
+        refusal: When the label is unknown; None: never.
     """
     fingerprint = hashlib.sha256(photos.tobytes()).hexdigest()
     return features.manifest._replace(
         version=f"taught {fingerprint[:12]}",
         outputs=(ClassesOutput(class_names, refusal=refusal),),
         data_fingerprint=fingerprint,
-        accuracy={} if np.isnan(accuracy) else {"folds": round(accuracy, 4)},
+        accuracy={} if accuracy is None else {"folds": round(accuracy, 4)},
     )
 
 
@@ -149,7 +150,7 @@ def _find_features(graph: Any, features: FeaturesFile) -> int:
         if len(graph.outputs) == 1 and is_alike:
             return int(number)
     raise RequestError(
-        f"{features.path}: the file that was compiled of it gives other features; "
+        f"{features.path}: the file that was compiled from it has other features; "
         "compile it again with: corallite compile."
     )
 

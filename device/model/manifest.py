@@ -92,7 +92,7 @@ class ClassesOutput(NamedTuple):
         labels: The name of each class, in order.
         values: What the numbers are, such as `PROBABILITIES`; "" if unknown.
         name: What other tools show.
-        refusal: When none of the labels is named; None: never.
+        refusal: When the label of a result is "unknown"; None: never.
     """
 
     labels: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""When a classifier says "I don't know": a part of its manifest."""
+"""When the label of a result is "unknown": a part of the manifest."""
 
 import math
 from collections.abc import Mapping
@@ -8,24 +8,26 @@ import numpy as np
 
 from corallite.device.model.text_bounds import require_label
 
-# What a result is labelled if the model names no class.
+# The label of a result if the model is not sure enough of any class.
 UNKNOWN = "unknown"
 
 Probabilities = np.ndarray[Any, np.dtype[np.float32]]
 
 
 class Refusal(NamedTuple):
-    """How sure a model must be to name a class, fitted by `learn.fit_refusal`.
+    """How sure a model must be to name a class; `learn.fit_refusal` fits it.
 
     Attributes:
         temperature: The model's probabilities p become p ** (1 / temperature), divided
-            by their sum (Guo et al. 2017, 4.2): above 1, it was too sure of itself.
-        threshold: The least probability, after that, of a class that is named.
-        thresholds: The same for the classes that have their own.
-        background: The class of what is no class, which is never named; "" without.
-        asked: The share of named photos that shall be right, 0 to 1.
-        precision: The share that was right, of held-out photos.
-        named: The share of held-out photos of classes that were named.
+            by their sum (Guo et al. 2017, 4.2). Above 1: the model is overconfident.
+        threshold: The least calibrated probability of a class that is named, 0 to 1.
+        thresholds: Thresholds of the classes that have their own.
+        background: The class of photos that show none of the others; it is never named.
+            "" if there is none.
+        target_precision: The share of named photos that should be right, 0 to 1.
+        precision: The share of named held-out photos that was right, 0 to 1.
+        coverage: The share of held-out photos that was named, 0 to 1, without those of
+            the background.
         photos: Number of held-out photos; 0 if it was not fitted.
     """
 
@@ -33,9 +35,9 @@ class Refusal(NamedTuple):
     threshold: float = 0.0
     thresholds: Mapping[str, float] = {}
     background: str = ""
-    asked: float = 0.0
+    target_precision: float = 0.0
     precision: float = 0.0
-    named: float = 0.0
+    coverage: float = 0.0
     photos: int = 0
 
     def calibrate(self, probabilities: Probabilities) -> Probabilities:
@@ -72,16 +74,16 @@ class Refusal(NamedTuple):
         least = np.array([self.threshold_of(x) for x in class_names], np.float32)
         may_name = np.array([name != self.background for name in class_names])
         predicted = probabilities.argmax(1)
-        sure = probabilities.max(1).astype(np.float32)
-        return may_name[predicted] & (sure >= least[predicted])
+        confidence = probabilities.max(1).astype(np.float32)
+        return may_name[predicted] & (confidence >= least[predicted])
 
     def explain(self) -> str:
-        """Returns how much is named and how often that is right, without a subject."""
-        missed = f" ({100 * self.asked:g} % were asked)"
+        """Returns the predicate of a sentence about coverage and precision."""
+        is_missed = self.precision < self.target_precision
+        target = f" (target: {100 * self.target_precision:g} %)" if is_missed else ""
         return (
-            f"names {100 * self.named:.0f} %, {100 * self.precision:.1f} % of these "
-            f"right{missed if self.precision < self.asked else ''}; the others are "
-            f"{UNKNOWN}"
+            f"names {100 * self.coverage:.0f} %, {100 * self.precision:.1f} % of these "
+            f"right{target}; the others are {UNKNOWN}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -107,9 +109,9 @@ class Refusal(NamedTuple):
             _share(content["threshold"]),
             {require_label(str(x)): _share(share) for x, share in thresholds},
             require_label(str(background)) if background else "",
-            asked=_share(content["asked"]),
+            target_precision=_share(content["target_precision"]),
             precision=_share(content["precision"]),
-            named=_share(content["named"]),
+            coverage=_share(content["coverage"]),
             photos=int(content["photos"]),
         )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from corallite.device.image.preprocess import Preprocessing
-from corallite.device.learn.head import Judgement
+from corallite.device.learn.head import CrossValidation
 from corallite.device.system.errors import RequestError
 from corallite.train.data.doubtful import find_doubtful
 from corallite.train.data.load import ImageData, prepare_data
@@ -178,7 +178,7 @@ def cost_metrics(model: keras.Model) -> dict[str, Any]:
     return {"parameters": cost.count_parameters(model), "macs": cost.count_macs(model)}
 
 
-def _describe_head(head: Judgement | None, data: ImageData) -> dict[str, Any]:
+def _describe_head(head: CrossValidation | None, data: ImageData) -> dict[str, Any]:
     if head is None:
         return {}
     split = data.splits["train"]
@@ -212,7 +212,7 @@ def _describe_run(
 
 def _train_network(
     training: _Training, stage: Stage, inputs: dict[str, Any]
-) -> tuple[keras.Model, Progress, Judgement | None]:
+) -> tuple[keras.Model, Progress, CrossValidation | None]:
     """Returns the trained network, in float32 even if it was trained in float16."""
     start, recipe, data = training.start, training.recipe, training.data
     num_classes = len(data.class_names)

@@ -11,7 +11,7 @@ import numpy as np
 from absl import logging
 
 from corallite.device.learn import head
-from corallite.device.learn.head import Judgement
+from corallite.device.learn.head import CrossValidation
 from corallite.device.system import files
 from corallite.train.data.input_pipeline import evaluation_batches
 from corallite.train.data.load import Split
@@ -24,7 +24,7 @@ _HELD_OUT_FILE = "held_out.npy"
 
 def fit_head(
     model: keras.Model, split: Split, *, is_balanced: bool
-) -> Judgement | None:
+) -> CrossValidation | None:
     """Sets the weights of the layer `logits` by logistic regression.
 
     Several views of each image were tried (five, cropped at random): they cost five
@@ -37,29 +37,28 @@ def fit_head(
         is_balanced: Gives all classes the same total weight.
 
     Returns:
-        What heads predict for images that they were not fitted to. None if a class has
-        a single image, or all its images are of one group: none is left to judge by,
-        and the penalty is a usual one.
+        The cross-validation. None if a class has a single image or a single group, so
+        that nothing can be held out; then the penalty is 0.01.
     """
     names = [split.groups.get(path, path) for path in split.paths]
     groups = np.unique(names, return_inverse=True)[1]
     layer = model.get_layer("logits")
-    fitted, judgement = head.fit_head(
+    fitted, validation = head.fit_head(
         *(_embed(model, split), split.labels, groups, layer.units),
         is_balanced=is_balanced,
     )
     layer.set_weights(list(fitted))
-    return judgement
+    return validation
 
 
-def describe_head(judgement: Judgement) -> dict[str, Any]:
+def describe_head(validation: CrossValidation) -> dict[str, Any]:
     """Returns the numbers for the record of a stage."""
     names = ("penalty", "folds", "accuracy", "interval")
-    return {name: getattr(judgement, name) for name in names}
+    return {name: getattr(validation, name) for name in names}
 
 
 def write_held_out(stage: Stage, probabilities: np.ndarray | None) -> None:
-    """Keeps the probabilities of a judgement, `[n, classes]`; None: there are none."""
+    """Writes held-out probabilities, `[n, classes]`; None removes the file."""
     path = stage.path / _HELD_OUT_FILE
     if probabilities is None:
         path.unlink(missing_ok=True)
@@ -70,7 +69,7 @@ def write_held_out(stage: Stage, probabilities: np.ndarray | None) -> None:
 
 
 def read_held_out(stage: Stage) -> np.ndarray | None:
-    """Returns what was kept, float32 `[n, classes]`; None if nothing usable was."""
+    """Returns held-out probabilities, float32 `[n, classes]`; None if none are kept."""
     try:
         return np.load(stage.path / _HELD_OUT_FILE, allow_pickle=False)
     # EOFError: an empty file.
@@ -78,15 +77,15 @@ def read_held_out(stage: Stage) -> np.ndarray | None:
         return None
 
 
-def log_head(judgement: Judgement | None) -> None:
+def log_head(validation: CrossValidation | None) -> None:
     """Logs the accuracy of the folds."""
-    if judgement is None:
+    if validation is None:
         return
-    low, high = (100 * end for end in judgement.interval)
+    low, high = (100 * end for end in validation.interval)
     logging.info(
-        "A head alone is right for %.1f %% of photos that it was not fitted to (%d "
-        "folds; 95 %%: %.1f to %.1f).",
-        *(100 * judgement.accuracy, judgement.folds, low, high),
+        "A head alone classifies %.1f %% of held-out photos correctly (%d folds; "
+        "95 %%: %.1f to %.1f).",
+        *(100 * validation.accuracy, validation.folds, low, high),
     )
 
 

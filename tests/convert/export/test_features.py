@@ -53,5 +53,5 @@ def test_a_run_teaches_its_photos_to_a_new_head(
     photos = sorted(squares_dir.rglob("*.png"))[:10]
     assert np.ptp(embed_photos(photos, features).features) > 0
     taught = teach(squares_dir, tmp_path / "taught.tflite", features.path)
-    assert taught.judgement is not None and taught.judgement.accuracy > 0.9
+    assert taught.validation is not None and taught.validation.accuracy > 0.9
     assert convert(run, data, Request(), "features").metrics() == stage.metrics()

@@ -51,7 +51,7 @@ def test_the_file_tells_all_that_a_device_needs(small_run):
     assert "tensorflow" in manifest.versions
     refusal = manifest.classes.refusal
     assert refusal and refusal.photos == len(data.splits["val"].labels)
-    assert refusal.asked == 0.95 and refusal.background == ""
+    assert refusal.target_precision == 0.95 and refusal.background == ""
     assert manifest.selftest == selftest.record(
         Classifier(small_run / "int8" / INT8_FILE)
     )

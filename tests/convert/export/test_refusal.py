@@ -7,7 +7,7 @@ import pytest
 
 from corallite.convert.export.refusal import fit_run_refusal
 from corallite.device.image.preprocess import Preprocessing
-from corallite.device.learn.fit_refusal import USUAL
+from corallite.device.learn.fit_refusal import DEFAULT_SETTINGS
 from corallite.train.data.load import ImageData, Split
 from corallite.train.runs.run import Run
 from corallite.train.training.head import write_held_out
@@ -40,7 +40,9 @@ def answer(split, wrong=0):
 
 def test_it_is_fitted_to_the_validation_images(run):
     data = make_data(make_split(60), make_split(90, begin=60))
-    refusal = fit_run_refusal(run, data, answer(data.judging, wrong=3), USUAL)
+    refusal = fit_run_refusal(
+        run, data, answer(data.judging, wrong=3), DEFAULT_SETTINGS
+    )
     assert refusal and refusal.photos == 90 and refusal.background == "none"
     # One of the three is an image of "none" that is named, one is named as "none".
     assert refusal.precision == pytest.approx(59 / 61, abs=1e-3)
@@ -53,10 +55,10 @@ def test_images_that_were_trained_on_are_judged_by_the_folds(run):
     assert data.is_val_shared
     answers = answer(data.judging)
     # An earlier version has not kept them.
-    assert fit_run_refusal(run, data, answers, USUAL) is None
+    assert fit_run_refusal(run, data, answers, DEFAULT_SETTINGS) is None
     write_held_out(run.first(), answer(train, wrong=6))
-    refusal = fit_run_refusal(run, data, answers, USUAL)
+    refusal = fit_run_refusal(run, data, answers, DEFAULT_SETTINGS)
     assert refusal and refusal.photos == 60 and refusal.precision < 0.95
     # Of other images, as after a change by hand.
     write_held_out(run.first(), answer(make_split(50)))
-    assert fit_run_refusal(run, data, answers, USUAL) is None
+    assert fit_run_refusal(run, data, answers, DEFAULT_SETTINGS) is None

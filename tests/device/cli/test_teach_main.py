@@ -38,7 +38,7 @@ def test_a_model_is_taught_and_replaced(teach, tmp_path):
     done = teach()
     assert done.returncode == 0, done.stderr
     assert "180 photos of 3 classes" in done.stdout
-    assert "of left-out photos (95 %:" in done.stdout
+    assert "of held-out photos (95 %:" in done.stdout
     again = teach()
     assert again.returncode == 0
     assert "0 gained and 0 lost of 180 photos" in again.stdout

@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
-from corallite.device.learn.fit_refusal import LEAST_OF_CLASS, Wanted, fit_refusal
+from corallite.device.learn.fit_refusal import (
+    LEAST_OF_CLASS,
+    RefusalSettings,
+    fit_refusal,
+)
 from corallite.device.system.errors import RequestError
 
 NAMES = ("cat", "dog", "none")
@@ -20,9 +24,9 @@ def draw(count, seed=0, classes=3, temperature=1.0, hardness=1.0):
     return told / told.sum(1, keepdims=True), labels
 
 
-def fit(drawn, wanted, names=("a", "b", "c")):
+def fit(drawn, settings, names=("a", "b", "c")):
     probabilities, labels = drawn
-    return fit_refusal(probabilities, labels, names, wanted)
+    return fit_refusal(probabilities, labels, names, settings)
 
 
 def judge(refusal, probabilities, labels, names=NAMES):
@@ -37,7 +41,7 @@ def test_what_is_named_is_right_as_often_as_asked(asked):
     new = draw(20_000, seed=99, hardness=0.6)
     got = []
     for seed in range(20):
-        refusal = fit(draw(300, seed, hardness=0.6), Wanted(asked))
+        refusal = fit(draw(300, seed, hardness=0.6), RefusalSettings(asked))
         precision, named = judge(refusal, *new)
         assert named > 0.45
         got.append(precision)
@@ -49,40 +53,40 @@ def test_what_is_named_is_right_as_often_as_asked(asked):
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_temperature_of_a_model_that_is_too_sure_is_found(temperature):
     # Sharpened by 1 / 0.5: softened again by twice the temperature.
-    refusal = fit(draw(3_000, temperature=temperature), Wanted())
+    refusal = fit(draw(3_000, temperature=temperature), RefusalSettings())
     # 3,000 photos leave about 5 % of error, and the grid is 3.5 % wide.
     assert refusal.temperature == pytest.approx(1 / temperature, rel=0.1)
 
 
 def test_half_is_named_where_the_precision_cannot_be_reached():
     probabilities, labels = draw(400, hardness=5)
-    refusal = fit_refusal(probabilities, labels, ("a", "b", "c"), Wanted(0.99))
-    assert refusal.named == pytest.approx(0.5, abs=0.01)
-    assert refusal.precision < 0.99 and refusal.asked == 0.99
-    assert "(99 % were asked)" in refusal.explain()
+    refusal = fit_refusal(probabilities, labels, ("a", "b", "c"), RefusalSettings(0.99))
+    assert refusal.coverage == pytest.approx(0.5, abs=0.01)
+    assert refusal.precision < 0.99 and refusal.target_precision == 0.99
+    assert "(target: 99 %)" in refusal.explain()
 
 
 def test_all_are_named_if_no_precision_is_asked():
-    refusal = fit(draw(200), Wanted(0.0))
-    assert refusal.threshold == 0 and refusal.named == 1
+    refusal = fit(draw(200), RefusalSettings(0.0))
+    assert refusal.threshold == 0 and refusal.coverage == 1
 
 
 def test_background_is_never_named():
     probabilities, labels = draw(500)
-    refusal = fit_refusal(probabilities, labels, NAMES, Wanted(0.8))
+    refusal = fit_refusal(probabilities, labels, NAMES, RefusalSettings(0.8))
     assert refusal.background == "none"
     assert not refusal.names("none", 1.0) and refusal.names("cat", 1.0)
     # Its photos do not count as photos that could have been named.
     calibrated = refusal.calibrate(probabilities.astype(np.float32))
     is_named = refusal.name_each(calibrated, NAMES)
-    assert refusal.named == pytest.approx(is_named[labels != 2].mean(), abs=1e-4)
-    chosen = fit_refusal(probabilities, labels, NAMES, Wanted(0.8, "dog"))
+    assert refusal.coverage == pytest.approx(is_named[labels != 2].mean(), abs=1e-4)
+    chosen = fit_refusal(probabilities, labels, NAMES, RefusalSettings(0.8, "dog"))
     assert chosen.background == "dog"
 
 
 def test_unknown_background_is_refused_in_a_sentence():
     with pytest.raises(RequestError, match="is not one of the classes cat, dog, none"):
-        fit(draw(50), Wanted(background_class="nothing"), NAMES)
+        fit(draw(50), RefusalSettings(background_class="nothing"), NAMES)
 
 
 def test_a_class_with_enough_photos_has_its_own_threshold():
@@ -91,7 +95,7 @@ def test_a_class_with_enough_photos_has_its_own_threshold():
     probabilities, labels = probabilities[few], labels[few]
     predicted = np.bincount(probabilities.argmax(1))
     assert predicted[0] < LEAST_OF_CLASS <= predicted[1:].min()
-    refusal = fit_refusal(probabilities, labels, ("a", "b", "c"), Wanted(0.9))
+    refusal = fit_refusal(probabilities, labels, ("a", "b", "c"), RefusalSettings(0.9))
     assert set(refusal.thresholds) == {"b", "c"}
     assert refusal.threshold_of("a") == refusal.threshold
     for number, name in ((1, "b"), (2, "c")):
@@ -107,7 +111,7 @@ def test_zeros_of_an_int8_softmax_are_no_error():
     labels = np.arange(40) % 3
     probabilities[np.arange(40), labels] = 255 / 256
     probabilities[0] = (0, 255 / 256, 0)
-    refusal = fit_refusal(probabilities, labels, ("a", "b", "c"), Wanted(0.9))
-    assert np.isfinite(refusal.temperature) and refusal.named == 1
+    refusal = fit_refusal(probabilities, labels, ("a", "b", "c"), RefusalSettings(0.9))
+    assert np.isfinite(refusal.temperature) and refusal.coverage == 1
     # Any probabilities that a model can give.
     assert refusal.calibrate(np.zeros((1, 3), np.float32)).tolist() == [[0, 0, 0]]

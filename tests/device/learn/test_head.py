@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from corallite.device.learn import head
-from corallite.device.learn.head import confused, fit_head
+from corallite.device.learn.head import count_confusions, fit_head
 
 
 def fit(features, labels, groups, classes):
@@ -12,8 +12,8 @@ def fit(features, labels, groups, classes):
     return found, judged
 
 
-def divide(labels, groups):
-    folds = head.divide(labels, groups, labels.max() + 1)
+def assign_folds(labels, groups):
+    folds = head.assign_folds(labels, groups, labels.max() + 1)
     assert folds is not None
     return folds
 
@@ -85,43 +85,43 @@ def test_groups_stay_together_and_classes_are_spread():
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(60), rng.integers(1, 6, 60))
     labels = groups % 3
-    folds = divide(labels, groups)
+    folds = assign_folds(labels, groups)
     for group in range(60):
         assert len(set(folds[groups == group])) == 1
     for label in range(3):
         counts = np.bincount(folds[labels == label], minlength=5)
         assert counts.max() - counts.min() <= 3
-    assert np.array_equal(folds, divide(labels, groups))
+    assert np.array_equal(folds, assign_folds(labels, groups))
 
 
 def test_photos_stay_in_their_fold():
     rng = np.random.default_rng(0)
     labels, groups = rng.integers(0, 3, 90), np.arange(90)
-    before = divide(labels[:60], groups[:60])
+    before = assign_folds(labels[:60], groups[:60])
     known = np.concatenate([before, np.full(30, -1)])
-    after = head.divide(labels, groups, 3, known)
+    after = head.assign_folds(labels, groups, 3, known)
     assert after is not None and np.array_equal(after[:60], before)
     counts = np.bincount(after, minlength=5)
     assert counts.max() - counts.min() <= 3
     # A new photo of a known group.
     groups[60] = 7
-    joined = head.divide(labels, groups, 3, known)
+    joined = head.assign_folds(labels, groups, 3, known)
     assert joined is not None and joined[60] == before[7]
 
 
 def test_another_number_of_folds_begins_anew():
     labels, groups = np.arange(20) % 2, np.arange(20)
     known = np.where(np.arange(20) < 8, np.arange(20) // 2 % 2, -1)
-    folds = head.divide(labels, groups, 2, known)
+    folds = head.assign_folds(labels, groups, 2, known)
     assert folds is not None and np.bincount(folds).tolist() == [4] * 5
 
 
 def test_few_scenes_make_few_folds():
     labels = np.array([0, 0, 0, 1, 1, 1])
-    assert divide(labels, np.array([0, 0, 1, 2, 2, 3])).max() == 1
-    assert head.divide(labels, np.array([0, 0, 0, 2, 2, 3]), 2) is None
+    assert assign_folds(labels, np.array([0, 0, 1, 2, 2, 3])).max() == 1
+    assert head.assign_folds(labels, np.array([0, 0, 0, 2, 2, 3]), 2) is None
     # A group of photos of both classes.
-    assert head.divide(labels, np.array([0, 0, 0, 0, 0, 0]), 2) is None
+    assert head.assign_folds(labels, np.array([0, 0, 0, 0, 0, 0]), 2) is None
 
 
 def test_a_single_scene_gives_a_head_that_nothing_judges(clusters):
@@ -141,5 +141,5 @@ def test_equal_features_give_a_head(value):
 
 def test_confusions_are_counted_the_most_frequent_first():
     labels, predicted = np.array([0, 0, 0, 1, 1, 2]), np.array([1, 1, 0, 1, 0, 2])
-    assert confused(labels, predicted) == [(0, 1, 2), (1, 0, 1)]
-    assert confused(labels, labels) == []
+    assert count_confusions(labels, predicted) == [(0, 1, 2), (1, 0, 1)]
+    assert count_confusions(labels, labels) == []

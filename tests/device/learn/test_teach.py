@@ -12,7 +12,7 @@ from corallite.device.camera.open_source import open_source
 from corallite.device.engine.classifier import Classifier
 from corallite.device.image.preprocess import read_image
 from corallite.device.learn import former
-from corallite.device.learn.fit_refusal import Wanted
+from corallite.device.learn.fit_refusal import RefusalSettings
 from corallite.device.learn.former import read_former
 from corallite.device.learn.teach import teach
 from corallite.device.loop.classify_frames import classify_frames
@@ -43,7 +43,7 @@ def test_unseen_photos_are_named(photos, make_photos, model, features_path):
     taught = teach(photos, model, features_path)
     assert taught.path == model and taught.former_path is None
     assert taught.scenes == 36 and not taught.is_rejected
-    assert taught.judgement and taught.judgement.accuracy > 0.95
+    assert taught.validation and taught.validation.accuracy > 0.95
     assert taught.comparison is None
     classifier = Classifier(model)
     others = make_photos("others", begin=50, red=5, green=5, blue=5)
@@ -71,7 +71,7 @@ def test_what_is_no_class_is_unknown(photos, make_photos, model, features_path):
 
 def test_a_background_class_that_is_missing_is_refused(photos, model, features_path):
     with pytest.raises(RequestError, match="--background_class=sky: is not one of"):
-        teach(photos, model, features_path, Wanted(background_class="sky"))
+        teach(photos, model, features_path, RefusalSettings(background_class="sky"))
     assert not model.exists()
 
 
@@ -121,7 +121,7 @@ def test_head_stands_behind_the_compiled_features(photos, model, features_path):
 
 def test_a_compiled_file_of_other_features_is_refused(photos, model, features_path):
     compiled = compile_all(features_path, factor=2)
-    with pytest.raises(RequestError, match="gives other features; compile it again"):
+    with pytest.raises(RequestError, match="has other features; compile it again"):
         teach(photos, model, compiled)
     assert not model.exists()
 
@@ -190,7 +190,7 @@ def test_one_and_two_photos_a_class_are_enough(
     taught = teach(
         make_photos(red=count, green=count, blue=count), model, features_path
     )
-    assert (taught.judgement is None) == (count == 1)
+    assert (taught.validation is None) == (count == 1)
     assert read_record(model).class_names == ("blue", "green", "red")
     assert Classifier(model).labels == ("blue", "green", "red")
 
