@@ -90,6 +90,11 @@ def record(
     return json.dumps({"labels": class_names, "photos": photos}).encode()
 
 
+def name_former(model: Path) -> Path:
+    """Returns where `teach` keeps the model before this one."""
+    return model.with_name(f"{model.stem}.former{model.suffix}")
+
+
 def read_former(path: Path) -> Former | None:
     """Reads the record of a taught model; None if there is no such file.
 

@@ -171,7 +171,7 @@ def _write(
     if is_rejected:
         path = path.with_name(f"{path.stem}.rejected{path.suffix}")
     elif before is not None:
-        former_path = path.with_name(f"{path.stem}.former{path.suffix}")
+        former_path = former.name_former(path)
         for kept, target in zip(_pair(path), _pair(former_path), strict=True):
             if kept.exists():
                 files.write_bytes(target, kept.read_bytes())

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from corallite.device.serve.capture import former_model
+from corallite.device.learn.former import name_former
 from corallite.device.serve.capture.open_capture import Capture
 from corallite.device.system.files import printable
 
@@ -122,5 +122,5 @@ def describe_capture(capture: Capture) -> CaptureBody:
             step=printable(status.step),
             seconds=round(status.seconds, 1),
         ),
-        has_former=former_model.name_former(capture.model).exists(),
+        has_former=name_former(capture.model).exists(),
     )

@@ -1,24 +1,19 @@
-"""Exchanges the model for the one before it, which `teach` has kept."""
+"""Swaps the model and the former one, which `teach` has kept."""
 
 import contextlib
 import os
 from pathlib import Path
 
+from corallite.device.learn.former import name_former
 from corallite.device.serve.capture.disk import reporting_failure
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 
 
-def name_former(model: Path) -> Path:
-    """Returns where `teach` keeps the model before this one."""
-    return model.with_name(f"{model.stem}.former{model.suffix}")
-
-
 def exchange(model: Path) -> None:
-    """Exchanges a model and the former one.
+    """Swaps a model and the former one.
 
-    Killed at any moment, the model is one of both, and the other is the former one or
-    where `repair` finds it.
+    If it is killed, the model is one of the two, and `repair` restores the other.
 
     Raises:
         RequestError: There is no former model, or a file cannot be written.

@@ -4,11 +4,8 @@ import os
 
 import pytest
 
-from corallite.device.serve.capture.former_model import (
-    exchange,
-    name_former,
-    repair,
-)
+from corallite.device.learn.former import name_former
+from corallite.device.serve.capture.former_model import exchange, repair
 from corallite.device.system.errors import RequestError
 
 
