@@ -1,4 +1,4 @@
-"""An engine without a model, until `corallite serve --capture` has taught one."""
+"""The engine of `corallite serve --capture` until the first model is taught."""
 
 import numpy as np
 
@@ -10,10 +10,10 @@ STATE = "untaught"
 
 
 class Untaught(Engine):
-    """Knows no label: every result has an empty `top`."""
+    """An engine without labels: every result has an empty `top`."""
 
     def __init__(self) -> None:
-        """Takes images of the size that most models take."""
+        """Takes images of 224 x 224 pixels, as most models do."""
         self._manifest = Manifest.of_classifier("", "", (), Preprocessing((224, 224)))
 
     @property

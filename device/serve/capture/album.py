@@ -28,10 +28,10 @@ class Album:
             RequestError: It cannot be created or read.
         """
         self.path = path
-        # Of everything that changes the folder, so that no class vanishes while a
-        # photo is written into it.
+        # Held by every change, so that no class is removed while a photo is written
+        # into it.
         self._lock = threading.RLock()
-        with reporting_failure(path, "used as folder of photos"):
+        with reporting_failure(path, "used as a folder of photos"):
             path.mkdir(parents=True, exist_ok=True)
             for label in self.labels():
                 remove_all_leftovers(path / label)
@@ -73,17 +73,19 @@ class Album:
         self.change(label, lambda target: source.move(name, target))
 
     def add_class(self, text: str) -> str:
-        """Makes a class; returns its name.
+        """Creates a class; returns its name.
 
         Raises:
-            RequestError: The name is not possible, or in use.
+            RequestError: The name is not allowed or in use, or the disk fails.
         """
         name = check_class_name(text)
         with self._lock, reporting_failure(self.path / name, "created"):
             # A folder from another system may be named in another normal form.
             known = [unicodedata.normalize("NFC", x.name) for x in self.path.iterdir()]
             if name in known:
-                raise RequestError(f"There is {name} already; give another name.")
+                raise RequestError(
+                    f"There is a class {name} already; give another name."
+                )
             (self.path / name).mkdir()
         return name
 
@@ -96,9 +98,7 @@ class Album:
         with self._lock:
             folder = self.find(label)
             if folder.names():
-                raise RequestError(
-                    f"{label} has photos; delete or move them, then the class."
-                )
+                raise RequestError(f"{label} has photos; delete or move them first.")
             with reporting_failure(folder.path, "removed"):
                 with contextlib.suppress(OSError):
                     remove_all_leftovers(folder.path)

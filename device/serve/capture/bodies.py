@@ -58,16 +58,16 @@ class EmptyBody(_Body):
 class RecordedBody(BaseModel):
     """What a recording has done so far."""
 
-    kept: int = Field(description="Photos.")
-    same: int = Field(description="Frames left out: they look like the last photo.")
-    problem: str = Field(description="Why nothing is recorded; empty if it is.")
-    is_over: bool = Field(description="It cannot continue.")
+    kept: int = Field(description="Number of photos.")
+    same: int = Field(description="Frames skipped, as they look like the last photo.")
+    problem: str = Field(description="Why nothing is recorded; else empty.")
+    is_over: bool = Field(description="Whether it has ended.")
 
 
 class PhotosBody(BaseModel):
     """Names of photos, the newest first."""
 
-    count: int = Field(description="Of all photos.")
+    count: int = Field(description="Number of all photos.")
     photos: list[str]
 
 
@@ -78,12 +78,12 @@ class AlbumClassBody(PhotosBody):
 
 
 class TeachBody(BaseModel):
-    """What a teaching does, or has done."""
+    """The state of teaching."""
 
     state: str = Field(description="idle, running, taught, rejected or failed.")
-    lines: list[str] = Field(description="About the result.")
-    step: str = Field(description="What it does now.")
-    seconds: float
+    lines: list[str] = Field(description="What `corallite teach` printed.")
+    step: str = Field(description="The current step; empty unless running.")
+    seconds: float = Field(description="How long it has taken so far.")
 
 
 class CaptureBody(BaseModel):

@@ -6,17 +6,17 @@ from corallite.device.model.refusal import UNKNOWN
 from corallite.device.system.errors import RequestError
 
 _MOST_CHARACTERS = 64
-# Of a file's name, on Linux.
+# The limit of a file name on Linux.
 _MOST_BYTES = 255
-# A folder of these is read as the splits of a data set, and `UNKNOWN` is no class.
+# Folders of these names are read as splits, and `UNKNOWN` is a label of its own.
 _RESERVED = ("train", "val", "test", UNKNOWN)
 
 
 def check_class_name(text: str) -> str:
-    """Returns the name of a class in Unicode's normal form C, without blanks around it.
+    """Returns a class name in Unicode's normal form C, without surrounding blanks.
 
     Raises:
-        RequestError: No folder or label can have that name.
+        RequestError: The name is not allowed.
     """
     name = unicodedata.normalize("NFC", text).strip()
     if not name or not name.isprintable():
@@ -31,7 +31,5 @@ def check_class_name(text: str) -> str:
             "another."
         )
     if name.lower() in _RESERVED:
-        raise RequestError(
-            f"The name {name} has a meaning of its own; give the class another."
-        )
+        raise RequestError(f"The name {name} is reserved; give the class another one.")
     return name

@@ -1,4 +1,4 @@
-"""Keeps a part of the disk free, and reports its errors in one sentence."""
+"""Keeps part of the disk free, and reports disk errors in one sentence."""
 
 import contextlib
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from corallite.device.system.errors import RequestError
 
-# Of the disk: as much as this, at most.
+# 5 % of the disk stays free, at most 200 MB.
 _RESERVE_SHARE = 0.05
 _MOST_RESERVE_BYTES = 200 * 10**6
 
@@ -17,7 +17,7 @@ def require_space(folder: Path, size: int) -> None:
 
     Raises:
         OSError: The folder is missing.
-        RequestError: They do not.
+        RequestError: They would not.
     """
     disk = os.statvfs(folder)
     free = disk.f_bavail * disk.f_frsize

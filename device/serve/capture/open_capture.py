@@ -32,10 +32,10 @@ class Capture(NamedTuple):
     uncertain: PhotoFolder | None
 
     def exchange_models(self) -> None:
-        """Exchanges the model and the former one.
+        """Swaps the model and the former one.
 
         Raises:
-            RequestError: There is none, or a model is being taught.
+            RequestError: There is no former model, or a model is being taught.
         """
         self.teacher.run_idle(lambda: former_model.exchange(self.model))
 
@@ -44,7 +44,7 @@ class Capture(NamedTuple):
 def open_capture(
     photos: Path, model: Path, camera: Camera, uncertain: PhotoFolder | None
 ) -> Iterator[Capture]:
-    """Yields it, and ends its threads and its process after the block.
+    """Yields a `Capture`; ends its threads and its process after the block.
 
     Args:
         photos: A folder with a folder for each class; created if it is missing.
@@ -53,8 +53,7 @@ def open_capture(
         uncertain: Photos that wait for a class.
 
     Raises:
-        RequestError: The folder cannot be used, or would have the uncertain photos as
-            a class.
+        RequestError: The folder cannot be used, or contains the uncertain photos.
         OSError: An interrupted exchange of models cannot be completed.
     """
     _require_apart(photos, uncertain)

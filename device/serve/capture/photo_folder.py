@@ -26,7 +26,7 @@ class PhotoFolder:
     """
 
     def __init__(self, path: Path) -> None:
-        """Does not read it yet."""
+        """Takes the path; nothing is read yet."""
         self.path = path
 
     def names(self) -> list[str]:
@@ -60,7 +60,7 @@ class PhotoFolder:
             return files.read_limited(path, MOST_BYTES)
 
     def add(self, name: str, content: bytes) -> None:
-        """Writes a photo in one step.
+        """Writes a photo atomically.
 
         Raises:
             RequestError: The folder is missing, or the disk is full or fails.
@@ -99,7 +99,7 @@ class PhotoFolder:
                 source.unlink()
 
     def free_path(self, name: str) -> Path:
-        """Returns a path that does not exist yet, of this name or a similar one."""
+        """Returns a path that is not in use: this name, or with a number behind it."""
         path, number = self.path / name, 2
         while os.path.lexists(path):
             old = Path(name)

@@ -3,6 +3,7 @@
 from corallite.device.image.header import read_header
 from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import decode_image
+from corallite.device.serve.capture.photo_file import encode_photo
 
 _JPEG_QUALITY = 80
 THUMBNAIL_SIDE = 192
@@ -13,7 +14,7 @@ def make_preview(data: bytes, side: int) -> bytes:
     """Returns a photo as JPEG of at most `side` pixels in width and height.
 
     Raises:
-        RequestError: It is damaged.
+        RequestError: The photo is damaged.
     """
     header = read_header(data)
     longest = max(header.width, header.height) if header else side
@@ -23,6 +24,4 @@ def make_preview(data: bytes, side: int) -> bytes:
     if scale < 1:
         height, width = (max(1, round(scale * length)) for length in image.shape[:2])
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    image_bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-    return cv2.imencode(".jpg", image_bgr, quality)[1].tobytes()
+    return encode_photo(image, _JPEG_QUALITY)

@@ -19,14 +19,15 @@ from corallite.device.serve.live.camera import Camera, Snapshot
 from corallite.device.system.errors import RequestError
 from corallite.device.system.log_throttle import Failures
 
-# A page repeats its request more often. If it vanishes, the recording ends by itself.
+# How long one request records. A page repeats it sooner; if the page vanishes, the
+# recording ends.
 HELD_S = 1.0
 _BETWEEN_PHOTOS_S = 0.2
 _LOOK_S = 0.02
-# After this, the page that held the button does not ask for the counts any more.
+# A recording is forgotten after this; by then, no page asks for its counts.
 _FORGET_S = 10.0
 _MOST_RECORDINGS = 16
-# A disk may hang.
+# The disk may hang: then the end of the thread is not awaited.
 _END_LIMIT_S = 1.0
 
 
@@ -34,10 +35,10 @@ class Recorded(NamedTuple):
     """What a recording has done so far.
 
     Attributes:
-        kept: Photos.
-        same: Frames that looked like the last photo, and were left out.
-        problem: Why nothing is recorded, one sentence; "" if it is.
-        is_over: It cannot continue.
+        kept: Number of photos.
+        same: Number of frames that were skipped, as they look like the last photo.
+        problem: Why nothing is recorded, one sentence; "" if all is well.
+        is_over: Whether it has ended.
     """
 
     kept: int = 0
@@ -74,7 +75,7 @@ class Recorder:
 
         Args:
             camera: Its newest frames are recorded.
-            album: Where they go.
+            album: Where the photos go.
             clock: Returns the time, as `time.monotonic` does.
         """
         self._camera = camera
@@ -107,7 +108,7 @@ class Recorder:
         self._album.find(label)
         with self._changed:
             recording = self._recordings.get(key) or self._begin(label, key)
-            # A request may be overtaken by that which ends the recording.
+            # The request that ends the recording may arrive before this one.
             if not recording.is_over:
                 recording.held_until_s = self._clock() + HELD_S
                 self._changed.notify()

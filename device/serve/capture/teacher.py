@@ -1,4 +1,4 @@
-"""Runs `corallite teach` in another process, and tells what came of it."""
+"""Runs `corallite teach` in a process of its own, and reports its state."""
 
 import os
 import re
@@ -15,22 +15,21 @@ from corallite.device.system.errors import RequestError
 from corallite.device.system.process.isolated import PRELUDE, name_signal
 from corallite.device.system.process.limited_process import end_group
 
-IDLE, RUNNING, TAUGHT, REJECTED, FAILED = (
-    *("idle", "running", "taught", "rejected", "failed"),
-)
-# It runs below the camera's loop, and ends with this process.
+IDLE, RUNNING = "idle", "running"
+TAUGHT, REJECTED, FAILED = "taught", "rejected", "failed"
+# It has a lower priority than the camera's loop, and ends with this process.
 _CODE = """
 import contextlib, os, runpy
 from corallite.device.system.process.parent_death import die_with_parent
 die_with_parent(int(sys.argv.pop(1)))
 with contextlib.suppress(OSError): os.nice(10)
-name = "corallite.device.cli." + "teach_main"
+name = "corallite.device.cli.teach_main"
 runpy.run_module(name, run_name="__main__", alter_sys=True)
 """
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
-# absl's: a severity, the time, the process and the line.
+# The prefix of absl's log lines: severity, time, process, and line of code.
 _LOG_PREFIX = re.compile(r"([IWEF])\d{4} [\d:.]+ +\d+ [^\]]*\] ")
-# Of the TFLite runtime.
+# The prefix of log lines of the TFLite runtime.
 _NATIVE_PREFIX = "INFO: "
 _MOST_LINES = 30
 _END_LIMIT_S = 1.0
@@ -38,13 +37,13 @@ _OUTCOMES = {0: TAUGHT, 1: REJECTED}
 
 
 class TeachStatus(NamedTuple):
-    """What a teaching does, or has done.
+    """The state of teaching.
 
     Attributes:
-        state: "idle" before the first, "running"; "taught", "rejected" if the new model
-            is worse, so that the former one stays; or "failed".
-        lines: What it has said about the result.
-        step: What it does now; "" unless it is running.
+        state: "idle" before the first time, "running", "taught", "rejected" (the new
+            model is less accurate, so the former one stays) or "failed".
+        lines: What it printed, without progress.
+        step: The current step; "" unless it is running.
         seconds: How long it has taken so far.
     """
 
@@ -62,7 +61,7 @@ class Teacher:
     """
 
     def __init__(self, photos: Path, model: Path, *others: str) -> None:
-        """Starts nothing yet.
+        """Starts no process yet.
 
         Args:
             photos: The folder of classes.
@@ -86,16 +85,17 @@ class Teacher:
         return status._replace(seconds=time.monotonic() - self._begun_s)
 
     def start(self) -> None:
-        """Starts to teach.
+        """Starts to teach; returns at once.
 
         Raises:
-            RequestError: It is already under way.
+            RequestError: A model is already being taught.
         """
         with self._lock:
             self._require_idle()
             self._begun_s = time.monotonic()
             self._status = TeachStatus(RUNNING, step="Begins ...")
-            # The kernel ends the process with the thread that has started it.
+            # It waits there: when the thread that starts a process ends, the kernel
+            # ends the process.
             self._thread = threading.Thread(
                 target=self._run, name="teacher", daemon=True
             )
@@ -112,7 +112,7 @@ class Teacher:
             action()
 
     def close(self) -> None:
-        """Ends a teaching: photos and model stay as they are."""
+        """Ends the process, if one runs: photos and model stay as they are."""
         with self._lock:
             self._is_closed = True
             if self.process is not None:
@@ -122,13 +122,13 @@ class Teacher:
 
     def _require_idle(self) -> None:
         if self._status.state == RUNNING:
-            raise RequestError("A model is being taught; wait until that has ended.")
+            raise RequestError("A model is being taught; wait until it has finished.")
 
     def _run(self) -> None:
         try:
             state, lines = self._teach()
         except (OSError, RuntimeError, ValueError) as error:
-            state, lines = FAILED, (f"It cannot be started ({error}).",)
+            state, lines = FAILED, (f"teach cannot be started ({error}); try again.",)
         seconds = time.monotonic() - self._begun_s
         log.info("Teaching: %s after %.1f s. %s", state, seconds, " | ".join(lines))
         self._status = TeachStatus(state, lines, seconds=seconds)

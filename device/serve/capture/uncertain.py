@@ -1,4 +1,4 @@
-"""Keeps frames of which the model is not sure: photos that the next teaching lacks."""
+"""Keeps frames of which the model is not sure, to be named and taught."""
 
 import threading
 import time
@@ -23,20 +23,22 @@ from corallite.device.system.storage.atomic import remove_all_leftovers
 MOST_PHOTOS = 200
 MOST_BYTES = 200 * 10**6
 _BETWEEN_PHOTOS_S = 10.0
-# Between two frames that are compared with the last photos.
+# If a frame looks like one of the last photos, the next one is compared after this.
 _BETWEEN_LOOKS_S = 1.0
+# Probability above the threshold that still counts as uncertain.
 _MARGIN = 0.1
-# A disk may hang.
+# The disk may hang: then the end of the thread is not awaited.
 _END_LIMIT_S = 1.0
-# Of a model for which no threshold is known.
+# For a model without a threshold.
 _USUAL_THRESHOLD = 0.5
 
 
 class Uncertain:
-    """Writes at most one photo in ten seconds; beyond 200, the oldest go.
+    """Writes at most one photo in ten seconds; keeps at most 200, of 200 MB in all.
 
     Attributes:
-        folder: Where they are. Only files that are named as ours are removed.
+        folder: Where they are. The oldest are deleted first, and only files with a name
+            of `name_photo`.
     """
 
     def __init__(
@@ -50,8 +52,9 @@ class Uncertain:
 
         Args:
             path: The folder.
-            engine: That of the thread which calls `offer`.
-            threshold: Of the label, in place of that of the manifest.
+            engine: The engine of the thread that calls `offer`.
+            threshold: The least probability of a label, 0 to 1, in place of that of the
+                manifest.
             clock: Returns the time, as `time.monotonic` does.
 
         Raises:
@@ -131,18 +134,18 @@ def is_uncertain(
 ) -> bool:
     """Returns whether a model is not sure of a frame.
 
-    That is so if it names no class, or names one by less than 0.1 above the threshold.
-    One that has no threshold is not sure if no class has a probability of 0.5.
+    The label is unknown, or its probability is less than 0.1 above the threshold. If
+    there is no threshold: the probability is below 0.5.
 
     Args:
         result: The frame's result.
         classes: The output in the manifest, with its refusal.
-        threshold: The least probability, in place of that of the manifest.
+        threshold: The least probability of a label, in place of that of the manifest.
     """
     if not result.top:
         return False
     first, refusal = result.top[0], classes.refusal
-    # A frame that shows no class for certain is of no use as a photo of one.
+    # A frame that certainly shows none of the classes is not worth naming.
     is_background = refusal is not None and first.label == refusal.background
     if result.label != first.label and not is_background:
         return True
@@ -150,5 +153,5 @@ def is_uncertain(
         threshold = refusal.threshold_of(first.label)
     if threshold is None:
         return first.probability < _USUAL_THRESHOLD
-    # Close to 1 it is less, or every frame would be uncertain.
+    # Near 1 the margin is smaller, or every frame would be uncertain.
     return first.probability < threshold + min(_MARGIN, (1 - threshold) / 2)

@@ -1,9 +1,10 @@
-"""Lets only our own page, and programs that are no browser, change something.
+"""Lets only our own page, and programs other than browsers, change something.
 
-A browser sends the cookie, or reaches a server without a token, also for a page of
-another site. Such a page cannot send JSON without asking first, which is not answered,
-and the browser says where a request comes from. Without a token, a site could also give
-its own name to the address of this machine (DNS rebinding); so other names are refused.
+A browser also sends the cookie, or reaches a server without a token, for a page of
+another site. Two things stop such a page: the browser names the origin of a request, and
+it sends JSON only after a CORS preflight, which is not answered. Without a token, a site
+could also give its own name to the address of this machine (DNS rebinding), so other
+host names are refused.
 """
 
 import asyncio
@@ -29,9 +30,9 @@ _READING = ("GET", "HEAD", "OPTIONS")
 
 
 class SameOrigin:
-    """ASGI middleware for what is below `PREFIX`, except reading.
+    """ASGI middleware for requests below `PREFIX` that change something.
 
-    It also reads the body before the application does: a small one, in a short time.
+    It reads the body before the application does: at most 4 kB, in at most 10 s.
     """
 
     def __init__(self, app: Application, access: Access) -> None:
@@ -39,7 +40,7 @@ class SameOrigin:
 
         Args:
             app: Gets the admitted requests.
-            access: Whether a token protects them.
+            access: If it has a token, any host name is accepted.
         """
         self._app = app
         self._needs_own_name = access.token is None
@@ -66,17 +67,17 @@ class SameOrigin:
 
 
 def check_origin(headers: Mapping[str, str]) -> None:
-    """Refuses a request that a browser sends for another site.
+    """Refuses a request that a browser sends for a page of another site.
 
     Args:
-        headers: By name in lower case.
+        headers: The headers, by name in lower case.
 
     Raises:
-        Refusal: 403.
+        Refusal: 403, if it is from another site.
     """
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
     if site is not None:
-        # It is relative to what the browser shows, so a proxy may change the host.
+        # The browser compares sites itself, so a proxy may change the host.
         is_ours = site == "same-origin"
     else:
         # Browsers leave it out for http:// addresses other than localhost.
@@ -87,14 +88,14 @@ def check_origin(headers: Mapping[str, str]) -> None:
 
 
 def check_host(host: str, machine: str) -> None:
-    """Refuses a request that names the server otherwise than itself.
+    """Refuses a request whose Host header is not a name of this machine.
 
     Args:
         host: The header: an address or a name, maybe with a port; "" if it is missing.
         machine: The name of this machine.
 
     Raises:
-        Refusal: 403.
+        Refusal: 403, if it is another name.
     """
     name = host if host.endswith("]") else host.rpartition(":")[0] or host
     short = machine.lower().partition(".")[0]
@@ -102,8 +103,8 @@ def check_host(host: str, machine: str) -> None:
     if name.lower() in own or _is_address(name.strip("[]")):
         return
     sentence = (
-        f"Without a token, {name} may change nothing here; use the IP address of this "
-        "machine, or set a token."
+        f"Without a token, nothing can be changed under the name {name}; use the IP "
+        "address of this machine, or set a token."
     )
     raise Refusal(403, sentence)
 
@@ -136,7 +137,7 @@ def _check_body(headers: Mapping[str, str]) -> None:
 
 
 async def _read_body(receive: Receive) -> Receive:
-    """Reads a whole body; returns what gives it once more."""
+    """Reads a whole body; returns a `receive` that gives it again."""
     try:
         body = await asyncio.wait_for(_read_all(receive), _BODY_S)
     except asyncio.TimeoutError:

@@ -85,7 +85,7 @@ def _add_reading(router: APIRouter, capture: Capture) -> None:
 def _add_classes(router: APIRouter, capture: Capture) -> None:
     album = capture.album
 
-    @router.post("/classes", summary="Makes a class.", responses=_WRITING)
+    @router.post("/classes", summary="Creates a class.", responses=_WRITING)
     async def add_class(body: bodies.ClassBody) -> bodies.ClassBody:
         label = await _attempt(lambda: album.add_class(body.label))
         return bodies.ClassBody(label=label)
@@ -159,15 +159,15 @@ def _find(capture: Capture, label: str | None) -> PhotoFolder:
 
 
 async def _attempt(action: Callable[[], _T]) -> _T:
-    """Does what reads or writes files, outside the event loop.
+    """Runs `action`, which reads or writes files, in a thread.
 
     Raises:
-        Refusal: 409, with the sentence of its `RequestError`.
+        Refusal: 409, with the message of the `RequestError`.
     """
     try:
         return await asyncio.to_thread(action)
     except RequestError as error:
-        # Not what a person can do wrong, but the disk.
+        # An error of the disk, not of the user.
         if isinstance(error.__cause__, OSError):
             _failures.note(str(error))
         raise Refusal(409, printable(str(error))) from None

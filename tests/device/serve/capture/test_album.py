@@ -37,7 +37,7 @@ def test_class_is_made_once_whatever_its_normal_form(album):
     # As a folder that was copied from macOS.
     (album.path / "cafe\u0301").mkdir()
     for name in ("cup", "caf\u00e9"):
-        with pytest.raises(RequestError, match="There is .* already"):
+        with pytest.raises(RequestError, match="There is a class .* already"):
             album.add_class(name)
 
 
@@ -63,7 +63,7 @@ def test_leftovers_of_killed_writers_are_removed(album):
 
 def test_folder_that_cannot_be_made_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(RequestError, match="cannot be used as folder of photos"):
+    with pytest.raises(RequestError, match="cannot be used as a folder of photos"):
         Album(tmp_path / "file" / "photos")
 
 
