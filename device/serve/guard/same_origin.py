@@ -1,10 +1,10 @@
 """Lets only our own page, and programs other than browsers, change something.
 
 A browser also sends the cookie, or reaches a server without a token, for a page of
-another site. Two things stop such a page: the browser names the origin of a request, and
-it sends JSON only after a CORS preflight, which is not answered. Without a token, a site
-could also give its own name to the address of this machine (DNS rebinding), so other
-host names are refused.
+another site. Two things stop such a page: the browser names the origin of a request,
+and it sends JSON only after a CORS preflight, which is not answered. Without a token, a
+site could also give its own name to the address of this machine (DNS rebinding), so
+other host names are refused.
 """
 
 import asyncio

@@ -1,0 +1,61 @@
+"""When the label of a result is "unknown", by thresholds that are given."""
+
+import numpy as np
+import pytest
+
+from corallite.device.model.refusal import Refusal, reaches
+
+NAMES = ("cat", "dog", "none")
+REFUSAL = Refusal(threshold=0.6, thresholds={"dog": 0.8}, background="none")
+
+
+def test_temperature_keeps_the_order_and_the_sum():
+    given = np.array([[0.7, 0.2, 0.1], [0.0, 0.25, 0.75]], np.float32)
+    softer = Refusal(temperature=2.0).calibrate(given)
+    roots = np.sqrt(given)
+    np.testing.assert_allclose(softer, roots / roots.sum(1, keepdims=True), rtol=1e-6)
+    assert softer.dtype == np.float32
+    assert Refusal().calibrate(given) is given
+
+
+def test_rows_are_named_as_single_results_are():
+    rows = np.array(
+        [[0.6, 0.4, 0], [0.59, 0.41, 0], [0.3, 0.7, 0], [0.2, 0.8, 0], [0, 0.1, 0.9]],
+        np.float32,
+    )
+    found = REFUSAL.name_each(rows, NAMES)
+    assert found.tolist() == [True, False, False, True, False]
+    single = [REFUSAL.names(NAMES[row.argmax()], float(row.max())) for row in rows]
+    assert single == found.tolist()
+
+
+def test_threshold_is_compared_in_float32():
+    # 0.7 of a model is 0.699999988.
+    assert reaches(float(np.float32(0.7)), 0.7)
+    assert not reaches(0.69, 0.7)
+
+
+@pytest.mark.parametrize(
+    ("precision", "text"),
+    [
+        (0.96, "names 70 %, 96.0 % of these right; the others are unknown"),
+        (
+            0.9,
+            "names 70 %, 90.0 % of these right (target: 95 %); the others are unknown",
+        ),
+    ],
+)
+def test_missed_target_is_told(precision, text):
+    refusal = Refusal(target_precision=0.95, precision=precision, coverage=0.7)
+    assert refusal.explain() == text
+
+
+def test_json_has_the_terms_of_the_field():
+    content = REFUSAL.to_json()
+    assert Refusal.from_json(content) == REFUSAL
+    assert set(content) == {
+        *("temperature", "threshold", "thresholds", "background"),
+        *("target_precision", "precision", "coverage", "photos"),
+    }
+    with pytest.raises(ValueError, match="is not from 0 to 1"):
+        Refusal.from_json({**content, "coverage": 1.5})
