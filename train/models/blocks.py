@@ -56,7 +56,7 @@ class Conventions:
 
     def pad(self, x, kernel_size, stride, name):
         """Returns `x`, padded if necessary, and the padding of the next layer."""
-        if self.padding == "same" or stride == 1:
+        if self.padding == "same" or stride == 1 or kernel_size == 1:
             return x, "same"
         amount = kernel_size // 2
         return keras.layers.ZeroPadding2D(amount, name=f"{name}_pad")(x), "valid"

