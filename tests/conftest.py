@@ -178,12 +178,17 @@ def few_units(shufflenet=(1, 6, 1)):
     from corallite.train.models import (
         efficientnet_lite,
         mobilenet_v2,
+        mobilenet_v3,
         resnet,
         shufflenet_v2,
     )
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shufflenet_v2, "STAGE_UNITS", shufflenet)
+        for name in ("LARGE", "SMALL"):
+            first, second, *rest = getattr(mobilenet_v3, name)
+            once = (first, second, *(stage[:1] for stage in rest))
+            patch.setattr(mobilenet_v3, name, once)
         for name, repeats in resnet.REPEATS.items():
             patch.setitem(resnet.REPEATS, name, (1,) * len(repeats))
         for network in (mobilenet_v2, efficientnet_lite):

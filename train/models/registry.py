@@ -5,6 +5,7 @@ from corallite.train.framework.keras import keras
 from corallite.train.models import (
     efficientnet_lite,
     mobilenet_v2,
+    mobilenet_v3,
     resnet,
     shufflenet_v2,
 )
@@ -17,6 +18,7 @@ NETWORKS = {
     for entry in (
         *efficientnet_lite.ENTRIES,
         mobilenet_v2.ENTRY,
+        *mobilenet_v3.ENTRIES,
         *resnet.ENTRIES,
         shufflenet_v2.ENTRY,
     )

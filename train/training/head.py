@@ -108,7 +108,7 @@ def log_head(head: FittedHead | None) -> None:
 
 def _embed(model: keras.Model, split: Split) -> np.ndarray:
     """Returns the features of each image, float64 `[n, features]`."""
-    base = keras.Model(model.input, model.get_layer("pool").output)
+    base = keras.Model(model.input, model.get_layer("logits").input)
     embed = tf.function(lambda images: base(images, training=False))
     batches = evaluation_batches(split, _BATCH, lambda labels: labels)
     return np.concatenate([embed(x).numpy() for x, _ in batches]).astype(np.float64)

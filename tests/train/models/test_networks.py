@@ -13,6 +13,7 @@ from corallite.train.models import (
     cost,
     efficientnet_lite,
     mobilenet_v2,
+    mobilenet_v3,
     registry,
     resnet,
     shufflenet_v2,
@@ -27,11 +28,25 @@ SMALL = [
     ("shufflenet_v2", 0.5),
     ("mobilenet_v2", 0.35),
     ("efficientnet_lite0", 0.35),
+    ("mobilenet_v3_small_minimalistic", 0.25),
     ("resnet8", 1.0),
     ("resnet18", 0.125),
     ("resnet50", 0.125),
 ]
-SHRINKING_LESS = [x.name for x in registry.NETWORKS.values() if x.shrinks_less]
+# One of each kind, for tests that take long; the others differ in numbers only.
+KINDS = [
+    x
+    for x in registry.NETWORKS
+    if x
+    not in (
+        "efficientnet_lite1",
+        "efficientnet_lite2",
+        "mobilenet_v3_large_minimalistic",
+        "resnet18",
+        "resnet34",
+    )
+]
+SHRINKING_LESS = [x for x in KINDS if registry.NETWORKS[x].shrinks_less]
 SIDES = [32, 48, 64, 96, 128, 160, 224]
 SIZES_HW = [(side, side) for side in SIDES] + [(32, 64), (96, 40), (120, 160)]
 KNOWN_LAYERS = (
@@ -150,6 +165,9 @@ def test_it_is_the_same_after_saving_and_loading(name, width, few_units, tmp_pat
 def without_repeats(monkeypatch):
     """Leaves out what repeats: it takes most of a build's time and shrinks nothing."""
     monkeypatch.setattr(shufflenet_v2, "STAGE_UNITS", (1, 1, 1))
+    for name in ("LARGE", "SMALL"):
+        once = tuple(stage[:1] for stage in getattr(mobilenet_v3, name))
+        monkeypatch.setattr(mobilenet_v3, name, once)
     for name, repeats in resnet.REPEATS.items():
         monkeypatch.setitem(resnet.REPEATS, name, (1,) * len(repeats))
     for network in (mobilenet_v2, efficientnet_lite):
@@ -230,7 +248,7 @@ def test_dropout_is_one_layer_before_the_logits(name, without_repeats):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", registry.NETWORKS)
+@pytest.mark.parametrize("name", KINDS)
 def test_tfmot_quantizes_it(name, without_repeats):
     from tensorflow_model_optimization.quantization import keras as tfmot
 
