@@ -157,7 +157,7 @@ class _SharingBuilder(flatbuffers.Builder):
 
     def CreateNumpyVector(self, x: np.ndarray) -> int:  # noqa: N802
         # A digest, because a copy of each constant would double the memory.
-        key = x.dtype.str, hashlib.sha256(np.ascontiguousarray(x)).digest()
+        key = x.dtype.str, hashlib.sha256(np.ascontiguousarray(x).data).digest()
         if key not in self._written:
             if x.dtype == np.uint8:
                 self.Prep(_ALIGNMENT, x.size)

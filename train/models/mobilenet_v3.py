@@ -82,9 +82,10 @@ def configure_small(width: float) -> Config:
 
 def _configure(table: Stages, width: float, hidden: int) -> Config:
     """Returns blocks with the table's expansions of thinner or wider inputs."""
-    stages, published, channels = [], 16, 16
+    stages: list[tuple[Block, ...]] = []
+    published = channels = 16
     for rows in table:
-        stage = []
+        stage: list[Block] = []
         for inner, output, stride in rows:
             expansion = inner / published
             expanded = blocks.make_divisible(channels * expansion)

@@ -15,6 +15,7 @@ from corallite.train.models.efficientnet_lite import CONVENTIONS as LITE
 from corallite.train.models.efficientnet_lite import efficientnet_lite0
 from corallite.train.models.mobilenet_v2 import TORCHVISION as MOBILENET
 from corallite.train.models.mobilenet_v2 import mobilenet_v2
+from corallite.train.models.resnet import TORCHVISION as RESNET
 from corallite.train.models.shufflenet_v2 import TORCHVISION as SHUFFLENET
 from corallite.train.models.shufflenet_v2 import channels_of, shufflenet_v2
 from corallite.train.weights.torch_checkpoint import read_checkpoint
@@ -322,9 +323,8 @@ RESNET_TENSORS = {
 @pytest.mark.parametrize("name", RESNET_TENSORS)
 def test_a_resnet_has_the_logits_of_the_published_network_and_comes_back(name):
     rng = np.random.default_rng(0)
-    conventions = registry.NETWORKS[name].torch_weights.conventions
     trained, model = (
-        registry.build(name, (64, 64, 3), 10, width=1.0, conventions=conventions)
+        registry.build(name, (64, 64, 3), 10, width=1.0, conventions=RESNET)
         for _ in "ab"
     )
     randomize(trained, rng)
@@ -389,12 +389,10 @@ def test_logits_are_those_of_torchvision_if_it_is_installed(published, tmp_path)
     subprocess.run(command, check=True)
     answers = np.load(tmp_path / "answers.npz")
     name, width = TORCHVISION[published]
+    source = registry.NETWORKS[name].torch_weights
+    assert source is not None
     model = registry.build(
-        name,
-        (224, 224, 3),
-        10,
-        width=width,
-        conventions=registry.NETWORKS[name].torch_weights.conventions,
+        name, (224, 224, 3), 10, width=width, conventions=source.conventions
     )
     tensors = read_checkpoint(tmp_path / "weights.pth")
     import_weights(model, tensors, width, SOURCE)
