@@ -74,14 +74,14 @@ class Channels(NamedTuple):
     """The channels of a network.
 
     Attributes:
-        count: Number of atoms.
+        size: Number of atoms.
         uses: In the order of the layers.
         outputs: The atoms of each layer's output, by the layer's name.
         groups: Those whose width can be chosen; atoms of the network's input and output
             are in none.
     """
 
-    count: int
+    size: int
     uses: tuple[Use, ...]
     outputs: dict[str, Ids]
     groups: tuple[Group, ...]

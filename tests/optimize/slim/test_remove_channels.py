@@ -16,7 +16,7 @@ SIZE = 8
 
 def choose(channels, rng, share=0.5):
     """Returns which atoms stay: of each group a random part, at least one."""
-    kept = np.ones(channels.count, bool)
+    kept = np.ones(channels.size, bool)
     for group in channels.groups:
         count = rng.integers(1, max(2, int(share * len(group.atoms)) + 1))
         kept[group.atoms] = False
@@ -125,7 +125,7 @@ def test_without_removal_the_output_is_equal():
     drawer = Drawer(0)
     model = drawer.draw()
     channels = trace_channels(model)
-    same = remove_channels(model, channels, np.ones(channels.count, bool))
+    same = remove_channels(model, channels, np.ones(channels.size, bool))
     images = drawer.rng.random((3, SIZE, SIZE, 3))
     assert np.array_equal(same(images), model(images))
 
@@ -151,7 +151,7 @@ def test_an_unknown_layer_is_refused_by_name():
 def test_a_layer_without_channels_is_refused():
     model = Drawer(2).draw()
     channels = trace_channels(model)
-    kept = np.ones(channels.count, bool)
+    kept = np.ones(channels.size, bool)
     kept[channels.groups[0].atoms] = False
     with pytest.raises(ValueError, match="Expected channels to stay in"):
         remove_channels(model, channels, kept)
