@@ -175,10 +175,22 @@ def few_units(shufflenet=(1, 6, 1)):
     By default one stage of ShuffleNetV2 is still long enough to concatenate more than
     five slices, and one stage of MobileNetV2 has a residual sum.
     """
-    from corallite.train.models import efficientnet_lite, mobilenet_v2, shufflenet_v2
+    from corallite.train.models import (
+        efficientnet_lite,
+        mobilenet_v2,
+        mobilenet_v3,
+        resnet,
+        shufflenet_v2,
+    )
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shufflenet_v2, "STAGE_UNITS", shufflenet)
+        for name in ("LARGE", "SMALL"):
+            first, second, *rest = getattr(mobilenet_v3, name)
+            once = (first, second, *(stage[:1] for stage in rest))
+            patch.setattr(mobilenet_v3, name, once)
+        for name, repeats in resnet.REPEATS.items():
+            patch.setitem(resnet.REPEATS, name, (1,) * len(repeats))
         for network in (mobilenet_v2, efficientnet_lite):
             first, second, *rest = network.STAGES
             once = tuple((*row[:2], 1, *row[3:]) for row in rest)

@@ -173,12 +173,19 @@ def test_pins_satisfy_the_requirements() -> None:
     pins = {
         re.sub("[-_.]+", "-", name).lower(): version
         for name, version in (
-            line.split("==")
+            line.partition(" ;")[0].split("==")
             for line in lines((ROOT / "requirements.txt").read_text("utf-8"))
         )
     }
     for name, requirement in requirements(required, "x86_64").items():
         assert requirement.specifier.contains(pins[name]), name
+
+
+def test_tools_that_tests_compare_with_are_pinned_as_in_the_extra() -> None:
+    pins = lines((ROOT / "requirements.txt").read_text("utf-8"))
+    bench = lines(read_setup()["options.extras_require"]["bench"])
+    exact = {str(Requirement(line)) for line in bench if " == " in line}
+    assert len(exact) == 2 and exact <= {str(Requirement(pin)) for pin in pins}
 
 
 def test_pinned_setuptools_builds_the_package() -> None:

@@ -6,9 +6,9 @@ from typing import Any
 from corallite.convert.evaluate.manifest import make_manifest
 from corallite.convert.export import int8
 from corallite.convert.export.target import Candidate
+from corallite.convert.tflite.compact import compact
 from corallite.convert.tflite.reader import decode
 from corallite.convert.tflite.truncate import truncate
-from corallite.device.model.archive import split_archive
 from corallite.device.model.manifest import FEATURES, ClassesOutput, Manifest
 from corallite.device.model.write import attach_manifest
 from corallite.device.system.errors import RequestError
@@ -55,5 +55,5 @@ def remove_head(content: bytes, manifest: Manifest) -> bytes:
             "convert it without --to=features."
         )
     output = ClassesOutput((), FEATURES, FEATURES)
-    features = truncate(split_archive(content)[0], dense[-1])
-    return attach_manifest(features, manifest._replace(outputs=(output,)))
+    features = truncate(content, dense[-1])
+    return compact(attach_manifest(features, manifest._replace(outputs=(output,))))

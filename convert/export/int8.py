@@ -11,6 +11,7 @@ from corallite.convert.evaluate.metrics import predict_by
 from corallite.convert.export.refusal import fit_run_refusal
 from corallite.convert.export.target import Candidate
 from corallite.convert.tflite import converter
+from corallite.convert.tflite.compact import compact
 from corallite.convert.tflite.queries import count_operators
 from corallite.device.engine.classifier import Classifier
 from corallite.device.engine.runners import litert
@@ -96,9 +97,9 @@ def _quantize(
 
 
 def _attach(content: bytes, manifest: Manifest) -> bytes:
-    """Returns the file with its manifest, which includes the self-test."""
+    """Returns the compacted file with its manifest, which includes the self-test."""
     recorded = selftest.record(_open(content, manifest))
-    return attach_manifest(content, manifest._replace(selftest=recorded))
+    return compact(attach_manifest(content, manifest._replace(selftest=recorded)))
 
 
 def _open(content: bytes, manifest: Manifest) -> Classifier:

@@ -1,11 +1,13 @@
 """Reads a `.tflite` file that may be damaged or hostile."""
 
 import io
+import itertools
 import mmap
 import stat
 import zipfile
 from pathlib import Path
 
+from corallite.convert.tflite.compact import read_names
 from corallite.convert.tflite.model import Graph, Model, Operator, Tensor
 from corallite.convert.tflite.schema import OPTIONS, TENSOR_TYPES, name_of
 from corallite.device.model import identifiers
@@ -40,6 +42,8 @@ def read_model(path: str | Path) -> Model:
 def decode(content: bytes | mmap.mmap) -> Model:
     """Returns the model in the bytes of a `.tflite` file.
 
+    Tensors of a compacted file get their names from its archive.
+
     Raises:
         DamagedError: The bytes are truncated or not a valid model.
     """
@@ -47,7 +51,11 @@ def decode(content: bytes | mmap.mmap) -> Model:
     root = buffer.root()
     buffers = [_find_bytes(buffer, table) for table in root.tables(4)]
     codes = [_decode_code(table) for table in root.tables(1)]
-    graphs = [_GraphDecoder(table, codes, buffers).graph() for table in root.tables(2)]
+    archived = itertools.chain(read_names(content), itertools.repeat([]))
+    graphs = [
+        _GraphDecoder(table, codes, buffers, names).graph()
+        for table, names in zip(root.tables(2), archived, strict=False)
+    ]
     if not graphs:
         raise DamagedError("it has no graph")
     model = Model(
@@ -134,7 +142,9 @@ class _GraphDecoder:
         table: Table,
         codes: list[tuple[str, int, str]],
         buffers: list[tuple[int, int]],
+        names: list[str],
     ) -> None:
+        self._names = names
         self._table = table
         self._codes = codes
         self._buffers = buffers
@@ -169,7 +179,7 @@ class _GraphDecoder:
         quantization = table.table(4)
         return Tensor(
             index=index,
-            name=table.text(3),
+            name=table.text(3) or self._archived_name(index),
             type=name,
             shape=_decode_shape(table, 0, index),
             signature=_decode_shape(table, 7, index),
@@ -181,6 +191,11 @@ class _GraphDecoder:
             size=size,
             is_variable=bool(table.number(5, "?")),
         )
+
+    def _archived_name(self, index: int) -> str:
+        name = self._names[index] if index < len(self._names) else ""
+        # As `Table.text` returns a name that is not UTF-8.
+        return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
     def _operator(self, index: int, table: Table) -> Operator:
         kind = table.number(0, "I")

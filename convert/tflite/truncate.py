@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from corallite.convert.tflite.compact import restore_names
 from corallite.convert.tflite.model import Graph, Operator, Tensor
 from corallite.convert.tflite.reader import decode
 from corallite.device.model.archive import split_archive
@@ -27,6 +28,7 @@ def truncate(content: bytes, count: int) -> bytes:
     # Not at import: a compilation that succeeds needs neither NumPy nor the schema.
     from corallite.device.model.write import pack, unpack
 
+    content = restore_names(content)
     graph = decode(content).main
     if not 1 <= count <= len(graph.operators):
         raise ValueError(

@@ -3,7 +3,8 @@
 The temperature is the one with the least cross-entropy. The threshold is the lowest one
 that reaches the target precision: the lower end of its one-sided 80 % interval (Wilson
 1927) is at least the target. Without that margin, one of four thresholds that were
-fitted to 120 photos missed the target by more than two percentage points.
+fitted to 120 photos missed the target by more than two percentage points: see
+docs/results.md.
 """
 
 from typing import Any, NamedTuple

@@ -4,6 +4,7 @@ Uses the generated schema in ai-edge-litert, which takes a second to load on a b
 modules that only read models never import this one.
 """
 
+import hashlib
 import json
 import struct
 from collections.abc import Mapping
@@ -69,14 +70,8 @@ def attach_manifest(content: bytes, manifest: Manifest) -> bytes:
         ValueError: `content` is damaged, of a newer schema, or keeps its weights behind
             the flatbuffer.
     """
+    model, files = unpack_file(content)
     try:
-        flatbuffer, files = split_archive(content)
-    except ARCHIVE_ERRORS as error:
-        raise ValueError(
-            f"Expected `content` to end in an intact archive or none: {error}."
-        ) from error
-    try:
-        model = unpack(flatbuffer)
         _set_metadata(model, manifest)
     except DamagedError as error:
         raise ValueError(f"Expected `content` to be intact: {error}.") from error
@@ -85,6 +80,27 @@ def attach_manifest(content: bytes, manifest: Manifest) -> bytes:
     files[LABELS_NAME] = "".join(lines).encode(errors="replace")
     files[MANIFEST_NAME] = json.dumps(manifest.to_json(), indent=2).encode()
     return append_archive(pack(model), files)
+
+
+def unpack_file(content: bytes) -> tuple[schema.ModelT, dict[str, bytes]]:
+    """Returns a model as `unpack` does, and the files in the archive behind it.
+
+    Args:
+        content: Content of a `.tflite` file.
+
+    Raises:
+        ValueError: As `attach_manifest`.
+    """
+    try:
+        flatbuffer, files = split_archive(content)
+    except ARCHIVE_ERRORS as error:
+        raise ValueError(
+            f"Expected `content` to end in an intact archive or none: {error}."
+        ) from error
+    try:
+        return unpack(flatbuffer), files
+    except DamagedError as error:
+        raise ValueError(f"Expected `content` to be intact: {error}.") from error
 
 
 def unpack(content: bytes) -> schema.ModelT:
@@ -113,8 +129,8 @@ def unpack(content: bytes) -> schema.ModelT:
 
 
 def pack(model: schema.ModelT) -> bytes:
-    """Returns the `.tflite` file of a model."""
-    builder = _AligningBuilder(1 << 20)
+    """Returns the `.tflite` file of a model; equal vectors in it are written once."""
+    builder = _SharingBuilder(1 << 20)
     builder.Finish(model.Pack(builder), identifiers.MODEL)
     return bytes(builder.Output())
 
@@ -132,13 +148,27 @@ def pack_tables(root: Mapping[int, Any], identifier: bytes) -> bytes:
     return bytes(builder.Output())
 
 
-class _AligningBuilder(flatbuffers.Builder):
-    """Aligns vectors of bytes: constants, and what custom operators carry."""
+class _SharingBuilder(flatbuffers.Builder):
+    """Writes equal vectors and strings once, such as zero points; aligns constants."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self._written: dict[tuple[str, bytes], int] = {}
 
     def CreateNumpyVector(self, x: np.ndarray) -> int:  # noqa: N802
-        if x.dtype == np.uint8:
-            self.Prep(_ALIGNMENT, x.size)
-        return int(super().CreateNumpyVector(x))
+        # A digest, because a copy of each constant would double the memory.
+        key = x.dtype.str, hashlib.sha256(np.ascontiguousarray(x).data).digest()
+        if key not in self._written:
+            if x.dtype == np.uint8:
+                self.Prep(_ALIGNMENT, x.size)
+            self._written[key] = int(super().CreateNumpyVector(x))
+        return self._written[key]
+
+    def CreateString(self, s: str | bytes, *args: Any, **kwargs: Any) -> int:  # noqa: N802
+        key = "", s.encode(errors="surrogatepass") if isinstance(s, str) else s
+        if key not in self._written:
+            self._written[key] = int(super().CreateString(s, *args, **kwargs))
+        return self._written[key]
 
 
 def _check(content: bytes) -> int:
@@ -150,7 +180,11 @@ def _check(content: bytes) -> int:
     """
     buffer = Flatbuffer(content)
     root = buffer.root()
-    _check_table(root, "Model")
+    spans: set[tuple[int, int]] = set()
+    _check_table(root, "Model", spans)
+    # Written out, a megabyte that a thousand tables refer to becomes a gigabyte.
+    if sum(size for _, size in spans) > len(content):
+        raise DamagedError("its constants or names overlap")
     offsets = [table.number(1, "Q") for table in root.tables(4)]
     for graph in root.tables(2):
         offsets += [operator.number(9, "Q") for operator in graph.tables(3)]
@@ -162,8 +196,8 @@ def _check(content: bytes) -> int:
     return buffer.end
 
 
-def _check_table(table: Table, name: str) -> None:
-    """Reads a table and those below it."""
+def _check_table(table: Table, name: str, spans: set[tuple[int, int]]) -> None:
+    """Reads a table and those below it; adds the positions of bytes to `spans`."""
     known = len(vars(getattr(schema, f"{name}T")()))
     if table.field_count > known:
         raise ValueError(
@@ -172,13 +206,13 @@ def _check_table(table: Table, name: str) -> None:
         )
     for field, kind in _FIELDS[name].items():
         if kind == "bytes":
-            table.span(field)
+            spans.add(table.span(field))
         elif len(kind) == 1:
             table.numbers(field, kind)
         else:
             found = table.tables(field) if kind[0] == "*" else [table.table(field)]
             for each in filter(None, found):
-                _check_table(each, kind.removeprefix("*"))
+                _check_table(each, kind.removeprefix("*"), spans)
 
 
 def _pack_part(builder: flatbuffers.Builder, part: Any) -> int:

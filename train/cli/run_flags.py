@@ -19,9 +19,14 @@ def define_overwrite() -> flags.FlagHolder[bool]:
     )
 
 
-def define(text: str) -> Callable[[], tuple[Run, ImageData]]:
-    """Defines --run_dir; returns a function that opens the run and its images."""
-    run_dir = flags.DEFINE_string("run_dir", None, text, required=True)
+def define(text: str, *, required: bool = True) -> Callable[[], tuple[Run, ImageData]]:
+    """Defines --run_dir; returns a function that opens the run and its images.
+
+    Args:
+        text: Of --help.
+        required: Whether it must be given, if the program has no other source.
+    """
+    run_dir = flags.DEFINE_string("run_dir", None, text, required=required)
 
     def read() -> tuple[Run, ImageData]:
         run = Run.open(Path(run_dir.value))

@@ -56,7 +56,7 @@ class Conventions:
 
     def pad(self, x, kernel_size, stride, name):
         """Returns `x`, padded if necessary, and the padding of the next layer."""
-        if self.padding == "same" or stride == 1:
+        if self.padding == "same" or stride == 1 or kernel_size == 1:
             return x, "same"
         amount = kernel_size // 2
         return keras.layers.ZeroPadding2D(amount, name=f"{name}_pad")(x), "valid"
@@ -96,13 +96,17 @@ def input_image(input_shape, conventions=OURS):
     return image, x
 
 
-def classifier_head(x, num_classes, *, dropout=0.0):
+def classifier_head(x, num_classes, *, dropout=0.0, hidden=None, conventions=OURS):
     """Adds mean over the image, dropout, a dense layer and softmax.
 
-    Layers: pool, dropout (if any), logits, probabilities. The probabilities are float32
-    even in mixed precision, because the loss must not be computed in float16.
+    Layers: pool, hidden and hidden_relu (with as many outputs as `hidden`, if any),
+    dropout (if any), logits, probabilities. The probabilities are float32 even in mixed
+    precision, because the loss must not be computed in float16.
     """
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    if hidden:
+        x = keras.layers.Dense(hidden, name="hidden")(x)
+        x = keras.layers.ReLU(conventions.relu_limit, name="hidden_relu")(x)
     if dropout:
         x = keras.layers.Dropout(dropout, name="dropout")(x)
     x = keras.layers.Dense(num_classes, name="logits")(x)

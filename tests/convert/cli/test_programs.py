@@ -74,6 +74,19 @@ def test_evaluate_measures_one_file(run, small_run):
     assert row.startswith("| file ")
 
 
+def test_convert_compacts_a_file_without_a_run(run, tiny_models, tmp_path):
+    path = tmp_path / "tiny.tflite"
+    shutil.copy(tiny_models["uint8"], path)
+    done = run("convert", f"--compact={path}")
+    assert done.returncode == 0, done.stderr
+    out = tmp_path / "tiny_compact.tflite"
+    assert done.stdout.startswith(f"{out}: {out.stat().st_size:,} bytes, ")
+    assert_refused(run("convert", f"--compact={path}"), f"{out}: exists already")
+    assert_refused(run("convert", f"--run_dir={tmp_path}", f"--out={out}"), "--out")
+    for flags in ((), (f"--compact={path}", f"--run_dir={tmp_path}")):
+        assert_refused(run("convert", *flags), "Exactly one of (run_dir, compact)")
+
+
 @pytest.mark.parametrize(("count", "status"), [(2, 0), (None, 2)])
 def test_evaluate_names_images_that_show_nothing(run, small_copy, count, status):
     (path,) = (small_copy / "cache").glob("test-*.json")

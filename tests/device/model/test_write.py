@@ -99,6 +99,19 @@ def test_what_a_compiler_put_into_an_operator_stays_byte_for_byte(edgetpu_model)
     assert after["subgraphs"][0]["operators"][1]["customOptions"]
 
 
+def test_equal_vectors_are_written_once():
+    graph = schema.SubGraphT()
+    graph.tensors = []
+    for _ in range(10):
+        tensor = schema.TensorT()
+        tensor.name, tensor.shape = b"the same", np.arange(100, dtype=np.int32)
+        graph.tensors.append(tensor)
+    content = pack(subgraphs=[graph])
+    changed = put_metadata(content, MANIFEST)
+    assert len(content) > 10 * 400 > 3 * len(changed)
+    assert read(changed)["subgraphs"] == read(content)["subgraphs"]
+
+
 def test_a_model_of_many_megabytes_is_written():
     weights = np.random.default_rng(0).bytes(20 << 20)
     content = pack(buffers=[schema.BufferT(), holding(weights)])

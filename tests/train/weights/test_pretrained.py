@@ -82,11 +82,8 @@ def file_of(tmp_path_factory):
     @functools.cache
     def make(kind):
         path, name = folder / kind, KINDS[kind]
-        like = (
-            OWN
-            if kind == "model.h5"
-            else registry.NETWORKS[name].torch_weights.conventions
-        )
+        source = registry.NETWORKS[name].torch_weights
+        like = source.conventions if source and kind != "model.h5" else OWN
         if kind == "applications.h5":
             like = mobilenet_v2.KERAS_APPLICATIONS
         model = build(name, like)

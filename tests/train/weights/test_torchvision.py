@@ -15,6 +15,7 @@ from corallite.train.models.efficientnet_lite import CONVENTIONS as LITE
 from corallite.train.models.efficientnet_lite import efficientnet_lite0
 from corallite.train.models.mobilenet_v2 import TORCHVISION as MOBILENET
 from corallite.train.models.mobilenet_v2 import mobilenet_v2
+from corallite.train.models.resnet import TORCHVISION as RESNET
 from corallite.train.models.shufflenet_v2 import TORCHVISION as SHUFFLENET
 from corallite.train.models.shufflenet_v2 import channels_of, shufflenet_v2
 from corallite.train.weights.torch_checkpoint import read_checkpoint
@@ -254,6 +255,90 @@ def test_lite0_has_the_logits_of_the_published_network_and_comes_back():
     assert_same_logits(model, images, lite0_logits(images, tensors).numpy())
 
 
+def resnet_logits(images, tensors):
+    """torchvision's ResNet in plain operators, by the names that the tensors have."""
+
+    def conv(x, name, norm, stride=1):
+        kernel = tensors[f"{name}.weight"].transpose(2, 3, 1, 0)
+        amount = kernel.shape[0] // 2
+        x = tf.pad(x, ((0, 0), (amount, amount), (amount, amount), (0, 0)))
+        x = tf.nn.conv2d(x, kernel, stride, "VALID")
+        scale, offset, mean, variance = (
+            tensors[f"{norm}.{part}"]
+            for part in ("weight", "bias", "running_mean", "running_var")
+        )
+        return tf.nn.batch_normalization(x, mean, variance, offset, scale, 1e-5)
+
+    def block(x, name, stride):
+        has_three = f"{name}.conv3.weight" in tensors
+        strides = (1, stride, 1) if has_three else (stride, 1)
+        y = x
+        for number, each in enumerate(strides, 1):
+            y = conv(y, f"{name}.conv{number}", f"{name}.bn{number}", each)
+            y = tf.nn.relu(y) if number < len(strides) else y
+        if f"{name}.downsample.0.weight" in tensors:
+            x = conv(x, f"{name}.downsample.0", f"{name}.downsample.1", stride)
+        return tf.nn.relu(x + y)
+
+    x = (images - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)
+    x = tf.nn.relu(conv(tf.cast(x, tf.float32), "conv1", "bn1", 2))
+    x = tf.nn.max_pool2d(pad(x), 3, 2, "VALID")
+    for stage in range(1, 5):
+        repeat = 0
+        while f"layer{stage}.{repeat}.conv1.weight" in tensors:
+            stride = 2 if stage > 1 and repeat == 0 else 1
+            x = block(x, f"layer{stage}.{repeat}", stride)
+            repeat += 1
+    x = tf.reduce_mean(x, axis=(1, 2))
+    return x @ tensors["fc.weight"].T + tensors["fc.bias"]
+
+
+# torchvision's state dict: the tensors without counters, and some of their shapes.
+RESNET_TENSORS = {
+    "resnet18": (
+        102,
+        {
+            "conv1.weight": (64, 3, 7, 7),
+            "layer1.0.conv1.weight": (64, 64, 3, 3),
+            "layer2.0.downsample.0.weight": (128, 64, 1, 1),
+            "layer2.0.downsample.1.running_var": (128,),
+            "layer4.1.bn2.running_mean": (512,),
+            "fc.weight": (10, 512),
+        },
+    ),
+    "resnet50": (
+        267,
+        {
+            "layer1.0.downsample.0.weight": (256, 64, 1, 1),
+            "layer2.0.conv2.weight": (128, 128, 3, 3),
+            "layer3.5.conv3.weight": (1024, 256, 1, 1),
+            "layer4.2.bn3.bias": (2048,),
+            "fc.bias": (10,),
+        },
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RESNET_TENSORS)
+def test_a_resnet_has_the_logits_of_the_published_network_and_comes_back(name):
+    rng = np.random.default_rng(0)
+    trained, model = (
+        registry.build(name, (64, 64, 3), 10, width=1.0, conventions=RESNET)
+        for _ in "ab"
+    )
+    randomize(trained, rng)
+    tensors = export_weights(trained, 1.0)
+    count, shapes = RESNET_TENSORS[name]
+    assert len(tensors) == count
+    assert {x: tensors[x].shape for x in shapes} == shapes
+    import_weights(model, tensors, 1.0, SOURCE)
+    for tensor, array in export_weights(model, 1.0).items():
+        np.testing.assert_array_equal(array, tensors[tensor], err_msg=tensor)
+    images = rng.random((2, 64, 64, 3), np.float32)
+    assert_same_logits(model, images, resnet_logits(images, tensors).numpy())
+
+
 # What torchvision calls a network, and what it is here.
 TORCHVISION = {
     "shufflenet_v2_x0_5": ("shufflenet_v2", 0.5),
@@ -261,6 +346,9 @@ TORCHVISION = {
     "shufflenet_v2_x1_5": ("shufflenet_v2", 1.5),
     "shufflenet_v2_x2_0": ("shufflenet_v2", 2.0),
     "mobilenet_v2": ("mobilenet_v2", 1.0),
+    "resnet18": ("resnet18", 1.0),
+    "resnet34": ("resnet34", 1.0),
+    "resnet50": ("resnet50", 1.0),
 }
 
 
@@ -301,12 +389,10 @@ def test_logits_are_those_of_torchvision_if_it_is_installed(published, tmp_path)
     subprocess.run(command, check=True)
     answers = np.load(tmp_path / "answers.npz")
     name, width = TORCHVISION[published]
+    source = registry.NETWORKS[name].torch_weights
+    assert source is not None
     model = registry.build(
-        name,
-        (224, 224, 3),
-        10,
-        width=width,
-        conventions=registry.NETWORKS[name].torch_weights.conventions,
+        name, (224, 224, 3), 10, width=width, conventions=source.conventions
     )
     tensors = read_checkpoint(tmp_path / "weights.pth")
     import_weights(model, tensors, width, SOURCE)

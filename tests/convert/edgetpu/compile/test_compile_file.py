@@ -13,6 +13,7 @@ from corallite.convert.edgetpu.predict.compilers import (
     MAPPED,
     UNSUPPORTED,
 )
+from corallite.convert.tflite.compact import NAMES_FILE, compact
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.model.archive import append_archive, split_archive
 from corallite.device.model.manifest import Manifest, read_manifest
@@ -93,6 +94,31 @@ def test_the_manifest_is_copied(network, stand_in):
     network.write_bytes(attach_manifest(network.read_bytes(), manifest))
     made = compiled(network, stand_in())
     assert read_manifest(made.compiled[0]) == manifest
+
+
+def test_a_compacted_file_is_compiled_as_before(network, stand_in):
+    """The compiled file tells by names what is left, so that the compiler gets them."""
+    before = compiled(network, stand_in(**PARTIAL)).edgetpu
+    network.write_bytes(compact(network.read_bytes()))
+    made = compiled(network, stand_in(**PARTIAL))
+    assert (made.edgetpu, made.basis) == (before, FROM_FILE)
+    # Its tensors have other numbers, so that the archived names are not copied.
+    assert split_archive(made.compiled[0].read_bytes())[1] == {}
+
+
+def test_the_operator_that_fails_is_found_in_a_compacted_file(network, stand_in):
+    network.write_bytes(compact(network.read_bytes()))
+    made = compiled(network, stand_in(breaks_at="tensor_16"))
+    assert made.model.main.operators[made.breaking.operator].output().name == (
+        "tensor_16"
+    )
+
+
+def test_a_file_with_damaged_names_is_refused(network, stand_in):
+    content = append_archive(network.read_bytes(), {NAMES_FILE: b"?"})
+    network.write_bytes(content)
+    with pytest.raises(RequestError, match="net.tflite: .*names.json.gz"):
+        compiled(network, stand_in())
 
 
 def test_an_internal_error_is_retried(network, stand_in):

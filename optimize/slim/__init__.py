@@ -1,0 +1,1 @@
+"""Channel pruning: removes whole channels, so that the network becomes smaller."""
