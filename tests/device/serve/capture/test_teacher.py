@@ -101,8 +101,15 @@ def test_killed_process_leaves_photos_and_models_as_they_were(
     assert teach().state == "taught"
 
 
-def test_end_of_the_server_ends_the_process(teacher, model):
+def test_end_of_the_server_ends_the_process(teacher, model, wait_until):
     teacher.start()
+    wait_until(lambda: teacher.process is not None)
     teacher.close()
-    assert teacher.process is None or teacher.process.poll() is not None
+    assert teacher.process.poll() is not None
     assert not model.exists()
+
+
+def test_no_process_is_started_after_the_end(teacher, teach):
+    teacher.close()
+    assert teach().state == "failed"
+    assert teacher.process is None
