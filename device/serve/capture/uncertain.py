@@ -111,10 +111,10 @@ class Uncertain:
         if not self._last_kept.is_new(image):
             self._next_s = self._clock() + _BETWEEN_LOOKS_S
             return
+        self._next_s = self._clock() + _BETWEEN_PHOTOS_S
         content = encode_photo(image)
         self._make_room(len(content))
         self.folder.add(name_photo(begin_burst(), 1), content)
-        self._next_s = self._clock() + _BETWEEN_PHOTOS_S
 
     def _make_room(self, size: int) -> None:
         """Removes the oldest photos until there is room for one of `size` bytes."""
