@@ -8,9 +8,10 @@ pretrained network, so neither a training machine nor TensorFlow is needed. The 
 is measured on held-out photos, near-duplicates together. Features are
 kept in the user's cache folder: after photos were added, only theirs are computed.
 
-A frame of which the model is not sure enough is labelled "unknown": what is named is
-right as often as --precision says, judged by the same photos. If there is a folder
-`none` (or --background_class), what looks like its photos is unknown too.
+If the model is not sure enough of a frame, its label is "unknown". The threshold is
+fitted to the held-out photos: --precision of those that are named should be right. If
+there is a folder `none` (or --background_class), what looks like its photos is unknown
+too.
 
 A model that was taught before is replaced only if the accuracy does not fall: among the
 photos that both were taught with, by an exact test (McNemar, one-sided, 5 %). Otherwise

@@ -82,8 +82,9 @@ class Refusal(NamedTuple):
         is_missed = self.precision < self.target_precision
         target = f" (target: {100 * self.target_precision:g} %)" if is_missed else ""
         return (
-            f"names {100 * self.coverage:.0f} %, {100 * self.precision:.1f} % of these "
-            f"right{target}; the others are {UNKNOWN}"
+            f"names {100 * self.coverage:.0f} % of photos, "
+            f"{100 * self.precision:.1f} % of these correctly{target}; the others are "
+            f"{UNKNOWN}"
         )
 
     def to_json(self) -> dict[str, Any]:

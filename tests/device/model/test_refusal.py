@@ -36,18 +36,16 @@ def test_threshold_is_compared_in_float32():
 
 
 @pytest.mark.parametrize(
-    ("precision", "text"),
+    ("precision", "correct"),
     [
-        (0.96, "names 70 %, 96.0 % of these right; the others are unknown"),
-        (
-            0.9,
-            "names 70 %, 90.0 % of these right (target: 95 %); the others are unknown",
-        ),
+        (0.96, "96.0 % of these correctly"),
+        (0.9, "90.0 % of these correctly (target: 95 %)"),
     ],
 )
-def test_missed_target_is_told(precision, text):
+def test_missed_target_is_told(precision, correct):
     refusal = Refusal(target_precision=0.95, precision=precision, coverage=0.7)
-    assert refusal.explain() == text
+    expected = f"names 70 % of photos, {correct}; the others are unknown"
+    assert refusal.explain() == expected
 
 
 def test_json_has_the_terms_of_the_field():
