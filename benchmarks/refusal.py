@@ -1,11 +1,11 @@
-"""Measures what taught models name, and how often that is right, on other photos.
+"""Measures precision and coverage of taught models on test photos.
 
     python benchmarks/refusal.py --cells=runs/few_photos
 
 `--cells` is the --work_dir of few_photos.py. In each cell, models are taught with the
 photos to train, and judged on the test photos:
 
-- precision asked and reached, and the share that is named, beside a threshold of 0.5;
+- precision (target and reached) and coverage, also of a plain threshold of 0.5;
 - a class left out: models of the others see its test photos. AUROC is the probability
   that a photo of a known class has a higher top probability than one of that class.
 
@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _measure(cell: Path) -> Iterator[tuple[str, tuple[float, ...]]]:
-    """Yields precision and share of what is named."""
+    """Yields precision and coverage for each target, and for a threshold of 0.5."""
     test = list_photos(cell / "photos" / "test")
     labels = np.array(test.labels)
     with tempfile.TemporaryDirectory() as folder:

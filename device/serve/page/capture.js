@@ -153,7 +153,7 @@ function adviseFor(classes) {
   if (empty) return [`Now “${empty.label}”: hold its button, and show the thing from different sides, near and far.`, false];
   const few = classes.find((found) => found.count < GOOD_COUNT);
   if (few) return [`“${few.label}” has ${few.count}: ${GOOD_COUNT} photos of each class from different sides are enough to begin.`, true];
-  return ["Ready to teach. Later, add photos of what is mistaken, and teach again.", true];
+  return ["Ready to teach. Later, add photos of what it gets wrong, and teach again.", true];
 }
 
 const OUTCOMES = {
