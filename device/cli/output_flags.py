@@ -23,7 +23,8 @@ _ON_LABEL = flags.DEFINE_multi_string(
     "on_label",
     [],
     "Run the command of --run when this label becomes active (without --threshold: "
-    "when it is named, or unknown). Repeat both flags for more labels.",
+    "when it is the label); unknown: when there is no label. Repeat both flags for "
+    "more labels.",
 )
 _RUN = flags.DEFINE_multi_string(
     "run",

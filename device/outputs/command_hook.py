@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 
 from corallite.device.loop.classify_frames import Result
+from corallite.device.model.refusal import UNKNOWN
 from corallite.device.system import log
 from corallite.device.system.errors import RequestError
 from corallite.device.system.log_throttle import Failures
@@ -24,6 +25,7 @@ class Hook:
     """Runs a command each time a label appears, one run at a time, beside the loop.
 
     A label appears when it becomes active (without a threshold: the result's label).
+    "unknown" appears when no label is active.
 
     Attributes:
         runs: How often the command was started.
@@ -64,7 +66,8 @@ class Hook:
     def put(self, result: Result) -> None:
         """Starts the command if the label appears in this result."""
         active = result.active
-        is_on = self._label in ([result.label] if active is None else active)
+        shown = [result.label] if active is None else active or [UNKNOWN]
+        is_on = self._label in shown
         has_appeared, self._was_on = is_on and not self._was_on, is_on
         if not has_appeared:
             return

@@ -52,6 +52,18 @@ def test_with_a_threshold_the_active_labels_decide(wait_until):
     assert hook.runs == 1
 
 
+def test_unknown_is_a_label_with_and_without_a_threshold(wait_until):
+    for seen in (
+        [("cat", None), ("unknown", None), ("cat", None)],
+        [("cat", ["cat"]), ("unknown", []), ("cat", ["cat"])],
+    ):
+        hook = Hook("unknown", ["true"], pause_s=0)
+        for label, active in seen:
+            see(hook, label, active=active)
+            wait_for(hook, wait_until)
+        assert hook.runs == 1
+
+
 def test_running_command_is_not_started_again(tmp_path, wait_until):
     gate = tmp_path / "gate"
     waits = f"while [ ! -e '{gate}' ]; do sleep 0.05; done"
