@@ -23,7 +23,7 @@ from absl import flags
 from corallite.device.cli import program
 from corallite.device.engine.classifier import Classifier
 from corallite.device.image.preprocess import fit_image, read_image
-from corallite.device.learn.embed import SHIPPED
+from corallite.device.learn.features_file import SHIPPED
 from corallite.device.learn.fit_refusal import RefusalSettings
 from corallite.device.learn.photos import list_photos
 from corallite.device.learn.teach import teach

@@ -31,7 +31,7 @@ from absl import flags
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from corallite.device.cli import program, refusal_flags  # noqa: E402
-from corallite.device.learn.embed import SHIPPED  # noqa: E402
+from corallite.device.learn.features_file import SHIPPED  # noqa: E402
 from corallite.device.learn.head import count_confusions  # noqa: E402
 from corallite.device.learn.teach import Taught, teach  # noqa: E402
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from corallite.device.learn import former, head
-from corallite.device.learn.embed import Embedded, FeaturesFile, embed_photos
+from corallite.device.learn.embed import Embedded, embed_photos
+from corallite.device.learn.features_file import FeaturesFile
 from corallite.device.learn.fit_refusal import (
     DEFAULT_SETTINGS,
     RefusalSettings,

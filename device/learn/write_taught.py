@@ -7,7 +7,7 @@ import numpy as np
 
 from corallite.device.engine.classifier import Classifier
 from corallite.device.engine.runners import litert
-from corallite.device.learn.embed import FeaturesFile
+from corallite.device.learn.features_file import FeaturesFile
 from corallite.device.learn.head import Array, Head
 from corallite.device.model import selftest
 from corallite.device.model.archive import append_archive, split_archive

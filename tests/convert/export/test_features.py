@@ -9,7 +9,8 @@ from corallite.convert.export.features import FEATURES_FILE, remove_head
 from corallite.convert.export.plan import Request
 from corallite.device.engine.runners import litert
 from corallite.device.image.preprocess import Preprocessing
-from corallite.device.learn.embed import FeaturesFile, embed_photos
+from corallite.device.learn.embed import embed_photos
+from corallite.device.learn.features_file import FeaturesFile
 from corallite.device.learn.teach import teach
 from corallite.device.model.manifest import FEATURES, Manifest
 from corallite.device.system.errors import RequestError

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from corallite.device.learn.embed import SHIPPED, FeaturesFile
+from corallite.device.learn.features_file import SHIPPED, FeaturesFile
 
 
 @pytest.fixture

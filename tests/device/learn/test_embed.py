@@ -5,10 +5,9 @@ import pytest
 
 from corallite.device.image.preprocess import fit_image, read_image
 from corallite.device.learn import embed
-from corallite.device.learn.embed import FeaturesFile, embed_photos
-from corallite.device.model.write import attach_manifest
+from corallite.device.learn.embed import embed_photos
+from corallite.device.learn.features_file import FeaturesFile
 from corallite.device.system import log
-from corallite.device.system.errors import RequestError
 
 
 @pytest.fixture
@@ -126,14 +125,3 @@ def test_unreadable_photos_are_left_out(paths, features, monkeypatch):
     assert found.rows.tolist() == [0, 1, 4, 6, 7, 8, 9, 10, 11]
     assert len(found.features) == 9
     assert len(warnings) == 3 and all(x.startswith("Left out: /") for x in warnings)
-
-
-def test_other_files_are_refused(features_path, tmp_path, features):
-    classifier = tmp_path / "classifier.tflite"
-    manifest = features.manifest.with_classes(
-        values="probabilities", labels=("a", "b", "c")
-    )
-    classifier.write_bytes(attach_manifest(features.content, manifest))
-    for path in (classifier, tmp_path / "missing", tmp_path):
-        with pytest.raises(RequestError):
-            FeaturesFile.open(path)

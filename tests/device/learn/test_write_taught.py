@@ -10,7 +10,8 @@ from corallite.convert.audit.examine import audit_file
 from corallite.device.engine.classifier import Classifier
 from corallite.device.engine.open_model import ModelRequest, open_model
 from corallite.device.image.preprocess import read_image
-from corallite.device.learn.embed import FeaturesFile, embed_photos
+from corallite.device.learn.embed import embed_photos
+from corallite.device.learn.features_file import FeaturesFile
 from corallite.device.learn.head import Head, fit_head
 from corallite.device.learn.photos import list_photos
 from corallite.device.learn.write_taught import describe_taught, write_taught
