@@ -12,10 +12,17 @@ from corallite.device.image.preprocess import Preprocessing
 from corallite.device.learn.embed import embed_photos
 from corallite.device.learn.features_file import FeaturesFile
 from corallite.device.learn.teach import teach
-from corallite.device.model.manifest import FEATURES, Manifest
+from corallite.device.model.manifest import (
+    FEATURES,
+    ClassesOutput,
+    ImageInput,
+    Manifest,
+)
 from corallite.device.system.errors import RequestError
 
-MANIFEST = Manifest.of_classifier("tiny", "1", ("a", "b"), Preprocessing((4, 4)))
+# The input of a model of `make_writer` holds these values.
+IMAGE = ImageInput(Preprocessing((4, 4)), input_range=(-64.0, 63.5))
+MANIFEST = Manifest("tiny", "1", (IMAGE,), (ClassesOutput(("a", "b")),))
 
 
 def test_head_is_removed(tmp_path, make_writer):
