@@ -3,23 +3,25 @@
 import numpy as np
 
 from corallite.device.learn.fit_refusal import Wanted, fit_refusal
+from corallite.device.learn.head import Judgement
 from corallite.device.model.refusal import Refusal
 from corallite.train.data.load import ImageData
-from corallite.train.runs.run import Run
-from corallite.train.training.head import read_held_out
 
 
 def fit_run_refusal(
-    run: Run, data: ImageData, probabilities: np.ndarray, wanted: Wanted
+    data: ImageData,
+    probabilities: np.ndarray,
+    judgement: Judgement | None,
+    wanted: Wanted,
 ) -> Refusal | None:
     """Fits a refusal to images that the model was not trained on.
 
     Args:
-        run: The run.
-        data: Its images.
+        data: The images of the run.
         probabilities: float32 `[n, classes]`, of the file, for the images of
-            `data.judging`. If they were trained on too, as there are few, those of the
-            folds of the head are used.
+            `data.judging`.
+        judgement: If those were trained on too, as there are few: what heads predict
+            for training images that they were not fitted to; None if that is unknown.
         wanted: What the user wants.
 
     Returns:
@@ -28,7 +30,7 @@ def fit_run_refusal(
     if not data.is_val_shared:
         labels = data.judging.labels
         return fit_refusal(probabilities, labels, data.class_names, wanted)
-    labels, held_out = data.splits["train"].labels, read_held_out(run.first())
-    if held_out is None or held_out.shape != (len(labels), len(data.class_names)):
+    if judgement is None:
         return None
-    return fit_refusal(held_out, labels, data.class_names, wanted)
+    labels = data.splits["train"].labels
+    return fit_refusal(judgement.probabilities, labels, data.class_names, wanted)
