@@ -3,23 +3,25 @@
 import numpy as np
 
 from corallite.device.learn.fit_refusal import RefusalSettings, fit_refusal
+from corallite.device.learn.head import CrossValidation
 from corallite.device.model.refusal import Refusal
 from corallite.train.data.load import ImageData
-from corallite.train.runs.run import Run
-from corallite.train.training.head import read_held_out
 
 
 def fit_run_refusal(
-    run: Run, data: ImageData, probabilities: np.ndarray, settings: RefusalSettings
+    data: ImageData,
+    probabilities: np.ndarray,
+    validation: CrossValidation | None,
+    settings: RefusalSettings,
 ) -> Refusal | None:
     """Fits a refusal on images that the model was not trained on.
 
     Args:
-        run: The run.
-        data: Its images.
-        probabilities: float32 `[n, classes]`, by the file, of the images of
-            `data.judging`. If these were trained on too, the held-out probabilities of
-            the head are used instead.
+        data: The images of the run.
+        probabilities: float32 `[n, classes]`, of the file, for the images of
+            `data.judging`.
+        validation: If those were trained on too, as there are few: what heads predict
+            for training images that they were not fitted to; None if that is unknown.
         settings: The target precision and the background class.
 
     Returns:
@@ -31,7 +33,7 @@ def fit_run_refusal(
     if not data.is_val_shared:
         labels = data.judging.labels
         return fit_refusal(probabilities, labels, data.class_names, settings)
-    labels, held_out = data.splits["train"].labels, read_held_out(run.first())
-    if held_out is None or held_out.shape != (len(labels), len(data.class_names)):
+    if validation is None:
         return None
-    return fit_refusal(held_out, labels, data.class_names, settings)
+    labels = data.splits["train"].labels
+    return fit_refusal(validation.probabilities, labels, data.class_names, settings)

@@ -18,12 +18,7 @@ from corallite.train.runs.run import Run
 from corallite.train.runs.stage import Stage, package_versions
 from corallite.train.training.finish_stage import finish_stage
 from corallite.train.training.fit import fit
-from corallite.train.training.head import (
-    describe_head,
-    fit_head,
-    log_head,
-    write_held_out,
-)
+from corallite.train.training.head import describe_head, fit_head, log_head
 from corallite.train.training.initialization import (
     RANDOM,
     Initialization,
@@ -162,9 +157,6 @@ def _make_stage(training: _Training, stage: Stage, inputs: dict[str, Any]) -> No
     data = training.data
     log_initialization(training.start, len(data.class_names))
     model, progress, head = _train_network(training, stage, inputs)
-    # If other layers were trained too, they have seen all training images.
-    is_held_out = head is not None and training.start.is_frozen
-    write_held_out(stage, head.probabilities if head and is_held_out else None)
     metrics = {
         **cost_metrics(model),
         **_describe_head(head, data),

@@ -4,7 +4,6 @@ A linear head on the features of ImageNet is hard to beat with few photos, and a
 layers are then trained from a head that fits (arXiv:2202.10054).
 """
 
-import io
 from typing import Any
 
 import numpy as np
@@ -12,18 +11,19 @@ from absl import logging
 
 from corallite.device.learn import head
 from corallite.device.learn.head import CrossValidation
-from corallite.device.system import files
 from corallite.train.data.input_pipeline import evaluation_batches
 from corallite.train.data.load import Split
 from corallite.train.framework.keras import keras, tf
-from corallite.train.runs.stage import Stage
 
 _BATCH = 32
-_HELD_OUT_FILE = "held_out.npy"
 
 
 def fit_head(
-    model: keras.Model, split: Split, *, is_balanced: bool
+    model: keras.Model,
+    split: Split,
+    *,
+    is_balanced: bool,
+    embed: keras.Model | None = None,
 ) -> CrossValidation | None:
     """Sets the weights of the layer `logits` by logistic regression.
 
@@ -35,6 +35,7 @@ def fit_head(
             changed.
         split: The training images.
         is_balanced: Gives all classes the same total weight.
+        embed: Computes the features; by default, what the layer `logits` reads.
 
     Returns:
         The cross-validation. None if a class has a single image or a single group, so
@@ -43,8 +44,9 @@ def fit_head(
     names = [split.groups.get(path, path) for path in split.paths]
     groups = np.unique(names, return_inverse=True)[1]
     layer = model.get_layer("logits")
+    embed = embed or keras.Model(model.input, layer.input)
     fitted, validation = head.fit_head(
-        *(_embed(model, split), split.labels, groups, layer.units),
+        *(_embed(embed, split), split.labels, groups, layer.units),
         is_balanced=is_balanced,
     )
     layer.set_weights(list(fitted))
@@ -55,26 +57,6 @@ def describe_head(validation: CrossValidation) -> dict[str, Any]:
     """Returns the numbers for the record of a stage."""
     names = ("penalty", "folds", "accuracy", "interval")
     return {name: getattr(validation, name) for name in names}
-
-
-def write_held_out(stage: Stage, probabilities: np.ndarray | None) -> None:
-    """Writes held-out probabilities, `[n, classes]`; None removes the file."""
-    path = stage.path / _HELD_OUT_FILE
-    if probabilities is None:
-        path.unlink(missing_ok=True)
-        return
-    buffer = io.BytesIO()
-    np.save(buffer, probabilities.astype(np.float32), allow_pickle=False)
-    files.write_bytes(path, buffer.getvalue())
-
-
-def read_held_out(stage: Stage) -> np.ndarray | None:
-    """Returns held-out probabilities, float32 `[n, classes]`; None if none are kept."""
-    try:
-        return np.load(stage.path / _HELD_OUT_FILE, allow_pickle=False)
-    # EOFError: an empty file.
-    except (OSError, ValueError, EOFError):
-        return None
 
 
 def log_head(validation: CrossValidation | None) -> None:
@@ -89,9 +71,8 @@ def log_head(validation: CrossValidation | None) -> None:
     )
 
 
-def _embed(model: keras.Model, split: Split) -> np.ndarray:
+def _embed(base: keras.Model, split: Split) -> np.ndarray:
     """Returns the features of each image, float32 `[n, features]`."""
-    base = keras.Model(model.input, model.get_layer("logits").input)
     embed = tf.function(lambda images: base(images, training=False))
     batches = evaluation_batches(split, _BATCH, lambda labels: labels)
     return np.concatenate([embed(x).numpy() for x, _ in batches])

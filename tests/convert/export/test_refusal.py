@@ -8,16 +8,10 @@ import pytest
 from corallite.convert.export.refusal import fit_run_refusal
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.learn.fit_refusal import DEFAULT_SETTINGS
+from corallite.device.learn.head import CrossValidation
 from corallite.train.data.load import ImageData, Split
-from corallite.train.runs.run import Run
-from corallite.train.training.head import write_held_out
 
 NAMES = ("cat", "dog", "none")
-
-
-@pytest.fixture
-def run(tmp_path):
-    return Run.open(tmp_path / "run")
 
 
 def make_split(count, begin=0):
@@ -38,27 +32,23 @@ def answer(split, wrong=0):
     return probabilities
 
 
-def test_it_is_fitted_to_the_validation_images(run):
+def test_it_is_fitted_to_the_validation_images():
     data = make_data(make_split(60), make_split(90, begin=60))
-    refusal = fit_run_refusal(
-        run, data, answer(data.judging, wrong=3), DEFAULT_SETTINGS
-    )
+    answers = answer(data.judging, wrong=3)
+    refusal = fit_run_refusal(data, answers, None, DEFAULT_SETTINGS)
     assert refusal and refusal.photos == 90 and refusal.background == "none"
     # One of the three is an image of "none" that is named, one is named as "none".
     assert refusal.precision == pytest.approx(59 / 61, abs=1e-3)
 
 
-def test_images_that_were_trained_on_are_judged_by_the_folds(run):
+def test_images_that_were_trained_on_are_judged_by_the_folds():
     train = make_split(60)
     shared = dataclasses.replace(train, paths=train.paths[:30])
     data = make_data(train, dataclasses.replace(shared, labels=train.labels[:30]))
     assert data.is_val_shared
-    answers = answer(data.judging)
-    # An earlier version has not kept them.
-    assert fit_run_refusal(run, data, answers, DEFAULT_SETTINGS) is None
-    write_held_out(run.first(), answer(train, wrong=6))
-    refusal = fit_run_refusal(run, data, answers, DEFAULT_SETTINGS)
+    answers, folds = answer(data.judging), answer(train, wrong=6)
+    # Other layers were trained as well.
+    assert fit_run_refusal(data, answers, None, DEFAULT_SETTINGS) is None
+    judged = CrossValidation(0.01, 5, np.arange(60) % 5, folds, 54, 0.9, (0.8, 0.95))
+    refusal = fit_run_refusal(data, answers, judged, DEFAULT_SETTINGS)
     assert refusal and refusal.photos == 60 and refusal.precision < 0.95
-    # Of other images, as after a change by hand.
-    write_held_out(run.first(), answer(make_split(50)))
-    assert fit_run_refusal(run, data, answers, DEFAULT_SETTINGS) is None

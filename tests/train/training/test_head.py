@@ -7,8 +7,7 @@ import pytest
 
 from corallite.train.data.load import Split
 from corallite.train.framework.keras import keras
-from corallite.train.runs.run import Run
-from corallite.train.training.head import fit_head, read_held_out, write_held_out
+from corallite.train.training.head import fit_head
 
 SIZE = 8
 
@@ -79,26 +78,3 @@ def test_a_class_with_a_single_image_is_fitted_and_not_judged():
     assert fit_head(model, split, is_balanced=True) is None
     predicted = model.predict(split.images_rgb_u8 / 255, verbose=0).argmax(1)
     assert predicted.tolist() == split.labels.tolist()
-
-
-@pytest.fixture
-def stage(tmp_path):
-    return Run.open(tmp_path / "run").first()
-
-
-def test_held_out_probabilities_are_read_as_written(stage):
-    probabilities = np.random.default_rng(0).dirichlet(np.ones(3), 20)
-    write_held_out(stage, probabilities)
-    found = read_held_out(stage)
-    assert found is not None
-    assert np.array_equal(found, probabilities.astype(np.float32))
-    # A training without folds leaves none of an earlier one.
-    write_held_out(stage, None)
-    assert read_held_out(stage) is None
-
-
-@pytest.mark.parametrize("content", [b"", b"no array"])
-def test_damaged_probabilities_are_as_none(stage, content):
-    write_held_out(stage, np.ones((2, 2)))
-    (stage.path / "held_out.npy").write_bytes(content)
-    assert read_held_out(stage) is None
