@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from corallite.device.model.refusal import Refusal
+from corallite.device.model.refusal import UNKNOWN, Refusal
 from corallite.device.system.errors import RequestError
 
 # The usual name of the class of what is no class.
@@ -34,7 +34,7 @@ class Wanted(NamedTuple):
     Attributes:
         precision: The share of named photos that shall be right, 0 to 1.
         background_class: The class of what is no class, which is never named; None for
-            `BACKGROUND` if there is one.
+            `BACKGROUND`, or else `UNKNOWN`, if there is one.
     """
 
     precision: float = 0.95
@@ -48,7 +48,9 @@ class Wanted(NamedTuple):
         """
         wanted = self.background_class
         if wanted is None:
-            return BACKGROUND if BACKGROUND in class_names else ""
+            # A class `unknown` could not be told from what is refused.
+            known = (name for name in (BACKGROUND, UNKNOWN) if name in class_names)
+            return next(known, "")
         if wanted in class_names:
             return wanted
         raise RequestError(
@@ -84,7 +86,7 @@ def fit_refusal(
         RequestError: There is no such background class.
     """
     background = wanted.find_background(class_names)
-    probabilities = probabilities.astype(np.float32)
+    probabilities = _quantize(probabilities)
     temperature = _fit_temperature(probabilities, labels)
     calibrated = Refusal(temperature).calibrate(probabilities)
     predicted, sure = calibrated.argmax(1), calibrated.max(1)
@@ -111,6 +113,11 @@ def fit_refusal(
         named=round(float(is_named[is_class].mean()), 4) if is_class.any() else 0.0,
         photos=len(labels),
     )
+
+
+def _quantize(probabilities: Array) -> Array:
+    """Returns what an int8 softmax gives, float32: no threshold is above all of it."""
+    return (np.clip(np.round(probabilities * 256), 0, 255) / 256).astype(np.float32)
 
 
 def _fit_temperature(probabilities: Array, labels: Array) -> float:
