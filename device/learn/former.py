@@ -18,7 +18,9 @@ RECORD_NAME = "taught.json"
 # A model is rejected if its losses are less probable than this by chance.
 LEVEL = 0.05
 _DIGITS = 32
-_DAMAGE = (*ARCHIVE_ERRORS, AttributeError, KeyError, TypeError)
+# Of photos, for five folds; numbers beyond are damage.
+_MOST_FOLDS = 1_000
+_DAMAGE = (*ARCHIVE_ERRORS, AttributeError, KeyError, OverflowError, TypeError)
 
 
 class Comparison(NamedTuple):
@@ -104,13 +106,7 @@ def read_former(path: Path) -> Former | None:
         if text is None:
             raise ValueError
         return _parse(json_text.parse(text))
-    except (
-        *ARCHIVE_ERRORS,
-        AttributeError,
-        KeyError,
-        TypeError,
-        RequestError,
-    ) as error:
+    except (*_DAMAGE, RequestError) as error:
         raise RequestError(
             f"{path}: was not made by corallite teach, so it is not replaced; give "
             "another --model, or remove it."
@@ -123,6 +119,8 @@ def _parse(content: Any) -> Former:
         str(name): (int(predicted), int(fold))
         for name, (predicted, fold) in content["photos"].items()
     }
+    if any(not 0 <= fold < _MOST_FOLDS for _, fold in photos.values()):
+        raise ValueError("a fold is not one")
     return Former(names, photos)
 
 

@@ -1,3 +1,4 @@
+import shutil
 import signal
 import subprocess
 import sys
@@ -119,6 +120,29 @@ def test_head_stands_behind_the_compiled_features(photos, model, features_path):
     assert former.read_bytes() == path.read_bytes()
 
 
+def test_no_compiled_file_of_a_former_model_stays(photos, model, features_path):
+    # With it the accelerator would go on with the former model, the CPU with the new.
+    compiled = compile_all(features_path)
+    teach(photos, model, compiled)
+    taught = teach(photos, model, features_path)
+    assert taught.compiled_path is None and taught.former_path
+    paired = model.with_name("model_edgetpu.tflite")
+    former = model.with_name("model.former_edgetpu.tflite")
+    assert not paired.exists() and former.exists()
+    taught = teach(photos, model, compiled)
+    assert paired.exists() and not former.exists()
+
+
+def test_a_compiled_file_of_somebody_else_stays(photos, model, features_path):
+    other = model.with_name("model_edgetpu.tflite")
+    other.write_bytes(b"mine")
+    with pytest.raises(RequestError, match="model_edgetpu.tflite: .* not replaced; "):
+        teach(photos, model, compile_all(features_path))
+    assert other.read_bytes() == b"mine" and not model.exists()
+    assert teach(photos, model, features_path).path == model
+    assert other.read_bytes() == b"mine"
+
+
 def test_a_compiled_file_of_other_features_is_refused(photos, model, features_path):
     compiled = compile_all(features_path, factor=2)
     with pytest.raises(RequestError, match="gives other features; compile it again"):
@@ -146,6 +170,26 @@ def test_copies_are_one_scene(photos, model, features_path):
         path.with_name(f"copy_{path.name}").write_bytes(path.read_bytes())
     taught = teach(photos, model, features_path)
     assert len(taught.labels) == 40 and taught.scenes == 36
+
+
+def test_photos_in_two_classes_are_reported(photos, model, features_path, caplog):
+    for number in range(3):
+        copied = photos / "red" / f"{number:03d}.png"
+        shutil.copy(copied, photos / "blue" / f"copy{number}.png")
+    with caplog.at_level("WARNING", logger="absl"):
+        taught = teach(photos, model, features_path)
+    assert taught.judgement
+    assert "3 photos are in two classes, such as " in caplog.text
+    assert f"{photos}/blue/copy0.png = {photos}/red/000.png" in caplog.text
+
+
+def test_classes_of_the_same_photos_are_judged(photos, model, features_path, caplog):
+    # By their groups they were one class: "accuracy unknown: a single scene".
+    shutil.rmtree(photos / "blue")
+    shutil.copytree(photos / "red", photos / "rot")
+    taught = teach(photos, model, features_path)
+    assert taught.judgement and taught.judgement.accuracy < 0.75
+    assert "12 photos are in two classes" in caplog.text
 
 
 def test_a_model_that_is_as_good_replaces_the_former(
