@@ -72,9 +72,11 @@ def write_held_out(stage: Stage, probabilities: np.ndarray | None) -> None:
 def read_held_out(stage: Stage) -> np.ndarray | None:
     """Returns what was kept, float32 `[n, classes]`; None if nothing usable was."""
     try:
-        return np.load(stage.path / _HELD_OUT_FILE, allow_pickle=False)
-    # EOFError: an empty file.
-    except (OSError, ValueError, EOFError):
+        with open(stage.path / _HELD_OUT_FILE, "rb") as file:
+            # Not `np.load`, which takes other formats too.
+            return np.lib.format.read_array(file, allow_pickle=False)
+    # MemoryError: a damaged shape.
+    except (OSError, ValueError, MemoryError):
         return None
 
 

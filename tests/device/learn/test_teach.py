@@ -270,7 +270,7 @@ def test_a_kill_leaves_photos_and_former_model(photos, model, features_path):
         "os.replace = replace_or_die\n"
         "teach(*map(Path, sys.argv[2:]))\n"
     )
-    for path in (model.parent / "cache").rglob("*.npy"):
+    for path in (model.parent / "cache").rglob("*.rows"):
         path.unlink()
     for writes in range(3):
         # The cache, the former model, the model.

@@ -1,6 +1,7 @@
 """The head of a pretrained network is fitted to its features."""
 
 import dataclasses
+import io
 
 import numpy as np
 import pytest
@@ -86,6 +87,13 @@ def stage(tmp_path):
     return Run.open(tmp_path / "run").first()
 
 
+# The header of an array of 2**50 numbers.
+HUGE = io.BytesIO()
+np.lib.format.write_array_header_1_0(
+    HUGE, {"descr": "<f4", "fortran_order": False, "shape": (2**50,)}
+)
+
+
 def test_held_out_probabilities_are_read_as_written(stage):
     probabilities = np.random.default_rng(0).dirichlet(np.ones(3), 20)
     write_held_out(stage, probabilities)
@@ -97,7 +105,9 @@ def test_held_out_probabilities_are_read_as_written(stage):
     assert read_held_out(stage) is None
 
 
-@pytest.mark.parametrize("content", [b"", b"no array"])
+@pytest.mark.parametrize(
+    "content", [b"", b"no array", b"PK\3\4" + bytes(100), HUGE.getvalue()]
+)
 def test_damaged_probabilities_are_as_none(stage, content):
     write_held_out(stage, np.ones((2, 2)))
     (stage.path / "held_out.npy").write_bytes(content)
