@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fixtures import compiled_by_stand_in
+from fixtures.small_models import write_model
 
 from corallite.device.camera.open_source import open_source
 from corallite.device.engine.classifier import Classifier
@@ -148,6 +149,32 @@ def test_a_compiled_file_of_other_features_is_refused(photos, model, features_pa
     with pytest.raises(RequestError, match="gives other features; compile it again"):
         teach(photos, model, compiled)
     assert not model.exists()
+
+
+def test_a_damaged_compiled_file_is_refused(photos, model, features_path):
+    compiled = compile_all(features_path)
+    whole = split_archive(compiled.read_bytes())[0]
+    rng = np.random.default_rng(0)
+    refused = 0
+    for cut in (len(whole) // 2, *rng.integers(8, len(whole), 30)):
+        damaged = bytearray(whole[: len(whole) // 2] if not refused else whole)
+        damaged[int(cut) % len(damaged)] ^= 0xFF
+        compiled.write_bytes(damaged)
+        try:
+            teach(photos, model, compiled)
+        except RequestError as error:
+            refused += "features_edgetpu.tflite: is damaged (" in str(error)
+            assert not model.exists()
+        for path in model.parent.glob("model*"):
+            path.unlink()
+    assert refused > 5
+
+
+def test_a_compiled_file_without_quantization_is_refused(photos, model, features_path):
+    other = features_path.with_name("features_edgetpu.tflite")
+    other.write_bytes(write_model((1, 32, 32, 3)))
+    with pytest.raises(RequestError, match="gives other features; compile it again"):
+        teach(photos, model, other)
 
 
 def test_features_of_other_pixels_are_refused(

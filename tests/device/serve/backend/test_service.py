@@ -27,7 +27,7 @@ def test_labels_of_a_refusal_are_written_as_json():
 
     limits = Limits(body_bytes=1, pixels=1, waiting=1, streams=1)
     engine: Any = Engine()
-    service = Service(engine, None, limits, threading.Event(), lambda: None)
+    service = Service(engine, None, limits, threading.Event(), None)
     try:
         shown = service.describe_model()
     finally:
