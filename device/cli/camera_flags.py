@@ -178,13 +178,17 @@ def open_sinks(engine: Engine, *first: Sink) -> Iterator[Sinks]:
     """Opens the sinks of the flags; see `output_flags.open_sinks`.
 
     Raises:
-        RequestError: The model is multi-label and there is no --threshold.
+        RequestError: Without --threshold: the model is multi-label, or never names a
+            label of --on_label.
     """
     if engine.manifest.classes.is_multilabel and _THRESHOLD.value is None:
         output_flags.refuse_sinks(
             "needs --threshold, because the model gives several labels for an image; "
             "give the lowest probability of a label that counts, such as 0.5."
         )
+    refusal = engine.manifest.classes.refusal
+    if refusal is not None and _THRESHOLD.value is None:
+        output_flags.require_named(refusal.background)
     with output_flags.open_sinks(engine.labels, *first) as sinks:
         yield sinks
 

@@ -72,6 +72,15 @@ def refuse_sinks(why: str = _NO_SOURCE) -> None:
             raise RequestError(f"--{name}: {why}")
 
 
+def require_named(background: str) -> None:
+    """Raises `RequestError` if a command waits for a class that is never named."""
+    if background not in ("", UNKNOWN) and background in _ON_LABEL.value:
+        raise RequestError(
+            f"--on_label={background}: is the class of what is no class, which is "
+            f"never named; give --on_label={UNKNOWN}, or a --threshold."
+        )
+
+
 def _make_sinks(labels: Sequence[str]) -> Iterator[Sink]:
     # Imported late: they would slow down each start.
     if _ON_LABEL.value or _RUN.value:

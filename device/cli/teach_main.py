@@ -19,6 +19,7 @@ it stays, the new one is written beside it, and the exit status is 1.
 """
 
 import os
+import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,6 +35,7 @@ from corallite.device.cli import program, refusal_flags  # noqa: E402
 from corallite.device.learn.features_file import SHIPPED  # noqa: E402
 from corallite.device.learn.head import count_confusions  # noqa: E402
 from corallite.device.learn.teach import Taught, teach  # noqa: E402
+from corallite.device.model.cpu_fallback import name_compiled  # noqa: E402
 
 _PHOTOS = flags.DEFINE_string("photos", None, "Folder with one folder for each class.")
 _MODEL = flags.DEFINE_string("model", None, "The .tflite file to write.")
@@ -60,11 +62,21 @@ def main(argv: Sequence[str]) -> int:
     if taught.compiled_path:
         print(f"{taught.compiled_path}: for the Edge TPU")
     if taught.is_rejected:
-        print(f"{path} stays. To replace it anyway: mv {taught.path} {path}")
+        print(f"{path} stays. To replace it anyway: {_move(taught.path, path)}")
         return program.EXIT_CHECK_FAILED
     if taught.former_path:
-        print(f"To bring the former model back: mv {taught.former_path} {path}")
+        print(f"To bring the former model back: {_move(taught.former_path, path)}")
     return program.EXIT_DONE
+
+
+def _move(source: Path, target: Path) -> str:
+    """Returns the shell command that moves a model, and its file for the Edge TPU."""
+    commands = [["mv", source, target]]
+    if name_compiled(source).exists():
+        commands.append(["mv", name_compiled(source), name_compiled(target)])
+    elif name_compiled(target).exists():
+        commands.append(["rm", name_compiled(target)])
+    return " && ".join(shlex.join(map(str, command)) for command in commands)
 
 
 def _describe(taught: Taught) -> list[str]:

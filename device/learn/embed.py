@@ -6,7 +6,6 @@ needed to find near-duplicates.
 """
 
 import hashlib
-import io
 import os
 import threading
 import time
@@ -32,6 +31,7 @@ MOST_CACHED = 10_000
 # New features are saved this often, so that a power failure loses little.
 _SAVE_EVERY_S = 10.0
 _MOST_WORKERS = 4
+_DIGEST = hashlib.sha256().digest_size
 
 Rows = np.ndarray[Any, np.dtype[Any]]
 
@@ -88,17 +88,23 @@ class _Cache:
             [("sha256", "u1", (32,)), ("hash", "u8"), thumbnail, size]
         )
         folder = files.cache_folder() / "features"
-        self._path = folder / f"{features.sha256[:32]}.npy"
+        self._path = folder / f"{features.sha256[:32]}.rows"
         self._records = {row["sha256"].tobytes(): row for row in self._read()}
         self._is_saved, self._saved_s = True, time.monotonic()
 
     def _read(self) -> Rows:
+        """Returns the saved records; none if the file is missing or damaged."""
         try:
-            rows = np.load(self._path, allow_pickle=False)
-        # EOFError: an empty file.
-        except (OSError, ValueError, EOFError):
+            content = self._path.read_bytes()
+        except OSError:
             return np.zeros(0, self.dtype)
-        return rows if rows.dtype == self.dtype else np.zeros(0, self.dtype)
+        digest, rows = content[:_DIGEST], content[_DIGEST:]
+        is_whole = digest == self._digest(rows)
+        return np.frombuffer(rows if is_whole else b"", self.dtype)
+
+    def _digest(self, rows: bytes) -> bytes:
+        """Returns what stands before the records, so that damage is noticed."""
+        return hashlib.sha256(repr(self.dtype.descr).encode() + rows).digest()
 
     def get(self, sha256: bytes) -> Any:
         """Returns a record, or None; may be called from any thread."""
@@ -120,10 +126,9 @@ class _Cache:
         """Writes the records atomically, if there are new ones."""
         if not self._is_saved:
             kept = list(self._records.values())[-MOST_CACHED:]
-            buffer = io.BytesIO()
-            np.save(buffer, np.array(kept, self.dtype), allow_pickle=False)
+            rows = np.array(kept, self.dtype).tobytes()
             try:
-                files.write_bytes(self._path, buffer.getvalue())
+                files.write_bytes(self._path, self._digest(rows) + rows)
             except OSError as error:  # A service may not be allowed to write it.
                 log.warning(
                     "%s: cannot be written (%s), so the features are computed again "

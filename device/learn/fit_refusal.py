@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from corallite.device.model.refusal import Refusal
+from corallite.device.model.refusal import UNKNOWN, Refusal
 from corallite.device.system.errors import RequestError
 
 # The default name of the class of photos that show none of the others.
@@ -35,7 +35,7 @@ class RefusalSettings(NamedTuple):
         precision: The target: the share of named photos that should be right, 0 to 1;
             0 names every photo.
         background_class: The class of photos that show none of the others; it is never
-            named. None: `BACKGROUND`, if there is such a class.
+            named. None: `BACKGROUND`, else `UNKNOWN`, if there is such a class.
     """
 
     precision: float = 0.95
@@ -49,7 +49,9 @@ class RefusalSettings(NamedTuple):
         """
         chosen = self.background_class
         if chosen is None:
-            return BACKGROUND if BACKGROUND in class_names else ""
+            # A class `unknown` could not be told from what is refused.
+            known = (name for name in (BACKGROUND, UNKNOWN) if name in class_names)
+            return next(known, "")
         if chosen in class_names:
             return chosen
         raise RequestError(
@@ -84,7 +86,7 @@ def fit_refusal(
         RequestError: There is no such background class.
     """
     background = settings.find_background(class_names)
-    probabilities = probabilities.astype(np.float32)
+    probabilities = _quantize(probabilities)
     temperature = _fit_temperature(probabilities, labels)
     calibrated = Refusal(temperature).calibrate(probabilities)
     predicted, confidence = calibrated.argmax(1), calibrated.max(1)
@@ -112,6 +114,11 @@ def fit_refusal(
         coverage=round(float(is_named[is_class].mean()), 4) if is_class.any() else 0.0,
         photos=len(labels),
     )
+
+
+def _quantize(probabilities: Array) -> Array:
+    """Returns what an int8 softmax gives, float32: no threshold is above all of it."""
+    return (np.clip(np.round(probabilities * 256), 0, 255) / 256).astype(np.float32)
 
 
 def _fit_temperature(probabilities: Array, labels: Array) -> float:

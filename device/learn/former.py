@@ -18,7 +18,12 @@ RECORD_NAME = "taught.json"
 # The new model is rejected if the p-value of its losses is below this.
 LEVEL = 0.05
 _DIGITS = 32  # Of the SHA-256 of a photo.
-_DAMAGE = (*ARCHIVE_ERRORS, AttributeError, KeyError, TypeError, RequestError)
+# Of photos, for five folds; numbers beyond are damage.
+_MOST_FOLDS = 1_000
+_DAMAGE = (
+    *(*ARCHIVE_ERRORS, AttributeError, KeyError, OverflowError, TypeError),
+    RequestError,
+)
 
 
 class Comparison(NamedTuple):
@@ -122,6 +127,8 @@ def _parse(content: Any) -> Former:
         str(name): (int(predicted), int(fold))
         for name, (predicted, fold) in content["photos"].items()
     }
+    if any(not 0 <= fold < _MOST_FOLDS for _, fold in photos.values()):
+        raise ValueError("a fold is not one")
     return Former(names, photos)
 
 

@@ -108,7 +108,8 @@ def assign_folds(
     """Returns the fold of each photo, int `[n]`; None if a class has a single group.
 
     Groups stay together, and each class is spread over the folds: a group goes into the
-    fold with the fewest photos of its class, the largest groups first.
+    fold with the fewest photos of its class, the largest groups first. The class of a
+    group that has several is the one with the fewest groups.
 
     Args:
         labels: int `[n]`.
@@ -118,27 +119,30 @@ def assign_folds(
             if the number of folds is the same: other folds would change predictions
             although nothing was learned.
     """
-    _, first, number, sizes = np.unique(
-        groups, return_index=True, return_inverse=True, return_counts=True
-    )
-    of_class = labels[first]
-    count = min(_FOLDS, *np.bincount(of_class, minlength=classes).tolist())
+    _, number, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    number = number.reshape(-1)
+    # Photos of each class in each group, and groups of each class.
+    photos = np.zeros((len(sizes), classes), np.int64)
+    np.add.at(photos, (number, labels), 1)
+    scenes = (photos > 0).sum(0)
+    of_class = np.where(photos > 0, scenes, len(sizes) + 1).argmin(1)
+    count = min(_FOLDS, *scenes.tolist())
     if count < 2:
         return None
     fold_of = np.full(len(sizes), -1)
     if known is not None and known.max() + 1 == count:
-        np.maximum.at(fold_of, number.reshape(-1), known)
+        np.maximum.at(fold_of, number, known)
     filled = np.zeros((classes, count), np.int64)
     is_known = fold_of >= 0
-    np.add.at(filled, (of_class[is_known], fold_of[is_known]), sizes[is_known])
+    np.add.at(filled.T, fold_of[is_known], photos[is_known])
     shuffled = np.random.default_rng(0).permutation(np.flatnonzero(~is_known))
     for group in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
         # On a tie, the fold with the fewest photos of all classes.
         here = filled[of_class[group]]
         fold = int(np.lexsort((filled.sum(0), here))[0])
         fold_of[group] = fold
-        here[fold] += sizes[group]
-    return fold_of[number.reshape(-1)]
+        filled[:, fold] += photos[group]
+    return fold_of[number]
 
 
 def count_confusions(labels: Array, predicted: Array) -> list[tuple[int, int, int]]:

@@ -19,6 +19,7 @@ from corallite.device.learn.head import Array, CrossValidation
 from corallite.device.learn.near_duplicates import find_pairs, group_near_duplicates
 from corallite.device.learn.photos import Photos, list_photos
 from corallite.device.learn.write_taught import describe_taught, write_taught
+from corallite.device.model.cpu_fallback import name_compiled
 from corallite.device.model.refusal import Refusal
 from corallite.device.system import files, log
 from corallite.device.system.errors import RequestError
@@ -79,10 +80,12 @@ def teach(
     importlib.import_module("corallite.device.model.write")
     before = former.read_former(model_path)
     photos, features = list_photos(photos_dir), FeaturesFile.open(features_path)
+    _require_ours(before, features, model_path)
     settings.find_background(photos.class_names)
     embedded = embed_photos(photos.paths, features)
     labels = np.array(photos.labels)[embedded.rows]
     _require_each_class(photos_dir, photos, labels)
+    _report_shared(photos, embedded, labels)
     groups = _group(embedded, labels, photos)
     classes = len(photos.class_names)
     known = before.find_folds(embedded.sha256) if before else None
@@ -106,7 +109,7 @@ def teach(
     scenes = len(np.unique(groups))
     return Taught(
         path,
-        _pair(path)[1] if compiled else None,
+        name_compiled(path) if compiled else None,
         *(former_path, photos.class_names, labels, scenes, validation, refusal),
         comparison,
         is_rejected,
@@ -120,6 +123,23 @@ def _require_each_class(photos_dir: Path, photos: Photos, labels: Array) -> None
                 f"{photos_dir / name}: none of its photos can be read; add others, or "
                 "remove the folder."
             )
+
+
+def _report_shared(photos: Photos, embedded: Embedded, labels: Array) -> None:
+    """Warns of photos that are in two classes, of which one must be wrong."""
+    first_of: dict[bytes, int] = {}
+    shared = {}
+    for row, sha256 in enumerate(embedded.sha256):
+        first = first_of.setdefault(sha256.tobytes(), row)
+        if labels[first] != labels[row]:
+            shared[first] = row
+    if shared:
+        a, b = (photos.paths[embedded.rows[x]] for x in next(iter(shared.items())))
+        log.warning(
+            "%d photos are in two classes, such as %s = %s; keep each only in the "
+            "class that it shows.",
+            *(len(shared), files.printable(a), files.printable(b)),
+        )
 
 
 def _group(embedded: Embedded, labels: Array, photos: Photos) -> Array:
@@ -173,15 +193,29 @@ def _write(
         path = path.with_name(f"{path.stem}.rejected{path.suffix}")
     elif before is not None:
         former_path = former.name_former(path)
-        for kept, target in zip(_pair(path), _pair(former_path), strict=True):
-            if kept.exists():
-                files.write_bytes(target, kept.read_bytes())
+        _keep(path, former_path)
+        _keep(name_compiled(path), name_compiled(former_path))
     files.write_bytes(path, content)
     if compiled is not None:
-        files.write_bytes(_pair(path)[1], compiled)
+        files.write_bytes(name_compiled(path), compiled)
+    elif before is not None:  # It would be of the model before.
+        name_compiled(path).unlink(missing_ok=True)
     return path, former_path
 
 
-def _pair(path: Path) -> tuple[Path, Path]:
-    """Returns the path of a file, and that of the one for the Edge TPU."""
-    return path, path.with_name(f"{path.stem}_edgetpu{path.suffix}")
+def _keep(path: Path, target: Path) -> None:
+    """Copies a file; without one, there is none at the target either."""
+    if path.exists():
+        files.write_bytes(target, path.read_bytes())
+    else:
+        target.unlink(missing_ok=True)
+
+
+def _require_ours(before: Former | None, features: FeaturesFile, path: Path) -> None:
+    """Checks that no file for the Edge TPU is replaced that is of another model."""
+    compiled = name_compiled(path)
+    if before is None and features.compiled is not None and compiled.exists():
+        raise RequestError(
+            f"{compiled}: is there, but not {path.name}, so it is not replaced; give "
+            "another --model, or remove it."
+        )

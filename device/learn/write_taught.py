@@ -1,6 +1,9 @@
 """Adds a head to a features file: the result is an ordinary int8 classifier."""
 
+import contextlib
 import hashlib
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +13,13 @@ from corallite.device.engine.runners import litert
 from corallite.device.learn.features_file import FeaturesFile
 from corallite.device.learn.head import Array, Head
 from corallite.device.model import selftest
-from corallite.device.model.archive import append_archive, split_archive
+from corallite.device.model.archive import (
+    ARCHIVE_ERRORS,
+    append_archive,
+    split_archive,
+)
+from corallite.device.model.cpu_fallback import name_compiled
+from corallite.device.model.flatbuffer import DamagedError
 from corallite.device.model.manifest import ClassesOutput, Manifest
 from corallite.device.model.refusal import Refusal
 from corallite.device.system.errors import RequestError
@@ -51,17 +60,18 @@ def write_taught(
     # none.
     from corallite.device.model.write import attach_manifest
 
-    content = append_archive(
-        _append_head(features.content, features, head, embedded), attached
-    )
+    with _reporting_damage(features.path):
+        content = _append_head(features.content, features, head, embedded)
+    content = append_archive(content, attached)
     name = str(features.path)
     runner = litert.load(name, content=content)
     opened = Classifier(name, manifest=manifest, runner=runner)
     manifest = manifest._replace(selftest=selftest.record(opened))
     compiled = None
     if features.compiled is not None:
-        compiled = _append_head(features.compiled, features, head, embedded)
-        compiled = attach_manifest(compiled, manifest)
+        with _reporting_damage(name_compiled(features.path)):
+            compiled = _append_head(features.compiled, features, head, embedded)
+            compiled = attach_manifest(compiled, manifest)
     return attach_manifest(content, manifest), compiled
 
 
@@ -88,6 +98,17 @@ def describe_taught(
         data_fingerprint=fingerprint,
         accuracy={} if accuracy is None else {"folds": round(accuracy, 4)},
     )
+
+
+@contextlib.contextmanager
+def _reporting_damage(path: Path) -> Iterator[None]:
+    """Turns what damage of a file raises into a `RequestError`."""
+    try:
+        yield
+    except (*ARCHIVE_ERRORS, DamagedError, IndexError, TypeError) as error:
+        raise RequestError(
+            f"{path}: is damaged ({str(error).rstrip('.')}); copy it, or make it again."
+        ) from error
 
 
 def _append_head(
@@ -142,17 +163,21 @@ def _find_features(graph: Any, features: FeaturesFile) -> int:
     """Returns the number of the tensor of the features."""
     for number in graph.outputs:
         tensor = graph.tensors[number]
-        quantization = tensor.quantization
-        is_alike = quantization is not None and np.array_equal(
-            (*tensor.shape, quantization.scale[0], quantization.zeroPoint[0]),
-            (*features.output.shape, features.output.scale, features.output.zero_point),
-        )
-        if len(graph.outputs) == 1 and is_alike:
+        if len(graph.outputs) == 1 and _is_of(tensor, features):
             return int(number)
     raise RequestError(
         f"{features.path}: the file that was compiled from it has other features; "
         "compile it again with: corallite compile."
     )
+
+
+def _is_of(tensor: Any, features: FeaturesFile) -> bool:
+    """Returns whether a tensor is described as the features are."""
+    found, spec = tensor.quantization, features.output
+    if found is None or found.scale is None or found.zeroPoint is None:
+        return False
+    values = (*tensor.shape, *found.scale, *found.zeroPoint)
+    return np.array_equal(values, (*spec.shape, spec.scale, spec.zero_point))
 
 
 def _quantize_range(values: Array) -> tuple[float, int]:

@@ -1,4 +1,4 @@
-"""Derives the name of the CPU fallback of a file compiled for the Edge TPU."""
+"""Derives the names of a model file and of what is compiled of it for the Edge TPU."""
 
 from pathlib import Path
 
@@ -13,3 +13,8 @@ def name_cpu_fallback(path: str) -> str:
         return path
     name = compiled.stem.removesuffix(_COMPILED) + compiled.suffix
     return str(compiled.with_name(name))
+
+
+def name_compiled(path: Path) -> Path:
+    """Returns where the file is that is compiled from this one for the Edge TPU."""
+    return path.with_name(f"{path.stem}{_COMPILED}{path.suffix}")

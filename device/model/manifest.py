@@ -25,7 +25,7 @@ from corallite.device.model.text_bounds import (
     require_small,
 )
 from corallite.device.system.errors import RequestError
-from corallite.device.system.files import reporting_unreadable
+from corallite.device.system.files import printable, reporting_unreadable
 from corallite.device.system.storage import json_text
 from corallite.device.system.text import cut
 
@@ -109,13 +109,19 @@ class ClassesOutput(NamedTuple):
     def from_json(cls, content: dict[str, Any]) -> "ClassesOutput":
         """Creates an object from the dict of `to_json`."""
         content = {**cls._field_defaults, **content}
-        refusal = content["refusal"]
-        return cls(
+        found = cls(
             tuple(require_label(str(label)) for label in content["labels"]),
             _text(content, "values"),
             _text(content, "name"),
-            refusal and Refusal.from_json(refusal),
         )
+        if content["refusal"] is None:
+            return found
+        refusal = Refusal.from_json(content["refusal"])
+        if found.is_multilabel:
+            raise ValueError("it is multi-label, and so has no refusal")
+        if len(refusal.thresholds) > len(found.labels):
+            raise ValueError("it has more thresholds than labels")
+        return found._replace(refusal=refusal)
 
     def to_json(self) -> dict[str, Any]:
         """Returns a dict for JSON; the reverse of `from_json`."""
@@ -327,7 +333,8 @@ def _text(content: dict[str, Any], name: str, default: str | None = None) -> str
     text = content[name] if default is None else content.get(name, default)
     if not isinstance(text, str):
         raise TypeError(f"{name} is not text")
-    return require_short(text, name)
+    # Written to logs and JSON, which cannot hold half a surrogate pair.
+    return printable(require_short(text, name))
 
 
 def _finite(number: Any) -> float:

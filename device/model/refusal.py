@@ -44,9 +44,27 @@ class Refusal(NamedTuple):
         """Applies the temperature to probabilities, float32 `[..., classes]`."""
         if self.temperature == 1:
             return probabilities
-        powers = np.maximum(probabilities, 0) ** np.float32(1 / self.temperature)
+        # Relative to the largest: its power is 1, even if that of all is too small.
+        most = probabilities.max(-1, keepdims=True, initial=0)
+        relative = probabilities / np.where(most > 0, most, 1)
+        powers = np.maximum(relative, 0) ** np.float32(1 / self.temperature)
         total = powers.sum(-1, keepdims=True)
         return np.divide(powers, total, out=np.zeros_like(powers), where=total > 0)
+
+    def rename(self, old: tuple[str, ...], new: tuple[str, ...]) -> "Refusal":
+        """Returns it for the same classes by other names, in the same order.
+
+        Names that are not of these classes are left out.
+        """
+        name_of = dict(zip(old, new, strict=False))
+        return self._replace(
+            thresholds={
+                name_of[name]: share
+                for name, share in self.thresholds.items()
+                if name in name_of
+            },
+            background=name_of.get(self.background, ""),
+        )
 
     def threshold_of(self, label: str) -> float:
         """Returns the least probability at which a class is named."""
@@ -99,6 +117,8 @@ class Refusal(NamedTuple):
             AttributeError, KeyError, TypeError, ValueError, OverflowError: `content` is
                 something else.
         """
+        if not isinstance(content, dict):
+            raise TypeError("its refusal is not an object")
         content = {**cls._field_defaults, **content}
         thresholds = content["thresholds"].items()
         background = content["background"]
@@ -113,7 +133,7 @@ class Refusal(NamedTuple):
             target_precision=_share(content["target_precision"]),
             precision=_share(content["precision"]),
             coverage=_share(content["coverage"]),
-            photos=int(content["photos"]),
+            photos=_count(content["photos"]),
         )
 
 
@@ -127,3 +147,10 @@ def _share(value: Any) -> float:
     if not 0 <= share <= 1 or math.isnan(share):
         raise ValueError(f"{share} is not from 0 to 1")
     return share
+
+
+def _count(value: Any) -> int:
+    count = int(value)
+    if count < 0:
+        raise ValueError(f"{count} is not a number of photos")
+    return count

@@ -159,7 +159,8 @@ def _describe_own(
         from corallite.device.model.description.output_values import find_values
 
         values, values_from = find_values(graph, overrides.output, path)
-        changed = changed.with_classes(values=values)
+        # A refusal was fitted to the probabilities of other numbers.
+        changed = changed.with_classes(values=values, refusal=None)
     if overrides.input_range is not None or overrides.output is not None:
         # With other numbers the model gives other answers than when it was made.
         changed = changed._replace(selftest=None)
@@ -211,7 +212,10 @@ def _describe_other(
 
 def _override(manifest: Manifest, overrides: Overrides) -> Manifest:
     if overrides.labels is not None:
-        manifest = manifest.with_classes(labels=overrides.labels)
+        refusal = manifest.classes.refusal
+        if refusal is not None:
+            refusal = refusal.rename(manifest.labels, overrides.labels)
+        manifest = manifest.with_classes(labels=overrides.labels, refusal=refusal)
     if overrides.fit is not None:
         fitted = Preprocessing(manifest.preprocessing.size_hw, overrides.fit)
         manifest = manifest.with_image(preprocessing=fitted)

@@ -126,8 +126,13 @@ class Service:
 
     def describe_model(self) -> schemas.ModelBody:
         """Returns the manifest of the last prediction, and the current status."""
-        content = self._engine.manifest.to_format_1()
-        content["labels"] = [printable(label) for label in content["labels"]]
+        manifest = self._engine.manifest
+        refusal = manifest.classes.refusal
+        labels = tuple(map(printable, manifest.labels))
+        if refusal is not None:
+            refusal = refusal.rename(manifest.labels, labels)
+        manifest = manifest.with_classes(labels=labels, refusal=refusal)
+        content = manifest.to_format_1()
         status = schemas.StatusBody(**self._engine.status()._asdict())
         return schemas.ModelBody(manifest=content, status=status)
 

@@ -23,7 +23,8 @@ def check_class_name(text: str) -> str:
         raise RequestError("A class needs a name of printable characters; give one.")
     if len(name) > _MOST_CHARACTERS or len(name.encode()) > _MOST_BYTES:
         raise RequestError(
-            f"The name has more than {_MOST_CHARACTERS} characters; give a shorter one."
+            f"The name has more than {_MOST_CHARACTERS} characters or {_MOST_BYTES} "
+            "bytes; give a shorter one."
         )
     if name.startswith(".") or "/" in name or "\\" in name:
         raise RequestError(

@@ -126,7 +126,9 @@ class Recorder:
     def _begin(self, label: str, key: str) -> _Recording:
         now_s = self._clock()
         for old, recording in list(self._recordings.items()):
-            if recording.held_until_s < now_s - _FORGET_S:
+            is_full = len(self._recordings) >= _MOST_RECORDINGS
+            is_over = recording.is_over and is_full
+            if is_over or recording.held_until_s < now_s - _FORGET_S:
                 del self._recordings[old]
         if len(self._recordings) >= _MOST_RECORDINGS:
             raise RequestError("Too many pages record at once; try again in a moment.")

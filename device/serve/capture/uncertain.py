@@ -113,14 +113,17 @@ class Uncertain:
             return
         self._next_s = self._clock() + _BETWEEN_PHOTOS_S
         content = encode_photo(image)
-        self._make_room(len(content))
-        self.folder.add(name_photo(begin_burst(), 1), content)
+        name = name_photo(begin_burst(), 1)
+        self._make_room(name, len(content))
+        self.folder.add(name, content)
 
-    def _make_room(self, size: int) -> None:
+    def _make_room(self, new: str, size: int) -> None:
         """Removes the oldest photos until there is room for one of `size` bytes."""
         with reporting_failure(self.folder.path, "cleared"):
             names = [x for x in self.folder.names() if OWN_NAME.fullmatch(x)]
-            # The newest first.
+            # The newest first. Names after the new one are from before the clock was
+            # set back.
+            names.sort(key=lambda x: (x <= new, x), reverse=True)
             sizes = [(self.folder.path / name).stat().st_size for name in names]
             total = size
             for number, (name, length) in enumerate(zip(names, sizes, strict=True)):

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from corallite.device.image.preprocess import Preprocessing
+from corallite.device.model.archive import split_archive
 from corallite.device.model.manifest import Manifest
+from corallite.device.model.refusal import Refusal
 from corallite.device.model.write import attach_manifest
 
 COMMAND = [sys.executable, "-m", "corallite.device.cli.classify_main"]
@@ -81,6 +83,20 @@ def test_invalid_flags_are_reported_in_one_line(classify, flags, sentence):
     done = classify([], *flags)
     assert (done.returncode, done.stdout) == (2, b"")
     assert sentence in done.stderr.decode()
+
+
+def test_command_for_a_class_that_is_never_named_is_refused(classify, model, jpeg):
+    refusal = Refusal(background="blue")
+    path = model.with_name("refusing.tflite")
+    manifest = MANIFEST.with_classes(refusal=refusal)
+    path.write_bytes(attach_manifest(split_archive(model.read_bytes())[0], manifest))
+    flags = [f"--model={path}", "--on_label=blue", "--run=echo seen"]
+    done = classify([jpeg(BLUE)], *flags)
+    assert done.returncode == 2 and b"give --on_label=unknown" in done.stderr
+    done = classify([jpeg(BLUE)], *flags, "--threshold=0.1")
+    assert done.returncode == 0 and b"seen" in done.stderr
+    done = classify([jpeg(BLUE)], flags[0], "--on_label=unknown", flags[2])
+    assert done.returncode == 0 and b"seen" in done.stderr
 
 
 def test_systemd_is_notified_from_the_start_to_the_end(classify, jpeg, tmp_path):

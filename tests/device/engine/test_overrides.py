@@ -12,6 +12,7 @@ from corallite.device.engine.overrides import choose_manifest, read_labels
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.model.archive import split_archive
 from corallite.device.model.manifest import Manifest
+from corallite.device.model.refusal import Refusal
 from corallite.device.model.write import attach_manifest
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
@@ -172,6 +173,27 @@ def test_labels_and_range_of_tflite_metadata_are_used_and_logged(tmp_path, caplo
     assert manifest.image.input_range == (-1.0, 1.0)
     assert "takes 4x4 RGB" in caplog.text and "TFLite Metadata" in caplog.text
     assert Classifier(path).labels == ("x", "y", "z")
+
+
+def test_refusal_has_the_names_that_the_user_gives(tmp_path, labels_file):
+    path = tmp_path / "model.tflite"
+    labels = ("x", "y", "none")
+    manifest = Manifest.of_classifier("a", "1", labels, Preprocessing((4, 4)))
+    refusal = Refusal(2.0, 0.5, {"x": 0.75}, background="none")
+    described = manifest.with_classes(refusal=refusal)
+    path.write_bytes(attach_manifest(write_model(), described))
+    found = choose_manifest(path, labels_path=labels_file).classes
+    first, _, last = found.labels
+    assert found.refusal == Refusal(2.0, 0.5, {first: 0.75}, background=last)
+
+
+def test_other_numbers_have_no_refusal(tmp_path):
+    # Its temperature would make those of several labels sum to 1.
+    path = tmp_path / "model.tflite"
+    manifest = Manifest.of_classifier("a", "1", ("x", "y", "z"), Preprocessing((4, 4)))
+    described = manifest.with_classes(refusal=Refusal(2.0, 0.5))
+    path.write_bytes(attach_manifest(write_model(), described))
+    assert choose_manifest(path, output="multilabel").classes.refusal is None
 
 
 def test_a_range_that_is_assumed_is_logged_as_a_warning(tmp_path, labels_file, caplog):

@@ -65,11 +65,16 @@ def test_another_features_file_computes_its_own(
     assert len(measured) == 24 and found.features.shape == (12, 2)
 
 
-@pytest.mark.parametrize("damage", [b"", b"x" * 100, None])
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"x" * 100, b"PK\3\4" + bytes(100)]
+    + [lambda x: x[:-1], lambda x: x[:-1] + bytes([x[-1] ^ 1])],
+)
 def test_a_damaged_cache_is_made_again(paths, features, cache_folder, damage):
     expected = embed_photos(paths, features)
     (path,) = cache_folder.iterdir()
-    path.write_bytes(path.read_bytes()[:-1] if damage is None else damage)
+    whole = path.read_bytes()
+    path.write_bytes(damage(whole) if callable(damage) else damage)
     found = embed_photos(paths, features)
     assert np.array_equal(found.features, expected.features)
 

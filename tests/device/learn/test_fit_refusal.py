@@ -29,6 +29,11 @@ def fit(drawn, settings, names=("a", "b", "c")):
     return fit_refusal(probabilities, labels, names, settings)
 
 
+def give_int8(probabilities):
+    """Returns what an int8 softmax gives for these probabilities."""
+    return (np.clip(np.round(probabilities * 256), 0, 255) / 256).astype(np.float32)
+
+
 def judge(refusal, probabilities, labels, names=NAMES):
     calibrated = refusal.calibrate(probabilities.astype(np.float32))
     is_named = refusal.name_each(calibrated, names)
@@ -77,7 +82,7 @@ def test_background_is_never_named():
     assert refusal.background == "none"
     assert not refusal.names("none", 1.0) and refusal.names("cat", 1.0)
     # Its photos do not count as photos that could have been named.
-    calibrated = refusal.calibrate(probabilities.astype(np.float32))
+    calibrated = refusal.calibrate(give_int8(probabilities))
     is_named = refusal.name_each(calibrated, NAMES)
     assert refusal.coverage == pytest.approx(is_named[labels != 2].mean(), abs=1e-4)
     chosen = fit_refusal(probabilities, labels, NAMES, RefusalSettings(0.8, "dog"))
@@ -115,3 +120,23 @@ def test_zeros_of_an_int8_softmax_are_no_error():
     assert np.isfinite(refusal.temperature) and refusal.coverage == 1
     # Any probabilities that a model can give.
     assert refusal.calibrate(np.zeros((1, 3), np.float32)).tolist() == [[0, 0, 0]]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_an_int8_file_gives_is_named_as_told(seed):
+    # It gives at most 255/256: with a threshold of 0.998 it named nothing.
+    probabilities, labels = draw(200, seed, hardness=0.15)
+    refusal = fit((probabilities, labels), RefusalSettings())
+    given = give_int8(probabilities)
+    precision, named = judge(refusal, given, labels, ("a", "b", "c"))
+    told = refusal.precision, refusal.coverage
+    assert (precision, named) == pytest.approx(told, abs=1e-4)
+
+
+def test_a_class_named_unknown_is_one_of_what_is_no_class():
+    drawn = draw(300)
+    assert fit(drawn, RefusalSettings(), ("a", "b", "unknown")).background == "unknown"
+    assert fit(drawn, RefusalSettings(), ("a", "none", "unknown")).background == "none"
+    assert (
+        fit(drawn, RefusalSettings(0.9, "a"), ("a", "b", "unknown")).background == "a"
+    )

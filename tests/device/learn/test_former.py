@@ -73,7 +73,10 @@ def test_nothing_is_before_the_first(tmp_path):
     "content",
     [b"", b"{", b"[]", b"{}", b'{"labels": 3, "photos": {}}', b"\xff"]
     + [b'{"labels": ["a"], "photos": {"x": ["y", 1]}}', b"[" * 100_000]
-    + [b'{"labels": ["a"], "photos": {"x": 1}}'],
+    + [b'{"labels": ["a"], "photos": {"x": 1}}']
+    + [b'{"labels": ["a"], "photos": {"x": [0, 1e999]}}']
+    + [b'{"labels": ["a"], "photos": {"x": [0, 1%s]}}' % (b"0" * 30)]
+    + [b'{"labels": ["a"], "photos": {"x": [0, -2]}}'],
 )
 def test_a_damaged_record_is_not_replaced(write, content):
     with pytest.raises(RequestError, match="was not made by corallite teach"):

@@ -143,3 +143,21 @@ def test_confusions_are_counted_the_most_frequent_first():
     labels, predicted = np.array([0, 0, 0, 1, 1, 2]), np.array([1, 1, 0, 1, 0, 2])
     assert count_confusions(labels, predicted) == [(0, 1, 2), (1, 0, 1)]
     assert count_confusions(labels, labels) == []
+
+
+def test_classes_that_share_scenes_are_divided():
+    # As an open and a closed door: each scene has a photo of both.
+    labels, groups = np.tile([0, 1], 10), np.repeat(np.arange(10), 2)
+    fold_of = head.assign_folds(labels, groups, 2)
+    assert fold_of is not None
+    assert (fold_of[::2] == fold_of[1::2]).all()
+    assert np.bincount(fold_of).tolist() == [4] * 5
+
+
+def test_the_rarer_class_of_a_scene_is_spread():
+    # Class 1 is in two scenes, and class 0 in one of them and in nine others.
+    groups = np.array([*range(10), 0, 10])
+    labels = np.array([0] * 10 + [1, 1])
+    fold_of = head.assign_folds(labels, groups, 2)
+    assert fold_of is not None and fold_of.max() == 1
+    assert fold_of[10] != fold_of[11]

@@ -1,3 +1,4 @@
+import shutil
 import signal
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fixtures import compiled_by_stand_in
+from fixtures.small_models import write_model
 
 from corallite.device.camera.open_source import open_source
 from corallite.device.engine.classifier import Classifier
@@ -119,11 +121,60 @@ def test_head_stands_behind_the_compiled_features(photos, model, features_path):
     assert former.read_bytes() == path.read_bytes()
 
 
+def test_no_compiled_file_of_a_former_model_stays(photos, model, features_path):
+    # With it the accelerator would go on with the former model, the CPU with the new.
+    compiled = compile_all(features_path)
+    teach(photos, model, compiled)
+    taught = teach(photos, model, features_path)
+    assert taught.compiled_path is None and taught.former_path
+    paired = model.with_name("model_edgetpu.tflite")
+    former = model.with_name("model.former_edgetpu.tflite")
+    assert not paired.exists() and former.exists()
+    taught = teach(photos, model, compiled)
+    assert paired.exists() and not former.exists()
+
+
+def test_a_compiled_file_of_somebody_else_stays(photos, model, features_path):
+    other = model.with_name("model_edgetpu.tflite")
+    other.write_bytes(b"mine")
+    with pytest.raises(RequestError, match="model_edgetpu.tflite: .* not replaced; "):
+        teach(photos, model, compile_all(features_path))
+    assert other.read_bytes() == b"mine" and not model.exists()
+    assert teach(photos, model, features_path).path == model
+    assert other.read_bytes() == b"mine"
+
+
 def test_a_compiled_file_of_other_features_is_refused(photos, model, features_path):
     compiled = compile_all(features_path, factor=2)
     with pytest.raises(RequestError, match="has other features; compile it again"):
         teach(photos, model, compiled)
     assert not model.exists()
+
+
+def test_a_damaged_compiled_file_is_refused(photos, model, features_path):
+    compiled = compile_all(features_path)
+    whole = split_archive(compiled.read_bytes())[0]
+    rng = np.random.default_rng(0)
+    refused = 0
+    for cut in (len(whole) // 2, *rng.integers(8, len(whole), 30)):
+        damaged = bytearray(whole[: len(whole) // 2] if not refused else whole)
+        damaged[int(cut) % len(damaged)] ^= 0xFF
+        compiled.write_bytes(damaged)
+        try:
+            teach(photos, model, compiled)
+        except RequestError as error:
+            refused += "features_edgetpu.tflite: is damaged (" in str(error)
+            assert not model.exists()
+        for path in model.parent.glob("model*"):
+            path.unlink()
+    assert refused > 5
+
+
+def test_a_compiled_file_without_quantization_is_refused(photos, model, features_path):
+    other = features_path.with_name("features_edgetpu.tflite")
+    other.write_bytes(write_model((1, 32, 32, 3)))
+    with pytest.raises(RequestError, match="has other features; compile it again"):
+        teach(photos, model, other)
 
 
 def test_features_of_other_pixels_are_refused(
@@ -146,6 +197,26 @@ def test_copies_are_one_scene(photos, model, features_path):
         path.with_name(f"copy_{path.name}").write_bytes(path.read_bytes())
     taught = teach(photos, model, features_path)
     assert len(taught.labels) == 40 and taught.scenes == 36
+
+
+def test_photos_in_two_classes_are_reported(photos, model, features_path, caplog):
+    for number in range(3):
+        copied = photos / "red" / f"{number:03d}.png"
+        shutil.copy(copied, photos / "blue" / f"copy{number}.png")
+    with caplog.at_level("WARNING", logger="absl"):
+        taught = teach(photos, model, features_path)
+    assert taught.validation
+    assert "3 photos are in two classes, such as " in caplog.text
+    assert f"{photos}/blue/copy0.png = {photos}/red/000.png" in caplog.text
+
+
+def test_classes_of_the_same_photos_are_judged(photos, model, features_path, caplog):
+    # By their groups they were one class: "accuracy unknown: a single scene".
+    shutil.rmtree(photos / "blue")
+    shutil.copytree(photos / "red", photos / "rot")
+    taught = teach(photos, model, features_path)
+    assert taught.validation and taught.validation.accuracy < 0.75
+    assert "12 photos are in two classes" in caplog.text
 
 
 def test_a_model_that_is_as_good_replaces_the_former(
@@ -226,7 +297,7 @@ def test_a_kill_leaves_photos_and_former_model(photos, model, features_path):
         "os.replace = replace_or_die\n"
         "teach(*map(Path, sys.argv[2:]))\n"
     )
-    for path in (model.parent / "cache").rglob("*.npy"):
+    for path in (model.parent / "cache").rglob("*.rows"):
         path.unlink()
     for writes in range(3):
         # The cache, the former model, the model.

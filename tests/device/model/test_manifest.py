@@ -64,11 +64,41 @@ def test_refusal_survives_the_round_trip(tmp_path):
         {"thresholds": ["cat"]},
         {"background": "x" * 300},
         {"photos": "many"},
+        {"photos": -1},
+        {"thresholds": {f"class {n}": 0.5 for n in range(4)}},
     ],
 )
 def test_refusal_of_nonsense_is_refused(tmp_path, field):
     content = MANIFEST.with_classes(refusal=Refusal()).to_json()
     content["outputs"][0]["refusal"] |= field
+    _require_damaged(tmp_path, content)
+
+
+@pytest.mark.parametrize("refusal", [0, False, "", [], "never", 3, [1]])
+def test_what_is_no_refusal_is_refused(tmp_path, refusal):
+    content = MANIFEST.to_json()
+    content["outputs"][0]["refusal"] = refusal
+    _require_damaged(tmp_path, content)
+
+
+def test_empty_refusal_names_all(tmp_path):
+    content = MANIFEST.to_json()
+    content["outputs"][0]["refusal"] = {}
+    assert Manifest.from_json(content).classes.refusal == Refusal()
+
+
+def test_refusal_of_several_labels_is_refused(tmp_path):
+    # Its temperature would make the probabilities of the labels sum to 1.
+    content = MANIFEST.with_classes(values="multilabel", refusal=Refusal(2.0)).to_json()
+    _require_damaged(tmp_path, content)
+
+
+def test_text_of_a_manifest_can_be_written(tmp_path):
+    found = Manifest.from_json({**MANIFEST.to_json(), "version": "a\ud800"})
+    assert found.version == "a\\ud800"
+
+
+def _require_damaged(tmp_path, content):
     file = append_archive(MODEL, {"corallite.json": json.dumps(content).encode()})
     with pytest.raises(RequestError, match="its manifest is damaged"):
         read_manifest(write(tmp_path, file))

@@ -9,7 +9,7 @@ NAMES = ("cat", "dog", "none")
 REFUSAL = Refusal(threshold=0.6, thresholds={"dog": 0.8}, background="none")
 
 
-def test_temperature_keeps_the_order_and_the_sum():
+def test_temperature_two_takes_roots():
     given = np.array([[0.7, 0.2, 0.1], [0.0, 0.25, 0.75]], np.float32)
     softer = Refusal(temperature=2.0).calibrate(given)
     roots = np.sqrt(given)
@@ -57,3 +57,23 @@ def test_json_has_the_terms_of_the_field():
     }
     with pytest.raises(ValueError, match="is not from 0 to 1"):
         Refusal.from_json({**content, "coverage": 1.5})
+
+
+@pytest.mark.parametrize("temperature", [0.01, 0.25, 1.0, 8.0, 100.0])
+def test_temperature_keeps_the_ranking(temperature):
+    # As a power of 100, all of them are below what float32 holds.
+    probabilities = np.array([0.1, 0.2, 0.4, 0.3], np.float32)
+    found = Refusal(temperature).calibrate(probabilities)
+    assert found.argmax() == 2 and found.dtype == np.float32
+    assert found.sum() == pytest.approx(1)
+
+
+def test_zeros_stay_zeros():
+    assert (Refusal(2.0).calibrate(np.zeros((2, 3), np.float32)) == 0).all()
+
+
+def test_labels_in_other_words_keep_their_places():
+    refusal = Refusal(2.0, 0.5, {"cat": 0.75}, background="none")
+    found = refusal.rename(("cat", "dog", "none"), ("Katze", "Hund", "nichts"))
+    assert found == Refusal(2.0, 0.5, {"Katze": 0.75}, background="nichts")
+    assert found.rename(("Katze",), ()) == Refusal(2.0, 0.5)

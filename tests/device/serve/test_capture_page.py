@@ -189,6 +189,22 @@ def test_uncertain_frames_are_named_one_after_the_other(
     assert page.browser.complaints() == []
 
 
+def test_dialog_of_many_classes_fits_a_phone(page, wait_until, tmp_path, jpeg):
+    names = [f"class {number}" for number in range(30)]
+    for name in [*names, "x" * 64]:
+        (tmp_path / "photos" / name).mkdir()
+    (tmp_path / "photos" / "class 0" / "1.jpg").write_bytes(jpeg())
+    wait_until(lambda: page.count("class 0") == 1 and page.count("x" * 64) == 0)
+    page.open_photo("class 0")
+    script = "const d = document.querySelector('#photo'); return "
+    measure = page.driver.execute_script
+    # Nothing is beside it, and the buttons below need no scrolling.
+    assert measure(f"{script} d.scrollWidth <= d.clientWidth")
+    page.wait_for_text("#close", "Close")
+    wait_until(lambda: measure(f"{script} d.scrollHeight <= d.clientHeight"))
+    assert page.browser.page_width_px() <= 390
+
+
 def test_page_asks_for_the_token(browser, serve, camera_server, tmp_path, wait_until):
     # Not that of another test: cookies are the same for all ports.
     (tmp_path / "token").write_text("fedcba9876543210")

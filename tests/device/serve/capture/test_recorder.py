@@ -182,6 +182,16 @@ def test_class_that_vanishes_is_not_made_again(recorder, camera, album, wait_unt
     assert not (album.path / "cup").exists()
 
 
+def test_many_short_presses_are_no_many_pages(recorder, clock):
+    # By one thumb: the 17th within ten seconds was refused.
+    for number in range(40):
+        recorder.hold("cup", str(number))
+        recorder.release(str(number))
+    # The last ones can still be asked for their counts.
+    assert recorder.release("39").kept == 0
+    assert len(recorder._recordings) <= 16
+
+
 def test_recordings_are_limited(recorder, clock):
     for number in range(16):
         recorder.hold("cup", str(number))

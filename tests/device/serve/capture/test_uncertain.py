@@ -18,6 +18,7 @@ from corallite.device.serve.capture.uncertain import Uncertain, is_uncertain
 MANIFEST = Manifest.of_classifier("x", "1", ("cup", "pen"), Preprocessing((32, 32)))
 FITTED = Refusal(threshold=0.6, thresholds={"pen": 0.8}, background="none")
 FOREIGN = "holiday.jpg"
+BACK = [f"20261130-03150{second}-a1b2" for second in range(3)]
 
 
 @pytest.fixture
@@ -113,6 +114,16 @@ def test_oldest_go_first_and_other_files_stay(uncertain, offer, monkeypatch):
     *ours, foreign = uncertain.folder.names()
     assert [name[13:15] for name in ours] == ["05", "04", "03"]
     assert foreign == FOREIGN
+
+
+def test_a_clock_that_is_set_back_costs_no_new_photo(uncertain, offer, monkeypatch):
+    # Of a board without a clock: its new photos were the oldest, and went first.
+    monkeypatch.setattr(uncertain_module, "MOST_PHOTOS", 3)
+    bursts = iter(["20301130-031501-a1b2", "20301130-031502-a1b2"] + BACK)
+    monkeypatch.setattr(uncertain_module, "begin_burst", lambda: next(bursts))
+    for _ in range(5):
+        offer()
+    assert {name[:20] for name in uncertain.folder.names()} == set(BACK)
 
 
 def test_their_bytes_are_limited(uncertain, offer, monkeypatch):
