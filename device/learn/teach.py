@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from corallite.device.learn import former, head
+from corallite.device.learn.bursts import join_bursts
 from corallite.device.learn.embed import Embedded, embed_photos
 from corallite.device.learn.features_file import FeaturesFile
 from corallite.device.learn.fit_refusal import (
@@ -143,7 +144,7 @@ def _report_shared(photos: Photos, embedded: Embedded, labels: Array) -> None:
 
 
 def _group(embedded: Embedded, labels: Array, photos: Photos) -> Array:
-    """Returns the group of each photo; near-duplicates are in one group."""
+    """Returns the group of each photo; near-duplicates and bursts are in one group."""
     pairs = find_pairs(embedded.hashes.tolist(), list(embedded.thumbnails))
     names = [photos.class_names[label] for label in labels]
     groups, divided = group_near_duplicates(pairs, names)
@@ -153,6 +154,14 @@ def _group(embedded: Embedded, labels: Array, photos: Photos) -> Array:
             "of one recording, so the accuracy below is too high. Add photos of other "
             "scenes.",
             name,
+        )
+    files_of = [photos.paths[row].name for row in embedded.rows]
+    groups, recorded_once = join_bursts(groups, files_of, labels)
+    for number in recorded_once:
+        log.warning(
+            "Class %r was recorded in fewer than three bursts, so the accuracy below "
+            "may be too high. Record it again, in other places.",
+            photos.class_names[number],
         )
     return groups
 
