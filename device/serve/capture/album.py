@@ -45,6 +45,14 @@ class Album:
         with reporting_failure(self.path, "read"), os.scandir(self.path) as entries:
             return sorted(entry.name for entry in entries if _is_class(entry))
 
+    def folders(self) -> dict[str, PhotoFolder]:
+        """Returns the photos of each class, to be read; sorted by label.
+
+        Raises:
+            RequestError: The folder cannot be read.
+        """
+        return {label: PhotoFolder(self.path / label) for label in self.labels()}
+
     def find(self, label: str) -> PhotoFolder:
         """Returns the photos of a class, to be read.
 

@@ -104,8 +104,9 @@ def describe_capture(capture: Capture) -> CaptureBody:
         RequestError: A folder cannot be read.
     """
     classes = []
-    for label in capture.album.labels():
-        names = capture.album.find(label).names()
+    # Not `find`, which would list all classes for each of them.
+    for label, folder in capture.album.folders().items():
+        names = folder.names()
         photos = names[:NEWEST]
         classes.append(AlbumClassBody(label=label, count=len(names), photos=photos))
     uncertain = None

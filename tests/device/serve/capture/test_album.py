@@ -88,3 +88,16 @@ def test_two_users_move_the_same_photos_and_none_is_lost(album, tmp_path):
         user.join()
     found = [album.find(label).names() for label in ("cup", "pen")]
     assert sorted(sum(found, [])) == sorted(f"{number}.jpg" for number in range(40))
+
+
+def test_folders_of_all_classes_need_one_listing(tmp_path, monkeypatch):
+    for number in range(20):
+        (tmp_path / f"c{number:02}").mkdir()
+        (tmp_path / f"c{number:02}" / "1.jpg").write_bytes(b"x")
+    album = Album(tmp_path)
+    labels = album.labels()
+    listed = iter([labels])
+    monkeypatch.setattr(album, "labels", lambda: next(listed))
+    folders = album.folders()
+    assert list(folders) == labels
+    assert all(folder.names() == ["1.jpg"] for folder in folders.values())
