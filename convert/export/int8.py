@@ -98,8 +98,8 @@ def _refit_head(
 ) -> CrossValidation | None:
     """Fits the head of a network of which nothing else was trained to int8 features.
 
-    The head of the float network was fitted to features without rounding. With few
-    images, int8 lost 0.3 percentage points by that (docs/results.md).
+    The threshold of `unknown` is fitted to what is held out here, so it is that of int8.
+    Top-1 is the same within chance (docs/results.md).
     """
     quantized, _ = _quantize(model, stage, settings, images)
     recipe = stage.run.recall(lambda x: x["network"]["recipe"])

@@ -67,7 +67,8 @@ class Uncertain:
         self._next_s = clock()
         self._last_kept = LastKept(MOST_PHOTOS)
         self._failures = Failures()
-        self._offered: Snapshot | None = None
+        # A frame and its time, by the clock.
+        self._offered: tuple[Snapshot, float] | None = None
         self._changed = threading.Condition()
         self._is_closing = False
         with reporting_failure(path, "used for uncertain frames"):
@@ -78,12 +79,13 @@ class Uncertain:
 
     def offer(self, snapshot: Snapshot) -> None:
         """Takes a frame if it is uncertain; returns at once."""
-        if self._clock() < self._next_s:
+        now_s = self._clock()
+        if now_s < self._next_s:
             return
         classes = self._engine.manifest.classes
         if is_uncertain(snapshot.result, classes, self._threshold):
             with self._changed:
-                self._offered = snapshot
+                self._offered = snapshot, now_s
                 self._changed.notify()
 
     def close(self) -> None:
@@ -97,21 +99,21 @@ class Uncertain:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._offered or self._is_closing)
-                snapshot, self._offered = self._offered, None
-            if self._is_closing or snapshot is None:
+                offered, self._offered = self._offered, None
+            if self._is_closing or offered is None:
                 return
             try:
-                self._look_at(snapshot)
+                self._look_at(*offered)
             except FRAME_FAILURES as error:
                 self._next_s = self._clock() + _BETWEEN_PHOTOS_S
                 self._failures.note(str(error) or type(error).__name__)
 
-    def _look_at(self, snapshot: Snapshot) -> None:
+    def _look_at(self, snapshot: Snapshot, seen_s: float) -> None:
         image = snapshot.image_rgb_u8
         if not self._last_kept.is_new(image):
-            self._next_s = self._clock() + _BETWEEN_LOOKS_S
+            self._next_s = seen_s + _BETWEEN_LOOKS_S
             return
-        self._next_s = self._clock() + _BETWEEN_PHOTOS_S
+        self._next_s = seen_s + _BETWEEN_PHOTOS_S
         content = encode_photo(image)
         name = name_photo(begin_burst(), 1)
         self._make_room(name, len(content))
