@@ -98,7 +98,7 @@ def _refit_head(
 ) -> CrossValidation | None:
     """Fits the head of a network of which nothing else was trained to int8 features.
 
-    The threshold of `unknown` is fitted to what is held out here, so it is that of int8.
+    The threshold is fitted to what is held out here, so it is that of int8.
     Top-1 is the same within chance (docs/results.md).
     """
     quantized, _ = _quantize(model, stage, settings, images)
