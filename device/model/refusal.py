@@ -1,17 +1,23 @@
-"""When the label of a result is "unknown": a part of the manifest."""
+"""When the label of a result is "unknown": a part of the manifest.
+
+NumPy is imported only where it is needed, because `corallite audit` reads manifests
+without it.
+"""
 
 import math
+import struct
 from collections.abc import Mapping
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from corallite.device.model.text_bounds import require_label
 
 # The label of a result if the model is not sure enough of any class.
 UNKNOWN = "unknown"
 
-Probabilities = np.ndarray[Any, np.dtype[np.float32]]
+if TYPE_CHECKING:
+    import numpy as np
+
+    Probabilities = np.ndarray[Any, np.dtype[np.float32]]
 
 
 class Refusal(NamedTuple):
@@ -40,10 +46,12 @@ class Refusal(NamedTuple):
     coverage: float = 0.0
     photos: int = 0
 
-    def calibrate(self, probabilities: Probabilities) -> Probabilities:
+    def calibrate(self, probabilities: "Probabilities") -> "Probabilities":
         """Applies the temperature to probabilities, float32 `[..., classes]`."""
         if self.temperature == 1:
             return probabilities
+        import numpy as np
+
         # Relative to the largest: its power is 1, even if that of all is too small.
         most = probabilities.max(-1, keepdims=True, initial=0)
         relative = probabilities / np.where(most > 0, most, 1)
@@ -81,14 +89,16 @@ class Refusal(NamedTuple):
         return label != self.background and reaches(probability, threshold)
 
     def name_each(
-        self, probabilities: Probabilities, class_names: tuple[str, ...]
-    ) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        self, probabilities: "Probabilities", class_names: tuple[str, ...]
+    ) -> "np.ndarray[Any, np.dtype[np.bool_]]":
         """Returns whether the most probable class of each row is named, bool `[n]`.
 
         Args:
             probabilities: float32 `[n, classes]`, after `calibrate`.
             class_names: The name of each class.
         """
+        import numpy as np
+
         least = np.array([self.threshold_of(x) for x in class_names], np.float32)
         may_name = np.array([name != self.background for name in class_names])
         predicted = probabilities.argmax(1)
@@ -139,7 +149,8 @@ class Refusal(NamedTuple):
 
 def reaches(probability: float, threshold: float) -> bool:
     """Returns whether a probability is at least a threshold, in a model's float32."""
-    return bool(np.float32(probability) >= np.float32(threshold))
+    least, found = struct.unpack("2f", struct.pack("2f", threshold, probability))
+    return bool(found >= least)
 
 
 def _share(value: Any) -> float:
