@@ -116,7 +116,8 @@ class Stage:
         """
         if not overwrite:
             self.refuse_other_settings(inputs)
-        is_done = self.is_complete() and self.metrics()["inputs"] == as_json(inputs)
+        inputs = as_json(inputs)
+        is_done = self.is_complete() and self._made_with(inputs) == inputs
         if is_done:
             logging.info("%s: done already.", self.name)
             self._warn_if_useless()
@@ -130,10 +131,10 @@ class Stage:
         Raises:
             RequestError: It has other values of `settings`.
         """
-        made_from = self._made_from()
-        if made_from is None:
+        if self._made_from() is None:
             return
-        difference = _difference(made_from, as_json(settings))
+        settings = as_json(settings)
+        difference = _difference(self._made_with(settings), settings)
         if difference:
             state = "made" if self.is_complete() else "begun"
             raise RequestError(
@@ -267,6 +268,15 @@ class Stage:
         )
         if fault:
             logging.warning("%s %s", fault, self.kind.suggestion)
+
+    def _made_with(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Returns the inputs of the stage.
+
+        Those of `settings` that an earlier version did not record had their defaults.
+        """
+        defaults = self.kind.settings
+        usual = {name: defaults[name] for name in settings if name in defaults}
+        return {**usual, **(self._made_from() or {})}
 
     def _made_from(self) -> dict[str, Any] | None:
         """Returns the inputs of the finished stage, or of its unfinished training."""

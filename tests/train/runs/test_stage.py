@@ -74,6 +74,16 @@ def test_a_stage_whose_model_was_removed_is_made_again(finished):
     assert not finished.is_done(INPUTS)
 
 
+def test_a_setting_that_was_not_recorded_had_its_default(stage):
+    exported = stage.run.stage("int8")
+    exported.path.mkdir(parents=True)
+    exported.model_path.write_bytes(b"model")
+    exported.finish({"source": "qat"}, {})
+    assert exported.is_done({"source": "qat", "precision": 0.95})
+    with pytest.raises(RequestError, match=r"precision 0\.95, now 0\.9\)"):
+        exported.is_done({"source": "qat", "precision": 0.9})
+
+
 def test_a_reopened_stage_is_not_done(finished):
     finished.reopen()
     assert not finished.is_done(INPUTS)
