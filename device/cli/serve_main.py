@@ -64,7 +64,7 @@ _CAPTURE = flags.DEFINE_string(
     None,
     "Folder of photos, with a folder for each class: serves the page /capture, which "
     "records photos and teaches the file of --model; that may be missing at first. "
-    "Whoever has access can add and delete photos.",
+    "All who have access can add and delete photos.",
 )
 _KEEP_UNCERTAIN = flags.DEFINE_string(
     "keep_uncertain",
