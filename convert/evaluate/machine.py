@@ -1,11 +1,9 @@
 """Describes this machine in a few words, for the record of measured times."""
 
-import os
 import platform
-import re
 from pathlib import Path
 
-from corallite.device.board.sensors import read_board_name
+from corallite.device.board.processor import describe_processor
 
 
 def describe_machine(root: Path = Path("/")) -> str:
@@ -14,17 +12,4 @@ def describe_machine(root: Path = Path("/")) -> str:
     Args:
         root: Where `proc` and `sys` are.
     """
-    model = read_board_name(root) or _read_processor(root) or "unknown processor"
-    cores = os.cpu_count() or 1
-    plural = "" if cores == 1 else "s"
-    return (
-        f"{model}, {platform.machine()}, {cores} core{plural}, {platform.system()} "
-        f"{platform.release()}"
-    )
-
-
-def _read_processor(root: Path) -> str:
-    path = root / "proc/cpuinfo"
-    text = path.read_text() if path.exists() else ""
-    found = re.search(r"^model name\s*: *(.+)$", text, re.MULTILINE)
-    return found[1].strip() if found else platform.processor()
+    return f"{describe_processor(root)}, {platform.system()} {platform.release()}"
