@@ -25,6 +25,7 @@ _DTYPES = (
     "float32 float16 int32 uint8 int64 string bool int16 complex64 int8 float64 "
     "complex128 uint64 resource variant uint32 uint16 int4"
 ).split()
+_INT32 = 2
 _FLOATS = {0: struct.Struct("<f"), 1: struct.Struct("<e")}
 # Constants that scale an input have one number, or one a channel.
 _MOST_NUMBERS = 16
@@ -112,6 +113,30 @@ class FileGraph:
             if len(found) == limit:
                 break
         return found
+
+    @cached_property
+    def steps(self) -> list[Step]:
+        """The operators in the order of execution."""
+        return [self._step(place) for place in range(self._graph.count(3))]
+
+    def options(self, place: int) -> Table | None:
+        """Returns the options of an operator; None if all have their defaults."""
+        return self._graph.item(3, place).table(4)
+
+    def integers(self, tensor: int) -> tuple[int, ...]:
+        """Returns the values of a small INT32 constant; () for any other tensor."""
+        if tensor < 0:
+            return ()
+        table = self._graph.item(0, tensor)
+        start, size = self._root.item(4, table.number(2, "I")).span(0)
+        if table.number(1, "b") != _INT32 or size > 4 * _MOST_NUMBERS or size % 4:
+            return ()
+        return struct.unpack(f"<{size // 4}i", self._content[start : start + size])
+
+    def is_constant(self, tensor: int) -> bool:
+        """Returns whether a tensor has its values in the file."""
+        number = self._graph.item(0, tensor).number(2, "I") if tensor >= 0 else 0
+        return tensor >= 0 and self._root.item(4, number).span(0)[1] > 0
 
     def constant(self, tensor: int) -> tuple[float, ...]:
         """Returns the numbers of a small float constant; () for any other tensor."""

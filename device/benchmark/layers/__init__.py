@@ -1,0 +1,1 @@
+"""Measures single operators, for tables that predict the latency of a network."""

@@ -1,0 +1,163 @@
+"""Measures the latency of operators in a network on this machine.
+
+An operator is measured alone first: a file with several copies of it takes longer than
+one with a single copy, and the difference is without what each inference costs. That
+is still less than in a network, where other operators have just used the caches. So
+networks are made up from the same operators and measured too, and the times of each
+kind are raised by the factor with which the sums fit best.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from corallite.device.benchmark.layers.latency_table import LatencyTable
+from corallite.device.benchmark.layers.made_up import make_up_networks
+from corallite.device.benchmark.layers.operator import WINDOWS, Operator
+from corallite.device.benchmark.layers.operator_file import write_operators
+from corallite.device.benchmark.layers.stopwatch import Stopwatch
+
+_ROUNDS = 10
+# Copies beside the first, and the size of their weights and outputs: as of a network
+# that a second-level cache holds.
+_COPIES = (2, 16)
+_COPIES_BYTES = 256 << 10
+# The clock is not more precise.
+_LEAST_MS = 5e-5
+# How far the factors of kinds are apart, and how far networks are off, both measured
+# in hundredths; their squares' ratio says how many networks a factor takes to be known.
+_FACTOR_SPREAD, _NETWORK_SPREAD = 0.1, 0.03
+# What is measured all the time, to take out how busy the machine is.
+_REFERENCE = 2 * [
+    Operator("conv", 16, 16, (32,), 32, kernel=(3, 3)),
+    Operator("conv", 16, 16, (32,), 64),
+    Operator("depthwise", 16, 16, (64,), 64, kernel=(3, 3)),
+    Operator("conv", 16, 16, (64,), 32),
+]
+
+
+def measure_operators(
+    operators: Iterable[Operator], *, threads: int = 1
+) -> LatencyTable:
+    """Measures operators on this machine; takes about 20 ms for each small one.
+
+    Args:
+        operators: Equal ones are measured once.
+        threads: Of one inference.
+
+    Raises:
+        RequestError: An operator cannot be run, or no runtime works here.
+    """
+    measurement = Measurement(LatencyTable.of_this_machine(threads), operators)
+    for _ in measurement.run():
+        pass
+    return measurement.table()
+
+
+class Measurement:
+    """Extends a table by the operators that it lacks.
+
+    Attributes:
+        total: How many it lacks.
+    """
+
+    def __init__(self, table: LatencyTable, operators: Iterable[Operator]) -> None:
+        """Takes a table of this machine, and operators, which may be in it."""
+        self._former = table
+        self._missing = table.missing(operators)
+        self.total = len(self._missing)
+        self._alone: dict[Operator, float] = {}
+        self._networks: list[_Network] = []
+        self._references_ms: list[float] = []
+
+    def run(self) -> Iterator[int]:
+        """Measures; after each network, yields how many operators are measured.
+
+        Raises:
+            RequestError: As `measure_operators`. What was measured is kept.
+        """
+        for network in make_up_networks(self._missing):
+            self._measure(network, network)
+            yield len(self._alone)
+        # Others, because one network tells little of each kind.
+        for network in make_up_networks(self._missing, seed=1):
+            self._measure(network, [])
+            yield len(self._alone)
+
+    def table(self) -> LatencyTable:
+        """Returns the former table with the times measured so far."""
+        if not self._alone:
+            return self._former
+        reference_ms = self._former.reference_ms or float(
+            np.median(self._references_ms)
+        )
+        factors = _fit_factors(self._alone, self._networks)
+        times = {
+            operator.key: ms * factors[_group(operator)] * reference_ms
+            for operator, ms in self._alone.items()
+        }
+        return replace(self._former.with_times(times), reference_ms=reference_ms)
+
+    def _measure(self, network: list[Operator], alone: list[Operator]) -> None:
+        """Measures a network, and each operator in `alone`."""
+        contents = {
+            "the reference": write_operators(_REFERENCE),
+            "a network of the operators": write_operators(network),
+        }
+        for operator in alone:
+            copies = [operator] * (1 + _count_copies(operator))
+            contents[operator.key] = write_operators(copies[:1])
+            contents[f"{operator.key}, {len(copies)} times"] = write_operators(copies)
+        stopwatch = Stopwatch(contents, self._former.threads)
+        reference_ms, network_ms, *times = stopwatch.measure(_ROUNDS)
+        self._references_ms.append(reference_ms)
+        for operator, one, several in zip(alone, times[::2], times[1::2], strict=True):
+            each = (several - one) / _count_copies(operator)
+            self._alone[operator] = max(each, _LEAST_MS) / reference_ms
+        self._networks.append(_Network(network, network_ms / reference_ms))
+
+
+@dataclass(frozen=True)
+class _Network:
+    """A network that was made up, and its time in units of the reference."""
+
+    operators: list[Operator]
+    time: float
+
+
+def _count_copies(operator: Operator) -> int:
+    rows, columns = operator.out_size
+    size = rows * columns * operator.out_channels
+    if operator.kind in ("conv", "dense"):
+        taps = operator.kernel[0] * operator.kernel[1]
+        size += taps * operator.channels[0] * operator.out_channels
+    least, most = _COPIES
+    return min(max(_COPIES_BYTES // size, least), most)
+
+
+def _group(operator: Operator) -> str:
+    """Returns the name of the operators that share a factor."""
+    is_window = operator.kind in WINDOWS
+    return f"{operator.kind} {operator.kernel}" if is_window else operator.kind
+
+
+def _fit_factors(
+    alone: dict[Operator, float], networks: list[_Network]
+) -> dict[str, float]:
+    """Returns the ratio of the time in a network to that alone, for each group.
+
+    A ridge regression: where networks do not tell, it is the median of their ratios.
+    """
+    groups = sorted({_group(operator) for operator in alone})
+    shares = np.zeros((len(networks), len(groups)))
+    for row, network in zip(shares, networks, strict=True):
+        for operator in network.operators:
+            row[groups.index(_group(operator))] += alone[operator]
+    sums = shares.sum(axis=1)
+    ratios = np.array([network.time for network in networks]) / sums
+    shares /= sums[:, None]
+    middle = np.median(ratios)
+    ridge = (_NETWORK_SPREAD / _FACTOR_SPREAD) ** 2 * np.eye(len(groups))
+    off = np.linalg.solve(shares.T @ shares + ridge, shares.T @ (ratios - middle))
+    return dict(zip(groups, (middle + off).tolist(), strict=True))
