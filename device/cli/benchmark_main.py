@@ -8,11 +8,20 @@ is the latency relative to the first file, `MiB` the memory that loading and run
 file adds to the process, `start` the time from the start of the process to the first
 prediction, `mJ` the energy of one inference. TFLite's own `benchmark_model` also runs
 if it is installed.
+
+corallite benchmark --layers=layers.json --out=board.json
+
+measures single int8 operators into a table, whose sum over a network's operators
+predicts its latency. The list is JSON, or the operators of a .tflite file. An existing
+table is extended, also after Ctrl-C.
 """
 
 import json
 import shutil
+import sys
+import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from absl import flags
 
@@ -40,19 +49,32 @@ _TOOL = flags.DEFINE_string(
     "Path of TFLite's benchmark program, or none; default, search PATH.",
 )
 _JSON = flags.DEFINE_boolean("json", False, "Print a JSON object.")
+_LAYERS = flags.DEFINE_string(
+    "layers", None, "Measure these operators: a JSON list or a .tflite file."
+)
+_OUT = flags.DEFINE_string("out", None, "The table of --layers, a JSON file.")
+# They say how files are compared.
+_NOT_WITH_LAYERS = ("model", "rounds", "starts", "benchmark_model", "json")
 
 
 def main(argv: Sequence[str]) -> None:
-    """Measures the files and prints the result."""
-    paths = [*_MODEL.value, *argv[1:]]
-    if not paths:
-        raise RequestError(program.MODEL_IS_MISSING)
+    """Measures files or operators, and prints the result."""
     cpus = _to_numbers("cpus", _CPUS.value or (), 0)
     threads = _to_numbers("num_threads", _NUM_THREADS.value, 1)
     if not threads or max(threads) > MOST_THREADS:
         raise RequestError(
             f"--num_threads: expected at least one number, each at most {MOST_THREADS}."
         )
+    if _LAYERS.value is not None or _OUT.value is not None:
+        print(_measure_layers(argv, threads, cpus))
+    else:
+        print(_compare_files([*_MODEL.value, *argv[1:]], threads, cpus))
+
+
+def _compare_files(paths: list[str], threads: list[int], cpus: list[int]) -> str:
+    """Measures the files; returns the result as text."""
+    if not paths:
+        raise RequestError(program.MODEL_IS_MISSING)
     cases = [measure.Case(path, n) for path in paths for n in threads]
     runtime = choose_runtime()
     if cpus:
@@ -65,8 +87,38 @@ def main(argv: Sequence[str]) -> None:
     if tool:
         for case, row in zip(cases, content["cases"], strict=True):
             row["tool_mean_ms"] = measure.run_tool(tool, case)
-    to_text = json.dumps if _JSON.value else table.to_table
-    print(to_text(content))
+    return json.dumps(content) if _JSON.value else table.to_table(content)
+
+
+def _measure_layers(argv: Sequence[str], threads: list[int], cpus: list[int]) -> str:
+    """Measures the operators of --layers into --out; returns a sentence."""
+    # Needs the generated schema, which takes a second to load.
+    from corallite.device.benchmark.layers import fill_table
+
+    if not _LAYERS.value or not _OUT.value:
+        raise RequestError("--layers and --out: give both, or none to compare files.")
+    given = [x for x in _NOT_WITH_LAYERS if flags.FLAGS[x].present]
+    if argv[1:] or given:
+        name = f"--{given[0]}" if given else repr(argv[1])
+        raise RequestError(f"--layers: measures operators, not files; omit {name}.")
+    if len(threads) > 1:
+        raise RequestError("--num_threads: a table has one number; make one for each.")
+    operators = fill_table.read_layers(Path(_LAYERS.value))
+    if cpus:
+        measure.pin(cpus)
+    start_s = time.monotonic()
+    made = fill_table.fill_table(operators, Path(_OUT.value), threads[0], _report)
+    return (
+        f"{_OUT.value}: {len(made.milliseconds)} operators "
+        f"({time.monotonic() - start_s:.0f} s); those of {_LAYERS.value} take "
+        f"{made.predict(operators):.3f} ms together"
+    )
+
+
+def _report(done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        end = "\n" if done == total else ""
+        print(f"\r{done} of {total} operators", end=end, file=sys.stderr, flush=True)
 
 
 def _to_numbers(flag: str, words: Sequence[str], least: int) -> list[int]:

@@ -85,12 +85,16 @@ class LatencyTable:
         Raises:
             RequestError: `other`, which was read from `path`, has others.
         """
-        for name in ("machine", "runtime", "threads"):
+        for name, label in (
+            ("machine", "machine"),
+            ("runtime", "runtime"),
+            ("threads", "number of threads"),
+        ):
             ours, theirs = getattr(self, name), getattr(other, name)
             if ours != theirs:
                 raise RequestError(
-                    f"{path}: was measured with the {name} {theirs}, and this is "
-                    f"{ours}; give another file as --out."
+                    f"{path}: its {label} is {theirs}, not {ours} as here; give "
+                    "another file as --out."
                 )
 
 

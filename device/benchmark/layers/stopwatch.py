@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from corallite.device.engine.runtime import load_interpreter
+from corallite.device.system.native_log import withholding_native_log
 
 # A run before them loads the caches.
 _RUNS = 2
@@ -54,7 +55,8 @@ class Stopwatch:
 
 def _load(name: str, content: bytes, threads: int) -> Any:
     """Returns a function that runs one inference on noise."""
-    interpreter = load_interpreter(name, threads, content)
+    with withholding_native_log():
+        interpreter = load_interpreter(name, threads, content)
     rng = np.random.default_rng(0)
     for detail in interpreter.get_input_details():
         limits = np.iinfo(detail["dtype"])

@@ -1,0 +1,60 @@
+"""Measures what a table's file lacks; an interrupted measurement is resumed."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from corallite.device.benchmark.layers.latency_table import (
+    LatencyTable,
+    read_operators,
+    read_table,
+    write_table,
+)
+from corallite.device.benchmark.layers.list_operators import list_operators
+from corallite.device.benchmark.layers.measure_operators import Measurement
+from corallite.device.benchmark.layers.operator import Operator
+from corallite.device.engine.runtime import read_model
+
+Report = Callable[[int, int], None]
+
+
+def read_layers(path: Path) -> list[Operator]:
+    """Returns the operators of a JSON list or of a `.tflite` file; equal ones repeat.
+
+    Raises:
+        RequestError: The file cannot be read, or is neither.
+    """
+    if path.suffix == ".tflite":
+        return list_operators(read_model(path), str(path))
+    return read_operators(path)
+
+
+def fill_table(
+    operators: list[Operator],
+    path: Path,
+    threads: int = 1,
+    report: Report = lambda done, total: None,
+) -> LatencyTable:
+    """Returns the table in a file, with all of these operators.
+
+    The file is written every few seconds, so that little is lost if this is stopped.
+
+    Args:
+        operators: What must be in the table.
+        path: The file. If it exists, its times are kept.
+        threads: Of one inference.
+        report: Called with how many operators are measured, of how many.
+
+    Raises:
+        RequestError: The file is of another machine, runtime or number of threads, or
+            is not a table; an operator cannot be run; or no runtime works here.
+    """
+    table = LatencyTable.of_this_machine(threads)
+    if path.exists():
+        former = read_table(path)
+        table.require_same(former, path)
+        table = former
+    measurement = Measurement(table, operators)
+    for done in measurement.run():
+        write_table(measurement.table(), path)
+        report(done, measurement.total)
+    return measurement.table()
