@@ -1,25 +1,67 @@
-"""Prunes the float model of a run: sets its smallest weights to zero while training.
+"""Prunes the float model of a run while training: whole channels, or single weights.
 
+corallite prune --run_dir=runs/first --method=channels --max_latency_ms=5
 corallite prune --run_dir=runs/first --sparsity=0.5
 
-Zeros make the compressed file smaller, not the model faster. If interrupted, the same
-command resumes.
+Without channels, a network is smaller and faster. Zeros make only the compressed file
+smaller. If interrupted, the same command resumes.
 """
+
+from pathlib import Path
 
 from absl import flags
 
 from corallite.device.cli import program
+from corallite.device.system.errors import RequestError
 from corallite.optimize.prune.magnitude import prune
+from corallite.optimize.slim.budget import Budget
+from corallite.optimize.slim.slim_stage import slim
 from corallite.train.cli import recipe_flags, run_flags
 from corallite.train.runs.recipe import PRUNE
+from corallite.train.runs.stage import Stage
+
+_METHODS = ("magnitude", "channels")
+_BUDGET_FLAGS = ("max_latency_ms", "max_macs", "max_bytes", "board")
 
 _RUN = run_flags.define("Run folder with a trained float model.")
+_METHOD = flags.DEFINE_enum(
+    "method",
+    "magnitude",
+    _METHODS,
+    "magnitude: the smallest weights become zero; channels: the network becomes "
+    "narrower, by default until it takes 0.7 of its time.",
+)
 _SPARSITY = flags.DEFINE_float(
     "sparsity",
-    0.5,
-    "Zero fraction of all kernel weights at the end, between 0 and 1.",
+    None,
+    "For --method=magnitude: zero fraction of all kernel weights at the end, between 0 "
+    "and 1; by default 0.5.",
     lower_bound=0.0,
     upper_bound=1.0,
+)
+_LATENCY = flags.DEFINE_float(
+    "max_latency_ms",
+    None,
+    "For --method=channels: milliseconds of one inference of int8 with one thread.",
+    lower_bound=0.0,
+)
+_MACS = flags.DEFINE_float(
+    "max_macs",
+    None,
+    "For --method=channels: multiply-accumulates of one inference, as 12.5e6.",
+    lower_bound=0.0,
+)
+_BYTES = flags.DEFINE_float(
+    "max_bytes",
+    None,
+    "For --method=channels: bytes of the int8 file.",
+    lower_bound=0.0,
+)
+_BOARD = flags.DEFINE_string(
+    "board",
+    None,
+    "For --method=channels: latencies that `corallite benchmark --layers` measured on "
+    "a board; by default those of this machine.",
 )
 _OVERWRITE = run_flags.define_overwrite()
 _RECIPE = recipe_flags.define(PRUNE)
@@ -27,17 +69,36 @@ _RECIPE = recipe_flags.define(PRUNE)
 
 def main(argv):
     program.reject_arguments(argv)
-    stage = prune(*_RUN(), _SPARSITY.value, _RECIPE(), overwrite=_OVERWRITE.value)
-    accuracy, sparsity = stage.recall(
-        lambda x: (
-            float(x["history"][-1]["val_accuracy"]),
-            float(x["sparsity"]["overall"]),
-        )
-    )
-    print(
-        f"{stage.model_path}: sparsity {sparsity:.3f}, "
-        f"validation accuracy {accuracy:.4f}"
-    )
+    if _METHOD.value == "channels":
+        _slim()
+    else:
+        _zero()
+
+
+def _slim() -> None:
+    if _SPARSITY.value is not None:
+        raise RequestError("--sparsity is for --method=magnitude; omit one of them.")
+    board = None if _BOARD.value is None else Path(_BOARD.value)
+    budget = Budget(_LATENCY.value, _MACS.value, _BYTES.value, board)
+    stage = slim(*_RUN(), budget, _RECIPE(), overwrite=_OVERWRITE.value)
+    before, after = stage.recall(lambda x: (x["predicted_before"], x["predicted"]))
+    costs = "".join(f"{x} {before[x]:.4g} -> {after[x]:.4g}, " for x in after)
+    print(f"{stage.model_path}: {costs}{_describe_accuracy(stage)}")
+
+
+def _zero() -> None:
+    given = [name for name in _BUDGET_FLAGS if flags.FLAGS[name].value is not None]
+    if given:
+        raise RequestError(f"--{given[0]} needs --method=channels; add it.")
+    sparsity = 0.5 if _SPARSITY.value is None else _SPARSITY.value
+    stage = prune(*_RUN(), sparsity, _RECIPE(), overwrite=_OVERWRITE.value)
+    overall = stage.recall(lambda x: float(x["sparsity"]["overall"]))
+    print(f"{stage.model_path}: sparsity {overall:.3f}, {_describe_accuracy(stage)}")
+
+
+def _describe_accuracy(stage: Stage) -> str:
+    accuracy = stage.recall(lambda x: float(x["history"][-1]["val_accuracy"]))
+    return f"validation accuracy {accuracy:.4f}"
 
 
 if __name__ == "__main__":

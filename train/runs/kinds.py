@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from corallite.train.runs.recipe import PRUNE, QUANTIZE, TRAIN, Recipe
+from corallite.train.runs.recipe import PRUNE, QUANTIZE, SLIM, TRAIN, Recipe
 
 _EXPORTS = "exports/"
 
@@ -63,9 +63,24 @@ _ROWS = (
         "folder of its class.",
     ),
     StageKind(
-        "pruned",
+        "slim",
         "prune",
         ("float",),
+        recipe=SLIM,
+        settings={
+            "method": "magnitude",
+            "max_latency_ms": None,
+            "max_macs": None,
+            "max_bytes": None,
+            "board": None,
+        },
+        suggestion="Remove fewer channels or train longer: a higher --max_latency_ms "
+        "or more --epochs of `corallite prune --method=channels`.",
+    ),
+    StageKind(
+        "pruned",
+        "prune",
+        ("float", "slim"),
         recipe=PRUNE,
         settings={"sparsity": None},
         suggestion="Prune less or longer: a lower --sparsity or more --epochs of "
@@ -74,7 +89,7 @@ _ROWS = (
     StageKind(
         "qat",
         "quantize",
-        ("float", "pruned"),
+        ("float", "slim", "pruned"),
         runner="keras",
         is_quantized=True,
         recipe=QUANTIZE,
@@ -85,7 +100,7 @@ _ROWS = (
     StageKind(
         "int8",
         "convert",
-        ("float", "pruned", "qat"),
+        ("float", "slim", "pruned", "qat"),
         artifact="model_int8.tflite",
         settings={
             "source": None,

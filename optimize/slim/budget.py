@@ -1,0 +1,73 @@
+"""What a network may cost after channel pruning, and what its operators cost."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from corallite.device.benchmark.layers.operator import Operator
+
+# Of the latency, if nothing else is asked for.
+DEFAULT_SHARE = 0.7
+# Bytes of a compacted int8 file: of each operator with its tensors, and for each output
+# channel of a kernel its bias, the scale of the bias and the scale of the kernel.
+_OPERATOR_BYTES = 300
+_CHANNEL_BYTES = 12
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """What a network may cost; None for no limit.
+
+    Without any limit, its latency may be 0.7 of what it was.
+
+    Attributes:
+        max_latency_ms: Milliseconds of an inference with one thread, by the latencies.
+        max_macs: Multiply-accumulates of an inference.
+        max_bytes: Bytes of the int8 file.
+        board: File of latencies that `corallite benchmark --layers` has measured on a
+            board; None for latencies of this machine.
+    """
+
+    max_latency_ms: float | None = None
+    max_macs: float | None = None
+    max_bytes: float | None = None
+    board: Path | None = None
+
+    @property
+    def limits(self) -> dict[str, float | None]:
+        """The limits by the name of the cost."""
+        return {
+            "latency_ms": self.max_latency_ms,
+            "macs": self.max_macs,
+            "bytes": self.max_bytes,
+        }
+
+    @property
+    def limits_latency(self) -> bool:
+        """Whether the latency is limited."""
+        return self.max_latency_ms is not None or not any(self.limits.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the fields by the names of their flags."""
+        board = None if self.board is None else str(self.board.resolve())
+        return {**dataclasses.asdict(self), "board": board}
+
+
+def count_macs(operator: Operator) -> float:
+    """Returns the multiply-accumulates of an operator."""
+    if operator.kind not in ("conv", "depthwise", "dense"):
+        return 0
+    height, width = operator.out_size
+    inputs = 1 if operator.kind == "depthwise" else operator.channels[0]
+    window = operator.kernel[0] * operator.kernel[1]
+    return height * width * window * inputs * operator.out_channels
+
+
+def count_bytes(operator: Operator) -> float:
+    """Returns about the bytes of an operator in a compacted int8 file."""
+    if operator.kind not in ("conv", "depthwise", "dense"):
+        return _OPERATOR_BYTES
+    inputs = 1 if operator.kind == "depthwise" else operator.channels[0]
+    window = operator.kernel[0] * operator.kernel[1]
+    channel = window * inputs + _CHANNEL_BYTES
+    return _OPERATOR_BYTES + channel * operator.out_channels

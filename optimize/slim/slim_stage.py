@@ -1,0 +1,197 @@
+"""The slim stage of a run: a network with fewer channels, within a budget.
+
+In a few rounds, the channels that the loss depends on least are removed, batch norms
+are measured again, and the network is trained, with the unpruned one as its teacher.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from absl import logging
+
+from corallite.device.system import files
+from corallite.optimize.keras_graph.load import load_model
+from corallite.optimize.slim.budget import Budget
+from corallite.optimize.slim.importance import measure_importance
+from corallite.optimize.slim.planner import Planner
+from corallite.optimize.slim.recalibrate import recalibrate
+from corallite.optimize.slim.remove_channels import remove_channels
+from corallite.optimize.slim.trace_channels import trace_channels
+from corallite.train.data.input_pipeline import one_hot, training_batches
+from corallite.train.data.load import ImageData
+from corallite.train.framework.keras import keras
+from corallite.train.runs.kinds import KINDS
+from corallite.train.runs.recipe import SLIMMING, Recipe
+from corallite.train.runs.run import Run
+from corallite.train.runs.stage import Stage, as_json
+from corallite.train.training.finish_stage import finish_stage
+from corallite.train.training.fit import fit
+from corallite.train.training.float_stage import cost_metrics
+from corallite.train.training.model_file import save_model
+from corallite.train.training.objectives import classify
+from corallite.train.training.recipe import settle
+from corallite.train.training.teaching import Teacher
+from corallite.train.training.training_state import Progress
+
+KIND = KINDS["slim"]
+_ROUNDS = 3
+# Of the epochs, in each round but the last.
+_ROUND_SHARE = 0.15
+_BATCH = 32
+# Batches: for the importance of channels, and for the averages of batch norms.
+_JUDGED, _AVERAGED = 16, 50
+
+
+def slim(
+    run: Run,
+    data: ImageData,
+    budget: Budget,
+    recipe: Recipe,
+    *,
+    overwrite: bool = False,
+) -> Stage:
+    """Removes channels of a run's float model; returns the slim stage.
+
+    Args:
+        run: A run with a finished float stage.
+        data: Its images.
+        budget: What the network may cost.
+        recipe: The training, of all rounds together.
+        overwrite: Make the stage again if it was made with other settings.
+
+    Raises:
+        RequestError: There is no float model, a layer's channels are not known, the
+            budget cannot be kept, or latencies are missing.
+        KeyboardInterrupt: A signal stopped it; the same call resumes.
+    """
+    recipe = settle(
+        recipe, SLIMMING, data.splits["train"], is_pretrained=run.is_pretrained()
+    )
+    parent, stage = run.stage(KIND.parents[0]), run.stage(KIND.name)
+    source = parent.require()
+    inputs = {
+        "method": "channels",
+        **budget.to_json(),
+        "recipe": dataclasses.asdict(recipe),
+        "parent": parent.sha256(),
+        "data": data.fingerprint,
+    }
+    if stage.is_done(inputs, overwrite):
+        return stage
+    with run.lock(KIND.verb):
+        keras.utils.set_random_seed(recipe.seed)
+        original = load_model(source)
+        stage.path.mkdir(exist_ok=True)
+        planner = Planner(original, budget, stage.path)
+        stage.reopen()
+        rounds = _Rounds(stage, data, recipe, inputs, Teacher(source, original))
+        model, progress = rounds.run(planner)
+        metrics = {
+            **cost_metrics(model),
+            "predicted": planner.predict(model),
+            "predicted_before": planner.predict(original),
+        }
+        finish_stage(stage, model, data, progress, inputs, parent, **metrics)
+        rounds.remove_files()
+    return stage
+
+
+class _Rounds:
+    """The rounds of a stage. Each begins with a saved network, so that it resumes."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        data: ImageData,
+        recipe: Recipe,
+        inputs: dict[str, Any],
+        teacher: Teacher,
+    ):
+        self._stage = stage
+        self._data = data
+        self._recipe = recipe
+        self._inputs = as_json(inputs)
+        self._teacher = teacher
+        self._record = stage.path / "rounds.json"
+        self._epochs = _divide(recipe.epochs)
+
+    def run(self, planner: Planner) -> tuple[keras.Model, Progress]:
+        """Returns the trained network, and the epochs of the last round."""
+        begun = self._find_begun()
+        model = load_model(self._path(begun)) if begun else self._teacher.model
+        progress = Progress()
+        for number in range(max(1, begun), len(self._epochs) + 1):
+            if number > begun:
+                model = self._slim(model, planner, number)
+            progress = self._train(model, number)
+        return model, progress
+
+    def remove_files(self) -> None:
+        """Removes what only an interrupted stage needs."""
+        self._record.unlink(missing_ok=True)
+        for number in range(1, len(self._epochs) + 1):
+            self._path(number).unlink(missing_ok=True)
+
+    def _slim(self, model: keras.Model, planner: Planner, number: int) -> keras.Model:
+        """Returns the network of a round, not trained yet, and saves it."""
+        channels = trace_channels(model)
+        importance = measure_importance(model, channels, self._judged())
+        kept = planner.choose(channels, importance, number / len(self._epochs))
+        model = remove_channels(model, channels, kept)
+        recalibrate(model, (images for images, _ in self._batches(_AVERAGED)))
+        logging.info("Round %d: %s.", number, _summarize(planner.predict(model)))
+        save_model(model, self._path(number))
+        files.write_json(self._record, {"inputs": self._inputs, "begun": number})
+        return model
+
+    def _train(self, model: keras.Model, number: int) -> Progress:
+        recipe = dataclasses.replace(self._recipe, epochs=self._epochs[number - 1])
+        objective = self._teacher.teach(classify(self._data, recipe))
+        return fit(
+            model,
+            self._data,
+            recipe,
+            self._stage.path,
+            objective=objective,
+            inputs={**self._inputs, "round": number},
+        )
+
+    def _find_begun(self) -> int:
+        """Returns the number of the round that was begun with these inputs, or 0."""
+        if not self._record.exists():
+            return 0
+        record = files.read_record(self._record, dict)
+        return record["begun"] if record["inputs"] == self._inputs else 0
+
+    def _path(self, number: int):
+        return self._stage.path / f"round{number}.h5"
+
+    def _judged(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        return self._batches(_JUDGED)
+
+    def _batches(self, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields batches of the training split, augmented but not mixed."""
+        recipe = dataclasses.replace(
+            self._recipe, batch_size=_BATCH, mixup_alpha=0.0, cutmix_alpha=0.0
+        )
+        batches = training_batches(
+            self._data.splits["train"],
+            recipe,
+            one_hot(len(self._data.class_names)),
+            first_epoch=0,
+            epochs=count,  # At least one batch each.
+        )
+        return batches.take(count).as_numpy_iterator()
+
+
+def _divide(epochs: int) -> list[int]:
+    """Returns the epochs of each round; the last restores the accuracy."""
+    rounds = min(_ROUNDS, epochs)
+    short = max(1, round(_ROUND_SHARE * epochs))
+    return [short] * (rounds - 1) + [epochs - short * (rounds - 1)]
+
+
+def _summarize(costs: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in costs.items())

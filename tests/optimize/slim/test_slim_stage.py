@@ -1,0 +1,127 @@
+"""The slim stage keeps its budget, goes on when cut, and later stages build on it."""
+
+import dataclasses
+import shutil
+import signal
+
+import numpy as np
+import pytest
+from fixtures.small_run import open_run
+
+from corallite.device.benchmark.layers.latency_table import LatencyTable, write_table
+from corallite.device.benchmark.layers.operator import Operator
+from corallite.device.system.errors import RequestError
+from corallite.optimize.keras_graph.load import load_model
+from corallite.optimize.quantize.qat_stage import train_quantized
+from corallite.optimize.slim import slim_stage
+from corallite.optimize.slim.budget import Budget, count_macs
+from corallite.optimize.slim.slim_stage import slim
+from corallite.train.models import cost
+from corallite.train.runs.run import Run
+
+
+@pytest.fixture
+def float_run(small_copy):
+    """A run that has its float stage alone."""
+    for name in ("pruned", "qat", "int8"):
+        shutil.rmtree(small_copy / name)
+    return small_copy
+
+
+@pytest.fixture
+def recipe(small_recipe):
+    return dataclasses.replace(small_recipe, epochs=3)
+
+
+def share_of_macs(run_dir, share):
+    model = load_model(Run.open(run_dir).stage("float").model_path)
+    return Budget(max_macs=share * cost.count_macs(model))
+
+
+@pytest.mark.slow
+def test_the_network_is_within_the_budget_and_is_quantized_later(float_run, recipe):
+    budget = share_of_macs(float_run, 0.6)
+    stage = slim(*open_run(float_run), budget, recipe)
+    model = load_model(stage.model_path)
+    assert cost.count_macs(model) <= budget.max_macs
+    assert stage.metrics()["macs"] == cost.count_macs(model)
+    assert stage.metrics()["predicted"]["macs"] == pytest.approx(cost.count_macs(model))
+    # Nothing is left that only an interrupted stage needs.
+    names = {path.name for path in stage.path.iterdir()}
+    assert names == {"metrics.json", "model.h5", "tensorboard"}
+
+    qat = train_quantized(*open_run(float_run), recipe)
+    assert qat.metrics()["parent"] == "slim"
+    assert "--method=channels" in stage.command()
+    assert f"--max_macs={budget.max_macs}" in stage.command()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stopped_at", [(2,), (6, 3)])
+def test_a_stopped_stage_resumes_in_its_round(
+    float_run, recipe, monkeypatch, stopped_at
+):
+    """Steps are counted within a round; the first epoch of a round has 5 or more."""
+    budget = share_of_macs(float_run, 0.6)
+    original, rounds = slim_stage.fit, []
+
+    def interrupt(model, *arguments, **options):
+        rounds.append(options["inputs"]["round"])
+        if len(rounds) <= len(stopped_at):
+            signal.raise_signal(signal.SIGINT)
+        return original(model, *arguments, **options)
+
+    monkeypatch.setattr(slim_stage, "fit", interrupt)
+    for _ in stopped_at:
+        with pytest.raises(KeyboardInterrupt):
+            slim(*open_run(float_run), budget, recipe)
+    stage = slim(*open_run(float_run), budget, recipe)
+    assert rounds == [1] * len(stopped_at) + [1, 2, 3]
+    assert stage.is_complete()
+
+
+@pytest.mark.slow
+def test_a_board_decides_by_its_latencies(float_run, recipe, tmp_path):
+    # On this board, a convolution takes its multiply-accumulates in milliseconds.
+    board = tmp_path / "board.json"
+    write_table(LatencyTable("a board", "litert 2.3"), board)
+    run, data = open_run(float_run)
+    with pytest.raises(RequestError, match=r"lacks \d+ of \d+ operators; copy .*json"):
+        slim(run, data, Budget(board=board), recipe)
+    operators = read_layers(float_run / "slim" / "layers.json")
+    times = {x.key: count_macs(x) for x in operators}
+    write_table(LatencyTable("a board", "litert 2.3", milliseconds=times), board)
+
+    stage = slim(run, data, Budget(board=board), recipe)
+    before = stage.metrics()["predicted_before"]["latency_ms"]
+    assert stage.metrics()["predicted"]["latency_ms"] <= 0.7 * before
+
+
+def read_layers(path):
+    from corallite.device.benchmark.layers.latency_table import read_operators
+
+    operators = read_operators(path)
+    assert all(isinstance(x, Operator) for x in operators)
+    return operators
+
+
+@pytest.mark.slow
+def test_a_budget_that_cannot_be_kept_is_refused(float_run, recipe):
+    with pytest.raises(RequestError, match=r"No widths .* are within macs 10"):
+        slim(*open_run(float_run), Budget(max_macs=10), recipe)
+
+
+@pytest.mark.slow
+def test_nothing_removed_is_the_same_network(float_run, recipe):
+    stage = slim(*open_run(float_run), share_of_macs(float_run, 1.0), recipe)
+    former = load_model(Run.open(float_run).stage("float").model_path)
+    shapes = [x.shape for x in former.get_weights()]
+    assert [x.shape for x in load_model(stage.model_path).get_weights()] == shapes
+
+
+def test_epochs_are_divided_among_the_rounds():
+    divide = slim_stage._divide
+    assert divide(15) == [2, 2, 11]
+    assert divide(3) == [1, 1, 1]
+    assert divide(1) == [1]
+    assert all(np.sum(divide(x)) == x for x in range(1, 40))
