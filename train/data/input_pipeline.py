@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from corallite.train.data.augment import build_policy, to_unit_range
-from corallite.train.data.augment_keras_cv import build_mixer
+from corallite.train.data.augment import build_mixer, build_policy, to_unit_range
 from corallite.train.data.load import Split
 from corallite.train.framework.keras import tf
 from corallite.train.runs.recipe import Recipe
@@ -39,9 +38,9 @@ def training_batches(
     """Returns shuffled, augmented batches of the epochs from `first_epoch` on.
 
     A batch's images and augmentation are a function of seed, epoch and step alone, so
-    a resumed training sees what it would have seen; keras-cv's RandAugment, MixUp and
-    CutMix are the exception (see `augment_keras_cv`). Each epoch has `steps_per_epoch`
-    batches; the images left over differ from epoch to epoch.
+    a resumed training sees what it would have seen; keras-cv's RandAugment is the
+    exception (see `augment_keras_cv`). Each epoch has `steps_per_epoch` batches; the
+    images left over differ from epoch to epoch.
 
     Args:
         split: The training split.
@@ -67,7 +66,7 @@ def training_batches(
     steps = steps_per_epoch(split, recipe.batch_size)
     rows_per_batch = min(recipe.batch_size, len(split.labels))
     policy = build_policy(recipe.augment, seed)
-    mix = build_mixer(recipe.mixup_alpha, recipe.cutmix_alpha, seed)
+    mix = build_mixer(recipe.mixup_alpha, recipe.cutmix_alpha)
 
     @functools.lru_cache(maxsize=2)
     def order(epoch: int) -> np.ndarray:

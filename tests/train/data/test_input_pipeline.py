@@ -61,12 +61,14 @@ def test_an_epoch_has_full_batches_of_different_images_in_another_order(split):
 
 
 @pytest.mark.parametrize("augment", ["none", "light", "standard"])
+@pytest.mark.parametrize("mixed", [{}, {"mixup_alpha": 0.2, "cutmix_alpha": 1.0}])
 @pytest.mark.parametrize(("first_epoch", "first_step"), [(1, 0), (1, 3), (2, 1)])
 def test_a_resumed_training_sees_what_it_would_have_seen(
-    split, augment, first_epoch, first_step
+    split, augment, mixed, first_epoch, first_step
 ):
-    whole = batches_of(split, epochs=3, augment=augment)
-    rest = batches_of(split, first_epoch, 3, augment=augment, first_step=first_step)
+    options = {"augment": augment, **mixed}
+    whole = batches_of(split, epochs=3, **options)
+    rest = batches_of(split, first_epoch, 3, first_step=first_step, **options)
     assert len(rest) == 12 - 4 * first_epoch - first_step
     for expected, got in zip(whole[-len(rest) :], rest, strict=True):
         np.testing.assert_array_equal(expected[0], got[0])
