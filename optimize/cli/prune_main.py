@@ -23,11 +23,19 @@ _SPARSITY = flags.DEFINE_float(
 )
 _OVERWRITE = run_flags.define_overwrite()
 _RECIPE = recipe_flags.define(PRUNE)
+_TEACHING = recipe_flags.define_teaching()
 
 
 def main(argv):
     program.reject_arguments(argv)
-    stage = prune(*_RUN(), _SPARSITY.value, _RECIPE(), overwrite=_OVERWRITE.value)
+    recipe, teaching = _RECIPE(), _TEACHING()
+    stage = prune(
+        *_RUN(),
+        _SPARSITY.value,
+        recipe,
+        teaching=teaching,
+        overwrite=_OVERWRITE.value,
+    )
     accuracy, sparsity = stage.recall(
         lambda x: (
             float(x["history"][-1]["val_accuracy"]),

@@ -12,7 +12,8 @@ from corallite.device.system.errors import RequestError
 from corallite.train.data import augment
 from corallite.train.runs.recipe import AUTO, AUTO_FIELDS, SHARED_FIELDS
 from corallite.train.training import recipe
-from corallite.train.training.teaching import Teaching
+from corallite.train.training.teaching.distil import LOSSES
+from corallite.train.training.teaching.teacher import Teaching
 
 # --help then lists the flags among those of the program that calls `define`.
 flags.disclaim_key_flags()
@@ -108,7 +109,13 @@ def define_teaching() -> Callable[[], Teaching | None]:
     teacher = flags.DEFINE_string(
         "teacher",
         None,
-        "Run folder of a finished network that teaches this one on the same classes.",
+        "What teaches this network: a run, an .h5 or a .tflite of the same classes.",
+    )
+    loss = flags.DEFINE_enum(
+        "teacher_loss",
+        LOSSES[0],
+        LOSSES,
+        "How to compare with --teacher: dist (correlations) or kl (temperature 4).",
     )
     unlabelled_dir = flags.DEFINE_string(
         "unlabelled_dir", None, "Photos without labels, for --teacher to label."
@@ -120,7 +127,9 @@ def define_teaching() -> Callable[[], Teaching | None]:
             if folder is not None:
                 raise RequestError("--unlabelled_dir needs --teacher=RUN; add it.")
             return None
-        return Teaching(Path(teacher.value), None if folder is None else Path(folder))
+        return Teaching(
+            Path(teacher.value), None if folder is None else Path(folder), loss.value
+        )
 
     return read
 

@@ -50,8 +50,8 @@ def training_batches(
         first_epoch: The first epoch to deliver, counted from 0.
         epochs: The last epoch plus one, as in `fit(epochs=...)`.
         first_step: Number of batches of the first epoch to skip.
-        teach: In place of `targets`: returns what a loss needs, for the augmented
-            images and their labels.
+        teach: Returns what a loss needs in place of the targets, for the images as they
+            are delivered and their targets.
 
     Returns:
         Pairs of images float32 `[batch, height, width, 3]` in 0 to 1 and targets. Where
@@ -85,8 +85,10 @@ def training_batches(
         labels.set_shape([rows_per_batch])
         step_seed = tf.stack([tf.constant(seed, tf.int64), step])
         images = policy(images, step_seed)
-        wanted = teach(images, labels) if teach else targets(labels)
-        return mix(images, wanted, step_seed) if mix else (images, wanted)
+        wanted = targets(labels)
+        if mix is not None:
+            images, wanted = mix(images, wanted, step_seed)
+        return images, teach(images, wanted) if teach else wanted
 
     numbers = tf.data.Dataset.range(first_epoch * steps + first_step, epochs * steps)
     return numbers.map(load, num_parallel_calls=_GATHERS_AT_ONCE).prefetch(2)

@@ -17,7 +17,7 @@ from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.device.system.storage import json_text
 from corallite.train.runs.commands import format_command, list_flags, list_run_flags
-from corallite.train.runs.kinds import StageKind
+from corallite.train.runs.kinds import UNTAUGHT, StageKind
 from corallite.train.runs.predictions import PredictionSummary
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 STATE_FILE = "training_state.npz"
+TEACHER_FILE = "teacher.json"
 _METRICS_FILE = "metrics.json"
 _PACKAGES = (
     "corallite",
@@ -110,13 +111,15 @@ class Stage:
     def is_done(self, inputs: dict[str, Any], overwrite: bool = False) -> bool:
         """Returns whether the stage was finished with exactly these inputs.
 
+        A training whose inputs name no teacher has none.
+
         Raises:
             RequestError: It was finished or begun with others, and `overwrite` is
                 off.
         """
+        inputs = as_json({**(UNTAUGHT if self.kind.recipe else {}), **inputs})
         if not overwrite:
             self.refuse_other_settings(inputs)
-        inputs = as_json(inputs)
         is_done = self.is_complete() and self._made_with(inputs) == inputs
         if is_done:
             logging.info("%s: done already.", self.name)
@@ -250,6 +253,8 @@ class Stage:
         """Returns the command that makes the stage, or resumes it."""
         if self.kind.parents:
             flags = list_flags(self.kind, self._made_from() or {})
+            if (self.path / TEACHER_FILE).exists():
+                flags |= files.read_record(self.path / TEACHER_FILE, dict)
         elif self.run.is_recorded():
             flags = self.run.recall(list_run_flags)
         else:
@@ -274,7 +279,7 @@ class Stage:
 
         Those of `settings` that an earlier version did not record had their defaults.
         """
-        defaults = self.kind.settings
+        defaults = {**UNTAUGHT, **self.kind.settings}
         usual = {name: defaults[name] for name in settings if name in defaults}
         return {**usual, **(self._made_from() or {})}
 

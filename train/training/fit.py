@@ -163,7 +163,8 @@ def _warn_of_memory(model: keras.Model, stage: str, batch_size: int) -> None:
 def _compile(
     model: keras.Model, objective: Objective, optimizer: keras.optimizers.Optimizer
 ) -> None:
-    model.compile(optimizer, objective.losses, metrics=[objective.metric])
+    metric = objective.measure or objective.metric
+    model.compile(optimizer, objective.losses, metrics=[metric])
     # Creates the variables of loss and metrics. A first step that creates them is
     # traced twice, which takes seconds for a network of 200 layers.
     outputs = tf.zeros((1, *model.output_shape[1:]))

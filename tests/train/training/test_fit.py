@@ -17,6 +17,7 @@ from corallite.train.training import fit as fitting
 from corallite.train.training.fit import discard_state
 from corallite.train.training.objectives import classify
 from corallite.train.training.recipe import Recipe
+from corallite.train.training.teaching.distil import ask, distil
 
 # 40 images in batches of 10: 4 steps an epoch, 12 in all.
 RECIPE = Recipe(epochs=3, batch_size=10, learning_rate=0.05, warmup_epochs=0.5)
@@ -500,3 +501,33 @@ def test_a_batch_beyond_the_free_memory_is_told(
     fit(make_model(), make_data(), recipe, tmp_path / "float", inputs=INPUTS)
     assert ("GB of memory" in caplog.text) == bool(told)
     assert told in caplog.text
+
+
+def test_a_taught_training_resumes_as_if_it_had_not_stopped(tmp_path):
+    """With mixed images: the teacher is asked for the same ones again."""
+    teacher = make_model()
+    recipe = dataclasses.replace(RECIPE, mixup_alpha=0.2, cutmix_alpha=1.0)
+
+    def train(folder, *callbacks):
+        model, data = make_model(), make_data()
+        objective = distil(classify(data, recipe), ask(teacher))
+        progress = fit(
+            model,
+            data,
+            recipe,
+            tmp_path / folder,
+            objective=objective,
+            callbacks=callbacks,
+            keep_best=False,
+        )
+        return model, progress
+
+    model, expected = train("whole")
+    assert model.train_function.experimental_get_tracing_count() == 1
+    with pytest.raises(Killed):
+        train("stopped", At(STEPS + 2, kill))
+    steps = counting_steps()
+    resumed, progress = train("stopped", steps)
+    assert steps.taken == 2 * STEPS
+    assert_same_training(resumed, progress, (model.get_weights(), expected))
+    assert {"accuracy", "val_accuracy"} <= progress.history[0].keys()
