@@ -150,7 +150,12 @@ def is_prunable(layer: keras.layers.Layer) -> bool:
 
 
 def check_recipe(recipe: Recipe) -> None:
-    """Raises `RequestError` if a training may end before its sparsity is reached."""
+    """Raises `RequestError` if a training may not end with its sparsity."""
+    if recipe.ema:
+        raise RequestError(
+            f"Expected `ema` to be 0 in pruning, got {recipe.ema}: an average of "
+            "weights that become zero is not zero; omit the flag."
+        )
     if recipe.patience:
         raise RequestError(
             f"Expected `patience` to be 0 in pruning, got {recipe.patience}: accuracy "

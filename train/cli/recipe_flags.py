@@ -59,6 +59,11 @@ _FLAGS: tuple[tuple[str, _Define, str], ...] = (
     ("cutmix_alpha", _NUMBER, "CutMix's Beta parameter; 0 is off."),
     ("balance_classes", _SWITCH, "Weight the loss of a class by inverse frequency."),
     (
+        "ema",
+        _define("float", lower_bound=0.0, upper_bound=0.99999),
+        "Keep an average of the weights with this momentum, as 0.999; 0 is off.",
+    ),
+    (
         "patience",
         _define("integer", lower_bound=0),
         "Stop after this many epochs without a better validation accuracy; 0 is off.",
