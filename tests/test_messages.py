@@ -30,7 +30,7 @@ UNUSED_BY = {
     "corallite.device.engine.open_model": {"benchmark"},
     "corallite.device.engine.edgetpu.failover": {"benchmark"},
     "corallite.train.training.initialization": {"prune"},
-    "corallite.train.training.teaching": {"prune", "quantize"},
+    "corallite.train.training.teaching.open_network": {"convert"},
     "corallite.train.weights.imagenet": {"prune"},
     "corallite.train.data.inspect.findings": AFTER_TRAINING,
     "corallite.train.data.inspect.grouping": AFTER_TRAINING,

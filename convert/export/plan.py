@@ -18,6 +18,7 @@ from corallite.train.runs.kinds import KINDS
 from corallite.train.runs.recipe import QUANTIZE, Recipe
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import Stage
+from corallite.train.training.teaching.teacher import Teaching
 
 SOURCES = KINDS["int8"].parents
 METHODS = (*MAX_DROP, "auto")
@@ -40,6 +41,7 @@ class Request:
             on the validation split; None for the method's, see `MAX_DROP`.
         refusal: When the label is unknown.
         recipe: Recipe of the qat stage, if "auto" trains it.
+        teaching: Its teacher; None for labels alone.
         overwrite: Export again if it was done with other settings.
     """
 
@@ -50,6 +52,7 @@ class Request:
     max_drop: float | None = None
     refusal: RefusalSettings = DEFAULT_SETTINGS
     recipe: Recipe = QUANTIZE
+    teaching: Teaching | None = None
     overwrite: bool = False
 
 
@@ -118,6 +121,7 @@ def make_plan(
                 data,
                 request.recipe,
                 granularity=request.granularity or "channel",
+                teaching=request.teaching,
                 overwrite=request.overwrite,
             )
     inputs: dict[str, Any] = {"source": parent.name}

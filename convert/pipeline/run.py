@@ -20,7 +20,7 @@ from corallite.train.runs.recipe import PRUNE, QUANTIZE, TRAIN, Recipe
 from corallite.train.runs.run import Run
 from corallite.train.training import float_stage
 from corallite.train.training.recipe import AUTO_WEIGHTS, Transfer
-from corallite.train.training.teaching import Teaching
+from corallite.train.training.teaching.teacher import Teaching
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +61,7 @@ def run_pipeline(
         transfer: Pretrained weights; None for random ones.
         fit_policy: How an image is fitted to the network's input.
         group_by: What images stay in one split; see `prepare_data`.
-        teaching: The teacher of the network; None for labels alone.
+        teaching: The teacher of all trainings; None for labels alone.
 
     Returns:
         The test results of all stages, and the images, which the report also needs.
@@ -78,7 +78,9 @@ def run_pipeline(
     if chain.sparsity:  # Before a training of hours.
         magnitude.check_sparsity(chain.sparsity)
         magnitude.check_recipe(recipes.prune)
-    request = dataclasses.replace(request, method=chain.method, recipe=recipes.quantize)
+    request = dataclasses.replace(
+        request, method=chain.method, recipe=recipes.quantize, teaching=teaching
+    )
     overwrite = request.overwrite
     with run.lock("pipeline"):
         _, data = float_stage.train(
@@ -92,13 +94,14 @@ def run_pipeline(
             teaching=teaching,
             overwrite=overwrite,
         )
-        _prune(run, data, chain.sparsity, recipes.prune, overwrite)
+        _prune(run, data, chain.sparsity, recipes.prune, teaching, overwrite)
         if request.method in KINDS:
             qat_stage.train_quantized(
                 run,
                 data,
                 recipes.quantize,
                 granularity=request.granularity or "channel",
+                teaching=teaching,
                 overwrite=overwrite,
             )
         convert(run, data, request)
@@ -115,14 +118,21 @@ def _count_images(data_dir: Path, run: Run) -> int:
 
 
 def _prune(
-    run: Run, data: ImageData, sparsity: float, recipe: Recipe, overwrite: bool
+    run: Run,
+    data: ImageData,
+    sparsity: float,
+    recipe: Recipe,
+    teaching: Teaching | None,
+    overwrite: bool,
 ) -> None:
     """Prunes; without a sparsity, refuses or removes an earlier pruned stage.
 
     Such a stage would be used by those that follow.
     """
     if sparsity:
-        magnitude.prune(run, data, sparsity, recipe, overwrite=overwrite)
+        magnitude.prune(
+            run, data, sparsity, recipe, teaching=teaching, overwrite=overwrite
+        )
         return
     stage = run.stage(magnitude.KIND.name)
     if not overwrite:

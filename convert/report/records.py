@@ -9,7 +9,7 @@ from typing import Any
 
 from corallite.device.model.refusal import Refusal
 from corallite.train.runs.kinds import StageKind
-from corallite.train.runs.recipe import Recipe
+from corallite.train.runs.recipe import ADDED_FIELDS, Recipe
 
 _CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
@@ -61,6 +61,7 @@ def _check_head(head: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_recipe(recipe: dict[str, Any]) -> dict[str, Any]:
+    recipe = {**ADDED_FIELDS, **recipe}
     return {x.name: recipe[x.name] for x in dataclasses.fields(Recipe)}
 
 

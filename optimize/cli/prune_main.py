@@ -65,6 +65,7 @@ _BOARD = flags.DEFINE_string(
 )
 _OVERWRITE = run_flags.define_overwrite()
 _RECIPE = recipe_flags.define(PRUNE)
+_TEACHING = recipe_flags.define_teaching()
 
 
 def main(argv):
@@ -80,7 +81,8 @@ def _slim() -> None:
         raise RequestError("--sparsity is for --method=magnitude; omit one of them.")
     board = None if _BOARD.value is None else Path(_BOARD.value)
     budget = Budget(_LATENCY.value, _MACS.value, _BYTES.value, board)
-    stage = slim(*_RUN(), budget, _RECIPE(), overwrite=_OVERWRITE.value)
+    settings = {"teaching": _TEACHING(), "overwrite": _OVERWRITE.value}
+    stage = slim(*_RUN(), budget, _RECIPE(), **settings)
     before, after = stage.recall(lambda x: (x["predicted_before"], x["predicted"]))
     costs = "".join(f"{x} {before[x]:.4g} -> {after[x]:.4g}, " for x in after)
     print(f"{stage.model_path}: {costs}{_describe_accuracy(stage)}")
@@ -91,7 +93,8 @@ def _zero() -> None:
     if given:
         raise RequestError(f"--{given[0]} needs --method=channels; add it.")
     sparsity = 0.5 if _SPARSITY.value is None else _SPARSITY.value
-    stage = prune(*_RUN(), sparsity, _RECIPE(), overwrite=_OVERWRITE.value)
+    settings = {"teaching": _TEACHING(), "overwrite": _OVERWRITE.value}
+    stage = prune(*_RUN(), sparsity, _RECIPE(), **settings)
     overall = stage.recall(lambda x: float(x["sparsity"]["overall"]))
     print(f"{stage.model_path}: sparsity {overall:.3f}, {_describe_accuracy(stage)}")
 

@@ -23,12 +23,18 @@ _GRANULARITY = flags.DEFINE_enum(
 )
 _OVERWRITE = run_flags.define_overwrite()
 _RECIPE = recipe_flags.define(QUANTIZE)
+_TEACHING = recipe_flags.define_teaching()
 
 
 def main(argv):
     program.reject_arguments(argv)
+    recipe, teaching = _RECIPE(), _TEACHING()
     stage = train_quantized(
-        *_RUN(), _RECIPE(), granularity=_GRANULARITY.value, overwrite=_OVERWRITE.value
+        *_RUN(),
+        recipe,
+        granularity=_GRANULARITY.value,
+        teaching=teaching,
+        overwrite=_OVERWRITE.value,
     )
     print(f"{stage.model_path}: validation accuracy {stage.best_accuracy():.4f}")
 

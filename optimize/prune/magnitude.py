@@ -25,6 +25,11 @@ from corallite.train.training.fit import fit
 from corallite.train.training.float_stage import cost_metrics
 from corallite.train.training.objectives import classify
 from corallite.train.training.recipe import settle
+from corallite.train.training.teaching.teacher import (
+    Teaching,
+    load_teacher,
+    record_teaching,
+)
 
 KIND = KINDS["pruned"]
 # Sparsity rises during this fraction of the steps; the rest restores the accuracy.
@@ -39,6 +44,7 @@ def prune(
     sparsity: float,
     recipe: Recipe,
     *,
+    teaching: Teaching | None = None,
     overwrite: bool = False,
 ) -> Stage:
     """Prunes a run's float model while training; returns the pruned stage.
@@ -48,38 +54,43 @@ def prune(
         data: Its images.
         sparsity: Zero fraction of all kernel weights at the end, above 0 and below 1.
         recipe: The training; its learning rate should be below that of the float stage.
+        teaching: The teacher of the training; None for labels alone.
         overwrite: Make the stage again if it was made with other settings.
 
     Raises:
         RequestError: There is no float model, `sparsity` cannot be reached, the recipe
-            has a patience, or another process is writing into the run.
+            has a patience, the teacher cannot teach, or another process is writing into
+            the run.
         KeyboardInterrupt: A signal stopped it; the same call resumes.
     """
     check_recipe(recipe)
-    recipe = settle(
-        recipe, PRUNING, data.splits["train"], is_pretrained=run.is_pretrained()
-    )
     parent, stage = run.latest(*KIND.parents), run.stage(KIND.name)
     source = parent.require()
+    teacher = load_teacher(teaching, data, stage)
+    shown = teacher.add_photos(data)
+    images = shown.splits["train"]
+    recipe = settle(recipe, PRUNING, images, is_pretrained=run.is_pretrained())
     inputs = {
         "sparsity": sparsity,
         "recipe": asdict(recipe),
         "parent": parent.sha256(),
         "data": data.fingerprint,
+        **teacher.to_json(),
     }
     if stage.is_done(inputs, overwrite):
         return stage
     with run.lock(KIND.verb):
         keras.utils.set_random_seed(recipe.seed)
-        steps = recipe.epochs * steps_per_epoch(data.splits["train"], recipe.batch_size)
+        steps = recipe.epochs * steps_per_epoch(images, recipe.batch_size)
         model = add_pruning(load_model(source), sparsity, steps)
         stage.reopen()
+        record_teaching(stage, teaching)
         progress = fit(
             model,
-            data,
+            shown,
             recipe,
             stage.path,
-            objective=classify(data, recipe),
+            objective=teacher.teach(classify(data, recipe)),
             inputs=inputs,
             callbacks=[UpdateMasks()],
             keep_best=False,
@@ -139,7 +150,12 @@ def is_prunable(layer: keras.layers.Layer) -> bool:
 
 
 def check_recipe(recipe: Recipe) -> None:
-    """Raises `RequestError` if a training may end before its sparsity is reached."""
+    """Raises `RequestError` if a training may not end with its sparsity."""
+    if recipe.ema:
+        raise RequestError(
+            f"Expected `ema` to be 0 in pruning, got {recipe.ema}: an average of "
+            "weights that become zero is not zero; omit the flag."
+        )
     if recipe.patience:
         raise RequestError(
             f"Expected `patience` to be 0 in pruning, got {recipe.patience}: accuracy "

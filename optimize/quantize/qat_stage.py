@@ -16,6 +16,11 @@ from corallite.train.training.finish_stage import finish_stage
 from corallite.train.training.fit import fit
 from corallite.train.training.objectives import classify
 from corallite.train.training.recipe import settle
+from corallite.train.training.teaching.teacher import (
+    Teaching,
+    load_teacher,
+    record_teaching,
+)
 
 KIND = KINDS["qat"]
 
@@ -27,6 +32,7 @@ def train_quantized(
     *,
     shared_range: str | None = None,
     granularity: str = "channel",
+    teaching: Teaching | None = None,
     overwrite: bool = False,
 ) -> Stage:
     """Trains a run's pruned model, else its float model, with simulated quantization.
@@ -37,23 +43,26 @@ def train_quantized(
         recipe: How to train.
         shared_range: See `quantize`; by default what fits the network.
         granularity: One of `specs.GRANULARITIES`.
+        teaching: The teacher of the training; None for labels alone.
         overwrite: Train again if it was done with other settings.
 
     Raises:
-        RequestError: There is no model to start from, the settings changed, or another
-            process is writing into the run.
+        RequestError: There is no model to start from, the settings changed, the teacher
+            cannot teach, or another process is writing into the run.
         KeyboardInterrupt: A signal stopped it; the same call resumes.
     """
-    recipe = settle(
-        recipe, QUANTIZING, data.splits["train"], is_pretrained=run.is_pretrained()
-    )
     parent, stage = run.latest(*KIND.parents), run.stage(KIND.name)
     source = parent.require()
+    teacher = load_teacher(teaching, data, stage)
+    shown = teacher.add_photos(data)
+    images = shown.splits["train"]
+    recipe = settle(recipe, QUANTIZING, images, is_pretrained=run.is_pretrained())
     inputs = {
         "recipe": asdict(recipe),
         "granularity": granularity,
         "parent": parent.sha256(),
         "data": data.fingerprint,
+        **teacher.to_json(),
         # Only if it is given, so that records of older versions stay valid.
         **({"shared_range": shared_range} if shared_range else {}),
     }
@@ -70,12 +79,13 @@ def train_quantized(
             granularity=granularity,
         )
         stage.reopen()
+        record_teaching(stage, teaching)
         progress = fit(
             model,
-            data,
+            shown,
             recipe,
             stage.path,
-            objective=classify(data, recipe),
+            objective=teacher.teach(classify(data, recipe)),
             inputs=inputs,
         )
         metrics = {"from": parent.name, "sparsity": asdict(measure_sparsity(model))}

@@ -32,7 +32,13 @@ from corallite.train.training.float_stage import cost_metrics
 from corallite.train.training.model_file import save_model
 from corallite.train.training.objectives import classify
 from corallite.train.training.recipe import settle
-from corallite.train.training.teaching import Teacher
+from corallite.train.training.teaching.distil import ask
+from corallite.train.training.teaching.teacher import (
+    Teacher,
+    Teaching,
+    load_teacher,
+    record_teaching,
+)
 from corallite.train.training.training_state import Progress
 
 KIND = KINDS["slim"]
@@ -50,6 +56,7 @@ def slim(
     budget: Budget,
     recipe: Recipe,
     *,
+    teaching: Teaching | None = None,
     overwrite: bool = False,
 ) -> Stage:
     """Removes channels of a run's float model; returns the slim stage.
@@ -59,35 +66,41 @@ def slim(
         data: Its images.
         budget: What the network may cost.
         recipe: The training, of all rounds together.
+        teaching: Another teacher than the float model.
         overwrite: Make the stage again if it was made with other settings.
 
     Raises:
         RequestError: There is no float model, a layer's channels are not known, the
-            budget cannot be kept, or latencies are missing.
+            budget cannot be kept, latencies are missing, the teacher cannot teach, or
+            another process is writing into the run.
         KeyboardInterrupt: A signal stopped it; the same call resumes.
     """
-    recipe = settle(
-        recipe, SLIMMING, data.splits["train"], is_pretrained=run.is_pretrained()
-    )
     parent, stage = run.stage(KIND.parents[0]), run.stage(KIND.name)
     source = parent.require()
+    teacher = load_teacher(teaching, data, stage)
+    images = teacher.add_photos(data).splits["train"]
+    recipe = settle(recipe, SLIMMING, images, is_pretrained=run.is_pretrained())
     inputs = {
         "method": "channels",
         **budget.to_json(),
         "recipe": dataclasses.asdict(recipe),
         "parent": parent.sha256(),
         "data": data.fingerprint,
+        **teacher.to_json(),
     }
     if stage.is_done(inputs, overwrite):
         return stage
     with run.lock(KIND.verb):
         keras.utils.set_random_seed(recipe.seed)
         original = load_model(source)
+        if teaching is None:
+            teacher = Teacher(ask(original))
         stage.path.mkdir(exist_ok=True)
         planner = Planner(original, budget, stage.path)
         stage.reopen()
-        rounds = _Rounds(stage, data, recipe, inputs, Teacher(source, original))
-        model, progress = rounds.run(planner)
+        record_teaching(stage, teaching)
+        rounds = _Rounds(stage, data, recipe, inputs, teacher)
+        model, progress = rounds.run(original, planner)
         metrics = {
             **cost_metrics(model),
             "predicted": planner.predict(model),
@@ -117,10 +130,12 @@ class _Rounds:
         self._record = stage.path / "rounds.json"
         self._epochs = _divide(recipe.epochs)
 
-    def run(self, planner: Planner) -> tuple[keras.Model, Progress]:
+    def run(
+        self, original: keras.Model, planner: Planner
+    ) -> tuple[keras.Model, Progress]:
         """Returns the trained network, and the epochs of the last round."""
         begun = self._find_begun()
-        model = load_model(self._path(begun)) if begun else self._teacher.model
+        model = load_model(self._path(begun)) if begun else original
         progress = Progress()
         for number in range(max(1, begun), len(self._epochs) + 1):
             if number > begun:
@@ -151,7 +166,7 @@ class _Rounds:
         objective = self._teacher.teach(classify(self._data, recipe))
         return fit(
             model,
-            self._data,
+            self._teacher.add_photos(self._data),
             recipe,
             self._stage.path,
             objective=objective,

@@ -12,7 +12,8 @@ from corallite.device.system.errors import RequestError
 from corallite.train.data import augment
 from corallite.train.runs.recipe import AUTO, AUTO_FIELDS, SHARED_FIELDS
 from corallite.train.training import recipe
-from corallite.train.training.teaching import Teaching
+from corallite.train.training.teaching.distil import LOSSES
+from corallite.train.training.teaching.teacher import Teaching
 
 # --help then lists the flags among those of the program that calls `define`.
 flags.disclaim_key_flags()
@@ -57,6 +58,11 @@ _FLAGS: tuple[tuple[str, _Define, str], ...] = (
     ("mixup_alpha", _NUMBER, "MixUp's Beta parameter; 0 is off."),
     ("cutmix_alpha", _NUMBER, "CutMix's Beta parameter; 0 is off."),
     ("balance_classes", _SWITCH, "Weight the loss of a class by inverse frequency."),
+    (
+        "ema",
+        _define("float", lower_bound=0.0, upper_bound=0.99999),
+        "Keep an average of the weights with this momentum, as 0.999; 0 is off.",
+    ),
     (
         "patience",
         _define("integer", lower_bound=0),
@@ -108,7 +114,13 @@ def define_teaching() -> Callable[[], Teaching | None]:
     teacher = flags.DEFINE_string(
         "teacher",
         None,
-        "Run folder of a finished network that teaches this one on the same classes.",
+        "What teaches this network: a run, an .h5 or a .tflite of the same classes.",
+    )
+    loss = flags.DEFINE_enum(
+        "teacher_loss",
+        LOSSES[0],
+        LOSSES,
+        "How to compare with --teacher: dist (correlations) or kl (temperature 4).",
     )
     unlabelled_dir = flags.DEFINE_string(
         "unlabelled_dir", None, "Photos without labels, for --teacher to label."
@@ -120,7 +132,9 @@ def define_teaching() -> Callable[[], Teaching | None]:
             if folder is not None:
                 raise RequestError("--unlabelled_dir needs --teacher=RUN; add it.")
             return None
-        return Teaching(Path(teacher.value), None if folder is None else Path(folder))
+        return Teaching(
+            Path(teacher.value), None if folder is None else Path(folder), loss.value
+        )
 
     return read
 

@@ -17,6 +17,8 @@ from corallite.train.framework.keras import tf
 _fold = tf.random.experimental.stateless_fold_in
 _uniform = tf.random.stateless_uniform
 Policy = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+Mixed = tuple[tf.Tensor, tf.Tensor]
+Mixer = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], Mixed]
 
 LEVELS = ("none", "light", "standard", "rand")
 
@@ -54,6 +56,68 @@ def build_policy(level: str, seed: int = 0) -> Policy:
         return rand_augment(images) if rand_augment else images
 
     return apply
+
+
+def build_mixer(mixup_alpha: float, cutmix_alpha: float) -> Mixer | None:
+    """Returns a function that mixes pairs of images, and their targets, in a batch.
+
+    Args:
+        mixup_alpha: Beta parameter of `mix_up`, usually 0.1 to 0.4; 0 is off.
+        cutmix_alpha: Beta parameter of `cut_mix`, usually 1; 0 is off.
+
+    Returns:
+        A function of images float32 `[batch, height, width, 3]`, targets float32
+        `[batch, classes]` and a seed, which decides between the two for a batch if both
+        are on. None if both are off.
+    """
+    mixers: list[Mixer] = []
+    if mixup_alpha:
+        mixers.append(lambda *batch: mix_up(*batch, mixup_alpha))
+    if cutmix_alpha:
+        mixers.append(lambda *batch: cut_mix(*batch, cutmix_alpha))
+    if len(mixers) < 2:
+        return mixers[0] if mixers else None
+    return lambda images, targets, seed: tf.cond(
+        _uniform([], _fold(seed, 6), 0.0, 1.0) < 0.5,
+        lambda: mixers[0](images, targets, seed),
+        lambda: mixers[1](images, targets, seed),
+    )
+
+
+def mix_up(
+    images: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor, alpha: float
+) -> Mixed:
+    """Adds to each image another one of the batch (MixUp, arXiv:1710.09412).
+
+    The share of the image and of its target is drawn from Beta(alpha, alpha).
+    """
+    share = _draw_beta(tf.shape(images)[0], alpha, seed)
+    other = _draw_order(tf.shape(images)[0], seed)
+    of_pixels = share[:, tf.newaxis, tf.newaxis, tf.newaxis]
+    mixed = of_pixels * images + (1.0 - of_pixels) * tf.gather(images, other)
+    return mixed, _mix_targets(targets, other, share)
+
+
+def cut_mix(
+    images: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor, alpha: float
+) -> Mixed:
+    """Puts a box of another image of the batch into each (CutMix, arXiv:1905.04899).
+
+    Its area is 1 - x, with x from Beta(alpha, alpha), less what the border cuts off.
+    Targets are mixed by what is left of it.
+    """
+    num_images, height, width = _batch_size_hw(images)
+    other = _draw_order(num_images, seed)
+    side = tf.sqrt(1.0 - _draw_beta(num_images, alpha, seed))[:, tf.newaxis]
+    centre = _uniform([num_images, 2], _fold(seed, 7), 0.0, 1.0)
+    rows, columns = (
+        tf.abs((tf.range(length, dtype=tf.float32) + 0.5) / length - x) < side / 2
+        for length, x in ((height, centre[:, :1]), (width, centre[:, 1:]))
+    )
+    box = rows[:, :, tf.newaxis] & columns[:, tf.newaxis]
+    mixed = tf.where(box[..., tf.newaxis], tf.gather(images, other), images)
+    share = 1.0 - tf.reduce_mean(tf.cast(box, tf.float32), axis=(1, 2))
+    return mixed, _mix_targets(targets, other, share)
 
 
 def to_unit_range(images_rgb_u8: tf.Tensor) -> tf.Tensor:
@@ -173,3 +237,19 @@ def _shifted(length: int, num_images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 def _batch_size_hw(images: tf.Tensor) -> tuple[tf.Tensor, int, int]:
     _, height, width, _ = images.shape
     return tf.shape(images)[0], height, width
+
+
+def _draw_beta(num_images: tf.Tensor, alpha: float, seed: tf.Tensor) -> tf.Tensor:
+    """Returns float32 `[num_images]`: a gamma variate's share of two."""
+    drawn = tf.random.stateless_gamma([num_images, 2], _fold(seed, 8), alpha)
+    # Both underflow to zero if alpha is small.
+    return tf.math.divide_no_nan(drawn[:, 0], drawn[:, 0] + drawn[:, 1])
+
+
+def _draw_order(num_images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    return tf.argsort(_uniform([num_images], _fold(seed, 9), 0.0, 1.0))
+
+
+def _mix_targets(targets: tf.Tensor, other: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+    share = share[:, tf.newaxis]
+    return share * targets + (1.0 - share) * tf.gather(targets, other)

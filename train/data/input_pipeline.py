@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from corallite.train.data.augment import build_policy, to_unit_range
-from corallite.train.data.augment_keras_cv import build_mixer
+from corallite.train.data.augment import build_mixer, build_policy, to_unit_range
 from corallite.train.data.load import Split
 from corallite.train.framework.keras import tf
 from corallite.train.runs.recipe import Recipe
@@ -39,9 +38,9 @@ def training_batches(
     """Returns shuffled, augmented batches of the epochs from `first_epoch` on.
 
     A batch's images and augmentation are a function of seed, epoch and step alone, so
-    a resumed training sees what it would have seen; keras-cv's RandAugment, MixUp and
-    CutMix are the exception (see `augment_keras_cv`). Each epoch has `steps_per_epoch`
-    batches; the images left over differ from epoch to epoch.
+    a resumed training sees what it would have seen; keras-cv's RandAugment is the
+    exception (see `augment_keras_cv`). Each epoch has `steps_per_epoch` batches; the
+    images left over differ from epoch to epoch.
 
     Args:
         split: The training split.
@@ -51,8 +50,8 @@ def training_batches(
         first_epoch: The first epoch to deliver, counted from 0.
         epochs: The last epoch plus one, as in `fit(epochs=...)`.
         first_step: Number of batches of the first epoch to skip.
-        teach: In place of `targets`: returns what a loss needs, for the augmented
-            images and their labels.
+        teach: Returns what a loss needs in place of the targets, for the images as they
+            are delivered and their targets.
 
     Returns:
         Pairs of images float32 `[batch, height, width, 3]` in 0 to 1 and targets. Where
@@ -67,7 +66,7 @@ def training_batches(
     steps = steps_per_epoch(split, recipe.batch_size)
     rows_per_batch = min(recipe.batch_size, len(split.labels))
     policy = build_policy(recipe.augment, seed)
-    mix = build_mixer(recipe.mixup_alpha, recipe.cutmix_alpha, seed)
+    mix = build_mixer(recipe.mixup_alpha, recipe.cutmix_alpha)
 
     @functools.lru_cache(maxsize=2)
     def order(epoch: int) -> np.ndarray:
@@ -86,8 +85,10 @@ def training_batches(
         labels.set_shape([rows_per_batch])
         step_seed = tf.stack([tf.constant(seed, tf.int64), step])
         images = policy(images, step_seed)
-        wanted = teach(images, labels) if teach else targets(labels)
-        return mix(images, wanted, step_seed) if mix else (images, wanted)
+        wanted = targets(labels)
+        if mix is not None:
+            images, wanted = mix(images, wanted, step_seed)
+        return images, teach(images, wanted) if teach else wanted
 
     numbers = tf.data.Dataset.range(first_epoch * steps + first_step, epochs * steps)
     return numbers.map(load, num_parallel_calls=_GATHERS_AT_ONCE).prefetch(2)

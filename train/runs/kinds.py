@@ -7,6 +7,8 @@ from typing import Any
 from corallite.train.runs.recipe import PRUNE, QUANTIZE, SLIM, TRAIN, Recipe
 
 _EXPORTS = "exports/"
+# What a training recorded before it could have a teacher.
+UNTAUGHT = {"teacher": None, "unlabelled": None, "teacher_loss": "dist"}
 
 
 @dataclasses.dataclass(frozen=True)

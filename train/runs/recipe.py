@@ -21,6 +21,8 @@ class Recipe:
         mixup_alpha: MixUp's Beta parameter; 0 is off.
         cutmix_alpha: CutMix's Beta parameter; 0 is off.
         balance_classes: Weighs the loss of a class by the inverse of its frequency.
+        ema: Momentum of an exponential moving average of the weights, which is
+            validated and kept in their place; 0 is off.
         patience: Stops after this many epochs without a better validation accuracy;
             0 is off.
         seed: Seed of the initial weights, the order of images and the augmentation.
@@ -39,6 +41,7 @@ class Recipe:
     mixup_alpha: float = 0.0
     cutmix_alpha: float = 0.0
     balance_classes: bool = True
+    ema: float = 0.0
     patience: int = 0
     seed: int = 0
     mixed_precision: bool = False
@@ -92,6 +95,9 @@ _SMALLEST_BATCH = 4
 # 300 photos (240 to train) in batches of 128 are one step an epoch, and 60 such epochs
 # reached 45 % top-1.
 _STEPS_PER_EPOCH = 20
+
+# Fields that earlier versions did not have, with what they did.
+ADDED_FIELDS = {"ema": 0.0}
 
 # All trainings of a pipeline use one value of these.
 SHARED_FIELDS = (

@@ -17,14 +17,16 @@ from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.device.system.storage import json_text
 from corallite.train.runs.commands import format_command, list_flags, list_run_flags
-from corallite.train.runs.kinds import StageKind
+from corallite.train.runs.kinds import UNTAUGHT, StageKind
 from corallite.train.runs.predictions import PredictionSummary
+from corallite.train.runs.recipe import ADDED_FIELDS
 
 if TYPE_CHECKING:
     from corallite.train.runs.run import Run
 
 _T = TypeVar("_T")
 STATE_FILE = "training_state.npz"
+TEACHER_FILE = "teacher.json"
 _METRICS_FILE = "metrics.json"
 _PACKAGES = (
     "corallite",
@@ -110,13 +112,16 @@ class Stage:
     def is_done(self, inputs: dict[str, Any], overwrite: bool = False) -> bool:
         """Returns whether the stage was finished with exactly these inputs.
 
+        A training whose inputs name no teacher has none.
+
         Raises:
             RequestError: It was finished or begun with others, and `overwrite` is
                 off.
         """
+        untaught = UNTAUGHT if self.kind.recipe else {}
+        inputs = as_json(_complete({**untaught, **inputs}))
         if not overwrite:
             self.refuse_other_settings(inputs)
-        inputs = as_json(inputs)
         is_done = self.is_complete() and self._made_with(inputs) == inputs
         if is_done:
             logging.info("%s: done already.", self.name)
@@ -174,7 +179,7 @@ class Stage:
         """Returns the record of `finish`; empty if the stage is not finished."""
         if not (self.path / _METRICS_FILE).exists():
             return {}
-        return self.recall(lambda x: {**x, "inputs": dict(x["inputs"])})
+        return self.recall(lambda x: {**x, "inputs": _complete(x["inputs"])})
 
     def recall(self, parse: Callable[[dict[str, Any]], _T]) -> _T:
         """Returns what `parse` returns for the record of a finished stage.
@@ -250,6 +255,8 @@ class Stage:
         """Returns the command that makes the stage, or resumes it."""
         if self.kind.parents:
             flags = list_flags(self.kind, self._made_from() or {})
+            if (self.path / TEACHER_FILE).exists():
+                flags |= files.read_record(self.path / TEACHER_FILE, dict)
         elif self.run.is_recorded():
             flags = self.run.recall(list_run_flags)
         else:
@@ -274,7 +281,7 @@ class Stage:
 
         Those of `settings` that an earlier version did not record had their defaults.
         """
-        defaults = self.kind.settings
+        defaults = {**UNTAUGHT, **self.kind.settings}
         usual = {name: defaults[name] for name in settings if name in defaults}
         return {**usual, **(self._made_from() or {})}
 
@@ -311,7 +318,7 @@ def read_header(path: Path) -> dict[str, Any] | None:
         # NumPy's format 1.0: from byte 8 the length of a preamble, then UTF-32.
         begin = 10 + int.from_bytes(content[8:10], "little")
         header = json_text.parse(content[begin:].decode("utf-32-le"))
-        return {**header, "inputs": dict(header["inputs"])}
+        return {**header, "inputs": _complete(header["inputs"])}
     except (TypeError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise damaged_state(path) from error
 
@@ -343,6 +350,13 @@ def hash_file(path: Path) -> str:
 def as_json(inputs: dict[str, Any]) -> dict[str, Any]:
     """Returns `inputs` as they are when read back: tuples become lists, and so on."""
     return json.loads(json.dumps(inputs))
+
+
+def _complete(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Returns recorded inputs, with the fields of the recipe that are newer."""
+    if "recipe" not in inputs:
+        return dict(inputs)
+    return {**inputs, "recipe": {**ADDED_FIELDS, **inputs["recipe"]}}
 
 
 def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:

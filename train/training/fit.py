@@ -21,6 +21,7 @@ from corallite.train.framework.tensorboard_log import LogScalars
 from corallite.train.models import cost
 from corallite.train.runs.commands import name_recipe_flag
 from corallite.train.runs.stage import STATE_FILE
+from corallite.train.training.average import WeightAverage
 from corallite.train.training.objectives import Objective
 from corallite.train.training.progress import ShowProgress
 from corallite.train.training.recipe import Recipe, build_optimizer
@@ -73,7 +74,8 @@ def fit(
     steps = input_pipeline.steps_per_epoch(data.splits["train"], recipe.batch_size)
     _compile(model, objective, build_optimizer(recipe, steps))
     model.optimizer.build(model.trainable_variables)
-    state = TrainingState(stage_dir / STATE_FILE, inputs)
+    average = WeightAverage(model, recipe.ema) if recipe.ema else None
+    state = TrainingState(stage_dir / STATE_FILE, inputs, average)
     state.restore(model)
     _warn_of_few_steps(stage_dir.name, recipe, steps)
     _warn_of_memory(model, stage_dir.name, recipe.batch_size)
@@ -90,6 +92,8 @@ def fit(
             contextlib.closing(shown),
         ):
             _run_epochs(model, data, checkpointer, [*callbacks, shown, curves])
+    if average is not None:
+        average.swap()
     progress = state.progress
     checkpointer.require_usable(progress.best if keep_best else progress.history[-1])
     if keep_best:
@@ -163,7 +167,8 @@ def _warn_of_memory(model: keras.Model, stage: str, batch_size: int) -> None:
 def _compile(
     model: keras.Model, objective: Objective, optimizer: keras.optimizers.Optimizer
 ) -> None:
-    model.compile(optimizer, objective.losses, metrics=[objective.metric])
+    metric = objective.measure or objective.metric
+    model.compile(optimizer, objective.losses, metrics=[metric])
     # Creates the variables of loss and metrics. A first step that creates them is
     # traced twice, which takes seconds for a network of 200 layers.
     outputs = tf.zeros((1, *model.output_shape[1:]))
@@ -180,6 +185,7 @@ def _run_epochs(
 ) -> None:
     """Trains the rest of an interrupted epoch, then whole ones."""
     objective, recipe = checkpointer.objective, checkpointer.recipe
+    average = checkpointer.state.average
     while not checkpointer.is_over(model):
         epoch, step = divmod(_steps_taken(model), checkpointer.steps)
         last_epoch = epoch + 1 if step else recipe.epochs
@@ -201,7 +207,8 @@ def _run_epochs(
                 data.choosing, recipe.batch_size, objective.targets
             ),
             class_weight=objective.class_weights,
-            callbacks=[checkpointer, *callbacks],
+            # A state that is saved after a step has the average of that step.
+            callbacks=[*filter(None, [average]), checkpointer, *callbacks],
             verbose=0,
         )
 
@@ -264,6 +271,8 @@ class _Checkpointer(keras.callbacks.Callback):
             )
         record["seconds"] = round(time.monotonic() - self._epoch_began_s, 1)
         self.state.end_epoch(self.model, record, self.objective)
+        if self.state.average is not None:
+            self.state.average.swap()
         self.state.save(self.model)
         if self.stop.is_set():
             self._log_how_to_resume()

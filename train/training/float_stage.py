@@ -28,8 +28,7 @@ from corallite.train.training.initialization import (
 )
 from corallite.train.training.objectives import classify
 from corallite.train.training.recipe import AUTO_WEIGHTS, Transfer, settle
-from corallite.train.training.teaching import (
-    UNTAUGHT,
+from corallite.train.training.teaching.teacher import (
     Teacher,
     Teaching,
     load_teacher,
@@ -80,7 +79,7 @@ def train(
     start = initialize(network, transfer)
     if teaching is not None:
         start = start.for_teacher()
-        teaching.model_path()  # Before the images are decoded.
+        teaching.require()  # Before the images are decoded.
     settings = {**network.to_json(), "preprocessing": preprocessing.to_json()}
     # Before the cached images are replaced by some of another size.
     if not overwrite:
@@ -92,7 +91,7 @@ def train(
         training = _prepare(run, data, start, recipe, teaching)
         settings |= training.to_json()
         if not overwrite:
-            stage.refuse_other_settings({**RANDOM, **UNTAUGHT, **settings})
+            stage.refuse_other_settings({**RANDOM, **settings})
         inputs = {**settings, "data": data.fingerprint}
         record = _describe_run(training, data_dir, teaching, inputs)
         if stage.is_done(inputs, overwrite):
@@ -113,19 +112,18 @@ class _Training:
         start: The network and its initial weights.
         recipe: With numbers in place of AUTO.
         data: The labelled images.
-        teacher: Labels the training images too; None for labels alone.
+        teacher: Predicts the training images too.
     """
 
     start: Initialization
     recipe: Recipe
     data: ImageData
-    teacher: Teacher | None
+    teacher: Teacher
 
     def to_json(self) -> dict[str, Any]:
         """Returns the settings that were decided, for the record."""
-        taught = self.teacher.to_json() if self.teacher else {}
-        recipe = dataclasses.asdict(self.recipe)
-        return {**self.start.to_json(), **taught, "recipe": recipe}
+        taught = {**self.start.to_json(), **self.teacher.to_json()}
+        return {**taught, "recipe": dataclasses.asdict(self.recipe)}
 
 
 def _prepare(
@@ -136,11 +134,9 @@ def _prepare(
     teaching: Teaching | None,
 ) -> _Training:
     """Decides what depends on the images: numbers in place of AUTO, what is frozen."""
-    teacher, num_classes = None, len(data.class_names)
-    images = data.splits["train"]
-    if teaching is not None:
-        teacher = load_teacher(teaching, data, run.path / "cache" / "unlabelled")
-        images = teacher.add_photos(images)
+    num_classes = len(data.class_names)
+    teacher = load_teacher(teaching, data, run.first())
+    images = teacher.add_photos(data).splits["train"]
     start = start.decide(is_frozen=data.is_few and start.may_freeze(num_classes))
     if data.is_val_shared and not start.is_frozen:
         raise RequestError(
@@ -198,7 +194,7 @@ def _describe_run(
     if start.path is not None:
         record["weights"] = str(start.path.resolve())
     if teaching is not None:
-        record |= teaching.to_json()
+        record |= teaching.to_flags()
     return {**record, "versions": package_versions()}
 
 
@@ -231,13 +227,15 @@ def _train_network(
 def _fit(
     model: keras.Model, training: _Training, stage: Stage, inputs: dict[str, Any]
 ) -> Progress:
-    data, recipe, teacher = training.data, training.recipe, training.teacher
-    objective = classify(data, recipe)
-    if teacher is not None:
-        objective = teacher.teach(objective)
-        images = teacher.add_photos(data.splits["train"])
-        data = dataclasses.replace(data, splits={**data.splits, "train": images})
-    return fit(model, data, recipe, stage.path, objective=objective, inputs=inputs)
+    recipe, teacher = training.recipe, training.teacher
+    return fit(
+        model,
+        teacher.add_photos(training.data),
+        recipe,
+        stage.path,
+        objective=teacher.teach(classify(training.data, recipe)),
+        inputs=inputs,
+    )
 
 
 @contextlib.contextmanager

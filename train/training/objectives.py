@@ -20,9 +20,11 @@ class Objective:
             int64 `[batch]`.
         metric: The metric whose validation value decides which epoch is the best.
         higher_is_better: Whether the best value is the highest or the lowest.
+        measure: What computes `metric`, as `compile` takes it; None for Keras's own of
+            that name.
         teach: Returns what the losses compare the outputs with while training, for
-            images float32 `[batch, height, width, 3]` in 0 to 1 and labels; None for
-            `targets`.
+            images float32 `[batch, height, width, 3]` in 0 to 1, augmented and mixed,
+            and their targets; None for the targets.
         class_weights: Weight of each label in the losses; None for equal weights.
     """
 
@@ -30,6 +32,7 @@ class Objective:
     targets: Callable[[tf.Tensor], Any]
     metric: str
     higher_is_better: bool
+    measure: Any = None
     teach: Callable[[tf.Tensor, tf.Tensor], Any] | None = None
     class_weights: dict[int, float] | None = None
 

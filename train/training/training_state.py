@@ -11,6 +11,7 @@ import numpy as np
 from corallite.device.system.storage import atomic
 from corallite.train.framework.keras import keras
 from corallite.train.runs.stage import as_json, damaged_state, read_header
+from corallite.train.training.average import WeightAverage
 from corallite.train.training.objectives import Objective
 
 
@@ -45,13 +46,20 @@ class TrainingState:
         path: File of the state.
         inputs: Everything that the training depends on, as JSON.
         progress: The epochs so far.
+        average: The average of the weights, if the training has one.
         best_weights: Those of the best epoch, as `Model.get_weights` returns them;
             empty before the first epoch has ended.
     """
 
-    def __init__(self, path: Path, inputs: dict[str, Any]):
+    def __init__(
+        self,
+        path: Path,
+        inputs: dict[str, Any],
+        average: WeightAverage | None = None,
+    ):
         self.path = path
         self.inputs = inputs
+        self.average = average
         self.progress = Progress()
         self.best_weights: list[np.ndarray] = []
 
@@ -74,6 +82,7 @@ class TrainingState:
             **_numbered("weight", model.get_weights()),
             **_numbered("best", self.best_weights),
             **_numbered("optimizer", optimizer),
+            **_numbered("average", self.average.get() if self.average else []),
         }
         with atomic.replacing(self.path) as partial, partial.open("wb") as file:
             np.savez(file, **arrays)
@@ -94,6 +103,8 @@ class TrainingState:
                 self.best_weights = _in_order(arrays, "best")
                 model.set_weights(_in_order(arrays, "weight"))
                 _set_optimizer(model, _in_order(arrays, "optimizer"))
+                if self.average is not None:
+                    self.average.set(_in_order(arrays, "average"))
         except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise damaged_state(self.path) from error
         self.progress = Progress(**header)

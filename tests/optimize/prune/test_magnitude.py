@@ -162,6 +162,11 @@ def test_patience_is_refused_as_it_would_end_the_training_early():
         prune_module.check_recipe(Recipe(epochs=9, patience=2))
 
 
+def test_an_average_is_refused_as_it_would_not_be_sparse():
+    with pytest.raises(RequestError, match="to be 0 in pruning, got 0.9: an average"):
+        prune_module.check_recipe(Recipe(epochs=9, ema=0.9))
+
+
 @pytest.mark.slow
 def test_what_cannot_be_reached_leaves_the_finished_stage(small_copy, small_recipe):
     with pytest.raises(RequestError, match="at most"):

@@ -9,7 +9,7 @@ from corallite.train.data.input_pipeline import (
     training_batches,
 )
 from corallite.train.data.load import Split
-from corallite.train.framework.keras import keras
+from corallite.train.framework.keras import keras, tf
 from corallite.train.runs.recipe import Recipe
 
 
@@ -61,12 +61,14 @@ def test_an_epoch_has_full_batches_of_different_images_in_another_order(split):
 
 
 @pytest.mark.parametrize("augment", ["none", "light", "standard"])
+@pytest.mark.parametrize("mixed", [{}, {"mixup_alpha": 0.2, "cutmix_alpha": 1.0}])
 @pytest.mark.parametrize(("first_epoch", "first_step"), [(1, 0), (1, 3), (2, 1)])
 def test_a_resumed_training_sees_what_it_would_have_seen(
-    split, augment, first_epoch, first_step
+    split, augment, mixed, first_epoch, first_step
 ):
-    whole = batches_of(split, epochs=3, augment=augment)
-    rest = batches_of(split, first_epoch, 3, augment=augment, first_step=first_step)
+    options = {"augment": augment, **mixed}
+    whole = batches_of(split, epochs=3, **options)
+    rest = batches_of(split, first_epoch, 3, first_step=first_step, **options)
     assert len(rest) == 12 - 4 * first_epoch - first_step
     for expected, got in zip(whole[-len(rest) :], rest, strict=True):
         np.testing.assert_array_equal(expected[0], got[0])
@@ -92,6 +94,26 @@ def test_every_level_runs_with_mixup_and_cutmix(split):
         for images, labels in batches:
             assert 0 <= images.min() and images.max() <= 1
             np.testing.assert_allclose(labels.sum(axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("alphas", [(0.0, 0.0), (0.2, 0.0), (0.0, 1.0)])
+def test_a_teacher_is_shown_what_the_student_sees(split, alphas):
+    """Augmented and mixed images, and targets that are mixed as they are."""
+
+    def teach(images, targets):
+        brightness = tf.reduce_mean(images, axis=(1, 2, 3))
+        return tf.concat([brightness[:, tf.newaxis], targets], axis=1)
+
+    mixed = dict(zip(("mixup_alpha", "cutmix_alpha"), alphas, strict=True))
+    recipe = Recipe(1, batch_size=5, augment="standard", **mixed)
+    options = {"first_epoch": 0, "epochs": 1}
+    alone = training_batches(split, recipe, one_hot(3), **options)
+    taught = training_batches(split, recipe, one_hot(3), **options, teach=teach)
+    for (images, targets), (same, answers) in zip(alone, taught, strict=True):
+        np.testing.assert_array_equal(images, same)
+        expected = images.numpy().mean(axis=(1, 2, 3))
+        np.testing.assert_allclose(answers[:, 0], expected, rtol=1e-5)
+        np.testing.assert_array_equal(answers[:, 1:], targets)
 
 
 def test_evaluation_gives_every_image_once_in_order(split):

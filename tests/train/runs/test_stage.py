@@ -11,7 +11,13 @@ from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.train.runs import stage as stage_module
 from corallite.train.runs.run import Run
-from corallite.train.runs.stage import STATE_FILE, hash_file, package_versions
+from corallite.train.runs.stage import (
+    STATE_FILE,
+    TEACHER_FILE,
+    hash_file,
+    package_versions,
+    read_header,
+)
 
 INPUTS: dict[str, Any] = {
     "model": "shufflenet_v2",
@@ -51,6 +57,38 @@ def begun(stage):
 def with_changes(**changes):
     recipe = {**INPUTS["recipe"], **changes.pop("recipe", {})}
     return {**INPUTS, "recipe": recipe, **changes}
+
+
+@pytest.mark.parametrize("kind", ["finished", "begun"])
+def test_records_from_before_teachers_and_averages_stay_valid(kind, request):
+    """They had none; the state of a begun training is used too."""
+    stage = request.getfixturevalue(kind)
+    assert stage.is_done(with_changes(recipe={"ema": 0.0})) == (kind == "finished")
+    with pytest.raises(RequestError, match=r"other settings \(ema 0.0, now 0.9\)"):
+        stage.is_done(with_changes(recipe={"ema": 0.9}))
+    with pytest.raises(RequestError, match=r"\(teacher None, now a1\)"):
+        stage.is_done(with_changes(teacher="a1", teacher_loss="dist"))
+    if kind == "begun":
+        recorded = read_header(stage.path / STATE_FILE)["inputs"]["recipe"]
+        assert recorded == {**INPUTS["recipe"], "ema": 0.0}
+
+
+@pytest.mark.parametrize("teacher", [None, "a1"])
+def test_another_teacher_is_another_setting(stage, teacher):
+    files.write_bytes(stage.model_path, b"model")
+    taught = with_changes(teacher="b2", teacher_loss="kl", unlabelled="c3")
+    stage.finish(taught, {})
+    assert stage.is_done(taught)
+    other = with_changes(**({"teacher": teacher} if teacher else {}))
+    with pytest.raises(RequestError, match=f"teacher b2, now {teacher}"):
+        stage.is_done(other)
+
+
+def test_the_command_of_a_taught_stage_has_its_flags(stage):
+    qat = stage.run.stage("qat")
+    files.write_json(qat.path / TEACHER_FILE, {"teacher": "/runs/a b"})
+    flags = f"--run_dir={stage.run.path} --teacher='/runs/a b'"
+    assert qat.command() == f"corallite quantize {flags}"
 
 
 def test_a_new_stage_is_not_done(stage):

@@ -17,6 +17,7 @@ from corallite.train.training import fit as fitting
 from corallite.train.training.fit import discard_state
 from corallite.train.training.objectives import classify
 from corallite.train.training.recipe import Recipe
+from corallite.train.training.teaching.distil import ask, distil
 
 # 40 images in batches of 10: 4 steps an epoch, 12 in all.
 RECIPE = Recipe(epochs=3, batch_size=10, learning_rate=0.05, warmup_epochs=0.5)
@@ -500,3 +501,103 @@ def test_a_batch_beyond_the_free_memory_is_told(
     fit(make_model(), make_data(), recipe, tmp_path / "float", inputs=INPUTS)
     assert ("GB of memory" in caplog.text) == bool(told)
     assert told in caplog.text
+
+
+def test_a_taught_training_resumes_as_if_it_had_not_stopped(tmp_path):
+    """With mixed images: the teacher is asked for the same ones again."""
+    teacher = make_model()
+    recipe = dataclasses.replace(RECIPE, mixup_alpha=0.2, cutmix_alpha=1.0)
+
+    def train(folder, *callbacks):
+        model, data = make_model(), make_data()
+        objective = distil(classify(data, recipe), ask(teacher))
+        progress = fit(
+            model,
+            data,
+            recipe,
+            tmp_path / folder,
+            objective=objective,
+            callbacks=callbacks,
+            keep_best=False,
+        )
+        return model, progress
+
+    model, expected = train("whole")
+    assert model.train_function.experimental_get_tracing_count() == 1
+    with pytest.raises(Killed):
+        train("stopped", At(STEPS + 2, kill))
+    steps = counting_steps()
+    resumed, progress = train("stopped", steps)
+    assert steps.taken == 2 * STEPS
+    assert_same_training(resumed, progress, (model.get_weights(), expected))
+    assert {"accuracy", "val_accuracy"} <= progress.history[0].keys()
+
+
+AVERAGED = dataclasses.replace(RECIPE, ema=0.6)
+
+
+def run_averaged(stage_dir, *callbacks, keep_best=False):
+    model = make_model()
+    progress = fit(
+        model,
+        make_data(),
+        AVERAGED,
+        stage_dir,
+        callbacks=callbacks,
+        keep_best=keep_best,
+    )
+    return model, progress
+
+
+class Follow(keras.callbacks.Callback):
+    """Averages in NumPy; notes the weights that validation has."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        weights = self.model.get_weights()
+        step = int(self.model.optimizer.iterations)
+        momentum = min(0.6, (1 + step) / (10 + step))
+        former = getattr(self, "average", self.first)
+        pairs = zip(former, weights, strict=True)
+        self.average = [momentum * x + (1 - momentum) * y for x, y in pairs]
+
+    def on_train_begin(self, logs=None):
+        if not hasattr(self, "first"):
+            self.first = self.model.get_weights()
+
+    def on_test_end(self, logs=None):
+        self.validated = self.model.get_weights()
+
+
+def test_the_average_of_the_weights_is_validated_and_kept(tmp_path):
+    """Those of batch norms too; training goes on with the weights themselves."""
+    follow = Follow()
+    model, _ = run_averaged(tmp_path / "float", follow)
+    last = (follow.validated, model.get_weights())
+    for expected, *found in zip(follow.average, *last, strict=True):
+        for weights in found:
+            np.testing.assert_allclose(weights, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_best_epoch_is_kept_as_the_average_that_was_best(tmp_path):
+    model, progress = run_averaged(tmp_path / "float", keep_best=True)
+    images = make_data().splits["val"]
+    right = model.predict(images.images_rgb_u8 / np.float32(255), verbose=0).argmax(1)
+    accuracy = np.mean(right == images.labels)
+    assert accuracy == pytest.approx(progress.best["val_accuracy"])
+
+
+@pytest.mark.parametrize("step", [2, STEPS + 2, 2 * STEPS])
+def test_an_averaged_training_resumes_as_if_it_had_not_stopped(step, tmp_path):
+    model, expected = run_averaged(tmp_path / "whole")
+    stage_dir = tmp_path / "stopped"
+    former = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        stop = At(step, lambda: signal.raise_signal(signal.SIGTERM))
+        with pytest.raises(KeyboardInterrupt):
+            run_averaged(stage_dir, stop)
+    finally:
+        signal.signal(signal.SIGTERM, former)
+    steps = counting_steps()
+    resumed, progress = run_averaged(stage_dir, steps)
+    assert 0 < steps.taken < 3 * STEPS
+    assert_same_training(resumed, progress, (model.get_weights(), expected))

@@ -10,12 +10,13 @@ from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.system.errors import RequestError
 from corallite.train.data.load import ImageData, Split
-from corallite.train.framework.keras import keras, tf
+from corallite.train.framework.keras import tf
 from corallite.train.runs.run import Run
 from corallite.train.training import float_stage
 from corallite.train.training.objectives import classify
 from corallite.train.training.recipe import Recipe
-from corallite.train.training.teaching import Teacher, Teaching, load_teacher
+from corallite.train.training.teaching.distil import distil
+from corallite.train.training.teaching.teacher import Teacher, Teaching, load_teacher
 
 NAMES = ("cat", "dog")
 
@@ -27,40 +28,37 @@ def make_data(names=NAMES, side=8):
     return ImageData(names, Preprocessing((side, side)), "these", splits)
 
 
-@pytest.fixture
-def teacher(tmp_path):
-    """Answers by the mean of the image: 0.9 for "dog" if it is white, 0.1 if black."""
-    image = keras.Input((16, 16, 3))
-    mean = keras.layers.GlobalAveragePooling2D()(image)
-    dog = keras.layers.Lambda(lambda x: 0.1 + 0.8 * x[:, :1])(mean)
-    cat = keras.layers.Lambda(lambda x: 1 - x)(dog)
-    model = keras.Model(image, keras.layers.Concatenate()([cat, dog]))
-    (tmp_path / "model.h5").write_bytes(b"weights")
-    return Teacher(tmp_path / "model.h5", model)
+def test_a_teacher_teaches_by_its_loss():
+    def predict(images):
+        return tf.ones((len(images), 2)) / 2
+
+    labels = classify(make_data(), Recipe(1))
+    targets = tf.constant([[[1.0, 0.0], [0.5, 0.5]]])
+    losses = {}
+    for name in ("dist", "kl"):
+        taught = Teacher(predict, "digest", name).teach(labels)
+        losses[name] = float(taught.losses(targets, tf.constant([[0.9, 0.1]])))
+        expected = distil(labels, predict, name).losses(targets, [[0.9, 0.1]])
+        assert losses[name] == pytest.approx(float(expected))
+    assert losses["dist"] != losses["kl"]
 
 
-def test_targets_are_the_mean_of_label_and_answer(teacher):
-    """Also where the student's images have another size than the teacher's."""
-    objective = teacher.teach(classify(make_data(), Recipe(1)))
-    images = tf.stack([tf.zeros((8, 8, 3)), tf.ones((8, 8, 3)), tf.ones((8, 8, 3))])
-    targets = objective.teach(images, tf.constant([0, 0, -1], tf.int64))
-    expected = [[0.95, 0.05], [0.55, 0.45], [0.1, 0.9]]
-    np.testing.assert_allclose(targets.numpy(), expected, atol=1e-6)
-
-
-def test_validation_is_judged_by_labels_alone(teacher):
-    objective = teacher.teach(classify(make_data(), Recipe(1)))
-    targets = objective.targets(tf.constant([1], tf.int64)).numpy()
-    np.testing.assert_array_equal(targets, [[0, 1]])
+def test_without_a_teacher_nothing_changes(tmp_path):
+    data = make_data()
+    teacher = load_teacher(None, data, Run.open(tmp_path).first())
+    labels = classify(data, Recipe(1))
+    assert teacher.teach(labels) is labels
+    assert teacher.add_photos(data) is data
+    assert teacher.to_json() == {}
 
 
 def test_a_run_of_other_classes_or_without_a_model_is_refused(finished_run, tmp_path):
     teaching = Teaching(finished_run)
     with pytest.raises(RequestError, match=r"knows the classes .* the photos have cat"):
-        load_teacher(teaching, make_data(), tmp_path)
+        load_teacher(teaching, make_data(), Run.open(tmp_path).first())
     (tmp_path / "empty").mkdir()
     with pytest.raises(RequestError, match="has no finished float stage"):
-        load_teacher(Teaching(tmp_path / "empty"), make_data(), tmp_path)
+        Teaching(tmp_path / "empty").require()
 
 
 @pytest.mark.slow
@@ -86,6 +84,7 @@ def test_a_student_learns_from_its_teacher_and_resumes_only_with_it(
         stage, data = train(teaching)
         inputs = stage.metrics()["inputs"]
         assert {"teacher", "unlabelled"} <= inputs.keys()
+        assert inputs["teacher_loss"] == "dist"
         # The images of the run stay those with labels.
         assert data.splits["train"].labels.min() == 0
         command = run.first().command()
@@ -93,5 +92,7 @@ def test_a_student_learns_from_its_teacher_and_resumes_only_with_it(
         for other in (None, dataclasses.replace(teaching, unlabelled_dir=None)):
             with pytest.raises(RequestError, match="unlabelled"):
                 train(other)
+        with pytest.raises(RequestError, match="teacher_loss dist, now kl"):
+            train(dataclasses.replace(teaching, loss="kl"))
     record = json.loads((run.path / "run.json").read_text())
     assert record["teacher"] == str(finished_run)
