@@ -175,7 +175,7 @@ def few_units(shufflenet=(1, 6, 1)):
     By default one stage of ShuffleNetV2 is still long enough to concatenate more than
     five slices, and one stage of MobileNetV2 has a residual sum.
     """
-    from corallite.train.models import (
+    from corallite.train.models.networks import (
         efficientnet_lite,
         mobilenet_v2,
         mobilenet_v3,

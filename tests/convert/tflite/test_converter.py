@@ -17,8 +17,8 @@ from corallite.device.system.errors import RequestError
 from corallite.optimize.prune.sparsity import measure_sparsity
 from corallite.optimize.quantize.add_quantizers import quantize
 from corallite.train.framework.keras import keras
+from corallite.train.models.networks.shufflenet_v2 import TORCHVISION, shufflenet_v2
 from corallite.train.models.registry import build
-from corallite.train.models.shufflenet_v2 import TORCHVISION, shufflenet_v2
 
 KEYS = [(x, y) for x in ("shufflenet_v2", "mobilenet_v2") for y in ("qat", "ptq")]
 # All operator types of each network.

@@ -8,7 +8,7 @@ import pytest
 from corallite.device.system.errors import RequestError
 from corallite.optimize.keras_graph.load import load_model
 from corallite.train.models import registry
-from corallite.train.models.shufflenet_v2 import TORCHVISION
+from corallite.train.models.networks.shufflenet_v2 import TORCHVISION
 from corallite.train.training.model_file import save_model
 
 

@@ -9,16 +9,15 @@ import pytest
 
 from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras
-from corallite.train.models import (
-    cost,
+from corallite.train.models import cost, registry
+from corallite.train.models.channel_slice import ChannelSlice
+from corallite.train.models.networks import (
     efficientnet_lite,
     mobilenet_v2,
     mobilenet_v3,
-    registry,
     resnet,
     shufflenet_v2,
 )
-from corallite.train.models.channel_slice import ChannelSlice
 
 PUBLISHED = [(x, cost) for x in registry.NETWORKS.values() for cost in x.published]
 DOCUMENT = Path(__file__).parents[3] / "docs/train.md"

@@ -12,8 +12,9 @@ from fixtures.torch_checkpoints import write_checkpoint
 from corallite.device.system.errors import RequestError
 from corallite.optimize.quantize.add_quantizers import add_quantizers
 from corallite.train.framework.keras import keras
-from corallite.train.models import mobilenet_v2, registry, shufflenet_v2
+from corallite.train.models import registry
 from corallite.train.models.blocks import OURS
+from corallite.train.models.networks import mobilenet_v2, shufflenet_v2
 from corallite.train.training.model_file import save_model
 from corallite.train.weights.pretrained import read_pretrained
 from corallite.train.weights.torch_checkpoint import read_checkpoint

@@ -11,13 +11,13 @@ import pytest
 from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras, tf
 from corallite.train.models import blocks, registry
-from corallite.train.models.efficientnet_lite import CONVENTIONS as LITE
-from corallite.train.models.efficientnet_lite import efficientnet_lite0
-from corallite.train.models.mobilenet_v2 import TORCHVISION as MOBILENET
-from corallite.train.models.mobilenet_v2 import mobilenet_v2
-from corallite.train.models.resnet import TORCHVISION as RESNET
-from corallite.train.models.shufflenet_v2 import TORCHVISION as SHUFFLENET
-from corallite.train.models.shufflenet_v2 import channels_of, shufflenet_v2
+from corallite.train.models.networks.efficientnet_lite import CONVENTIONS as LITE
+from corallite.train.models.networks.efficientnet_lite import efficientnet_lite0
+from corallite.train.models.networks.mobilenet_v2 import TORCHVISION as MOBILENET
+from corallite.train.models.networks.mobilenet_v2 import mobilenet_v2
+from corallite.train.models.networks.resnet import TORCHVISION as RESNET
+from corallite.train.models.networks.shufflenet_v2 import TORCHVISION as SHUFFLENET
+from corallite.train.models.networks.shufflenet_v2 import channels_of, shufflenet_v2
 from corallite.train.weights.torch_checkpoint import read_checkpoint
 from corallite.train.weights.torchvision import export_weights, import_weights
 

@@ -8,9 +8,10 @@ accelerators: every operator is predicted to map to the Edge TPU. At 224 pixels 
 """
 
 from corallite.train.framework.keras import keras
-from corallite.train.models import blocks, entry, inverted_residuals
+from corallite.train.models import blocks, entry
 from corallite.train.models.blocks import OURS
-from corallite.train.models.inverted_residuals import Block, Config
+from corallite.train.models.networks import inverted_residuals
+from corallite.train.models.networks.inverted_residuals import Block, Config
 
 # Blocks of each stage: channels inside, output channels, stride.
 Stages = tuple[tuple[tuple[int, int, int], ...], ...]
