@@ -11,6 +11,7 @@ from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras
 from corallite.train.models import cost, registry
 from corallite.train.models.channel_slice import ChannelSlice
+from corallite.train.models.hard_swish import HardSwish
 from corallite.train.models.networks import (
     efficientnet_lite,
     mobilenet_v2,
@@ -27,6 +28,7 @@ SMALL = [
     ("shufflenet_v2", 0.5),
     ("mobilenet_v2", 0.35),
     ("efficientnet_lite0", 0.35),
+    ("mobilenet_v3_small", 0.25),
     ("mobilenet_v3_small_minimalistic", 0.25),
     ("resnet8", 1.0),
     ("resnet18", 0.125),
@@ -40,6 +42,7 @@ KINDS = [
     not in (
         "efficientnet_lite1",
         "efficientnet_lite2",
+        "mobilenet_v3_large",
         "mobilenet_v3_large_minimalistic",
         "resnet18",
         "resnet34",
@@ -60,8 +63,18 @@ KNOWN_LAYERS = (
     keras.layers.GlobalAveragePooling2D,
     keras.layers.InputLayer,
     keras.layers.MaxPool2D,
+    keras.layers.Multiply,
     keras.layers.ReLU,
+    keras.layers.Rescaling,
     keras.layers.Softmax,
+    HardSwish,
+)
+# tfmot has no quantizer of its own for these.
+UNKNOWN_TO_TFMOT = (
+    ChannelSlice,
+    HardSwish,
+    keras.layers.Multiply,
+    keras.layers.Rescaling,
 )
 
 
@@ -164,9 +177,10 @@ def test_it_is_the_same_after_saving_and_loading(name, width, few_units, tmp_pat
 def without_repeats(monkeypatch):
     """Leaves out what repeats: it takes most of a build's time and shrinks nothing."""
     monkeypatch.setattr(shufflenet_v2, "STAGE_UNITS", (1, 1, 1))
-    for name in ("LARGE", "SMALL"):
-        once = tuple(stage[:1] for stage in getattr(mobilenet_v3, name))
-        monkeypatch.setattr(mobilenet_v3, name, once)
+    tables = {"LARGE": mobilenet_v3, "SMALL": mobilenet_v3}
+    for name, network in tables.items():
+        once = tuple(stage[:1] for stage in getattr(network, name))
+        monkeypatch.setattr(network, name, once)
     for name, repeats in resnet.REPEATS.items():
         monkeypatch.setitem(resnet.REPEATS, name, (1,) * len(repeats))
     for network in (mobilenet_v2, efficientnet_lite):
@@ -267,7 +281,7 @@ def test_tfmot_quantizes_it(name, without_repeats):
             return {}
 
     def annotate(layer):
-        config = NoQuantization() if isinstance(layer, ChannelSlice) else None
+        config = NoQuantization() if isinstance(layer, UNKNOWN_TO_TFMOT) else None
         return tfmot.quantize_annotate_layer(layer, config)
 
     model = registry.build(name, (32, 32, 3), 3, width=0.25)

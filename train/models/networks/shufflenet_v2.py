@@ -173,7 +173,9 @@ def _branch(x, inner, channels, stride, name, conventions):
 
 
 def _depthwise_and_out(x, channels, stride, name, conventions):
-    x = conventions.depthwise_bn(x, stride=stride, relu=False, name=f"{name}_depthwise")
+    x = conventions.depthwise_bn(
+        x, stride=stride, activation=None, name=f"{name}_depthwise"
+    )
     return conventions.conv_bn(x, channels, 1, name=f"{name}_out")
 
 
