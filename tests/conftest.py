@@ -177,6 +177,7 @@ def few_units(shufflenet=(1, 6, 1)):
     """
     from corallite.train.models.networks import (
         efficientnet_lite,
+        ghostnet,
         mobilenet_v2,
         mobilenet_v3,
         resnet,
@@ -185,7 +186,7 @@ def few_units(shufflenet=(1, 6, 1)):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shufflenet_v2, "STAGE_UNITS", shufflenet)
-        tables = {"LARGE": mobilenet_v3, "SMALL": mobilenet_v3}
+        tables = {"LARGE": mobilenet_v3, "SMALL": mobilenet_v3, "STAGES": ghostnet}
         for name, network in tables.items():
             first, second, *rest = getattr(network, name)
             once = (first, second, *(stage[:1] for stage in rest))

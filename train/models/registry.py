@@ -5,6 +5,8 @@ from corallite.train.framework.keras import keras
 from corallite.train.models.blocks import OURS, check_arguments
 from corallite.train.models.networks import (
     efficientnet_lite,
+    ghost_variants,
+    ghostnet,
     mobilenet_v2,
     mobilenet_v3,
     resnet,
@@ -17,6 +19,8 @@ NETWORKS = {
     entry.name: entry
     for entry in (
         *efficientnet_lite.ENTRIES,
+        *ghost_variants.ENTRIES,
+        ghostnet.ENTRY,
         mobilenet_v2.ENTRY,
         *mobilenet_v3.ENTRIES,
         *resnet.ENTRIES,

@@ -14,6 +14,7 @@ from corallite.train.models.channel_slice import ChannelSlice
 from corallite.train.models.hard_swish import HardSwish
 from corallite.train.models.networks import (
     efficientnet_lite,
+    ghostnet,
     mobilenet_v2,
     mobilenet_v3,
     resnet,
@@ -30,6 +31,9 @@ SMALL = [
     ("efficientnet_lite0", 0.35),
     ("mobilenet_v3_small", 0.25),
     ("mobilenet_v3_small_minimalistic", 0.25),
+    ("ghostnet", 0.25),
+    ("mobilenet_v2_ghost", 0.35),
+    ("shufflenet_v2_ghost", 0.25),
     ("resnet8", 1.0),
     ("resnet18", 0.125),
     ("resnet50", 0.125),
@@ -42,6 +46,7 @@ KINDS = [
     not in (
         "efficientnet_lite1",
         "efficientnet_lite2",
+        "mobilenet_v2_ghost",
         "mobilenet_v3_large",
         "mobilenet_v3_large_minimalistic",
         "resnet18",
@@ -127,6 +132,24 @@ def test_a_configuration_sets_the_width_inside_one_unit(without_repeats):
     assert model.get_layer("stage2_unit0_branch_in").filters == 7
 
 
+@pytest.mark.parametrize("name", ["mobilenet_v2", "shufflenet_v2"])
+def test_a_ghost_variant_has_half_the_cost_inside_its_blocks(name):
+    plain, ghost = (
+        registry.build(x, (224, 224, 3), 2, width=1.0) for x in (name, f"{name}_ghost")
+    )
+    # A Ghost module of n inputs and m outputs has m / 2 * (n + 9) weights for n * m.
+    # All else is equal: stem, depthwise convolutions, last convolution, head.
+    halved = [x for x in plain.layers if getattr(x, "kernel_size", 0) == (1, 1)]
+    saved = 0
+    for layer in halved:
+        if layer.name != "last":
+            inputs, outputs = layer.kernel.shape[2:]
+            saved += inputs * outputs - (-(-outputs // 2) * inputs + outputs // 2 * 9)
+    found = cost.count_parameters(plain) - cost.count_parameters(ghost)
+    assert found == saved
+    assert cost.count_macs(ghost) < 0.7 * cost.count_macs(plain)
+
+
 def test_macs_are_counted_by_layer():
     image = keras.Input((8, 8, 3))
     x = keras.layers.Conv2D(5, 3, 2, padding="same", name="conv")(image)
@@ -177,7 +200,7 @@ def test_it_is_the_same_after_saving_and_loading(name, width, few_units, tmp_pat
 def without_repeats(monkeypatch):
     """Leaves out what repeats: it takes most of a build's time and shrinks nothing."""
     monkeypatch.setattr(shufflenet_v2, "STAGE_UNITS", (1, 1, 1))
-    tables = {"LARGE": mobilenet_v3, "SMALL": mobilenet_v3}
+    tables = {"LARGE": mobilenet_v3, "SMALL": mobilenet_v3, "STAGES": ghostnet}
     for name, network in tables.items():
         once = tuple(stage[:1] for stage in getattr(network, name))
         monkeypatch.setattr(network, name, once)
