@@ -2,8 +2,9 @@
 
 One description of the network (Ma et al., 2018, arXiv:1807.11164, Figure 3) drives
 two writers. The weights have torchvision's names and the published order. Details that
-the paper leaves open are as in `corallite.train.models.shufflenet_v2`: TensorFlow's
-"same" padding, ReLU6 and the batch norms' epsilon. So both compute the same function.
+the paper leaves open are as in `corallite.train.models.networks.shufflenet_v2`:
+TensorFlow's "same" padding, ReLU6 and the epsilon of batch norms. So both compute the
+same function.
 """
 
 import importlib
@@ -16,7 +17,7 @@ from corallite.optimize.quantize.specs import SPECS, LayerSpec, Output
 from corallite.train.framework.keras import keras, tf
 from corallite.train.models import blocks
 from corallite.train.models.channel_slice import ChannelSlice
-from corallite.train.models.shufflenet_v2 import STAGE_UNITS
+from corallite.train.models.networks.shufflenet_v2 import STAGE_UNITS
 
 Tensors = Mapping[str, np.ndarray]
 _NORM_PARTS = ("weight", "bias", "running_mean", "running_var")

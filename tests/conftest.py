@@ -175,8 +175,9 @@ def few_units(shufflenet=(1, 6, 1)):
     By default one stage of ShuffleNetV2 is still long enough to concatenate more than
     five slices, and one stage of MobileNetV2 has a residual sum.
     """
-    from corallite.train.models import (
+    from corallite.train.models.networks import (
         efficientnet_lite,
+        ghostnet,
         mobilenet_v2,
         mobilenet_v3,
         resnet,
@@ -185,10 +186,11 @@ def few_units(shufflenet=(1, 6, 1)):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shufflenet_v2, "STAGE_UNITS", shufflenet)
-        for name in ("LARGE", "SMALL"):
-            first, second, *rest = getattr(mobilenet_v3, name)
+        tables = {"LARGE": mobilenet_v3, "SMALL": mobilenet_v3, "STAGES": ghostnet}
+        for name, network in tables.items():
+            first, second, *rest = getattr(network, name)
             once = (first, second, *(stage[:1] for stage in rest))
-            patch.setattr(mobilenet_v3, name, once)
+            patch.setattr(network, name, once)
         for name, repeats in resnet.REPEATS.items():
             patch.setitem(resnet.REPEATS, name, (1,) * len(repeats))
         for network in (mobilenet_v2, efficientnet_lite):

@@ -10,7 +10,7 @@ from corallite.optimize.keras_graph import (  # noqa: F401
 )
 from corallite.optimize.keras_graph.tfmot import tfmot
 from corallite.train.framework.keras import keras
-from corallite.train.models import channel_slice  # noqa: F401
+from corallite.train.models import channel_slice, hard_swish  # noqa: F401
 from corallite.train.training import model_file
 
 

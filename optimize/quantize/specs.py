@@ -8,6 +8,7 @@ from corallite.optimize.keras_graph.borders import ColourBorder, ZeroBorder
 from corallite.optimize.keras_graph.quantizers import KernelQuantizer
 from corallite.train.framework.keras import keras
 from corallite.train.models.channel_slice import ChannelSlice
+from corallite.train.models.hard_swish import HardSwish
 
 # Per-channel: one scale for each output channel of a convolution. Per-tensor: one
 # scale for its whole kernel, as the STM32MP2's accelerator and some others need it.
@@ -47,7 +48,10 @@ SPECS = {
     # The Edge TPU and TFLite Micro need one scale for a dense layer.
     keras.layers.Dense: LayerSpec(Output.QUANTIZED, _PER_TENSOR, _PER_TENSOR),
     keras.layers.Add: LayerSpec(Output.QUANTIZED),
+    keras.layers.Multiply: LayerSpec(Output.QUANTIZED),
     keras.layers.ReLU: LayerSpec(Output.QUANTIZED),
+    keras.layers.Rescaling: LayerSpec(Output.QUANTIZED),
+    HardSwish: LayerSpec(Output.QUANTIZED),
     keras.layers.GlobalAveragePooling2D: LayerSpec(Output.QUANTIZED),
     keras.layers.Concatenate: LayerSpec(Output.MOVED),
     keras.layers.MaxPool2D: LayerSpec(Output.MOVED),
@@ -70,7 +74,7 @@ def find_spec(layer: keras.layers.Layer) -> LayerSpec:
         raise RequestError(
             f"Layer {layer.name!r} is a {type(layer).__name__}, which cannot be "
             "quantized here; build the network from convolutions, dense layers, sums, "
-            "ReLU, pools, slices and concatenations."
+            "products, ReLU, hard-swish, pools, slices and concatenations."
         )
     return spec
 

@@ -18,6 +18,7 @@ from corallite.device.system.errors import RequestError
 from corallite.optimize.keras_graph import traverse
 from corallite.train.framework.keras import keras
 from corallite.train.models.channel_slice import ChannelSlice
+from corallite.train.models.hard_swish import HardSwish
 
 _LAYERS = keras.layers
 # These compute each channel by itself, and have no weights.
@@ -31,6 +32,7 @@ _PASSING = (
     _LAYERS.GlobalMaxPooling2D,
     _LAYERS.UpSampling2D,
     _LAYERS.Rescaling,
+    HardSwish,
 )
 _JOINING = (_LAYERS.Add, _LAYERS.Multiply, _LAYERS.Average, _LAYERS.Maximum)
 # Of a layer: these compute each number by itself.

@@ -6,9 +6,11 @@ import math
 import numpy as np
 
 from corallite.train.framework.keras import keras
+from corallite.train.models.hard_swish import HardSwish
 
 # The smallest final feature map, per side, that a network may shrink an image to.
 MIN_FEATURE_MAP = 4
+RELU, HARD_SWISH = "relu", "hard_swish"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,25 +36,25 @@ class Conventions:
     mean: tuple[float, float, float] | None = None
     deviation: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
-    def conv_bn(self, x, filters, kernel_size, *, name, stride=1, relu=True):
-        """Adds convolution, batch norm and, if `relu`, its rectifier.
+    def conv_bn(self, x, filters, kernel_size, *, name, stride=1, activation=RELU):
+        """Adds convolution, batch norm and activation: RELU, HARD_SWISH or None.
 
-        Layers: `name`, `name`_bn, `name`_relu; before them `name`_pad if padding is
-        separate.
+        Layers: `name`, `name`_bn, and `name`_relu or `name`_swish; before them
+        `name`_pad if padding is separate.
         """
         x, padding = self.pad(x, kernel_size, stride, name)
         x = keras.layers.Conv2D(
             filters, kernel_size, stride, padding=padding, use_bias=False, name=name
         )(x)
-        return self._normalize(x, name, relu)
+        return self._normalize(x, name, activation)
 
-    def depthwise_bn(self, x, *, name, kernel_size=3, stride=1, relu=True):
+    def depthwise_bn(self, x, *, name, kernel_size=3, stride=1, activation=RELU):
         """Adds what `conv_bn` adds, with a depthwise convolution."""
         x, padding = self.pad(x, kernel_size, stride, name)
         x = keras.layers.DepthwiseConv2D(
             kernel_size, stride, padding=padding, use_bias=False, name=name
         )(x)
-        return self._normalize(x, name, relu)
+        return self._normalize(x, name, activation)
 
     def pad(self, x, kernel_size, stride, name):
         """Returns `x`, padded if necessary, and the padding of the next layer."""
@@ -61,14 +63,18 @@ class Conventions:
         amount = kernel_size // 2
         return keras.layers.ZeroPadding2D(amount, name=f"{name}_pad")(x), "valid"
 
-    def _normalize(self, x, name, relu):
+    def activate(self, x, name, activation=RELU):
+        """Adds an activation: `name`_relu, or `name`_swish for HARD_SWISH."""
+        if activation == HARD_SWISH:
+            return HardSwish(name=f"{name}_swish")(x)
+        return keras.layers.ReLU(self.relu_limit, name=f"{name}_relu")(x)
+
+    def _normalize(self, x, name, activation):
         # Momentum 0.9: Keras's own 0.99 needs hundreds of steps to settle.
         x = keras.layers.BatchNormalization(
             epsilon=self.epsilon, momentum=0.9, name=f"{name}_bn"
         )(x)
-        if not relu:
-            return x
-        return keras.layers.ReLU(self.relu_limit, name=f"{name}_relu")(x)
+        return x if activation is None else self.activate(x, name, activation)
 
 
 # Epsilon 1e-5 is PyTorch's: Keras's own 1e-3 drowns small variances. ReLU6 bounds the
@@ -96,17 +102,38 @@ def input_image(input_shape, conventions=OURS):
     return image, x
 
 
-def classifier_head(x, num_classes, *, dropout=0.0, hidden=None, conventions=OURS):
+def squeeze_excite(x, squeezed, *, name, conventions=OURS):
+    """Multiplies each channel by a factor from 0 to 1, computed from all channels.
+
+    MobileNetV3, section 5.3, arXiv:1905.02244: mean over the image, a 1x1 convolution
+    to `squeezed` channels with a rectifier, another one back, and hard-sigmoid, which
+    is ReLU6(x + 3) / 6. It is three layers that int8 has operators for.
+    Layers: `name`_mean, `name`_squeeze, `name`_squeeze_relu, `name`_excite,
+    `name`_shift, `name`_clip, `name`_scale and `name`_multiply.
+    """
+    y = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_mean")(x)
+    y = keras.layers.Conv2D(squeezed, 1, name=f"{name}_squeeze")(y)
+    y = conventions.activate(y, f"{name}_squeeze")
+    y = keras.layers.Conv2D(x.shape[-1], 1, name=f"{name}_excite")(y)
+    y = keras.layers.Rescaling(1.0, 3.0, name=f"{name}_shift")(y)
+    y = keras.layers.ReLU(6.0, name=f"{name}_clip")(y)
+    y = keras.layers.Rescaling(1 / 6, name=f"{name}_scale")(y)
+    return keras.layers.Multiply(name=f"{name}_multiply")([x, y])
+
+
+def classifier_head(
+    x, num_classes, *, dropout=0.0, hidden=None, activation=RELU, conventions=OURS
+):
     """Adds mean over the image, dropout, a dense layer and softmax.
 
-    Layers: pool, hidden and hidden_relu (with as many outputs as `hidden`, if any),
-    dropout (if any), logits, probabilities. The probabilities are float32 even in mixed
-    precision, because the loss must not be computed in float16.
+    Layers: pool, hidden and hidden_relu or hidden_swish (with as many outputs as
+    `hidden`, if any), dropout (if any), logits, probabilities. The probabilities are
+    float32 even in mixed precision, because the loss must not be computed in float16.
     """
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     if hidden:
         x = keras.layers.Dense(hidden, name="hidden")(x)
-        x = keras.layers.ReLU(conventions.relu_limit, name="hidden_relu")(x)
+        x = conventions.activate(x, "hidden", activation)
     if dropout:
         x = keras.layers.Dropout(dropout, name="dropout")(x)
     x = keras.layers.Dense(num_classes, name="logits")(x)

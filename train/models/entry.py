@@ -12,12 +12,12 @@ Order = tuple[int, ...]
 
 @dataclasses.dataclass(frozen=True)
 class PublishedLayer:
-    """A convolution with its batch norm: our name and the published ones.
+    """A convolution with its batch norm, or a layer with a bias: its names.
 
     Attributes:
         layer: Our name; its batch norm's is the same with `_bn`.
-        convolution: The published name of the convolution.
-        norm: The published name of the batch norm.
+        convolution: The published name of the convolution or the dense layer.
+        norm: The published name of the batch norm; "" if it has a bias instead.
         inputs: The published number of each of our input channels; None if they are
             equal.
         outputs: The same of our output channels.
@@ -25,7 +25,7 @@ class PublishedLayer:
 
     layer: str
     convolution: str
-    norm: str
+    norm: str = ""
     inputs: Order | None = None
     outputs: Order | None = None
 
@@ -57,7 +57,7 @@ class WeightSource:
     """A library whose weights fit a network.
 
     Attributes:
-        layers: Returns every convolution, for a configuration of the network.
+        layers: Returns every layer but the last, for a configuration of the network.
         dense: The published name of the last layer.
         conventions: Those with which our network is the same function.
         imagenet: Files of weights by the network's width.

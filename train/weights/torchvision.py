@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -39,12 +38,14 @@ def import_weights(
     )
     check_fit("tensor", expected, found, f"{model.name} {width}x", source)
     for names in _layers(model, width):
-        layer, norm = _pair(model, names)
-        layer.set_weights([_kernel_here(names, tensors)])
-        parts = [tensors[f"{names.norm}.{part}"] for part in _NORM_PARTS]
-        norm.set_weights([_reorder(part, names.outputs) for part in parts])
-    kernel, bias = head_names(model.name)
-    model.get_layer("logits").set_weights([tensors[kernel].T, tensors[bias]])
+        weights = [_kernel_here(names, tensors[f"{names.convolution}.weight"])]
+        if names.norm:
+            parts = [tensors[f"{names.norm}.{part}"] for part in _NORM_PARTS]
+            parts = [_reorder(part, names.outputs) for part in parts]
+            model.get_layer(f"{names.layer}_bn").set_weights(parts)
+        else:
+            weights.append(tensors[f"{names.convolution}.bias"])
+        model.get_layer(names.layer).set_weights(weights)
 
 
 def export_weights(model: keras.Model, width: float) -> Tensors:
@@ -56,14 +57,14 @@ def export_weights(model: keras.Model, width: float) -> Tensors:
     """
     tensors: Tensors = {}
     for names in _layers(model, width):
-        layer, norm = _pair(model, names)
-        tensors[f"{names.convolution}.weight"] = _kernel_there(names, layer)
-        for name, array in zip(_NORM_PARTS, norm.get_weights(), strict=True):
+        kernel, *bias = model.get_layer(names.layer).get_weights()
+        tensors[f"{names.convolution}.weight"] = _kernel_there(names, kernel)
+        if not names.norm:
+            tensors[f"{names.convolution}.bias"] = bias[0]
+            continue
+        norm = model.get_layer(f"{names.layer}_bn").get_weights()
+        for name, array in zip(_NORM_PARTS, norm, strict=True):
             tensors[f"{names.norm}.{name}"] = _restore(array, names.outputs)
-    kernel, bias = model.get_layer("logits").get_weights()
-    kernel_name, bias_name = head_names(model.name)
-    tensors[kernel_name] = np.ascontiguousarray(kernel.T)
-    tensors[bias_name] = bias
     return tensors
 
 
@@ -82,18 +83,18 @@ def _find_source(network: str) -> WeightSource:
 
 def _layers(model: keras.Model, width: float) -> Iterable[PublishedLayer]:
     source = _find_source(model.name)
-    return source.layers(NETWORKS[model.name].configure(width))
+    yield from source.layers(NETWORKS[model.name].configure(width))
+    yield PublishedLayer("logits", source.dense)
 
 
-def _pair(model: keras.Model, names: PublishedLayer) -> tuple[Any, Any]:
-    return model.get_layer(names.layer), model.get_layer(f"{names.layer}_bn")
+def _kernel_here(names: PublishedLayer, kernel: np.ndarray) -> np.ndarray:
+    """[out, in, h, w] becomes [h, w, in, out], or [h, w, channels, 1] if depthwise.
 
-
-def _kernel_here(
-    names: PublishedLayer, tensors: Mapping[str, np.ndarray]
-) -> np.ndarray:
-    """[out, in, h, w] becomes [h, w, in, out], or [h, w, channels, 1] if depthwise."""
-    kernel = _reorder(tensors[f"{names.convolution}.weight"], names.outputs)
+    A dense kernel [out, in] becomes [in, out].
+    """
+    kernel = _reorder(kernel, names.outputs)
+    if kernel.ndim == 2:
+        return kernel.T
     if names.layer.endswith("_depthwise"):
         return kernel.transpose(2, 3, 0, 1)
     if names.inputs is not None:
@@ -101,8 +102,9 @@ def _kernel_here(
     return kernel.transpose(2, 3, 1, 0)
 
 
-def _kernel_there(names: PublishedLayer, layer: keras.layers.Layer) -> np.ndarray:
-    kernel = layer.get_weights()[0]
+def _kernel_there(names: PublishedLayer, kernel: np.ndarray) -> np.ndarray:
+    if kernel.ndim == 2:
+        return np.ascontiguousarray(kernel.T)
     if names.layer.endswith("_depthwise"):
         kernel = kernel.transpose(2, 3, 0, 1)
     else:

@@ -15,6 +15,8 @@ from corallite.train.models import registry
 
 # These take a quarter of the channels of a bottleneck for the block.
 WIDTHS = {"resnet18": 0.125, "resnet34": 0.125, "resnet50": 0.125}
+# The first operator that the Edge TPU does not compute; it computes all of the others.
+UNMAPPED = {"mobilenet_v3_large": "HARD_SWISH", "mobilenet_v3_small": "HARD_SWISH"}
 
 
 def build_few(name, few_units):
@@ -38,18 +40,46 @@ def test_its_int8_file_maps_and_computes_what_the_quantized_model_does(
     name, few_units, draw_clouds
 ):
     images = draw_clouds(16, 32, 32)
-    quantized = quantize(build_few(name, few_units), images)
+    model = build_few(name, few_units)
+    settle_batch_norms(model, images)
+    quantized = quantize(model, images)
     quantized.compile("sgd", "categorical_crossentropy", run_eagerly=True)
     quantized.train_on_batch(images, np.eye(4)[np.arange(16) % 4])
     content = convert_to_int8(quantized, images)
-    graph = decode(content).main
-    assert find_not_int8(graph) == []
-    prediction = predict(decode(content))
-    assert prediction.mapped == tuple(range(len(graph.operators)))
+    assert find_not_int8(decode(content).main) == []
+    check_placement(content, UNMAPPED.get(name))
+    assert_same_labels(run(content, images), 256 * quantized(images).numpy())
+
+
+def settle_batch_norms(model, images):
+    """Gives batch norms the averages of the images; else all outputs are the same."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    model(images, training=True)
+
+
+def check_placement(content, unmapped):
+    """Checks the predicted mapping: everything, or what is before `unmapped`."""
+    operators, prediction = decode(content).main.operators, predict(decode(content))
+    count = len(operators)
+    if unmapped:
+        count = [operator.name for operator in operators].index(unmapped)
+    assert prediction.mapped == tuple(range(count))
     assert (prediction.subgraphs, prediction.failure) == (1, None)
-    # As in test_outputs_are_those_of_the_quantized_model of the converter.
-    steps = np.abs(run(content, images) - 256 * quantized(images).numpy())
-    assert np.mean(steps) < 2
+
+
+def assert_same_labels(found, expected):
+    """Compares outputs in steps of 1/256."""
+    # A value that is rounded the other way in an early layer changes many in later
+    # ones: with random weights, 0.001 steps there became 4 at the end of the deepest.
+    error = np.mean(np.abs(found - expected))
+    assert error < 6
+    second, first = np.sort(expected, axis=1)[:, -2:].T
+    is_clear = first - second > 6 * error
+    assert is_clear.any()
+    same = found.argmax(1) == expected.argmax(1)
+    assert same[is_clear].all()
 
 
 def run(content, images):

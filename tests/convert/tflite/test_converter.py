@@ -17,8 +17,9 @@ from corallite.device.system.errors import RequestError
 from corallite.optimize.prune.sparsity import measure_sparsity
 from corallite.optimize.quantize.add_quantizers import quantize
 from corallite.train.framework.keras import keras
+from corallite.train.models import blocks
+from corallite.train.models.networks.shufflenet_v2 import TORCHVISION, shufflenet_v2
 from corallite.train.models.registry import build
-from corallite.train.models.shufflenet_v2 import TORCHVISION, shufflenet_v2
 
 KEYS = [(x, y) for x in ("shufflenet_v2", "mobilenet_v2") for y in ("qat", "ptq")]
 # All operator types of each network.
@@ -248,6 +249,32 @@ def test_outputs_of_a_float_file_are_those_of_the_model(networks, square_images)
         got = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
         # The same sums in another order: float32 rounds each to 1e-7.
         np.testing.assert_allclose(got, output, atol=1e-5)
+
+
+def test_hard_swish_and_hard_sigmoid_are_those_of_the_quantized_model(draw_clouds):
+    image = keras.Input((8, 8, 3))
+    x = blocks.OURS.conv_bn(image, 8, 3, activation=blocks.HARD_SWISH, name="conv")
+    x = blocks.squeeze_excite(x, 8, name="conv")
+    model = keras.Model(image, keras.layers.GlobalAveragePooling2D(name="pool")(x))
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            # Wide enough that both functions are in all of their parts.
+            layer.set_weights([rng.normal(0, 2, w.shape) for w in layer.get_weights()])
+    images = np.round(draw_clouds(16, 8, 8) * 255) / np.float32(255)
+    quantized = quantize(model, images)
+    content = convert_to_int8(quantized, images)
+    assert count_operators(content) == {
+        **{"QUANTIZE": 2, "CONV_2D": 3, "HARD_SWISH": 1, "MEAN": 2},
+        # The shift and the scale of hard-sigmoid; the sum has its ReLU6.
+        **{"ADD": 1, "MUL": 2},
+    }
+    expected = quantized(images).numpy()
+    step = (expected.max() - expected.min()) / 255
+    error = np.abs(outputs_of(content, images) - expected) / step
+    # The int8 kernel of hard-swish rounds twice; another step of the mean moves a gate,
+    # and that a whole channel.
+    assert np.mean(error) < 0.5 and np.max(error) < 8
 
 
 @pytest.mark.slow

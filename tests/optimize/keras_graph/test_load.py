@@ -8,7 +8,7 @@ import pytest
 from corallite.device.system.errors import RequestError
 from corallite.optimize.keras_graph.load import load_model
 from corallite.train.models import registry
-from corallite.train.models.shufflenet_v2 import TORCHVISION
+from corallite.train.models.networks.shufflenet_v2 import TORCHVISION
 from corallite.train.training.model_file import save_model
 
 
@@ -27,13 +27,16 @@ def test_a_truncated_model_is_refused_in_one_sentence(kept, few_units, tmp_path)
 
 
 @pytest.mark.slow
-def test_it_knows_the_layers_of_a_quantized_model(draw_clouds, few_units, tmp_path):
+@pytest.mark.parametrize("name", ["shufflenet_v2", "mobilenet_v3_small"])
+def test_it_knows_the_layers_of_a_quantized_model(
+    name, draw_clouds, few_units, tmp_path
+):
     from corallite.optimize.quantize.add_quantizers import quantize
 
     path = tmp_path / "model.h5"
     with few_units(shufflenet=(1, 1, 1)):
         model = registry.build(
-            "shufflenet_v2", (32, 32, 3), 3, width=0.25, conventions=TORCHVISION
+            name, (32, 32, 3), 3, width=0.25, conventions=TORCHVISION
         )
     save_model(quantize(model, draw_clouds(4, 32, 32)), path)
     code = (

@@ -7,8 +7,8 @@ from ai_edge_litert.interpreter import Interpreter
 from corallite.convert.tflite.converter import convert_to_int8
 from corallite.optimize.quantize.normalization import fold_normalization
 from corallite.train.framework.keras import keras
-from corallite.train.models import (
-    blocks,
+from corallite.train.models import blocks
+from corallite.train.models.networks import (
     efficientnet_lite,
     mobilenet_v2,
     shufflenet_v2,

@@ -5,7 +5,7 @@ import pytest
 
 from corallite.optimize.quantize.padding import replace_padding
 from corallite.train.framework.keras import keras
-from corallite.train.models.mobilenet_v2 import TORCHVISION, mobilenet_v2
+from corallite.train.models.networks.mobilenet_v2 import TORCHVISION, mobilenet_v2
 
 
 def reader(kind, size, stride, padding="valid"):

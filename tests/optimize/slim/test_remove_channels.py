@@ -9,6 +9,7 @@ from corallite.optimize.slim.trace_channels import Axis, trace_channels
 from corallite.train.framework.keras import keras
 from corallite.train.models import registry
 from corallite.train.models.channel_slice import ChannelSlice
+from corallite.train.models.hard_swish import HardSwish
 
 layers = keras.layers
 SIZE = 8
@@ -84,7 +85,7 @@ class Drawer:
         gate = layers.GlobalAveragePooling2D(keepdims=True)(x)
         gate = layers.Conv2D(2, 1, activation="relu")(gate)
         gate = layers.Conv2D(x.shape[-1], 1, activation="hard_sigmoid")(gate)
-        return layers.Multiply()([x, gate])
+        return HardSwish()(layers.Multiply()([x, gate]))
 
     def draw(self):
         steps = (
@@ -112,10 +113,11 @@ def test_random_graphs_compute_what_the_masked_ones_do(seed):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(registry.NETWORKS))
-def test_networks_compute_what_the_masked_ones_do(name):
+def test_networks_compute_what_the_masked_ones_do(name, few_units):
     rng = np.random.default_rng(0)
     size = registry.NETWORKS[name].smallest_side
-    model = registry.build(name, (size, size, 3), 10, width=0.5)
+    with few_units():
+        model = registry.build(name, (size, size, 3), 10, width=0.5)
     randomize(model, rng)
     model = keras.Model(model.input, model.get_layer("logits").output)
     assert_as_masked(model, rng)

@@ -9,16 +9,17 @@ import pytest
 
 from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras
-from corallite.train.models import (
-    cost,
+from corallite.train.models import cost, registry
+from corallite.train.models.channel_slice import ChannelSlice
+from corallite.train.models.hard_swish import HardSwish
+from corallite.train.models.networks import (
     efficientnet_lite,
+    ghostnet,
     mobilenet_v2,
     mobilenet_v3,
-    registry,
     resnet,
     shufflenet_v2,
 )
-from corallite.train.models.channel_slice import ChannelSlice
 
 PUBLISHED = [(x, cost) for x in registry.NETWORKS.values() for cost in x.published]
 DOCUMENT = Path(__file__).parents[3] / "docs/train.md"
@@ -28,7 +29,11 @@ SMALL = [
     ("shufflenet_v2", 0.5),
     ("mobilenet_v2", 0.35),
     ("efficientnet_lite0", 0.35),
+    ("mobilenet_v3_small", 0.25),
     ("mobilenet_v3_small_minimalistic", 0.25),
+    ("ghostnet", 0.25),
+    ("mobilenet_v2_ghost", 0.35),
+    ("shufflenet_v2_ghost", 0.25),
     ("resnet8", 1.0),
     ("resnet18", 0.125),
     ("resnet50", 0.125),
@@ -41,6 +46,8 @@ KINDS = [
     not in (
         "efficientnet_lite1",
         "efficientnet_lite2",
+        "mobilenet_v2_ghost",
+        "mobilenet_v3_large",
         "mobilenet_v3_large_minimalistic",
         "resnet18",
         "resnet34",
@@ -61,8 +68,18 @@ KNOWN_LAYERS = (
     keras.layers.GlobalAveragePooling2D,
     keras.layers.InputLayer,
     keras.layers.MaxPool2D,
+    keras.layers.Multiply,
     keras.layers.ReLU,
+    keras.layers.Rescaling,
     keras.layers.Softmax,
+    HardSwish,
+)
+# tfmot has no quantizer of its own for these.
+UNKNOWN_TO_TFMOT = (
+    ChannelSlice,
+    HardSwish,
+    keras.layers.Multiply,
+    keras.layers.Rescaling,
 )
 
 
@@ -115,6 +132,24 @@ def test_a_configuration_sets_the_width_inside_one_unit(without_repeats):
     assert model.get_layer("stage2_unit0_branch_in").filters == 7
 
 
+@pytest.mark.parametrize("name", ["mobilenet_v2", "shufflenet_v2"])
+def test_a_ghost_variant_has_half_the_cost_inside_its_blocks(name):
+    plain, ghost = (
+        registry.build(x, (224, 224, 3), 2, width=1.0) for x in (name, f"{name}_ghost")
+    )
+    # A Ghost module of n inputs and m outputs has m / 2 * (n + 9) weights for n * m.
+    # All else is equal: stem, depthwise convolutions, last convolution, head.
+    halved = [x for x in plain.layers if getattr(x, "kernel_size", 0) == (1, 1)]
+    saved = 0
+    for layer in halved:
+        if layer.name != "last":
+            inputs, outputs = layer.kernel.shape[2:]
+            saved += inputs * outputs - (-(-outputs // 2) * inputs + outputs // 2 * 9)
+    found = cost.count_parameters(plain) - cost.count_parameters(ghost)
+    assert found == saved
+    assert cost.count_macs(ghost) < 0.7 * cost.count_macs(plain)
+
+
 def test_macs_are_counted_by_layer():
     image = keras.Input((8, 8, 3))
     x = keras.layers.Conv2D(5, 3, 2, padding="same", name="conv")(image)
@@ -165,9 +200,10 @@ def test_it_is_the_same_after_saving_and_loading(name, width, few_units, tmp_pat
 def without_repeats(monkeypatch):
     """Leaves out what repeats: it takes most of a build's time and shrinks nothing."""
     monkeypatch.setattr(shufflenet_v2, "STAGE_UNITS", (1, 1, 1))
-    for name in ("LARGE", "SMALL"):
-        once = tuple(stage[:1] for stage in getattr(mobilenet_v3, name))
-        monkeypatch.setattr(mobilenet_v3, name, once)
+    tables = {"LARGE": mobilenet_v3, "SMALL": mobilenet_v3, "STAGES": ghostnet}
+    for name, network in tables.items():
+        once = tuple(stage[:1] for stage in getattr(network, name))
+        monkeypatch.setattr(network, name, once)
     for name, repeats in resnet.REPEATS.items():
         monkeypatch.setitem(resnet.REPEATS, name, (1,) * len(repeats))
     for network in (mobilenet_v2, efficientnet_lite):
@@ -268,7 +304,7 @@ def test_tfmot_quantizes_it(name, without_repeats):
             return {}
 
     def annotate(layer):
-        config = NoQuantization() if isinstance(layer, ChannelSlice) else None
+        config = NoQuantization() if isinstance(layer, UNKNOWN_TO_TFMOT) else None
         return tfmot.quantize_annotate_layer(layer, config)
 
     model = registry.build(name, (32, 32, 3), 3, width=0.25)

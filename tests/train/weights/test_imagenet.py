@@ -7,8 +7,9 @@ import socket
 import pytest
 
 from corallite.device.system.errors import RequestError
-from corallite.train.models import efficientnet_lite, registry, shufflenet_v2
+from corallite.train.models import registry
 from corallite.train.models.entry import WeightFile
+from corallite.train.models.networks import efficientnet_lite, shufflenet_v2
 from corallite.train.weights.imagenet import fetch, locate_imagenet
 
 

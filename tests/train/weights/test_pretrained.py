@@ -12,8 +12,10 @@ from fixtures.torch_checkpoints import write_checkpoint
 from corallite.device.system.errors import RequestError
 from corallite.optimize.quantize.add_quantizers import add_quantizers
 from corallite.train.framework.keras import keras
-from corallite.train.models import mobilenet_v2, registry, shufflenet_v2
+from corallite.train.models import registry
 from corallite.train.models.blocks import OURS
+from corallite.train.models.networks import mobilenet_v2, shufflenet_v2
+from corallite.train.models.networks.mobilenet_v3 import TORCHVISION as MOBILENET_3
 from corallite.train.training.model_file import save_model
 from corallite.train.weights.pretrained import read_pretrained
 from corallite.train.weights.torch_checkpoint import read_checkpoint
@@ -283,6 +285,14 @@ def make_zip(path, *names):
     with zipfile.ZipFile(path, "w") as archive:
         for name in names:
             archive.writestr(name, b"x")
+
+
+def test_our_file_has_its_rectifiers_limit_whichever_is_the_first(tmp_path):
+    # Of MobileNetV3 the stem has none; hard-sigmoid's limit is always 6.
+    model = build("mobilenet_v3_small", MOBILENET_3)
+    save_model(model, tmp_path / "model.h5")
+    pretrained = read_pretrained(tmp_path / "model.h5", "mobilenet_v3_small", WIDTH)
+    assert pretrained.conventions == MOBILENET_3
 
 
 def test_models_in_other_formats_are_named_with_what_is_accepted(tmp_path):

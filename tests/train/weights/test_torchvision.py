@@ -11,13 +11,14 @@ import pytest
 from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras, tf
 from corallite.train.models import blocks, registry
-from corallite.train.models.efficientnet_lite import CONVENTIONS as LITE
-from corallite.train.models.efficientnet_lite import efficientnet_lite0
-from corallite.train.models.mobilenet_v2 import TORCHVISION as MOBILENET
-from corallite.train.models.mobilenet_v2 import mobilenet_v2
-from corallite.train.models.resnet import TORCHVISION as RESNET
-from corallite.train.models.shufflenet_v2 import TORCHVISION as SHUFFLENET
-from corallite.train.models.shufflenet_v2 import channels_of, shufflenet_v2
+from corallite.train.models.networks.efficientnet_lite import CONVENTIONS as LITE
+from corallite.train.models.networks.efficientnet_lite import efficientnet_lite0
+from corallite.train.models.networks.mobilenet_v2 import TORCHVISION as MOBILENET
+from corallite.train.models.networks.mobilenet_v2 import mobilenet_v2
+from corallite.train.models.networks.mobilenet_v3 import TORCHVISION as MOBILENET_3
+from corallite.train.models.networks.resnet import TORCHVISION as RESNET
+from corallite.train.models.networks.shufflenet_v2 import TORCHVISION as SHUFFLENET
+from corallite.train.models.networks.shufflenet_v2 import channels_of, shufflenet_v2
 from corallite.train.weights.torch_checkpoint import read_checkpoint
 from corallite.train.weights.torchvision import export_weights, import_weights
 
@@ -339,6 +340,114 @@ def test_a_resnet_has_the_logits_of_the_published_network_and_comes_back(name):
     assert_same_logits(model, images, resnet_logits(images, tensors).numpy())
 
 
+def mobilenet_v3_logits(images, tensors, blocks):
+    """torchvision's MobileNetV3 in plain operators, by the names that tensors have.
+
+    `blocks` are, for each, stride and whether it has hard-swish.
+    """
+
+    def conv(x, name, stride=1):
+        kernel = tensors[f"{name}.0.weight"]
+        amount = kernel.shape[-1] // 2
+        x = tf.pad(x, ((0, 0), (amount, amount), (amount, amount), (0, 0)))
+        if kernel.shape[1] == 1:
+            kernel = kernel.transpose(2, 3, 0, 1)
+            x = tf.nn.depthwise_conv2d(x, kernel, (1, stride, stride, 1), "VALID")
+        else:
+            x = tf.nn.conv2d(x, kernel.transpose(2, 3, 1, 0), stride, "VALID")
+        scale, offset, mean, variance = (
+            tensors[f"{name}.1.{part}"]
+            for part in ("weight", "bias", "running_mean", "running_var")
+        )
+        return tf.nn.batch_normalization(x, mean, variance, offset, scale, 1e-3)
+
+    def dense(x, name):
+        kernel = tensors[f"{name}.weight"]
+        return x @ kernel.reshape(kernel.shape[:2]).T + tensors[f"{name}.bias"]
+
+    def hard_swish(x):
+        return x * tf.nn.relu6(x + 3) / 6
+
+    x = (images - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)
+    x = hard_swish(conv(tf.cast(x, tf.float32), "features.0", 2))
+    for number, (stride, has_swish) in enumerate(blocks, 1):
+        name, before = f"features.{number}.block", x
+        activate = hard_swish if has_swish else tf.nn.relu
+        modules = len({t.split(".")[3] for t in tensors if t.startswith(f"{name}.")})
+        squeezes = [i for i in range(modules) if f"{name}.{i}.fc1.weight" in tensors]
+        # Expansion (if any), depthwise, squeeze-and-excite (if any), projection.
+        depthwise = modules - 2 - len(squeezes)
+        if depthwise:
+            x = activate(conv(x, f"{name}.0"))
+        x = activate(conv(x, f"{name}.{depthwise}", stride))
+        for index in squeezes:
+            gate = tf.reduce_mean(x, axis=(1, 2))
+            gate = tf.nn.relu(dense(gate, f"{name}.{index}.fc1"))
+            gate = tf.nn.relu6(dense(gate, f"{name}.{index}.fc2") + 3) / 6
+            x *= gate[:, tf.newaxis, tf.newaxis]
+        x = conv(x, f"{name}.{modules - 1}")
+        if stride == 1 and before.shape[-1] == x.shape[-1]:
+            x += before
+    x = hard_swish(conv(x, f"features.{len(blocks) + 1}"))
+    x = hard_swish(dense(tf.reduce_mean(x, axis=(1, 2)), "classifier.0"))
+    return dense(x, "classifier.3")
+
+
+# Of each network of torchvision: stride and hard-swish of its blocks; the tensors
+# without counters, and some of their shapes.
+MOBILENET_V3 = {
+    "mobilenet_v3_large": (
+        [*[(1, 0), (2, 0), (1, 0), (2, 0), (1, 0), (1, 0), (2, 1)], *[(1, 1)] * 5]
+        + [(2, 1), (1, 1), (1, 1)],
+        266,
+        {
+            "features.0.0.weight": (16, 3, 3, 3),
+            "features.1.block.0.0.weight": (16, 1, 3, 3),
+            "features.4.block.1.0.weight": (72, 1, 5, 5),
+            "features.4.block.2.fc1.weight": (24, 72, 1, 1),
+            "features.4.block.2.fc2.bias": (72,),
+            "features.15.block.3.1.running_var": (160,),
+            "features.16.0.weight": (960, 160, 1, 1),
+            "classifier.0.weight": (1280, 960),
+            "classifier.3.weight": (10, 1280),
+        },
+    ),
+    "mobilenet_v3_small": (
+        [*[(2, 0), (2, 0), (1, 0), (2, 1)], *[(1, 1)] * 4, (2, 1), (1, 1), (1, 1)],
+        210,
+        {
+            "features.1.block.1.fc1.weight": (8, 16, 1, 1),
+            "features.4.block.2.fc1.weight": (24, 96, 1, 1),
+            "features.11.block.2.fc1.bias": (144,),
+            "features.12.0.weight": (576, 96, 1, 1),
+            "classifier.0.bias": (1024,),
+        },
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MOBILENET_V3)
+def test_a_mobilenet_v3_has_the_logits_of_the_published_network(name):
+    rng = np.random.default_rng(0)
+    trained, model = (
+        registry.build(name, (128, 128, 3), 10, width=1.0, conventions=MOBILENET_3)
+        for _ in "ab"
+    )
+    randomize(trained, rng)
+    tensors = export_weights(trained, 1.0)
+    blocks, count, shapes = MOBILENET_V3[name]
+    assert len(tensors) == count
+    assert {x: tensors[x].shape for x in shapes} == shapes
+    import_weights(model, tensors, 1.0, SOURCE)
+    for tensor, array in export_weights(model, 1.0).items():
+        np.testing.assert_array_equal(array, tensors[tensor], err_msg=tensor)
+    images = rng.random((2, 128, 128, 3), np.float32)
+    assert_same_logits(
+        model, images, mobilenet_v3_logits(images, tensors, blocks).numpy()
+    )
+
+
 # What torchvision calls a network, and what it is here.
 TORCHVISION = {
     "shufflenet_v2_x0_5": ("shufflenet_v2", 0.5),
@@ -349,6 +458,8 @@ TORCHVISION = {
     "resnet18": ("resnet18", 1.0),
     "resnet34": ("resnet34", 1.0),
     "resnet50": ("resnet50", 1.0),
+    "mobilenet_v3_large": ("mobilenet_v3_large", 1.0),
+    "mobilenet_v3_small": ("mobilenet_v3_small", 1.0),
 }
 
 

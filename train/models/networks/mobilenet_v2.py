@@ -8,10 +8,11 @@ to 3.4 M and 300 M).
 from collections.abc import Iterator
 
 from corallite.train.framework.keras import keras
-from corallite.train.models import blocks, entry, inverted_residuals
+from corallite.train.models import blocks, entry
 from corallite.train.models.blocks import OURS
 from corallite.train.models.entry import PublishedLayer
-from corallite.train.models.inverted_residuals import Config
+from corallite.train.models.networks import inverted_residuals
+from corallite.train.models.networks.inverted_residuals import Config
 
 # Expansion, output channels, repeats, stride of the first, kernel: Table 2.
 STAGES = (

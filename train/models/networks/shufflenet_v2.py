@@ -34,9 +34,9 @@ from collections.abc import Iterator
 from corallite.train.framework.keras import keras
 from corallite.train.models import blocks, entry
 from corallite.train.models.blocks import OURS
-from corallite.train.models.channel_routing import StageRouting, route_stage
 from corallite.train.models.channel_slice import ChannelSlice
 from corallite.train.models.entry import PublishedLayer
+from corallite.train.models.networks.channel_routing import StageRouting, route_stage
 
 STAGE_UNITS = (4, 8, 4)
 # Channels of the stages and of the last convolution: Table 5.
@@ -173,7 +173,9 @@ def _branch(x, inner, channels, stride, name, conventions):
 
 
 def _depthwise_and_out(x, channels, stride, name, conventions):
-    x = conventions.depthwise_bn(x, stride=stride, relu=False, name=f"{name}_depthwise")
+    x = conventions.depthwise_bn(
+        x, stride=stride, activation=None, name=f"{name}_depthwise"
+    )
     return conventions.conv_bn(x, channels, 1, name=f"{name}_out")
 
 

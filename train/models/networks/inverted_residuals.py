@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from corallite.train.framework.keras import keras
 from corallite.train.models import blocks
+from corallite.train.models.blocks import RELU
 from corallite.train.models.entry import NetworkEntry
 
 
@@ -17,12 +18,16 @@ class Block:
         expanded: Channels of the depthwise convolution; None without an expansion.
         stride: Stride of the depthwise convolution.
         kernel: Its height and width.
+        squeezed: Channels inside squeeze-and-excite; None without it.
+        activation: RELU or HARD_SWISH.
     """
 
     channels: int
     expanded: int | None
     stride: int
     kernel: int
+    squeezed: int | None = None
+    activation: str = RELU
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,12 +39,14 @@ class Config:
         stages: Blocks.
         last: Channels of the last convolution.
         hidden: Outputs of a dense layer between the pool and the logits; None for none.
+        activation: Of these three: RELU or HARD_SWISH.
     """
 
     stem: int
     stages: tuple[tuple[Block, ...], ...]
     last: int
     hidden: int | None = None
+    activation: str = RELU
 
 
 def configure(table, width: float, stem: int, last: int) -> Config:
@@ -86,14 +93,22 @@ def build_network(
     early_stride = blocks.stem_stride(input_shape[:2], later_stride=8)
     image, x = blocks.input_image(input_shape, conventions)
     stride = 2 if early_stride > 2 else 1
-    x = conventions.conv_bn(x, config.stem, 3, stride=stride, name="stem")
+    activation = config.activation
+    x = conventions.conv_bn(
+        x, config.stem, 3, stride=stride, activation=activation, name="stem"
+    )
     for name, block in list_blocks(config):
         if name.startswith("stage2_") and early_stride == 1:
             block = dataclasses.replace(block, stride=1)
         x = _inverted_residual(x, block, name, conventions)
-    x = conventions.conv_bn(x, config.last, 1, name="last")
+    x = conventions.conv_bn(x, config.last, 1, activation=activation, name="last")
     x = blocks.classifier_head(
-        x, num_classes, dropout=dropout, hidden=config.hidden, conventions=conventions
+        x,
+        num_classes,
+        dropout=dropout,
+        hidden=config.hidden,
+        activation=activation,
+        conventions=conventions,
     )
     return keras.Model(image, x, name=entry.name)
 
@@ -101,16 +116,28 @@ def build_network(
 def _inverted_residual(x, block, name, conventions):
     """Adds 1x1 expansion, depthwise, linear 1x1 projection; a sum where shapes allow.
 
-    MobileNetV2, Figure 3, arXiv:1801.04381. Layers: `name`_expand (if there is one),
-    `name`_depthwise, `name`_project and `name`_add, with their batch norms.
+    MobileNetV2, Figure 3, arXiv:1801.04381; with squeeze-and-excite before the
+    projection, MobileNetV3, Figure 4, arXiv:1905.02244. Layers: `name`_expand (if there
+    is one), `name`_depthwise, those of `squeeze_excite` (if any), `name`_project and
+    `name`_add, with their batch norms.
     """
-    shortcut = x
+    shortcut, activation = x, block.activation
     if block.expanded:
-        x = conventions.conv_bn(x, block.expanded, 1, name=f"{name}_expand")
+        x = conventions.conv_bn(
+            x, block.expanded, 1, activation=activation, name=f"{name}_expand"
+        )
     x = conventions.depthwise_bn(
-        x, kernel_size=block.kernel, stride=block.stride, name=f"{name}_depthwise"
+        x,
+        kernel_size=block.kernel,
+        stride=block.stride,
+        activation=activation,
+        name=f"{name}_depthwise",
     )
-    x = conventions.conv_bn(x, block.channels, 1, relu=False, name=f"{name}_project")
+    if block.squeezed:
+        x = blocks.squeeze_excite(x, block.squeezed, conventions=conventions, name=name)
+    x = conventions.conv_bn(
+        x, block.channels, 1, activation=None, name=f"{name}_project"
+    )
     if block.stride == 1 and shortcut.shape[-1] == block.channels:
         x = keras.layers.Add(name=f"{name}_add")([shortcut, x])
     return x

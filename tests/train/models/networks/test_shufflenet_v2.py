@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 
 from corallite.train.framework.keras import keras, tf
-from corallite.train.models.channel_routing import route_stage
 from corallite.train.models.channel_slice import ChannelSlice
-from corallite.train.models.shufflenet_v2 import STAGE_UNITS, channels_of, shufflenet_v2
+from corallite.train.models.networks.channel_routing import route_stage
+from corallite.train.models.networks.shufflenet_v2 import (
+    STAGE_UNITS,
+    channels_of,
+    shufflenet_v2,
+)
 
 STAGES = (2, 3, 4)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from corallite.train.models.channel_routing import Slice, route_stage
+from corallite.train.models.networks.channel_routing import Slice, route_stage
 
 # Units of a stage, channels of a branch: the published networks' and odd ones.
 STAGES = [

@@ -214,7 +214,7 @@ def _residual(x, block, name, config, conventions):
             block.channels if number == last else block.inner,
             kernel,
             stride=block.stride if number == strided else 1,
-            relu=number != last,
+            activation=None if number == last else blocks.RELU,
             name=f"{name}_conv{number + 1}",
         )
     if _has_shortcut(block, shortcut.shape[-1]):
@@ -231,7 +231,7 @@ def _project(x, block, name, config, conventions):
     if config.for_small_images:
         return keras.layers.Conv2D(block.channels, 1, block.stride, name=name)(x)
     return conventions.conv_bn(
-        x, block.channels, 1, stride=block.stride, relu=False, name=name
+        x, block.channels, 1, stride=block.stride, activation=None, name=name
     )
 
 

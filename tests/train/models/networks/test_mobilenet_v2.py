@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from corallite.train.framework.keras import keras
-from corallite.train.models.mobilenet_v2 import KERAS_APPLICATIONS, mobilenet_v2
+from corallite.train.models.networks.mobilenet_v2 import (
+    KERAS_APPLICATIONS,
+    mobilenet_v2,
+)
 from corallite.train.weights.pretrained import read_pretrained
 
 
