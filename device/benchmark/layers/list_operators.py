@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from mmap import mmap
+from typing import Any
 
 from corallite.device.benchmark.layers.operator import Operator
 from corallite.device.model.description.graph import FileGraph, Step, damaged
@@ -82,15 +83,11 @@ class _Step:
     def is_constant(self, position: int) -> bool:
         return self.graph.is_constant(self.inputs[position])
 
-    def make(self, kind: str, **fields: object) -> Operator:
+    def make(self, kind: str, **fields: Any) -> Operator:
         """Returns an operator from the first input and the output."""
         height, width, channels = _as_map(self.specs[0])
-        given = {
-            "channels": (channels,),
-            "out_channels": _as_map(self.output)[2],
-            **fields,
-        }
-        return Operator(kind, height, width, **given)  # type: ignore[arg-type]
+        made = {"channels": (channels,), "out_channels": _as_map(self.output)[2]}
+        return Operator(kind, height, width, **{**made, **fields})
 
 
 def _window(
@@ -113,7 +110,7 @@ def _window(
 
 def _conv(step: _Step) -> Operator:
     shape = _weights(step, 4)
-    if shape[3] != step.specs[0].shape[-1]:
+    if shape[3] != _as_map(step.specs[0])[2]:
         raise _UnknownError("a grouped convolution")
     return _window(step, "conv", shape[1:3], 3, (4, 5))
 
@@ -151,18 +148,18 @@ def _elementwise(kind: str, broadcast: str = "") -> Callable[[_Step], Operator]:
         if len(step.specs) != 2:
             raise _UnknownError("without two inputs")
         activation = step.activation(0)
-        first, second = (x.shape for x in step.specs)
+        first, second = step.specs
         if step.is_constant(1):
-            if math.prod(second) != 1:
+            if math.prod(second.shape) != 1:
                 raise _UnknownError("with a constant of several values")
             return step.make(f"{kind}_constant", activation=activation)
-        channels = (first[-1], second[-1])
-        is_vector = math.prod(second) == second[-1] == first[-1]
-        if first != second and not (is_vector and broadcast):
+        sizes = [_as_map(first), _as_map(second)]
+        is_vector = sizes[1] == (1, 1, sizes[0][2])
+        if sizes[0] != sizes[1] and not (is_vector and broadcast):
             raise _UnknownError("of two maps of different sizes")
         return step.make(
-            kind if first == second else broadcast,
-            channels=channels,
+            kind if sizes[0] == sizes[1] else broadcast,
+            channels=(sizes[0][2], sizes[1][2]),
             activation=activation,
         )
 
@@ -183,7 +180,8 @@ def _concat(step: _Step) -> Operator:
 
 
 def _mean(step: _Step) -> Operator:
-    axes = sorted(axis % 4 for axis in step.graph.integers(step.inputs[1]))
+    given = step.graph.integers(step.inputs[1]) if len(step.inputs) > 1 else ()
+    axes = sorted(axis % 4 for axis in given)
     if axes != [1, 2] or len(step.specs[0].shape) != 4:
         raise _UnknownError("not over rows and columns")
     return step.make("pool")
@@ -200,8 +198,9 @@ def _slice(step: _Step) -> Operator:
 
 
 def _pad(step: _Step) -> Operator:
-    before, after = _as_map(step.specs[0]), _as_map(step.output)
-    return step.make("pad", kernel=(after[0] - before[0], after[1] - before[1]))
+    rows, columns, _ = _as_map(step.specs[0])
+    after = _as_map(step.output)
+    return step.make("pad", kernel=(after[0] - rows, after[1] - columns))
 
 
 def _quantize(step: _Step) -> Operator:
