@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from mmap import mmap
+from typing import Any
 
 from corallite.device.benchmark.layers.operator import Operator
 from corallite.device.model.description.graph import FileGraph, Step, damaged
@@ -13,10 +14,9 @@ from corallite.device.system.errors import RequestError
 _Shape = tuple[int, ...]
 # By builtin operator code of the schema: the names of the fused rectifiers.
 _ACTIVATIONS = {0: "none", 1: "relu", 3: "relu6"}
-# Where an operator's options have its padding, strides, window, rectifier, dilations.
-_CONV = {"padding": 0, "w": 1, "h": 2, "activation": 3, "dilation": (4, 5)}
-_DEPTHWISE = {"padding": 0, "w": 1, "h": 2, "activation": 4, "dilation": (5, 6)}
-_POOL = {"padding": 0, "w": 1, "h": 2, "window": (4, 3), "activation": 5}
+# Fields of the options of operators with a window; those after them differ.
+_PADDING, _STRIDE_W, _STRIDE_H = 0, 1, 2
+_POOL_WINDOW = (4, 3)
 _INT8 = ("int8", "uint8")
 
 
@@ -83,27 +83,25 @@ class _Step:
     def is_constant(self, position: int) -> bool:
         return self.graph.is_constant(self.inputs[position])
 
-    def make(self, kind: str, **fields: object) -> Operator:
+    def make(self, kind: str, **fields: Any) -> Operator:
         """Returns an operator from the first input and the output."""
         height, width, channels = _as_map(self.specs[0])
-        given = {
-            "channels": (channels,),
-            "out_channels": _as_map(self.output)[2],
-            **fields,
-        }
-        return Operator(kind, height, width, **given)  # type: ignore[arg-type]
+        made = {"channels": (channels,), "out_channels": _as_map(self.output)[2]}
+        return Operator(kind, height, width, **{**made, **fields})
 
 
-def _window(step: _Step, kind: str, places: dict, kernel: _Shape) -> Operator:
-    dilations = [step.option(x, "i", 1) for x in places.get("dilation", ())]
-    if dilations not in ([], [1, 1]):
+def _window(
+    step: _Step, kind: str, kernel: _Shape, activation: int, dilations: _Shape = ()
+) -> Operator:
+    """The last two arguments are fields of the options."""
+    if any(step.option(field, "i", 1) != 1 for field in dilations):
         raise _UnknownError("dilated")
     made = step.make(
         kind,
         kernel=kernel,
-        strides=(step.option(places["h"], "i"), step.option(places["w"], "i")),
-        padding="valid" if step.option(places["padding"]) else "same",
-        activation=step.activation(places["activation"]),
+        strides=(step.option(_STRIDE_H, "i"), step.option(_STRIDE_W, "i")),
+        padding="valid" if step.option(_PADDING) else "same",
+        activation=step.activation(activation),
     )
     if made.out_size != _as_map(step.output)[:2]:
         raise _UnknownError("of an output size that does not follow from its input")
@@ -112,13 +110,13 @@ def _window(step: _Step, kind: str, places: dict, kernel: _Shape) -> Operator:
 
 def _conv(step: _Step) -> Operator:
     shape = _weights(step, 4)
-    if shape[3] != step.specs[0].shape[-1]:
+    if shape[3] != _as_map(step.specs[0])[2]:
         raise _UnknownError("a grouped convolution")
-    return _window(step, "conv", _CONV, shape[1:3])
+    return _window(step, "conv", shape[1:3], 3, (4, 5))
 
 
 def _depthwise(step: _Step) -> Operator:
-    return _window(step, "depthwise", _DEPTHWISE, _weights(step, 4)[1:3])
+    return _window(step, "depthwise", _weights(step, 4)[1:3], 4, (5, 6))
 
 
 def _weights(step: _Step, rank: int) -> _Shape:
@@ -130,8 +128,8 @@ def _weights(step: _Step, rank: int) -> _Shape:
 
 def _pool(kind: str) -> Callable[[_Step], Operator]:
     def describe(step: _Step) -> Operator:
-        rows, columns = (step.option(field, "i") for field in _POOL["window"])
-        return _window(step, kind, _POOL, (rows, columns))
+        kernel = tuple(step.option(field, "i") for field in _POOL_WINDOW)
+        return _window(step, kind, kernel, 5)
 
     return describe
 
@@ -150,18 +148,18 @@ def _elementwise(kind: str, broadcast: str = "") -> Callable[[_Step], Operator]:
         if len(step.specs) != 2:
             raise _UnknownError("without two inputs")
         activation = step.activation(0)
-        first, second = (x.shape for x in step.specs)
+        first, second = step.specs
         if step.is_constant(1):
-            if math.prod(second) != 1:
+            if math.prod(second.shape) != 1:
                 raise _UnknownError("with a constant of several values")
             return step.make(f"{kind}_constant", activation=activation)
-        channels = (first[-1], second[-1])
-        is_vector = math.prod(second) == second[-1] == first[-1]
-        if first != second and not (is_vector and broadcast):
+        sizes = [_as_map(first), _as_map(second)]
+        is_vector = sizes[1] == (1, 1, sizes[0][2])
+        if sizes[0] != sizes[1] and not (is_vector and broadcast):
             raise _UnknownError("of two maps of different sizes")
         return step.make(
-            kind if first == second else broadcast,
-            channels=channels,
+            kind if sizes[0] == sizes[1] else broadcast,
+            channels=(sizes[0][2], sizes[1][2]),
             activation=activation,
         )
 
@@ -182,7 +180,8 @@ def _concat(step: _Step) -> Operator:
 
 
 def _mean(step: _Step) -> Operator:
-    axes = sorted(axis % 4 for axis in step.graph.integers(step.inputs[1]))
+    given = step.graph.integers(step.inputs[1]) if len(step.inputs) > 1 else ()
+    axes = sorted(axis % 4 for axis in given)
     if axes != [1, 2] or len(step.specs[0].shape) != 4:
         raise _UnknownError("not over rows and columns")
     return step.make("pool")
@@ -199,8 +198,9 @@ def _slice(step: _Step) -> Operator:
 
 
 def _pad(step: _Step) -> Operator:
-    before, after = _as_map(step.specs[0]), _as_map(step.output)
-    return step.make("pad", kernel=(after[0] - before[0], after[1] - before[1]))
+    rows, columns, _ = _as_map(step.specs[0])
+    after = _as_map(step.output)
+    return step.make("pad", kernel=(after[0] - rows, after[1] - columns))
 
 
 def _quantize(step: _Step) -> Operator:

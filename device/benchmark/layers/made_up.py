@@ -8,42 +8,68 @@ from corallite.device.benchmark.layers.operator import Operator
 
 # As many as a small network has.
 _NETWORK_SIZE = 48
+# Steps over operators that are in a network already, before it begins elsewhere.
+_LONGEST_DETOUR = 3
 _Shape = tuple[int, int, int]
 
 
 def make_up_networks(
     operators: Iterable[Operator], seed: int = 0
 ) -> list[list[Operator]]:
-    """Returns networks that have each of the operators once.
+    """Returns networks that have each of the operators at least once.
 
-    An operator follows one whose output has the size of its input, where there is one
-    left: in a network, too, an operator reads what has just been written.
+    An operator follows one whose output has the size of its input, where there is one:
+    in a network, too, an operator reads what has just been written.
 
     Args:
         operators: Different ones.
         seed: Another one gives other networks.
     """
-    shuffled = list(operators)
-    random.Random(seed).shuffle(shuffled)
-    left = dict.fromkeys(shuffled)
-    by_input: dict[_Shape, list[Operator]] = defaultdict(list)
-    for operator in shuffled:
-        by_input[_input(operator)].append(operator)
-    networks: list[list[Operator]] = []
-    shape: _Shape | None = None
-    while left:
-        # Others of this size may be used up.
-        found = by_input[shape] if shape is not None else []
-        while found and found[-1] not in left:
-            found.pop()
-        operator = found[-1] if found else next(iter(left))
-        del left[operator]
-        if not networks or len(networks[-1]) == _NETWORK_SIZE:
-            networks.append([])
-        networks[-1].append(operator)
-        shape = (*operator.out_size, operator.out_channels)
+    walk = _Walk(operators, random.Random(seed))
+    networks = []
+    while walk.left:
+        network = [walk.step() for _ in range(_NETWORK_SIZE) if walk.left]
+        networks.append(network)
     return networks
 
 
-def _input(operator: Operator) -> _Shape:
-    return operator.height, operator.width, operator.channels[0]
+class _Walk:
+    """Goes from operator to operator.
+
+    Attributes:
+        left: Those where it has not been.
+    """
+
+    def __init__(self, operators: Iterable[Operator], rng: random.Random) -> None:
+        shuffled = list(operators)
+        rng.shuffle(shuffled)
+        self._rng = rng
+        self.left = dict.fromkeys(shuffled)
+        self._readers: dict[_Shape, list[Operator]] = defaultdict(list)
+        self._new_readers: dict[_Shape, list[Operator]] = defaultdict(list)
+        for operator in shuffled:
+            shape = (operator.height, operator.width, operator.channels[0])
+            self._readers[shape].append(operator)
+            self._new_readers[shape].append(operator)
+        self._shape: _Shape = (0, 0, 0)
+        self._detour = 0
+
+    def step(self) -> Operator:
+        """Returns the next operator."""
+        operator = self._choose()
+        self._detour = 0 if operator in self.left else self._detour + 1
+        self.left.pop(operator, None)
+        self._shape = (*operator.out_size, operator.out_channels)
+        return operator
+
+    def _choose(self) -> Operator:
+        found = self._new_readers[self._shape]
+        # Where it has been by another way.
+        while found and found[-1] not in self.left:
+            found.pop()
+        if found:
+            return found[-1]
+        known = self._readers[self._shape]
+        if known and self._detour < _LONGEST_DETOUR:
+            return self._rng.choice(known)
+        return next(iter(self.left))

@@ -23,8 +23,10 @@ _ROUNDS = 10
 # that a second-level cache holds.
 _COPIES = (2, 16)
 _COPIES_BYTES = 256 << 10
-# The clock is not more precise.
-_LEAST_MS = 5e-5
+# More files at once take too much memory where maps are large.
+_TOGETHER = 16
+# Of the reference: no operator is faster than a tenth of a microsecond.
+_LEAST_TIME = 2e-4
 # How far the factors of kinds are apart, and how far networks are off, both measured
 # in hundredths; their squares' ratio says how many networks a factor takes to be known.
 _FACTOR_SPREAD, _NETWORK_SPREAD = 0.1, 0.03
@@ -77,13 +79,17 @@ class Measurement:
         Raises:
             RequestError: As `measure_operators`. What was measured is kept.
         """
-        for network in make_up_networks(self._missing):
-            self._measure(network, network)
-            yield len(self._alone)
-        # Others, because one network tells little of each kind.
-        for network in make_up_networks(self._missing, seed=1):
-            self._measure(network, [])
-            yield len(self._alone)
+        # The second time others, because one network tells little of each kind.
+        for seed in (0, 1):
+            for network in make_up_networks(self._missing, seed):
+                known = self._alone
+                new = [x for x in dict.fromkeys(network) if x not in known]
+                for start in range(0, len(new), _TOGETHER):
+                    self._measure_alone(new[start : start + _TOGETHER])
+                content = {"a network of the operators": write_operators(network)}
+                (time,) = self._measure(content)
+                self._networks.append(_Network(network, time))
+                yield len(self._alone)
 
     def table(self) -> LatencyTable:
         """Returns the former table with the times measured so far."""
@@ -99,23 +105,26 @@ class Measurement:
         }
         return replace(self._former.with_times(times), reference_ms=reference_ms)
 
-    def _measure(self, network: list[Operator], alone: list[Operator]) -> None:
-        """Measures a network, and each operator in `alone`."""
-        contents = {
-            "the reference": write_operators(_REFERENCE),
-            "a network of the operators": write_operators(network),
-        }
-        for operator in alone:
+    def _measure_alone(self, operators: list[Operator]) -> None:
+        contents = {}
+        for operator in operators:
             copies = [operator] * (1 + _count_copies(operator))
             contents[operator.key] = write_operators(copies[:1])
             contents[f"{operator.key}, {len(copies)} times"] = write_operators(copies)
-        stopwatch = Stopwatch(contents, self._former.threads)
-        reference_ms, network_ms, *times = stopwatch.measure(_ROUNDS)
-        self._references_ms.append(reference_ms)
-        for operator, one, several in zip(alone, times[::2], times[1::2], strict=True):
+        times = self._measure(contents)
+        for operator, one, several in zip(
+            operators, times[::2], times[1::2], strict=True
+        ):
             each = (several - one) / _count_copies(operator)
-            self._alone[operator] = max(each, _LEAST_MS) / reference_ms
-        self._networks.append(_Network(network, network_ms / reference_ms))
+            self._alone[operator] = max(each, _LEAST_TIME)
+
+    def _measure(self, contents: dict[str, bytes]) -> list[float]:
+        """Returns the time of each file, in units of the reference."""
+        files = {"the reference": write_operators(_REFERENCE), **contents}
+        stopwatch = Stopwatch(files, self._former.threads)
+        reference_ms, *times_ms = stopwatch.measure(_ROUNDS)
+        self._references_ms.append(reference_ms)
+        return [ms / reference_ms for ms in times_ms]
 
 
 @dataclass(frozen=True)
@@ -127,19 +136,32 @@ class _Network:
 
 
 def _count_copies(operator: Operator) -> int:
-    rows, columns = operator.out_size
-    size = rows * columns * operator.out_channels
-    if operator.kind in ("conv", "dense"):
-        taps = operator.kernel[0] * operator.kernel[1]
-        size += taps * operator.channels[0] * operator.out_channels
     least, most = _COPIES
+    size = _weight_bytes(operator) + _output_bytes(operator)
     return min(max(_COPIES_BYTES // size, least), most)
 
 
+def _weight_bytes(operator: Operator) -> int:
+    if operator.kind not in ("conv", "dense"):
+        return 0
+    taps = operator.kernel[0] * operator.kernel[1]
+    return taps * operator.channels[0] * operator.out_channels
+
+
+def _output_bytes(operator: Operator) -> int:
+    rows, columns = operator.out_size
+    return rows * columns * operator.out_channels
+
+
 def _group(operator: Operator) -> str:
-    """Returns the name of the operators that share a factor."""
-    is_window = operator.kind in WINDOWS
-    return f"{operator.kind} {operator.kernel}" if is_window else operator.kind
+    """Returns the name of the operators that share a factor.
+
+    Convolutions of small maps wait for their weights: for other caches.
+    """
+    if operator.kind not in WINDOWS:
+        return operator.kind
+    is_small = _weight_bytes(operator) > _output_bytes(operator)
+    return f"{operator.kind} {operator.kernel}{' of a small map' * is_small}"
 
 
 def _fit_factors(

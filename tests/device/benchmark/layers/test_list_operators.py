@@ -1,5 +1,6 @@
 """What a file has, and what cannot be measured alone."""
 
+import contextlib
 from collections import Counter
 
 import numpy as np
@@ -100,6 +101,17 @@ def test_float_file_is_refused(tiny_models):
     content = tiny_models["float32"].read_bytes()
     with pytest.raises(RequestError, match="on float32, not on int8"):
         list_operators(content)
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda each: each.key)
+def test_mutated_file_is_read_or_refused(sample):
+    content, rng = write_operators([sample]), np.random.default_rng(0)
+    for _ in range(200):
+        mutated = bytearray(content)
+        for place in rng.integers(0, len(content), 4):
+            mutated[place] = rng.choice([0, 1, 127, 128, 255])
+        with contextlib.suppress(RequestError):
+            list_operators(bytes(mutated))
 
 
 def test_damaged_file_is_refused():

@@ -7,11 +7,13 @@ WIDTHS = (8, 16, 24, 32, 40, 48, 56, 64, 72, 80)
 CONVS = [Operator("conv", 8, 8, (a,), b) for a in WIDTHS for b in WIDTHS]
 
 
-def test_each_operator_is_in_one_network():
+def test_each_operator_is_in_a_network():
     networks = make_up_networks(CONVS)
     found = [each for network in networks for each in network]
-    assert len(found) == len(CONVS) and set(found) == set(CONVS)
-    assert len(networks) == 3
+    assert set(found) == set(CONVS)
+    # Few are there twice, to get to others.
+    assert len(found) < 1.3 * len(CONVS)
+    assert [len(network) for network in networks[:2]] == [48, 48]
 
 
 def test_operators_follow_each_other():
@@ -27,6 +29,12 @@ def test_operators_follow_each_other():
 def test_another_seed_gives_other_networks():
     assert make_up_networks(CONVS, seed=1) != make_up_networks(CONVS)
     assert make_up_networks(CONVS) == make_up_networks(CONVS)
+
+
+def test_operators_that_do_not_follow_each_other_are_in_a_network():
+    lonely = [Operator("conv", 8, 8, (8,), 9), Operator("conv", 5, 5, (8,), 9)]
+    (network,) = make_up_networks(lonely)
+    assert set(network) == set(lonely)
 
 
 def test_nothing_is_made_of_nothing():
