@@ -5,6 +5,7 @@ A policy takes images uint8 `[batch, height, width, 3]` and a seed, an integer t
 result, so a resumed training sees the same data as an uninterrupted one.
 """
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -72,9 +73,9 @@ def build_mixer(mixup_alpha: float, cutmix_alpha: float) -> Mixer | None:
     """
     mixers: list[Mixer] = []
     if mixup_alpha:
-        mixers.append(lambda *batch: mix_up(*batch, mixup_alpha))
+        mixers.append(functools.partial(mix_up, alpha=mixup_alpha))
     if cutmix_alpha:
-        mixers.append(lambda *batch: cut_mix(*batch, cutmix_alpha))
+        mixers.append(functools.partial(cut_mix, alpha=cutmix_alpha))
     if len(mixers) < 2:
         return mixers[0] if mixers else None
     return lambda images, targets, seed: tf.cond(

@@ -7,12 +7,14 @@ import pytest
 from fixtures.squares_network import IN_PROGRAMS, PIPELINE_FLAGS
 
 from corallite.convert.report.write import write_report
+from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.train.data import cache
 from corallite.train.data.listing.layout import SPLITS
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import hash_file
 from corallite.train.training.recipe import Transfer
+from corallite.train.training.teaching.teacher import Teaching
 
 pytestmark = pytest.mark.slow
 
@@ -148,3 +150,15 @@ def test_few_photos_are_neither_pruned_nor_trained_for_int8(
     assert [result.stage for result in results] == ["float", "int8"]
     assert not any((run_dir / name).exists() for name in ("pruned", "qat"))
     assert Run.open(run_dir).stage("int8").metrics()["inputs"]["method"] == "ptq"
+
+
+def test_the_teacher_teaches_every_training(squares_pipeline, copied_run):
+    """Each stage is refused until its record names the teacher."""
+    digest = Run.open(copied_run).first().sha256()[:16]
+    for name in STAGES[:3]:
+        with pytest.raises(RequestError, match=rf"/{name} was made .*\(teacher None"):
+            squares_pipeline(copied_run, teaching=Teaching(copied_run))
+        stage = Run.open(copied_run).stage(name)
+        metrics = stage.metrics()
+        metrics["inputs"] |= {"teacher": digest, "teacher_loss": "dist"}
+        files.write_json(stage.path / "metrics.json", metrics)

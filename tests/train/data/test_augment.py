@@ -158,6 +158,7 @@ def test_cutmix_gives_labels_the_shares_of_the_pixels():
 @pytest.mark.parametrize("alphas", [(0.2, 0.0), (0.0, 1.0), (0.2, 1.0)])
 def test_the_seed_decides_what_is_mixed(images, alphas):
     mix = augment.build_mixer(*alphas)
+    assert mix is not None
     unit = augment.to_unit_range(images)
     first, again, other = (mix(unit, tf.eye(16), seed_of(x)) for x in (0, 0, 1))
     for one, two in zip(first, again, strict=True):

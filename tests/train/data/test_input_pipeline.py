@@ -106,9 +106,12 @@ def test_a_teacher_is_shown_what_the_student_sees(split, alphas):
 
     mixed = dict(zip(("mixup_alpha", "cutmix_alpha"), alphas, strict=True))
     recipe = Recipe(1, batch_size=5, augment="standard", **mixed)
-    options = {"first_epoch": 0, "epochs": 1}
-    alone = training_batches(split, recipe, one_hot(3), **options)
-    taught = training_batches(split, recipe, one_hot(3), **options, teach=teach)
+    alone, taught = (
+        training_batches(
+            split, recipe, one_hot(3), first_epoch=0, epochs=1, teach=wanted
+        )
+        for wanted in (None, teach)
+    )
     for (images, targets), (same, answers) in zip(alone, taught, strict=True):
         np.testing.assert_array_equal(images, same)
         expected = images.numpy().mean(axis=(1, 2, 3))

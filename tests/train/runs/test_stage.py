@@ -69,8 +69,9 @@ def test_records_from_before_teachers_and_averages_stay_valid(kind, request):
     with pytest.raises(RequestError, match=r"\(teacher None, now a1\)"):
         stage.is_done(with_changes(teacher="a1", teacher_loss="dist"))
     if kind == "begun":
-        recorded = read_header(stage.path / STATE_FILE)["inputs"]["recipe"]
-        assert recorded == {**INPUTS["recipe"], "ema": 0.0}
+        header = read_header(stage.path / STATE_FILE)
+        assert header is not None
+        assert header["inputs"]["recipe"] == {**INPUTS["recipe"], "ema": 0.0}
 
 
 @pytest.mark.parametrize("teacher", [None, "a1"])

@@ -26,6 +26,11 @@ TEACHER = np.array([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.2, 0.2, 0.6]], np.float
 STUDENT = np.array([[0.5, 0.3, 0.2], [0.3, 0.3, 0.4], [0.1, 0.5, 0.4]], np.float32)
 
 
+def teach(objective, labels):
+    assert objective.teach is not None
+    return objective.teach(tf.zeros((3, 8, 8, 3)), tf.constant(labels))
+
+
 def soften(probabilities, temperature):
     powers = probabilities ** (1 / temperature)
     return powers / powers.sum(axis=1, keepdims=True)
@@ -79,7 +84,7 @@ def test_label_and_teacher_count_and_without_a_label_the_teacher_alone(
     objective = distil(LABELS, lambda images: TEACHER, name)
     known = np.array([1.0, 0.0, 0.25], np.float32)  # The last one is mixed of both.
     labels = np.eye(3, dtype=np.float32) * known[:, None]
-    targets = objective.teach(tf.zeros((3, 8, 8, 3)), tf.constant(labels))
+    targets = teach(objective, labels)
     assert targets.shape == (3, 2, 3)
     right = LABELS.losses.call(tf.eye(3), tf.constant(STUDENT)).numpy()
     expected = of_labels * known * right + of_teacher * compare(TEACHER, STUDENT)
@@ -93,7 +98,7 @@ def test_class_weights_count_for_label_and_teacher():
     plain, weighted = (distil(x, lambda images: TEACHER) for x in (LABELS, balanced))
     assert weighted.class_weights is None
     labels = np.array([[1, 0, 0], [0, 0.4, 0.6], [0, 0, 0]], np.float32)
-    targets = plain.teach(tf.zeros((3, 8, 8, 3)), tf.constant(labels))
+    targets = teach(plain, labels)
     ratio = weighted.losses.call(targets, STUDENT) / plain.losses.call(targets, STUDENT)
     by_teacher = TEACHER[2] @ [2.0, 1.0, 0.5]
     np.testing.assert_allclose(ratio, [2.0, 0.4 + 0.3, by_teacher], rtol=1e-5)
@@ -109,7 +114,7 @@ def test_validation_is_judged_by_labels_alone():
 def test_accuracy_is_of_the_labels_and_leaves_out_images_without():
     objective = distil(LABELS, lambda images: TEACHER)
     labels = np.array([[1, 0, 0], [1, 0, 0], [0, 0, 0]], np.float32)
-    targets = objective.teach(tf.zeros((3, 8, 8, 3)), tf.constant(labels))
+    targets = teach(objective, labels)
     assert objective.measure.name == "accuracy"
     objective.measure.update_state(targets, tf.constant(STUDENT))
     assert objective.measure.result() == 0.5
