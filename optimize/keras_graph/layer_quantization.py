@@ -30,6 +30,14 @@ class QuantizeWrapper(tfmot.quantization.keras.QuantizeWrapperV2):
         frozen = [] if self.layer.trainable else super().trainable_weights
         return self._dedup_weights([*frozen, *super().non_trainable_weights])
 
+    def get_config(self):
+        config = super().get_config()
+        name = config["layer"].get("registered_name")
+        if name:
+            # In an `.h5` file Keras finds a layer of ours by this name only.
+            config["layer"] = {"class_name": name, "config": config["layer"]["config"]}
+        return config
+
 
 @keras.saving.register_keras_serializable(package="corallite")
 class LayerQuantization(tfmot.quantization.keras.QuantizeConfig):

@@ -38,11 +38,11 @@ class GhostConventions(Conventions):
 
     def conv_bn(self, x, filters, kernel_size, *, name, stride=1, activation=RELU):
         """Adds what `Conventions.conv_bn` adds, or a Ghost module."""
-        plain = Conventions(**dataclasses.asdict(self))
         if kernel_size != 1 or stride != 1 or name == "last":
-            return plain.conv_bn(
+            return super().conv_bn(
                 x, filters, kernel_size, name=name, stride=stride, activation=activation
             )
+        plain = Conventions(**dataclasses.asdict(self))
         return ghost_module(
             x, filters, name=name, conventions=plain, activation=activation
         )

@@ -7,13 +7,12 @@ authors' code, huawei-noah/Efficient-AI-Backbones, ghostnet_pytorch. At 224 pixe
 5.2 M and 141 M).
 """
 
-import dataclasses
-from collections.abc import Iterator
-
 from corallite.train.framework.keras import keras
 from corallite.train.models import blocks, entry
 from corallite.train.models.blocks import OURS
+from corallite.train.models.networks import inverted_residuals
 from corallite.train.models.networks.ghost_module import ghost_module
+from corallite.train.models.networks.inverted_residuals import Block, Config
 
 # Channels inside, output channels, stride, kernel, whether squeeze-and-excite follows
 # the depthwise convolution: Table 1. A stage ends before a stride.
@@ -43,46 +42,12 @@ _LAST, _HIDDEN = 960, 1280
 _DIVISOR = 4
 
 
-@dataclasses.dataclass(frozen=True)
-class Block:
-    """One Ghost bottleneck.
-
-    Attributes:
-        channels: Output channels.
-        inner: Channels between its two Ghost modules.
-        stride: Stride of a depthwise convolution there; 1 if there is none.
-        kernel: Height and width of that and of the shortcut's.
-        squeezed: Channels inside squeeze-and-excite; None without it.
-    """
-
-    channels: int
-    inner: int
-    stride: int
-    kernel: int
-    squeezed: int | None
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """Channels of the stem and the last convolution; the blocks of each stage.
-
-    Attributes:
-        stem: Channels of the stem.
-        stages: Blocks.
-        last: Channels of the last convolution.
-        hidden: Outputs of the dense layer between the pool and the logits.
-    """
-
-    stem: int
-    stages: tuple[tuple[Block, ...], ...]
-    last: int
-    hidden: int
-
-
 def ghostnet(
     input_shape, num_classes, *, width=1.0, config=None, dropout=0.2, conventions=OURS
 ) -> keras.Model:
     """Builds GhostNet; small images are shrunk less, see `inverted_residuals`.
+
+    Below 64 pixels stage 2 has no stride, and so no depthwise convolution for it.
 
     Args:
         input_shape: (height, width, 3), at least 32 pixels per side. The input is
@@ -99,21 +64,16 @@ def ghostnet(
     Raises:
         ValueError: An argument is out of its range.
     """
-    blocks.check_arguments(input_shape, num_classes, width, ENTRY.smallest_side)
-    config = config or configure(width)
-    early_stride = blocks.stem_stride(input_shape[:2], later_stride=8)
-    image, x = blocks.input_image(input_shape, conventions)
-    stride = 2 if early_stride > 2 else 1
-    x = conventions.conv_bn(x, config.stem, 3, stride=stride, name="stem")
-    for name, block in list_blocks(config):
-        if name.startswith("stage2_") and early_stride == 1:
-            block = dataclasses.replace(block, stride=1)
-        x = _bottleneck(x, block, name, conventions)
-    x = conventions.conv_bn(x, config.last, 1, name="last")
-    x = blocks.classifier_head(
-        x, num_classes, dropout=dropout, hidden=config.hidden, conventions=conventions
+    return inverted_residuals.build_network(
+        ENTRY,
+        input_shape,
+        num_classes,
+        width,
+        config,
+        dropout,
+        conventions,
+        add_block=_add_bottleneck,
     )
-    return keras.Model(image, x, name=ENTRY.name)
 
 
 def configure(width: float) -> Config:
@@ -131,21 +91,14 @@ def configure(width: float) -> Config:
     return Config(scale(16), stages, scale(_LAST), _HIDDEN)
 
 
-def list_blocks(config: Config) -> Iterator[tuple[str, Block]]:
-    """Yields every block with its name, which is the prefix of its layers' names."""
-    for number, stage in enumerate(config.stages, start=1):
-        for repeat, block in enumerate(stage):
-            yield f"stage{number}_block{repeat}", block
-
-
-def _bottleneck(x, block, name, conventions):
+def _add_bottleneck(x, block, name, conventions):
     """Adds two Ghost modules and their shortcut: Figure 3.
 
     Layers: `name`_expand, `name`_depthwise (if there is a stride), those of
     `squeeze_excite` (if any), `name`_project and `name`_add.
     """
     shortcut = x
-    x = ghost_module(x, block.inner, conventions=conventions, name=f"{name}_expand")
+    x = ghost_module(x, block.expanded, conventions=conventions, name=f"{name}_expand")
     if block.stride > 1:
         x = conventions.depthwise_bn(
             x,

@@ -78,42 +78,7 @@ def list_blocks(config: Config) -> Iterator[tuple[str, Block]]:
             yield f"stage{number}_block{repeat}", block
 
 
-def build_network(
-    entry: NetworkEntry, input_shape, num_classes, width, config, dropout, conventions
-) -> keras.Model:
-    """Builds the network of an entry, such as `mobilenet_v2`.
-
-    A published network shrinks an image by 32. A smaller image would end as a single
-    pixel, so the earliest strides become 1 until the final feature map has at least 4
-    pixels per side: below 128 pixels the stem's, below 64 the second stage's as well.
-    At 32 pixels the network shrinks by 8 and ends at 4x4.
-    """
-    blocks.check_arguments(input_shape, num_classes, width, entry.smallest_side)
-    config = config or entry.configure(width)
-    early_stride = blocks.stem_stride(input_shape[:2], later_stride=8)
-    image, x = blocks.input_image(input_shape, conventions)
-    stride = 2 if early_stride > 2 else 1
-    activation = config.activation
-    x = conventions.conv_bn(
-        x, config.stem, 3, stride=stride, activation=activation, name="stem"
-    )
-    for name, block in list_blocks(config):
-        if name.startswith("stage2_") and early_stride == 1:
-            block = dataclasses.replace(block, stride=1)
-        x = _inverted_residual(x, block, name, conventions)
-    x = conventions.conv_bn(x, config.last, 1, activation=activation, name="last")
-    x = blocks.classifier_head(
-        x,
-        num_classes,
-        dropout=dropout,
-        hidden=config.hidden,
-        activation=activation,
-        conventions=conventions,
-    )
-    return keras.Model(image, x, name=entry.name)
-
-
-def _inverted_residual(x, block, name, conventions):
+def add_inverted_residual(x, block, name, conventions):
     """Adds 1x1 expansion, depthwise, linear 1x1 projection; a sum where shapes allow.
 
     MobileNetV2, Figure 3, arXiv:1801.04381; with squeeze-and-excite before the
@@ -141,3 +106,47 @@ def _inverted_residual(x, block, name, conventions):
     if block.stride == 1 and shortcut.shape[-1] == block.channels:
         x = keras.layers.Add(name=f"{name}_add")([shortcut, x])
     return x
+
+
+def build_network(
+    entry: NetworkEntry,
+    input_shape,
+    num_classes,
+    width,
+    config,
+    dropout,
+    conventions,
+    add_block=add_inverted_residual,
+) -> keras.Model:
+    """Builds the network of an entry, such as `mobilenet_v2`.
+
+    `add_block` adds the layers of one `Block`; for the other arguments see there.
+
+    A published network shrinks an image by 32. A smaller image would end as a single
+    pixel, so the earliest strides become 1 until the final feature map has at least 4
+    pixels per side: below 128 pixels the stem's, below 64 the second stage's as well.
+    At 32 pixels the network shrinks by 8 and ends at 4x4.
+    """
+    blocks.check_arguments(input_shape, num_classes, width, entry.smallest_side)
+    config = config or entry.configure(width)
+    early_stride = blocks.stem_stride(input_shape[:2], later_stride=8)
+    image, x = blocks.input_image(input_shape, conventions)
+    stride = 2 if early_stride > 2 else 1
+    activation = config.activation
+    x = conventions.conv_bn(
+        x, config.stem, 3, stride=stride, activation=activation, name="stem"
+    )
+    for name, block in list_blocks(config):
+        if name.startswith("stage2_") and early_stride == 1:
+            block = dataclasses.replace(block, stride=1)
+        x = add_block(x, block, name, conventions)
+    x = conventions.conv_bn(x, config.last, 1, activation=activation, name="last")
+    x = blocks.classifier_head(
+        x,
+        num_classes,
+        dropout=dropout,
+        hidden=config.hidden,
+        activation=activation,
+        conventions=conventions,
+    )
+    return keras.Model(image, x, name=entry.name)
