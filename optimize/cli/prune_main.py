@@ -7,8 +7,6 @@ Without channels, a network is smaller and faster. Zeros make only the compresse
 smaller. If interrupted, the same command resumes.
 """
 
-from pathlib import Path
-
 from absl import flags
 
 from corallite.device.cli import program
@@ -60,8 +58,8 @@ _BYTES = flags.DEFINE_float(
 _BOARD = flags.DEFINE_string(
     "board",
     None,
-    "For --method=channels: latencies that `corallite benchmark --layers` measured on "
-    "a board; by default those of this machine.",
+    "For --method=channels: the file of latencies that `corallite benchmark --layers` "
+    "wrote on a board, or ethos-u55-128 and others; by default this machine.",
 )
 _OVERWRITE = run_flags.define_overwrite()
 _RECIPE = recipe_flags.define(PRUNE)
@@ -79,8 +77,7 @@ def main(argv):
 def _slim() -> None:
     if _SPARSITY.value is not None:
         raise RequestError("--sparsity is for --method=magnitude; omit one of them.")
-    board = None if _BOARD.value is None else Path(_BOARD.value)
-    budget = Budget(_LATENCY.value, _MACS.value, _BYTES.value, board)
+    budget = Budget(_LATENCY.value, _MACS.value, _BYTES.value, _BOARD.value)
     settings = {"teaching": _TEACHING(), "overwrite": _OVERWRITE.value}
     stage = slim(*_RUN(), budget, _RECIPE(), **settings)
     before, after = stage.recall(lambda x: (x["predicted_before"], x["predicted"]))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from corallite.device.benchmark.layers.operator import Operator
+from corallite.optimize.slim.latencies import is_file
 
 # Of the latency, if nothing else is asked for.
 DEFAULT_SHARE = 0.7
@@ -25,13 +26,13 @@ class Budget:
         max_macs: Multiply-accumulates of an inference.
         max_bytes: Bytes of the int8 file.
         board: File of latencies that `corallite benchmark --layers` has measured on a
-            board; None for latencies of this machine.
+            board, or an accelerator that Vela knows; None for this machine.
     """
 
     max_latency_ms: float | None = None
     max_macs: float | None = None
     max_bytes: float | None = None
-    board: Path | None = None
+    board: str | None = None
 
     @property
     def limits(self) -> dict[str, float | None]:
@@ -49,7 +50,9 @@ class Budget:
 
     def to_json(self) -> dict[str, Any]:
         """Returns the fields by the names of their flags."""
-        board = None if self.board is None else str(self.board.resolve())
+        board = self.board
+        if is_file(board):
+            board = str(Path(board).resolve())
         return {**dataclasses.asdict(self), "board": board}
 
 

@@ -1,16 +1,14 @@
-"""Finds the latency of operators: in a board's file, or by measuring this machine."""
+"""Finds the latency of operators: of a board, of an accelerator or of this machine."""
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import TypeGuard
 
 from absl import logging
 
-from corallite.device.benchmark.layers.latency_table import (
-    LatencyTable,
-    read_table,
-    write_table,
-)
-from corallite.device.benchmark.layers.measure_operators import Measurement
+from corallite.device.benchmark.ethosu import operator_cycles, vela
+from corallite.device.benchmark.fill_table import fill_table
+from corallite.device.benchmark.layers.latency_table import LatencyTable, read_table
 from corallite.device.benchmark.layers.operator import Operator
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
@@ -21,22 +19,41 @@ _LAYERS_FILE = "layers.json"
 
 
 def find_latencies(
-    operators: Collection[Operator], board: Path | None, folder: Path
+    operators: Collection[Operator], board: str | None, folder: Path
 ) -> LatencyTable:
     """Returns a table with the latency of every operator.
 
     Args:
         operators: What to look up.
-        board: A table that was measured on a board; None for this machine.
-        folder: Receives the table of this machine, which is measured once, or the list
-            of operators that the board has to measure.
+        board: File of a table that was measured on a board, or an accelerator that Vela
+            knows; None for this machine.
+        folder: Receives the table that is measured here, once, or the list of operators
+            that the board has to measure.
 
     Raises:
-        RequestError: The board's file cannot be read, or lacks operators; the message
-            says how to measure them.
+        RequestError: The board's file cannot be read, or lacks operators; then the
+            message says how to measure them. Or Vela is not installed.
     """
-    if board is None:
-        return _measure(operators, folder / _TABLE_FILE)
+    if is_file(board):
+        return _read(operators, Path(board), folder)
+    every = sorted(operators, key=lambda operator: operator.key)
+    path = folder / _TABLE_FILE
+    table = operator_cycles.table_of(board) if board else LatencyTable.of_this_machine()
+    if path.exists():
+        former = read_table(path)
+        # The stage was begun on another machine, or for another board.
+        if (former.machine, former.runtime) != (table.machine, table.runtime):
+            path.unlink()
+    logging.info("Latency of %d operators on %s.", len(every), table.machine)
+    return fill_table(every, path, accelerator=board)
+
+
+def is_file(board: str | None) -> TypeGuard[str]:
+    """Returns whether a board is named by the file of its table."""
+    return board is not None and board not in vela.ACCELERATORS
+
+
+def _read(operators: Collection[Operator], board: Path, folder: Path) -> LatencyTable:
     table = read_table(board)
     missing = table.missing(operators)
     if missing:
@@ -44,26 +61,7 @@ def find_latencies(
         files.write_json(path, [operator.to_json() for operator in missing])
         raise RequestError(
             f"{board}: lacks {len(missing)} of {len(operators)} operators; copy {path} "
-            f"to the board, run `corallite benchmark --layers={_LAYERS_FILE} "
-            f"--out={board.name}` there with that file, and copy it back."
+            f"and this table to the board, run `corallite benchmark "
+            f"--layers={_LAYERS_FILE} --out={board.name}` there, and copy it back."
         )
-    return table
-
-
-def _measure(operators: Collection[Operator], path: Path) -> LatencyTable:
-    table = LatencyTable.of_this_machine()
-    if path.exists():
-        former = read_table(path)
-        # Another machine may have begun the stage.
-        if (former.machine, former.runtime) == (table.machine, table.runtime):
-            table = former
-    measurement = Measurement(table, sorted(operators, key=lambda x: x.key))
-    if measurement.total:
-        logging.info("Measuring %d operators on this machine.", measurement.total)
-        try:
-            for _ in measurement.run():
-                pass
-        finally:
-            table = measurement.table()
-            write_table(table, path)
     return table

@@ -9,6 +9,7 @@ from corallite.optimize.slim.remove_channels import Kept
 from corallite.optimize.slim.trace_channels import Channels, Ids
 from corallite.train.framework.keras import keras
 from corallite.train.models.channel_slice import ChannelSlice
+from corallite.train.models.hard_swish import HardSwish
 
 _LAYERS = keras.layers
 _KINDS = {
@@ -23,10 +24,12 @@ _KINDS = {
     _LAYERS.AveragePooling2D: "average_pool",
     _LAYERS.GlobalAveragePooling2D: "pool",
     _LAYERS.ZeroPadding2D: "pad",
+    _LAYERS.Rescaling: "mul_constant",
+    HardSwish: "hard_swish",
     _LAYERS.Softmax: "softmax",
 }
 # The converter computes them in the operator before.
-_RECTIFIED = ("conv", "depthwise", "dense", "add", "mul")
+_RECTIFIED = ("conv", "depthwise", "dense", "add", "mul", "mul_constant")
 
 
 @dataclasses.dataclass(frozen=True)

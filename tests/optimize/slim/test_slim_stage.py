@@ -87,12 +87,12 @@ def test_a_board_decides_by_its_latencies(float_run, recipe, tmp_path):
     write_table(LatencyTable("a board", "litert 2.3"), board)
     run, data = open_run(float_run)
     with pytest.raises(RequestError, match=r"lacks \d+ of \d+ operators; copy .*json"):
-        slim(run, data, Budget(board=board), recipe)
+        slim(run, data, Budget(board=str(board)), recipe)
     operators = read_layers(float_run / "slim" / "layers.json")
     times = {x.key: count_macs(x) for x in operators}
     write_table(LatencyTable("a board", "litert 2.3", milliseconds=times), board)
 
-    stage = slim(run, data, Budget(board=board), recipe)
+    stage = slim(run, data, Budget(board=str(board)), recipe)
     before = stage.metrics()["predicted_before"]["latency_ms"]
     assert stage.metrics()["predicted"]["latency_ms"] <= 0.7 * before
 
