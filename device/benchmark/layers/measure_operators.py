@@ -167,7 +167,8 @@ def _measure(
 ) -> tuple[float, list[float]]:
     """Returns the milliseconds of the reference, and the time of each file in it."""
     # Several times in each round, because all times depend on it.
-    reference, files, places = write_operators(_REFERENCE), {}, []
+    files: dict[str, bytes] = {}
+    reference, places = write_operators(_REFERENCE), []
     for number, (name, content) in enumerate(contents.items()):
         if number % _FILES_PER_REFERENCE == 0:
             places.append(len(files))
