@@ -9,7 +9,7 @@ from corallite.device.benchmark.layers.operator import Operator
 
 # As many as networks have, because they must not fit into caches better; and the bytes
 # of their outputs, of which all may have to be in memory.
-_NETWORK_SIZE = 96
+_NETWORK_SIZE = 64
 _NETWORK_BYTES = 16 << 20
 # Steps over operators that are in a network already, before it begins elsewhere.
 _LONGEST_DETOUR = 3

@@ -11,7 +11,7 @@ def test_each_operator_is_in_a_network():
     found = make_up_networks(CONVS * 3)
     assert {each for network in found for each in network} == set(CONVS)
     # Few are there twice to get to others, and many to fill the last network.
-    assert [len(network) for network in found] == [96, 96]
+    assert [len(network) for network in found] == [64, 64]
 
 
 def test_networks_of_large_maps_are_short():
@@ -39,7 +39,7 @@ def test_another_seed_gives_other_networks():
 def test_operators_that_do_not_follow_each_other_are_in_a_network():
     lonely = [Operator("conv", 8, 8, (8,), 9), Operator("conv", 5, 5, (8,), 9)]
     (network,) = make_up_networks(lonely)
-    assert set(network) == set(lonely) and len(network) == 96
+    assert set(network) == set(lonely) and len(network) == 64
 
 
 def test_nothing_is_made_of_nothing():
