@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from corallite.device.benchmark.ethosu import vela
 from corallite.device.benchmark.ethosu.operator_cycles import Estimation, table_of
 from corallite.device.benchmark.layers.latency_table import (
     LatencyTable,
@@ -11,7 +12,10 @@ from corallite.device.benchmark.layers.latency_table import (
     write_table,
 )
 from corallite.device.benchmark.layers.list_operators import list_operators
-from corallite.device.benchmark.layers.measure_operators import Measurement
+from corallite.device.benchmark.layers.measure_operators import (
+    Measurement,
+    measure_files,
+)
 from corallite.device.benchmark.layers.operator import Operator
 from corallite.device.engine.runtime import read_model
 
@@ -27,6 +31,25 @@ def read_layers(path: Path) -> list[Operator]:
     if path.suffix == ".tflite":
         return list_operators(read_model(path), str(path))
     return read_operators(path)
+
+
+def measure_whole(
+    path: Path, table: LatencyTable, accelerator: str | None = None
+) -> float:
+    """Returns the milliseconds of a `.tflite` file, to compare with a prediction.
+
+    Args:
+        path: The file.
+        table: What `fill_table` returned.
+        accelerator: As for `fill_table`.
+
+    Raises:
+        RequestError: The file cannot be read, run or compiled.
+    """
+    content = read_model(path)
+    if accelerator is None:
+        return measure_files({str(path): content}, table)[str(path)]
+    return vela.estimate(content, accelerator).milliseconds
 
 
 def fill_table(

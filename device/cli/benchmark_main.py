@@ -20,7 +20,6 @@ what Arm's compiler Vela estimates for that NPU.
 import json
 import shutil
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -111,21 +110,26 @@ def _measure_layers(argv: Sequence[str], threads: list[int], cpus: list[int]) ->
         raise RequestError("--num_threads: a table has one number; make one for each.")
     if _ACCELERATOR.value and flags.FLAGS["num_threads"].present:
         raise RequestError("--accelerator: is not this machine; omit --num_threads.")
-    operators = fill_table.read_layers(Path(_LAYERS.value))
+    layers, accelerator = Path(_LAYERS.value), _ACCELERATOR.value
+    operators = fill_table.read_layers(layers)
     if cpus:
         measure.pin(cpus)
-    start_s = time.monotonic()
     made = fill_table.fill_table(
         operators,
         Path(_OUT.value),
         threads=threads[0],
-        accelerator=_ACCELERATOR.value,
+        accelerator=accelerator,
         report=_report,
     )
+    count = len(made.milliseconds)
+    words = f"{_OUT.value}: {count} operator{'s' * (count != 1)}"
+    if layers.suffix != ".tflite":
+        return words
+    whole_ms = fill_table.measure_whole(layers, made, accelerator)
+    predicted_ms = made.predict(operators)
     return (
-        f"{_OUT.value}: {len(made.milliseconds)} operators "
-        f"({time.monotonic() - start_s:.0f} s); those of {_LAYERS.value} take "
-        f"{made.predict(operators):.3f} ms together"
+        f"{words}; those of {layers} take {predicted_ms:.3f} ms together, and the file "
+        f"takes {whole_ms:.3f} ms ({predicted_ms / whole_ms - 1:+.1%})"
     )
 
 

@@ -1,13 +1,16 @@
 """Makes up networks from a list of operators, so that each is measured among others."""
 
+import math
 import random
 from collections import defaultdict
 from collections.abc import Iterable
 
 from corallite.device.benchmark.layers.operator import Operator
 
-# As many as a small network has.
-_NETWORK_SIZE = 48
+# As many as networks have, because they must not fit into caches better; and the bytes
+# of their outputs, of which all may have to be in memory.
+_NETWORK_SIZE = 64
+_NETWORK_BYTES = 16 << 20
 # Steps over operators that are in a network already, before it begins elsewhere.
 _LONGEST_DETOUR = 3
 _Shape = tuple[int, int, int]
@@ -16,7 +19,7 @@ _Shape = tuple[int, int, int]
 def make_up_networks(
     operators: Iterable[Operator], seed: int = 0
 ) -> list[list[Operator]]:
-    """Returns networks that have each of the operators at least once.
+    """Returns networks of equal length that have each operator at least once.
 
     An operator follows one whose output has the size of its input, where there is one:
     in a network, too, an operator reads what has just been written.
@@ -26,10 +29,14 @@ def make_up_networks(
         seed: Another one gives other networks.
     """
     walk = _Walk(operators, random.Random(seed))
-    networks = []
+    networks: list[list[Operator]] = []
     while walk.left:
-        network = [walk.step() for _ in range(_NETWORK_SIZE) if walk.left]
-        networks.append(network)
+        networks.append([])
+        size = 0
+        while len(networks[-1]) < _NETWORK_SIZE and size < _NETWORK_BYTES:
+            operator = walk.step()
+            networks[-1].append(operator)
+            size += math.prod(operator.out_size) * operator.out_channels
     return networks
 
 
@@ -44,6 +51,7 @@ class _Walk:
         shuffled = list(operators)
         rng.shuffle(shuffled)
         self._rng = rng
+        self._all = shuffled
         self.left = dict.fromkeys(shuffled)
         self._readers: dict[_Shape, list[Operator]] = defaultdict(list)
         self._new_readers: dict[_Shape, list[Operator]] = defaultdict(list)
@@ -70,6 +78,6 @@ class _Walk:
         if found:
             return found[-1]
         known = self._readers[self._shape]
-        if known and self._detour < _LONGEST_DETOUR:
+        if known and (self._detour < _LONGEST_DETOUR or not self.left):
             return self._rng.choice(known)
-        return next(iter(self.left))
+        return next(iter(self.left), None) or self._rng.choice(self._all)

@@ -7,7 +7,7 @@ networks are made up from the same operators and measured too, and the times of 
 kind are raised by the factor with which the sums fit best.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +19,8 @@ from corallite.device.benchmark.layers.operator_file import write_operators
 from corallite.device.benchmark.layers.stopwatch import Stopwatch
 
 _ROUNDS = 10
+_FILE_ROUNDS = 50
+_LEAST_NETWORKS = 8
 # Copies beside the first, and the size of their weights and outputs: as of a network
 # that a second-level cache holds.
 _COPIES = (2, 16)
@@ -30,6 +32,7 @@ _LEAST_TIME = 2e-4
 # How far the factors of kinds are apart, and how far networks are off, both measured
 # in hundredths; their squares' ratio says how many networks a factor takes to be known.
 _FACTOR_SPREAD, _NETWORK_SPREAD = 0.1, 0.03
+_FILES_PER_REFERENCE = 4
 # What is measured all the time, to take out how busy the machine is.
 _REFERENCE = 2 * [
     Operator("conv", 16, 16, (32,), 32, kernel=(3, 3)),
@@ -57,6 +60,27 @@ def measure_operators(
     return measurement.table()
 
 
+def measure_files(
+    contents: Mapping[str, bytes], table: LatencyTable
+) -> dict[str, float]:
+    """Measures whole files as the operators of a table were; compare with `predict`.
+
+    Args:
+        contents: The content of `.tflite` files by name.
+        table: A table of this machine. Times are scaled to its reference, so that it
+            does not matter how busy the machine is now.
+
+    Returns:
+        The milliseconds of each file.
+
+    Raises:
+        RequestError: A file cannot be run, or no runtime works here.
+    """
+    reference_ms, times = _measure(contents, table.threads, _FILE_ROUNDS)
+    scale = table.reference_ms or reference_ms
+    return {name: time * scale for name, time in zip(contents, times, strict=True)}
+
+
 class Measurement:
     """Extends a table by the operators that it lacks.
 
@@ -79,17 +103,13 @@ class Measurement:
         Raises:
             RequestError: As `measure_operators`. What was measured is kept.
         """
-        # The second time others, because one network tells little of each kind.
-        for seed in (0, 1):
+        seed = 0
+        # Others each time, because few networks tell little of each kind.
+        while self._missing and (seed < 2 or len(self._networks) < _LEAST_NETWORKS):
             for network in make_up_networks(self._missing, seed):
-                known = self._alone
-                new = [x for x in dict.fromkeys(network) if x not in known]
-                for start in range(0, len(new), _TOGETHER):
-                    self._measure_alone(new[start : start + _TOGETHER])
-                content = {"a network of the operators": write_operators(network)}
-                (time,) = self._measure(content)
-                self._networks.append(_Network(network, time))
+                self._measure_network(network)
                 yield len(self._alone)
+            seed += 1
 
     def table(self) -> LatencyTable:
         """Returns the former table with the times measured so far."""
@@ -104,6 +124,15 @@ class Measurement:
             for operator, ms in self._alone.items()
         }
         return replace(self._former.with_times(times), reference_ms=reference_ms)
+
+    def _measure_network(self, network: list[Operator]) -> None:
+        new = [x for x in dict.fromkeys(network) if x not in self._alone]
+        for start in range(0, len(new), _TOGETHER):
+            self._measure_alone(new[start : start + _TOGETHER])
+        (time,) = self._measure(
+            {"a network of the operators": write_operators(network)}
+        )
+        self._networks.append(_Network(network, time))
 
     def _measure_alone(self, operators: list[Operator]) -> None:
         contents = {}
@@ -120,11 +149,9 @@ class Measurement:
 
     def _measure(self, contents: dict[str, bytes]) -> list[float]:
         """Returns the time of each file, in units of the reference."""
-        files = {"the reference": write_operators(_REFERENCE), **contents}
-        stopwatch = Stopwatch(files, self._former.threads)
-        reference_ms, *times_ms = stopwatch.measure(_ROUNDS)
+        reference_ms, times = _measure(contents, self._former.threads, _ROUNDS)
         self._references_ms.append(reference_ms)
-        return [ms / reference_ms for ms in times_ms]
+        return times
 
 
 @dataclass(frozen=True)
@@ -133,6 +160,25 @@ class _Network:
 
     operators: list[Operator]
     time: float
+
+
+def _measure(
+    contents: Mapping[str, bytes], threads: int, rounds: int
+) -> tuple[float, list[float]]:
+    """Returns the milliseconds of the reference, and the time of each file in it."""
+    # Several times in each round, because all times depend on it.
+    files: dict[str, bytes] = {}
+    reference, places = write_operators(_REFERENCE), []
+    for number, (name, content) in enumerate(contents.items()):
+        if number % _FILES_PER_REFERENCE == 0:
+            places.append(len(files))
+            files[f"reference {number}"] = reference
+        files[name] = content
+    times_ms = Stopwatch(files, threads).measure(rounds)
+    reference_ms = float(np.mean([times_ms[place] for place in places]))
+    return reference_ms, [
+        ms / reference_ms for n, ms in enumerate(times_ms) if n not in places
+    ]
 
 
 def _count_copies(operator: Operator) -> int:

@@ -1,6 +1,7 @@
 """The program that measures operators: its table, and how it is stopped and resumed."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -36,7 +37,7 @@ def test_program_writes_and_extends_a_table(tmp_path):
     layers = write_list(tmp_path / "layers.json", SAMPLES[:3])
     done = run(f"--layers={layers}", f"--out={out}")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"{out}: 3 operators (")
+    assert done.stdout == f"{out}: 3 operators\n"
     first = read_table(out)
     write_list(layers, SAMPLES[:5])
     assert run(f"--layers={layers}", f"--out={out}", "--cpus=0").returncode == 0
@@ -61,6 +62,18 @@ def test_table_of_an_accelerator_is_written_and_extended(tmp_path):
     assert done.returncode == 2 and "its machine is ethos-u55-128" in done.stderr
     done = run(*flags, "--accelerator=ethos")
     assert done.returncode == 2 and "choose one of ethos-u55-32" in done.stderr
+
+
+@pytest.mark.parametrize("flags", [[], ["--accelerator=ethos-u55-128"]])
+def test_prediction_is_compared_with_the_whole_file(tmp_path, flags):
+    if flags:
+        pytest.importorskip("ethosu.vela")
+    model = tmp_path / "model.tflite"
+    model.write_bytes(write_operators([CONV, CONV]))
+    done = run(f"--layers={model}", f"--out={tmp_path / 'b.json'}", *flags)
+    assert (done.returncode, done.stderr) == (0, "")
+    numbers = re.findall(r" ([+-]?[0-9.]+)(?: ms|%)", done.stdout.replace("(", ""))
+    assert len(numbers) == 3 and f"those of {model} take " in done.stdout
 
 
 def test_operators_of_a_file_are_measured(tmp_path):
