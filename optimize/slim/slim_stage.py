@@ -101,14 +101,19 @@ def slim(
         record_teaching(stage, teaching)
         rounds = _Rounds(stage, data, recipe, inputs, teacher)
         model, progress = rounds.run(original, planner)
-        metrics = {
-            **cost_metrics(model),
-            "predicted": planner.predict(model),
-            "predicted_before": planner.predict(original),
-        }
+        metrics = {**cost_metrics(model), **_describe_costs(planner, original, model)}
         finish_stage(stage, model, data, progress, inputs, parent, **metrics)
         rounds.remove_files()
     return stage
+
+
+def _describe_costs(
+    planner: Planner, original: keras.Model, model: keras.Model
+) -> dict[str, Any]:
+    return {
+        "predicted_before": planner.predict(original),
+        "predicted": planner.predict(model),
+    }
 
 
 class _Rounds:
