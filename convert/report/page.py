@@ -29,6 +29,7 @@ def render(facts: Facts) -> str:
         count=_count,
         points=_points,
         ms=_milliseconds,
+        short=_short,
         mib=_mebibytes,
     )
     return environment.get_template("report.html").render(
@@ -140,6 +141,10 @@ def _count(number: int | None) -> str:
 
 def _milliseconds(duration_ms: float | None) -> str:
     return "–" if duration_ms is None else f"{duration_ms:.3f}"
+
+
+def _short(number: float) -> str:
+    return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
 
 
 def _mebibytes(number: int | None) -> str:

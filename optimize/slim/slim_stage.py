@@ -105,6 +105,7 @@ def slim(
             **cost_metrics(model),
             "predicted": planner.predict(model),
             "predicted_before": planner.predict(original),
+            "channels": _compare_channels(original, model),
         }
         finish_stage(stage, model, data, progress, inputs, parent, **metrics)
         rounds.remove_files()
@@ -199,6 +200,17 @@ class _Rounds:
             epochs=count,  # At least one batch each.
         )
         return batches.take(count).as_numpy_iterator()
+
+
+def _compare_channels(
+    original: keras.Model, model: keras.Model
+) -> dict[str, list[int]]:
+    """Returns the output channels of each convolution, before and after."""
+    return {
+        layer.name: [layer.filters, model.get_layer(layer.name).filters]
+        for layer in original.layers
+        if type(layer) is keras.layers.Conv2D
+    }
 
 
 def _divide(epochs: int) -> list[int]:

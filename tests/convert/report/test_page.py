@@ -237,3 +237,27 @@ def test_labels_that_may_be_wrong_are_shown(make_facts):
     assert "looks like <dog> is cat (2 %) cat/1.jpg" in text
     assert "cat/9.jpg" not in text
     assert "Labels that may be wrong" not in text_of(render(make_facts()))
+
+
+def test_removed_channels_are_shown_by_layer(make_facts):
+    facts = make_facts()
+    assert "Removed channels" not in render(facts)
+    first, last = facts.stages
+    slim = dataclasses.replace(
+        first,
+        kind=find_kind("slim"),
+        metrics={
+            **first.metrics,
+            "channels": {"stem": [16, 12], "wide_<b>": [64, 24]},
+            "predicted_before": {"latency_ms": 1.5, "macs": 12e6},
+            "predicted": {"latency_ms": 0.75, "macs": 6e6},
+        },
+    )
+    text = text_of(render(make_facts(stages=[first, slim, last])))
+    for expected in (
+        "milliseconds from 1.5 to 0.75, MACs from 12,000,000 to 6,000,000 (predicted)",
+        "Output channels of convolutions, slim",
+        "stem 12 of 16",
+        "wide_<b> 24 of 64",
+    ):
+        assert expected in text
