@@ -13,7 +13,8 @@ corallite benchmark --layers=layers.json --out=board.json
 
 measures single int8 operators into a table, whose sum over a network's operators
 predicts its latency. The list is JSON, or the operators of a .tflite file. An existing
-table is extended, also after Ctrl-C.
+table is extended, also after Ctrl-C. With --accelerator=ethos-u55-128, the table has
+what Arm's compiler Vela estimates for that NPU.
 """
 
 import json
@@ -53,6 +54,11 @@ _LAYERS = flags.DEFINE_string(
     "layers", None, "Measure these operators: a JSON list or a .tflite file."
 )
 _OUT = flags.DEFINE_string("out", None, "The table of --layers, a JSON file.")
+_ACCELERATOR = flags.DEFINE_string(
+    "accelerator",
+    None,
+    "With --layers: Vela's estimate for this NPU, such as ethos-u55-128.",
+)
 # They say how files are compared.
 _NOT_WITH_LAYERS = ("model", "rounds", "starts", "benchmark_model", "json")
 
@@ -65,7 +71,7 @@ def main(argv: Sequence[str]) -> None:
         raise RequestError(
             f"--num_threads: expected at least one number, each at most {MOST_THREADS}."
         )
-    if _LAYERS.value is not None or _OUT.value is not None:
+    if any(flag.value is not None for flag in (_LAYERS, _OUT, _ACCELERATOR)):
         print(_measure_layers(argv, threads, cpus))
     else:
         print(_compare_files([*_MODEL.value, *argv[1:]], threads, cpus))
@@ -93,21 +99,29 @@ def _compare_files(paths: list[str], threads: list[int], cpus: list[int]) -> str
 def _measure_layers(argv: Sequence[str], threads: list[int], cpus: list[int]) -> str:
     """Measures the operators of --layers into --out; returns a sentence."""
     # Needs the generated schema, which takes a second to load.
-    from corallite.device.benchmark.layers import fill_table
+    from corallite.device.benchmark import fill_table
 
     if not _LAYERS.value or not _OUT.value:
-        raise RequestError("--layers and --out: give both, or none to compare files.")
+        raise RequestError("--layers and --out: give both, or compare files.")
     given = [x for x in _NOT_WITH_LAYERS if flags.FLAGS[x].present]
     if argv[1:] or given:
         name = f"--{given[0]}" if given else repr(argv[1])
         raise RequestError(f"--layers: measures operators, not files; omit {name}.")
     if len(threads) > 1:
         raise RequestError("--num_threads: a table has one number; make one for each.")
+    if _ACCELERATOR.value and flags.FLAGS["num_threads"].present:
+        raise RequestError("--accelerator: is not this machine; omit --num_threads.")
     operators = fill_table.read_layers(Path(_LAYERS.value))
     if cpus:
         measure.pin(cpus)
     start_s = time.monotonic()
-    made = fill_table.fill_table(operators, Path(_OUT.value), threads[0], _report)
+    made = fill_table.fill_table(
+        operators,
+        Path(_OUT.value),
+        threads=threads[0],
+        accelerator=_ACCELERATOR.value,
+        report=_report,
+    )
     return (
         f"{_OUT.value}: {len(made.milliseconds)} operators "
         f"({time.monotonic() - start_s:.0f} s); those of {_LAYERS.value} take "

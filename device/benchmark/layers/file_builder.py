@@ -17,6 +17,7 @@ _TYPES: dict[str, int] = {
 SCALE = 0.05
 _WEIGHT_SCALE = 0.002
 ZERO_POINT = -3
+_WEIGHT_DEVIATION = 40
 
 
 class OperatorType(NamedTuple):
@@ -90,16 +91,18 @@ class FileBuilder:
 
     def add_weights(self, shape: Sequence[int], channels: int, axis: int) -> list[int]:
         """Adds random weights with `channels` scales, and a bias of each output."""
-        values = self.rng.integers(-127, 128, shape, np.int8)
-        scales = _WEIGHT_SCALE * self.rng.uniform(0.5, 1.5, channels)
+        # Trained weights are small, too: a compiler compresses those that are frequent.
+        values = self.rng.normal(0, _WEIGHT_DEVIATION, shape).clip(-127, 127)
+        factors = self.rng.uniform(0.5, 1.5, channels).tolist()
+        scales = [_WEIGHT_SCALE * factor for factor in factors]
         weights = self.add_tensor(
-            shape, scales=scales, zero_point=0, data=values, axis=axis
+            shape, scales=scales, zero_point=0, data=values.astype(np.int8), axis=axis
         )
         outputs = shape[axis]
         bias = self.rng.integers(-99, 100, outputs, np.int32)
         return [
             weights,
-            self.add_tensor((outputs,), "int32", scales * SCALE, 0, bias),
+            self.add_tensor((outputs,), "int32", [x * SCALE for x in scales], 0, bias),
         ]
 
     def add_operator(
@@ -109,7 +112,15 @@ class FileBuilder:
         output: int,
         options: dict[str, Any],
     ) -> None:
-        """Adds an operator; `options` are named as in the generated schema."""
+        """Adds an operator, whose output gets its number as name.
+
+        Args:
+            kind: Its type.
+            inputs: Tensors.
+            output: A tensor.
+            options: Named as in the generated schema.
+        """
+        self.tensors[output].name = f"operator_{len(self.operators)}"
         code, version, name = kind
         if (code, version) not in self.codes:
             self.codes.append((code, version))

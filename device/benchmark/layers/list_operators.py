@@ -13,10 +13,9 @@ from corallite.device.system.errors import RequestError
 _Shape = tuple[int, ...]
 # By builtin operator code of the schema: the names of the fused rectifiers.
 _ACTIVATIONS = {0: "none", 1: "relu", 3: "relu6"}
-# Where an operator's options have its padding, strides, window, rectifier, dilations.
-_CONV = {"padding": 0, "w": 1, "h": 2, "activation": 3, "dilation": (4, 5)}
-_DEPTHWISE = {"padding": 0, "w": 1, "h": 2, "activation": 4, "dilation": (5, 6)}
-_POOL = {"padding": 0, "w": 1, "h": 2, "window": (4, 3), "activation": 5}
+# Fields of the options of operators with a window; those after them differ.
+_PADDING, _STRIDE_W, _STRIDE_H = 0, 1, 2
+_POOL_WINDOW = (4, 3)
 _INT8 = ("int8", "uint8")
 
 
@@ -94,16 +93,18 @@ class _Step:
         return Operator(kind, height, width, **given)  # type: ignore[arg-type]
 
 
-def _window(step: _Step, kind: str, places: dict, kernel: _Shape) -> Operator:
-    dilations = [step.option(x, "i", 1) for x in places.get("dilation", ())]
-    if dilations not in ([], [1, 1]):
+def _window(
+    step: _Step, kind: str, kernel: _Shape, activation: int, dilations: _Shape = ()
+) -> Operator:
+    """The last two arguments are fields of the options."""
+    if any(step.option(field, "i", 1) != 1 for field in dilations):
         raise _UnknownError("dilated")
     made = step.make(
         kind,
         kernel=kernel,
-        strides=(step.option(places["h"], "i"), step.option(places["w"], "i")),
-        padding="valid" if step.option(places["padding"]) else "same",
-        activation=step.activation(places["activation"]),
+        strides=(step.option(_STRIDE_H, "i"), step.option(_STRIDE_W, "i")),
+        padding="valid" if step.option(_PADDING) else "same",
+        activation=step.activation(activation),
     )
     if made.out_size != _as_map(step.output)[:2]:
         raise _UnknownError("of an output size that does not follow from its input")
@@ -114,11 +115,11 @@ def _conv(step: _Step) -> Operator:
     shape = _weights(step, 4)
     if shape[3] != step.specs[0].shape[-1]:
         raise _UnknownError("a grouped convolution")
-    return _window(step, "conv", _CONV, shape[1:3])
+    return _window(step, "conv", shape[1:3], 3, (4, 5))
 
 
 def _depthwise(step: _Step) -> Operator:
-    return _window(step, "depthwise", _DEPTHWISE, _weights(step, 4)[1:3])
+    return _window(step, "depthwise", _weights(step, 4)[1:3], 4, (5, 6))
 
 
 def _weights(step: _Step, rank: int) -> _Shape:
@@ -130,8 +131,8 @@ def _weights(step: _Step, rank: int) -> _Shape:
 
 def _pool(kind: str) -> Callable[[_Step], Operator]:
     def describe(step: _Step) -> Operator:
-        rows, columns = (step.option(field, "i") for field in _POOL["window"])
-        return _window(step, kind, _POOL, (rows, columns))
+        kernel = tuple(step.option(field, "i") for field in _POOL_WINDOW)
+        return _window(step, kind, kernel, 5)
 
     return describe
 

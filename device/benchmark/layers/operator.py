@@ -132,7 +132,7 @@ class Operator:
         unknown = sorted(set(content) - set(cls.__dataclass_fields__))
         if unknown:
             raise ValueError(f"An operator has the unknown field {unknown[0]!r}.")
-        fields = {
+        fields: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in content.items()
         }

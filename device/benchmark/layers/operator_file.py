@@ -70,7 +70,7 @@ def write_operators(operators: Sequence[Operator], seed: int = 0) -> bytes:
 
     An operator reads the last tensors that have the sizes of its inputs, or else inputs
     of the file. Tensors that none reads are outputs: XNNPACK leaves out what is not
-    used.
+    used. The output of the first one is named "operator_0", and so on.
 
     Args:
         operators: At least one, in the order of execution.

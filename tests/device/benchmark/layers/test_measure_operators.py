@@ -65,5 +65,5 @@ def test_factors_explain_the_networks():
     assert module._fit_factors(alone, networks) == pytest.approx(true, abs=0.02)
     # A single network cannot tell them apart.
     one = module._fit_factors(alone, networks[:1])
-    ratio = networks[0].time / sum(map(alone.get, networks[0].operators))
+    ratio = networks[0].time / sum(alone[each] for each in networks[0].operators)
     assert one == pytest.approx({"add": ratio, "conv (1, 1)": ratio})

@@ -21,7 +21,7 @@ def run(content, seed=0):
     """Runs a file on noise; returns its real inputs and outputs, and their scales."""
     interpreter = load_interpreter("made.tflite", content=content)
     rng = np.random.default_rng(seed)
-    sides = []
+    sides: list[list] = []
     for detail in interpreter.get_input_details():
         values = rng.integers(0, 127, detail["shape"]).astype(detail["dtype"])
         interpreter.set_tensor(detail["index"], values)

@@ -1,8 +1,9 @@
-"""Measures what a table's file lacks; an interrupted measurement is resumed."""
+"""Fills the file of a latency table; continues one that was interrupted."""
 
 from collections.abc import Callable
 from pathlib import Path
 
+from corallite.device.benchmark.ethosu.operator_cycles import Estimation, table_of
 from corallite.device.benchmark.layers.latency_table import (
     LatencyTable,
     read_operators,
@@ -31,7 +32,9 @@ def read_layers(path: Path) -> list[Operator]:
 def fill_table(
     operators: list[Operator],
     path: Path,
+    *,
     threads: int = 1,
+    accelerator: str | None = None,
     report: Report = lambda done, total: None,
 ) -> LatencyTable:
     """Returns the table in a file, with all of these operators.
@@ -41,19 +44,25 @@ def fill_table(
     Args:
         operators: What must be in the table.
         path: The file. If it exists, its times are kept.
-        threads: Of one inference.
+        threads: Of one inference on this machine.
+        accelerator: One of `vela.ACCELERATORS`, for Vela's estimates in place of
+            measurements on this machine.
         report: Called with how many operators are measured, of how many.
 
     Raises:
         RequestError: The file is of another machine, runtime or number of threads, or
-            is not a table; an operator cannot be run; or no runtime works here.
+            is not a table; an operator cannot be run or compiled; or there is no
+            runtime or no Vela here.
     """
-    table = LatencyTable.of_this_machine(threads)
+    table = (
+        table_of(accelerator) if accelerator else LatencyTable.of_this_machine(threads)
+    )
     if path.exists():
         former = read_table(path)
         table.require_same(former, path)
         table = former
-    measurement = Measurement(table, operators)
+    make = Measurement if accelerator is None else Estimation
+    measurement = make(table, operators)
     for done in measurement.run():
         write_table(measurement.table(), path)
         report(done, measurement.total)

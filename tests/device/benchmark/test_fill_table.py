@@ -9,7 +9,7 @@ import time
 import pytest
 from fixtures.operators import SAMPLES
 
-from corallite.device.benchmark.layers.fill_table import fill_table, read_layers
+from corallite.device.benchmark.fill_table import fill_table, read_layers
 from corallite.device.benchmark.layers.latency_table import (
     LatencyTable,
     read_table,
@@ -45,6 +45,24 @@ def test_program_writes_and_extends_a_table(tmp_path):
     assert first.milliseconds.items() < second.milliseconds.items()
 
 
+def test_table_of_an_accelerator_is_written_and_extended(tmp_path):
+    pytest.importorskip("ethosu.vela")
+    out = tmp_path / "npu.json"
+    layers = write_list(tmp_path / "layers.json", [CONV])
+    flags = [f"--layers={layers}", f"--out={out}"]
+    done = run(*flags, "--accelerator=ethos-u55-128")
+    assert (done.returncode, done.stderr) == (0, "")
+    table = read_table(out)
+    assert table.machine.startswith("ethos-u55-128 (Vela ") and table.lookup(CONV) > 0
+    write_list(layers, [CONV, Operator("add", 4, 4, (8, 8), 8)])
+    assert run(*flags, "--accelerator=ethos-u55-128").returncode == 0
+    assert len(read_table(out).milliseconds) == 2
+    done = run(*flags, "--accelerator=ethos-u55-256")
+    assert done.returncode == 2 and "its machine is ethos-u55-128" in done.stderr
+    done = run(*flags, "--accelerator=ethos")
+    assert done.returncode == 2 and "choose one of ethos-u55-32" in done.stderr
+
+
 def test_operators_of_a_file_are_measured(tmp_path):
     model = tmp_path / "model.tflite"
     model.write_bytes(write_operators([CONV, CONV]))
@@ -66,6 +84,11 @@ def test_operators_of_a_file_are_measured(tmp_path):
         (["--layers=a", "--out=b", "--rounds=9"], "files; omit --rounds."),
         (["--layers=a", "--out=b", "--json"], "files; omit --json."),
         (["--layers=a", "--out=b", "--num_threads=1,2"], "a table has one number"),
+        (["--accelerator=ethos-u55-128"], "--layers and --out: give both"),
+        (
+            ["--layers=a", "--out=b", "--accelerator=b", "--num_threads=2"],
+            "omit --num_threads",
+        ),
         (["--layers=no.json", "--out=b"], "no.json: cannot be read"),
         (["--layers=no.tflite", "--out=b"], "no.tflite: cannot be read"),
     ],

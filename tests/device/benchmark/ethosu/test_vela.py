@@ -1,0 +1,52 @@
+"""Vela's figures of files, and what is refused."""
+
+import sys
+
+import pytest
+from fixtures.operators import SAMPLES
+
+from corallite.device.benchmark.ethosu import vela
+from corallite.device.benchmark.layers.operator import Operator
+from corallite.device.benchmark.layers.operator_file import write_operators
+from corallite.device.system.errors import RequestError
+
+CONV = Operator("conv", 16, 16, (16,), 32, (3, 3))
+
+
+def test_missing_vela_is_reported_in_one_sentence(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ethosu.vela.vela", None)
+    for call in (vela.version, lambda: vela.estimate(b"")):
+        with pytest.raises(RequestError, match="not installed .*pip install ethos-u-v"):
+            call()
+
+
+def test_unknown_accelerator_is_refused():
+    with pytest.raises(RequestError, match="ethos: is not an .* one of ethos-u55-32"):
+        vela.estimate(b"", "ethos")
+
+
+def test_figures_are_the_sum_of_the_layers():
+    pytest.importorskip("ethosu.vela")
+    found = vela.estimate(write_operators([CONV, CONV]))
+    assert found.cycles == sum(layer.cycles for layer in found.layers) > 0
+    assert found.macs == 2 * 16 * 16 * 9 * 16 * 32
+    assert found.milliseconds == 1000 * found.cycles / 500e6
+    assert 16 * 16 * (16 + 32) <= found.sram_bytes < 1 << 20
+    assert found.cpu_operators == 0
+    assert vela.estimate(write_operators([CONV, CONV])) == found
+    assert vela.estimate(write_operators([CONV]), "ethos-u55-256").cycles < found.cycles
+
+
+@pytest.mark.parametrize("accelerator", ["ethos-u55-32", "ethos-u65-256"])
+def test_every_kind_is_compiled(accelerator):
+    pytest.importorskip("ethosu.vela")
+    found = vela.estimate(write_operators(SAMPLES), accelerator)
+    assert found.cpu_operators == 0 and found.cycles > 0
+
+
+def test_file_that_is_not_compiled_is_refused():
+    pytest.importorskip("ethosu.vela")
+    with pytest.raises(
+        RequestError, match=r"Vela does not compile the file \(.*\); convert"
+    ):
+        vela.estimate(b"no model")
