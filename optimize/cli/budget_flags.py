@@ -38,6 +38,7 @@ def define(condition: str) -> Callable[[], Budget]:
 
     def read() -> Budget:
         path = None if board.value is None else Path(board.value)
-        return Budget(*(limit.value for limit in limits), path)
+        latency_ms, macs, size = (limit.value for limit in limits)
+        return Budget(latency_ms, macs, size, path)
 
     return read
