@@ -15,7 +15,7 @@ export PYTHONDONTWRITEBYTECODE :=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-arm64 test-unit check lint format bench clean
+.PHONY: help install demo test test-arm64 test-unit check lint format bench results clean
 
 help:
 	@echo 'make demo        run the pipeline on the sample images, into runs/demo; for all'
@@ -28,6 +28,8 @@ help:
 	@echo 'make format      format the sources with ruff'
 	@echo 'make bench       compare ShuffleNetV2 in several runtimes'
 	@echo '                 (BENCH_FLAGS=--width=0.5)'
+	@echo 'make results     make the tables of compression, in days, resumably: DATA_DIR=cifar10'
+	@echo '                 (RESULTS_FLAGS=--rows=resnet8; only print: RESULTS_FLAGS=--print)'
 	@echo 'make install     create $(VENV); the other targets do this if needed'
 	@echo 'make clean       remove all generated files except $(VENV) and runs/'
 
@@ -75,6 +77,10 @@ format: $(INSTALLED)
 # form is only compared in LiteRT.
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/shufflenet.py $(BENCH_FLAGS)
+
+results: $(INSTALLED)
+	$(BIN)/python benchmarks/results/make_tables.py $(if $(DATA_DIR),--data_dir=$(DATA_DIR)) \
+	  $(RESULTS_FLAGS)
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -363,6 +363,7 @@ def squares_pipeline(squares_dir):
         long,
         dataclasses.replace(short, learning_rate=0.01),
         dataclasses.replace(short, learning_rate=0.002),
+        dataclasses.replace(short, learning_rate=0.01),
     )
     network = Network("shufflenet_v2", 0.25, (32, 32))
 

@@ -84,9 +84,16 @@ def compare_layers(
     """
     images = choose_images(split, LAYER_IMAGES)
     # Else there is nothing that pruning or training may have changed.
-    origin = fold(load_model(lineage[0].model_path)) if len(lineage) > 1 else None
+    since = _since_channels(lineage)
+    origin = fold(load_model(since[0].model_path)) if len(since) > 1 else None
     layers = measure_layers(quantized, images, origin)
     return {"layers": layers, "layer_images": len(images)}
+
+
+def _since_channels(lineage: Sequence[Stage]) -> Sequence[Stage]:
+    """Returns the stages whose layers have the same channels as those of the last."""
+    names = [stage.name for stage in lineage]
+    return lineage[names.index("slim") :] if "slim" in names else lineage
 
 
 def _predict(stage: Stage, split: Split) -> np.ndarray:

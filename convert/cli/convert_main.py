@@ -43,7 +43,10 @@ _TO = flags.DEFINE_enum(
     "head, for corallite teach.",
 )
 _SOURCE = flags.DEFINE_enum(
-    "source", None, SOURCES, "Stage to convert; by default qat, else pruned or float."
+    "source",
+    None,
+    SOURCES,
+    "Stage to convert; by default qat, else pruned, slim or float.",
 )
 _CALIBRATION_COUNT = flags.DEFINE_integer(
     "calibration_count",

@@ -6,7 +6,8 @@ corallite evaluate --run_dir=runs/first other.tflite
 Every file runs with the code of the device. Prints a table, and the loss of each step
 to int8 on the validation split; with --json, prints all measurements, including
 confusion matrices. Warns of models that predict one label for nearly all images. The
-exit status is 1 if int8 lost more than --max_drop, or is such a model.
+exit status is 1 if int8 lost more than --max_drop, or is such a model. With
+--sensitivity, measures instead what each layer of the network before int8 loses alone.
 """
 
 import json
@@ -22,8 +23,11 @@ from corallite.convert.evaluate.table import format_results
 from corallite.convert.evaluate.usefulness import to_json
 from corallite.device.cli import model_flags, program
 from corallite.device.model.description.describe import Overrides
+from corallite.device.system.errors import RequestError
 from corallite.train.cli import run_flags
 from corallite.train.data.content import check_content
+from corallite.train.data.load import ImageData
+from corallite.train.runs.run import Run
 
 flags.adopt_module_key_flags(model_flags)
 _RUN = run_flags.define("Run folder with the stages and the images.")
@@ -49,11 +53,19 @@ _AS_RUN = flags.DEFINE_boolean(
     "Accept a --model whose manifest is missing or damaged: it must have the run's "
     "classes, in their order.",
 )
+_SENSITIVITY = flags.DEFINE_boolean(
+    "sensitivity",
+    False,
+    "Measure on at most 512 validation images what the network loses with one layer in "
+    "int8, or without a quarter of its channels, for each layer; for the report.",
+)
 _JSON = flags.DEFINE_boolean("json", False, "Print everything as JSON.")
 
 
 def main(argv: Sequence[str]) -> int:
     model, (run, data) = program.take_model(argv, _MODEL.value), _RUN()
+    if _SENSITIVITY.value:
+        return _measure_sensitivity(model, run, data)
     check_content({_PART.value: data.splits[_PART.value]}, data.class_names)
     comparison = None
     if model is not None:
@@ -80,6 +92,17 @@ def main(argv: Sequence[str]) -> int:
     if comparison is None or comparison.passed:
         return program.EXIT_DONE
     return program.EXIT_CHECK_FAILED
+
+
+def _measure_sensitivity(model: str | None, run: Run, data: ImageData) -> int:
+    if model is not None:
+        raise RequestError(f"--sensitivity measures the run, not {model}; omit that.")
+    # Not at the top: it loads TensorFlow, which is not needed to read results.
+    from corallite.convert.accuracy.sensitivity import record_sensitivity
+
+    found = record_sensitivity(run, data)
+    print(json.dumps(found.to_json()) if _JSON.value else found.describe())
+    return program.EXIT_DONE
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 corallite pipeline --data_dir=photos --run_dir=runs/first
 
 Trains, converts, evaluates every stage on the test split, prints the table and writes
-report.html; with many photos it also prunes and trains quantization-aware. If
-interrupted, the same command resumes.
+report.html; with many photos it also prunes and trains quantization-aware, and with
+--recipe=small it removes channels. If interrupted, the same command resumes.
 """
 
 import textwrap
@@ -22,6 +22,7 @@ from corallite.convert.pipeline.chain import RECIPES
 from corallite.convert.pipeline.run import Recipes, run_pipeline
 from corallite.convert.report.write import write_report
 from corallite.device.cli import program
+from corallite.optimize.cli import budget_flags
 from corallite.train.cli import recipe_flags, task_flags
 
 _TASK = task_flags.define()
@@ -37,21 +38,23 @@ _STEPS = flags.DEFINE_enum(
     "recipe",
     "auto",
     RECIPES,
-    "full: prune half of the weights, train quantization-aware, convert; auto: the "
-    "same from 2,000 photos on; with fewer, convert after training, and train "
-    "quantization-aware only if that loses too much accuracy.",
+    "full: prune half of the weights, train quantization-aware, convert; small: the "
+    "same, but remove channels; auto: full from 2,000 photos on; with fewer, convert "
+    "after training, and train quantization-aware only if that loses too much.",
 )
+_BUDGET = budget_flags.define("--recipe=small")
 _REQUEST = request_flags.define()
 _TRAIN = recipe_flags.define(Recipes().train)
 _TRANSFER = recipe_flags.define_transfer()
 _TEACHING = recipe_flags.define_teaching()
 _PRUNE = recipe_flags.define(Recipes().prune, prefix="prune_")
+_SLIM = recipe_flags.define(Recipes().slim, prefix="slim_")
 _QUANTIZE = recipe_flags.define(Recipes().quantize, prefix="quantize_")
 
 
 def main(argv: Sequence[str]) -> int:
     program.reject_arguments(argv)
-    recipes = Recipes(_TRAIN(), _PRUNE(), _QUANTIZE())
+    recipes = Recipes(_TRAIN(), _PRUNE(), _QUANTIZE(), _SLIM())
     transfer, teaching = _TRANSFER(), _TEACHING()
     task = _TASK()
     try:
@@ -64,6 +67,7 @@ def main(argv: Sequence[str]) -> int:
             transfer=transfer,
             steps=_STEPS.value,
             sparsity=_SPARSITY.value,
+            budget=_BUDGET(),
             fit_policy=task.fit_policy,
             group_by=task.group_by,
             teaching=teaching,

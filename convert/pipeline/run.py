@@ -9,14 +9,17 @@ from corallite.convert.evaluate.metrics import StageResult
 from corallite.convert.evaluate.stages import evaluate_run
 from corallite.convert.export.convert import convert
 from corallite.convert.export.plan import DEFAULT, Request
-from corallite.convert.pipeline.chain import choose_chain
+from corallite.convert.pipeline.chain import Chain, choose_chain
 from corallite.optimize.prune import magnitude
 from corallite.optimize.quantize import qat_stage
+from corallite.optimize.slim import slim_stage
+from corallite.optimize.slim.budget import NO_BUDGET, Budget
+from corallite.optimize.slim.latencies import open_table
 from corallite.train.data.listing.images import list_images
 from corallite.train.data.load import ImageData
 from corallite.train.data.split import read_split
 from corallite.train.runs.kinds import KINDS
-from corallite.train.runs.recipe import PRUNE, QUANTIZE, TRAIN, Recipe
+from corallite.train.runs.recipe import PRUNE, QUANTIZE, SLIM, TRAIN, Recipe
 from corallite.train.runs.run import Run
 from corallite.train.training import float_stage
 from corallite.train.training.recipe import AUTO_WEIGHTS, Transfer
@@ -25,11 +28,12 @@ from corallite.train.training.teaching.teacher import Teaching
 
 @dataclasses.dataclass(frozen=True)
 class Recipes:
-    """The recipes of the three trainings of a pipeline."""
+    """The recipes of the trainings of a pipeline."""
 
     train: Recipe = TRAIN
     prune: Recipe = PRUNE
     quantize: Recipe = QUANTIZE
+    slim: Recipe = SLIM
 
 
 def run_pipeline(
@@ -41,6 +45,7 @@ def run_pipeline(
     *,
     steps: str = "auto",
     sparsity: float | None = None,
+    budget: Budget = NO_BUDGET,
     transfer: Transfer | None = AUTO_WEIGHTS,
     fit_policy: str = "crop",
     group_by: str | None = None,
@@ -58,10 +63,12 @@ def run_pipeline(
         steps: One of `chain.RECIPES`: which stages to make.
         sparsity: Zero fraction of the kernels, 0 to 1; 0 skips pruning; None for what
             `steps` chooses.
+        budget: What the network may cost, where `steps` removes channels.
         transfer: Pretrained weights; None for random ones.
         fit_policy: How an image is fitted to the network's input.
         group_by: What images stay in one split; see `prepare_data`.
-        teaching: The teacher of all trainings; None for labels alone.
+        teaching: The teacher of all trainings; None for labels alone. Where channels
+            are removed, it teaches the float network, and that one its smaller selves.
 
     Returns:
         The test results of all stages, and the images, which the report also needs.
@@ -75,11 +82,12 @@ def run_pipeline(
         _count_images(data_dir, run), run, steps, sparsity, request.method
     )
     logging.info("%s", chain.explain())
-    if chain.sparsity:  # Before a training of hours.
-        magnitude.check_sparsity(chain.sparsity)
-        magnitude.check_recipe(recipes.prune)
+    _check(chain, recipes, budget)
+    own = teaching
+    if chain.slims and teaching is not None:
+        own = dataclasses.replace(teaching, path=run.first().model_path)
     request = dataclasses.replace(
-        request, method=chain.method, recipe=recipes.quantize, teaching=teaching
+        request, method=chain.method, recipe=recipes.quantize, teaching=own
     )
     overwrite = request.overwrite
     with run.lock("pipeline"):
@@ -94,18 +102,30 @@ def run_pipeline(
             teaching=teaching,
             overwrite=overwrite,
         )
-        _prune(run, data, chain.sparsity, recipes.prune, teaching, overwrite)
+        _slim(run, data, budget if chain.slims else None, recipes.slim, own, overwrite)
+        _prune(run, data, chain.sparsity, recipes.prune, own, overwrite)
         if request.method in KINDS:
             qat_stage.train_quantized(
                 run,
                 data,
                 recipes.quantize,
                 granularity=request.granularity or "channel",
-                teaching=teaching,
+                teaching=own,
                 overwrite=overwrite,
             )
         convert(run, data, request)
         return evaluate_run(run, data), data
+
+
+def _check(chain: Chain, recipes: Recipes, budget: Budget) -> None:
+    """Raises `RequestError` for what would fail after a training of hours."""
+    if chain.sparsity:
+        magnitude.check_sparsity(chain.sparsity)
+        magnitude.check_recipe(recipes.prune)
+    if not chain.slims:
+        budget.require_unset("--recipe=small")
+    else:
+        open_table(budget.board)
 
 
 def _count_images(data_dir: Path, run: Run) -> int:
@@ -115,6 +135,26 @@ def _count_images(data_dir: Path, run: Run) -> int:
         return len(list_images(data_dir).files)
     members = read_split(path).splits.values()
     return len({file.path for split in members for file in split})
+
+
+def _slim(
+    run: Run,
+    data: ImageData,
+    budget: Budget | None,
+    recipe: Recipe,
+    teaching: Teaching | None,
+    overwrite: bool,
+) -> None:
+    """Removes channels; without a budget, refuses or removes an earlier slim stage."""
+    if budget is not None:
+        slim_stage.slim(
+            run, data, budget, recipe, teaching=teaching, overwrite=overwrite
+        )
+        return
+    stage = run.stage(slim_stage.KIND.name)
+    if not overwrite:
+        stage.refuse_other_settings({"method": "magnitude"})
+    stage.discard()
 
 
 def _prune(

@@ -10,6 +10,7 @@ import numpy as np
 
 from corallite.convert.accuracy.gate import AccuracyComparison
 from corallite.convert.accuracy.record import read_comparison, read_rejected
+from corallite.convert.accuracy.sensitivity_record import Sensitivity, read_sensitivity
 from corallite.convert.edgetpu.predict.prediction import Prediction
 from corallite.convert.evaluate.machine import describe_machine
 from corallite.convert.evaluate.metrics import StageResult
@@ -86,6 +87,7 @@ class Facts:
         doubtful: Training images whose label may be wrong, the most doubtful first.
         accuracy: The accuracy comparison of the last file, or of the one that the gate
             rejected if there is no other.
+        sensitivity: What each layer loses alone; None if it was not measured.
         model: Structure of the file that can be compiled; None if there is none.
         edgetpu: Its mapping to the Edge TPU; None if there is no file.
         is_predicted: Whether `edgetpu` is a prediction, as the compiler was not run.
@@ -109,6 +111,7 @@ class Facts:
     pictures: Sequence[Picture]
     doubtful: Sequence[DoubtfulPicture]
     accuracy: AccuracyComparison | None
+    sensitivity: Sensitivity | None
     model: Model | None
     edgetpu: Prediction | None
     is_predicted: bool
@@ -170,6 +173,7 @@ def gather_facts(
             lambda x: show_doubtful(x.get("doubtful", []), data.splits["train"])
         ),
         accuracy=_find_comparison(run, made_stages),
+        sensitivity=read_sensitivity(run),
         model=model,
         edgetpu=placement,
         is_predicted=is_predicted,

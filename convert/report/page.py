@@ -29,6 +29,8 @@ def render(facts: Facts) -> str:
         count=_count,
         points=_points,
         ms=_milliseconds,
+        short=_short,
+        loss=_loss,
         mib=_mebibytes,
     )
     return environment.get_template("report.html").render(
@@ -41,6 +43,7 @@ def render(facts: Facts) -> str:
         loss=facts.accuracy.explain_significant_loss() if facts.accuracy else "",
         warnings=_list_warnings(facts),
         layers=_describe_layers(facts),
+        sensitive=_describe_sensitivity(facts),
         edgetpu=_describe_edgetpu(facts),
         commands=provenance.list_commands(facts),
     )
@@ -104,6 +107,24 @@ def _describe_layers(facts: Facts) -> list[dict[str, Any]]:
     ]
 
 
+def _describe_sensitivity(facts: Facts) -> list[dict[str, Any]]:
+    """Returns what each layer loses, each change with the length of its bar.
+
+    Quantizing costs far less than pruning, so both have their own scale.
+    """
+    if facts.sensitivity is None:
+        return []
+    rows: list[dict[str, Any]] = [{"layer": x.layer} for x in facts.sensitivity.layers]
+    for name in ("quantized", "pruned"):
+        changes = [getattr(x, name) for x in facts.sensitivity.layers]
+        most = max((x.loss for x in changes if x is not None), default=0.0)
+        for row, change in zip(rows, changes, strict=True):
+            row[name] = change
+            is_shown = change is not None and most > 0
+            row[f"{name}_bar"] = max(0.0, change.loss / most) if is_shown else 0.0
+    return rows
+
+
 def _describe_edgetpu(facts: Facts) -> dict[str, Any] | None:
     if facts.model is None or facts.edgetpu is None:
         return None
@@ -140,6 +161,14 @@ def _count(number: int | None) -> str:
 
 def _milliseconds(duration_ms: float | None) -> str:
     return "–" if duration_ms is None else f"{duration_ms:.3f}"
+
+
+def _loss(difference: float) -> str:
+    return f"{difference:+.4f}".replace("-", "−")
+
+
+def _short(number: float) -> str:
+    return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
 
 
 def _mebibytes(number: int | None) -> str:

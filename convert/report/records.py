@@ -49,9 +49,18 @@ def check_metrics(kind: StageKind, metrics: dict[str, Any]) -> dict[str, Any]:
         checked["head"] = _check_head(metrics["head"])
     if metrics.get("refusal"):
         checked["refusal"] = Refusal.from_json(metrics["refusal"])
+    if "channels" in metrics:
+        pairs = metrics["channels"].items()
+        checked["channels"] = {str(x): [int(a), int(b)] for x, (a, b) in pairs}
+        costs = ("predicted_before", "predicted")
+        checked |= {x: _check_costs(metrics[x]) for x in costs}
     if "history" in metrics:
         checked["history"] = [_check_epoch(epoch) for epoch in metrics["history"]]
     return {**metrics, **checked}
+
+
+def _check_costs(costs: dict[str, Any]) -> dict[str, float]:
+    return {str(name): float(cost) for name, cost in costs.items()}
 
 
 def _check_head(head: dict[str, Any]) -> dict[str, Any]:

@@ -11,15 +11,14 @@ from absl import flags
 
 from corallite.device.cli import program
 from corallite.device.system.errors import RequestError
+from corallite.optimize.cli import budget_flags
 from corallite.optimize.prune.magnitude import prune
-from corallite.optimize.slim.budget import Budget
 from corallite.optimize.slim.slim_stage import slim
 from corallite.train.cli import recipe_flags, run_flags
 from corallite.train.runs.recipe import PRUNE
 from corallite.train.runs.stage import Stage
 
 _METHODS = ("magnitude", "channels")
-_BUDGET_FLAGS = ("max_latency_ms", "max_macs", "max_bytes", "board")
 
 _RUN = run_flags.define("Run folder with a trained float model.")
 _METHOD = flags.DEFINE_enum(
@@ -37,30 +36,7 @@ _SPARSITY = flags.DEFINE_float(
     lower_bound=0.0,
     upper_bound=1.0,
 )
-_LATENCY = flags.DEFINE_float(
-    "max_latency_ms",
-    None,
-    "For --method=channels: milliseconds of one inference of int8 with one thread.",
-    lower_bound=0.0,
-)
-_MACS = flags.DEFINE_float(
-    "max_macs",
-    None,
-    "For --method=channels: multiply-accumulates of one inference, as 12.5e6.",
-    lower_bound=0.0,
-)
-_BYTES = flags.DEFINE_float(
-    "max_bytes",
-    None,
-    "For --method=channels: bytes of the int8 file.",
-    lower_bound=0.0,
-)
-_BOARD = flags.DEFINE_string(
-    "board",
-    None,
-    "For --method=channels: the file of latencies that `corallite benchmark --layers` "
-    "wrote on a board, or ethos-u55-128 and others; by default this machine.",
-)
+_BUDGET = budget_flags.define("--method=channels")
 _OVERWRITE = run_flags.define_overwrite()
 _RECIPE = recipe_flags.define(PRUNE)
 _TEACHING = recipe_flags.define_teaching()
@@ -77,18 +53,15 @@ def main(argv):
 def _slim() -> None:
     if _SPARSITY.value is not None:
         raise RequestError("--sparsity is for --method=magnitude; omit one of them.")
-    budget = Budget(_LATENCY.value, _MACS.value, _BYTES.value, _BOARD.value)
     settings = {"teaching": _TEACHING(), "overwrite": _OVERWRITE.value}
-    stage = slim(*_RUN(), budget, _RECIPE(), **settings)
+    stage = slim(*_RUN(), _BUDGET(), _RECIPE(), **settings)
     before, after = stage.recall(lambda x: (x["predicted_before"], x["predicted"]))
     costs = "".join(f"{x} {before[x]:.4g} -> {after[x]:.4g}, " for x in after)
     print(f"{stage.model_path}: {costs}{_describe_accuracy(stage)}")
 
 
 def _zero() -> None:
-    given = [name for name in _BUDGET_FLAGS if flags.FLAGS[name].value is not None]
-    if given:
-        raise RequestError(f"--{given[0]} needs --method=channels; add it.")
+    _BUDGET().require_unset("--method=channels")
     sparsity = 0.5 if _SPARSITY.value is None else _SPARSITY.value
     settings = {"teaching": _TEACHING(), "overwrite": _OVERWRITE.value}
     stage = prune(*_RUN(), sparsity, _RECIPE(), **settings)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from corallite.device.benchmark.layers.operator import Operator
+from corallite.device.system.errors import RequestError
 from corallite.optimize.slim.latencies import is_file
 
 # Of the latency, if nothing else is asked for.
@@ -48,12 +49,25 @@ class Budget:
         """Whether the latency is limited."""
         return self.max_latency_ms is not None or not any(self.limits.values())
 
+    def require_unset(self, condition: str) -> None:
+        """Raises `RequestError` if it says anything where no channels are removed.
+
+        Args:
+            condition: The flag that removes channels.
+        """
+        given = [name for name, value in self.to_json().items() if value is not None]
+        if given:
+            raise RequestError(f"--{given[0]} needs {condition}; add it.")
+
     def to_json(self) -> dict[str, Any]:
         """Returns the fields by the names of their flags."""
         board = self.board
         if is_file(board):
             board = str(Path(board).resolve())
         return {**dataclasses.asdict(self), "board": board}
+
+
+NO_BUDGET = Budget()
 
 
 def count_macs(operator: Operator) -> float:

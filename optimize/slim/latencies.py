@@ -34,11 +34,12 @@ def find_latencies(
         RequestError: The board's file cannot be read, or lacks operators; then the
             message says how to measure them. Or Vela is not installed.
     """
+    table = open_table(board)
     if is_file(board):
-        return _read(operators, Path(board), folder)
+        _require_all(operators, table, Path(board), folder)
+        return table
     every = sorted(operators, key=lambda operator: operator.key)
     path = folder / _TABLE_FILE
-    table = operator_cycles.table_of(board) if board else LatencyTable.of_this_machine()
     if path.exists():
         former = read_table(path)
         # The stage was begun on another machine, or for another board.
@@ -48,20 +49,32 @@ def find_latencies(
     return fill_table(every, path, accelerator=board)
 
 
+def open_table(board: str | None) -> LatencyTable:
+    """Returns the table of a board, or an empty one of what is measured here.
+
+    Raises:
+        RequestError: The board's file cannot be read, or there is no Vela or runtime.
+    """
+    if is_file(board):
+        return read_table(Path(board))
+    return operator_cycles.table_of(board) if board else LatencyTable.of_this_machine()
+
+
 def is_file(board: str | None) -> TypeGuard[str]:
     """Returns whether a board is named by the file of its table."""
     return board is not None and board not in vela.ACCELERATORS
 
 
-def _read(operators: Collection[Operator], board: Path, folder: Path) -> LatencyTable:
-    table = read_table(board)
+def _require_all(
+    operators: Collection[Operator], table: LatencyTable, board: Path, folder: Path
+) -> None:
     missing = table.missing(operators)
-    if missing:
-        path = folder / _LAYERS_FILE
-        files.write_json(path, [operator.to_json() for operator in missing])
-        raise RequestError(
-            f"{board}: lacks {len(missing)} of {len(operators)} operators; copy {path} "
-            f"and this table to the board, run `corallite benchmark "
-            f"--layers={_LAYERS_FILE} --out={board.name}` there, and copy it back."
-        )
-    return table
+    if not missing:
+        return
+    path = folder / _LAYERS_FILE
+    files.write_json(path, [operator.to_json() for operator in missing])
+    raise RequestError(
+        f"{board}: lacks {len(missing)} of {len(operators)} operators; copy {path} and "
+        f"this table to the board, run `corallite benchmark --layers={_LAYERS_FILE} "
+        f"--out={board.name}` there, and copy it back."
+    )

@@ -51,17 +51,31 @@ def remove_channels(model: keras.Model, channels: Channels, kept: Kept) -> keras
 
 def mask_channels(model: keras.Model, channels: Channels, kept: Kept) -> keras.Model:
     """Returns a copy of a network in which nothing reads the removed channels."""
+    masked = mask_weights(model, channels, kept)
 
     def replace(layer: keras.layers.Layer) -> keras.layers.Layer:
         copy = traverse.copy_layer(layer)
-        for use in channels.uses:
-            if use.layer == layer.name and use.axis is Axis.INPUT:
-                kernel, *others = copy.get_weights()
-                kernel[..., ~kept[use.atoms], :] = 0
-                copy.set_weights([kernel, *others])
+        if layer.name in masked:
+            copy.set_weights(masked[layer.name])
         return copy
 
     return traverse.rebuild(model, replace)
+
+
+def mask_weights(
+    model: keras.Model, channels: Channels, kept: Kept
+) -> dict[str, list[np.ndarray]]:
+    """Returns weights with which no layer reads the removed channels.
+
+    They are those of the layers that read some, by the layer's name.
+    """
+    masked = {}
+    for use in channels.uses:
+        if use.axis is Axis.INPUT and not kept[use.atoms].all():
+            kernel, *others = model.get_layer(use.layer).get_weights()
+            kernel[..., ~kept[use.atoms], :] = 0
+            masked[use.layer] = [kernel, *others]
+    return masked
 
 
 def _find_rows(channels: Channels, kept: Kept) -> dict[tuple[str, Axis], Any]:

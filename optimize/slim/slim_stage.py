@@ -101,18 +101,21 @@ def slim(
         record_teaching(stage, teaching)
         rounds = _Rounds(stage, data, recipe, inputs, teacher)
         model, progress = rounds.run(original, planner)
-        metrics = {**cost_metrics(model), **_describe_costs(planner, original, model)}
+        metrics = _describe(planner, original, model)
         finish_stage(stage, model, data, progress, inputs, parent, **metrics)
         rounds.remove_files()
     return stage
 
 
-def _describe_costs(
+def _describe(
     planner: Planner, original: keras.Model, model: keras.Model
 ) -> dict[str, Any]:
+    """Returns what the network costs now and before, for the record."""
     return {
+        **cost_metrics(model),
         "predicted_before": planner.predict(original),
         "predicted": planner.predict(model),
+        "channels": _compare_channels(original, model),
     }
 
 
@@ -204,6 +207,17 @@ class _Rounds:
             epochs=count,  # At least one batch each.
         )
         return batches.take(count).as_numpy_iterator()
+
+
+def _compare_channels(
+    original: keras.Model, model: keras.Model
+) -> dict[str, list[int]]:
+    """Returns the output channels of each convolution, before and after."""
+    return {
+        layer.name: [layer.filters, model.get_layer(layer.name).filters]
+        for layer in original.layers
+        if type(layer) is keras.layers.Conv2D
+    }
 
 
 def _divide(epochs: int) -> list[int]:

@@ -45,7 +45,7 @@ def name_recipe_flag(stage: str, field: str) -> str:
     flag = f"--{field} of `corallite {kind.verb}`"
     if field in SHARED_FIELDS:
         return flag
-    return f"{flag} (--{kind.verb}_{field} of `corallite pipeline`)"
+    return f"{flag} (--{kind.prefix}{field} of `corallite pipeline`)"
 
 
 def list_run_flags(run: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ class StageKind:
         recipe: Defaults of the verb's training flags; None if it does not train.
         settings: Defaults of the verb's other flags, by their name in the record.
         flag_names: Those flags that have another name than in the record.
+        prefix: Of the training flags in `corallite pipeline`.
         files_key: Key of the list of files in the record of a stage with several.
         suggestion: What to do if the stage loses accuracy: one sentence.
     """
@@ -40,6 +41,7 @@ class StageKind:
     recipe: Recipe | None = None
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     flag_names: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    prefix: str = ""
     files_key: str = "files"
     suggestion: str = "Make this stage again with other settings."
 
@@ -69,6 +71,7 @@ _ROWS = (
         "prune",
         ("float",),
         recipe=SLIM,
+        prefix="slim_",
         settings={
             "method": "magnitude",
             "max_latency_ms": None,
@@ -77,13 +80,15 @@ _ROWS = (
             "board": None,
         },
         suggestion="Remove fewer channels or train longer: a higher --max_latency_ms "
-        "or more --epochs of `corallite prune --method=channels`.",
+        "or more --epochs of `corallite prune --method=channels` (--slim_epochs of "
+        "`corallite pipeline`).",
     ),
     StageKind(
         "pruned",
         "prune",
         ("float", "slim"),
         recipe=PRUNE,
+        prefix="prune_",
         settings={"sparsity": None},
         suggestion="Prune less or longer: a lower --sparsity or more --epochs of "
         "`corallite prune` (--prune_epochs of `corallite pipeline`).",
@@ -95,6 +100,7 @@ _ROWS = (
         runner="keras",
         is_quantized=True,
         recipe=QUANTIZE,
+        prefix="quantize_",
         settings={"granularity": "channel"},
         suggestion="Train longer for int8: more --epochs of `corallite quantize` "
         "(--quantize_epochs of `corallite pipeline`).",

@@ -9,6 +9,7 @@ from fixtures.squares_network import IN_PROGRAMS, PIPELINE_FLAGS
 from corallite.convert.report.write import write_report
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
+from corallite.optimize.slim.budget import Budget
 from corallite.train.data import cache
 from corallite.train.data.listing.layout import SPLITS
 from corallite.train.runs.run import Run
@@ -137,19 +138,74 @@ def test_killed_while_overwriting_it_goes_on_and_keeps_what_comes_before(
     assert not training_state.exists()
 
 
-def test_few_photos_are_neither_pruned_nor_trained_for_int8(
-    finished_run, squares_pipeline, tmp_path
-):
+@pytest.fixture
+def float_run(finished_run, tmp_path):
+    """A run that has its float stage alone, so that a pipeline takes seconds."""
     run_dir = tmp_path / "few"
-    # A run that is trained already, so that this takes seconds.
     for name in ("float", "cache"):
         shutil.copytree(finished_run / name, run_dir / name)
     for name in ("run.json", "split.json", "classes.txt"):
         shutil.copy(finished_run / name, run_dir)
-    results, _ = squares_pipeline(run_dir, steps="auto", sparsity=None)
+    return run_dir
+
+
+def test_few_photos_are_neither_pruned_nor_trained_for_int8(
+    float_run, squares_pipeline
+):
+    results, _ = squares_pipeline(float_run, steps="auto", sparsity=None)
     assert [result.stage for result in results] == ["float", "int8"]
-    assert not any((run_dir / name).exists() for name in ("pruned", "qat"))
-    assert Run.open(run_dir).stage("int8").metrics()["inputs"]["method"] == "ptq"
+    assert not any((float_run / name).exists() for name in ("pruned", "qat"))
+    assert Run.open(float_run).stage("int8").metrics()["inputs"]["method"] == "ptq"
+
+
+def test_channels_are_removed_and_another_recipe_does_not_keep_that(
+    float_run, squares_pipeline
+):
+    """The report shows the widths, and the float network teaches its smaller self."""
+    teaching = Teaching(float_run / "float" / "model.h5")
+    run, budget = Run.open(float_run), Budget(max_macs=250_000)
+    macs = run.first().metrics()["macs"]
+    assert macs > budget.max_macs
+    options = {"steps": "small", "sparsity": None, "budget": budget}
+    results, data = squares_pipeline(float_run, **options)
+    assert [x.stage for x in results] == ["float", "slim", "qat", "int8"]
+    assert results[-1].macs <= budget.max_macs < results[0].macs
+    assert results[-1].evaluation.top1 > 0.8
+    lineage = [x.name for x in run.lineage(run.stage("int8"))]
+    assert lineage == ["float", "slim", "qat", "int8"]
+    finished = [stage.metrics()["finished"] for stage in run.stages()]
+    squares_pipeline(float_run, **options)
+    assert [stage.metrics()["finished"] for stage in run.stages()] == finished
+
+    channels = run.stage("slim").metrics()["channels"]
+    assert list(channels) == ["stem", "left", "right", "middle"]
+    assert all(after <= before for before, after in channels.values())
+    page = write_report(run, data).read_text("utf-8")
+    assert "Output channels of convolutions, slim" in page
+
+    for other in ({"steps": "full"}, {**options, "budget": Budget(max_macs=1)}):
+        with pytest.raises(RequestError, match=r"slim was made with other settings"):
+            squares_pipeline(float_run, **{"sparsity": None, **other})
+    with pytest.raises(RequestError, match="--max_macs needs --recipe=small; add it"):
+        squares_pipeline(float_run, budget=budget)
+    assert run.stage("slim").is_complete()
+    with pytest.raises(RequestError, match="teacher None, now"):
+        squares_pipeline(float_run, **options, teaching=teaching)
+
+
+def test_a_board_that_cannot_be_read_is_refused_before_any_training(
+    squares_pipeline, tmp_path
+):
+    board = tmp_path / "board.json"
+    board.write_text("{")
+    with pytest.raises(RequestError, match=r"board\.json"):
+        squares_pipeline(
+            tmp_path / "run",
+            steps="small",
+            sparsity=None,
+            budget=Budget(board=str(board)),
+        )
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_teacher_teaches_every_training(squares_pipeline, copied_run):

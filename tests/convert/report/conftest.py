@@ -85,6 +85,7 @@ def make_facts():
             pictures=show_mistakes(evaluation.mistakes[:24], part, class_names),
             doubtful=[],
             accuracy=None,
+            sensitivity=None,
             model=model,
             edgetpu=predict(model),
             is_predicted=True,

@@ -9,6 +9,11 @@ import pytest
 
 from corallite.convert.accuracy.gate import AccuracyComparison, LayerError
 from corallite.convert.accuracy.paired import Step
+from corallite.convert.accuracy.sensitivity_record import (
+    Change,
+    LayerSensitivity,
+    Sensitivity,
+)
 from corallite.convert.report.facts import StageRecord
 from corallite.convert.report.page import render
 from corallite.convert.report.provenance import list_commands
@@ -237,3 +242,50 @@ def test_labels_that_may_be_wrong_are_shown(make_facts):
     assert "looks like <dog> is cat (2 %) cat/1.jpg" in text
     assert "cat/9.jpg" not in text
     assert "Labels that may be wrong" not in text_of(render(make_facts()))
+
+
+def test_removed_channels_are_shown_by_layer(make_facts):
+    facts = make_facts()
+    assert "Removed channels" not in render(facts)
+    first, last = facts.stages
+    slim = dataclasses.replace(
+        first,
+        kind=find_kind("slim"),
+        metrics={
+            **first.metrics,
+            "channels": {"stem": [16, 12], "wide_<b>": [64, 24]},
+            "predicted_before": {"latency_ms": 1.5, "macs": 12e6},
+            "predicted": {"latency_ms": 0.75, "macs": 6e6},
+        },
+    )
+    text = text_of(render(make_facts(stages=[first, slim, last])))
+    for expected in (
+        "milliseconds from 1.5 to 0.75, MACs from 12,000,000 to 6,000,000 (predicted)",
+        "Output channels of convolutions, slim",
+        "stem 12 of 16",
+        "wide_<b> 24 of 64",
+    ):
+        assert expected in text
+
+
+def test_sensitivity_is_shown_by_layer_with_a_scale_for_each_change(make_facts):
+    assert "Sensitivity" not in text_of(render(make_facts()))
+    layers = [
+        LayerSensitivity("stem_<s>", Change(0.002, -0.001), None),
+        LayerSensitivity("middle", Change(-0.001, 0.0), Change(0.25, -0.125)),
+    ]
+    found = Sensitivity("float", "0" * 64, 512, 0.5, 0.875, layers)
+    page = render(make_facts(sensitivity=found))
+    text = text_of(page)
+    for expected in (
+        "What float loses if one layer is changed alone, on 512 images",
+        "which is 0.5000 without a change",
+        "stem_<s> +0.0020 (−0.10) –",
+        "middle −0.0010 (+0.00) +0.2500 (−12.50)",
+    ):
+        assert expected in text
+    widths = re.findall(r'class="bar (upper|lower)" style="width: ([\d.]+)%', page)
+    assert widths == [
+        *[("upper", "100.0"), ("lower", "0.0")],
+        *[("upper", "0.0"), ("lower", "100.0")],
+    ]

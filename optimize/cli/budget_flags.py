@@ -1,0 +1,42 @@
+"""The flags of a budget, shared by all programs that remove channels."""
+
+from collections.abc import Callable
+
+from absl import flags
+
+from corallite.optimize.slim.budget import Budget
+
+# --help then lists the flags among those of the program that calls `define`.
+flags.disclaim_key_flags()
+
+
+def define(condition: str) -> Callable[[], Budget]:
+    """Defines the flags; returns a function that reads them.
+
+    Args:
+        condition: The flag that removes channels, as `--method=channels`.
+    """
+    limits = [
+        flags.DEFINE_float(name, None, f"For {condition}: {text}", lower_bound=0.0)
+        for name, text in (
+            (
+                "max_latency_ms",
+                "milliseconds of one inference of int8 with one thread; without any "
+                "limit, 0.7 of what it was.",
+            ),
+            ("max_macs", "multiply-accumulates of one inference, as 12.5e6."),
+            ("max_bytes", "bytes of the int8 file."),
+        )
+    ]
+    board = flags.DEFINE_string(
+        "board",
+        None,
+        f"For {condition}: the file of latencies that `corallite benchmark --layers` "
+        "wrote on a board, or ethos-u55-128 and others; by default this machine.",
+    )
+
+    def read() -> Budget:
+        latency_ms, macs, size = (limit.value for limit in limits)
+        return Budget(latency_ms, macs, size, board.value)
+
+    return read
