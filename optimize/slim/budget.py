@@ -47,7 +47,8 @@ class Budget:
     @property
     def limits_latency(self) -> bool:
         """Whether the latency is limited."""
-        return self.max_latency_ms is not None or not any(self.limits.values())
+        others = (self.max_macs, self.max_bytes)
+        return self.max_latency_ms is not None or others == (None, None)
 
     def require_unset(self, condition: str) -> None:
         """Raises `RequestError` if it says anything where no channels are removed.

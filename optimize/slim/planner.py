@@ -65,7 +65,9 @@ class Planner:
         self._limits = []
         for name, price in _find_prices(network, budget, folder).items():
             cost = network.build(price)
-            most = budget.limits[name] or DEFAULT_SHARE * cost.of(self._whole)
+            most = budget.limits[name]
+            if most is None:
+                most = DEFAULT_SHARE * cost.of(self._whole)
             self._limits.append(Limit(cost, most, name))
         # Refuses a budget that cannot be kept now, not in the last round.
         choose_widths([np.zeros(x + 1) for x in self._whole], self._limits)
