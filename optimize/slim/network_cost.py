@@ -125,6 +125,8 @@ class _End:
             fixed + sum(float(terms[g][n]) for g, n in point.items())
             for point in points
         )
+        if whole == half:  # Groups of one channel, which stays.
+            return cls([{}], [_Sum(1.0)], np.eye(1))
         slope = 1 / (whole - half)
         factors = np.array([[1 + half * slope, -half * slope], [-slope, slope]])
         return cls(points, [_Sum(1.0), _Sum(fixed, terms)], factors)
