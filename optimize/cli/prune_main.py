@@ -16,7 +16,6 @@ from corallite.optimize.prune.magnitude import prune
 from corallite.optimize.slim.slim_stage import slim
 from corallite.train.cli import recipe_flags, run_flags
 from corallite.train.runs.recipe import PRUNE
-from corallite.train.runs.stage import Stage
 
 _METHODS = ("magnitude", "channels")
 
@@ -57,7 +56,9 @@ def _slim() -> None:
     stage = slim(*_RUN(), _BUDGET(), _RECIPE(), **settings)
     before, after = stage.recall(lambda x: (x["predicted_before"], x["predicted"]))
     costs = "".join(f"{x} {before[x]:.4g} -> {after[x]:.4g}, " for x in after)
-    print(f"{stage.model_path}: {costs}{_describe_accuracy(stage)}")
+    # Of the best epoch, whose weights were kept.
+    accuracy = stage.best_accuracy()
+    print(f"{stage.model_path}: {costs}validation accuracy {accuracy:.4f}")
 
 
 def _zero() -> None:
@@ -65,13 +66,17 @@ def _zero() -> None:
     sparsity = 0.5 if _SPARSITY.value is None else _SPARSITY.value
     settings = {"teaching": _TEACHING(), "overwrite": _OVERWRITE.value}
     stage = prune(*_RUN(), sparsity, _RECIPE(), **settings)
-    overall = stage.recall(lambda x: float(x["sparsity"]["overall"]))
-    print(f"{stage.model_path}: sparsity {overall:.3f}, {_describe_accuracy(stage)}")
-
-
-def _describe_accuracy(stage: Stage) -> str:
-    accuracy = stage.recall(lambda x: float(x["history"][-1]["val_accuracy"]))
-    return f"validation accuracy {accuracy:.4f}"
+    # Of the last epoch, the only one that has the sparsity for certain.
+    overall, accuracy = stage.recall(
+        lambda x: (
+            float(x["sparsity"]["overall"]),
+            float(x["history"][-1]["val_accuracy"]),
+        )
+    )
+    print(
+        f"{stage.model_path}: sparsity {overall:.3f}, validation accuracy "
+        f"{accuracy:.4f}"
+    )
 
 
 if __name__ == "__main__":
