@@ -84,7 +84,13 @@ def _corallite(arguments: Sequence[str]) -> int:
     command = [str(Path(sys.executable).with_name("corallite")), *arguments]
     logging.info("%s", " ".join(command))
     # The tables are all that is on stdout.
-    return subprocess.run(command, stdout=sys.stderr).returncode
+    with subprocess.Popen(command, stdout=sys.stderr) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            # Ctrl-C stops both; `subprocess.run` would kill it while it saves.
+            process.wait()
+            raise
 
 
 def _format(number: int, known: Sequence[rows.Row], root: Path) -> str:
