@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from absl import logging
 
@@ -83,6 +84,7 @@ def run_pipeline(
     )
     logging.info("%s", chain.explain())
     _check(chain, recipes, budget)
+    _refuse_unused_stages(run, chain, request.overwrite)
     own = teaching
     if chain.slims and teaching is not None:
         own = dataclasses.replace(teaching, path=run.first().model_path)
@@ -102,17 +104,15 @@ def run_pipeline(
             teaching=teaching,
             overwrite=overwrite,
         )
-        _slim(run, data, budget if chain.slims else None, recipes.slim, own, overwrite)
-        _prune(run, data, chain.sparsity, recipes.prune, own, overwrite)
+        _discard_unused_stages(run, chain)
+        common: dict[str, Any] = {"teaching": own, "overwrite": overwrite}
+        if chain.slims:
+            slim_stage.slim(run, data, budget, recipes.slim, **common)
+        if chain.sparsity:
+            magnitude.prune(run, data, chain.sparsity, recipes.prune, **common)
         if request.method in KINDS:
-            qat_stage.train_quantized(
-                run,
-                data,
-                recipes.quantize,
-                granularity=request.granularity or "channel",
-                teaching=own,
-                overwrite=overwrite,
-            )
+            common["granularity"] = request.granularity or "channel"
+            qat_stage.train_quantized(run, data, recipes.quantize, **common)
         convert(run, data, request)
         return evaluate_run(run, data), data
 
@@ -137,44 +137,19 @@ def _count_images(data_dir: Path, run: Run) -> int:
     return len({file.path for split in members for file in split})
 
 
-def _slim(
-    run: Run,
-    data: ImageData,
-    budget: Budget | None,
-    recipe: Recipe,
-    teaching: Teaching | None,
-    overwrite: bool,
-) -> None:
-    """Removes channels; without a budget, refuses or removes an earlier slim stage."""
-    if budget is not None:
-        slim_stage.slim(
-            run, data, budget, recipe, teaching=teaching, overwrite=overwrite
-        )
+def _refuse_unused_stages(run: Run, chain: Chain, overwrite: bool) -> None:
+    """Raises `RequestError` for an earlier stage that these steps leave out."""
+    if overwrite:
         return
-    stage = run.stage(slim_stage.KIND.name)
-    if not overwrite:
-        stage.refuse_other_settings({"method": "magnitude"})
-    stage.discard()
+    if not chain.slims:
+        run.stage(slim_stage.KIND.name).refuse_other_settings({"method": "magnitude"})
+    if not chain.sparsity:
+        run.stage(magnitude.KIND.name).refuse_other_settings({"sparsity": 0})
 
 
-def _prune(
-    run: Run,
-    data: ImageData,
-    sparsity: float,
-    recipe: Recipe,
-    teaching: Teaching | None,
-    overwrite: bool,
-) -> None:
-    """Prunes; without a sparsity, refuses or removes an earlier pruned stage.
-
-    Such a stage would be used by those that follow.
-    """
-    if sparsity:
-        magnitude.prune(
-            run, data, sparsity, recipe, teaching=teaching, overwrite=overwrite
-        )
-        return
-    stage = run.stage(magnitude.KIND.name)
-    if not overwrite:
-        stage.refuse_other_settings({"sparsity": 0})
-    stage.discard()
+def _discard_unused_stages(run: Run, chain: Chain) -> None:
+    """Removes what is left of such a stage: those that follow would use it."""
+    if not chain.slims:
+        run.stage(slim_stage.KIND.name).discard()
+    if not chain.sparsity:
+        run.stage(magnitude.KIND.name).discard()

@@ -74,6 +74,13 @@ def test_leaving_pruning_out_of_a_pruned_run_is_refused(squares_pipeline, copied
     assert all(stage.is_complete() for stage in stages_of(copied_run))
 
 
+def test_a_pruned_run_refuses_to_remove_channels_at_once(squares_pipeline, copied_run):
+    with pytest.raises(RequestError, match=r"pruned was made .*sparsity 0\.5, now 0\)"):
+        squares_pipeline(copied_run, steps="small", sparsity=None)
+    assert not (copied_run / "slim").exists()
+    assert all(stage.is_complete() for stage in stages_of(copied_run))
+
+
 def test_a_sparsity_of_1_is_refused_before_any_training(squares_pipeline, tmp_path):
     with pytest.raises(RequestError, match="above 0 and below 1, got 1"):
         squares_pipeline(tmp_path / "run", sparsity=1.0)
