@@ -118,9 +118,10 @@ def define_teaching() -> Callable[[], Teaching | None]:
     )
     loss = flags.DEFINE_enum(
         "teacher_loss",
-        LOSSES[0],
+        None,
         LOSSES,
-        "How to compare with --teacher: dist (correlations) or kl (temperature 4).",
+        "How to compare with --teacher: dist, the default (correlations), or kl "
+        "(temperature 4).",
     )
     unlabelled_dir = flags.DEFINE_string(
         "unlabelled_dir", None, "Photos without labels, for --teacher to label."
@@ -129,11 +130,14 @@ def define_teaching() -> Callable[[], Teaching | None]:
     def read() -> Teaching | None:
         folder = unlabelled_dir.value
         if teacher.value is None:
-            if folder is not None:
-                raise RequestError("--unlabelled_dir needs --teacher=RUN; add it.")
+            for flag in (unlabelled_dir, loss):
+                if flag.value is not None:
+                    raise RequestError(f"--{flag.name} needs --teacher=RUN; add it.")
             return None
         return Teaching(
-            Path(teacher.value), None if folder is None else Path(folder), loss.value
+            Path(teacher.value),
+            None if folder is None else Path(folder),
+            loss.value or LOSSES[0],
         )
 
     return read
