@@ -4,8 +4,6 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from absl import logging
-
 from corallite.convert.accuracy.gate import MAX_DROP, AccuracyComparison
 from corallite.convert.accuracy.record import read_comparison
 from corallite.convert.export.target import ExportTarget
@@ -18,6 +16,7 @@ from corallite.train.runs.kinds import KINDS
 from corallite.train.runs.recipe import QUANTIZE, Recipe
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import Stage
+from corallite.train.runs.unused_stages import warn_of_unused_stages
 from corallite.train.training.teaching.teacher import Teaching
 
 SOURCES = KINDS["int8"].parents
@@ -112,8 +111,8 @@ def make_plan(
     """
     request.refusal.find_background(data.class_names)
     parent = _find_parent(run, target, method, request.source)
+    warn_of_unused_stages(parent)
     if parent.kind.is_quantized:
-        _warn_of_unused_stage(parent)
         is_missing = not parent.is_complete() or parent.is_outdated()
         if request.method == "auto" and is_missing:
             train_quantized(
@@ -148,21 +147,6 @@ def _find_parent(
         is_trained = method in KINDS
         accepted = [x for x in accepted if KINDS[x].is_quantized == is_trained]
     return run.latest(*accepted)
-
-
-def _warn_of_unused_stage(stage: Stage) -> None:
-    """Warns if a stage was not made from the latest stage that it could use."""
-    latest, made_from = stage.run.latest(*stage.kind.parents), stage.parent()
-    if made_from and latest != made_from and not latest.is_outdated():
-        logging.warning(
-            "%s was made from the %s stage, not from the later %s stage; to use that, "
-            "run `corallite %s --run_dir=%s` first.",
-            stage.path,
-            made_from.name,
-            latest.name,
-            stage.kind.verb,
-            stage.run.path,
-        )
 
 
 def _is_still_asked_for(

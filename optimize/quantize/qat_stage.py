@@ -12,6 +12,7 @@ from corallite.train.runs.kinds import KINDS
 from corallite.train.runs.recipe import QUANTIZING, Recipe
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import Stage
+from corallite.train.runs.unused_stages import warn_of_unused_stages
 from corallite.train.training.finish_stage import finish_stage
 from corallite.train.training.fit import fit
 from corallite.train.training.objectives import classify
@@ -35,7 +36,7 @@ def train_quantized(
     teaching: Teaching | None = None,
     overwrite: bool = False,
 ) -> Stage:
-    """Trains a run's pruned model, else its float model, with simulated quantization.
+    """Trains a run's latest float, slim or pruned model with simulated quantization.
 
     Args:
         run: A run with a trained model.
@@ -53,6 +54,7 @@ def train_quantized(
     """
     parent, stage = run.latest(*KIND.parents), run.stage(KIND.name)
     source = parent.require()
+    warn_of_unused_stages(parent)
     teacher = load_teacher(teaching, data, stage)
     shown = teacher.add_photos(data)
     images = shown.splits["train"]

@@ -9,6 +9,7 @@ import pytest
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.train.runs.run import Run
+from corallite.train.runs.unused_stages import warn_of_unused_stages
 
 
 @pytest.fixture
@@ -106,3 +107,14 @@ print(sorted(heavy & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_a_later_stage_that_none_uses_is_reported(run, stages, caplog):
+    warn_of_unused_stages(run.stage("int8"))
+    assert caplog.text == ""
+    make(run, "slim", run.first())
+    warn_of_unused_stages(run.stage("int8"))
+    path = run.path / "pruned"
+    expected = f"{path} was made from the float stage, not from the later slim stage"
+    assert expected in caplog.text
+    assert f"prune --run_dir={run.path}` first, or delete {path}." in caplog.text
