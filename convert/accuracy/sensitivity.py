@@ -99,14 +99,14 @@ class _Judge:
 
     def score(self) -> _Score:
         """Returns cross-entropy and top-1."""
-        answers = np.concatenate(
+        predictions = np.concatenate(
             [
                 self._compute(tf.constant(self._images[i : i + _BATCH])).numpy()
                 for i in range(0, len(self._images), _BATCH)
             ]
         )
-        right = answers[np.arange(len(answers)), self._labels]
-        is_right = answers.argmax(axis=1) == self._labels
+        right = predictions[np.arange(len(predictions)), self._labels]
+        is_right = predictions.argmax(axis=1) == self._labels
         return float(-np.log(np.maximum(right, 1e-7)).mean()), float(is_right.mean())
 
 

@@ -28,8 +28,8 @@ def list_operators(content: bytes | mmap, name: str = "The model") -> list[Opera
         name: The file's name, for errors.
 
     Raises:
-        RequestError: The file is damaged, or has an operator that is no `Operator`,
-            such as one of floats.
+        RequestError: The file is damaged, or has an operator that `Operator` cannot
+            describe, such as one of floats.
     """
     try:
         graph = FileGraph(content)

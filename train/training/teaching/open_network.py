@@ -48,7 +48,7 @@ def find_model(path: Path) -> Path:
         with path.open("rb") as file:
             begin = file.read(_SIGNATURE_BYTES)
     if begin != _HDF5_SIGNATURE and begin[4:] != identifiers.MODEL:
-        kind = name_other_kind(path, begin) or "no model of a known kind"
+        kind = name_other_kind(path, begin) or "not a model of a known kind"
         raise RequestError(f"{path}: is {kind}; {_ACCEPTED}.")
     return path
 
@@ -130,15 +130,15 @@ def _ask_one_by_one(classifier: Classifier, num_classes: int) -> Predict:
     # Batches are prepared by several threads, and one may use it at a time.
     lock = threading.Lock()
 
-    def answer(images: np.ndarray) -> np.ndarray:
+    def classify(images: np.ndarray) -> np.ndarray:
         pixels = np.rint(255 * images).astype(np.uint8)
         with lock:
             return np.stack([classifier.classify(image) for image in pixels])
 
     def predict(images: tf.Tensor) -> tf.Tensor:
-        answers = tf.numpy_function(answer, [images], tf.float32)
-        answers.set_shape([images.shape[0], num_classes])
-        return answers
+        predictions = tf.numpy_function(classify, [images], tf.float32)
+        predictions.set_shape([images.shape[0], num_classes])
+        return predictions
 
     return predict
 
@@ -166,9 +166,9 @@ def _require_probabilities(
 ) -> None:
     """Tries it with images of noise."""
     noise = np.random.default_rng(0).random((2, *size_hw, 3), np.float32)
-    answers = np.asarray(predict(tf.constant(noise)), np.float32)
-    is_right = np.abs(answers.sum(axis=1) - 1) <= error
-    if not (is_right & (answers >= 0).all(axis=1)).all():
+    predictions = np.asarray(predict(tf.constant(noise)), np.float32)
+    is_right = np.abs(predictions.sum(axis=1) - 1) <= error
+    if not (is_right & (predictions >= 0).all(axis=1)).all():
         raise RequestError(
             f"{path}: its outputs are not probabilities that add up to 1; give a "
             "--teacher that ends in a softmax."

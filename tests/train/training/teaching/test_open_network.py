@@ -129,7 +129,7 @@ def make_weights(path):
     [
         (make_saved_model, "is a SavedModel; give a run folder, an .h5 file"),
         (make_keras_3, "is a model of Keras 3; give a run folder, an .h5 file"),
-        (make_text, "is no model of a known kind; give a run folder"),
+        (make_text, "is not a model of a known kind; give a run folder"),
         (lambda path: None, "cannot be read .No such file or directory.; give a run"),
         (
             lambda path: path.mkdir(),
