@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from absl import flags
 
+from corallite.device.system.errors import RequestError
 from corallite.optimize.slim.budget import Budget
 
 # --help then lists the flags among those of the program that calls `define`.
@@ -12,6 +13,8 @@ flags.disclaim_key_flags()
 
 def define(condition: str) -> Callable[[], Budget]:
     """Defines the flags; returns a function that reads them.
+
+    The function raises `RequestError` for a board without a limit of the latency.
 
     Args:
         condition: The flag that removes channels, as `--method=channels`.
@@ -37,6 +40,12 @@ def define(condition: str) -> Callable[[], Budget]:
 
     def read() -> Budget:
         latency_ms, macs, size = (limit.value for limit in limits)
-        return Budget(latency_ms, macs, size, board.value)
+        budget = Budget(latency_ms, macs, size, board.value)
+        if budget.board is not None and not budget.limits_latency:
+            raise RequestError(
+                "--board has latencies, and --max_latency_ms is missing; give both, or "
+                "omit --board."
+            )
+        return budget
 
     return read
