@@ -31,7 +31,7 @@ _STEPS = ((48, 8), (16, 4), (8, 2), (0, 1))
 
 # The axes of weights that a group's channels are entries of; it names the group in
 # every network that was made from the same one.
-_Key = frozenset[tuple[str, Axis]]
+_Key = tuple[tuple[str, Axis], ...]
 
 
 class Planner:

@@ -64,12 +64,13 @@ class Group(NamedTuple):
     Attributes:
         name: The layer that makes their channels; the first one if several do.
         atoms: Their numbers, int `[n]`.
-        uses: The layers, each with its axis, that have one entry for each atom.
+        uses: The layers, each with its axis, that have an entry for each atom; twice
+            where they have two. No other group has the same.
     """
 
     name: str
     atoms: Ids
-    uses: frozenset[tuple[str, Axis]]
+    uses: tuple[tuple[str, Axis], ...]
 
 
 class Channels(NamedTuple):
@@ -192,9 +193,13 @@ def _group(uses: tuple[Use, ...], frozen: int) -> tuple[Group, ...]:
     for atom, where in places.items():
         members.setdefault(tuple(where), []).append(atom)
     return tuple(
-        Group(where[0][0], np.array(atoms), frozenset(where))
+        Group(where[0][0], np.array(atoms), _sort(where))
         for where, atoms in members.items()
     )
+
+
+def _sort(where: tuple[tuple[str, Axis], ...]) -> tuple[tuple[str, Axis], ...]:
+    return tuple(sorted(where, key=lambda use: (use[0], use[1].value)))
 
 
 def _makes_channels(layer: keras.layers.Layer) -> bool:
