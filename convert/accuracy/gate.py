@@ -51,9 +51,10 @@ class LayerError:
         relative_mse: The same, with the errors of the layers before it.
         cosine: Cosine similarity of the outputs of the quantized and the float layer,
             over all images; 1 is equal up to a factor.
-        change: Noise over signal of the float layer against the layer of the first
-            float model, with the same input: what pruning and training changed. None
-            if that model has no layer of this name.
+        change: Noise over signal of the float layer against the layer of the slim
+            stage, or of the float stage if no channels were removed, with the same
+            input: what pruning and training changed. None if that model has no layer
+            of this name.
     """
 
     layer: str
@@ -198,7 +199,7 @@ class AccuracyComparison:
             return f"{fault} {self._suggest(self.find_useless()[0])}" if fault else ""
         worst = ", ".join(self.worst_layers()) or "none measured"
         changed = ", ".join(self.changed_layers())
-        since = f"Changed most since the float model: {changed}." if changed else ""
+        since = f"Changed most by later training: {changed}." if changed else ""
         step = self.lossy_step() or self.overall
         parts = (
             f"{self.overall.to_name} ({self.method}) is "

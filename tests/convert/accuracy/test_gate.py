@@ -62,7 +62,7 @@ def test_exactly_the_limit_passes():
         (make_comparison(-0.02, granularity="tensor"), "Use per-channel scales"),
         (
             make_comparison(-0.02, "qat", changes=(0.1, 1000.0)),
-            "Changed most since the float model: stem. Train longer for int8",
+            "Changed most by later training: stem. Train longer for int8",
         ),
     ],
 )
