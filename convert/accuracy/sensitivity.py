@@ -234,7 +234,7 @@ def _measure_ranges(
         outputs = tf.nest.flatten(probe(images[i : i + _BATCH], training=False))
         extremes.append([(float(np.min(y)), float(np.max(y))) for y in outputs])
     means = np.mean(extremes, axis=0)
-    # A range of nothing has no steps.
+    # Rounding needs a range that is not empty.
     return {
         name: (min(0.0, low), max(1e-6, high))
         for name, (low, high) in zip(names, means.tolist(), strict=True)

@@ -25,8 +25,8 @@ from corallite.train.framework.keras import keras
 _LEAST_SHARE = 0.25
 # The most widths of a group: each pair of widths of two groups is measured.
 _MOST_WIDTHS = 8
-# What kernels compute at a time, by the least size of a group; a thinner group, as
-# where ShuffleNetV2 divides a branch, is a part of what a kernel computes.
+# (least size of a group, step between its widths). Kernels compute 8 or more channels
+# at a time; a small group, such as a slice in ShuffleNetV2, is only a part of those.
 _STEPS = ((48, 8), (16, 4), (8, 2), (0, 1))
 
 # The axes of weights that a group's channels are entries of; it names the group in

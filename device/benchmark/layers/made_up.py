@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 from corallite.device.benchmark.layers.operator import Operator
 
-# As many as networks have, because they must not fit into caches better; and the bytes
-# of their outputs, of which all may have to be in memory.
+# As many operators as a real network has: a smaller one would fit into the caches.
+# The bytes of all outputs are limited, because they may be in memory at the same time.
 _NETWORK_SIZE = 64
 _NETWORK_BYTES = 16 << 20
-# Steps over operators that are in a network already, before it begins elsewhere.
+# Steps over used operators before the walk jumps to an unused one.
 _LONGEST_DETOUR = 3
 _Shape = tuple[int, int, int]
 
@@ -41,10 +41,10 @@ def make_up_networks(
 
 
 class _Walk:
-    """Goes from operator to operator.
+    """A random walk: the next operator reads what the last one writes, if one can.
 
     Attributes:
-        left: Those where it has not been.
+        left: The unused operators.
     """
 
     def __init__(self, operators: Iterable[Operator], rng: random.Random) -> None:
@@ -72,7 +72,7 @@ class _Walk:
 
     def _choose(self) -> Operator:
         found = self._new_readers[self._shape]
-        # Where it has been by another way.
+        # Some were used since they were listed.
         while found and found[-1] not in self.left:
             found.pop()
         if found:

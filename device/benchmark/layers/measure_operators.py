@@ -21,8 +21,8 @@ from corallite.device.benchmark.layers.stopwatch import Stopwatch
 _ROUNDS = 10
 _FILE_ROUNDS = 50
 _LEAST_NETWORKS = 8
-# Copies beside the first, and the size of their weights and outputs: as of a network
-# that a second-level cache holds.
+# Copies beside the first: the fewest and the most; and the bytes of their weights and
+# outputs, which fit into a second-level cache.
 _COPIES = (2, 16)
 _COPIES_BYTES = 256 << 10
 # More files at once take too much memory where maps are large.
