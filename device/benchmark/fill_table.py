@@ -86,6 +86,8 @@ def fill_table(
         table = former
     make = Measurement if accelerator is None else Estimation
     measurement = make(table, operators)
+    if not measurement.total:
+        write_table(table, path)
     for done in measurement.run():
         write_table(measurement.table(), path)
         report(done, measurement.total)

@@ -87,6 +87,11 @@ def test_operators_of_a_file_are_measured(tmp_path):
     assert read_table(out).milliseconds.keys() == table.milliseconds.keys()
 
 
+def test_empty_list_gives_an_empty_table(tmp_path):
+    out = tmp_path / "board.json"
+    assert fill_table([], out) == read_table(out)
+
+
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
