@@ -17,6 +17,7 @@ from corallite.device.benchmark.layers.measure_operators import (
     measure_files,
 )
 from corallite.device.benchmark.layers.operator import Operator
+from corallite.device.engine.first_use import require_no_crash
 from corallite.device.engine.runtime import read_model
 
 Report = Callable[[int, int], None]
@@ -44,11 +45,13 @@ def measure_whole(
         accelerator: As for `fill_table`.
 
     Raises:
-        RequestError: The file cannot be read, run or compiled.
+        RequestError: The file cannot be read, run or compiled, or crashes what does so.
     """
     content = read_model(path)
     if accelerator is None:
+        require_no_crash(path, content)
         return measure_files({str(path): content}, table)[str(path)]
+    vela.require_no_crash(path, accelerator)
     return vela.estimate(content, accelerator).milliseconds
 
 

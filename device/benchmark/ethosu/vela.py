@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from corallite.device.system.errors import RequestError
+from corallite.device.system.process.isolated import try_python
 
 ACCELERATORS = (
     *("ethos-u55-32", "ethos-u55-64", "ethos-u55-128", "ethos-u55-256"),
@@ -23,6 +24,13 @@ ACCELERATORS = (
     "ethos-u85-2048",
 )
 _PACKAGE = "ethos-u-vela"
+# Enough for a large network on a busy machine.
+_LIMIT_S = 600.0
+_TRIAL = """
+from pathlib import Path
+from corallite.device.benchmark.ethosu import vela
+vela.estimate(Path(sys.argv[1]).read_bytes(), sys.argv[2])
+"""
 
 
 @dataclass(frozen=True)
@@ -90,13 +98,31 @@ def estimate(content: bytes, accelerator: str = "ethos-u55-128") -> Estimate:
         try:
             printed = _run(vela, [*options, "--verbose-performance", str(path)])
         # What its C++ part, its checks and its reader raise.
-        except (RuntimeError, ValueError, SystemExit) as error:
+        except (RuntimeError, ValueError, LookupError, SystemExit) as error:
             raise _refusal(str(error)) from error
         summaries = list(folder.glob("*_summary_*.csv"))
         if not summaries:
             raise _refusal(printed)
         (summary,) = _read_rows(summaries[0])
         return _parse(summary, _read_rows(folder / "model_per-layer.csv"))
+
+
+def require_no_crash(path: Path, accelerator: str) -> None:
+    """Tries a file in another process, because Vela crashes with some damaged ones.
+
+    Args:
+        path: A `.tflite` file.
+        accelerator: One of `ACCELERATORS`.
+
+    Raises:
+        RequestError: Vela crashes or hangs. `estimate` raises the other errors.
+    """
+    outcome = try_python(_TRIAL, str(path), accelerator, timeout_s=_LIMIT_S)
+    if outcome.crashed:
+        raise RequestError(
+            f"{path}: Vela does not compile it ({outcome.failure}); copy or convert it "
+            "again."
+        )
 
 
 def require_accelerator(name: str) -> None:

@@ -50,3 +50,13 @@ def test_file_that_is_not_compiled_is_refused():
         RequestError, match=r"Vela does not compile the file \(.*\); convert"
     ):
         vela.estimate(b"no model")
+
+
+def test_file_that_vela_crashes_with_is_refused(tmp_path):
+    pytest.importorskip("ethosu.vela")
+    path = tmp_path / "model.tflite"
+    path.write_bytes(write_operators([CONV]))
+    vela.require_no_crash(path, "ethos-u55-128")
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(RequestError, match=r"model.tflite: Vela .*SIG\w+.*; copy"):
+        vela.require_no_crash(path, "ethos-u55-128")
