@@ -16,6 +16,8 @@ from corallite.device.system.errors import RequestError
 # What a measurement leaves in the folder, and what a board has to measure.
 _TABLE_FILE = "latencies.json"
 _LAYERS_FILE = "layers.json"
+# Large networks take many minutes.
+_LOG_INTERVAL_S = 30
 
 
 def find_latencies(
@@ -46,7 +48,7 @@ def find_latencies(
         if (former.machine, former.runtime) != (table.machine, table.runtime):
             path.unlink()
     logging.info("Latency of %d operators on %s.", len(every), table.machine)
-    return fill_table(every, path, accelerator=board)
+    return fill_table(every, path, accelerator=board, report=_log_progress)
 
 
 def open_table(board: str | None) -> LatencyTable:
@@ -63,6 +65,12 @@ def open_table(board: str | None) -> LatencyTable:
 def is_file(board: str | None) -> TypeGuard[str]:
     """Returns whether a board is named by the file of its table."""
     return board is not None and board not in vela.ACCELERATORS
+
+
+def _log_progress(done: int, total: int) -> None:
+    logging.log_every_n_seconds(
+        logging.INFO, "%d of %d operators.", _LOG_INTERVAL_S, done, total
+    )
 
 
 def _require_all(
