@@ -97,6 +97,9 @@ def main(argv: Sequence[str]) -> int:
 def _measure_sensitivity(model: str | None, run: Run, data: ImageData) -> int:
     if model is not None:
         raise RequestError(f"--sensitivity measures the run, not {model}; omit that.")
+    ignored = [x for x in ("part", "max_drop", "as_run") if flags.FLAGS[x].present]
+    if ignored:
+        raise RequestError(f"--sensitivity does not use --{ignored[0]}; omit that.")
     # Not at the top: it loads TensorFlow, which is not needed to read results.
     from corallite.convert.accuracy.sensitivity import record_sensitivity
 

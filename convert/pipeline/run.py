@@ -11,6 +11,7 @@ from corallite.convert.evaluate.stages import evaluate_run
 from corallite.convert.export.convert import convert
 from corallite.convert.export.plan import DEFAULT, Request
 from corallite.convert.pipeline.chain import Chain, choose_chain
+from corallite.device.system.errors import RequestError
 from corallite.optimize.prune import magnitude
 from corallite.optimize.quantize import qat_stage
 from corallite.optimize.slim import slim_stage
@@ -141,8 +142,12 @@ def _refuse_unused_stages(run: Run, chain: Chain, overwrite: bool) -> None:
     """Raises `RequestError` for an earlier stage that these steps leave out."""
     if overwrite:
         return
-    if not chain.slims:
-        run.stage(slim_stage.KIND.name).refuse_other_settings({"method": "magnitude"})
+    slim = run.stage(slim_stage.KIND.name)
+    if not chain.slims and (slim.is_complete() or slim.is_begun()):
+        raise RequestError(
+            f"{slim.path} was made with other settings: channels were removed; give "
+            "--recipe=small, another --run_dir, or --overwrite to remove it."
+        )
     if not chain.sparsity:
         run.stage(magnitude.KIND.name).refuse_other_settings({"sparsity": 0})
 

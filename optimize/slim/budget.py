@@ -7,6 +7,7 @@ from typing import Any
 from corallite.device.benchmark.layers.operator import Operator
 from corallite.device.system.errors import RequestError
 from corallite.optimize.slim.latencies import is_file
+from corallite.train.runs.stage import hash_file
 
 # Of the latency, if nothing else is asked for.
 DEFAULT_SHARE = 0.7
@@ -61,11 +62,16 @@ class Budget:
             raise RequestError(f"--{given[0]} needs {condition}; add it.")
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the fields by the names of their flags."""
-        board = self.board
-        if is_file(board):
-            board = str(Path(board).resolve())
-        return {**dataclasses.asdict(self), "board": board}
+        """Returns the fields by the names of their flags.
+
+        The hash of a board's file is added: with other latencies, it is another budget.
+        """
+        fields = dataclasses.asdict(self)
+        if not is_file(self.board):
+            return fields
+        path = Path(self.board).resolve()
+        digest = hash_file(path)[:16] if path.exists() else ""
+        return {**fields, "board": str(path), "latencies": digest}
 
 
 NO_BUDGET = Budget()

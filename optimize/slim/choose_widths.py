@@ -16,6 +16,8 @@ from scipy import optimize, sparse
 from corallite.device.system.errors import RequestError
 
 _TIME_LIMIT_S = 60.0
+# As `scipy.optimize.milp` says it.
+_OUT_OF_TIME = 1
 # Of the value: the saliency is not known better than this.
 _GAP = 1e-3
 # Of a cost that is a sum of many floats.
@@ -81,7 +83,7 @@ def choose_widths(
         limits: All are kept.
 
     Raises:
-        RequestError: No choice is within the limits.
+        RequestError: No choice is within the limits, or the solver found none in time.
     """
     whole = tuple(len(x) - 1 for x in values)
     if all(x.cost.of(whole) <= x.most * (1 + _ROUNDING) for x in limits):
@@ -138,6 +140,11 @@ class _Problem:
             constraints=self._build_constraint(),
             options={"time_limit": _TIME_LIMIT_S, "mip_rel_gap": _GAP},
         )
+        if result.x is None and result.status == _OUT_OF_TIME:
+            raise RequestError(
+                f"The solver found no widths in {_TIME_LIMIT_S:g} s; run the same "
+                "command again when the machine is less busy."
+            )
         if result.x is None:
             return None
         chosen = (result.x[self._columns(x)] for x in range(len(self._begins) - 1))

@@ -44,7 +44,7 @@ def measure_importance(
         for use, variables in zip(makers, weights, strict=True):
             for variable in variables:
                 product = variable.numpy() * next(gradients).numpy()
-                np.add.at(changes, use.atoms, _sum_by_channel(product))
+                np.add.at(changes, use.atoms, _sum_by_channel(product, use.axis))
         total += changes**2
         count += 1
     return total / max(1, count)
@@ -79,8 +79,8 @@ def _weights_of(layer: keras.layers.Layer, use: Use) -> list:
     return list(layer.weights)
 
 
-def _sum_by_channel(product: np.ndarray) -> np.ndarray:
+def _sum_by_channel(product: np.ndarray, axis: Axis) -> np.ndarray:
     """Returns the sum for each output channel: the last axis that has them."""
-    if product.ndim == 4 and product.shape[-1] == 1:  # A depthwise kernel.
+    if axis is Axis.CHANNEL and product.ndim == 4:  # A depthwise kernel.
         product = product[..., 0]
     return product.reshape(-1, product.shape[-1]).sum(axis=0)

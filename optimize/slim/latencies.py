@@ -58,8 +58,22 @@ def open_table(board: str | None) -> LatencyTable:
         RequestError: The board's file cannot be read, or there is no Vela or runtime.
     """
     if is_file(board):
-        return read_table(Path(board))
+        if not Path(board).exists():
+            raise RequestError(
+                f"--board: {board} is neither a file of latencies nor one of "
+                f"{', '.join(vela.ACCELERATORS)}."
+            )
+        return _require_one_thread(read_table(Path(board)), board)
     return operator_cycles.table_of(board) if board else LatencyTable.of_this_machine()
+
+
+def _require_one_thread(table: LatencyTable, board: str) -> LatencyTable:
+    if table.threads == 1:
+        return table
+    raise RequestError(
+        f"{board}: was measured with {table.threads} threads; measure it again without "
+        "--num_threads, with another --out."
+    )
 
 
 def is_file(board: str | None) -> TypeGuard[str]:

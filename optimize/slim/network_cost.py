@@ -141,7 +141,8 @@ class _Layer:
         if layer.at_full_width.kind == "slice":
             ends = ends[1:]  # What it does not copy costs nothing.
         elif set(space.find_groups(inputs)) & set(space.find_groups(layer.output)):
-            ends = ends[:1]
+            # They change together, so they are one end.
+            ends = [np.concatenate(ends)]
         self._ends = [_End.of(ids, space) for ids in ends]
         points = itertools.product(*(end.points for end in self._ends))
         operators = [layer.at(space.keep(_merge(*point))) for point in points]

@@ -137,19 +137,21 @@ class _Rounds:
         self._teacher = teacher
         self._record = stage.path / "rounds.json"
         self._epochs = _divide(recipe.epochs)
+        # Of the rounds before the one that is trained.
+        self._history: list[dict[str, float]] = []
 
     def run(
         self, original: keras.Model, planner: Planner
     ) -> tuple[keras.Model, Progress]:
-        """Returns the trained network, and the epochs of the last round."""
+        """Returns the trained network, and the epochs of all rounds."""
         begun = self._find_begun()
         model = load_model(self._path(begun)) if begun else original
-        progress = Progress()
         for number in range(max(1, begun), len(self._epochs) + 1):
             if number > begun:
                 model = self._slim(model, planner, number)
-            progress = self._train(model, number)
-        return model, progress
+            last = self._train(model, number)
+            former, self._history = self._history, [*self._history, *last.history]
+        return model, Progress(self._history, len(former) + last.best_epoch)
 
     def remove_files(self) -> None:
         """Removes what only an interrupted stage needs."""
@@ -166,7 +168,8 @@ class _Rounds:
         recalibrate(model, (images for images, _ in self._batches(_AVERAGED)))
         logging.info("Round %d: %s.", number, _summarize(planner.predict(model)))
         save_model(model, self._path(number))
-        files.write_json(self._record, {"inputs": self._inputs, "begun": number})
+        begun = {"inputs": self._inputs, "begun": number, "history": self._history}
+        files.write_json(self._record, begun)
         return model
 
     def _train(self, model: keras.Model, number: int) -> Progress:
@@ -185,8 +188,14 @@ class _Rounds:
         """Returns the number of the round that was begun with these inputs, or 0."""
         if not self._record.exists():
             return 0
-        record = files.read_record(self._record, dict)
-        return record["begun"] if record["inputs"] == self._inputs else 0
+        record = files.read_record(
+            self._record, lambda x: (x["inputs"], int(x["begun"]), list(x["history"]))
+        )
+        inputs, begun, history = record
+        if inputs != self._inputs:
+            return 0
+        self._history = history
+        return begun
 
     def _path(self, number: int):
         return self._stage.path / f"round{number}.h5"

@@ -283,7 +283,11 @@ class Stage:
         """
         defaults = {**UNTAUGHT, **self.kind.settings}
         usual = {name: defaults[name] for name in settings if name in defaults}
-        return {**usual, **(self._made_from() or {})}
+        made = self._made_from() or {}
+        if made.get("teacher") is not None:
+            # Recorded before there was a choice; no flag asks for it now.
+            usual["teacher_loss"] = "mean"
+        return {**usual, **made}
 
     def _made_from(self) -> dict[str, Any] | None:
         """Returns the inputs of the finished stage, or of its unfinished training."""

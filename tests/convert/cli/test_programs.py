@@ -151,6 +151,24 @@ def test_a_truncated_model_is_named(run, small_copy):
     assert (small_copy / "pruned" / "metrics.json").exists()
 
 
+def test_channels_are_removed_by_a_command_that_the_stage_remembers(run, small_copy):
+    for name in ("pruned", "qat", "int8"):
+        shutil.rmtree(small_copy / name)
+    flags = [*RECIPE, "--method=channels", "--max_macs=200e3"]
+    done = run("prune", f"--run_dir={small_copy}", *flags)
+    assert done.returncode == 0, done.stderr
+    assert "slim/model.h5: macs " in done.stdout
+    again = run("prune", f"--run_dir={small_copy}", *flags)
+    assert (again.returncode, again.stdout) == (0, done.stdout)
+    other = run("prune", f"--run_dir={small_copy}", *flags, "--max_macs=190e3")
+    assert_refused(other, "max_macs 200000.0, now 190000.0")
+    for more in (["--sparsity=0.5"], ["--board=ethos-u55-129", "--overwrite"]):
+        assert_refused(
+            run("prune", f"--run_dir={small_copy}", *flags, *more),
+            more[0].split("=")[0],
+        )
+
+
 def test_truncated_weights_are_named(run, tmp_path):
     path = tmp_path / "weights.pth"
     with zipfile.ZipFile(path, "w") as archive:

@@ -16,6 +16,7 @@ from corallite.optimize.quantize.qat_stage import train_quantized
 from corallite.optimize.slim import slim_stage
 from corallite.optimize.slim.budget import Budget, count_macs
 from corallite.optimize.slim.slim_stage import slim
+from corallite.train.framework.keras import keras
 from corallite.train.models import cost
 from corallite.train.runs.run import Run
 
@@ -56,28 +57,49 @@ def test_the_network_is_within_the_budget_and_is_quantized_later(float_run, reci
     assert f"--max_macs={budget.max_macs}" in stage.command()
 
 
+class StopAt(keras.callbacks.Callback):
+    """Sends SIGINT at a step of a round."""
+
+    def __init__(self, step):
+        super().__init__()
+        self.step = step
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.model.optimizer.iterations == self.step:
+            signal.raise_signal(signal.SIGINT)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("stopped_at", [(2,), (6, 3)])
-def test_a_stopped_stage_resumes_in_its_round(
-    float_run, recipe, monkeypatch, stopped_at
-):
-    """Steps are counted within a round; the first epoch of a round has 5 or more."""
+def test_a_stage_that_is_stopped_in_every_round_resumes(float_run, recipe, monkeypatch):
     budget = share_of_macs(float_run, 0.6)
     original, rounds = slim_stage.fit, []
+    # A round has one epoch of nine steps.
+    stops = {1: 3, 2: 0, 3: 7}
 
-    def interrupt(model, *arguments, **options):
-        rounds.append(options["inputs"]["round"])
-        if len(rounds) <= len(stopped_at):
-            signal.raise_signal(signal.SIGINT)
-        return original(model, *arguments, **options)
+    def fit(model, *arguments, **options):
+        number = options["inputs"]["round"]
+        stop = StopAt(stops[number]) if number not in rounds else None
+        rounds.append(number)
+        callbacks = [stop] if stop else []
+        return original(model, *arguments, callbacks=callbacks, **options)
 
-    monkeypatch.setattr(slim_stage, "fit", interrupt)
-    for _ in stopped_at:
+    monkeypatch.setattr(slim_stage, "fit", fit)
+    for number in stops:
         with pytest.raises(KeyboardInterrupt):
             slim(*open_run(float_run), budget, recipe)
+        begun = Run.open(float_run).stage("slim")
+        assert begun.is_begun()
+        assert "--method=channels" in begun.command()
+        assert rounds[-1] == number
     stage = slim(*open_run(float_run), budget, recipe)
-    assert rounds == [1] * len(stopped_at) + [1, 2, 3]
-    assert stage.is_complete()
+    assert rounds == [1, 1, 2, 2, 3, 3]
+    assert len(stage.metrics()["history"]) == 3
+    resumed = load_model(stage.model_path)
+
+    whole = slim(*open_run(float_run), budget, recipe, overwrite=True)
+    shapes = [x.shape for x in load_model(whole.model_path).get_weights()]
+    assert [x.shape for x in resumed.get_weights()] == shapes
+    assert whole.metrics()["predicted"] == stage.metrics()["predicted"]
 
 
 @pytest.mark.slow

@@ -74,6 +74,13 @@ def test_records_from_before_teachers_and_averages_stay_valid(kind, request):
         assert header["inputs"]["recipe"] == {**INPUTS["recipe"], "ema": 0.0}
 
 
+def test_a_teacher_from_before_there_was_a_choice_had_another_loss(stage):
+    files.write_bytes(stage.model_path, b"model")
+    stage.finish(with_changes(teacher="b2"), {})
+    with pytest.raises(RequestError, match=r"\(teacher_loss mean, now dist\)"):
+        stage.is_done(with_changes(teacher="b2", teacher_loss="dist"))
+
+
 @pytest.mark.parametrize("teacher", [None, "a1"])
 def test_another_teacher_is_another_setting(stage, teacher):
     files.write_bytes(stage.model_path, b"model")
