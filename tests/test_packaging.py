@@ -30,6 +30,7 @@ MODULES_OF = {
     "pydantic": "pydantic",
     "python-multipart": "python_multipart",
     "scikit-learn": "sklearn",
+    "scipy": "scipy",
     "starlette": "starlette",
     "tensorboard": "tensorboard",
     "tensorflow": "tensorflow",
