@@ -85,7 +85,7 @@ def run_pipeline(
     _check(chain, recipes, budget)
     own = teaching
     if chain.slims and teaching is not None:
-        own = dataclasses.replace(teaching, path=run.first().model_path)
+        own = dataclasses.replace(teaching, path=run.path)
     request = dataclasses.replace(
         request, method=chain.method, recipe=recipes.quantize, teaching=own
     )
