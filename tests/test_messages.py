@@ -27,6 +27,7 @@ AFTER_TRAINING = {"prune", "quantize", "convert", "evaluate"}
 UNUSED_BY = {
     "corallite.train.cli.recipe_flags": {"prune", "quantize"},
     "corallite.train.runs.stage": {"evaluate", "inspect"},
+    "corallite.device.benchmark.layers.latency_table": {"prune"},
     "corallite.device.engine.open_model": {"benchmark"},
     "corallite.device.engine.edgetpu.failover": {"benchmark"},
     "corallite.train.training.initialization": {"prune"},

@@ -88,7 +88,7 @@ def run_pipeline(
     _refuse_unused_stages(run, chain, request.overwrite)
     own = teaching
     if chain.slims and teaching is not None:
-        own = dataclasses.replace(teaching, path=run.first().model_path)
+        own = dataclasses.replace(teaching, path=run.path)
     request = dataclasses.replace(
         request, method=chain.method, recipe=recipes.quantize, teaching=own
     )

@@ -164,7 +164,8 @@ def _milliseconds(duration_ms: float | None) -> str:
 
 
 def _loss(difference: float) -> str:
-    return f"{difference:+.4f}".replace("-", "−")
+    # Without a minus before zero.
+    return f"{round(difference, 4) + 0.0:+.4f}".replace("-", "−")
 
 
 def _short(number: float) -> str:
