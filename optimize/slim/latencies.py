@@ -71,8 +71,8 @@ def _require_one_thread(table: LatencyTable, board: str) -> LatencyTable:
     if table.threads == 1:
         return table
     raise RequestError(
-        f"{board}: was measured with {table.threads} threads; measure it again without "
-        "--num_threads, with another --out."
+        f"{board}: was measured with {table.threads} threads; measure it again with "
+        "one, into another file."
     )
 
 
