@@ -18,8 +18,6 @@ from corallite.device.system.errors import RequestError
 _TIME_LIMIT_S = 60.0
 # As `scipy.optimize.milp` says it.
 _OUT_OF_TIME = 1
-# Of the value: the saliency is not known better than this.
-_GAP = 1e-3
 # Of a cost that is a sum of many floats.
 _ROUNDING = 1e-9
 
@@ -138,7 +136,9 @@ class _Problem:
             integrality=np.arange(self._count) < binaries,
             bounds=optimize.Bounds(0, 1),
             constraints=self._build_constraint(),
-            options={"time_limit": _TIME_LIMIT_S, "mip_rel_gap": _GAP},
+            # A few channels have nearly all of the importance: a gap that is small
+            # compared with it would leave much of the budget unused.
+            options={"time_limit": _TIME_LIMIT_S, "mip_rel_gap": 0.0},
         )
         if result.x is None and result.status == _OUT_OF_TIME:
             raise RequestError(

@@ -23,6 +23,8 @@ from corallite.train.framework.keras import keras
 
 # A group keeps at least this share of its channels in all rounds together.
 _LEAST_SHARE = 0.25
+# Of the mean of all channels.
+_LEAST_IMPORTANCE = 1e-6
 # The most widths of a group: each pair of widths of two groups is measured.
 _MOST_WIDTHS = 8
 # (least size of a group, step between its widths). Kernels compute 8 or more channels
@@ -80,6 +82,8 @@ class Planner:
             importance: Of its atoms.
             progress: How far to go from the original cost to the budget, 0 to 1.
         """
+        # Channels that seem not to matter stay too, where the budget has room for them.
+        importance = importance + _LEAST_IMPORTANCE * importance.mean()
         groups = {group.uses: group.atoms for group in channels.groups}
         ordered = [_by_importance(groups[key], importance) for key in self._keys]
         widths = [self._widths[key] for key in self._keys]

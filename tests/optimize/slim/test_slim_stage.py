@@ -44,7 +44,8 @@ def test_the_network_is_within_the_budget_and_is_quantized_later(float_run, reci
     budget = share_of_macs(float_run, 0.6)
     stage = slim(*open_run(float_run), budget, recipe)
     model = load_model(stage.model_path)
-    assert cost.count_macs(model) <= budget.max_macs
+    # Widths are few in so small a network: it is nearly as wide as it may be.
+    assert 0.8 * budget.max_macs <= cost.count_macs(model) <= budget.max_macs
     assert stage.metrics()["macs"] == cost.count_macs(model)
     assert stage.metrics()["predicted"]["macs"] == pytest.approx(cost.count_macs(model))
     # Nothing is left that only an interrupted stage needs.
