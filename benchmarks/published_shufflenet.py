@@ -96,15 +96,17 @@ class _KerasWriter:
 
     def conv(self, x, name, norm, stride=1, relu=True):
         kernel = self.tensors[f"{name}.weight"]
-        settings = {"stride": stride, "relu": relu, "name": name.replace(".", "_")}
+        activation = blocks.RELU if relu else None
+        ours = name.replace(".", "_")
+        settings = {"stride": stride, "activation": activation, "name": ours}
         if kernel.shape[1] == 1:
             kernel = kernel.transpose(2, 3, 0, 1)
             x = blocks.OURS.depthwise_bn(x, **settings)
         else:
             kernel = kernel.transpose(2, 3, 1, 0)
             x = blocks.OURS.conv_bn(x, kernel.shape[3], kernel.shape[0], **settings)
-        self.weights[settings["name"]] = [kernel]
-        self.weights[f"{settings['name']}_bn"] = [
+        self.weights[ours] = [kernel]
+        self.weights[f"{ours}_bn"] = [
             self.tensors[f"{norm}.{part}"] for part in _NORM_PARTS
         ]
         return x
