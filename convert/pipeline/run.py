@@ -92,7 +92,6 @@ def run_pipeline(
     request = dataclasses.replace(
         request, method=chain.method, recipe=recipes.quantize, teaching=own
     )
-    overwrite = request.overwrite
     with run.lock("pipeline"):
         _, data = float_stage.train(
             data_dir,
@@ -103,19 +102,34 @@ def run_pipeline(
             fit_policy=fit_policy,
             group_by=group_by,
             teaching=teaching,
-            overwrite=overwrite,
+            overwrite=request.overwrite,
         )
         _discard_unused_stages(run, chain)
-        common: dict[str, Any] = {"teaching": own, "overwrite": overwrite}
-        if chain.slims:
-            slim_stage.slim(run, data, budget, recipes.slim, **common)
-        if chain.sparsity:
-            magnitude.prune(run, data, chain.sparsity, recipes.prune, **common)
-        if request.method in KINDS:
-            common["granularity"] = request.granularity or "channel"
-            qat_stage.train_quantized(run, data, recipes.quantize, **common)
+        _train_further(run, data, chain, recipes, budget, request)
         convert(run, data, request)
         return evaluate_run(run, data), data
+
+
+def _train_further(
+    run: Run,
+    data: ImageData,
+    chain: Chain,
+    recipes: Recipes,
+    budget: Budget,
+    request: Request,
+) -> None:
+    """Makes the stages between training and conversion."""
+    common: dict[str, Any] = {
+        "teaching": request.teaching,
+        "overwrite": request.overwrite,
+    }
+    if chain.slims:
+        slim_stage.slim(run, data, budget, recipes.slim, **common)
+    if chain.sparsity:
+        magnitude.prune(run, data, chain.sparsity, recipes.prune, **common)
+    if request.method in KINDS:
+        common["granularity"] = request.granularity or "channel"
+        qat_stage.train_quantized(run, data, recipes.quantize, **common)
 
 
 def _check(chain: Chain, recipes: Recipes, budget: Budget) -> None:
