@@ -1,6 +1,7 @@
 """Runs OpenVINO's `.xml` files with OpenVINO on the CPU."""
 
 import importlib
+import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from corallite.device.system.files import reporting_unreadable, require_regular
 
 # Place of the manifest in the file's information about its origin.
 MANIFEST_PLACE = ["corallite", "manifest"]
+# Set in a file with weights of the whole int8 range: the sums of two products overflow
+# on x86 CPUs without VNNI.
+NEEDS_VNNI_PLACE = ["corallite", "needs_vnni"]
 
 
 class OpenVinoRunner:
@@ -69,17 +73,31 @@ def load(
     """
     openvino = importlib.import_module("openvino")
     core = openvino.Core()
+    settings: dict[str, Any]
     settings = {"INFERENCE_NUM_THREADS": num_threads, "PERFORMANCE_HINT": "LATENCY"}
     # Float is 32 bits in all runtimes; it would use bfloat16 if the CPU has it.
     settings["INFERENCE_PRECISION_HINT"] = "f32"
     try:
         model = core.read_model(str(path))
+        if model.has_rt_info(NEEDS_VNNI_PLACE) and not _multiplies_exactly():
+            # Computes the rounding of int8 in float.
+            settings["LP_TRANSFORMS_MODE"] = "NO"
         return OpenVinoRunner(model, core.compile_model(model, "CPU", settings))
     except (RuntimeError, ValueError) as error:
         raise RequestError(
             f"{path}: cannot be run ({first_line(error)}); copy or convert it again, "
             "or update openvino."
         ) from error
+
+
+def _multiplies_exactly() -> bool:
+    """Tells whether products of int8 and uint8 do not overflow on this CPU."""
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return True
+    try:
+        return "vnni" in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
 
 
 def _describe(port: Any) -> TensorSpec:
