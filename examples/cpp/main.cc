@@ -99,12 +99,11 @@ std::string to_json(const std::string& source, const Prediction& found,
 
 // Classifies an image `repeat` times; the latency is the median.
 Prediction classify(Classifier& classifier, Image& image, int repeat) {
-  std::vector<double> latencies_ms;
-  latencies_ms.reserve(static_cast<size_t>(repeat));
+  std::vector<double> latencies_ms(static_cast<size_t>(repeat));
   Prediction found;
-  for (int i = 0; i < repeat; ++i) {
+  for (double& latency_ms : latencies_ms) {
     found = classifier.classify(image);
-    latencies_ms.push_back(found.latency_ms);
+    latency_ms = found.latency_ms;
   }
   const auto middle = latencies_ms.begin() + repeat / 2;
   std::nth_element(latencies_ms.begin(), middle, latencies_ms.end());

@@ -1,13 +1,10 @@
 """The C++ program, built without OpenCV, against this package on the same models."""
 
-import importlib.util
 import json
-import shutil
-import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures import cpp_program
 from fixtures.small_models import write_model
 
 from corallite.device.engine.classifier import Classifier
@@ -16,50 +13,21 @@ from corallite.device.model.manifest import LOGITS, ClassesOutput, ImageInput, M
 from corallite.device.model.refusal import Refusal
 from corallite.device.model.write import attach_manifest
 
-SOURCE = Path(__file__).parents[2] / "examples" / "cpp"
 LABELS = ("red", 'gr"een\\', "blÜe")
 IMAGE = ImageInput(Preprocessing((8, 4)))
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not (shutil.which("cmake") and shutil.which("g++")),
-        reason="needs cmake and g++",
-    ),
-]
+pytestmark = [pytest.mark.slow, cpp_program.needs_compiler]
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
-    """The program, built with sanitizers."""
-    package = importlib.util.find_spec("ai_edge_litert")
-    library = Path(package.submodule_search_locations[0]) / "libLiteRt.so"
-    if not library.exists():
-        pytest.skip("this ai-edge-litert has no libLiteRt.so")
-    build = tmp_path_factory.mktemp("build")
-    options = ["-DWITH_OPENCV=OFF", "-DSANITIZE=ON", f"-DLITERT_LIBRARY={library}"]
-    for command in (
-        ["cmake", "-S", SOURCE, "-B", build, "-DCMAKE_BUILD_TYPE=Debug", *options],
-        ["cmake", "--build", build],
-    ):
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert "warning" not in done.stderr
-    return build / "classify"
+    return cpp_program.build(tmp_path_factory.mktemp("build"), with_opencv=False)
 
 
 @pytest.fixture
 def classify(program, tmp_path):
-    """A function that runs the program: classify(model, *arguments)."""
-
-    def run(model, *arguments):
-        path = tmp_path / "model.tflite"
-        path.write_bytes(model)
-        return subprocess.run(
-            [program, path, *arguments], capture_output=True, text=True, cwd=tmp_path
-        )
-
-    return run
+    """A function that runs the program: (model, *arguments)."""
+    return cpp_program.classify_with(program, tmp_path)
 
 
 def describe(refusal=None, **classes):
