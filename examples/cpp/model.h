@@ -48,6 +48,8 @@ inline std::string explain(int status) {
   switch (status) {
     case 2:
       return "not enough memory";
+    case 3:
+      return "LiteRT cannot prepare or run it";
     case 5:
       return "not supported by this libLiteRt.so";
     case 8:
