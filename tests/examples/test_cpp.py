@@ -73,7 +73,7 @@ def test_scores_are_those_of_python(classify, tmp_path, options):
     # The last two compute powers, which libraries round differently.
     tolerance = 1e-6 if "manifest" in options else 0
     np.testing.assert_allclose(
-        np.float32([x["scores"] for x in found]), expected, rtol=tolerance
+        np.array([x["scores"] for x in found], np.float32), expected, rtol=tolerance
     )
     assert [x["probability"] for x in found] == pytest.approx(
         [max(x) for x in expected], abs=1e-6

@@ -60,7 +60,7 @@ def test_scores_are_those_of_python(classify, tmp_path, fit):
 
 def test_a_large_photo_is_reduced_while_it_is_decoded(classify, tmp_path, draw_clouds):
     (clouds,) = draw_clouds(1, 200, 300)
-    photo = cv2.resize(np.uint8(255 * clouds), (3001, 2003))
+    photo = cv2.resize((255 * clouds).astype(np.uint8), (3001, 2003))
     for name in ("large.jpg", "large.png", "large.ppm"):
         assert cv2.imwrite(str(tmp_path / name), photo)
     compare(classify, tmp_path, make_model(), ["large.jpg", "large.png", "large.ppm"])

@@ -10,7 +10,7 @@ from fixtures.small_run import open_run
 from corallite.convert.export import environment
 from corallite.convert.export.convert import convert
 from corallite.device.engine.classifier import Classifier
-from corallite.device.model.manifest import read_manifest
+from corallite.device.engine.overrides import choose_manifest
 from corallite.device.system.errors import RequestError
 
 RUNTIMES = os.environ.get("CORALLITE_TEST_RUNTIMES")
@@ -22,7 +22,7 @@ def stand_in(small_copy, monkeypatch):
     run, data = open_run(small_copy)
     path = run.stage("int8").model_path
     # MediaPipe knows no temperature.
-    manifest = read_manifest(path).with_classes(refusal=None)
+    manifest = choose_manifest(path).with_classes(refusal=None)
     classifier = Classifier(path, manifest=manifest)
 
     def answer(change):
