@@ -50,6 +50,13 @@ struct Manifest {
   float temperature = 1;
 };
 
+// Returns a number of the manifest; throws std::out_of_range if it is not in a range.
+inline double parse_number(const Json& json, double least, double most) {
+  const double number = json.as_number();
+  if (!(number >= least && number <= most)) throw std::out_of_range("number");
+  return number;
+}
+
 inline Manifest parse_manifest(const std::string& text) {
   const Json json = JsonParser(text).parse();
   if (json["format"].as_number() != 2) throw std::out_of_range("format");
@@ -58,21 +65,24 @@ inline Manifest parse_manifest(const std::string& text) {
   const Json& refusal = classes["refusal"];
   const Json& size_hw = image["preprocessing"]["size_hw"];
   Manifest found;
-  found.height = static_cast<int>(size_hw.as_list().at(0).as_number());
-  found.width = static_cast<int>(size_hw.as_list().at(1).as_number());
+  constexpr double kMostPixels = 1 << 14, kMostValue = 1e9;
+  found.height = static_cast<int>(parse_number(size_hw.as_list().at(0), 1, kMostPixels));
+  found.width = static_cast<int>(parse_number(size_hw.as_list().at(1), 1, kMostPixels));
   found.fit = image["preprocessing"]["fit"].as_text();
-  found.low = image["input_range"].as_list().at(0).as_number();
-  found.high = image["input_range"].as_list().at(1).as_number();
+  const Json& range = image["input_range"];
+  found.low = parse_number(range.as_list().at(0), -kMostValue, kMostValue);
+  found.high = parse_number(range.as_list().at(1), -kMostValue, kMostValue);
   found.values = classes["values"].as_text();
   if (!refusal.is_null()) {
-    found.temperature = static_cast<float>(refusal["temperature"].as_number());
+    found.temperature =
+        static_cast<float>(parse_number(refusal["temperature"], 0.01, 100));
   }
   for (const Json& label : classes["labels"].as_list()) {
     found.labels.push_back(label.as_text());
     double threshold = 0;
     if (!refusal.is_null()) {
       const Json& own = refusal["thresholds"][label.as_text()];
-      threshold = (own.is_null() ? refusal["threshold"] : own).as_number();
+      threshold = parse_number(own.is_null() ? refusal["threshold"] : own, 0, 1);
       // The class of photos that show none of the others is never named.
       if (label.as_text() == refusal["background"].as_text()) {
         threshold = std::numeric_limits<double>::infinity();

@@ -150,6 +150,14 @@ def test_a_bad_argument_is_refused(classify, arguments, reason):
 MODEL = write_model((1, 8, 4, 3))
 
 
+def change_number(after, number):
+    """Returns a model with another number in its manifest, of the same length."""
+    model = make_model()
+    start = model.index(after) + len(after)
+    end = model.index(b",", start)
+    return model[:start] + number.rjust(end - start)[: end - start] + model[end:]
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -158,6 +166,8 @@ MODEL = write_model((1, 8, 4, 3))
         (MODEL, "has no manifest; make it with corallite convert"),
         (make_model().replace(b'"format"', b'"farmot"'), "its manifest is damaged"),
         (make_model().replace(b'"labels": [', b'"labels": {'), "manifest is damaged"),
+        (change_number(b'"size_hw": [', b"9e99"), "manifest is damaged"),
+        (change_number(b'"input_range": [', b"-1e99"), "manifest is damaged"),
         (make_model()[:-30], "has no manifest"),
         (make_model(classes=2), "has 2 outputs for 3 labels"),
         (

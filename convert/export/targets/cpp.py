@@ -31,6 +31,6 @@ TARGETS = (
         "the int8 file with a C++ program that runs it, for boards without Python",
         accepts=is_int8,
         export=export,
-        verified="g++ 12 with OpenCV 4.6 on x86-64",
+        verified="x86-64 (g++ 12, OpenCV 4.6) and emulated aarch64",
     ),
 )
