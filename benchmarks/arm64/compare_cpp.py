@@ -37,16 +37,8 @@ _WORK_DIR = flags.DEFINE_string("work_dir", "runs/arm64", "Folder for the build.
 _SOURCE = Path(__file__).parents[2] / "examples" / "cpp"
 _COMPILER = "aarch64-linux-gnu-g++"
 _SYSTEM = Path("/usr/aarch64-linux-gnu")
-# LiteRT 2.3.0 looks for the cores of an Arm processor here, and crashes if qemu shows
-# those of this machine. qemu takes a file of its -L folder instead.
-_CPUINFO = """processor\t: 0
-Features\t: fp asimd evtstrm crc32 cpuid
-CPU implementer\t: 0x41
-CPU architecture: 8
-CPU variant\t: 0x0
-CPU part\t: 0xd08
-CPU revision\t: 3
-"""
+# See make_userland.sh.
+_CPUINFO = Path(__file__).with_name("cpuinfo")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -89,7 +81,7 @@ def _build(folder: Path) -> Path:
 def _make_root(folder: Path) -> Path:
     """Returns a folder with the libraries of arm64, and a processor of it."""
     (folder / "proc").mkdir(parents=True, exist_ok=True)
-    (folder / "proc" / "cpuinfo").write_text(_CPUINFO)
+    shutil.copy(_CPUINFO, folder / "proc")
     if not (folder / "lib").is_symlink():
         (folder / "lib").symlink_to(_SYSTEM / "lib")
     return folder
