@@ -15,12 +15,14 @@ export PYTHONDONTWRITEBYTECODE :=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-arm64 test-unit check lint format bench results runtimes clean
+.PHONY: help install demo test test-runtimes test-arm64 test-unit check lint format bench results \
+  runtimes clean
 
 help:
 	@echo 'make demo        run the pipeline on the sample images, into runs/demo; for all'
 	@echo '                 70,000 images: make demo DEMO_FLAGS=--dataset=fashion_mnist'
 	@echo 'make test        run the tests (only some: make test TESTS=tests/device)'
+	@echo 'make test-runtimes  test exports in runtimes that this installs, such as MediaPipe'
 	@echo 'make test-arm64  compare classify and doctor with an emulated arm64 userland'
 	@echo 'make test-unit   boot Debian in a container and test the systemd units there'
 	@echo 'make lint        run ruff, mypy and import-linter'
@@ -41,6 +43,10 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED) $(SYSTEM)
 	$(BIN)/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder $(TESTS)
+
+# Not part of `test`: installs gigabytes, into environments of their own.
+test-runtimes: $(INSTALLED)
+	CORALLITE_TEST_RUNTIMES=$(abspath $(VENV))/runtimes $(BIN)/pytest tests/convert/export/targets
 
 # Not part of `test`: needs debootstrap and qemu-user, and takes some minutes the first time.
 # Uses the model and the images of `make demo` unless others are given.

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Builds the wheel from a copy, because a stale build/ would add files."""
     source = tmp_path_factory.mktemp("source")
-    for package in PACKAGES:
+    for package in (*PACKAGES, "examples"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / package, source / package, ignore=ignored)
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
@@ -129,6 +129,16 @@ def test_wheel_has_every_module_and_each_imports(full_environment: Path) -> None
     python = str(full_environment / "bin" / "python")
     imported_from = run([python, "-c", f"{check}; {where}"], cwd=full_environment)
     assert imported_from.startswith(str(full_environment))
+
+
+def test_wheel_has_the_sources_in_cpp(full_environment: Path) -> None:
+    code = (
+        "from corallite.convert.export.targets import cpp; print(*cpp.read_sources())"
+    )
+    python = str(full_environment / "bin" / "python")
+    found = run([python, "-c", code], cwd=full_environment).split()
+    folder = ROOT / "examples" / "cpp"
+    assert sorted(found) == sorted(path.name for path in folder.iterdir())
 
 
 def test_every_program_of_the_wheel_has_help(full_environment: Path) -> None:

@@ -24,9 +24,7 @@ mkdir -p "$1"
 folder=$(cd "$1" && pwd)
 shift
 
-# This version of the runtime works under the qemu 7.2 of Debian 12: 1.4.0 and 2.3.0
-# crash when an interpreter is created.
-set -- absl-py numpy opencv-python-headless ai-edge-litert==2.0.2 "$@"
+set -- absl-py numpy opencv-python-headless ai-edge-litert "$@"
 
 # Unpacking is enough: these packages work without their configuration step. The file
 # is written last, so that an interrupted run is repeated.
@@ -52,6 +50,11 @@ ln -sfn "$root" "$folder/opt/sources/corallite"
 # Python's own child processes, such as the doctor's trials, need the emulator.
 echo "import sys; sys.executable = '$folder/python'" \
   > "$folder/opt/sources/sitecustomize.py"
+
+# LiteRT looks for the cores of an Arm processor in /proc/cpuinfo, and newer versions crash
+# if they find those of this machine. qemu 7.2 takes a file of its -L folder instead.
+mkdir -p "$folder/proc"
+cp "$root/benchmarks/arm64/cpuinfo" "$folder/proc"
 
 cat > "$folder/python" << END
 #!/bin/sh

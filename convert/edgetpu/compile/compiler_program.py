@@ -49,6 +49,7 @@ class Program:
             [*command, *arguments],
             folder=folder,
             timeout_s=timeout_s,
+            remedy="Give compile another --compiler, or --container_image.",
             end_command=end_command,
         )
         if self.image and ended.status in _CONTAINER_FAILURES:

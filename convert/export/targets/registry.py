@@ -22,6 +22,8 @@ MODULES = {
     "openvino": f"{_PACKAGE}openvino",
     "openvino_int8": f"{_PACKAGE}openvino",
     "openvino_tflite": f"{_PACKAGE}openvino",
+    "cpp": f"{_PACKAGE}cpp",
+    "mediapipe": f"{_PACKAGE}mediapipe",
 }
 
 

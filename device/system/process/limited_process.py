@@ -31,11 +31,13 @@ class Ended:
             killed here.
         text: The end of its output, stdout and stderr in order.
         duration_s: How long it ran.
+        stdout: The end of its stdout, if that was kept apart; then `text` is stderr.
     """
 
     status: int | None
     text: str
     duration_s: float
+    stdout: str = ""
 
 
 def run_limited(
@@ -43,7 +45,9 @@ def run_limited(
     *,
     folder: Path,
     timeout_s: float,
+    remedy: str,
     end_command: Sequence[str] = (),
+    keeps_apart: bool = False,
 ) -> Ended:
     """Runs `command` in `folder`.
 
@@ -55,15 +59,21 @@ def run_limited(
         command: Program and arguments.
         folder: Where it runs; its output is kept there as `output.txt`.
         timeout_s: Timeout in seconds, after which it is killed.
+        remedy: What to do if there is no such program, a sentence.
         end_command: An additional command that ends it, if it runs in a container.
+        keeps_apart: Whether stdout is kept apart from stderr.
 
     Raises:
         RequestError: There is no such program, or it is for another machine.
     """
     began_s = time.monotonic()
-    output = folder / "output.txt"
-    with output.open("wb") as file, _interruptions_blocked() as interruptions:
-        process = _start(command, folder, file.fileno())
+    output, stdout = folder / "output.txt", folder / "stdout.txt"
+    with (
+        output.open("wb") as file,
+        stdout.open("wb") if keeps_apart else contextlib.nullcontext(file) as results,
+        _interruptions_blocked() as interruptions,
+    ):
+        process = _start(command, folder, (results.fileno(), file.fileno()), remedy)
         try:
             # A signal that arrives stays pending until the process has ended.
             while process.poll() is None and not interruptions & signal.sigpending():
@@ -76,7 +86,9 @@ def run_limited(
             # A container outlives the command that started it if that is killed.
             if end_command and (status is None or status < 0):
                 _run_end_command(end_command)
-    return Ended(status, _read_end(output), time.monotonic() - began_s)
+    duration_s = time.monotonic() - began_s
+    apart = _read_end(stdout) if keeps_apart else ""
+    return Ended(status, _read_end(output), duration_s, apart)
 
 
 def end_group(process: subprocess.Popen[Any], limit_s: float = math.inf) -> None:
@@ -120,7 +132,7 @@ def _list_processes() -> Iterator[tuple[str, int, int]]:
 
 
 def _start(
-    command: Sequence[str], folder: Path, output: int
+    command: Sequence[str], folder: Path, outputs: tuple[int, int], remedy: str
 ) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
@@ -128,14 +140,13 @@ def _start(
             cwd=folder,
             stdin=subprocess.DEVNULL,
             # A file, not a pipe: one process that escapes would hold a pipe open.
-            stdout=output,
-            stderr=subprocess.STDOUT,
+            stdout=outputs[0],
+            stderr=outputs[1],
             start_new_session=True,
         )
     except OSError as error:
         raise RequestError(
-            f"{command[0]}: cannot be run here ({error.strerror}). Give compile "
-            "another --compiler, or --container_image."
+            f"{command[0]}: cannot be run here ({error.strerror}). {remedy}"
         ) from error
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from corallite.device.system.errors import RequestError
 from corallite.device.system.process.limited_process import run_limited
 
 # Many processes, of which some end after the first on a busy machine.
@@ -16,7 +17,10 @@ START_MANY = "for _ in $(seq 100); do sleep 600 & done; echo $$ > group; "
 def run_shell(tmp_path):
     """A function that runs a shell command: (command, timeout_s)."""
     return lambda command, timeout_s=600.0: run_limited(
-        ["sh", "-c", command], folder=tmp_path, timeout_s=timeout_s
+        ["sh", "-c", command],
+        folder=tmp_path,
+        timeout_s=timeout_s,
+        remedy="Install it.",
     )
 
 
@@ -69,3 +73,19 @@ def test_a_hangup_that_is_ignored_ends_nothing(run_shell):
         assert run_shell("kill -HUP $PPID; sleep 0.1; echo done").status == 0
     finally:
         signal.signal(signal.SIGHUP, former)
+
+
+def test_stdout_can_be_kept_apart(tmp_path):
+    ended = run_limited(
+        ["sh", "-c", "echo result; echo warning >&2"],
+        folder=tmp_path,
+        timeout_s=600,
+        remedy="Install it.",
+        keeps_apart=True,
+    )
+    assert (ended.stdout, ended.text) == ("result\n", "warning\n")
+
+
+def test_a_missing_program_is_named_with_what_to_do(tmp_path):
+    with pytest.raises(RequestError, match=r"/missing: cannot be run .*\. Install"):
+        run_limited(["/missing"], folder=tmp_path, timeout_s=600, remedy="Install it.")
