@@ -45,8 +45,9 @@ def _export(
     if form == "float":
         content = converter.convert_to_float(model)
     else:
-        count = settings.get(_CALIBRATION, 0)
-        images = choose_checked_images(data.splits["train"], count) if count else None
+        # Only int16x8 is calibrated; a single image costs nothing.
+        count = settings.get(_CALIBRATION, 1)
+        images = choose_checked_images(data.splits["train"], count)
         content = converter.convert_to_form(model, form, images)
     name = f"model_{form}.tflite"
     judged = judge(
