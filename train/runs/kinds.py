@@ -143,6 +143,24 @@ _ROWS = (
     ),
 )
 KINDS = {kind.name: kind for kind in _ROWS}
+ETHOS_U = f"{_EXPORTS}ethos_u"
+# Exports that another verb than `convert` makes too.
+_COMPILED = {
+    ETHOS_U: StageKind(
+        ETHOS_U,
+        "compile",
+        ("int8",),
+        artifact="model_int8_vela.tflite",
+        runner=None,
+        settings={
+            "accelerator": None,
+            "vela_config": "",
+            "system_config": "",
+            "memory_mode": "",
+        },
+        flag_names={"accelerator": "target"},
+    )
+}
 
 
 def find_kind(name: str) -> StageKind:
@@ -151,6 +169,8 @@ def find_kind(name: str) -> StageKind:
     Raises:
         KeyError: There is no such kind.
     """
+    if name in _COMPILED:
+        return _COMPILED[name]
     if name.startswith(_EXPORTS):
         return StageKind(name, "convert", KINDS["int8"].parents, "", runner=None)
     return KINDS[name]

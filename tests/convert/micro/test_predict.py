@@ -30,7 +30,7 @@ def test_scores_are_those_of_the_reference_kernels(images):
     assert found.same_label >= 18
     assert 0 <= found.most_difference < 256
     scores = predict_by_micro(content, MANIFEST, images)
-    assert (scores.shape, scores.dtype) == ((20, 3), np.int8)
+    assert scores.shape == (20, 3) and scores.dtype == np.int8
     assert len(np.unique(scores, axis=0)) > 1
 
 
