@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from corallite.convert.edgetpu.compile.check import read_checked_model
 from corallite.convert.edgetpu.compile.mapping import find_mapped
+from corallite.convert.edgetpu.compile.packed import read_named, read_packed
 from corallite.convert.ethos_u.compiled import describe_compiled
 from corallite.convert.ethos_u.result import ON_CPU, ON_NPU, Compilation
 from corallite.convert.ethos_u.vela_program import Options, Output, run_vela
 from corallite.convert.tflite.model import Graph, Model
-from corallite.convert.tflite.packed import read_named, read_packed
 from corallite.convert.tflite.reader import decode
 from corallite.device.model.archive import append_archive, split_archive
 

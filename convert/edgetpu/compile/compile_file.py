@@ -16,6 +16,7 @@ from corallite.convert.edgetpu.compile.compiler import (
     compile_content,
 )
 from corallite.convert.edgetpu.compile.compiler_program import Program
+from corallite.convert.edgetpu.compile.packed import read_named, read_packed
 from corallite.convert.edgetpu.compile.result import (
     FROM_COMPILER,
     FROM_FILE,
@@ -26,7 +27,6 @@ from corallite.convert.edgetpu.compile.result import (
 from corallite.convert.edgetpu.predict.compilers import COMPILERS, DEFAULT_COMPILER
 from corallite.convert.edgetpu.predict.prediction import Prediction, predict
 from corallite.convert.tflite.model import Model
-from corallite.convert.tflite.packed import read_named, read_packed
 from corallite.convert.tflite.reader import decode
 from corallite.device.model.archive import append_archive
 from corallite.device.model.manifest import Manifest, read_manifest
