@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from corallite.convert.export.features import remove_head
+from corallite.convert.export.targets.features import remove_head
 from corallite.convert.tflite.converter import convert_to_int8
 from corallite.device.cli import program
 from corallite.device.image.preprocess import Preprocessing, fit_image, read_image

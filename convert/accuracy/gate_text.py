@@ -6,6 +6,8 @@ from corallite.convert.accuracy.gate import AccuracyComparison
 from corallite.convert.accuracy.paired import Step
 
 _LAYERS = 5
+# Of the column with the names of a step.
+_LEAST_WIDTH = 24
 
 
 def format_comparison(comparison: AccuracyComparison) -> str:
@@ -14,13 +16,15 @@ def format_comparison(comparison: AccuracyComparison) -> str:
     A loss that may be chance is named only if it is above the limit.
     """
     overall, result = comparison.overall, comparison.verdict.value
+    steps = comparison.list_steps()
+    width = max(_LEAST_WIDTH, *(len(_name_step(step)) for step in steps))
     lines = [
         f"Accuracy, {comparison.images} validation images: {overall.drop_points:.2f} "
         "percentage points below",
         f"{overall.from_name}, {comparison.max_drop:g} allowed: {result}",
         "",
-        f"  {'':<24}{'top-1':>14}{'change':>9}{'95 %':>17}{'same label':>12}",
-        *map(_format_step, comparison.list_steps()),
+        f"  {'':<{width}}{'top-1':>14}{'change':>9}{'95 %':>17}{'same label':>12}",
+        *(_format_step(step, width) for step in steps),
     ]
     if comparison.layers:
         lines += [
@@ -38,11 +42,16 @@ def format_comparison(comparison: AccuracyComparison) -> str:
     return "\n".join(lines)
 
 
-def _format_step(step: Step) -> str:
+def _name_step(step: Step) -> str:
+    # The folder of exports would make lines longer than a terminal.
+    names = (x.removeprefix("exports/") for x in (step.from_name, step.to_name))
+    return " -> ".join(names)
+
+
+def _format_step(step: Step, width: int) -> str:
     low, high = (100 * end for end in step.interval)
-    name = f"{step.from_name} -> {step.to_name}"
     top1 = f"{100 * step.top1_from:.2f} {100 * step.top1_to:.2f}"
     return (
-        f"  {name:<24}{top1:>14}{100 * step.difference:>+9.2f}"
+        f"  {_name_step(step):<{width}}{top1:>14}{100 * step.difference:>+9.2f}"
         f"{f'{low:+.2f} to {high:+.2f}':>17}{100 * step.agreement:>10.2f} %"
     )

@@ -1,8 +1,9 @@
-"""Converts the model of a run to a full-int8 TFLite file with its manifest inside.
+"""Converts the model of a run: to a full-int8 TFLite file, or for other runtimes.
 
 corallite convert --run_dir=runs/first
 corallite convert --run_dir=runs/first --method=auto
-corallite convert --run_dir=runs/first --to=features
+corallite convert --run_dir=runs/first --to=onnx,openvino_int8
+corallite convert --list
 corallite convert --compact=FILE
 
 Converts the qat stage if there is one, else quantizes after training with ranges
@@ -10,6 +11,9 @@ measured on training images. --method=auto tries post-training quantization, the
 with corrected biases, then quantization-aware training, and takes the first that loses
 no more than --max_drop. A file that loses more is kept under another name, the former
 file stays, and the exit status is 1.
+
+--to makes other files, in RUN/exports/NAME, each compared with the model that it was
+made from; --list shows what there is, what it needs and where it was run.
 
 --compact rewrites any .tflite file, without a run: the same outputs from fewer bytes.
 """
@@ -26,21 +30,42 @@ from corallite.convert.accuracy.record import read_comparison
 from corallite.convert.cli import request_flags
 from corallite.convert.export.compact_file import compact_file
 from corallite.convert.export.convert import convert
-from corallite.convert.export.plan import SOURCES
-from corallite.convert.export.target import TARGETS
+from corallite.convert.export.plan import SOURCES, Request
+from corallite.convert.export.targets.registry import (
+    find_target,
+    format_targets,
+    list_targets,
+    refuse_unknown_options,
+)
+from corallite.convert.onnx.choices import DEFAULT_OPSET, LAYOUTS, OPSETS
 from corallite.device.cli import program
 from corallite.device.model.refusal import Refusal
 from corallite.device.system.errors import RequestError
 from corallite.optimize.calibrate.choose_images import DEFAULT_COUNT
 from corallite.train.cli import run_flags
+from corallite.train.data.load import ImageData
+from corallite.train.runs.run import Run
 
 _RUN = run_flags.define("Run folder with a trained model.", required=False)
-_TO = flags.DEFINE_enum(
-    "to",
-    "int8",
-    list(TARGETS),
-    "What to make: int8, the file for the device; or features, the network without its "
-    "head, for corallite teach.",
+_TO = flags.DEFINE_list(
+    "to", ["int8"], "What to make, several with commas; see --list."
+)
+_LIST = flags.DEFINE_boolean("list", None, "List what --to can make, and stop.")
+_LAYOUT = flags.DEFINE_enum(
+    "layout", None, LAYOUTS, "Input of ONNX: nhwc (default), or nchw, as in PyTorch."
+)
+_OPSET = flags.DEFINE_integer(
+    "opset",
+    None,
+    f"Version of ONNX's operators; default {DEFAULT_OPSET}.",
+    OPSETS[0],
+    OPSETS[-1],
+)
+_SYMMETRIC = flags.DEFINE_boolean(
+    "symmetric",
+    None,
+    "ONNX in int8: all zero points 0 and biases in float, for runtimes that have "
+    "nothing else, such as TensorRT.",
 )
 _SOURCE = flags.DEFINE_enum(
     "source",
@@ -62,11 +87,15 @@ _OUT = flags.DEFINE_string(
     "out", None, "The compacted file; by default NAME_compact.tflite beside FILE."
 )
 
-flags.mark_flags_as_mutual_exclusive(["run_dir", "compact"], required=True)
+flags.mark_flags_as_mutual_exclusive(["run_dir", "compact", "list"], required=True)
+_OPTIONS = {"layout": _LAYOUT, "opset": _OPSET, "symmetric": _SYMMETRIC}
 
 
 def main(argv: Sequence[str]) -> int:
     program.reject_arguments(argv)
+    if _LIST.value:
+        print(format_targets(list_targets()))
+        return program.EXIT_DONE
     if _COMPACT.value is not None:
         return _compact(Path(_COMPACT.value))
     if _OUT.value is not None:
@@ -75,24 +104,37 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _convert() -> int:
+    targets = [find_target(name) for name in dict.fromkeys(_TO.value)]
+    options = {x: y.value for x, y in _OPTIONS.items() if y.value is not None}
+    refuse_unknown_options(options, targets)
+    for target in targets:
+        target.require_packages()
     request = dataclasses.replace(
-        _REQUEST(), source=_SOURCE.value, calibration_count=_CALIBRATION_COUNT.value
+        _REQUEST(),
+        source=_SOURCE.value,
+        calibration_count=_CALIBRATION_COUNT.value,
+        options=options,
     )
+    run, data = _RUN()
+    # All that can be made is made; the status tells that something failed.
+    return max(_convert_to(target.name, run, data, request) for target in targets)
+
+
+def _convert_to(name: str, run: Run, data: ImageData, request: Request) -> int:
     try:
-        stage = convert(*_RUN(), request, _TO.value)
+        stage = convert(run, data, request, name)
     except AccuracyLostError as error:
         print(format_comparison(error.comparison))
         return program.EXIT_CHECK_FAILED
-    accuracy, source, refusal = stage.recall(
-        lambda x: (float(x["val_accuracy"]), x["inputs"]["source"], x.get("refusal"))
-    )
-    size = stage.model_path.stat().st_size
-    print(
-        f"{stage.model_path}: {size:,} bytes, from {source}, validation accuracy "
-        f"{accuracy:.4f}"
-    )
-    if refusal:
-        print(f"It {Refusal.from_json(refusal).explain()}.")
+    size = sum(path.stat().st_size for path in stage.list_files())
+    source, metrics = stage.recall(lambda x: (x["inputs"]["source"], x))
+    accuracy = metrics.get("val_accuracy")
+    measured = "" if accuracy is None else f", validation accuracy {accuracy:.4f}"
+    print(f"{stage.model_path}: {size:,} bytes, from {source}{measured}")
+    for line in metrics.get("notes", ()):
+        print(line)
+    if metrics.get("refusal"):
+        print(f"It {Refusal.from_json(metrics['refusal']).explain()}.")
     comparison = read_comparison(stage)
     if comparison:
         print(f"\n{format_comparison(comparison)}")

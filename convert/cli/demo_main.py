@@ -16,7 +16,6 @@ from absl import flags
 from corallite.convert.accuracy.gate import AccuracyLostError
 from corallite.convert.accuracy.gate_text import format_comparison
 from corallite.convert.evaluate.table import format_table
-from corallite.convert.export import int8
 from corallite.convert.export.plan import Request
 from corallite.convert.pipeline import demo
 from corallite.convert.pipeline.run import Recipes, run_pipeline
@@ -88,7 +87,7 @@ def _run_device_loop(run: Run, data: ImageData) -> str:
     split = data.splits["test"]
     rows = demo.choose_rows(split, per_class=4)
     video_path = run.path / "test_images.avi"
-    model_path = run.stage(int8.name).require()
+    model_path = run.stage("int8").require()
     if not video_path.exists():
         demo.write_video(video_path, split, rows)
     frames = demo.classify_video(model_path, video_path)

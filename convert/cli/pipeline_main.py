@@ -17,7 +17,6 @@ from corallite.convert.accuracy.gate_text import format_comparison
 from corallite.convert.accuracy.record import read_comparison
 from corallite.convert.cli import request_flags
 from corallite.convert.evaluate.table import format_results
-from corallite.convert.export import int8
 from corallite.convert.pipeline.chain import RECIPES
 from corallite.convert.pipeline.run import Recipes, run_pipeline
 from corallite.convert.report.write import write_report
@@ -77,7 +76,7 @@ def main(argv: Sequence[str]) -> int:
         return program.EXIT_CHECK_FAILED
     print(format_results(results, data.class_names, "test"))
     print(f"\n{task.run.first().name}: {task.run.first().describe_accuracy()}.")
-    comparison = read_comparison(task.run.stage(int8.name))
+    comparison = read_comparison(task.run.stage("int8"))
     if comparison and comparison.explain_doubt():
         print(f"\n{textwrap.fill(comparison.explain_doubt(), 80)}")
     print(f"\nreport  {write_report(task.run, data)}")

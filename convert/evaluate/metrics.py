@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 
 from corallite.device.engine.classifier import Classifier
+from corallite.device.engine.file_kind import find_kind
 from corallite.device.engine.first_use import require_no_crash
+from corallite.device.engine.open_other import open_other
 from corallite.device.engine.runners import litert
 from corallite.device.engine.runtime import read_model
 from corallite.device.learn.interval import wilson_interval
+from corallite.device.model.description.describe import Overrides
 from corallite.device.model.manifest import ClassesOutput, Manifest
 from corallite.train.data.load import Split
 
@@ -195,6 +198,9 @@ def predict_by(classifier: Classifier, split: Split) -> np.ndarray:
 
 def _open(path: Path, manifest: Manifest | None) -> Classifier:
     """Opens a file that may crash the runtime, as a run of somebody else may have."""
+    kind = find_kind(path)
+    if kind is not None:
+        return open_other(path, kind, Overrides(), manifest=manifest)
     content = read_model(path)
     require_no_crash(path, content)
     return Classifier(path, manifest=manifest, runner=litert.load(path, 1, content))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import gzip
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from corallite.convert.evaluate.peak_memory import measure_peak_memory
 from corallite.convert.tflite.queries import kernel_sparsity
 from corallite.convert.tflite.reader import read_model
 from corallite.device.engine import runtime
+from corallite.device.engine.file_kind import find_kind
+from corallite.device.engine.open_other import open_other
 from corallite.device.model.description.describe import Overrides, describe
-from corallite.device.model.manifest import Manifest, read_manifest
+from corallite.device.model.manifest import PROBABILITIES, Manifest, read_manifest
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.train.data.load import ImageData
@@ -46,7 +49,20 @@ def evaluate_run(run: Run, data: ImageData, split: str = "test") -> list[StageRe
 
 def runnable_stages(run: Run) -> list[Stage]:
     """Returns the finished stages whose model can be run on this machine."""
-    return [stage for stage in run.stages() if stage.runner()]
+    return [x for x in run.stages() if x.runner() and _is_installed(x)]
+
+
+def _is_installed(stage: Stage) -> bool:
+    kind = find_kind(stage.model_path)
+    if kind is None or importlib.util.find_spec(kind.package) is not None:
+        return True
+    logging.warning(
+        "%s is left out: it needs %s; run: pip install %s.",
+        stage.path,
+        kind.package,
+        kind.package,
+    )
+    return False
 
 
 def evaluate_one_file(
@@ -90,7 +106,14 @@ def manifest_of(
             classes or another image size than the run, or no labels and `as_run` is
             off.
     """
-    overrides, content = overrides or Overrides(), runtime.read_model(path)
+    overrides, kind = overrides or Overrides(), find_kind(path)
+    if kind is not None:
+        if as_run:
+            overrides = overrides._replace(
+                labels=data.class_names, output=overrides.output or PROBABILITIES
+            )
+        return _check(path, open_other(path, kind, overrides).manifest, run, data)
+    content = runtime.read_model(path)
     if not _has_manifest(path, content):
         # Only our manifest says how images were fitted.
         overrides = overrides._replace(fit=data.preprocessing.fit)
@@ -102,6 +125,11 @@ def manifest_of(
             f"{path} carries no manifest; give --as_run if it has the classes of "
             f"{run.path} in their order."
         )
+    return _check(path, manifest, run, data)
+
+
+def _check(path: Path, manifest: Manifest, run: Run, data: ImageData) -> Manifest:
+    """Returns a manifest that fits a run's images; raises `RequestError` if not."""
     if manifest.classes.is_multilabel:
         raise RequestError(
             f"{path} gives several labels for an image (multi-label), but an image of "
@@ -174,6 +202,8 @@ def _measure(stage: Stage, data: ImageData, split: str) -> StageResult:
 
 
 def _describe_file(path: Path, shown: str) -> dict[str, Any]:
+    if find_kind(path) is not None:
+        return {"file": shown, "machine": describe_machine(), "sparsity": None}
     content = path.read_bytes()
     return {
         "sparsity": kernel_sparsity(content),

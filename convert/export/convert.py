@@ -26,7 +26,8 @@ from corallite.convert.export.plan import (
     choose_methods,
     make_plan,
 )
-from corallite.convert.export.target import Candidate, ExportTarget, find_target
+from corallite.convert.export.targets.registry import find_target
+from corallite.convert.export.targets.target import Candidate, Target
 from corallite.device.system import files
 from corallite.device.system.storage import atomic
 from corallite.train.data.load import ImageData, Split
@@ -44,7 +45,7 @@ def convert(
         run: A run with a trained model.
         data: Its images.
         request: How to export it.
-        target: A key of `target.TARGETS`.
+        target: A key of `registry.MODULES`.
 
     Raises:
         RequestError: There is no such model, one of its layers cannot be quantized, or
@@ -53,6 +54,7 @@ def convert(
             under another name; a former file stays as it was.
     """
     chosen, stage = find_target(target), run.stage(export_stage(target))
+    chosen.require_packages()
     run.first().require()
     with run.lock(stage.kind.verb):
         *others, last = choose_methods(stage, chosen, request)
@@ -67,7 +69,7 @@ def convert(
 def _convert_by(
     method: str,
     stage: Stage,
-    target: ExportTarget,
+    target: Target,
     request: Request,
     data: ImageData,
     *,
@@ -138,10 +140,11 @@ def _compare(
 
 def _predict_labels(candidate: Candidate, split: Split) -> np.ndarray:
     with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder) / name for name in candidate.files]
-        for path in paths:
-            path.write_bytes(candidate.files[path.name])
-        return predict_labels_by_file(paths[0], split)
+        paths = {Path(folder) / name: x for name, x in candidate.files.items()}
+        for path, content in paths.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return predict_labels_by_file(next(iter(paths)), split)
 
 
 def _keep_rejected(

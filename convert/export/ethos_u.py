@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 from corallite.convert.ethos_u.compile_file import Compiled
+from corallite.convert.ethos_u.result import format_compilation
 from corallite.convert.ethos_u.vela_program import Options
 from corallite.device.system import files
 from corallite.train.runs.kinds import ETHOS_U, KINDS, find_kind
@@ -47,7 +48,7 @@ def describe(made: Compiled) -> dict[str, Any]:
     """Returns what the record of the stage has of a result."""
     result = made.result.to_json()
     del result["compiled"]  # The run may be moved.
-    return {"result": result}
+    return {"result": result, "notes": format_compilation(made.result).splitlines()}
 
 
 def _describe_inputs(run: Run, options: Options) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """Decides from which stage of a run a target is made, and how."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from corallite.convert.accuracy.gate import MAX_DROP, AccuracyComparison
 from corallite.convert.accuracy.record import read_comparison
-from corallite.convert.export.target import ExportTarget
+from corallite.convert.export.targets.target import Target
 from corallite.device.learn.fit_refusal import DEFAULT_SETTINGS, RefusalSettings
 from corallite.device.system.errors import RequestError
 from corallite.optimize.calibrate.choose_images import DEFAULT_COUNT
@@ -39,6 +39,7 @@ class Request:
         max_drop: Percentage points of top-1 that the file may be below the first stage
             on the validation split; None for the method's, see `MAX_DROP`.
         refusal: When the label is unknown.
+        options: More options of targets, by name; a target ignores those of others.
         recipe: Recipe of the qat stage, if "auto" trains it.
         teaching: Its teacher; None for labels alone.
         overwrite: Export again if it was done with other settings.
@@ -50,6 +51,7 @@ class Request:
     calibration_count: int = DEFAULT_COUNT
     max_drop: float | None = None
     refusal: RefusalSettings = DEFAULT_SETTINGS
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     recipe: Recipe = QUANTIZE
     teaching: Teaching | None = None
     overwrite: bool = False
@@ -62,15 +64,13 @@ DEFAULT = Request()
 class Plan:
     """One way to export: target, parent stage, method and settings."""
 
-    target: ExportTarget
+    target: Target
     parent: Stage
     method: str
     inputs: dict[str, Any]
 
 
-def choose_methods(
-    stage: Stage, target: ExportTarget, request: Request
-) -> Sequence[str]:
+def choose_methods(stage: Stage, target: Target, request: Request) -> Sequence[str]:
     """Returns the methods to try in turn.
 
     Raises:
@@ -101,7 +101,7 @@ def choose_methods(
 
 
 def make_plan(
-    run: Run, data: ImageData, target: ExportTarget, method: str, request: Request
+    run: Run, data: ImageData, target: Target, method: str, request: Request
 ) -> Plan:
     """Returns the plan of a method; "auto" first trains the stage that it needs.
 
@@ -125,24 +125,30 @@ def make_plan(
             )
     inputs: dict[str, Any] = {"source": parent.name}
     if target.methods:
-        inputs |= {
-            "method": method,
-            "granularity": _choose_granularity(parent, request.granularity),
-            "calibration_count": request.calibration_count,
-            **request.refusal._asdict(),
-        }
+        inputs["method"] = method
+    inputs |= _choose_options(target, parent, request)
     parent.require()
     inputs |= {"parent": parent.sha256(), "data": data.fingerprint}
     return Plan(target, parent, method, inputs)
 
 
-def _find_parent(
-    run: Run, target: ExportTarget, method: str, source: str | None
-) -> Stage:
+def _choose_options(target: Target, parent: Stage, request: Request) -> dict[str, Any]:
+    """Returns the options of a target: the requested ones, else their defaults."""
+    requested = {
+        "calibration_count": request.calibration_count,
+        **request.refusal._asdict(),
+        **request.options,
+    }
+    if "granularity" in target.options:
+        requested["granularity"] = _choose_granularity(parent, request.granularity)
+    return {x: requested.get(x, usual) for x, usual in target.options.items()}
+
+
+def _find_parent(run: Run, target: Target, method: str, source: str | None) -> Stage:
     """Returns the requested stage, else the latest that target and method accept."""
     if source:
         return run.stage(source)
-    accepted = [x for x in SOURCES if target.accepts(run.stage(x))]
+    accepted = [x for x in (*SOURCES, "int8") if target.accepts(run.stage(x))]
     if target.methods:
         is_trained = method in KINDS
         accepted = [x for x in accepted if KINDS[x].is_quantized == is_trained]

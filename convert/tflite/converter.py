@@ -1,5 +1,7 @@
 """Converts Keras models to TFLite and checks the resulting file."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -8,11 +10,14 @@ from absl import logging
 from corallite.convert.tflite.equal_scales import merge_equal_scales
 from corallite.convert.tflite.queries import float_tensors
 from corallite.convert.tflite.split_convolutions import split_convolutions
+from corallite.device.engine.runtime import first_line
 from corallite.device.system.errors import RequestError
 from corallite.device.system.native_log import withholding_native_log
+from corallite.device.system.text import cut
 from corallite.optimize.quantize.add_quantizers import is_quantized, quantize
 from corallite.train.framework.keras import keras, tf
 
+_INT16X8 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
 # The converter needs some images even if the graph has every range.
 _IMAGES_FOR_CONVERTER = 10
 
@@ -60,6 +65,40 @@ def convert_to_float(model: keras.Model) -> bytes:
     return _run(_make_converter(model))
 
 
+def convert_to_form(model: keras.Model, form: str, images: np.ndarray) -> bytes:
+    """Returns a TFLite file of a float model in one of TensorFlow's other forms.
+
+    Args:
+        model: Flat functional model without quantizers.
+        form: "dynamic": int8 weights, float activations; "float16": float16 weights,
+            float activations; "int16x8": int8 weights, int16 activations, inputs and
+            outputs.
+        images: As those of `convert_to_int8`; for "int16x8" only.
+
+    Returns:
+        The file's content. Batch is a static 1.
+
+    Raises:
+        RequestError: TensorFlow cannot convert a layer to this form.
+    """
+    converter = _make_converter(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if form == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    elif form == "int16x8":
+        converter.target_spec.supported_ops = [_INT16X8]
+        converter.inference_input_type = tf.int16
+        converter.inference_output_type = tf.int16
+        converter.representative_dataset = lambda: ([x[np.newaxis]] for x in images)
+    try:
+        return _run(converter)
+    except (ValueError, RuntimeError) as error:
+        raise RequestError(
+            f"TensorFlow cannot make the form {form} ({cut(first_line(error), 200)}); "
+            "choose another."
+        ) from error
+
+
 def _make_converter(model: keras.Model) -> "tf.lite.TFLiteConverter":
     shape = (1, *model.input_shape[1:])
 
@@ -67,24 +106,41 @@ def _make_converter(model: keras.Model) -> "tf.lite.TFLiteConverter":
     def infer(image: Any) -> dict[str, Any]:
         return {"probabilities": model(image, training=False)}
 
+    saved = hold(infer)
     function = infer.get_concrete_function()
-    # Given the model itself, TensorFlow would trace every layer a second time: a minute
-    # instead of seconds, with the same file.
-    saved = tf.Module()
-    saved.infer = infer
-    saved.captured = list(function.graph.variables)
     return tf.lite.TFLiteConverter.from_concrete_functions([function], saved)
 
 
-def _run(converter: "tf.lite.TFLiteConverter") -> bytes:
-    """Runs the converter without its log."""
+def hold(function: Any) -> "tf.Module":
+    """Returns a module that has nothing but a function and its variables.
+
+    Given the model itself, TensorFlow would trace every layer a second time: a minute
+    instead of seconds, with the same result.
+
+    Args:
+        function: A `tf.function` with an input signature.
+    """
+    module = tf.Module()
+    module.function = function
+    module.captured = list(function.get_concrete_function().graph.variables)
+    return module
+
+
+@contextlib.contextmanager
+def without_log() -> Iterator[None]:
+    """Withholds what TensorFlow logs while it converts or saves."""
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.WARNING)
     try:
         with withholding_native_log():
-            return converter.convert()
+            yield
     finally:
         logging.set_verbosity(verbosity)
+
+
+def _run(converter: "tf.lite.TFLiteConverter") -> bytes:
+    with without_log():
+        return converter.convert()
 
 
 def _check_full_int8(content: bytes) -> None:

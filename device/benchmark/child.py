@@ -13,6 +13,9 @@ from typing import Any
 import numpy as np
 
 from corallite.device.board.energy import find_meter
+from corallite.device.engine.file_kind import find_kind
+from corallite.device.engine.open_other import load_module
+from corallite.device.engine.runner import Runner
 from corallite.device.engine.runtime import choose_runtime, load_interpreter
 from corallite.device.system.errors import RequestError
 from corallite.device.system.memory import read_peak_bytes
@@ -54,8 +57,10 @@ def measure_start(path: str, num_threads: int) -> dict[str, Any]:
         "peak_mib", the growth of the process's peak memory since before the model was
         loaded, or None if the system does not report it.
     """
+    kind = find_kind(path)
+    package = kind.package if kind else f"{choose_runtime()}.interpreter"
     with contextlib.suppress(ImportError):  # `_load` raises it again.
-        importlib.import_module(f"{choose_runtime()}.interpreter")
+        importlib.import_module(package)
     baseline = read_peak_bytes()
     run = _load(path, num_threads)
     run()
@@ -128,12 +133,25 @@ def _warm_up(run: Run) -> dict[str, Any]:
 
 def _load(path: str, num_threads: int) -> Run:
     """Returns a function that runs one inference on noise."""
+    kind = find_kind(path)
+    if kind is not None:
+        return _load_other(load_module(path, kind).load(path, num_threads))
     with withholding_native_log():
         interpreter = load_interpreter(path, num_threads)
     rng = np.random.default_rng(0)
     for detail in interpreter.get_input_details():
         interpreter.set_tensor(detail["index"], _make_noise(rng, detail))
     run: Run = interpreter.invoke
+    return run
+
+
+def _load_other(runner: Runner) -> Run:
+    rng, inputs = np.random.default_rng(0), runner.signature.inputs
+    noise = {x.name: _make_noise(rng, x._asdict()) for x in inputs}
+
+    def run() -> None:
+        runner.run(noise)
+
     return run
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from corallite.device.engine.file_kind import find_kind
 from corallite.device.engine.open_model import is_compiled
 from corallite.device.engine.runtime import read_model
 from corallite.device.system.errors import RequestError
@@ -134,7 +135,7 @@ def run_tool(tool: str, case: Case, timeout_s: float = _TIMEOUT_S) -> float:
 
 
 def _refuse_compiled(path: str) -> None:
-    if is_compiled(read_model(path), path):
+    if find_kind(path) is None and is_compiled(read_model(path), path):
         raise RequestError(
             f"{path}: is compiled for the Edge TPU, but only the CPU is measured; give "
             "the file that it was compiled from."

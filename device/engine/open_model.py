@@ -6,8 +6,9 @@ from typing import NamedTuple
 from corallite.device.board.edgetpu import is_edgetpu_here
 from corallite.device.engine.base import Engine
 from corallite.device.engine.classifier import Classifier
+from corallite.device.engine.file_kind import FileKind, find_kind
 from corallite.device.engine.first_use import require_no_crash
-from corallite.device.engine.overrides import choose_manifest
+from corallite.device.engine.overrides import choose_manifest, read_labels
 from corallite.device.engine.runners import litert
 from corallite.device.engine.runtime import read_model
 from corallite.device.model import identifiers
@@ -22,7 +23,7 @@ class ModelRequest(NamedTuple):
     """The model and the device to use, with overrides.
 
     Attributes:
-        path: A `.tflite` file.
+        path: A `.tflite` file, or one of another kind that `find_kind` knows.
         device: "cpu", "edgetpu", "edgetpu:N", or "auto": the Edge TPU for a compiled
             file, as soon as the system shows one; else the CPU.
         cpu_path: The file that a file for the Edge TPU was compiled from; default,
@@ -57,6 +58,9 @@ def open_model(request: ModelRequest) -> Engine:
     Raises:
         RequestError: It cannot be run, or a file for the Edge TPU has no CPU fallback.
     """
+    kind = find_kind(request.path)
+    if kind is not None:
+        return _open_other(request, kind)
     content = read_model(request.path)
     if not is_compiled(content, request.path):
         if request.device.startswith("edgetpu"):
@@ -78,6 +82,26 @@ def open_model(request: ModelRequest) -> Engine:
     if request.device == "auto":
         return Failover(on_cpu, content, "edgetpu", is_here=is_edgetpu_here)
     return Failover(on_cpu, content, request.device)
+
+
+def _open_other(request: ModelRequest, kind: FileKind) -> Classifier:
+    if request.device.startswith("edgetpu"):
+        raise RequestError(
+            f"{request.path}: only a .tflite file can be compiled for the Edge TPU; "
+            "give that, or --device=cpu."
+        )
+    # Not at the top: most models are .tflite files.
+    from corallite.device.engine.open_other import open_other
+    from corallite.device.model.description.describe import Overrides
+
+    labels = request.labels_path
+    overrides = Overrides(
+        None if labels is None else read_labels(labels),
+        request.fit,
+        request.input_range,
+        request.output,
+    )
+    return open_other(request.path, kind, overrides, request.num_threads)
 
 
 def is_compiled(content: bytes, path: str) -> bool:

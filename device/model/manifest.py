@@ -275,14 +275,23 @@ def read_manifest(
         with reporting_unreadable(path, "check its name"):
             with open_content(path, content) as file:
                 text = read_archived(file, MANIFEST_NAME)
-        parsed = None if text is None else json_text.parse(text, parse_constant=_refuse)
     except ARCHIVE_ERRORS as error:
         raise _damaged(path, error) from error
-    return None if parsed is None else _parse(parsed, path)
+    return None if text is None else parse_manifest(text, path)
 
 
-def _parse(content: Any, path: str | Path) -> Manifest:
+def parse_manifest(text: str | bytes, path: str | Path) -> Manifest:
+    """Returns the manifest that JSON text describes.
+
+    Args:
+        text: The text, as a file carries it.
+        path: The file, for errors.
+
+    Raises:
+        RequestError: It is damaged or of a newer format.
+    """
     try:
+        content = json_text.parse(text, parse_constant=_refuse)
         file_format = int(content["format"])
         if file_format <= FORMAT:
             return Manifest.from_json(content)

@@ -26,7 +26,9 @@ def list_flags(kind: StageKind, inputs: Mapping[str, Any]) -> dict[str, Any]:
         for name, default in kind.settings.items()
         if inputs.get(name, default) != default
     }
-    return {**settings, **_list_recipe_flags(inputs.get("recipe"), kind.recipe)}
+    target = {"to": kind.target} if kind.target else {}
+    recipe = _list_recipe_flags(inputs.get("recipe"), kind.recipe)
+    return {**target, **settings, **recipe}
 
 
 def name_recipe_flag(stage: str, field: str) -> str:

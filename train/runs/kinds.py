@@ -30,6 +30,7 @@ class StageKind:
         prefix: Of the training flags in `corallite pipeline`.
         files_key: Key of the list of files in the record of a stage with several.
         suggestion: What to do if the stage loses accuracy: one sentence.
+        target: The --to of `convert` that makes it; "" for its default and other verbs.
     """
 
     name: str
@@ -44,6 +45,7 @@ class StageKind:
     prefix: str = ""
     files_key: str = "files"
     suggestion: str = "Make this stage again with other settings."
+    target: str = ""
 
     @property
     def is_keras(self) -> bool:
@@ -161,6 +163,8 @@ _COMPILED = {
         flag_names={"accelerator": "target"},
     )
 }
+# Of export targets, beside those of int8.
+_EXPORT_SETTINGS = {"layout": "nhwc", "opset": 17, "symmetric": False}
 
 
 def find_kind(name: str) -> StageKind:
@@ -171,9 +175,18 @@ def find_kind(name: str) -> StageKind:
     """
     if name in _COMPILED:
         return _COMPILED[name]
-    if name.startswith(_EXPORTS):
-        return StageKind(name, "convert", KINDS["int8"].parents, "", runner=None)
-    return KINDS[name]
+    if not name.startswith(_EXPORTS):
+        return KINDS[name]
+    int8 = KINDS["int8"]
+    return StageKind(
+        name,
+        int8.verb,
+        (*int8.parents, int8.name),
+        artifact="",
+        runner=None,
+        settings={**int8.settings, **_EXPORT_SETTINGS},
+        target=name.removeprefix(_EXPORTS),
+    )
 
 
 def export_stage(target: str) -> str:

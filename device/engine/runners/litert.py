@@ -1,8 +1,5 @@
 """Runs `.tflite` files with the TFLite runtime that this machine has."""
 
-import contextlib
-import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +9,6 @@ import numpy as np
 from corallite.device.engine.runner import Tensor
 from corallite.device.engine.runtime import load_interpreter
 from corallite.device.model.signature import ModelSignature, TensorSpec
-from corallite.device.system.errors import RequestError
-
-_NICENESS = 10
 
 
 class LiteRtRunner:
@@ -49,30 +43,6 @@ def load(
 ) -> LiteRtRunner:
     """Returns a runner of a file on the CPU; see `load_interpreter`."""
     return LiteRtRunner(load_interpreter(path, num_threads, content))
-
-
-def try_in_child(path: str, parent: str) -> None:
-    """Runs a file once on zeros; for a process of its own, which the file may crash.
-
-    Exits with a sentence if it cannot be run. Ends with its parent, and leaves the
-    processor to a loop that may run at the same time.
-
-    Args:
-        path: A `.tflite` file.
-        parent: The id of the process that waits for the result.
-    """
-    # Imported only in such a process.
-    from corallite.device.system.process.parent_death import die_with_parent
-
-    die_with_parent(int(parent))
-    with contextlib.suppress(OSError):
-        os.nice(_NICENESS)
-    try:
-        runner = load(path)
-        inputs = runner.signature.inputs
-        runner.run({x.name: np.zeros(x.shape, x.dtype) for x in inputs})
-    except (RequestError, RuntimeError, ValueError, OSError) as error:
-        sys.exit(" ".join(str(error).split()))
 
 
 def _describe(detail: dict[str, Any]) -> TensorSpec:

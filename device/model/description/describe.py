@@ -53,6 +53,20 @@ class Overrides(NamedTuple):
     input_range: tuple[float, float] | None = None
     output: str | None = None
 
+    def apply(self, manifest: Manifest) -> Manifest:
+        """Returns a manifest with these labels, fit and range in place of its own."""
+        if self.labels is not None:
+            refusal = manifest.classes.refusal
+            if refusal is not None:
+                refusal = refusal.rename(manifest.labels, self.labels)
+            manifest = manifest.with_classes(labels=self.labels, refusal=refusal)
+        if self.fit is not None:
+            fitted = Preprocessing(manifest.preprocessing.size_hw, self.fit)
+            manifest = manifest.with_image(preprocessing=fitted)
+        if self.input_range is not None:
+            manifest = manifest.with_image(input_range=self.input_range)
+        return manifest
+
 
 class Description(NamedTuple):
     """What a model takes and gives.
@@ -153,7 +167,7 @@ def _describe_own(
     path: str | Path,
 ) -> Description:
     (image,) = graph.signature.inputs
-    changed, values_from = _override(own, overrides), MANIFEST
+    changed, values_from = overrides.apply(own), MANIFEST
     if overrides.output is not None:
         # Not at the top: a file with a manifest starts without it.
         from corallite.device.model.description.output_values import find_values
@@ -200,7 +214,7 @@ def _describe_other(
     )
     if input_range is not None:
         manifest = manifest.with_image(input_range=input_range)
-    manifest = _override(manifest.with_classes(values=values), overrides)
+    manifest = overrides.apply(manifest.with_classes(values=values))
     warnings = (warning, _warn_of_range(path, image, range_from))
     _require_two_labels(path, manifest, classes)
     return Description(
@@ -208,20 +222,6 @@ def _describe_other(
         *(image, layout, classes, range_from, values_from, labels_from),
         warnings=tuple(filter(None, warnings)),
     )
-
-
-def _override(manifest: Manifest, overrides: Overrides) -> Manifest:
-    if overrides.labels is not None:
-        refusal = manifest.classes.refusal
-        if refusal is not None:
-            refusal = refusal.rename(manifest.labels, overrides.labels)
-        manifest = manifest.with_classes(labels=overrides.labels, refusal=refusal)
-    if overrides.fit is not None:
-        fitted = Preprocessing(manifest.preprocessing.size_hw, overrides.fit)
-        manifest = manifest.with_image(preprocessing=fitted)
-    if overrides.input_range is not None:
-        manifest = manifest.with_image(input_range=overrides.input_range)
-    return manifest
 
 
 def _read_metadata(

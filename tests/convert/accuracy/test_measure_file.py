@@ -8,7 +8,7 @@ from fixtures.small_run import open_run
 
 from corallite.convert.accuracy.measure_file import compare_file, recall_comparison
 from corallite.convert.accuracy.record import PARITY_FILE, read_comparison
-from corallite.convert.export.int8 import INT8_FILE
+from corallite.convert.export.targets.int8 import INT8_FILE
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.model.manifest import Manifest
 from corallite.device.model.write import attach_manifest

@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from corallite.convert.export.int8 import INT8_FILE
+from corallite.convert.export.targets.int8 import INT8_FILE
 
 pytestmark = pytest.mark.slow
 

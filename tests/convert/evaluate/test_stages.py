@@ -9,7 +9,7 @@ from fixtures.small_models import write_model
 from fixtures.small_run import open_run
 
 from corallite.convert.evaluate.stages import evaluate_one_file, evaluate_run
-from corallite.convert.export.int8 import INT8_FILE
+from corallite.convert.export.targets.int8 import INT8_FILE
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.model.description.describe import Overrides
 from corallite.device.model.manifest import Manifest

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from corallite.convert.export.int8 import INT8_FILE
+from corallite.convert.export.targets.int8 import INT8_FILE
 from corallite.convert.pipeline import demo
 from corallite.device.system.errors import RequestError
 from corallite.train.data.load import Split, load_data

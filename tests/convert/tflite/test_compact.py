@@ -22,7 +22,7 @@ from fixtures.model_writer import ModelWriter
 from fixtures.small_models import write_model
 
 from corallite.convert.edgetpu.predict.prediction import predict
-from corallite.convert.export.int8 import INT8_FILE
+from corallite.convert.export.targets.int8 import INT8_FILE
 from corallite.convert.tflite.compact import (
     NAMES_FILE,
     compact,

@@ -23,7 +23,7 @@ def test_the_settings_are_the_defaults_of_the_verbs():
 def test_an_export_has_a_folder_of_its_own_but_int8_keeps_its():
     assert export_stage("int8") == "int8"
     assert find_kind(export_stage("onnx")).name == "exports/onnx"
-    assert depth("exports/onnx") == depth("int8")
+    assert depth("exports/onnx") == depth("int8") + 1
 
 
 def test_an_unknown_kind_is_an_error():

@@ -6,21 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from corallite.convert.evaluate.manifest import make_manifest
-from corallite.convert.evaluate.metrics import predict_by
-from corallite.convert.export.refusal import fit_run_refusal
-from corallite.convert.export.target import Candidate
+from corallite.convert.export.targets.judge import REFUSAL_OPTIONS, judge
+from corallite.convert.export.targets.target import Candidate, Target, is_keras
 from corallite.convert.tflite import converter
 from corallite.convert.tflite.compact import compact
 from corallite.convert.tflite.queries import count_operators
-from corallite.device.engine.classifier import Classifier
 from corallite.device.engine.runners import litert
-from corallite.device.learn.fit_refusal import RefusalSettings
 from corallite.device.learn.head import CrossValidation
-from corallite.device.model import selftest
-from corallite.device.model.manifest import Manifest
 from corallite.device.model.write import attach_manifest
-from corallite.optimize.calibrate.choose_images import choose_checked_images
+from corallite.optimize.calibrate.choose_images import (
+    DEFAULT_COUNT,
+    choose_checked_images,
+)
 from corallite.optimize.calibrate.measure_ranges import measure_ranges
 from corallite.optimize.keras_graph.layer_quantization import PREFIX
 from corallite.optimize.keras_graph.load import load_model
@@ -32,28 +29,17 @@ from corallite.train.runs.kinds import KINDS
 from corallite.train.runs.stage import Stage
 from corallite.train.training.head import fit_head
 
-name = "int8"
-extra = ""
-methods = ("ptq", "ptq_corrected", *(x.name for x in KINDS.values() if x.is_quantized))
-runner = "litert"
-verified = "LiteRT on x86-64"
-
-INT8_FILE = KINDS[name].artifact
-
-
-def accepts(stage: Stage) -> bool:
-    """Returns whether int8 can be made from a stage: it needs a Keras model."""
-    return stage.kind.is_keras
+_KIND = KINDS["int8"]
+INT8_FILE = _KIND.artifact
 
 
 def export(stage: Stage, data: ImageData, settings: Mapping[str, Any]) -> Candidate:
-    """Quantizes a stage and converts it; see `ExportTarget.export`.
+    """Quantizes a stage and converts it; see `Target.export`.
 
     Args:
         stage: A stage with a Keras model.
         data: The run's images.
-        settings: "method", "granularity", "calibration_count", and the fields of
-            `RefusalSettings`.
+        settings: "method", "granularity", "calibration_count", and `REFUSAL_OPTIONS`.
 
     Raises:
         RequestError: A layer of the model cannot be quantized.
@@ -65,24 +51,14 @@ def export(stage: Stage, data: ImageData, settings: Mapping[str, Any]) -> Candid
         validation = _refit_head(model, stage, settings, data, images)
     quantized, calibration = _quantize(model, stage, settings, images)
     content = converter.convert_to_int8(quantized, images)
-    split = data.judging
-    classifier = _open(content, make_manifest(stage.run, data, {}))
-    probabilities = predict_by(classifier, split)
-    labels = probabilities.argmax(1)
-    accuracy = round(float(np.mean(labels == split.labels)), 4)
-    first = stage.run.first()
-    manifest = make_manifest(
-        stage.run, data, {first.name: round(first.best_accuracy(), 4), name: accuracy}
-    )
-    chosen = RefusalSettings(settings["precision"], settings["background_class"])
-    refusal = fit_run_refusal(data, probabilities, validation, chosen)
+    runner = litert.load(INT8_FILE, content=content)
+    judged = judge(runner, _KIND.name, stage, data, settings, validation)
     return Candidate(
-        {INT8_FILE: _attach(content, manifest.with_classes(refusal=refusal))},
-        labels,
+        {INT8_FILE: compact(attach_manifest(content, judged.manifest))},
+        judged.labels,
         quantized,
         {
-            "val_accuracy": accuracy,
-            "refusal": refusal and refusal.to_json(),
+            **judged.record,
             "operators": dict(count_operators(content)),
             "calibration": calibration,
         },
@@ -125,12 +101,23 @@ def _quantize(
     return quantized, dataclasses.asdict(measurement)
 
 
-def _attach(content: bytes, manifest: Manifest) -> bytes:
-    """Returns the compacted file with its manifest, which includes the self-test."""
-    recorded = selftest.record(_open(content, manifest))
-    return compact(attach_manifest(content, manifest._replace(selftest=recorded)))
-
-
-def _open(content: bytes, manifest: Manifest) -> Classifier:
-    runner = litert.load(INT8_FILE, content=content)
-    return Classifier(INT8_FILE, manifest=manifest, runner=runner)
+TARGETS = (
+    Target(
+        _KIND.name,
+        "full-int8 TFLite, the file for the device",
+        accepts=is_keras,
+        export=export,
+        verified="LiteRT on x86-64 and arm64",
+        runner="litert",
+        methods=(
+            "ptq",
+            "ptq_corrected",
+            *(x.name for x in KINDS.values() if x.is_quantized),
+        ),
+        options={
+            "granularity": None,
+            "calibration_count": DEFAULT_COUNT,
+            **REFUSAL_OPTIONS,
+        },
+    ),
+)

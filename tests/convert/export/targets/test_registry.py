@@ -1,5 +1,7 @@
 """A new export target takes one entry in the registry and one file."""
 
+import dataclasses
+
 import pytest
 from fixtures import toy_target
 from fixtures.small_run import open_run
@@ -8,27 +10,27 @@ from corallite.convert.accuracy.gate import AccuracyLostError
 from corallite.convert.accuracy.record import read_comparison
 from corallite.convert.evaluate.stages import evaluate_run
 from corallite.convert.export.convert import convert
-from corallite.convert.export.target import TARGETS, find_target
+from corallite.convert.export.targets.registry import MODULES, find_target
+from corallite.convert.export.targets.target import Candidate
 from corallite.device.system.errors import RequestError
 
 
-@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize("name", MODULES)
 def test_a_target_says_what_it_needs_and_who_runs_it(name):
     target = find_target(name)
     assert target.name == name
-    assert isinstance(target.extra, str) and target.verified
-    assert target.runner is None or isinstance(target.runner, str)
-    assert callable(target.accepts) and callable(target.export)
+    assert target.summary and target.verified
+    assert bool(target.packages) == bool(target.extra)
 
 
 def test_an_unknown_target_is_refused():
-    with pytest.raises(RequestError, match="a target of int8, features, got 'none'"):
+    with pytest.raises(RequestError, match="of int8, .*, got 'none'"):
         find_target("none")
 
 
 @pytest.fixture
 def toy(monkeypatch):
-    monkeypatch.setitem(TARGETS, toy_target.name, toy_target.__name__)
+    monkeypatch.setitem(MODULES, "toy", toy_target.__name__)
 
 
 @pytest.mark.slow
@@ -53,12 +55,13 @@ def test_a_new_target_is_exported_and_compared(small_copy, toy):
 def test_a_target_that_loses_too_much_is_kept_beside(small_copy, toy, monkeypatch):
     run, data = open_run(small_copy)
     wrong = (data.splits["val"].labels + 1) % 3
-    export = toy_target.export
+    (toy_one,) = toy_target.TARGETS
 
-    def export_wrong(*arguments):
-        return export(*arguments).__class__({"toy.tflite": b"x"}, wrong)
+    def export_wrong(*_):
+        return Candidate({"toy.tflite": b"x"}, wrong)
 
-    monkeypatch.setattr(toy_target, "export", export_wrong)
+    changed = dataclasses.replace(toy_one, export=export_wrong)
+    monkeypatch.setattr(toy_target, "TARGETS", (changed,))
     with pytest.raises(AccuracyLostError, match="exports/toy .* below float"):
         convert(run, data, target="toy")
     names = {path.name for path in (small_copy / "exports" / "toy").iterdir()}

@@ -13,8 +13,8 @@ from corallite.convert.accuracy import measure
 from corallite.convert.accuracy.gate import AccuracyComparison, AccuracyLostError
 from corallite.convert.accuracy.record import PARITY_FILE, read_comparison
 from corallite.convert.export import convert as convert_module
-from corallite.convert.export.int8 import INT8_FILE
 from corallite.convert.export.plan import Request
+from corallite.convert.export.targets.int8 import INT8_FILE
 from corallite.device.engine.classifier import Classifier
 from corallite.device.model import selftest
 from corallite.device.model.manifest import read_manifest

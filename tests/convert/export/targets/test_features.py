@@ -5,8 +5,8 @@ import pytest
 from fixtures.small_run import open_run
 
 from corallite.convert.export.convert import convert
-from corallite.convert.export.features import FEATURES_FILE, remove_head
 from corallite.convert.export.plan import Request
+from corallite.convert.export.targets.features import FEATURES_FILE, remove_head
 from corallite.device.engine.runners import litert
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.learn.embed import embed_photos

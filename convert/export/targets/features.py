@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from corallite.convert.evaluate.manifest import make_manifest
-from corallite.convert.export import int8
-from corallite.convert.export.target import Candidate
+from corallite.convert.export.targets import int8
+from corallite.convert.export.targets.target import Candidate, Target, is_keras
 from corallite.convert.tflite.compact import compact
 from corallite.convert.tflite.reader import decode
 from corallite.convert.tflite.truncate import truncate
@@ -15,19 +15,12 @@ from corallite.device.system.errors import RequestError
 from corallite.train.data.load import ImageData
 from corallite.train.runs.stage import Stage
 
-name = "features"
-extra = ""
-methods = int8.methods
-# It names no classes, so its accuracy cannot be compared.
-runner = None
-verified = int8.verified
-
 FEATURES_FILE = "features_int8.tflite"
-accepts = int8.accepts
+(_INT8,) = int8.TARGETS
 
 
 def export(stage: Stage, data: ImageData, settings: Mapping[str, Any]) -> Candidate:
-    """Converts a stage to int8 and removes its head; see `ExportTarget.export`.
+    """Converts a stage to int8 and removes its head; see `Target.export`.
 
     Raises:
         RequestError: A layer of the model cannot be quantized.
@@ -57,3 +50,18 @@ def remove_head(content: bytes, manifest: Manifest) -> bytes:
     output = ClassesOutput((), FEATURES, FEATURES)
     features = truncate(content, dense[-1])
     return compact(attach_manifest(features, manifest._replace(outputs=(output,))))
+
+
+TARGETS = (
+    Target(
+        "features",
+        "the network without its head, for corallite teach",
+        accepts=is_keras,
+        export=export,
+        verified=_INT8.verified,
+        # It names no classes, so its accuracy cannot be compared.
+        runner=None,
+        methods=_INT8.methods,
+        options=_INT8.options,
+    ),
+)

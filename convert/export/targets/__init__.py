@@ -1,0 +1,1 @@
+"""Export targets: the formats that a model can be exported to."""

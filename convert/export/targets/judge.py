@@ -1,0 +1,70 @@
+"""Runs an exported model on held-out images, for its manifest and the gate."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from corallite.convert.evaluate.manifest import make_manifest
+from corallite.convert.evaluate.metrics import predict_by
+from corallite.convert.export.refusal import fit_run_refusal
+from corallite.device.engine.classifier import Classifier
+from corallite.device.engine.runner import Runner
+from corallite.device.learn.fit_refusal import RefusalSettings
+from corallite.device.learn.head import CrossValidation
+from corallite.device.model import selftest
+from corallite.device.model.manifest import Manifest
+from corallite.train.data.load import ImageData
+from corallite.train.runs.stage import Stage
+
+# The options of a target whose model is judged: see `RefusalSettings`.
+REFUSAL_OPTIONS = RefusalSettings()._asdict()
+
+
+class Judgement(NamedTuple):
+    """What an exported model predicts.
+
+    Attributes:
+        manifest: Of its file: with its accuracy, refusal and self-test.
+        labels: Its predictions for `data.judging`, int `[n]`.
+        record: Keys for the record of the stage.
+    """
+
+    manifest: Manifest
+    labels: np.ndarray
+    record: dict[str, Any]
+
+
+def judge(
+    runner: Runner,
+    name: str,
+    stage: Stage,
+    data: ImageData,
+    settings: Mapping[str, Any],
+    validation: CrossValidation | None = None,
+) -> Judgement:
+    """Runs an exported model on the images that judge models.
+
+    Args:
+        runner: Runs the model.
+        name: Of the target.
+        stage: What the model was made from.
+        data: The run's images.
+        settings: Those of `REFUSAL_OPTIONS`.
+        validation: See `fit_run_refusal`.
+
+    Raises:
+        RequestError: There is no such background class, or the model does not run.
+    """
+    split, first = data.judging, stage.run.first()
+    plain = make_manifest(stage.run, data, {})
+    probabilities = predict_by(Classifier(name, manifest=plain, runner=runner), split)
+    labels = probabilities.argmax(1)
+    accuracy = round(float(np.mean(labels == split.labels)), 4)
+    chosen = RefusalSettings(*(settings[option] for option in REFUSAL_OPTIONS))
+    refusal = fit_run_refusal(data, probabilities, validation, chosen)
+    known = {first.name: round(first.best_accuracy(), 4), name: accuracy}
+    manifest = plain._replace(accuracy=known).with_classes(refusal=refusal)
+    recorded = selftest.record(Classifier(name, manifest=manifest, runner=runner))
+    record = {"val_accuracy": accuracy, "refusal": refusal and refusal.to_json()}
+    return Judgement(manifest._replace(selftest=recorded), labels, record)

@@ -1,0 +1,102 @@
+"""What an export target is, and what it makes."""
+
+import dataclasses
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from corallite.device.system.errors import RequestError
+from corallite.train.data.load import ImageData
+from corallite.train.framework.keras import keras
+from corallite.train.runs.stage import Stage
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """The files that a target made from a stage, before they are accepted.
+
+    Attributes:
+        files: Content by name, relative to the folder of the stage, the model first.
+        labels: The model's predictions on the validation split, int `[n]`, if the
+            target has run it.
+        quantized: The Keras graph with quantizers that it was made from, if any.
+        record: More keys for the record of the stage; `convert` prints the lines of
+            "notes".
+    """
+
+    files: Mapping[str, bytes]
+    labels: np.ndarray | None = None
+    quantized: keras.Model | None = None
+    record: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def model(self) -> bytes:
+        """The first of the files."""
+        return next(iter(self.files.values()))
+
+
+# Returns the files of a stage without writing them. Takes a finished stage that the
+# target accepts, the run's images, and the inputs in the record of the new stage.
+Export = Callable[[Stage, ImageData, Mapping[str, Any]], Candidate]
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """A format that a model can be exported to.
+
+    Attributes:
+        name: Of `convert --to`, and of the folder in `exports/`.
+        summary: What it makes, for `convert --list`.
+        accepts: Whether it can be made from a stage.
+        export: Makes it; raises `RequestError` if it cannot take the model.
+        verified: Where its files were run.
+        runner: The module in `device/engine/runners/` that runs its model; without one
+            (None), its accuracy is not compared.
+        extra: The pip extra of this package that it needs; "" for none.
+        packages: The modules to import that `extra` brings.
+        methods: Ways to quantize, in the order of their cost; none if it does not
+            choose one.
+        options: The flags that it takes, with their defaults.
+    """
+
+    name: str
+    summary: str
+    accepts: Callable[[Stage], bool]
+    export: Export
+    verified: str
+    runner: str | None = None
+    extra: str = ""
+    packages: tuple[str, ...] = ()
+    methods: Sequence[str] = ()
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def install(self) -> str:
+        """The command that installs what it needs; "" if nothing is needed."""
+        return f"pip install 'corallite[{self.extra}]'" if self.extra else ""
+
+    def require_packages(self) -> None:
+        """Raises `RequestError` if a package that it needs is not installed."""
+        for package in self.packages:
+            if importlib.util.find_spec(package) is None:
+                raise RequestError(
+                    f"--to={self.name} needs {package}, which is not installed; run: "
+                    f"{self.install}."
+                )
+
+
+def is_keras(stage: Stage) -> bool:
+    """Accepts a stage with a Keras model."""
+    return stage.kind.is_keras
+
+
+def is_float(stage: Stage) -> bool:
+    """Accepts a stage with a Keras model without quantizers."""
+    return stage.kind.is_keras and not stage.kind.is_quantized
+
+
+def is_int8(stage: Stage) -> bool:
+    """Accepts the stage of the int8 file."""
+    return stage.name == "int8"

@@ -1,0 +1,1 @@
+"""Makes ONNX models; needs the extra `onnx`."""

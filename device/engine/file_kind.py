@@ -1,0 +1,34 @@
+"""Which runtime runs a model file, by its name."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+
+class FileKind(NamedTuple):
+    """A kind of model files other than `.tflite`.
+
+    Attributes:
+        runner: The module in `runners` that runs it.
+        package: The package that it needs, for Python and for pip.
+    """
+
+    runner: str
+    package: str
+
+
+SAVED_MODEL = FileKind("saved_model", "tensorflow")
+_BY_SUFFIX = {
+    ".onnx": FileKind("onnx_runtime", "onnxruntime"),
+    ".xml": FileKind("openvino_runtime", "openvino"),
+    ".pb": SAVED_MODEL,
+}
+
+
+def find_kind(path: str | Path) -> FileKind | None:
+    """Returns the kind of a file; None for a `.tflite` file.
+
+    A file without a known suffix is taken for a `.tflite` file too, which its content
+    tells; a folder for a SavedModel.
+    """
+    kind = _BY_SUFFIX.get(Path(path).suffix.lower())
+    return SAVED_MODEL if kind is None and Path(path).is_dir() else kind

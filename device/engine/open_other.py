@@ -1,0 +1,88 @@
+"""Opens model files other than `.tflite`: each kind has a runner of its own."""
+
+import importlib
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from corallite.device.engine.classifier import Classifier
+from corallite.device.engine.file_kind import FileKind
+from corallite.device.engine.first_use import require_no_crash
+from corallite.device.image.spec import Preprocessing
+from corallite.device.model.description.describe import Overrides
+from corallite.device.model.manifest import Manifest, parse_manifest
+from corallite.device.model.signature import find_classes, find_image
+from corallite.device.system import log
+from corallite.device.system.errors import RequestError
+
+
+def open_other(
+    path: str | Path,
+    kind: FileKind,
+    overrides: Overrides,
+    num_threads: int = 1,
+    manifest: Manifest | None = None,
+) -> Classifier:
+    """Opens a file on the CPU, after a trial in another process.
+
+    Args:
+        path: The file.
+        kind: What `find_kind` returned for it.
+        overrides: What the user says of it.
+        num_threads: Threads of one inference, at least 1.
+        manifest: Used in place of the one that the file carries.
+
+    Raises:
+        RequestError: Its runtime is not installed, it cannot be run, is not a
+            classifier of images, or does not say what the user has not said either.
+    """
+    module = load_module(path, kind)
+    content = module.read(path)
+    require_no_crash(path, content, kind)
+    runner = module.load(path, num_threads, content)
+    manifest = manifest or _describe(path, runner, overrides)
+    return Classifier(path, manifest=manifest, runner=runner)
+
+
+def load_module(path: str | Path, kind: FileKind) -> Any:
+    """Returns the module that runs files of a kind.
+
+    Raises:
+        RequestError: The package that it needs is not installed.
+    """
+    if importlib.util.find_spec(kind.package) is None:
+        raise RequestError(
+            f"{path}: needs {kind.package}, which is not installed; run: "
+            f"pip install {kind.package}."
+        )
+    return importlib.import_module(f"corallite.device.engine.runners.{kind.runner}")
+
+
+def _describe(path: str | Path, runner: Any, overrides: Overrides) -> Manifest:
+    """Returns the manifest of a file with what the user says of it."""
+    text = runner.manifest_text
+    if text is not None:
+        own = overrides.apply(parse_manifest(text, path))
+        if overrides.output is None and overrides.input_range is None:
+            return own
+        # With other numbers the model gives other answers than when it was made.
+        own, values = own._replace(selftest=None), overrides.output
+        return own if values is None else own.with_classes(values=values, refusal=None)
+    layout = find_image(runner.signature, path)
+    find_classes(runner.signature, path)
+    if overrides.labels is None or overrides.output is None:
+        raise RequestError(
+            f"{path}: carries no manifest; give classify or serve --labels=FILE with "
+            "one label per line, and --output=probabilities or --output=logits."
+        )
+    if overrides.input_range is None and runner.signature.inputs[0].dtype != "uint8":
+        log.warning(
+            "%s: does not say which numbers its input takes; pixels are given as 0 to "
+            "1. If its predictions are wrong, give classify --input_range=-1,1 or "
+            "--input_range=0,255.",
+            path,
+        )
+    plain = Manifest.of_classifier(
+        Path(path).stem, "", overrides.labels, Preprocessing(layout.size_hw)
+    )
+    return overrides.apply(plain.with_classes(values=overrides.output))
