@@ -243,7 +243,10 @@ def test_a_folder_that_cannot_be_written_is_one_line(network, stand_in):
     assert done.stderr.count("\n") == 1
 
 
-def test_no_training_module_is_loaded(run_dir, stand_in):
+@pytest.mark.parametrize("target", ["edgetpu", "ethos-u55-128"])
+def test_no_training_module_is_loaded(run_dir, stand_in, target):
+    if target != "edgetpu":
+        pytest.importorskip("ethosu.vela")
     name = "corallite.convert.cli.compile_main"
     code = (
         "import runpy, sys\n"
@@ -251,7 +254,8 @@ def test_no_training_module_is_loaded(run_dir, stand_in):
         "except SystemExit as done: assert not done.code, done.code\n"
         f"print('LOADED', [name for name in {FORBIDDEN} if name in sys.modules])"
     )
-    flags = (f"--run_dir={run_dir}", f"--compiler={stand_in().path}")
+    compiler = [f"--compiler={stand_in().path}"] if target == "edgetpu" else []
+    flags = (f"--run_dir={run_dir}", f"--target={target}", *compiler)
     done = subprocess.run(
         [sys.executable, "-c", code, *flags], capture_output=True, text=True
     )
