@@ -15,7 +15,7 @@ export PYTHONDONTWRITEBYTECODE :=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-arm64 test-unit check lint format bench results clean
+.PHONY: help install demo test test-arm64 test-unit check lint format bench results runtimes clean
 
 help:
 	@echo 'make demo        run the pipeline on the sample images, into runs/demo; for all'
@@ -30,6 +30,7 @@ help:
 	@echo '                 (BENCH_FLAGS=--width=0.5)'
 	@echo 'make results     make the tables of compression, in days, resumably: DATA_DIR=cifar10'
 	@echo '                 (RESULTS_FLAGS=--rows=resnet8; only print: RESULTS_FLAGS=--print)'
+	@echo 'make runtimes    export, compare and time all targets: DATA_DIR=cifar10, resumably'
 	@echo 'make install     create $(VENV); the other targets do this if needed'
 	@echo 'make clean       remove all generated files except $(VENV) and runs/'
 
@@ -73,14 +74,20 @@ format: $(INSTALLED)
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-# The other runtimes are an extra (.venv/bin/pip install -e '.[bench]'). Without it, the published
-# form is only compared in LiteRT.
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/shufflenet.py $(BENCH_FLAGS)
 
 results: $(INSTALLED)
 	$(BIN)/python benchmarks/results/make_tables.py $(if $(DATA_DIR),--data_dir=$(DATA_DIR)) \
 	  $(RESULTS_FLAGS)
+
+# Trains what is missing. For other runs: RUN_DIRS=runs/a,runs/b
+RUN_DIRS ?= runs/results/mobilenet_quantized,runs/results/shufflenet_quantized
+
+runtimes: $(INSTALLED)
+	$(if $(DATA_DIR),$(BIN)/python benchmarks/results/make_tables.py --data_dir=$(DATA_DIR) \
+	  --rows=mobilenet_quantized,shufflenet_quantized > /dev/null)
+	$(BIN)/python benchmarks/targets/make_page.py --run_dirs=$(RUN_DIRS)
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -5,7 +5,7 @@
 All networks have the same weights, and the float ones are checked to give the same
 output: `ours` in LiteRT, the published form in LiteRT, ONNX Runtime and OpenVINO, each
 in int8 and in float. `bound` is another function: the same convolutions in LiteRT, and
-nothing else. Needs `.venv/bin/pip install -e '.[bench]'`; a runtime that is not
+nothing else. Needs `.venv/bin/pip install -e '.[onnx,openvino]'`; a runtime that is not
 installed is skipped. Each round runs all networks, so that other load of the machine
 affects all of them. A ratio compares times of the same round; its quartiles show its
 precision.
@@ -160,7 +160,7 @@ def _skipping_if_missing(title: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         logging.warning(
             "%s is skipped: %s is not installed; install it with "
-            ".venv/bin/pip install -e '.[bench]'.",
+            ".venv/bin/pip install -e '.[onnx,openvino]'.",
             title,
             error.name,
         )

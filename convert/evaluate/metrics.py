@@ -160,7 +160,7 @@ def evaluate_file(
     Raises:
         RequestError: The file cannot be run.
     """
-    classifier = _open(path, manifest)
+    classifier = open_file(path, manifest)
     probabilities, latencies_ms = [], []
     for pixels in split.images_rgb_u8:
         began_s = time.perf_counter()
@@ -183,7 +183,7 @@ def predict_labels_by_file(
 
     Of equal probabilities the first wins.
     """
-    return predict_labels_by(_open(path, manifest), split)
+    return predict_labels_by(open_file(path, manifest), split)
 
 
 def predict_labels_by(classifier: Classifier, split: Split) -> np.ndarray:
@@ -196,8 +196,11 @@ def predict_by(classifier: Classifier, split: Split) -> np.ndarray:
     return np.array([classifier.run(pixels) for pixels in split.images_rgb_u8])
 
 
-def _open(path: Path, manifest: Manifest | None) -> Classifier:
-    """Opens a file that may crash the runtime, as a run of somebody else may have."""
+def open_file(path: Path, manifest: Manifest | None = None) -> Classifier:
+    """Opens a file of any kind.
+
+    It is tried first: it may crash the runtime, as a run of somebody else may have.
+    """
     kind = find_kind(path)
     if kind is not None:
         return open_other(path, kind, Overrides(), manifest=manifest)

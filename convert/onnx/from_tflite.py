@@ -9,7 +9,6 @@ import warnings
 from pathlib import Path
 
 import onnx
-import tf2onnx
 
 from corallite.convert.onnx.choices import (
     DEFAULT_OPSET,
@@ -74,6 +73,9 @@ def check(model: onnx.ModelProto) -> None:
 
 def _convert(content: bytes, layout: str, opset: int) -> onnx.ModelProto:
     """Runs tf2onnx without its log."""
+    # Not at the top: it imports TensorFlow, which has to be ours before.
+    import tf2onnx
+
     names = _name_inputs(content) if layout == NCHW else None
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         # It uses TensorFlow's interpreter, which asks to use another.

@@ -60,6 +60,9 @@ def build(content: bytes, settings: Mapping[str, Any]) -> Any:
         quantized.use_float_ends(model)
         if settings["symmetric"]:
             quantized.make_symmetric(model)
+        else:
+            quantized.drop_clips(model)
+            quantized.use_uint8(model)
         from_tflite.check(model)
     return model
 

@@ -103,7 +103,7 @@ def _scale_output(model: Any, scale: float, zero_point: int) -> Any:
     def to_probabilities(stored: Any) -> Any:
         values = operators.convert(stored, "f32")
         shifted = operators.subtract(values, np.float32(zero_point))
-        return operators.multiply(shifted, np.float32(scale))
+        return operators.multiply(shifted, np.float32(scale)).output(0)
 
     steps = openvino.preprocess.PrePostProcessor(model)
     steps.output().postprocess().custom(to_probabilities)

@@ -5,6 +5,7 @@ whom you trust.
 """
 
 import importlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,8 @@ def load(
     Raises:
         RequestError: It is damaged, or has no serving signature.
     """
+    # It may be imported here first; `train/framework/keras.py` needs this then.
+    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     tensorflow, folder = importlib.import_module("tensorflow"), _folder(path)
     try:
         loaded = tensorflow.saved_model.load(str(folder))

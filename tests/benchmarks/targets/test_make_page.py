@@ -1,0 +1,60 @@
+"""The tables of docs/runtimes.md: what is measured, and where it is written."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from fixtures.small_run import open_run
+
+from corallite.device.system.errors import RequestError
+
+FOLDER = Path(__file__).parents[3] / "benchmarks" / "targets"
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def modules(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    names = ("measure_targets", "format_page")
+    for name in names:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    import format_page
+    import measure_targets
+
+    yield measure_targets, format_page
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+def test_each_file_is_compared_with_its_source_and_written(small_copy, modules):
+    from corallite.convert.export.convert import convert
+
+    measure_targets, format_page = modules
+    run, data = open_run(small_copy)
+    convert(run, data, target="tflite_float16")
+    rows = measure_targets.measure(run, data)
+    assert [(row.name, row.source) for row in rows] == [
+        ("int8", "qat"),
+        ("tflite_float16", "pruned"),
+    ]
+    int8, half = rows
+    assert half.agreement == 1 and half.largest < 0.05
+    assert 0.8 < int8.top1 <= 1 and int8.p50_ms > 0
+    assert int8.file_bytes == run.stage("int8").model_path.stat().st_size
+    # Not measured anew.
+    assert measure_targets.measure(run, data) == rows
+    page = f"before\n{format_page.BEGIN}\nold\n{format_page.END}\nafter\n"
+    table = format_page.format_table(run, rows)
+    written = format_page.fill_in(page, [table], Path("page.md"))
+    assert "old" not in written and written.startswith("before\n")
+    assert written.endswith("after\n")
+    assert "### shufflenet_v2 0.25x, 32 pixels" in written
+    assert f"| `int8` | qat | {int8.file_bytes:,} |" in written
+    # Written twice, it is the same.
+    assert format_page.fill_in(written, [table], Path("page.md")) == written
+
+
+def test_a_page_without_a_place_is_refused(modules):
+    _, format_page = modules
+    with pytest.raises(RequestError, match=r"page\.md: has no lines"):
+        format_page.fill_in("text", ["table"], Path("page.md"))
