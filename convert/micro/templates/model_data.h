@@ -21,8 +21,8 @@ extern const unsigned char kModelData[];
 // `AllocateTensors()`, how many a port needs.
 constexpr std::size_t kArenaBytes = $arena_bytes;
 
-// The input: $colours pixels of 0 to 255, row by row from the top left, $channels byte(s)
-// for each pixel. $fit
+// The input: $colours pixels of 0 to 255, row by row from the top left, kImageChannels
+// bytes for each. $fit
 // The input tensor is $input_type and holds pixel - kPixelOffset.
 constexpr int kImageHeight = $height;
 constexpr int kImageWidth = $width;
