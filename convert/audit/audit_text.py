@@ -41,7 +41,7 @@ def format_audit(audit: Audit, *, details: bool = False) -> str:
         _format_cost(audit),
         _format_precision(audit),
         _format_xnnpack(audit),
-        _format_edgetpu(audit),
+        _format_ethos_u(audit) or _format_edgetpu(audit),
     ]
     return "\n\n".join("\n".join(lines) for lines in sections)
 
@@ -115,7 +115,8 @@ def _join(numbers: Sequence[float | None]) -> str:
 
 def _format_operators(audit: Audit, details: bool) -> Iterator[str]:
     yield _COLUMNS.format(*_HEADINGS)
-    mapped, outside = set(audit.edgetpu.mapped), set(audit.xnnpack.outside)
+    mapped = set() if audit.ethos_u else set(audit.edgetpu.mapped)
+    outside = set(audit.xnnpack.outside)
     for operator in audit.model.main.operators:
         on_tpu = "yes" if operator.index in mapped else "no"
         by_xnnpack = "no" if operator.index in outside else "yes"
@@ -191,6 +192,21 @@ def _format_edgetpu(audit: Audit) -> list[str]:
     title = f"predicted for compiler {found.compiler}:"
     lines = format_mapping(found, audit.model.main.operators, title)
     return lines + (format_memory(found) if found.mapped else [])
+
+
+def _format_ethos_u(audit: Audit) -> list[str]:
+    """Describes a compiled file; returns no lines for any other."""
+    found = audit.ethos_u
+    if found is None:
+        return []
+    operators = [audit.model.main.operators[number] for number in found.on_cpu]
+    names = [f"{x.index} {x.custom_code or x.name}" for x in operators]
+    left = f"operators on the CPU: {shorten(names)}" if names else "none on the CPU"
+    parts = format_count(len(found.on_npu), "part")
+    return [
+        *format_entry("Ethos-U", f"compiled for {found.accelerator or 'unknown'}"),
+        *format_entry("on the NPU", f"{parts}; {left}"),
+    ]
 
 
 def _short(count: int) -> str:

@@ -16,6 +16,7 @@ from corallite.convert.audit.cost import (
 from corallite.convert.audit.xnnpack import Partitions, Probe
 from corallite.convert.edgetpu.predict.compilers import DEFAULT_COMPILER
 from corallite.convert.edgetpu.predict.prediction import Prediction, predict
+from corallite.convert.ethos_u.compiled import CompiledFile, describe_compiled
 from corallite.convert.tflite.dynamic import describe_dynamic
 from corallite.convert.tflite.model import Model, Operator, Tensor
 from corallite.convert.tflite.precision import Finding, find_not_int8
@@ -49,6 +50,7 @@ class Audit:
         dynamic: A sentence for each reason why a size is not fixed.
         xnnpack: The subgraphs that TFLite's CPU delegate runs.
         edgetpu: The predicted result of the Edge TPU compiler.
+        ethos_u: What Vela has compiled it for; None if it has not.
     """
 
     path: Path
@@ -67,6 +69,7 @@ class Audit:
     dynamic: list[str]
     xnnpack: Partitions
     edgetpu: Prediction
+    ethos_u: CompiledFile | None
 
     def to_json(self) -> dict[str, Any]:
         """Returns a dict for JSON."""
@@ -93,6 +96,7 @@ class Audit:
             "dynamic": self.dynamic,
             "xnnpack": dataclasses.asdict(self.xnnpack),
             "edgetpu": self.edgetpu.to_json(),
+            "ethos_u": self.ethos_u and dataclasses.asdict(self.ethos_u),
         }
 
 
@@ -121,8 +125,8 @@ def audit_file(
     path = Path(path)
     model = read_model(path)
     graph = model.main
-    peak = find_peak(graph)
-    with _start_probe(path, peak, ask_xnnpack) as probe:
+    peak, ethos_u = find_peak(graph), describe_compiled(model)
+    with _start_probe(path, peak, ask_xnnpack and ethos_u is None) as probe:
         manifest, manifest_error = _read_manifest(path)
         metadata, metadata_error = _describe_metadata(model)
         description, refusal = _describe(path, model)
@@ -149,6 +153,7 @@ def audit_file(
             dynamic=list(describe_dynamic(graph)),
             xnnpack=probe.result() if probe else Partitions(None, error="not asked"),
             edgetpu=edgetpu,
+            ethos_u=ethos_u,
         )
 
 

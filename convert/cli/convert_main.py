@@ -131,6 +131,8 @@ def _convert_to(name: str, run: Run, data: ImageData, request: Request) -> int:
     accuracy = metrics.get("val_accuracy")
     measured = "" if accuracy is None else f", validation accuracy {accuracy:.4f}"
     print(f"{stage.model_path}: {size:,} bytes, from {source}{measured}")
+    for line in metrics.get("notes", ()):
+        print(line)
     if metrics.get("refusal"):
         print(f"It {Refusal.from_json(metrics['refusal']).explain()}.")
     comparison = read_comparison(stage)

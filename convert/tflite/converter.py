@@ -1,7 +1,7 @@
 """Converts Keras models to TFLite and checks the resulting file."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,9 @@ def convert_to_float(model: keras.Model) -> bytes:
     return _run(_make_converter(model))
 
 
-def convert_to_form(model: keras.Model, form: str, images: np.ndarray) -> bytes:
+def convert_to_form(
+    model: keras.Model, form: str, images: Sequence[np.ndarray] = ()
+) -> bytes:
     """Returns a TFLite file of a float model in one of TensorFlow's other forms.
 
     Args:
@@ -73,7 +75,7 @@ def convert_to_form(model: keras.Model, form: str, images: np.ndarray) -> bytes:
         form: "dynamic": int8 weights, float activations; "float16": float16 weights,
             float activations; "int16x8": int8 weights, int16 activations, inputs and
             outputs.
-        images: As those of `convert_to_int8`; for "int16x8" only.
+        images: As those of `convert_to_int8`; needed by "int16x8" only.
 
     Returns:
         The file's content. Batch is a static 1.

@@ -43,7 +43,7 @@ class PixelEncoder:
             )
         (self._spec,) = signature.inputs
         self._shape = (*size_hw, 3)
-        self._table = _pixel_table(self._spec, described.input_range, path)
+        self._table = pixel_table(self._spec, described.input_range, path)
 
     def encode(self, pixels_u8: Image) -> dict[str, Tensor]:
         """Returns the input, by name, for uint8 RGB [height, width, 3].
@@ -66,7 +66,7 @@ class PixelEncoder:
         return {self._spec.name: values.reshape(self._spec.shape)}
 
 
-def _pixel_table(
+def pixel_table(
     spec: TensorSpec, input_range: tuple[float, float], path: str | Path
 ) -> Tensor | None:
     """Returns the input value for each pixel value 0 to 255; None if they are equal.

@@ -10,3 +10,6 @@ TFLITE_METADATA_NAME = "TFLITE_METADATA"
 
 # The custom operator that the Edge TPU compiler leaves in place of those it took.
 EDGETPU_OPERATOR = "edgetpu-custom-op"
+# The same of Arm's Vela, for Ethos-U NPUs.
+ETHOSU_OPERATOR = "ethos-u"
+COMPILED_OPERATORS = (EDGETPU_OPERATOR, ETHOSU_OPERATOR)

@@ -9,6 +9,7 @@ from fixtures.model_writer import (
     write_file,
     writer,
 )
+from fixtures.partly_mapped import partly_mapped
 
 __all__ = [
     "check_cut",
@@ -16,6 +17,7 @@ __all__ = [
     "docker",
     "make_writer",
     "network",
+    "partly_mapped",
     "stand_in",
     "status_of_last",
     "write_file",

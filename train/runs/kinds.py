@@ -145,6 +145,24 @@ _ROWS = (
     ),
 )
 KINDS = {kind.name: kind for kind in _ROWS}
+ETHOS_U = f"{_EXPORTS}ethos_u"
+# Exports that another verb than `convert` makes too.
+_COMPILED = {
+    ETHOS_U: StageKind(
+        ETHOS_U,
+        "compile",
+        ("int8",),
+        artifact="model_int8_vela.tflite",
+        runner=None,
+        settings={
+            "accelerator": None,
+            "vela_config": "",
+            "system_config": "",
+            "memory_mode": "",
+        },
+        flag_names={"accelerator": "target"},
+    )
+}
 # Of export targets, beside those of int8.
 _EXPORT_SETTINGS = {"layout": "nhwc", "opset": 17, "symmetric": False}
 
@@ -155,6 +173,8 @@ def find_kind(name: str) -> StageKind:
     Raises:
         KeyError: There is no such kind.
     """
+    if name in _COMPILED:
+        return _COMPILED[name]
     if not name.startswith(_EXPORTS):
         return KINDS[name]
     int8 = KINDS["int8"]

@@ -9,7 +9,7 @@ from corallite.convert.tflite.model import EIGHT_BIT, Graph, Model, Tensor
 from corallite.convert.tflite.precision import WITH_WEIGHTS, find_not_int8
 from corallite.convert.tflite.reader import read_model
 from corallite.device.model.description.graph import read_graph
-from corallite.device.model.identifiers import EDGETPU_OPERATOR
+from corallite.device.model.identifiers import COMPILED_OPERATORS
 from corallite.device.system.errors import RequestError
 
 _SHARE = re.compile(r"0?\.\d+|1\.0*|0\.")
@@ -31,7 +31,7 @@ def read_checked_model(path: Path, *, open_batch: bool = False) -> Model:
     """
     model = read_model(path)
     graph = model.main
-    if any(operator.custom_code == EDGETPU_OPERATOR for operator in graph.operators):
+    if any(operator.custom_code in COMPILED_OPERATORS for operator in graph.operators):
         raise RequestError(
             f"{path}: is compiled already. Pass the int8 file it was compiled from."
         )
@@ -80,7 +80,7 @@ def _check_int8(path: Path, model: Model) -> None:
     first = others[0] if others else None
     where = f"operator {first.operator} {first.name}: {first.type}" if first else "all"
     raise RequestError(
-        f"{path}: is not full int8 ({where}), and the Edge TPU computes in int8 only. "
+        f"{path}: is not full int8 ({where}), and the compiler takes int8 only. "
         "Convert the model with: corallite convert."
     )
 

@@ -16,6 +16,7 @@ from corallite.convert.edgetpu.compile.compiler import (
     compile_content,
 )
 from corallite.convert.edgetpu.compile.compiler_program import Program
+from corallite.convert.edgetpu.compile.packed import read_named, read_packed
 from corallite.convert.edgetpu.compile.result import (
     FROM_COMPILER,
     FROM_FILE,
@@ -25,13 +26,11 @@ from corallite.convert.edgetpu.compile.result import (
 )
 from corallite.convert.edgetpu.predict.compilers import COMPILERS, DEFAULT_COMPILER
 from corallite.convert.edgetpu.predict.prediction import Prediction, predict
-from corallite.convert.tflite.compact import NAMES_FILE, restore_names
 from corallite.convert.tflite.model import Model
 from corallite.convert.tflite.reader import decode
-from corallite.device.model.archive import ARCHIVE_ERRORS, append_archive, split_archive
+from corallite.device.model.archive import append_archive
 from corallite.device.model.manifest import Manifest, read_manifest
 from corallite.device.system import files
-from corallite.device.system.errors import RequestError
 from corallite.device.system.storage import atomic
 
 
@@ -79,9 +78,8 @@ def compile_file(
     """
     options = options or Options()
     model = read_checked_model(path, open_batch=options.open_batch)
-    manifest, packed = read_manifest(path), _read_packed(path, model)
-    if packed.pop(NAMES_FILE, None) is not None:
-        model = _read_named(path, model)
+    manifest, packed = read_manifest(path), read_packed(path, model)
+    model = read_named(path, model)
     with _scratch(output_dir) as scratch:
         version = program.ask_version(scratch)
         compile_it = functools.partial(
@@ -106,30 +104,6 @@ def compile_file(
         before_writing()
         compiled = _write(written, attempt, output_dir, path.stem)
     return _describe_success(path, model, attempt, compiled, version, options)
-
-
-def _read_packed(path: Path, model: Model) -> dict[str, bytes]:
-    """Returns the files in the archive behind a model, such as MediaPipe's labels."""
-    try:
-        return split_archive(bytes(model.content))[1]
-    except ARCHIVE_ERRORS as error:
-        raise RequestError(
-            f"{path}: the archive behind the model is damaged ({error}). Create the "
-            "file again."
-        ) from error
-
-
-def _read_named(path: Path, model: Model) -> Model:
-    """Returns a compacted model with its names in it.
-
-    The compiled file tells by their names which operators stay on the CPU.
-    """
-    try:
-        return decode(restore_names(bytes(model.content)))
-    except ValueError as error:
-        raise RequestError(
-            f"{path}: its {NAMES_FILE} is damaged. Create the file again."
-        ) from error
 
 
 def _pack_again(

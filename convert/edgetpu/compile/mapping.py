@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from corallite.convert.edgetpu.predict.compilers import MAPPED
 from corallite.convert.tflite.model import Graph, Operator
-from corallite.device.model.identifiers import EDGETPU_OPERATOR
+from corallite.device.model.identifiers import COMPILED_OPERATORS
 
 # The status of an operator that the log omits.
 NOT_LOGGED = "Not in the compiler's log"
@@ -31,7 +31,7 @@ def find_mapped(graph: Graph, compiled: Iterable[Graph]) -> set[int] | None:
         _identify(operator)
         for piece in compiled
         for operator in piece.operators
-        if operator.custom_code != EDGETPU_OPERATOR
+        if operator.custom_code not in COMPILED_OPERATORS
     )
     if any(len(places.get(key, ())) != count for key, count in left.items()):
         return None

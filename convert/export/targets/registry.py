@@ -24,6 +24,8 @@ MODULES = {
     "openvino_tflite": f"{_PACKAGE}openvino",
     "cpp": f"{_PACKAGE}cpp",
     "mediapipe": f"{_PACKAGE}mediapipe",
+    "micro": f"{_PACKAGE}micro",
+    "ethos_u": f"{_PACKAGE}ethos_u",
 }
 
 

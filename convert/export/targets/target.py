@@ -22,7 +22,8 @@ class Candidate:
         labels: The model's predictions on the validation split, int `[n]`, if the
             target has run it.
         quantized: The Keras graph with quantizers that it was made from, if any.
-        record: More keys for the record of the stage.
+        record: More keys for the record of the stage; `convert` prints the lines of
+            "notes".
     """
 
     files: Mapping[str, bytes]

@@ -1,7 +1,9 @@
 """TFLite in other forms than int8, each with a manifest inside."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from corallite.convert.export.targets.judge import REFUSAL_OPTIONS, judge
 from corallite.convert.export.targets.target import Candidate, Target, is_float
@@ -45,9 +47,10 @@ def _export(
     if form == "float":
         content = converter.convert_to_float(model)
     else:
-        # Only int16x8 is calibrated; a single image costs nothing.
-        count = settings.get(_CALIBRATION, 1)
-        images = choose_checked_images(data.splits["train"], count)
+        images: Sequence[np.ndarray] = ()
+        if _CALIBRATION in settings:
+            count = settings[_CALIBRATION]
+            images = list(choose_checked_images(data.splits["train"], count))
         content = converter.convert_to_form(model, form, images)
     name = f"model_{form}.tflite"
     judged = judge(

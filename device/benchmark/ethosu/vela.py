@@ -23,7 +23,12 @@ ACCELERATORS = (
     *("ethos-u85-128", "ethos-u85-256", "ethos-u85-512", "ethos-u85-1024"),
     "ethos-u85-2048",
 )
+DEFAULT_ACCELERATOR = "ethos-u55-128"
 _PACKAGE = "ethos-u-vela"
+_VERSION = "5.2.0"
+# Of the network and of its layers.
+_TABLES = 2
+_KIB = 1024
 # Enough for a large network on a busy machine.
 _LIMIT_S = 600.0
 _TRIAL = """
@@ -58,14 +63,22 @@ class Estimate:
         cycles: All cycles of the NPU.
         clock_hz: Of the NPU.
         sram_bytes: The memory for activations and, where it is so configured, weights.
+        dram_bytes: The same, where the memory mode has DRAM.
+        flash_bytes: What is read from flash, on the chip or off it.
         macs: Multiply-accumulates on the NPU.
+        system_config: Vela's name of clocks and bandwidths.
+        memory_mode: Vela's name of what is in which memory.
         layers: In the order of execution.
     """
 
     cycles: int
     clock_hz: float
     sram_bytes: int
+    dram_bytes: int
+    flash_bytes: int
     macs: int
+    system_config: str
+    memory_mode: str
     layers: tuple[Layer, ...]
 
     @property
@@ -79,7 +92,7 @@ class Estimate:
         return sum(not layer.is_on_npu for layer in self.layers)
 
 
-def estimate(content: bytes, accelerator: str = "ethos-u55-128") -> Estimate:
+def estimate(content: bytes, accelerator: str = DEFAULT_ACCELERATOR) -> Estimate:
     """Returns Vela's figures of a file, with its default system and memory mode.
 
     Args:
@@ -99,12 +112,32 @@ def estimate(content: bytes, accelerator: str = "ethos-u55-128") -> Estimate:
             printed = _run(vela, [*options, "--verbose-performance", str(path)])
         # What its C++ part, its checks and its reader raise.
         except (RuntimeError, ValueError, LookupError, SystemExit) as error:
-            raise _refusal(str(error)) from error
-        summaries = list(folder.glob("*_summary_*.csv"))
-        if not summaries:
-            raise _refusal(printed)
-        (summary,) = _read_rows(summaries[0])
-        return _parse(summary, _read_rows(folder / "model_per-layer.csv"))
+            raise refusal(str(error)) from error
+        return read_estimate(folder, printed)
+
+
+def read_estimate(folder: Path, printed: str) -> Estimate:
+    """Reads the tables that Vela writes with --verbose-performance.
+
+    Args:
+        folder: Its output folder.
+        printed: What it has printed.
+
+    Raises:
+        RequestError: There are none, or those of another version.
+    """
+    paths = [*folder.glob("*_summary_*.csv"), *folder.glob("*_per-layer.csv")]
+    if len(paths) != _TABLES:
+        raise refusal(printed)
+    try:
+        (summary,), layers = map(_read_rows, paths)
+        return _parse(summary, layers)
+    except (LookupError, ValueError) as error:
+        raise RequestError(
+            f"Vela's tables cannot be read ({error}); this is version "
+            f"{importlib.metadata.version(_PACKAGE)}, run: pip install "
+            f"{_PACKAGE}=={_VERSION}."
+        ) from error
 
 
 def require_no_crash(path: Path, accelerator: str) -> None:
@@ -161,7 +194,8 @@ def _run(vela: Any, arguments: list[str]) -> str:
     return text.getvalue()
 
 
-def _refusal(printed: str) -> RequestError:
+def refusal(printed: str) -> RequestError:
+    """Returns the error of a Vela that fails, with the last line that it printed."""
     lines = printed.strip().splitlines() or ["it printed nothing"]
     return RequestError(
         f"Vela does not compile the file ({lines[-1].rstrip('.')}); convert it again, "
@@ -187,7 +221,16 @@ def _parse(summary: dict[str, str], rows: list[dict[str, str]]) -> Estimate:
     return Estimate(
         cycles=round(float(summary["cycles_total"])),
         clock_hz=float(summary["core_clock"]),
-        sram_bytes=round(float(summary["sram_memory_used"]) * 1024),
+        sram_bytes=_size(summary, "sram"),
+        dram_bytes=_size(summary, "dram"),
+        flash_bytes=_size(summary, "on_chip_flash") + _size(summary, "off_chip_flash"),
         macs=round(float(summary["nn_macs"])),
+        system_config=summary["system_config"],
+        memory_mode=summary["memory_mode"],
         layers=tuple(layers),
     )
+
+
+def _size(summary: dict[str, str], memory: str) -> int:
+    """Returns the bytes of a memory that are used."""
+    return round(float(summary[f"{memory}_memory_used"]) * _KIB)

@@ -184,8 +184,8 @@ def read_graph(content: bytes | mmap, path: str | Path) -> FileGraph:
         path: Its name, for errors.
 
     Raises:
-        RequestError: It is damaged, has an input of open size, or has operators of
-            TensorFlow itself.
+        RequestError: It is damaged, has an input of open size, has operators of
+            TensorFlow itself, or is compiled for an Ethos-U.
     """
     try:
         graph = FileGraph(content)
@@ -198,6 +198,11 @@ def read_graph(content: bytes | mmap, path: str | Path) -> FileGraph:
             f"{path}: needs {', '.join(flex[:3])}{' ...' if flex[3:] else ''}, which "
             "only TensorFlow itself runs; convert it again without "
             "tf.lite.OpsSet.SELECT_TF_OPS."
+        )
+    if any(name == identifiers.ETHOSU_OPERATOR for _, name in operators):
+        raise RequestError(
+            f"{path}: is compiled for an Ethos-U, which no runtime here drives; give "
+            "the int8 file that it was compiled from."
         )
     for spec in signature.inputs:
         if min(spec.shape, default=1) < 1:

@@ -1,6 +1,6 @@
 """The tables of docs/runtimes.md: what is measured, and where it is written."""
 
-import sys
+import importlib
 from pathlib import Path
 
 import pytest
@@ -15,15 +15,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def modules(monkeypatch):
     monkeypatch.syspath_prepend(FOLDER)
-    names = ("measure_targets", "format_page")
-    for name in names:
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    import format_page
-    import measure_targets
-
-    yield measure_targets, format_page
-    for name in names:
-        sys.modules.pop(name, None)
+    return [importlib.import_module(x) for x in ("measure_targets", "format_page")]
 
 
 def test_each_file_is_compared_with_its_source_and_written(small_copy, modules):

@@ -7,6 +7,8 @@ from fixtures.small_models import write_model
 
 from corallite.convert.audit.audit_text import format_audit
 from corallite.convert.audit.examine import audit_file
+from corallite.convert.ethos_u.compile_file import compile_file
+from corallite.convert.ethos_u.vela_program import Options
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.model.identifiers import TFLITE_METADATA_NAME
 from corallite.device.model.manifest import Manifest
@@ -67,3 +69,24 @@ def test_why_a_model_cannot_be_served_comes_first(write_file, options, sentence)
     text = text_of(path)
     assert text.index("refused") < text.index(sentence) < text.index("written by")
     assert sentence in audit_file(path, ask_xnnpack=False).to_json()["use"]["refusal"]
+
+
+def test_a_file_for_an_ethos_u_is_described(partly_mapped, write_file):
+    pytest.importorskip("ethosu.vela")
+    made = compile_file(write_file(partly_mapped.content()), Options("ethos-u65-512"))
+    path = write_file(made.content)
+    found = audit_file(path)
+    assert found.to_json()["ethos_u"] == {
+        **{"accelerator": "ethos-u65-512", "on_npu": (0, 2), "on_cpu": (1, 3, 4)}
+    }
+    text = text_of(path)
+    assert "refused is compiled for an Ethos-U, which no runtime here drives" in text
+    assert "Ethos-U compiled for ethos-u65-512 on the NPU 2 parts; operators" in text
+    assert "on the CPU: 1 FLOOR, 3 L2_NORMALIZATION, 4 Own" in text
+    assert "Edge TPU" not in text and " yes " not in text
+
+
+def test_other_files_are_not_for_an_ethos_u(writer, write_file):
+    writer.conv(writer.input())
+    found = audit_file(write_file(writer.content()), ask_xnnpack=False)
+    assert found.to_json()["ethos_u"] is None

@@ -169,6 +169,41 @@ def test_a_failure_does_not_change_a_finished_stage(run_dir, stand_in):
     assert after == before
 
 
+def test_a_run_is_compiled_for_an_ethos_u_once(run_dir, partly_mapped):
+    pytest.importorskip("ethosu.vela")
+    (run_dir / "int8" / "model_int8.tflite").write_bytes(partly_mapped.content())
+    flags = (f"--run_dir={run_dir}", "--target=ethos-u55-128")
+    done = compile_it(*flags, "--min_mapped=1.0")
+    assert done.returncode == 1
+    assert "2 of 5 operators mapped, below --min_mapped=1.0" in done.stderr
+    assert (
+        "1 FLOOR: Unsupported opType" in done.stdout
+        and "mapped        2 of 5" in done.stdout
+    )
+    folder = run_dir / "exports" / "ethos_u"
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["metrics.json", "model_int8_vela.tflite"]
+    record = json.loads((folder / "metrics.json").read_text())
+    assert record["inputs"]["accelerator"] == "ethos-u55-128"
+    assert record["files"] == ["model_int8_vela.tflite"]
+    again = compile_it(*flags, "--min_mapped=2")
+    assert again.returncode == 0
+    assert "model_int8_vela.tflite: already compiled; 2 of 5 mapped" in again.stdout
+    other = compile_it(flags[0], "--target=ethos-u55-256", "--json")
+    content = json.loads(other.stdout)
+    assert content["ethos_u"]["accelerator"] == "ethos-u55-256"
+    assert content["compiled"] == [str(folder / "model_int8_vela.tflite")]
+
+
+def test_a_file_is_compiled_for_an_ethos_u_beside_it(network):
+    pytest.importorskip("ethosu.vela")
+    done = compile_it(f"--model={network}", "--target=ethos-u65-256", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    content = json.loads(done.stdout)
+    assert content["compiled"] == [str(network.with_name("net_vela.tflite"))]
+    assert network.with_name("net_vela.tflite").exists()
+
+
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
@@ -182,6 +217,14 @@ def test_a_failure_does_not_change_a_finished_stage(run_dir, stand_in):
         (["--model=a", "--compiler=./nothing"], "program not found"),
         (["--model=a", "extra"], "Expected one model file, got 'a' and 'extra'"),
         (["--run_dir=a", "b"], "--run_dir has its own model and folder"),
+        (["--model=a", "--target=ethos-u9"], "value should be one of <edgetpu|ethos-"),
+        (["--target=ethos-u55-32"], "Expected --model or --run_dir"),
+        (["--model=setup.cfg", "--target=ethos-u55-32"], "is not a TFLite model"),
+        (
+            ["--model=a", "--target=ethos-u55-32", "--retries=1"],
+            "--retries is not for --target=ethos-u55-32; omit it",
+        ),
+        (["--model=a", "--memory_mode=Sram_Only"], "is not for --target=edgetpu"),
     ],
 )
 def test_a_wrong_request_is_one_line(tmp_path, flags, sentence):
@@ -200,7 +243,10 @@ def test_a_folder_that_cannot_be_written_is_one_line(network, stand_in):
     assert done.stderr.count("\n") == 1
 
 
-def test_no_training_module_is_loaded(run_dir, stand_in):
+@pytest.mark.parametrize("target", ["edgetpu", "ethos-u55-128"])
+def test_no_training_module_is_loaded(run_dir, stand_in, target):
+    if target != "edgetpu":
+        pytest.importorskip("ethosu.vela")
     name = "corallite.convert.cli.compile_main"
     code = (
         "import runpy, sys\n"
@@ -208,7 +254,8 @@ def test_no_training_module_is_loaded(run_dir, stand_in):
         "except SystemExit as done: assert not done.code, done.code\n"
         f"print('LOADED', [name for name in {FORBIDDEN} if name in sys.modules])"
     )
-    flags = (f"--run_dir={run_dir}", f"--compiler={stand_in().path}")
+    compiler = [f"--compiler={stand_in().path}"] if target == "edgetpu" else []
+    flags = (f"--run_dir={run_dir}", f"--target={target}", *compiler)
     done = subprocess.run(
         [sys.executable, "-c", code, *flags], capture_output=True, text=True
     )

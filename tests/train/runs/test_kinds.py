@@ -5,8 +5,10 @@ import dataclasses
 import pytest
 
 from corallite.convert.edgetpu.compile.compiler import Options
+from corallite.convert.export.ethos_u import SETTINGS
 from corallite.optimize.calibrate.choose_images import DEFAULT_COUNT
-from corallite.train.runs.kinds import KINDS, depth, export_stage, find_kind
+from corallite.train.runs.commands import list_flags
+from corallite.train.runs.kinds import ETHOS_U, KINDS, depth, export_stage, find_kind
 
 
 def test_every_stage_goes_back_to_the_one_first():
@@ -29,3 +31,11 @@ def test_an_export_has_a_folder_of_its_own_but_int8_keeps_its():
 def test_an_unknown_kind_is_an_error():
     with pytest.raises(KeyError, match="none"):
         find_kind("none")
+
+
+def test_what_vela_compiles_is_made_by_compile():
+    kind = find_kind(ETHOS_U)
+    assert (kind.name, kind.verb, kind.parents) == (ETHOS_U, "compile", ("int8",))
+    assert kind.settings.keys() == SETTINGS.keys()
+    inputs = {"accelerator": "ethos-u65-256", "memory_mode": "", "parent": "0"}
+    assert list_flags(kind, inputs) == {"target": "ethos-u65-256"}

@@ -61,7 +61,7 @@ def test_operator_that_is_not_compiled_is_named(monkeypatch):
 
 def test_operator_on_the_cpu_is_refused(monkeypatch):
     layer = vela.Layer("operator_1", "LSTM", is_on_npu=False, cycles=0)
-    found = vela.Estimate(9, 5e8, 9, 9, (layer,))
+    found = vela.Estimate(9, 5e8, 9, 0, 0, 9, "", "", (layer,))
     monkeypatch.setattr(vela, "estimate", lambda *arguments: found)
     with pytest.raises(RequestError, match="16>10: runs on the CPU beside ethos-u55"):
         estimate_operator(NETWORK[-2], "ethos-u55-128")

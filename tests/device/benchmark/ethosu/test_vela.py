@@ -60,3 +60,28 @@ def test_file_that_vela_crashes_with_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(RequestError, match=r"model.tflite: Vela .*SIG\w+.*; copy"):
         vela.require_no_crash(path, "ethos-u55-128")
+
+
+def test_memories_and_modes_are_read():
+    pytest.importorskip("ethosu.vela")
+    found = vela.estimate(write_operators([CONV]))
+    assert found.memory_mode == "Shared_Sram" and found.dram_bytes == 0
+    assert found.system_config == "Ethos_U55_High_End_Embedded"
+    assert found.flash_bytes >= 9 * 16 * 32 / 2
+    found = vela.estimate(write_operators([CONV]), "ethos-u65-256")
+    assert found.memory_mode == "Dedicated_Sram_384KB" and found.dram_bytes > 0
+
+
+@pytest.mark.parametrize("text", ["cycles\n1\n", "cycles_total\nmany\n", ""])
+def test_tables_of_another_version_are_refused(tmp_path, text):
+    (tmp_path / "model_summary_x.csv").write_text(text)
+    (tmp_path / "model_per-layer.csv").write_text("Name\n")
+    pytest.importorskip("ethosu.vela")
+    sentence = r"tables cannot be read .*pip install ethos-u-vela==5.2.0\."
+    with pytest.raises(RequestError, match=sentence):
+        vela.read_estimate(tmp_path, "")
+
+
+def test_vela_without_tables_is_refused_with_its_last_line(tmp_path):
+    with pytest.raises(RequestError, match=r"not compile the file \(Error: no\); conv"):
+        vela.read_estimate(tmp_path, "Hello\nError: no.\n")

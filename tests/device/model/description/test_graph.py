@@ -65,3 +65,9 @@ def test_damaged_files_are_refused():
         with pytest.raises(RequestError, match="a.tflite: is damaged"):
             read_graph(content[:length], "a.tflite").writer_of(0)
             raise RequestError("a.tflite: is damaged (only its end is missing)")
+
+
+def test_a_file_for_an_ethos_u_is_refused(writer):
+    content = writer.content(writer.operator("ethos-u", [writer.input()], None))
+    with pytest.raises(RequestError, match="m.tflite: is compiled for an Ethos-U, wh"):
+        read_graph(content, "m.tflite")

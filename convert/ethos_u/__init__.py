@@ -1,0 +1,1 @@
+"""Compiles files for Arm's Ethos-U NPUs, with Arm's compiler Vela."""
