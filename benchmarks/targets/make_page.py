@@ -17,7 +17,7 @@ import format_page
 import measure_targets
 from absl import flags, logging
 
-from corallite.convert.export.targets.registry import list_targets
+from corallite.convert.export.registry import list_targets
 from corallite.device.cli import program
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError

@@ -12,7 +12,7 @@ import numpy as np
 from absl import logging
 
 from corallite.convert.evaluate.metrics import open_file, predict_by
-from corallite.convert.export.targets.registry import MODULES, find_target
+from corallite.convert.export.registry import MODULES, find_target
 from corallite.device.system import files
 from corallite.optimize.keras_graph.load import load_model
 from corallite.train.data.load import ImageData, Split

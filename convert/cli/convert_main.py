@@ -31,7 +31,7 @@ from corallite.convert.cli import request_flags
 from corallite.convert.export.compact_file import compact_file
 from corallite.convert.export.convert import convert
 from corallite.convert.export.plan import SOURCES, Request
-from corallite.convert.export.targets.registry import (
+from corallite.convert.export.registry import (
     find_target,
     format_targets,
     list_targets,

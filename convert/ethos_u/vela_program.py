@@ -94,7 +94,12 @@ def run_vela(content: bytes, path: Path, options: Options) -> Output:
         (folder / "model.tflite").write_bytes(content)
         flags = ("--verbose-performance", "--output-dir=.", *options.arguments())
         command = [*_COMMAND, *flags, "model.tflite"]
-        ended = run_limited(command, folder=folder, timeout_s=options.timeout_s)
+        ended = run_limited(
+            command,
+            folder=folder,
+            timeout_s=options.timeout_s,
+            remedy="Check that this Python can be started.",
+        )
         _require_success(ended, path, options)
         compiled = folder / "model_vela.tflite"
         if not compiled.exists():

@@ -26,7 +26,7 @@ from corallite.convert.export.plan import (
     choose_methods,
     make_plan,
 )
-from corallite.convert.export.targets.registry import find_target
+from corallite.convert.export.registry import find_target
 from corallite.convert.export.targets.target import Candidate, Target
 from corallite.device.system import files
 from corallite.device.system.storage import atomic

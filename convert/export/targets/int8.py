@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from corallite.convert.export.targets.judge import REFUSAL_OPTIONS, judge
+from corallite.convert.export.judge import REFUSAL_OPTIONS, judge
 from corallite.convert.export.targets.target import Candidate, Target, is_keras
 from corallite.convert.tflite import converter
 from corallite.convert.tflite.compact import compact

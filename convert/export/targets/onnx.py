@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from corallite.convert.export.targets.judge import REFUSAL_OPTIONS, judge
+from corallite.convert.export.judge import REFUSAL_OPTIONS, judge
 from corallite.convert.export.targets.target import (
     Candidate,
     Export,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from corallite.convert.export.targets.judge import REFUSAL_OPTIONS, judge
+from corallite.convert.export.judge import REFUSAL_OPTIONS, judge
 from corallite.convert.export.targets.target import Candidate, Target, is_float
 from corallite.convert.tflite.converter import hold, without_log
 from corallite.device.engine.runners import saved_model

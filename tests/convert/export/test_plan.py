@@ -6,7 +6,7 @@ import pytest
 from fixtures.small_run import open_run
 
 from corallite.convert.export.plan import Request, choose_methods, make_plan
-from corallite.convert.export.targets.registry import find_target
+from corallite.convert.export.registry import find_target
 from corallite.train.runs.run import Run
 
 AUTO = Request(method="auto")

@@ -12,7 +12,7 @@ from corallite.convert.evaluate.metrics import predict_labels_by_file
 from corallite.convert.evaluate.stages import evaluate_run
 from corallite.convert.export.convert import convert
 from corallite.convert.export.plan import Request
-from corallite.convert.export.targets.registry import MODULES, find_target
+from corallite.convert.export.registry import MODULES, find_target
 from corallite.device.engine.open_model import ModelRequest, open_model
 from corallite.device.model import selftest
 

@@ -10,7 +10,7 @@ from corallite.convert.accuracy.gate import AccuracyLostError
 from corallite.convert.accuracy.record import read_comparison
 from corallite.convert.evaluate.stages import evaluate_run
 from corallite.convert.export.convert import convert
-from corallite.convert.export.targets.registry import MODULES, find_target
+from corallite.convert.export.registry import MODULES, find_target
 from corallite.convert.export.targets.target import Candidate
 from corallite.device.system.errors import RequestError
 
