@@ -13,6 +13,7 @@ from rows import Row
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.train.runs.run import Run
+from corallite.train.runs.stage import hash_file
 
 # Written into the run of a row when it is finished.
 DONE_FILE = "row.json"
@@ -121,12 +122,16 @@ def list_commands(
 
 
 def copy_float(source: Path, folder: Path) -> None:
-    """Makes a run with the float stage of another, unless it exists.
+    """Makes a run with the float stage of another, unless it has the same.
 
     The decoded images are the same files: nothing changes them in place.
     """
     if folder.exists():
-        return
+        models = (Run.open(x).first().model_path for x in (source, folder))
+        if len({hash_file(path) for path in models}) == 1:
+            return
+        # The network was trained anew, and all else was made from the former.
+        shutil.rmtree(folder)
     partial = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(source / "cache", partial / "cache", copy_function=os.link)

@@ -20,6 +20,7 @@ import read_rows
 import rows
 from absl import flags, logging
 
+from corallite.device.benchmark.measure import time_files
 from corallite.device.cli import program
 from corallite.device.system.errors import RequestError
 
@@ -97,7 +98,7 @@ def _format(number: int, known: Sequence[rows.Row], root: Path) -> str:
     of_table = [row for row in known if row.table == number]
     found = {row: read_rows.read(row, root) for row in of_table}
     results = {row.name: x for row, x in found.items() if x is not None}
-    time = None if _PRINT.value else measure_rows.time_files
+    time = None if _PRINT.value else time_files
     times = {}
     if results:
         times = measure_rows.measure(results, root / f"latency_{number}.json", time)

@@ -1,11 +1,7 @@
 """Measures the files of a table: latency, all in turn, and Vela's estimate."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from absl import logging
 from read_rows import Result
@@ -15,7 +11,6 @@ from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.train.runs.stage import hash_file
 
-_ROUNDS = 100
 _NPU = "ethos-u55-128"
 
 # Returns the median latency in ms of each file, measured in turn.
@@ -48,19 +43,6 @@ def measure(
         files.write_json(cache, known)
     found: dict[str, dict[str, float]] = known["rows"]
     return found
-
-
-def time_files(paths: list[Path]) -> list[float]:
-    """Runs `corallite benchmark` on all files, with one thread."""
-    corallite = str(Path(sys.executable).with_name("corallite"))
-    given = ["--json", "--starts=1", f"--rounds={_ROUNDS}", "--benchmark_model=none"]
-    done = subprocess.run(
-        [corallite, "benchmark", *given, *map(str, paths)],
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    cases: list[dict[str, Any]] = json.loads(done.stdout)["cases"]
-    return [float(case["p50_ms"]) for case in cases]
 
 
 def _estimate(result: Result) -> dict[str, float]:

@@ -1,18 +1,14 @@
 """Measures the exported files of a run: answers on the test split, and latency."""
 
 import dataclasses
-import json
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 from absl import logging
 
 from corallite.convert.evaluate.metrics import open_file, predict_by
 from corallite.convert.export.registry import MODULES, find_target
+from corallite.device.benchmark.measure import time_files
 from corallite.device.system import files
 from corallite.optimize.keras_graph.load import load_model
 from corallite.train.data.load import ImageData, Split
@@ -21,7 +17,6 @@ from corallite.train.runs.run import Run
 from corallite.train.runs.stage import Stage
 from corallite.train.training.predictions import predict
 
-_ROUNDS = 100
 # Beside the run's stages: what was measured, by the hashes of the files.
 _CACHE = "exports/table.json"
 
@@ -116,16 +111,3 @@ def _compare(
         float(np.abs(found - expected).max()),
         p50_ms,
     )
-
-
-def time_files(paths: Sequence[Path]) -> list[float]:
-    """Returns the median latency of each file, measured in turn, with one thread."""
-    corallite = str(Path(sys.executable).with_name("corallite"))
-    given = ["--json", "--starts=1", f"--rounds={_ROUNDS}", "--benchmark_model=none"]
-    done = subprocess.run(
-        [corallite, "benchmark", *given, *map(str, paths)],
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    cases: list[dict[str, Any]] = json.loads(done.stdout)["cases"]
-    return [float(case["p50_ms"]) for case in cases]

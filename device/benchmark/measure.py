@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from corallite.device.engine.file_kind import find_kind
@@ -88,6 +89,16 @@ def measure(
         for case, of_case, measured in zip(cases, cold, content["cases"], strict=True)
     ]
     return {"meter": content["meter"], "cases": rows}
+
+
+def time_files(paths: Sequence[Path], rounds: int = 100) -> list[float]:
+    """Returns the median latency in ms of each file, in turn, with one thread.
+
+    Raises:
+        RequestError: As `measure`.
+    """
+    cases = [Case(str(path), num_threads=1) for path in paths]
+    return [x["p50_ms"] for x in measure(cases, rounds=rounds, starts=1)["cases"]]
 
 
 def run_tool(tool: str, case: Case, timeout_s: float = _TIMEOUT_S) -> float:

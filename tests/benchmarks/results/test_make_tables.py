@@ -134,6 +134,22 @@ def test_a_row_brings_those_that_it_needs_and_is_made_once(make, stand_in, tmp_p
     assert "--epochs=1" in stand_in.commands[-3]
 
 
+def test_rows_of_a_network_that_was_trained_anew_are_made_anew(
+    make, stand_in, tmp_path
+):
+    make("mobilenet_quantized")
+    done = len(stand_in.commands)
+    (tmp_path / "mobilenet" / "float" / "model.h5").write_text("trained anew")
+    make("mobilenet_quantized")
+    assert [x[0] for x in stand_in.commands[done:]] == [
+        "quantize",
+        "convert",
+        "evaluate",
+    ]
+    copied = tmp_path / "mobilenet_quantized" / "float" / "model.h5"
+    assert copied.read_text() == "trained anew"
+
+
 def test_a_row_that_failed_is_tried_again(make, stand_in, tmp_path):
     stand_in.failing = "quantize"
     with pytest.raises(RequestError, match="resnet8: corallite quantize .* failed"):
