@@ -26,6 +26,7 @@ MODULES = {
     "mediapipe": f"{_PACKAGE}mediapipe",
     "micro": f"{_PACKAGE}micro",
     "ethos_u": f"{_PACKAGE}ethos_u",
+    "frigate": f"{_PACKAGE}frigate",
 }
 
 
