@@ -6,8 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Newer than the files that it depends on if the environment is up to date.
 INSTALLED := $(VENV)/installed
-# Debian packages that some tests need: a browser and an MQTT broker.
-SYSTEM_PACKAGES := chromium chromium-driver mosquitto
+# Debian packages that some tests need: a browser, an MQTT broker, and what builds C++.
+SYSTEM_PACKAGES := chromium chromium-driver mosquitto cmake g++
 SYSTEM := $(VENV)/system
 # Python keeps compiled modules, whatever the environment says. Compiling all installed packages
 # takes a minute, and compiling TensorFlow at each start eight seconds.
@@ -112,7 +112,8 @@ $(INSTALLED): requirements.txt setup.cfg pyproject.toml
 # Without the permission to install them it says so once, and tests that need them are skipped.
 $(SYSTEM): Makefile $(INSTALLED)
 	@if PATH=$$PATH:/usr/sbin && command -v chromium > /dev/null \
-	    && command -v chromedriver > /dev/null && command -v mosquitto > /dev/null; then :; \
+	    && command -v chromedriver > /dev/null && command -v mosquitto > /dev/null \
+	    && command -v cmake > /dev/null && command -v g++ > /dev/null; then :; \
 	elif test "$$(id -u)" = 0 && command -v apt-get > /dev/null; then \
 	  echo 'Installing $(SYSTEM_PACKAGES) (Debian packages that some tests need)'; \
 	  { apt-get update && apt-get install --yes --no-install-recommends $(SYSTEM_PACKAGES); } \

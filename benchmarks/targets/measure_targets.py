@@ -86,7 +86,9 @@ def predict_stage(stage: Stage, split: Split) -> np.ndarray:
     """Returns the probabilities of a stage's model, float32 `[n, classes]`."""
     if stage.kind.is_keras:
         return predict(load_model(stage.model_path), split)
-    return predict_by(open_file(stage.model_path), split)
+    # Keras gives probabilities as they are, before the temperature of the manifest.
+    manifest = open_file(stage.model_path).manifest.with_classes(refusal=None)
+    return predict_by(open_file(stage.model_path, manifest), split)
 
 
 def _compare(
@@ -99,13 +101,10 @@ def _compare(
 ) -> Row:
     found, expected = answers[stage.name], answers[source]
     labels = found.argmax(1)
-    folder = stage.model_path.parent
-    # A SavedModel is a folder.
-    paths = folder.rglob("*") if name == "saved_model" else stage.list_files()
     return Row(
         name,
         source,
-        sum(path.stat().st_size for path in paths if path.is_file()),
+        sum(path.stat().st_size for path in stage.list_files()),
         float(np.mean(labels == split.labels)),
         float(np.mean(labels == expected.argmax(1))),
         float(np.abs(found - expected).max()),

@@ -7,6 +7,7 @@ from corallite.convert.accuracy.measure import compare_models, predict_stages
 from corallite.convert.accuracy.record import read_comparison
 from corallite.convert.evaluate.metrics import predict_labels_by_file
 from corallite.convert.evaluate.stages import manifest_of, runnable_stages
+from corallite.device.engine.runners import saved_model
 from corallite.device.model.description.describe import Overrides
 from corallite.train.data.load import ImageData
 from corallite.train.runs.run import Run
@@ -18,6 +19,8 @@ def recall_comparison(
 ) -> AccuracyComparison | None:
     """Compares the last stage with those it was made from; None if it is the first.
 
+    Exports do not count: each was compared when it was made.
+
     Uses the record of the stage. Without one, the steps are measured here, but not the
     layers.
 
@@ -26,7 +29,7 @@ def recall_comparison(
         data: Its images.
         max_drop: Replaces the limit with which the stage was made.
     """
-    last = runnable_stages(run)[-1]
+    last = [x for x in runnable_stages(run) if not x.kind.is_export][-1]
     known = read_comparison(last)
     if known:
         return known if max_drop is None else known.with_limit(max_drop)
@@ -50,7 +53,7 @@ def compare_file(
     as_run: bool = False,
     overrides: Overrides | None = None,
 ) -> AccuracyComparison:
-    """Compares any `.tflite` file with the run's first stage, and its last file.
+    """Compares any model file with the run's first stage, and its last file.
 
     Args:
         path: The file.
@@ -66,10 +69,13 @@ def compare_file(
     manifest = manifest_of(path, run, data, as_run, overrides)
     split = data.judging
     run.first().require()
-    made = [stage for stage in runnable_stages(run) if not stage.kind.is_keras]
+    made = [
+        x for x in runnable_stages(run) if not x.kind.is_keras and not x.kind.is_export
+    ]
     chain = predict_stages([run.first(), *made[-1:]], split)
     chain.append(("file", predict_labels_by_file(path, split, manifest)))
-    compared = compare_models(chain, data, "file", "unknown", hash_file(path))
+    main = path / saved_model.MAIN_FILE if path.is_dir() else path
+    compared = compare_models(chain, data, "file", "unknown", hash_file(main))
     return compared.with_limit(max_drop)
 
 

@@ -19,6 +19,7 @@ made from; --list shows what there is, what it needs and where it was run.
 """
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -104,7 +105,12 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _convert() -> int:
-    targets = [find_target(name) for name in dict.fromkeys(_TO.value)]
+    names = [name.strip() for name in _TO.value if name.strip()]
+    if not names:
+        raise RequestError("--to names no target; see --list.")
+    # int8 comes first, because others are made from it.
+    names.sort(key=lambda name: name != "int8")
+    targets = [find_target(name) for name in dict.fromkeys(names)]
     options = {x: y.value for x, y in _OPTIONS.items() if y.value is not None}
     refuse_unknown_options(options, targets)
     for target in targets:
@@ -116,8 +122,18 @@ def _convert() -> int:
         options=options,
     )
     run, data = _RUN()
-    # All that can be made is made; the status tells that something failed.
-    return max(_convert_to(target.name, run, data, request) for target in targets)
+    if len(targets) == 1:
+        return _convert_to(targets[0].name, run, data, request)
+    return max(_try_to(target.name, run, data, request) for target in targets)
+
+
+def _try_to(name: str, run: Run, data: ImageData, request: Request) -> int:
+    """Does the same; one that cannot be made does not stop the others."""
+    try:
+        return _convert_to(name, run, data, request)
+    except RequestError as error:
+        print(f"corallite: --to={name}: {error}", file=sys.stderr)
+        return program.EXIT_BAD_REQUEST
 
 
 def _convert_to(name: str, run: Run, data: ImageData, request: Request) -> int:

@@ -108,11 +108,11 @@ def manifest_of(
     """
     overrides, kind = overrides or Overrides(), find_kind(path)
     if kind is not None:
+        defaults = Overrides(fit=data.preprocessing.fit)
         if as_run:
-            overrides = overrides._replace(
-                labels=data.class_names, output=overrides.output or PROBABILITIES
-            )
-        return _check(path, open_other(path, kind, overrides).manifest, run, data)
+            defaults = defaults._replace(labels=data.class_names, output=PROBABILITIES)
+        opened = open_other(path, kind, overrides, defaults=defaults)
+        return _check(path, opened.manifest, run, data)
     content = runtime.read_model(path)
     if not _has_manifest(path, content):
         # Only our manifest says how images were fitted.

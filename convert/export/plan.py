@@ -147,6 +147,11 @@ def _choose_options(target: Target, parent: Stage, request: Request) -> dict[str
 def _find_parent(run: Run, target: Target, method: str, source: str | None) -> Stage:
     """Returns the requested stage, else the latest that target and method accept."""
     if source:
+        if not target.accepts(run.stage(source)):
+            raise RequestError(
+                f"--to={target.name} cannot be made from the {source} stage; leave out "
+                "--source."
+            )
         return run.stage(source)
     accepted = [x for x in (*SOURCES, "int8") if target.accepts(run.stage(x))]
     if target.methods:

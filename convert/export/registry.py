@@ -72,4 +72,4 @@ def format_targets(targets: Sequence[Target]) -> str:
 
 def _describe(target: Target) -> str:
     need = f"; needs {target.install}" if target.install else ""
-    return f"{target.summary}{need}. Run in: {target.verified}."
+    return f"{target.summary}{need}. Verified: {target.verified}."

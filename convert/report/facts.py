@@ -121,8 +121,8 @@ class Facts:
 
     @property
     def last(self) -> StageFacts:
-        """The last stage that this machine can run."""
-        return self.stages[-1]
+        """The last stage that this machine can run; exports do not count."""
+        return [x for x in self.stages if not x.kind.is_export][-1]
 
     @property
     def finished(self) -> list[StageRecord]:
@@ -154,7 +154,8 @@ def gather_facts(
         model = read_model(source.model_path)
         placement, is_predicted = find_placement(made_stages, source, model)
     names = tuple(map(files.printable, data.class_names))
-    mistakes = stages[-1].result.evaluation.mistakes[:_MOST_PICTURES]
+    last = [x for x in stages if not x.kind.is_export][-1]
+    mistakes = last.result.evaluation.mistakes[:_MOST_PICTURES]
     return Facts(
         run_dir=files.printable(run.path),
         network=settings["network"],
@@ -185,7 +186,8 @@ def gather_facts(
 
 def _find_comparison(run: Run, stages: list[Stage]) -> AccuracyComparison | None:
     """Returns that of the last file, else that of a file that was rejected."""
-    known = next(filter(None, map(read_comparison, reversed(stages))), None)
+    made = [stage for stage in stages if not stage.kind.is_export]
+    known = next(filter(None, map(read_comparison, reversed(made))), None)
     return known or read_rejected(run.stage("int8"))
 
 

@@ -50,7 +50,7 @@ def render(facts: Facts) -> str:
 
 
 def _draw_charts(facts: Facts) -> dict[str, Any]:
-    results = [stage.result for stage in facts.stages]
+    results, last = [stage.result for stage in facts.stages], facts.last.result
     trained = [x for x in facts.stages if x.metrics.get("history")]
     return {
         "accuracy": charts.draw_accuracy(results),
@@ -64,7 +64,7 @@ def _draw_charts(facts: Facts) -> dict[str, Any]:
         "reliability": [
             charts.draw_reliability(x.stage, x.evaluation) for x in results
         ],
-        "coverage": charts.draw_coverage(results[-1].stage, results[-1].evaluation),
+        "coverage": charts.draw_coverage(facts.last.name, last.evaluation),
     }
 
 

@@ -18,6 +18,7 @@ from corallite.optimize.quantize.add_quantizers import is_quantized, quantize
 from corallite.train.framework.keras import keras, tf
 
 _INT16X8 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+_MOST_DETAIL = 200
 # The converter needs some images even if the graph has every range.
 _IMAGES_FOR_CONVERTER = 10
 
@@ -92,13 +93,7 @@ def convert_to_form(
         converter.inference_input_type = tf.int16
         converter.inference_output_type = tf.int16
         converter.representative_dataset = lambda: ([x[np.newaxis]] for x in images)
-    try:
-        return _run(converter)
-    except (ValueError, RuntimeError) as error:
-        raise RequestError(
-            f"TensorFlow cannot make the form {form} ({cut(first_line(error), 200)}); "
-            "choose another."
-        ) from error
+    return _run(converter)
 
 
 def _make_converter(model: keras.Model) -> "tf.lite.TFLiteConverter":
@@ -141,8 +136,15 @@ def without_log() -> Iterator[None]:
 
 
 def _run(converter: "tf.lite.TFLiteConverter") -> bytes:
-    with without_log():
-        return converter.convert()
+    try:
+        with without_log():
+            return converter.convert()
+    except Exception as error:  # Its errors have no other base.
+        raise RequestError(
+            "TensorFlow cannot convert the model to this form of TFLite "
+            f"({cut(first_line(error), _MOST_DETAIL)}); choose another form, or "
+            "replace that layer."
+        ) from error
 
 
 def _check_full_int8(content: bytes) -> None:

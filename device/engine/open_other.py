@@ -8,12 +8,15 @@ from typing import Any
 from corallite.device.engine.classifier import Classifier
 from corallite.device.engine.file_kind import FileKind
 from corallite.device.engine.first_use import require_no_crash
+from corallite.device.engine.runtime import first_line
 from corallite.device.image.spec import Preprocessing
 from corallite.device.model.description.describe import Overrides
 from corallite.device.model.manifest import Manifest, parse_manifest
 from corallite.device.model.signature import find_classes, find_image
 from corallite.device.system import log
 from corallite.device.system.errors import RequestError
+
+_NOTHING = Overrides()
 
 
 def open_other(
@@ -22,6 +25,7 @@ def open_other(
     overrides: Overrides,
     num_threads: int = 1,
     manifest: Manifest | None = None,
+    defaults: Overrides = _NOTHING,
 ) -> Classifier:
     """Opens a file on the CPU, after a trial in another process.
 
@@ -31,6 +35,7 @@ def open_other(
         overrides: What the user says of it.
         num_threads: Threads of one inference, at least 1.
         manifest: Used in place of the one that the file carries.
+        defaults: What is assumed if the file carries no manifest.
 
     Raises:
         RequestError: Its runtime is not installed, it cannot be run, is not a
@@ -40,6 +45,8 @@ def open_other(
     content = module.read(path)
     require_no_crash(path, content, kind)
     runner = module.load(path, num_threads, content)
+    if runner.manifest_text is None:
+        overrides = overrides.or_else(defaults)
     manifest = manifest or _describe(path, runner, overrides)
     return Classifier(path, manifest=manifest, runner=runner)
 
@@ -55,6 +62,13 @@ def load_module(path: str | Path, kind: FileKind) -> Any:
             f"{path}: needs {kind.package}, which is not installed; run: "
             f"pip install {kind.package}."
         )
+    try:
+        importlib.import_module(kind.package)
+    except Exception as error:  # Another version of NumPy may raise anything.
+        raise RequestError(
+            f"{path}: {kind.package} cannot be imported ({first_line(error)}); install "
+            f"it again: pip install --upgrade {kind.package}."
+        ) from error
     return importlib.import_module(f"corallite.device.engine.runners.{kind.runner}")
 
 
@@ -69,11 +83,17 @@ def _describe(path: str | Path, runner: Any, overrides: Overrides) -> Manifest:
         own, values = own._replace(selftest=None), overrides.output
         return own if values is None else own.with_classes(values=values, refusal=None)
     layout = find_image(runner.signature, path)
+    if min(layout.size_hw) < 1:
+        raise RequestError(
+            f"{path}: takes images of any size; export it with a fixed height and "
+            "width."
+        )
     find_classes(runner.signature, path)
     if overrides.labels is None or overrides.output is None:
         raise RequestError(
             f"{path}: carries no manifest; give classify or serve --labels=FILE with "
-            "one label per line, and --output=probabilities or --output=logits."
+            "one label per line, and --output=probabilities or --output=logits; or "
+            "evaluate --as_run, if it has the classes of the run."
         )
     if overrides.input_range is None and runner.signature.inputs[0].dtype != "uint8":
         log.warning(

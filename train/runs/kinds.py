@@ -53,6 +53,11 @@ class StageKind:
         return self.artifact.endswith(".h5")
 
     @property
+    def is_export(self) -> bool:
+        """Whether it is a copy for another runtime, and not a step to the device."""
+        return bool(self.target)
+
+    @property
     def method(self) -> str:
         """The default --method of `convert` for it."""
         return self.name if self.is_quantized else "ptq"

@@ -1,12 +1,14 @@
 """What an export target is, and what it makes."""
 
 import dataclasses
+import importlib
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from corallite.device.engine.runtime import first_line
 from corallite.device.system.errors import RequestError
 from corallite.train.data.load import ImageData
 from corallite.train.framework.keras import keras
@@ -85,6 +87,13 @@ class Target:
                     f"--to={self.name} needs {package}, which is not installed; run: "
                     f"{self.install}."
                 )
+            try:
+                importlib.import_module(package)
+            except Exception as error:  # Another version of NumPy may raise anything.
+                raise RequestError(
+                    f"--to={self.name}: {package} cannot be imported "
+                    f"({first_line(error)}); install it again: {self.install}."
+                ) from error
 
 
 def is_keras(stage: Stage) -> bool:

@@ -15,6 +15,7 @@ from corallite.device.system.files import reporting_unreadable, require_regular
 
 # Key of the manifest in the file's metadata.
 MANIFEST_KEY = "corallite"
+_WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 _NUMPY_NAMES = {"float": "float32", "double": "float64", "float16": "float16"}
 
 
@@ -75,6 +76,9 @@ def load(
     options.log_severity_level = 3
     # Otherwise its threads use a whole core each between two images.
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    # A large model has its weights in files beside it.
+    beside = str(Path(path).absolute().parent)
+    options.add_session_config_entry(_WEIGHTS_FOLDER, beside)
     content = read(path) if content is None else content
     try:
         session = runtime.InferenceSession(

@@ -53,6 +53,11 @@ class Overrides(NamedTuple):
     input_range: tuple[float, float] | None = None
     output: str | None = None
 
+    def or_else(self, others: "Overrides") -> "Overrides":
+        """Returns these, and those of `others` where the user says nothing."""
+        said = {x: y for x, y in self._asdict().items() if y is not None}
+        return others._replace(**said)
+
     def apply(self, manifest: Manifest) -> Manifest:
         """Returns a manifest with these labels, fit and range in place of its own."""
         if self.labels is not None:

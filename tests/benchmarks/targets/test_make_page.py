@@ -23,14 +23,15 @@ def test_each_file_is_compared_with_its_source_and_written(small_copy, modules):
 
     measure_targets, format_page = modules
     run, data = open_run(small_copy)
-    convert(run, data, target="tflite_float16")
+    convert(run, data, target="tflite_float")
     rows = measure_targets.measure(run, data)
     assert [(row.name, row.source) for row in rows] == [
         ("int8", "qat"),
-        ("tflite_float16", "pruned"),
+        ("tflite_float", "pruned"),
     ]
-    int8, half = rows
-    assert half.agreement == 1 and half.largest < 0.05
+    int8, exact = rows
+    # Float32 sums in another order; the temperature of the manifest is left out.
+    assert exact.agreement == 1 and exact.largest < 1e-5
     assert 0.8 < int8.top1 <= 1 and int8.p50_ms > 0
     assert int8.file_bytes == run.stage("int8").model_path.stat().st_size
     # Not measured anew.

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from fixtures.small_run import open_run
 
+from corallite.convert.accuracy.measure_file import recall_comparison
 from corallite.convert.accuracy.record import read_comparison
 from corallite.convert.evaluate.metrics import predict_labels_by_file
 from corallite.convert.evaluate.stages import evaluate_run
@@ -65,6 +66,15 @@ def test_all_are_evaluated_that_are_installed(small_copy, monkeypatch, caplog):
     names = [result.stage for result in evaluate_run(run, data)]
     assert "exports/tflite_float16" in names and "exports/saved_model" not in names
     assert "saved_model is left out: it needs tensorflow" in caplog.text
+
+
+def test_exports_are_not_the_last_stage_of_the_run(small_copy):
+    """The gate of `evaluate` and the report judge the file for the device."""
+    run, data = open_run(small_copy)
+    before = recall_comparison(run, data)
+    convert(run, data, target="tflite_float16")
+    assert recall_comparison(run, data) == before
+    assert before is not None and before.overall.to_name == "int8"
 
 
 def test_options_reach_the_file(small_copy):
