@@ -32,7 +32,10 @@ flags.mark_flag_as_required("run_dirs")
 
 
 def main(argv: Sequence[str]) -> int:
-    """Exports, measures and writes; exits with 1 if a target cannot be made."""
+    """Exports, measures and writes.
+
+    Exits with 1 if a target cannot be made, or predicts other than its source.
+    """
     program.reject_arguments(argv)
     runs = [Run.open(Path(name)) for name in _RUN_DIRS.value]
     tables, is_whole = [], True
@@ -40,6 +43,9 @@ def main(argv: Sequence[str]) -> int:
         run.stage("int8").require()
         is_whole &= _export(run)
         rows = measure_targets.measure(run, load_data(run))
+        for fault in measure_targets.find_faults(rows):
+            logging.error("%s: %s", run.path, fault)
+            is_whole = False
         tables.append(format_page.format_table(run, rows))
         print(tables[-1], end="\n\n", flush=True)
     if not _PRINT.value:

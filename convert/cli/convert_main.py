@@ -89,6 +89,8 @@ _OUT = flags.DEFINE_string(
 )
 
 flags.mark_flags_as_mutual_exclusive(["run_dir", "compact", "list"], required=True)
+# Flags that only some targets use.
+_OF_SOME = ("method", "granularity", "calibration_count")
 _OPTIONS = {"layout": _LAYOUT, "opset": _OPSET, "symmetric": _SYMMETRIC}
 
 
@@ -112,7 +114,8 @@ def _convert() -> int:
     names.sort(key=lambda name: name != "int8")
     targets = [find_target(name) for name in dict.fromkeys(names)]
     options = {x: y.value for x, y in _OPTIONS.items() if y.value is not None}
-    refuse_unknown_options(options, targets)
+    given = [name for name in _OF_SOME if flags.FLAGS[name].present]
+    refuse_unknown_options([*options, *given], targets)
     for target in targets:
         target.require_packages()
     request = dataclasses.replace(

@@ -3,8 +3,11 @@
 import contextlib
 import dataclasses
 import hashlib
+import importlib.metadata
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from absl import logging
@@ -172,5 +175,18 @@ def _commit(
         files.write_json(stage.path / PARITY_FILE, comparison.to_json())
     for name in (PARITY_FILE, *candidate.files):
         rejected_path(stage, name).unlink(missing_ok=True)
-    record = {"files": list(candidate.files), "runner": plan.target.runner}
+    record: dict[str, Any] = {
+        "files": list(candidate.files),
+        "runner": plan.target.runner,
+        "packages": _list_versions(plan.target.packages),
+    }
     stage.finish(plan.inputs, {**record, **candidate.record}, plan.parent)
+
+
+def _list_versions(packages: Sequence[str]) -> dict[str, str]:
+    """Returns the version of each package that is installed under this name."""
+    versions = {}
+    for package in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    return versions

@@ -51,9 +51,13 @@ def list_targets() -> list[Target]:
 def refuse_unknown_options(options: Iterable[str], targets: Sequence[Target]) -> None:
     """Raises `RequestError` for the name of an option that none of the targets has."""
     for option in options:
-        if not any(option in target.options for target in targets):
-            names = ", ".join(x.name for x in list_targets() if option in x.options)
+        if not any(_takes(target, option) for target in targets):
+            names = ", ".join(x.name for x in list_targets() if _takes(x, option))
             raise RequestError(f"--{option} is for --to={names}; leave it out.")
+
+
+def _takes(target: Target, option: str) -> bool:
+    return bool(target.methods) if option == "method" else option in target.options
 
 
 def format_targets(targets: Sequence[Target]) -> str:

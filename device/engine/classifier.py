@@ -75,7 +75,7 @@ class Classifier(Engine):
             # Some damage shows only now, such as a tensor that nothing fills.
             raise RequestError(
                 f"{self._path}: cannot be run ({first_line(error)}); copy or convert "
-                "it again, or update the TFLite runtime."
+                "it again, or update its runtime."
             ) from error
         return self._head.decode(outputs)
 

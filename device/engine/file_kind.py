@@ -32,3 +32,19 @@ def find_kind(path: str | Path) -> FileKind | None:
     """
     kind = _BY_SUFFIX.get(Path(path).suffix.lower())
     return SAVED_MODEL if kind is None and Path(path).is_dir() else kind
+
+
+def list_files(path: str | Path) -> list[Path]:
+    """Returns all files of a model, the given or the main one first.
+
+    The weights of OpenVINO and of a SavedModel are in files beside it. Those that
+    another `.onnx` file may have are not known.
+    """
+    kind, given = find_kind(path), Path(path)
+    if kind == SAVED_MODEL:
+        folder = given if given.is_dir() else given.parent
+        files = sorted(x for x in folder.rglob("*") if x.is_file())
+        return sorted(files, key=lambda x: x.suffix != ".pb")
+    if given.suffix.lower() == ".xml":
+        return [given, given.with_suffix(".bin")]
+    return [given]

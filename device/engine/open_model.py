@@ -90,6 +90,11 @@ def _open_other(request: ModelRequest, kind: FileKind) -> Classifier:
             f"{request.path}: only a .tflite file can be compiled for the Edge TPU; "
             "give that, or --device=cpu."
         )
+    if request.cpu_path:
+        raise RequestError(
+            f"--cpu_model is the fallback of a file for the Edge TPU, which "
+            f"{request.path} is not; leave it out."
+        )
     # Not at the top: most models are .tflite files.
     from corallite.device.engine.open_other import open_other
     from corallite.device.model.description.describe import Overrides

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import os
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,8 @@ def load_module(path: str | Path, kind: FileKind) -> Any:
             f"{path}: needs {kind.package}, which is not installed; run: "
             f"pip install {kind.package}."
         )
+    # See runners/onnx_runtime.py.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         importlib.import_module(kind.package)
     except Exception as error:  # Another version of NumPy may raise anything.

@@ -24,6 +24,8 @@ from corallite.train.runs.stage import Stage
 
 _NAME = "mediapipe"
 _MOST_IMAGES = 200
+# Their scores are read from a pipe that keeps a MiB, some 40 bytes for each.
+_MOST_SCORES = 15_000
 _TIMEOUT_S = 600.0
 # Takes a model and an array of images; prints the scores of each image.
 _CODE = """
@@ -47,7 +49,8 @@ def export(stage: Stage, data: ImageData, settings: Mapping[str, Any]) -> Candid
         RequestError: MediaPipe cannot be installed or does not take the file, or one of
             its labels differs.
     """
-    path, images = stage.model_path, data.judging.images_rgb_u8[:_MOST_IMAGES]
+    most = min(_MOST_IMAGES, max(1, _MOST_SCORES // len(data.class_names)))
+    path, images = stage.model_path, data.judging.images_rgb_u8[:most]
     theirs, ours = predict(path, images, data.class_names), _predict_by_litert(path)
     expected = np.array([ours(image) for image in images])
     # Equal probabilities may be in any order.

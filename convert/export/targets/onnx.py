@@ -14,6 +14,7 @@ from corallite.convert.export.targets.target import (
     Target,
     is_float,
     is_int8,
+    reporting,
 )
 from corallite.convert.onnx.choices import DEFAULT_OPSET, NHWC
 from corallite.convert.tflite import converter
@@ -56,7 +57,9 @@ def build(content: bytes, settings: Mapping[str, Any]) -> Any:
     from corallite.convert.onnx import from_tflite, quantized
 
     model = from_tflite.convert(content, settings["layout"], settings["opset"])
-    if "symmetric" in settings:
+    if "symmetric" not in settings:
+        return model
+    with reporting("ONNX"):
         quantized.use_float_ends(model)
         if settings["symmetric"]:
             quantized.make_symmetric(model)

@@ -22,11 +22,11 @@ from corallite.convert.export.targets.target import (
     Target,
     is_float,
     is_int8,
+    reporting,
 )
 from corallite.convert.tflite import converter
 from corallite.convert.tflite.compact import restore_names
 from corallite.device.engine.runners import litert, openvino_runtime
-from corallite.device.engine.runtime import first_line
 from corallite.device.model.manifest import Manifest
 from corallite.device.system.errors import RequestError
 from corallite.device.system.native_log import withholding_native_log
@@ -62,7 +62,8 @@ def _export_nncf(
         overflow_fix=nncf.OverflowFix.ENABLE
     )
     # It draws its progress on stdout.
-    with contextlib.redirect_stdout(None), withholding_native_log():
+    shown = contextlib.redirect_stdout(None)
+    with reporting("NNCF"), shown, withholding_native_log():
         model = nncf.quantize(
             _read_float(stage),
             dataset,
@@ -100,9 +101,10 @@ def _read(content: bytes) -> Any:
         try:
             return openvino.Core().read_model(path)
         except RuntimeError as error:
+            reason = openvino_runtime.explain(error)
             raise RequestError(
-                f"OpenVINO does not take the model ({first_line(error)}); replace that "
-                "layer, or choose another target."
+                f"OpenVINO does not take the model ({reason}); replace that layer, or "
+                "choose another target."
             ) from error
 
 
@@ -138,7 +140,9 @@ def _save(model: Any, path: Path, manifest: Manifest | None = None) -> None:
     if manifest is not None:
         text = json.dumps(manifest.to_json())
         model.set_rt_info(text, openvino_runtime.MANIFEST_PLACE)
-    importlib.import_module("openvino").save_model(model, path, compress_to_fp16=False)
+    openvino = importlib.import_module("openvino")
+    with reporting("OpenVINO"):
+        openvino.save_model(model, path, compress_to_fp16=False)
 
 
 def _make(

@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from corallite.convert.export.judge import REFUSAL_OPTIONS, judge
-from corallite.convert.export.targets.target import Candidate, Target, is_float
+from corallite.convert.export.targets.target import (
+    Candidate,
+    Target,
+    is_float,
+    reporting,
+)
 from corallite.convert.tflite.converter import hold, without_log
 from corallite.device.engine.runners import saved_model
 from corallite.device.model.manifest import MANIFEST_NAME
@@ -41,7 +46,7 @@ def _save(model: keras.Model, folder: Path) -> None:
         pixels = tf.cast(image, tf.float32) / 255.0
         return {"probabilities": model(pixels, training=False)}
 
-    with without_log():
+    with reporting("TensorFlow"), without_log():
         tf.saved_model.save(hold(serve), str(folder), signatures=serve)
 
 

@@ -1,15 +1,19 @@
 """What an export target is, and what it makes."""
 
+import contextlib
 import dataclasses
 import importlib
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from corallite.device.engine.runtime import first_line
 from corallite.device.system.errors import RequestError
+from corallite.device.system.text import cut
 from corallite.train.data.load import ImageData
 from corallite.train.framework.keras import keras
 from corallite.train.runs.stage import Stage
@@ -87,6 +91,8 @@ class Target:
                     f"--to={self.name} needs {package}, which is not installed; run: "
                     f"{self.install}."
                 )
+            # See device/engine/runners/onnx_runtime.py.
+            os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
             try:
                 importlib.import_module(package)
             except Exception as error:  # Another version of NumPy may raise anything.
@@ -94,6 +100,24 @@ class Target:
                     f"--to={self.name}: {package} cannot be imported "
                     f"({first_line(error)}); install it again: {self.install}."
                 ) from error
+
+
+@contextlib.contextmanager
+def reporting(tool: str) -> Iterator[None]:
+    """Turns what a tool raises while it writes a model into a sentence.
+
+    Raises:
+        RequestError: It raised something.
+    """
+    try:
+        yield
+    except (RequestError, OSError):
+        raise
+    except Exception as error:  # Their errors have no common base.
+        raise RequestError(
+            f"{tool} cannot write the model ({cut(first_line(error), 200)}); choose "
+            f"another target, or free some space if {tempfile.gettempdir()} is full."
+        ) from error
 
 
 def is_keras(stage: Stage) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from corallite.device.engine import base
+from corallite.device.engine.file_kind import list_files
 from corallite.device.engine.open_model import ModelRequest, open_model
 from corallite.device.engine.reload.model_watch import ModelWatch, Stamp, read_stamp
 from corallite.device.engine.reload.reload_state import ReloadState
@@ -61,7 +62,8 @@ class HotReload(base.Engine):
         """
         self._request = request
         # Without duplicates, in order.
-        self._paths = list(dict.fromkeys((request.path, request.fallback_path)))
+        parts = map(str, list_files(request.path))
+        self._paths = list(dict.fromkeys((request.path, *parts, request.fallback_path)))
         self._look_s = look_s
         # Before loading, so that a change during loading is noticed.
         self._watch = ModelWatch(read_stamp(self._existing_paths()))

@@ -1,21 +1,23 @@
 """Runs `.onnx` files with ONNX Runtime on the CPU."""
 
 import importlib
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from corallite.device.engine.runner import Tensor
 from corallite.device.engine.runtime import first_line
 from corallite.device.model.signature import ModelSignature, TensorSpec
 from corallite.device.system.errors import RequestError
 from corallite.device.system.files import reporting_unreadable, require_regular
+from corallite.device.system.text import cut
 
 # Key of the manifest in the file's metadata.
 MANIFEST_KEY = "corallite"
 _WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
+_CODES = r"^\[ONNXRuntimeError\] : \d+ : \w+ : (/\S+:\d+ )?"
 _NUMPY_NAMES = {"float": "float32", "double": "float64", "float16": "float16"}
 
 
@@ -40,7 +42,7 @@ class OnnxRuntimeRunner:
         try:
             values = self._session.run(names, dict(inputs))
         except Exception as error:  # Its errors have no other base.
-            raise RuntimeError(first_line(error)) from error
+            raise RuntimeError(_explain(error)) from error
         return dict(zip(names, values, strict=True))
 
 
@@ -68,6 +70,8 @@ def load(
     Raises:
         RequestError: The file is damaged, or needs what this version does not have.
     """
+    # Otherwise it writes an identifier of the machine into the cache folder.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     runtime = importlib.import_module("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = num_threads
@@ -87,9 +91,14 @@ def load(
         return OnnxRuntimeRunner(session)
     except Exception as error:  # Its errors have no other base.
         raise RequestError(
-            f"{path}: cannot be run ({first_line(error)}); copy or convert it again, "
+            f"{path}: cannot be run ({_explain(error)}); copy or convert it again, "
             "or update onnxruntime."
         ) from error
+
+
+def _explain(error: Exception) -> str:
+    """Returns an error of ONNX Runtime without its codes and places."""
+    return cut(re.sub(_CODES, "", first_line(error)), 200)
 
 
 def _describe(tensor: Any) -> TensorSpec:
@@ -98,5 +107,4 @@ def _describe(tensor: Any) -> TensorSpec:
     if sizes and sizes[0] == -1:
         sizes[0] = 1
     kind = tensor.type.removeprefix("tensor(").removesuffix(")")
-    name = _NUMPY_NAMES.get(kind, kind)
-    return TensorSpec(tensor.name, tuple(sizes), np.dtype(name).name)
+    return TensorSpec(tensor.name, tuple(sizes), _NUMPY_NAMES.get(kind, kind))

@@ -8,12 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from corallite.device.engine.file_kind import list_files
 from corallite.device.engine.runner import Tensor
 from corallite.device.engine.runtime import first_line
 from corallite.device.model.signature import ModelSignature, TensorSpec
 from corallite.device.system.errors import RequestError
 from corallite.device.system.files import reporting_unreadable, require_regular
+from corallite.device.system.text import cut
 
+# Begin of lines that say where in OpenVINO's code an error is raised.
+_NO_REASON = ("Exception from ", "Check '", "src/")
 # Place of the manifest in the file's information about its origin.
 MANIFEST_PLACE = ["corallite", "manifest"]
 # Set in a file with weights of the whole int8 range: the sums of two products overflow
@@ -51,7 +55,7 @@ def read(path: str | Path) -> bytes:
         RequestError: One of the two cannot be read.
     """
     parts = []
-    for part in (Path(path), Path(path).with_suffix(".bin")):
+    for part in list_files(path):
         with reporting_unreadable(part, "copy the .xml and the .bin file together"):
             require_regular(part)
             parts.append(part.read_bytes())
@@ -73,6 +77,8 @@ def load(
     """
     openvino = importlib.import_module("openvino")
     core = openvino.Core()
+    # A file that is overwritten in place would end the process.
+    core.set_property({"ENABLE_MMAP": False})
     settings: dict[str, Any]
     settings = {"INFERENCE_NUM_THREADS": num_threads, "PERFORMANCE_HINT": "LATENCY"}
     # Float is 32 bits in all runtimes; it would use bfloat16 if the CPU has it.
@@ -85,9 +91,16 @@ def load(
         return OpenVinoRunner(model, core.compile_model(model, "CPU", settings))
     except (RuntimeError, ValueError) as error:
         raise RequestError(
-            f"{path}: cannot be run ({first_line(error)}); copy or convert it again, "
-            "or update openvino."
+            f"{path}: cannot be run ({explain(error)}); copy it again with the .bin "
+            "that belongs to it, convert it again, or update openvino."
         ) from error
+
+
+def explain(error: Exception) -> str:
+    """Returns the reason in an error of OpenVINO, which begins with other lines."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reasons = [x for x in lines if not x.startswith(_NO_REASON)]
+    return cut(first_line(RuntimeError((reasons or lines or ["no reason"])[0])), 200)
 
 
 def _multiplies_exactly() -> bool:

@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from corallite.device.engine.file_kind import list_files
 from corallite.device.engine.runner import Tensor
 from corallite.device.engine.runtime import first_line
 from corallite.device.model.manifest import MANIFEST_NAME
 from corallite.device.model.signature import ModelSignature, TensorSpec
 from corallite.device.system.errors import RequestError
 from corallite.device.system.files import reporting_unreadable
+from corallite.device.system.text import cut
 
 MAIN_FILE = "saved_model.pb"
 # TensorFlow's folder for the files of others.
@@ -53,13 +55,18 @@ class SavedModelRunner:
 
 
 def read(path: str | Path) -> bytes:
-    """Returns the content of the main file, without the weights.
+    """Returns the content of all files of the folder, one after the other.
 
     Raises:
-        RequestError: It cannot be read.
+        RequestError: They cannot be read, or it is not a SavedModel.
     """
     with reporting_unreadable(path, "check its name"):
-        return (_folder(path) / MAIN_FILE).read_bytes()
+        os.stat(path)
+        if not (_folder(path) / MAIN_FILE).exists():
+            raise RequestError(
+                f"{path}: is not a SavedModel; give the folder that has {MAIN_FILE}."
+            )
+        return b"".join(x.read_bytes() for x in list_files(path))
 
 
 def load(
@@ -83,7 +90,8 @@ def load(
         serve = loaded.signatures[_SIGNATURE]
     except Exception as error:  # Its errors have no other base.
         raise RequestError(
-            f"{path}: cannot be run ({first_line(error)}); copy or convert it again."
+            f"{path}: cannot be run ({cut(first_line(error), 200)}); copy or convert "
+            "it again."
         ) from error
     # The function needs what was loaded as long as it lives.
     serve.corallite_owner = loaded

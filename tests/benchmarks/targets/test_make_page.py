@@ -1,5 +1,6 @@
 """The tables of docs/runtimes.md: what is measured, and where it is written."""
 
+import dataclasses
 import importlib
 from pathlib import Path
 
@@ -34,6 +35,15 @@ def test_each_file_is_compared_with_its_source_and_written(small_copy, modules):
     assert exact.agreement == 1 and exact.largest < 1e-5
     assert 0.8 < int8.top1 <= 1 and int8.p50_ms > 0
     assert int8.file_bytes == run.stage("int8").model_path.stat().st_size
+    assert measure_targets.find_faults(rows) == []
+    worse = [int8, dataclasses.replace(exact, agreement=0.998)]
+    assert measure_targets.find_faults(worse) == [
+        "tflite_float: 99.80 % of labels agree."
+    ]
+    other = dataclasses.replace(exact, name="onnx_int8", top1=int8.top1 - 0.004)
+    assert measure_targets.find_faults([int8, other]) == [
+        "onnx_int8: 0.40 points below int8."
+    ]
     # Not measured anew.
     assert measure_targets.measure(run, data) == rows
     page = f"before\n{format_page.BEGIN}\nold\n{format_page.END}\nafter\n"

@@ -22,6 +22,7 @@ def test_targets_are_listed_in_80_columns(programs):
         (["--to="], "--to names no target; see --list"),
         (["--to=onnx,none"], "Expected a target of int8"),
         (["--to=tflite_float", "--opset=15"], "--opset is for --to=onnx, onnx_int8"),
+        (["--to=tflite_float", "--method=ptq"], "--method is for --to=int8, features"),
         (["--to=cpp", "--source=float"], "cannot be made from the float stage"),
     ],
 )

@@ -2,12 +2,14 @@
 
 import importlib.util
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from corallite.device.engine.file_kind import find_kind
+from corallite.device.engine.file_kind import find_kind, list_files
 from corallite.device.engine.open_model import ModelRequest, open_model
+from corallite.device.engine.runners import openvino_runtime, saved_model
 from corallite.device.image.spec import Preprocessing
 from corallite.device.model.manifest import Manifest
 from corallite.device.system.errors import RequestError
@@ -112,6 +114,76 @@ def test_openvino_needs_both_files(tmp_path):
     (tmp_path / "a.bin").write_bytes(b"")
     with pytest.raises(RequestError, match="a.xml: cannot be run"):
         open_model(ModelRequest(str(tmp_path / "a.xml")))
+
+
+def test_an_image_of_any_size_is_refused(tmp_path):
+    path = make_onnx(tmp_path / "a.onnx", size="any")
+    with pytest.raises(RequestError, match="takes images of any size; export it with"):
+        (tmp_path / "labels.txt").write_text("dark\nbright\n")
+        labels = str(tmp_path / "labels.txt")
+        open_model(ModelRequest(path, labels_path=labels, output="logits"))
+
+
+def test_weights_beside_the_file_are_found(tmp_path, monkeypatch):
+    path = make_onnx(tmp_path / "a.onnx", describe())
+    model = onnx.load(path)
+    onnx.save_model(
+        model,
+        path,
+        save_as_external_data=True,
+        location="a.weights",
+        size_threshold=0,
+    )
+    assert (tmp_path / "a.weights").exists()
+    # Not the working folder.
+    monkeypatch.chdir(tmp_path.parent)
+    engine = open_model(ModelRequest(path))
+    assert engine.classify(fill(255)) == pytest.approx([0.2689, 0.7311], abs=1e-4)
+
+
+def test_a_package_that_cannot_be_imported_is_named(tmp_path, monkeypatch):
+    path = make_onnx(tmp_path / "a.onnx", describe())
+    real = importlib.import_module
+
+    def fail(name, *others):
+        if name == "onnxruntime":
+            raise ImportError("libfoo.so.1: cannot open shared object file")
+        return real(name, *others)
+
+    monkeypatch.setattr(importlib, "import_module", fail)
+    with pytest.raises(RequestError, match="onnxruntime cannot be imported .libfoo"):
+        open_model(ModelRequest(path))
+
+
+def test_a_folder_without_a_saved_model_is_named(tmp_path):
+    pytest.importorskip("tensorflow")
+    with pytest.raises(RequestError, match=r"not a SavedModel; .* saved_model\.pb"):
+        saved_model.read(tmp_path)
+    with pytest.raises(RequestError, match="check its name"):
+        saved_model.read(tmp_path / "none")
+    (tmp_path / "frozen.pb").write_bytes(b"x")
+    with pytest.raises(RequestError, match="not a SavedModel"):
+        saved_model.read(tmp_path / "frozen.pb")
+
+
+def test_all_files_of_a_model_are_watched(tmp_path):
+    assert list_files("a.onnx") == [Path("a.onnx")]
+    assert list_files("m/a.xml") == [Path("m/a.xml"), Path("m/a.bin")]
+    (tmp_path / "variables").mkdir()
+    for name in ("variables/data", "saved_model.pb"):
+        (tmp_path / name).write_bytes(b"x")
+    parts = [tmp_path / "saved_model.pb", tmp_path / "variables" / "data"]
+    assert list_files(tmp_path) == list_files(tmp_path / "saved_model.pb") == parts
+
+
+def test_the_reason_in_an_error_of_openvino_is_found():
+    text = (
+        "Exception from src/inference/src/cpp/core.cpp:84:\n"
+        "Check 'size == 3' failed at src/frontends/ir/model.cpp:12:\n"
+        "[ IR ] Weights are too small\n"
+    )
+    explained = openvino_runtime.explain(RuntimeError(text))
+    assert explained == "[ IR ] Weights are too small"
 
 
 def test_a_file_is_known_by_its_name(tmp_path):
