@@ -33,6 +33,8 @@ help:
 	@echo 'make results     make the tables of compression, in days, resumably: DATA_DIR=cifar10'
 	@echo '                 (RESULTS_FLAGS=--rows=resnet8; only print: RESULTS_FLAGS=--print)'
 	@echo 'make runtimes    export, compare and time all targets: DATA_DIR=cifar10, resumably'
+	@echo 'make wheel       build the wheel into dist/'
+	@echo 'make release     the same, with checksums and what has changed since the last one'
 	@echo 'make install     create $(VENV); the other targets do this if needed'
 	@echo 'make clean       remove all generated files except $(VENV) and runs/'
 
@@ -94,6 +96,13 @@ runtimes: $(INSTALLED)
 	$(if $(DATA_DIR),$(BIN)/python benchmarks/results/make_tables.py --data_dir=$(DATA_DIR) \
 	  --rows=mobilenet_quantized,shufflenet_quantized > /dev/null)
 	$(BIN)/python benchmarks/targets/make_page.py --run_dirs=$(RUN_DIRS)
+
+wheel: $(INSTALLED)
+	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir=dist .
+
+# The version is that of setup.cfg, and CHANGELOG.md has to have a section of that name.
+release: $(INSTALLED)
+	$(BIN)/python deploy/release/make_release.py --out_dir=dist $(RELEASE_FLAGS)
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -70,7 +70,7 @@ def load_module(path: str | Path, kind: FileKind) -> Any:
     except Exception as error:  # Another version of NumPy may raise anything.
         raise RequestError(
             f"{path}: {kind.package} cannot be imported ({first_line(error)}); install "
-            f"it again: pip install --upgrade {kind.package}."
+            f"it again: pip install -U {kind.package}."
         ) from error
     return importlib.import_module(f"corallite.device.engine.runners.{kind.runner}")
 
