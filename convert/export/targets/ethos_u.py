@@ -25,7 +25,7 @@ TARGETS = (
         accepts=is_int8,
         export=export,
         verified="compiled by Vela only; not run",
-        extra="bench",
+        extra="ethos_u",
         packages=("ethosu",),
         options=SETTINGS,
     ),

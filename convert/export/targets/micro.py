@@ -87,7 +87,7 @@ TARGETS = (
         accepts=is_int8,
         export=export,
         verified="tflite-micro on x86-64, and the example with g++ there",
-        extra="bench",
+        extra="micro",
         packages=("tflite_micro",),
     ),
 )

@@ -84,7 +84,9 @@ def test_convert_compacts_a_file_without_a_run(run, tiny_models, tmp_path):
     assert_refused(run("convert", f"--compact={path}"), f"{out}: exists already")
     assert_refused(run("convert", f"--run_dir={tmp_path}", f"--out={out}"), "--out")
     for flags in ((), (f"--compact={path}", f"--run_dir={tmp_path}")):
-        assert_refused(run("convert", *flags), "Exactly one of (run_dir, compact)")
+        assert_refused(
+            run("convert", *flags), "Exactly one of (run_dir, compact, list)"
+        )
 
 
 @pytest.mark.parametrize(("count", "status"), [(2, 0), (None, 2)])

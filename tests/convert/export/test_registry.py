@@ -13,6 +13,7 @@ from corallite.convert.export.convert import convert
 from corallite.convert.export.registry import MODULES, find_target
 from corallite.convert.export.targets.target import Candidate
 from corallite.device.system.errors import RequestError
+from corallite.train.runs.kinds import find_kind
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -21,6 +22,14 @@ def test_a_target_says_what_it_needs_and_who_runs_it(name):
     assert target.name == name
     assert target.summary and target.verified
     assert bool(target.packages) == bool(target.extra)
+
+
+def test_the_defaults_of_options_are_those_of_old_records():
+    """They are twice, because `train/runs` knows no targets."""
+    settings = find_kind("exports/onnx_int8").settings
+    options = find_target("onnx_int8").options
+    for name in ("layout", "opset", "symmetric"):
+        assert settings[name] == options[name]
 
 
 def test_an_unknown_target_is_refused():
