@@ -2,7 +2,7 @@
 
     python benchmarks/refusal.py --cells=runs/few_photos
 
-`--cells` is the --work_dir of few_photos.py. In each cell, models are taught with the
+`--cells` is the --work_dir of few_photos. In each cell, models are taught with the
 photos to train, and judged on the test photos:
 
 - precision (target and reached) and coverage, also of a plain threshold of 0.5;
