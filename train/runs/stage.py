@@ -65,9 +65,10 @@ class Stage:
     def list_files(self) -> list[Path]:
         """Returns the files of the stage, the model first."""
         names = self.metrics().get(self.kind.files_key) or [self.kind.artifact]
-        # A whole path by its name, because the run may have been moved since.
-        paths = map(Path, names)
-        return [self.path / (x.name if x.is_absolute() else x) for x in paths]
+        if self.kind.is_export:
+            return [self.path / name for name in names]
+        # By name, because the run may have been moved since.
+        return [self.path / Path(name).name for name in names]
 
     def runner(self) -> str | None:
         """Returns how the model is run, see `StageKind`."""
