@@ -28,10 +28,12 @@ def find_kind(path: str | Path) -> FileKind | None:
     """Returns the kind of a file; None for a `.tflite` file.
 
     A file without a known suffix is taken for a `.tflite` file too, which its content
-    tells; a folder for a SavedModel.
+    tells.
     """
     kind = _BY_SUFFIX.get(Path(path).suffix.lower())
-    return SAVED_MODEL if kind is None and Path(path).is_dir() else kind
+    if kind is None and (Path(path) / "saved_model.pb").is_file():
+        return SAVED_MODEL
+    return kind
 
 
 def list_files(path: str | Path) -> list[Path]:
