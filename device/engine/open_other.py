@@ -63,8 +63,9 @@ def load_module(path: str | Path, kind: FileKind) -> Any:
             f"{path}: needs {kind.package}, which is not installed; run: "
             f"pip install {kind.package}."
         )
-    # See runners/onnx_runtime.py.
+    # See the modules in `runners`.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     try:
         importlib.import_module(kind.package)
     except Exception as error:  # Another version of NumPy may raise anything.
