@@ -3,7 +3,7 @@
     python deploy/release/make_release.py --out_dir=dist
 
 The version is that of setup.cfg. CHANGELOG.md has to have a section of that name, which
-becomes notes.md. Whoever has an account uploads the files; nothing is published here.
+becomes notes.md. It publishes nothing: upload the files with your account.
 """
 
 import configparser

@@ -107,7 +107,7 @@ TARGETS = (
         "full-int8 TFLite, the file for the device",
         accepts=is_keras,
         export=export,
-        verified="LiteRT on x86-64 and arm64",
+        verified="LiteRT on x86-64 and emulated arm64",
         runner="litert",
         methods=(
             "ptq",
