@@ -7,7 +7,7 @@ from corallite.convert.accuracy.measure import compare_models, predict_stages
 from corallite.convert.accuracy.record import read_comparison
 from corallite.convert.evaluate.metrics import predict_labels_by_file
 from corallite.convert.evaluate.stages import manifest_of, runnable_stages
-from corallite.device.engine.runners import saved_model
+from corallite.device.engine.file_kind import list_files
 from corallite.device.model.description.describe import Overrides
 from corallite.train.data.load import ImageData
 from corallite.train.runs.run import Run
@@ -74,7 +74,7 @@ def compare_file(
     ]
     chain = predict_stages([run.first(), *made[-1:]], split)
     chain.append(("file", predict_labels_by_file(path, split, manifest)))
-    main = path / saved_model.MAIN_FILE if path.is_dir() else path
+    main, *_ = list_files(path)
     compared = compare_models(chain, data, "file", "unknown", hash_file(main))
     return compared.with_limit(max_drop)
 

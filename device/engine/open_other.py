@@ -2,7 +2,6 @@
 
 import importlib
 import importlib.util
-import os
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +62,8 @@ def load_module(path: str | Path, kind: FileKind) -> Any:
             f"{path}: needs {kind.package}, which is not installed; run: "
             f"pip install {kind.package}."
         )
-    # See the modules in `runners`.
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+    # First: it sets what the package reads from the environment.
+    module = importlib.import_module(f"corallite.device.engine.runners.{kind.runner}")
     try:
         importlib.import_module(kind.package)
     except Exception as error:  # Another version of NumPy may raise anything.
@@ -73,7 +71,7 @@ def load_module(path: str | Path, kind: FileKind) -> Any:
             f"{path}: {kind.package} cannot be imported ({first_line(error)}); install "
             f"it again: pip install -U {kind.package}."
         ) from error
-    return importlib.import_module(f"corallite.device.engine.runners.{kind.runner}")
+    return module
 
 
 def _describe(path: str | Path, runner: Any, overrides: Overrides) -> Manifest:

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import importlib
 import importlib.util
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -91,8 +90,6 @@ class Target:
                     f"--to={self.name} needs {package}, which is not installed; run: "
                     f"{self.install}."
                 )
-            # See device/engine/runners/onnx_runtime.py.
-            os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
             try:
                 importlib.import_module(package)
             except Exception as error:  # Another version of NumPy may raise anything.

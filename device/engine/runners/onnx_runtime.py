@@ -14,6 +14,10 @@ from corallite.device.system.errors import RequestError
 from corallite.device.system.files import reporting_unreadable, require_regular
 from corallite.device.system.text import cut
 
+# Before it is imported: otherwise it writes an identifier of the machine into the cache
+# folder.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 # Key of the manifest in the file's metadata.
 MANIFEST_KEY = "corallite"
 _WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
@@ -70,8 +74,6 @@ def load(
     Raises:
         RequestError: The file is damaged, or needs what this version does not have.
     """
-    # Otherwise it writes an identifier of the machine into the cache folder.
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     runtime = importlib.import_module("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = num_threads

@@ -21,6 +21,9 @@ from corallite.device.system.errors import RequestError
 from corallite.device.system.files import reporting_unreadable
 from corallite.device.system.text import cut
 
+# It may be imported here first; `train/framework/keras.py` needs this then.
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+
 MAIN_FILE = "saved_model.pb"
 # TensorFlow's folder for the files of others.
 EXTRA_FOLDER = "assets.extra"
@@ -82,8 +85,6 @@ def load(
     Raises:
         RequestError: It is damaged, or has no serving signature.
     """
-    # It may be imported here first; `train/framework/keras.py` needs this then.
-    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     tensorflow, folder = importlib.import_module("tensorflow"), _folder(path)
     try:
         loaded = tensorflow.saved_model.load(str(folder))
