@@ -22,6 +22,7 @@ from corallite.convert.export.targets.target import (
     Target,
     is_float,
     is_int8,
+    is_keras,
     reporting,
 )
 from corallite.convert.tflite import converter
@@ -35,6 +36,7 @@ from corallite.optimize.calibrate.choose_images import (
     choose_checked_images,
 )
 from corallite.optimize.keras_graph.load import load_model
+from corallite.optimize.quantize.strip_quantizers import strip_quantizers
 from corallite.train.data.load import ImageData
 from corallite.train.runs.stage import Stage
 
@@ -52,7 +54,11 @@ def _export_float(
 def _export_nncf(
     stage: Stage, data: ImageData, settings: Mapping[str, Any]
 ) -> Candidate:
-    """Quantizes a Keras model with NNCF; see `Target.export`."""
+    """Quantizes a Keras model with NNCF; see `Target.export`.
+
+    NNCF has quantizers of its own. Weights that were trained with ours lose less with
+    these too.
+    """
     nncf = importlib.import_module("nncf")
     images = choose_checked_images(data.splits["train"], settings[_CALIBRATION])
     dataset = nncf.Dataset(list(images[:, np.newaxis]))
@@ -85,7 +91,10 @@ def _export_tflite(
 
 
 def _read_float(stage: Stage) -> Any:
-    return _read(converter.convert_to_float(load_model(stage.model_path)))
+    model = load_model(stage.model_path)
+    if stage.kind.is_quantized:
+        model = strip_quantizers(model)
+    return _read(converter.convert_to_float(model))
 
 
 def _read(content: bytes) -> Any:
@@ -173,7 +182,7 @@ TARGETS = (
         _NNCF,
         "OpenVINO in int8, quantized by NNCF",
         "nncf",
-        accepts=is_float,
+        accepts=is_keras,
         options={_CALIBRATION: DEFAULT_COUNT, **REFUSAL_OPTIONS},
     ),
     _make(
