@@ -12,6 +12,8 @@ from corallite.device.doctor import (
 )
 from corallite.device.doctor.finding import Finding, Level
 from corallite.device.doctor.machine import Machine, ModelFile
+from corallite.device.doctor.training import check as check_training
+from corallite.device.doctor.training.survey import TrainingMachine
 
 CHECKS: dict[str, Callable[[Machine], Finding]] = {
     "python": check_python.check_interpreter,
@@ -41,12 +43,19 @@ MODEL_CHECKS: dict[str, Callable[[Machine, ModelFile], Finding]] = {
 _MARKS = {Level.OK: "ok", Level.WARNING: "warn", Level.FAILURE: "FAIL"}
 
 
-def examine(machine: Machine) -> dict[str, Finding]:
+def examine(
+    machine: Machine, training: TrainingMachine | None = None
+) -> dict[str, Finding]:
     """Returns the finding of each check by its name, in order.
 
-    The checks of a model are omitted without a model.
+    The checks of a model are omitted without a model, and those of a training unless
+    it is described.
     """
     findings = {name: check(machine) for name, check in CHECKS.items()}
+    if training is not None:
+        findings |= {
+            name: check(training) for name, check in check_training.CHECKS.items()
+        }
     if (model := machine.model) is not None:
         findings |= {
             name: check(machine, model) for name, check in MODEL_CHECKS.items()
@@ -65,7 +74,11 @@ def to_line(name: str, finding: Finding) -> str:
     return f"{_MARKS[finding.level]:<4}  {name:<10}  {' '.join(sentence.split())}"
 
 
-def to_json(machine: Machine, findings: dict[str, Finding]) -> dict[str, Any]:
+def to_json(
+    machine: Machine,
+    findings: dict[str, Finding],
+    training: TrainingMachine | None = None,
+) -> dict[str, Any]:
     """Returns a machine and its findings as an object for `json`."""
     rows = [
         {"check": name, **vars(found), "level": found.level.value}
@@ -75,4 +88,6 @@ def to_json(machine: Machine, findings: dict[str, Finding]) -> dict[str, Any]:
     # json cannot write sets.
     described["groups"] = sorted(machine.groups)
     described["udev_rules"] = sorted(machine.udev_rules)
+    if training is not None:
+        described["training"] = asdict(training)
     return {"works": will_work(findings), "findings": rows, "machine": described}

@@ -1,0 +1,1 @@
+"""What TensorFlow finds on a machine that trains."""
