@@ -14,7 +14,7 @@ from corallite.device.system.errors import RequestError
 from corallite.optimize.cli import budget_flags
 from corallite.optimize.prune.magnitude import prune
 from corallite.optimize.slim.slim_stage import slim
-from corallite.train.cli import recipe_flags, run_flags
+from corallite.train.cli import recipe_flags, run_flags, worker_flags
 from corallite.train.runs.recipe import PRUNE
 
 _METHODS = ("magnitude", "channels")
@@ -39,17 +39,24 @@ _BUDGET = budget_flags.define("--method=channels")
 _OVERWRITE = run_flags.define_overwrite()
 _RECIPE = recipe_flags.define(PRUNE)
 _TEACHING = recipe_flags.define_teaching()
+_WORKERS = worker_flags.define()
 
 
 def main(argv):
     program.reject_arguments(argv)
-    if _METHOD.value == "channels":
-        _slim()
-    else:
-        _zero()
+    with _WORKERS() as workers:
+        if _METHOD.value == "channels":
+            _slim(workers)
+        else:
+            _zero(workers)
 
 
-def _slim() -> None:
+def _slim(workers) -> None:
+    if workers.count > 1:
+        raise RequestError(
+            "--method=channels trains in one process; omit --workers and unset "
+            "TF_CONFIG."
+        )
     if _SPARSITY.value is not None:
         raise RequestError("--sparsity is for --method=magnitude; omit one of them.")
     settings = {"teaching": _TEACHING(), "overwrite": _OVERWRITE.value}
@@ -61,11 +68,12 @@ def _slim() -> None:
     print(f"{stage.model_path}: {costs}validation accuracy {accuracy:.4f}")
 
 
-def _zero() -> None:
+def _zero(workers) -> None:
     _BUDGET().require_unset("--method=channels")
     sparsity = 0.5 if _SPARSITY.value is None else _SPARSITY.value
     settings = {"teaching": _TEACHING(), "overwrite": _OVERWRITE.value}
-    stage = prune(*_RUN(), sparsity, _RECIPE(), **settings)
+    run = _RUN(workers.open_run)
+    stage = prune(*run, sparsity, _RECIPE(), workers=workers, **settings)
     # Of the last epoch, the only one that has the sparsity for certain.
     overall, accuracy = stage.recall(
         lambda x: (

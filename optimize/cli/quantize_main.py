@@ -11,7 +11,7 @@ from absl import flags
 from corallite.device.cli import program
 from corallite.optimize.quantize.qat_stage import train_quantized
 from corallite.optimize.quantize.specs import GRANULARITIES
-from corallite.train.cli import recipe_flags, run_flags
+from corallite.train.cli import recipe_flags, run_flags, worker_flags
 from corallite.train.runs.recipe import QUANTIZE
 
 _RUN = run_flags.define("Run folder with a trained model.")
@@ -24,19 +24,22 @@ _GRANULARITY = flags.DEFINE_enum(
 _OVERWRITE = run_flags.define_overwrite()
 _RECIPE = recipe_flags.define(QUANTIZE)
 _TEACHING = recipe_flags.define_teaching()
+_WORKERS = worker_flags.define()
 
 
 def main(argv):
     program.reject_arguments(argv)
     recipe, teaching = _RECIPE(), _TEACHING()
-    stage = train_quantized(
-        *_RUN(),
-        recipe,
-        granularity=_GRANULARITY.value,
-        teaching=teaching,
-        overwrite=_OVERWRITE.value,
-    )
-    print(f"{stage.model_path}: validation accuracy {stage.best_accuracy():.4f}")
+    with _WORKERS() as workers:
+        stage = train_quantized(
+            *_RUN(workers.open_run),
+            recipe,
+            granularity=_GRANULARITY.value,
+            teaching=teaching,
+            overwrite=_OVERWRITE.value,
+            workers=workers,
+        )
+        print(f"{stage.model_path}: validation accuracy {stage.best_accuracy():.4f}")
 
 
 if __name__ == "__main__":

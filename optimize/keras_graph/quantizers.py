@@ -102,10 +102,18 @@ class MovingRange(tfmot.quantization.keras.quantizers.Quantizer):
 
 
 def make_extremes(layer, name):
-    """Returns new weights of `layer` that hold the moving range of one tensor."""
+    """Returns new weights of `layer` that hold the moving range of one tensor.
+
+    Of several replicas, each has a range of its own; what is saved is their mean.
+    """
     return {
         state: layer.add_weight(
-            f"{name}_{state}", shape=(), initializer="zeros", trainable=False
+            f"{name}_{state}",
+            shape=(),
+            initializer="zeros",
+            trainable=False,
+            synchronization=tf.VariableSynchronization.ON_READ,
+            aggregation=tf.VariableAggregation.MEAN,
         )
         for state in ("min", "max", "batches")
     }

@@ -20,6 +20,7 @@ from corallite.train.runs.kinds import KINDS
 from corallite.train.runs.recipe import PRUNING, Recipe
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import Stage
+from corallite.train.training.distribute.workers import ALONE, Workers
 from corallite.train.training.finish_stage import finish_stage
 from corallite.train.training.fit import fit
 from corallite.train.training.float_stage import cost_metrics
@@ -46,6 +47,7 @@ def prune(
     *,
     teaching: Teaching | None = None,
     overwrite: bool = False,
+    workers: Workers = ALONE,
 ) -> Stage:
     """Prunes a run's float model while training; returns the pruned stage.
 
@@ -56,6 +58,7 @@ def prune(
         recipe: The training; its learning rate should be below that of the float stage.
         teaching: The teacher of the training; None for labels alone.
         overwrite: Make the stage again if it was made with other settings.
+        workers: Those that train together; see `fit`.
 
     Raises:
         RequestError: There is no float model, `sparsity` cannot be reached, the recipe
@@ -92,6 +95,7 @@ def prune(
             stage.path,
             objective=teacher.teach(classify(data, recipe)),
             inputs=inputs,
+            workers=workers,
             callbacks=[UpdateMasks()],
             keep_best=False,
         )

@@ -13,6 +13,7 @@ from corallite.train.runs.recipe import QUANTIZING, Recipe
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import Stage
 from corallite.train.runs.unused_stages import warn_of_unused_stages
+from corallite.train.training.distribute.workers import ALONE, Workers
 from corallite.train.training.finish_stage import finish_stage
 from corallite.train.training.fit import fit
 from corallite.train.training.objectives import classify
@@ -35,6 +36,7 @@ def train_quantized(
     granularity: str = "channel",
     teaching: Teaching | None = None,
     overwrite: bool = False,
+    workers: Workers = ALONE,
 ) -> Stage:
     """Trains a run's latest float, slim or pruned model with simulated quantization.
 
@@ -46,6 +48,8 @@ def train_quantized(
         granularity: One of `specs.GRANULARITIES`.
         teaching: The teacher of the training; None for labels alone.
         overwrite: Train again if it was done with other settings.
+        workers: Those that train together; see `fit`. Each measures ranges on its part
+            of the images; their mean is kept.
 
     Raises:
         RequestError: There is no model to start from, the settings changed, the teacher
@@ -89,6 +93,7 @@ def train_quantized(
             stage.path,
             objective=teacher.teach(classify(data, recipe)),
             inputs=inputs,
+            workers=workers,
         )
         metrics = {"from": parent.name, "sparsity": asdict(measure_sparsity(model))}
         finish_stage(stage, model, data, progress, inputs, parent, **metrics)

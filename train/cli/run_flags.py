@@ -19,8 +19,10 @@ def define_overwrite() -> flags.FlagHolder[bool]:
     )
 
 
-def define(text: str, *, required: bool = True) -> Callable[[], tuple[Run, ImageData]]:
+def define(text: str, *, required: bool = True) -> Callable[..., tuple[Run, ImageData]]:
     """Defines --run_dir; returns a function that opens the run and its images.
+
+    The function takes another way to open a run than `Run.open`.
 
     Args:
         text: Of --help.
@@ -28,8 +30,8 @@ def define(text: str, *, required: bool = True) -> Callable[[], tuple[Run, Image
     """
     run_dir = flags.DEFINE_string("run_dir", None, text, required=required)
 
-    def read() -> tuple[Run, ImageData]:
-        run = Run.open(Path(run_dir.value))
+    def read(open_run: Callable[[Path], Run] = Run.open) -> tuple[Run, ImageData]:
+        run = open_run(Path(run_dir.value))
         return run, load_data(run)
 
     return read

@@ -37,11 +37,12 @@ class Task:
     fit_policy: str
 
 
-def define() -> Callable[[], Task]:
+def define() -> Callable[..., Task]:
     """Defines the flags; returns a function that reads them.
 
-    The function writes the class folders of a --dataset if necessary. It raises
-    `RequestError` if the flags contradict each other or the set cannot be downloaded.
+    The function takes another way to open a run than `Run.open`. It writes the class
+    folders of a --dataset if necessary. It raises `RequestError` if the flags
+    contradict each other or the set cannot be downloaded.
     """
     data_dir = data_flags.define_data_dir(required=False)
     group_by = data_flags.define_group_by()
@@ -65,9 +66,9 @@ def define() -> Callable[[], Task]:
         "fit", "crop", preprocess.FITS, "How an image becomes square."
     )
 
-    def read() -> Task:
+    def read(open_run: Callable[[Path], Run] = Run.open) -> Task:
         # Checked before a --dataset is written.
-        run = Run.open(Path(run_dir.value))
+        run = open_run(Path(run_dir.value))
         size = image_size.value
         network = Network(model.value, width.value, (size, size))
         images = datasets.locate(data_dir.value, dataset.value)

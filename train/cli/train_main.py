@@ -9,7 +9,7 @@ each, or is a CSV. If interrupted, the same command resumes.
 from collections.abc import Sequence
 
 from corallite.device.cli import program
-from corallite.train.cli import recipe_flags, run_flags, task_flags
+from corallite.train.cli import recipe_flags, run_flags, task_flags, worker_flags
 from corallite.train.runs.recipe import TRAIN
 from corallite.train.training.float_stage import train
 
@@ -18,25 +18,28 @@ _OVERWRITE = run_flags.define_overwrite()
 _RECIPE = recipe_flags.define(TRAIN)
 _TRANSFER = recipe_flags.define_transfer()
 _TEACHING = recipe_flags.define_teaching()
+_WORKERS = worker_flags.define()
 
 
 def main(argv: Sequence[str]) -> None:
     program.reject_arguments(argv)
     recipe = _RECIPE()
     transfer, teaching = _TRANSFER(), _TEACHING()
-    task = _TASK()
-    stage, _ = train(
-        task.data_dir,
-        task.run,
-        task.network,
-        recipe,
-        transfer=transfer,
-        fit_policy=task.fit_policy,
-        group_by=task.group_by,
-        teaching=teaching,
-        overwrite=_OVERWRITE.value,
-    )
-    print(f"{stage.model_path}: {stage.describe_accuracy()}")
+    with _WORKERS() as workers:
+        task = _TASK(workers.begin_run)
+        stage, _ = train(
+            task.data_dir,
+            task.run,
+            task.network,
+            recipe,
+            transfer=transfer,
+            fit_policy=task.fit_policy,
+            group_by=task.group_by,
+            teaching=teaching,
+            overwrite=_OVERWRITE.value,
+            workers=workers,
+        )
+        print(f"{stage.model_path}: {stage.describe_accuracy()}")
 
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
 A policy takes images uint8 `[batch, height, width, 3]` and a seed, an integer tensor
 `[2]`, and returns float32 of the same shape in 0 to 1. The same seed gives the same
-result, so a resumed training sees the same data as an uninterrupted one.
+result, so a resumed training sees the same data as an uninterrupted one. With a
+`PartSeed`, the images of a part of a batch become what they become in the whole.
 """
 
 import functools
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,9 +17,24 @@ from corallite.device.system.errors import require_choice
 from corallite.train.data import augment_keras_cv
 from corallite.train.framework.keras import tf
 
-_fold = tf.random.experimental.stateless_fold_in
-_uniform = tf.random.stateless_uniform
-Policy = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+class PartSeed(NamedTuple):
+    """The seed of a whole batch, for some of its images.
+
+    Attributes:
+        whole: The seed, integer `[2]`.
+        first: Index of the first of these images in the batch.
+        total: Number of images of the batch.
+    """
+
+    whole: tf.Tensor
+    first: int
+    total: int
+
+
+# An integer tensor `[2]`, or a `PartSeed`.
+Seed = Any
+Policy = Callable[[tf.Tensor, Seed], tf.Tensor]
 Mixed = tuple[tf.Tensor, tf.Tensor]
 Mixer = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], Mixed]
 
@@ -48,7 +65,7 @@ def build_policy(level: str, seed: int = 0) -> Policy:
     is_rand = level == "rand"
     rand_augment = augment_keras_cv.build_rand_augment(seed) if is_rand else None
 
-    def apply(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def apply(images: tf.Tensor, seed: Seed) -> tf.Tensor:
         if level != "none":
             images = flip_and_crop(images, seed)
         if level == "standard":
@@ -126,7 +143,7 @@ def to_unit_range(images_rgb_u8: tf.Tensor) -> tf.Tensor:
     return tf.cast(images_rgb_u8, tf.float32) / 255.0
 
 
-def flip_and_crop(images_rgb_u8: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def flip_and_crop(images_rgb_u8: tf.Tensor, seed: Seed) -> tf.Tensor:
     """Mirrors half of the images and crops each at random.
 
     By `flip_and_shift` below 96 pixels per side, else by `flip_and_resize`.
@@ -136,7 +153,7 @@ def flip_and_crop(images_rgb_u8: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return flip_and_resize(images_rgb_u8, seed)
 
 
-def flip_and_shift(images_rgb_u8: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def flip_and_shift(images_rgb_u8: tf.Tensor, seed: Seed) -> tf.Tensor:
     """Mirrors half of the images, pads each by reflection and crops it at random.
 
     The padding is an eighth of the side (4 pixels at 32, as is usual on CIFAR-10).
@@ -152,7 +169,7 @@ def flip_and_shift(images_rgb_u8: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return tf.gather(cropped, columns, axis=2, batch_dims=1)
 
 
-def flip_and_resize(images_rgb_u8: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def flip_and_resize(images_rgb_u8: tf.Tensor, seed: Seed) -> tf.Tensor:
     """Mirrors half of the images and resizes a random box of each to the whole size.
 
     The box has 0.35 to 1 of the area and 3/4 to 4/3 of the proportions; interpolation
@@ -174,7 +191,7 @@ def flip_and_resize(images_rgb_u8: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return _in_numpy(_resize_boxes, images_rgb_u8, [boxes, is_flipped])
 
 
-def vary_colour(images_rgb_u8: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def vary_colour(images_rgb_u8: tf.Tensor, seed: Seed) -> tf.Tensor:
     """Multiplies brightness, contrast and saturation by 0.7 to 1.3 for each image.
 
     Contrast is relative to the mean grey of the image. Takes and returns uint8 `[batch,
@@ -217,6 +234,22 @@ def _transform_colours(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
     return transformed
 
 
+def _fold(seed: Seed, number: int) -> Seed:
+    if isinstance(seed, PartSeed):
+        return seed._replace(whole=_fold(seed.whole, number))
+    return tf.random.experimental.stateless_fold_in(seed, number)
+
+
+def _uniform(
+    shape: list[Any], seed: Seed, low: float, high: float, dtype: Any = tf.float32
+) -> tf.Tensor:
+    """Draws numbers; the first axis of `shape` is that of the images."""
+    if not isinstance(seed, PartSeed):
+        return tf.random.stateless_uniform(shape, seed, low, high, dtype)
+    drawn = _uniform([seed.total, *shape[1:]], seed.whole, low, high, dtype)
+    return drawn[seed.first : seed.first + shape[0]]
+
+
 def _in_numpy(
     function: Callable[..., np.ndarray], images: tf.Tensor, arguments: list[tf.Tensor]
 ) -> tf.Tensor:
@@ -225,12 +258,10 @@ def _in_numpy(
     return tf.ensure_shape(result, images.shape)
 
 
-def _shifted(length: int, num_images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def _shifted(length: int, num_images: tf.Tensor, seed: Seed) -> tf.Tensor:
     """Returns int32 `[num_images, length]`: positions, reflected at the ends."""
     pad = max(1, round(length / 8))
-    offsets = tf.random.stateless_uniform(
-        [num_images, 1], seed, -pad, pad + 1, dtype=tf.int32
-    )
+    offsets = _uniform([num_images, 1], seed, -pad, pad + 1, tf.int32)
     positions = tf.abs(tf.range(length)[tf.newaxis] + offsets)
     return length - 1 - tf.abs(length - 1 - positions)
 

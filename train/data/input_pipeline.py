@@ -6,7 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from corallite.train.data.augment import build_mixer, build_policy, to_unit_range
+from corallite.train.data.augment import (
+    PartSeed,
+    build_mixer,
+    build_policy,
+    to_unit_range,
+)
 from corallite.train.data.load import Split
 from corallite.train.framework.keras import tf
 from corallite.train.runs.recipe import Recipe
@@ -34,6 +39,7 @@ def training_batches(
     epochs: int,
     first_step: int = 0,
     teach: Callable[[tf.Tensor, tf.Tensor], Any] | None = None,
+    part: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Returns shuffled, augmented batches of the epochs from `first_epoch` on.
 
@@ -52,6 +58,8 @@ def training_batches(
         first_step: Number of batches of the first epoch to skip.
         teach: Returns what a loss needs in place of the targets, for the images as they
             are delivered and their targets.
+        part: Index and number of the workers that share each batch. Together they
+            deliver the batches of one worker, but mix images within their parts.
 
     Returns:
         Pairs of images float32 `[batch, height, width, 3]` in 0 to 1 and targets. Where
@@ -65,6 +73,9 @@ def training_batches(
     seed = recipe.seed
     steps = steps_per_epoch(split, recipe.batch_size)
     rows_per_batch = min(recipe.batch_size, len(split.labels))
+    index, count = part
+    rows_per_part = rows_per_batch // count
+    first_row = index * rows_per_part
     policy = build_policy(recipe.augment, seed)
     mix = build_mixer(recipe.mixup_alpha, recipe.cutmix_alpha)
 
@@ -77,17 +88,19 @@ def training_batches(
         start = batch * rows_per_batch
         # Sorted, the rows are read from the disk in one sweep.
         rows = np.sort(order(epoch)[start : start + rows_per_batch])
+        rows = rows[first_row : first_row + rows_per_part]
         return split.images_rgb_u8[rows], split.labels[rows]
 
     def load(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images, labels = tf.numpy_function(gather, [step], (tf.uint8, tf.int64))
-        images.set_shape([rows_per_batch, *split.images_rgb_u8.shape[1:]])
-        labels.set_shape([rows_per_batch])
+        images.set_shape([rows_per_part, *split.images_rgb_u8.shape[1:]])
+        labels.set_shape([rows_per_part])
         step_seed = tf.stack([tf.constant(seed, tf.int64), step])
-        images = policy(images, step_seed)
+        whole = PartSeed(step_seed, first_row, rows_per_batch)
+        images = policy(images, step_seed if count == 1 else whole)
         wanted = targets(labels)
         if mix is not None:
-            images, wanted = mix(images, wanted, step_seed)
+            images, wanted = mix(images, wanted, step_seed + index)
         return images, teach(images, wanted) if teach else wanted
 
     numbers = tf.data.Dataset.range(first_epoch * steps + first_step, epochs * steps)

@@ -1,6 +1,7 @@
 """Trains a model in steps that resume after any interruption."""
 
 import contextlib
+import json
 import math
 import signal
 import time
@@ -10,7 +11,6 @@ from typing import Any
 
 from absl import logging
 
-from corallite.device.system import memory
 from corallite.device.system.errors import RequestError
 from corallite.device.system.signals import Stop, stop_on_signals
 from corallite.device.system.storage import atomic
@@ -18,20 +18,22 @@ from corallite.train.data import input_pipeline
 from corallite.train.data.load import ImageData
 from corallite.train.framework.keras import keras, tf
 from corallite.train.framework.tensorboard_log import LogScalars
-from corallite.train.models import cost
 from corallite.train.runs.commands import name_recipe_flag
-from corallite.train.runs.stage import STATE_FILE
+from corallite.train.runs.stage import STATE_FILE, as_json
 from corallite.train.training.average import WeightAverage
+from corallite.train.training.distribute.workers import ALONE, Workers
 from corallite.train.training.objectives import Objective
-from corallite.train.training.progress import ShowProgress
+from corallite.train.training.progress import (
+    ShowProgress,
+    warn_of_few_steps,
+    warn_of_memory,
+)
 from corallite.train.training.recipe import Recipe, build_optimizer
 from corallite.train.training.training_state import Progress, TrainingState
 
 # Mean of an epoch. A network that guesses has ln(classes), below 10; while the averages
 # of batch norms settle, the validation loss may be above.
 _MOST_LOSS = 1e3
-# Of a whole training. 60 steps (300 photos, batches of 128) reached 45 % top-1.
-_FEW_STEPS = 100
 
 
 def fit(
@@ -44,6 +46,7 @@ def fit(
     inputs: dict[str, Any],
     callbacks: Sequence[keras.callbacks.Callback] = (),
     keep_best: bool = True,
+    workers: Workers = ALONE,
 ) -> Progress:
     """Trains `model` in place; resumes where an earlier call with `inputs` stopped.
 
@@ -64,24 +67,32 @@ def fit(
         keep_best: False ends with the last weights: while pruning, the best epoch comes
             before the target sparsity. Without effect if the validation images are
             trained on too: then the last weights are always kept.
+        workers: Those that train together. The state is then saved after epochs only.
 
     Raises:
+        Dismissed: The training is over, and another worker is the chief.
         KeyboardInterrupt: A signal stopped the training. The state is saved, and the
             former handler has received the signal.
         RequestError: The saved state is damaged, the training diverged (its loss is
             above 1000 or not finite), or there is not enough memory.
     """
     steps = input_pipeline.steps_per_epoch(data.splits["train"], recipe.batch_size)
-    _compile(model, objective, build_optimizer(recipe, steps))
-    model.optimizer.build(model.trainable_variables)
+    workers.require_batch(min(recipe.batch_size, len(data.splits["train"].labels)))
+    given, model = model, workers.place(model)
+    with workers.scope():
+        _compile(model, objective, build_optimizer(recipe, steps))
+        model.optimizer.build(model.trainable_variables)
+    if workers.strategy is None:
+        _trace_losses(model)
     average = WeightAverage(model, recipe.ema) if recipe.ema else None
     state = TrainingState(stage_dir / STATE_FILE, inputs, average)
+    workers.begin(json.dumps(as_json(inputs), sort_keys=True), state.path)
     state.restore(model)
-    _warn_of_few_steps(stage_dir.name, recipe, steps)
-    _warn_of_memory(model, stage_dir.name, recipe.batch_size)
+    warn_of_few_steps(stage_dir.name, recipe, steps)
+    warn_of_memory(model, stage_dir.name, recipe.batch_size)
     keep_best = keep_best and not data.is_val_shared
     with _postponing_signals() as stop:
-        checkpointer = _Checkpointer(state, objective, recipe, steps, stop)
+        checkpointer = _Checkpointer(state, objective, recipe, steps, stop, workers)
         shown = ShowProgress(
             stage_dir.name, recipe.epochs, recipe.epochs * steps, objective.metric
         )
@@ -95,9 +106,10 @@ def fit(
     if average is not None:
         average.swap()
     progress = state.progress
+    weights = state.best_weights if keep_best else model.get_weights()
+    workers.leave()
     checkpointer.require_usable(progress.best if keep_best else progress.history[-1])
-    if keep_best:
-        model.set_weights(state.best_weights)
+    given.set_weights(weights)
     return progress
 
 
@@ -133,44 +145,19 @@ def _reporting_lack_of_memory(stage: str, recipe: Recipe) -> Iterator[None]:
         ) from error
 
 
-def _warn_of_few_steps(stage: str, recipe: Recipe, steps_per_epoch: int) -> None:
-    steps = recipe.epochs * steps_per_epoch
-    if steps < _FEW_STEPS:
-        logging.warning(
-            "%s: %d epochs are only %d optimizer steps, too few to learn "
-            "much; give more with %s, or smaller batches than %d with %s.",
-            stage,
-            recipe.epochs,
-            steps,
-            name_recipe_flag(stage, "epochs"),
-            recipe.batch_size,
-            name_recipe_flag(stage, "batch_size"),
-        )
-
-
-def _warn_of_memory(model: keras.Model, stage: str, batch_size: int) -> None:
-    available = memory.read_available_bytes()
-    needed = cost.estimate_training_bytes(model, batch_size)
-    if available is None or needed <= available:
-        return
-    smaller = batch_size
-    while smaller > 1 and cost.estimate_training_bytes(model, smaller) > available:
-        smaller //= 2
-    logging.warning(
-        "%s: batches of %d images need about %.1f GB of memory, and %.1f GB are free; "
-        "give %s, %d or less, with --overwrite.",
-        *(stage, batch_size, needed / 1e9, available / 1e9),
-        *(name_recipe_flag(stage, "batch_size"), smaller),
-    )
-
-
 def _compile(
     model: keras.Model, objective: Objective, optimizer: keras.optimizers.Optimizer
 ) -> None:
     metric = objective.measure or objective.metric
     model.compile(optimizer, objective.losses, metrics=[metric])
-    # Creates the variables of loss and metrics. A first step that creates them is
-    # traced twice, which takes seconds for a network of 200 layers.
+
+
+def _trace_losses(model: keras.Model) -> None:
+    """Creates the variables of loss and metrics.
+
+    A first step that creates them is traced twice, which takes seconds for a network of
+    200 layers.
+    """
     outputs = tf.zeros((1, *model.output_shape[1:]))
     model.compute_loss(y=outputs, y_pred=outputs)
     model.compute_metrics(None, outputs, outputs, None)
@@ -185,7 +172,7 @@ def _run_epochs(
 ) -> None:
     """Trains the rest of an interrupted epoch, then whole ones."""
     objective, recipe = checkpointer.objective, checkpointer.recipe
-    average = checkpointer.state.average
+    average, workers = checkpointer.state.average, checkpointer.workers
     while not checkpointer.is_over(model):
         epoch, step = divmod(_steps_taken(model), checkpointer.steps)
         last_epoch = epoch + 1 if step else recipe.epochs
@@ -197,16 +184,17 @@ def _run_epochs(
             epochs=last_epoch,
             first_step=step,
             teach=objective.teach,
+            part=(workers.index, workers.count),
+        )
+        validation = input_pipeline.evaluation_batches(
+            data.choosing, recipe.batch_size, objective.targets
         )
         model.fit(
-            batches,
+            **workers.distribute(batches, objective.class_weights),
             initial_epoch=epoch,
             epochs=last_epoch,
             steps_per_epoch=checkpointer.steps - step,
-            validation_data=input_pipeline.evaluation_batches(
-                data.choosing, recipe.batch_size, objective.targets
-            ),
-            class_weight=objective.class_weights,
+            validation_data=workers.divide(validation),
             # A state that is saved after a step has the average of that step.
             callbacks=[*filter(None, [average]), checkpointer, *callbacks],
             verbose=0,
@@ -227,6 +215,7 @@ class _Checkpointer(keras.callbacks.Callback):
         recipe: Recipe,
         steps: int,
         stop: Stop,
+        workers: Workers,
     ):
         super().__init__()
         self.state = state
@@ -234,6 +223,7 @@ class _Checkpointer(keras.callbacks.Callback):
         self.recipe = recipe
         self.steps = steps
         self.stop = stop
+        self.workers = workers
         self.stage_name = state.path.parent.name
         self._epoch_began_s = 0.0
         self._has_warned = False
@@ -253,8 +243,10 @@ class _Checkpointer(keras.callbacks.Callback):
             raise self._diverged(f"in epoch {epoch + 1} (the loss", logs["loss"])
         # After the last step of an epoch, on_epoch_end saves the state.
         if self.stop.is_set() and _steps_taken(self.model) % self.steps:
-            self.state.save(self.model)
-            self._log_how_to_resume()
+            # Several workers can only save together, and the others go on.
+            if self.workers.count == 1:
+                self.state.save(self.model)
+                self._log_how_to_resume()
             raise _Stopped
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from corallite.train.models import cost
 from corallite.train.runs.recipe import FROM_SCRATCH, PRETRAINED, Recipe
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import Stage, package_versions
+from corallite.train.training.distribute.workers import ALONE, Workers
 from corallite.train.training.finish_stage import finish_stage
 from corallite.train.training.fit import fit
 from corallite.train.training.head import describe_head, fit_head, log_head
@@ -47,6 +48,7 @@ def train(
     group_by: str | None = None,
     teaching: Teaching | None = None,
     overwrite: bool = False,
+    workers: Workers = ALONE,
 ) -> tuple[Stage, ImageData]:
     """Trains `network` on the images of `data_dir`; the float stage and its data.
 
@@ -68,6 +70,7 @@ def train(
         group_by: See `prepare_data`.
         teaching: The teacher of the network; None for labels alone.
         overwrite: Train again if it was done with other settings.
+        workers: Those that train together; see `fit`.
 
     Raises:
         RequestError: The data, the weights or the settings do not fit, the run has
@@ -88,7 +91,7 @@ def train(
         data = prepare_data(
             data_dir, run, preprocessing, group_by, shares_val=start.may_freeze
         )
-        training = _prepare(run, data, start, recipe, teaching)
+        training = _prepare(run, data, start, recipe, teaching, workers)
         settings |= training.to_json()
         if not overwrite:
             stage.refuse_other_settings({**RANDOM, **settings})
@@ -113,12 +116,14 @@ class _Training:
         recipe: With numbers in place of AUTO.
         data: The labelled images.
         teacher: Predicts the training images too.
+        workers: Those that train together.
     """
 
     start: Initialization
     recipe: Recipe
     data: ImageData
     teacher: Teacher
+    workers: Workers
 
     def to_json(self) -> dict[str, Any]:
         """Returns the settings that were decided, for the record."""
@@ -132,6 +137,7 @@ def _prepare(
     start: Initialization,
     recipe: Recipe,
     teaching: Teaching | None,
+    workers: Workers,
 ) -> _Training:
     """Decides what depends on the images: numbers in place of AUTO, what is frozen."""
     num_classes = len(data.class_names)
@@ -146,7 +152,7 @@ def _prepare(
     recipe = settle(recipe, PRETRAINED if start.path else FROM_SCRATCH, images)
     if start.is_frozen:
         recipe = dataclasses.replace(recipe, epochs=0)
-    return _Training(start, recipe, data, teacher)
+    return _Training(start, recipe, data, teacher, workers)
 
 
 def _make_stage(training: _Training, stage: Stage, inputs: dict[str, Any]) -> None:
@@ -235,6 +241,7 @@ def _fit(
         stage.path,
         objective=teacher.teach(classify(training.data, recipe)),
         inputs=inputs,
+        workers=training.workers,
     )
 
 

@@ -1,4 +1,4 @@
-"""Shows the progress of a training: a bar on a terminal, a line per epoch elsewhere."""
+"""Shows the progress of a training, and warns before one that will not go well."""
 
 import sys
 import time
@@ -7,7 +7,14 @@ from typing import Any
 from absl import logging
 from tqdm import tqdm
 
+from corallite.device.system import memory
 from corallite.train.framework.keras import keras
+from corallite.train.models import cost
+from corallite.train.runs.commands import name_recipe_flag
+from corallite.train.runs.recipe import Recipe
+
+# Steps of a whole training. 60 (300 photos, batches of 128) reached 45 % top-1.
+_FEW_STEPS = 100
 
 
 class ShowProgress(keras.callbacks.Callback):
@@ -69,3 +76,36 @@ class ShowProgress(keras.callbacks.Callback):
         taken = self._steps_taken()
         pace_s = (time.monotonic() - self._began_s) / max(1, taken - self._first_step)
         return tqdm.format_interval(pace_s * (self.total_steps - taken))
+
+
+def warn_of_few_steps(stage: str, recipe: Recipe, steps_per_epoch: int) -> None:
+    """Warns of a training with so few steps that it cannot learn much."""
+    steps = recipe.epochs * steps_per_epoch
+    if steps < _FEW_STEPS:
+        logging.warning(
+            "%s: %d epochs are only %d optimizer steps, too few to learn "
+            "much; give more with %s, or smaller batches than %d with %s.",
+            stage,
+            recipe.epochs,
+            steps,
+            name_recipe_flag(stage, "epochs"),
+            recipe.batch_size,
+            name_recipe_flag(stage, "batch_size"),
+        )
+
+
+def warn_of_memory(model: keras.Model, stage: str, batch_size: int) -> None:
+    """Warns of batches that need more memory than there is."""
+    available = memory.read_available_bytes()
+    needed = cost.estimate_training_bytes(model, batch_size)
+    if available is None or needed <= available:
+        return
+    smaller = batch_size
+    while smaller > 1 and cost.estimate_training_bytes(model, smaller) > available:
+        smaller //= 2
+    logging.warning(
+        "%s: batches of %d images need about %.1f GB of memory, and %.1f GB are free; "
+        "give %s, %d or less, with --overwrite.",
+        *(stage, batch_size, needed / 1e9, available / 1e9),
+        *(name_recipe_flag(stage, "batch_size"), smaller),
+    )

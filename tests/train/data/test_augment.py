@@ -185,3 +185,18 @@ def test_no_alphas_no_mixing():
 def test_keras_cv_writes_nothing_to_stdout(capfd):
     augment.build_policy("rand")
     assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize("level", OWN_LEVELS)
+@pytest.mark.parametrize("side", [32, 96])
+def test_a_part_of_a_batch_becomes_what_it_becomes_in_the_whole(level, side):
+    """Workers that share a batch see what one process sees."""
+    rng = np.random.default_rng(0)
+    images = tf.constant(rng.integers(0, 256, (12, side, side, 3)).astype(np.uint8))
+    policy = augment.build_policy(level)
+    whole = policy(images, seed_of(0)).numpy()
+    parts = [
+        policy(images[first : first + 4], augment.PartSeed(seed_of(0), first, 12))
+        for first in (0, 4, 8)
+    ]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)

@@ -23,7 +23,7 @@ def split(tmp_path):
     return Split(images, numbers % 3, tuple(f"{n}.png" for n in numbers))
 
 
-def batches_of(split, first_epoch=0, epochs=2, first_step=0, **settings):
+def batches_of(split, first_epoch=0, epochs=2, first_step=0, part=(0, 1), **settings):
     settings = {"batch_size": 5, "seed": 7, "augment": "none", **settings}
     dataset = training_batches(
         split,
@@ -32,6 +32,7 @@ def batches_of(split, first_epoch=0, epochs=2, first_step=0, **settings):
         first_epoch=first_epoch,
         epochs=epochs,
         first_step=first_step,
+        part=part,
     )
     return [(images.numpy(), labels.numpy()) for images, labels in dataset]
 
@@ -144,3 +145,25 @@ def test_keras_fits_on_them_with_class_weights(split):
         verbose=0,
     )
     assert len(history.history["val_accuracy"]) == 2
+
+
+@pytest.mark.parametrize("augment", ["none", "standard"])
+def test_workers_together_get_the_batches_of_one(split, augment):
+    settings = {"batch_size": 6, "augment": augment}
+    whole = batches_of(split, **settings)
+    parts = [batches_of(split, part=(index, 3), **settings) for index in range(3)]
+    for (images, labels), *shares in zip(whole, *parts, strict=True):
+        assert all(len(x) == 2 for x, _ in shares)
+        np.testing.assert_array_equal(np.concatenate([x for x, _ in shares]), images)
+        np.testing.assert_array_equal(np.concatenate([y for _, y in shares]), labels)
+
+
+def test_workers_mix_images_differently(split):
+    """With the same draws, images of two workers would have the same partners."""
+    settings = {"batch_size": 6, "mixup_alpha": 0.4}
+    labels = [
+        np.concatenate([y for _, y in batches_of(split, part=(index, 2), **settings)])
+        for index in range(2)
+    ]
+    shares = [np.sort(x.max(axis=1)) for x in labels]
+    assert not np.allclose(*shares, atol=1e-3)

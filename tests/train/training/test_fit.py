@@ -14,6 +14,7 @@ from corallite.train.data.load import ImageData, Split
 from corallite.train.framework.keras import keras, tf
 from corallite.train.runs.stage import STATE_FILE
 from corallite.train.training import fit as fitting
+from corallite.train.training import progress
 from corallite.train.training.fit import discard_state
 from corallite.train.training.objectives import classify
 from corallite.train.training.recipe import Recipe
@@ -496,7 +497,7 @@ def test_a_batch_beyond_the_free_memory_is_told(
     free_mb, told, tmp_path, monkeypatch, caplog
 ):
     free = None if free_mb is None else free_mb * 10**6
-    monkeypatch.setattr(fitting.memory, "read_available_bytes", lambda: free)
+    monkeypatch.setattr(progress.memory, "read_available_bytes", lambda: free)
     recipe = dataclasses.replace(RECIPE, epochs=1)
     fit(make_model(), make_data(), recipe, tmp_path / "float", inputs=INPUTS)
     assert ("GB of memory" in caplog.text) == bool(told)

@@ -1,0 +1,1 @@
+"""Processes and GPUs that train one model together."""
