@@ -106,8 +106,12 @@ def adopt(
         data = prepare_data(data_dir, run, preprocessing, group_by)
         inputs = {**settings, "data": data.fingerprint}
         record = {
-            "network": {**inputs, "width": 1.0, "size_hw": size_hw},
-            "adopted": adoption.to_flags(),
+            "network": {
+                **inputs,
+                "width": 1.0,
+                "size_hw": size_hw,
+                "adopted": adoption.to_flags(),
+            },
             "data_dir": str(data_dir.resolve()),
             **({} if group_by is None else {"group_by": group_by}),
             "weights": str(adoption.model.resolve()),

@@ -56,9 +56,10 @@ def list_run_flags(run: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         run: Content of `run.json`.
     """
-    if "adopted" in run:
-        return {"data_dir": run["data_dir"], **_list_group(run), **run["adopted"]}
     network = run["network"]
+    if "adopted" in network:
+        known = dict(network["adopted"])
+        return {"data_dir": run["data_dir"], **_list_group(run), **known}
     flags = {
         "data_dir": run["data_dir"],
         "model": network["model"],
@@ -83,7 +84,7 @@ def list_run_flags(run: Mapping[str, Any]) -> dict[str, Any]:
 
 def find_first_verb(run: Mapping[str, Any]) -> str:
     """Returns the verb with which a run was begun, by the content of `run.json`."""
-    return "adopt" if "adopted" in run else "train"
+    return "adopt" if "adopted" in run["network"] else "train"
 
 
 def _list_group(run: Mapping[str, Any]) -> dict[str, Any]:
