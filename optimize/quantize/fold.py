@@ -48,10 +48,10 @@ def _folding_target(norm):
     )
     if not is_linear_convolution or len(traverse.consumers(target)) != 1:
         raise RequestError(
-            f"Layer {norm.name!r} is a batch norm that is not the only reader of a "
-            f"convolution without activation, but reads {target.name!r}, and cannot be "
-            "quantized here; leave it to TensorFlow with `corallite convert "
-            "--to=tflite_int8`."
+            f"Layer {norm.name!r} is a batch norm that cannot be quantized here: it "
+            "must be the only reader of a convolution without activation, got "
+            f"{target.name!r} before it; leave it to TensorFlow with `corallite "
+            "convert --to=tflite_int8`."
         )
     return target
 

@@ -116,8 +116,9 @@ def _list_settings(name: str) -> set[str]:
     if not inspect.isclass(kind):
         return set()
     known = {"batch_input_shape", "trainable", "name"}
-    for base in kind.__mro__[:-1]:
-        known |= set(inspect.signature(base.__init__).parameters)
+    for base in kind.__mro__:
+        if inspect.isfunction(vars(base).get("__init__")):
+            known |= set(inspect.signature(vars(base)["__init__"]).parameters)
     return known
 
 

@@ -106,15 +106,15 @@ def test_a_trusted_lambda_is_executed(tmp_path):
 
 
 def functional(links):
+    image = {"batch_input_shape": [None, 8, 8, 3], "name": "a"}
     config = {
         "layers": [
-            {**INPUT, "name": "a", "inbound_nodes": []},
+            {**INPUT, "config": image, "name": "a", "inbound_nodes": []},
             {**DENSE, "name": "dense", "inbound_nodes": [[links]]},
         ],
         "input_layers": [["a", 0, 0]],
         "output_layers": [["dense", 0, 0]],
     }
-    config["layers"][0]["config"]["name"] = "a"
     return {"class_name": "Functional", "config": config}
 
 
