@@ -18,6 +18,7 @@ import pytest
 from fixtures.squares_network import squares_network
 
 pytest_plugins = (
+    "fixtures.adopted_models",
     "fixtures.certificates",
     "fixtures.image_folders",
     "fixtures.program_flags",

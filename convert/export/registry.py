@@ -12,6 +12,7 @@ _PACKAGE = "corallite.convert.export.targets."
 MODULES = {
     "int8": f"{_PACKAGE}int8",
     "features": f"{_PACKAGE}features",
+    "tflite_int8": f"{_PACKAGE}tflite_forms",
     "tflite_float": f"{_PACKAGE}tflite_forms",
     "tflite_float16": f"{_PACKAGE}tflite_forms",
     "tflite_dynamic": f"{_PACKAGE}tflite_forms",

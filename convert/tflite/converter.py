@@ -48,14 +48,10 @@ def convert_to_int8(model: keras.Model, images: np.ndarray) -> bytes:
         model = quantize(model, images)
     converter = _make_converter(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = tf.uint8
-    converter.inference_output_type = tf.uint8
+    _ask_for_int8(converter)
     converter.representative_dataset = lambda: (
         [images[i : i + 1]] for i in range(min(len(images), _IMAGES_FOR_CONVERTER))
     )
-    # The Edge TPU compiler and TFLite Micro need per-tensor scales in dense layers.
-    converter._experimental_disable_per_channel_quantization_for_dense_layers = True
     content = merge_equal_scales(split_convolutions(_run(converter)))
     _check_full_int8(content)
     return content
@@ -75,8 +71,10 @@ def convert_to_form(
         model: Flat functional model without quantizers.
         form: "dynamic": int8 weights, float activations; "float16": float16 weights,
             float activations; "int16x8": int8 weights, int16 activations, inputs and
-            outputs.
-        images: As those of `convert_to_int8`; needed by "int16x8" only.
+            outputs; "int8": full int8 as of `convert_to_int8`, with ranges and scales
+            of TensorFlow's own post-training quantization, which takes layers that
+            Corallite does not know.
+        images: As those of `convert_to_int8`; needed by the last two.
 
     Returns:
         The file's content. Batch is a static 1.
@@ -84,23 +82,42 @@ def convert_to_form(
     Raises:
         RequestError: TensorFlow cannot convert a layer to this form.
     """
-    converter = _make_converter(model)
+    converter = _make_converter(model, has_pixels=form == "int8")
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if form == "int8":
+        _ask_for_int8(converter)
     if form == "float16":
         converter.target_spec.supported_types = [tf.float16]
     elif form == "int16x8":
         converter.target_spec.supported_ops = [_INT16X8]
         converter.inference_input_type = tf.int16
         converter.inference_output_type = tf.int16
+    if len(images):
         converter.representative_dataset = lambda: ([x[np.newaxis]] for x in images)
-    return _run(converter)
+    content = _run(converter)
+    if form == "int8":
+        _check_full_int8(content)
+    return content
 
 
-def _make_converter(model: keras.Model) -> "tf.lite.TFLiteConverter":
+def _ask_for_int8(converter: "tf.lite.TFLiteConverter") -> None:
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.uint8
+    converter.inference_output_type = tf.uint8
+    # The Edge TPU compiler and TFLite Micro need per-tensor scales in dense layers.
+    converter._experimental_disable_per_channel_quantization_for_dense_layers = True
+
+
+def _make_converter(
+    model: keras.Model, *, has_pixels: bool = False
+) -> "tf.lite.TFLiteConverter":
+    """Returns a converter; with `has_pixels`, 8 bits of input are pixels."""
     shape = (1, *model.input_shape[1:])
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="image")])
     def infer(image: Any) -> dict[str, Any]:
+        if has_pixels:  # Scale 1/255 and zero point 0, whatever the images have.
+            image = tf.quantization.fake_quant_with_min_max_args(image, 0.0, 1.0)
         return {"probabilities": model(image, training=False)}
 
     saved = hold(infer)

@@ -13,6 +13,7 @@ from corallite.device.system.version import version_line
 VERBS = {
     "inspect": ("train", "finds problems of a folder of photos"),
     "train": ("train", "trains a model from class folders"),
+    "adopt": ("train", "makes a run of a Keras model of your own"),
     "prune": ("optimize", "sets the smallest weights to zero while training"),
     "quantize": ("optimize", "trains with simulated int8 quantization"),
     "convert": ("convert", "writes the full-int8 TFLite file"),

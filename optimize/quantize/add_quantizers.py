@@ -51,11 +51,12 @@ def quantize(
         granularity: One of GRANULARITIES; a dense layer is always per-tensor.
 
     Raises:
-        RequestError: A layer has a type without a spec, a concatenated tensor does not
-            fit the kind of range, or the images are not photos (see `check_images`).
+        RequestError: A layer has a type without a spec, a batch norm does not follow a
+            convolution, a concatenated tensor does not fit the kind of range, or the
+            images are not photos (see `check_images`).
         TypeError: `images` are not floats.
-        ValueError: The model is not flat, a batch norm does not follow a convolution,
-            or the images have another shape than the model's input.
+        ValueError: The model is not flat, or the images have another shape than the
+            model's input.
     """
     check_images(images)
     if images.shape[1:] != model.input_shape[1:]:

@@ -6,6 +6,7 @@ no running statistics change the ranges, and nothing scales a quantized kernel a
 
 import numpy as np
 
+from corallite.device.system.errors import RequestError
 from corallite.optimize.keras_graph import traverse
 from corallite.train.framework.keras import keras
 
@@ -20,8 +21,8 @@ def fold_batch_norms(model: keras.Model) -> keras.Model:
     contains the offset. Zeros of a pruned kernel stay zeros.
 
     Raises:
-        ValueError: A batch norm does not follow a convolution directly, or the model
-            is not one flat functional graph.
+        RequestError: A batch norm does not follow a convolution directly.
+        ValueError: The model is not one flat functional graph.
     """
     kind = keras.layers.BatchNormalization
     found = [layer for layer in model.layers if isinstance(layer, kind)]
@@ -46,9 +47,11 @@ def _folding_target(norm):
         type(target) in CONVOLUTIONS and target.activation is keras.activations.linear
     )
     if not is_linear_convolution or len(traverse.consumers(target)) != 1:
-        raise ValueError(
-            f"Expected batch norm {norm.name!r} to be the only reader of a convolution "
-            f"without activation, got {target.name!r} before it."
+        raise RequestError(
+            f"Layer {norm.name!r} is a batch norm that cannot be quantized here: it "
+            "must be the only reader of a convolution without activation, got "
+            f"{target.name!r} before it; leave it to TensorFlow with `corallite "
+            "convert --to=tflite_int8`."
         )
     return target
 

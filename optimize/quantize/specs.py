@@ -55,6 +55,10 @@ SPECS = {
     keras.layers.GlobalAveragePooling2D: LayerSpec(Output.QUANTIZED),
     keras.layers.Concatenate: LayerSpec(Output.MOVED),
     keras.layers.MaxPool2D: LayerSpec(Output.MOVED),
+    # A mean is rounded in the scale of the input, as TFLite's operator does.
+    keras.layers.AveragePooling2D: LayerSpec(Output.MOVED),
+    keras.layers.GlobalMaxPooling2D: LayerSpec(Output.MOVED),
+    keras.layers.Flatten: LayerSpec(Output.MOVED),
     keras.layers.Dropout: LayerSpec(Output.MOVED),
     ChannelSlice: LayerSpec(Output.MOVED),
     ZeroBorder: LayerSpec(Output.MOVED),
@@ -72,11 +76,19 @@ def find_spec(layer: keras.layers.Layer) -> LayerSpec:
     spec = SPECS.get(type(layer))
     if spec is None or getattr(layer, "depth_multiplier", 1) != 1:
         raise RequestError(
-            f"Layer {layer.name!r} is a {type(layer).__name__}, which cannot be "
-            "quantized here; build the network from convolutions, dense layers, sums, "
-            "products, ReLU, hard-swish, pools, slices and concatenations."
+            f"Layer {layer.name!r} is {_describe(layer)}, which cannot be quantized "
+            "here; leave it to TensorFlow with `corallite convert --to=tflite_int8`, "
+            "or build the network from convolutions, dense layers, sums, products, "
+            "ReLU, hard-swish, pools, slices and concatenations."
         )
     return spec
+
+
+def _describe(layer):
+    kind = type(layer).__name__
+    if isinstance(layer, keras.layers.Activation):
+        return f"an {kind} ({keras.activations.serialize(layer.activation)})"
+    return f"a {kind}"
 
 
 def makes_values(layer: keras.layers.Layer) -> bool:

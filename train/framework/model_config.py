@@ -14,6 +14,7 @@ import h5py
 
 from corallite.device.system.errors import RequestError
 from corallite.device.system.storage import json_text
+from corallite.train.framework.trusted_files import is_trusted
 
 # Our layers are registered as in "corallite>ChannelSlice". They call no function that
 # their settings name.
@@ -54,24 +55,29 @@ def read_model_config(file: h5py.File, path: Path) -> dict[str, Any] | None:
 
     Raises:
         RequestError: It names a class that is neither ours nor on the list of harmless
-            ones of Keras, or has weights that are in another file or not in it.
+            ones of Keras, and the user did not say that the file is trusted; or it has
+            weights that are in another file or not in it.
         ValueError, TypeError: The description is damaged.
     """
-    _refuse_other_files(file, path)
+    refuse_other_files(file, path)
     if "model_config" not in file.attrs:
         return None
     config = json_text.parse(file.attrs["model_config"])
-    for entry in _find_entries(config):
-        name = _name_unknown(entry)
-        if name:
-            raise RequestError(
-                f"{path}: has {name}, which could execute code when it is loaded and "
-                "is neither a class of Corallite nor a plain one of Keras; replace "
-                "it with a file that you trust."
-            )
+    name = find_unknown(config)
+    if name and not is_trusted(path):
+        raise RequestError(
+            f"{path}: has {name}, which could execute code when it is loaded and "
+            "is neither a class of Corallite nor a plain one of Keras; replace "
+            "it with a file that you trust."
+        )
     if not isinstance(config, dict):
         raise ValueError("its description is not a JSON object")
     return config
+
+
+def find_unknown(config: Any) -> str:
+    """Returns the first class that is not harmless, as part of a sentence; or ""."""
+    return next(filter(None, map(_name_unknown, _find_entries(config))), "")
 
 
 def _find_entries(config: Any) -> Iterator[dict[str, Any]]:
@@ -104,8 +110,12 @@ def _shorten(name: Any) -> str:
     return repr(name if len(str(name)) <= 60 else f"{str(name)[:60]}...")
 
 
-def _refuse_other_files(root: h5py.Group, path: Path) -> None:
-    """Refuses data that HDF5 would read from other files, such as a device."""
+def refuse_other_files(root: h5py.Group, path: Path) -> None:
+    """Refuses data that HDF5 would read from other files, such as a device.
+
+    Raises:
+        RequestError: It has such data, or is much larger than its file.
+    """
     waiting, visited = [root], {root.id}
     while waiting:
         group = waiting.pop()

@@ -51,20 +51,22 @@ def name_recipe_flag(stage: str, field: str) -> str:
 
 
 def list_run_flags(run: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the flags of `train` with which a run was begun.
+    """Returns the flags of `train` or `adopt` with which a run was begun.
 
     Args:
         run: Content of `run.json`.
     """
     network = run["network"]
+    if "adopted" in network:
+        known = dict(network["adopted"])
+        return {"data_dir": run["data_dir"], **_list_group(run), **known}
     flags = {
         "data_dir": run["data_dir"],
         "model": network["model"],
         "width": network["width"],
         "image_size": network["size_hw"][0],
+        **_list_group(run),
     }
-    if run.get("group_by") is not None:
-        flags["group_by"] = run["group_by"]
     fit = network.get("preprocessing", {}).get("fit", "crop")
     if fit != "crop":
         flags["fit"] = fit
@@ -78,6 +80,15 @@ def list_run_flags(run: Mapping[str, Any]) -> dict[str, Any]:
         if name in run:
             flags[name] = run[name]
     return flags | _list_recipe_flags(recipe, TRAIN)
+
+
+def find_first_verb(run: Mapping[str, Any]) -> str:
+    """Returns the verb with which a run was begun, by the content of `run.json`."""
+    return "adopt" if "adopted" in run["network"] else "train"
+
+
+def _list_group(run: Mapping[str, Any]) -> dict[str, Any]:
+    return {x: run[x] for x in ("group_by",) if run.get(x) is not None}
 
 
 def _list_recipe_flags(

@@ -16,7 +16,12 @@ from absl import logging
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.device.system.storage import json_text
-from corallite.train.runs.commands import format_command, list_flags, list_run_flags
+from corallite.train.runs.commands import (
+    find_first_verb,
+    format_command,
+    list_flags,
+    list_run_flags,
+)
 from corallite.train.runs.kinds import UNTAUGHT, StageKind
 from corallite.train.runs.predictions import PredictionSummary
 from corallite.train.runs.recipe import ADDED_FIELDS
@@ -255,15 +260,17 @@ class Stage:
 
     def command(self) -> str:
         """Returns the command that makes the stage, or resumes it."""
+        verb = self.kind.verb
         if self.kind.parents:
             flags = list_flags(self.kind, self._made_from() or {})
             if (self.path / TEACHER_FILE).exists():
                 flags |= files.read_record(self.path / TEACHER_FILE, dict)
         elif self.run.is_recorded():
             flags = self.run.recall(list_run_flags)
+            verb = self.run.recall(find_first_verb)
         else:
             flags = {"data_dir": "FOLDER"}
-        return format_command(self.kind.verb, {"run_dir": self.run.path, **flags})
+        return format_command(verb, {"run_dir": self.run.path, **flags})
 
     def discard(self) -> None:
         """Deletes the stage's folder."""

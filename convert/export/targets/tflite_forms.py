@@ -1,4 +1,4 @@
-"""TFLite in other forms than int8, each with a manifest inside."""
+"""TFLite in TensorFlow's own forms, each with a manifest inside."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -68,6 +68,12 @@ def _export(
 
 
 TARGETS = (
+    _make(
+        "int8",
+        "full-int8 TFLite by TensorFlow's own quantization, for networks with layers "
+        "that --to=int8 refuses",
+        **{_CALIBRATION: DEFAULT_COUNT},
+    ),
     _make("float", "TFLite in float32"),
     _make("float16", "TFLite with float16 weights, of half the size"),
     _make("dynamic", "TFLite with int8 weights; the rest is float32"),

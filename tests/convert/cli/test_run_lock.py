@@ -17,6 +17,7 @@ NETWORK = ("--width=0.25", "--image_size=32", "--overwrite")
 WRITERS = {
     "train": ("--data_dir={data_dir}", *NETWORK),
     "pipeline": ("--data_dir={data_dir}", *NETWORK),
+    "adopt": ("--data_dir={data_dir}", "--model={model}", "--overwrite"),
     "prune": ("--overwrite",),
     "quantize": ("--overwrite",),
     "convert": ("--source=float", "--overwrite"),
@@ -42,7 +43,8 @@ def test_each_verb_that_writes_is_refused_and_changes_nothing(
     with run.lock("serve"):
         before = contents(small_copy)
         for verb, flags in WRITERS.items():
-            given = [flag.format(data_dir=squares_dir) for flag in flags]
+            model = small_copy / "float" / "model.h5"
+            given = [flag.format(data_dir=squares_dir, model=model) for flag in flags]
             done = programs.run(verb, f"--run_dir={small_copy}", *given)
             assert done.returncode == 2, (verb, done.stderr)
             assert holder in done.stderr.splitlines()[-1], verb

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from corallite.device.system.errors import RequestError
 from corallite.optimize.quantize.fold import fold_batch_norms
 from corallite.train.framework.keras import keras
 
@@ -64,7 +65,7 @@ def test_a_batch_norm_behind_another_layer_is_refused():
     image = keras.Input((8, 8, 3))
     x = keras.layers.ReLU(name="relu")(image)
     model = keras.Model(image, keras.layers.BatchNormalization(name="norm")(x))
-    with pytest.raises(ValueError, match="batch norm 'norm'.* got 'relu'"):
+    with pytest.raises(RequestError, match="'norm' is a batch norm.* got 'relu'"):
         fold_batch_norms(model)
 
 
@@ -72,7 +73,7 @@ def test_a_batch_norm_behind_an_activation_is_refused():
     image = keras.Input((8, 8, 3))
     x = keras.layers.Conv2D(4, 3, activation="relu", name="conv")(image)
     model = keras.Model(image, keras.layers.BatchNormalization(name="norm")(x))
-    with pytest.raises(ValueError, match="without activation, got 'conv'"):
+    with pytest.raises(RequestError, match="without activation, got 'conv'"):
         fold_batch_norms(model)
 
 
@@ -81,5 +82,5 @@ def test_a_convolution_that_others_read_too_is_refused():
     x = keras.layers.Conv2D(4, 3, name="conv")(image)
     normed = keras.layers.BatchNormalization(name="norm")(x)
     model = keras.Model(image, keras.layers.Add()([x, normed]))
-    with pytest.raises(ValueError, match="the only reader"):
+    with pytest.raises(RequestError, match="the only reader"):
         fold_batch_norms(model)
