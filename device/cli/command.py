@@ -12,6 +12,7 @@ from corallite.device.system.version import version_line
 # must run without the packages that training needs.
 VERBS = {
     "inspect": ("train", "finds problems of a folder of photos"),
+    "pack": ("train", "packs photos into a few large files"),
     "train": ("train", "trains a model from class folders"),
     "prune": ("optimize", "sets the smallest weights to zero while training"),
     "quantize": ("optimize", "trains with simulated int8 quantization"),
