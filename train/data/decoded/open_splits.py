@@ -105,7 +105,8 @@ def _is_room(wanted: Wanted, split: str) -> bool:
     if not is_room:
         logging.info(
             "The cache has no room for the %d images of the %s split, %.3g GB "
-            "(see --cache_gb): they are decoded whenever they are read.",
+            "(see --cache_gb of corallite train): they are decoded whenever they are "
+            "read.",
             *(count, split, size / 1e9),
         )
     return is_room

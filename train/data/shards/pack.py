@@ -25,8 +25,8 @@ from corallite.train.data.shards.write_shard import write_shard
 from corallite.train.data.split import SplitAssignment
 from corallite.train.runs import lock
 
-# For the findings of `inspect`, as `train` has it by default.
-_SIDE = 224
+# No photo is too small yet: the network is chosen later.
+_SIDE = 1
 _CLASSES_FILE = "classes.txt"
 _OURS = re.compile(r"(train|val|test)-\d{5}-of-\d{5}\.tfrecord(\.json)?")
 _FORMAT = 1
@@ -197,9 +197,11 @@ def _workers() -> Iterator[tuple[ThreadPoolExecutor, Callable[[], None]]]:
     with ThreadPoolExecutor(min(16, (os.cpu_count() or 1) + 2)) as pool:
         try:
             yield pool, check
-        except BaseException:
+        except BaseException as error:
             stop.set()
             pool.shutdown(cancel_futures=True)
+            if isinstance(error, KeyboardInterrupt):
+                logging.warning("Stopped; run the same command to resume.")
             raise
 
 
