@@ -10,21 +10,20 @@ than --min_ratio of the kept batch's speed.
 
 import json
 import statistics
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 from made_photos import make_photos
+from training_speed import build_training, time_round
 
 from corallite.device.cli import program
 from corallite.device.image.preprocess import Preprocessing
 from corallite.train.data import augment
 from corallite.train.data.input_pipeline import one_hot, training_batches
 from corallite.train.data.load import ImageData, prepare_data
-from corallite.train.framework.keras import keras, tf
-from corallite.train.models import registry
+from corallite.train.framework.keras import tf
 from corallite.train.runs.recipe import Recipe
 from corallite.train.runs.run import Run
 
@@ -51,10 +50,6 @@ _ROUND_S = flags.DEFINE_float(
 _MIN_RATIO = flags.DEFINE_float(
     "min_ratio", 0.95, "Lowest ratio to the kept batch's speed.", lower_bound=0.0
 )
-
-# In the first steps of a round, the other input still prefetches, or this input's
-# buffer is still full from before. These steps are not counted.
-_UNCOUNTED_STEPS = 4
 
 
 def main(argv: Sequence[str]) -> int:
@@ -85,12 +80,13 @@ def _measure(name: str, data_dir: Path, run_dir: Path, size: int) -> dict[str, A
     batches = _pipeline(data)
     # A batch of the pipeline, so that both inputs train on the same pixels.
     one_batch = tf.data.Dataset.from_tensors(next(iter(batches))).repeat()
-    train = _build_training((size, size, 3), len(data.class_names))
+    train = build_training((size, size, 3), len(data.class_names))
     kinds = {"pipeline": iter(batches), "one_batch": iter(one_batch)}
     speeds: dict[str, list[float]] = {kind: [] for kind in kinds}
     for _ in range(_ROUNDS.value):
         for kind, batch_iterator in kinds.items():
-            speeds[kind].append(_time_round(train, batch_iterator))
+            speed = time_round(train, batch_iterator, _BATCH_SIZE.value, _ROUND_S.value)
+            speeds[kind].append(speed)
     ratios = [p / o for p, o in zip(*speeds.values(), strict=True)]
     return {
         "data": name,
@@ -112,28 +108,6 @@ def _pipeline(data: ImageData) -> tf.data.Dataset:
         first_epoch=0,
         epochs=10**6,
     )
-
-
-def _build_training(
-    input_shape: tuple[int, int, int], num_classes: int
-) -> Callable[[Iterator], dict[str, tf.Tensor]]:
-    """Returns the training step of Keras's `fit`, which takes an iterator."""
-    model = registry.build("shufflenet_v2", input_shape, num_classes, width=0.5)
-    optimizer = keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True)
-    model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
-    return model.make_train_function()
-
-
-def _time_round(train: Callable, batch_iterator: Iterator) -> float:
-    """Returns images per second in one round."""
-    for _ in range(_UNCOUNTED_STEPS):
-        float(train(batch_iterator)["loss"])
-    steps, start_s = 0, time.perf_counter()
-    while not steps or time.perf_counter() - start_s < _ROUND_S.value:
-        # Reading the loss waits for the end of the step.
-        float(train(batch_iterator)["loss"])
-        steps += 1
-    return steps * _BATCH_SIZE.value / (time.perf_counter() - start_s)
 
 
 if __name__ == "__main__":

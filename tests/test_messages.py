@@ -26,19 +26,22 @@ AFTER_TRAINING = {"prune", "quantize", "convert", "evaluate"}
 # Modules that a program imports for other functions than those with the texts.
 UNUSED_BY = {
     "corallite.train.cli.recipe_flags": {"prune", "quantize"},
-    "corallite.train.runs.stage": {"evaluate", "inspect"},
+    "corallite.train.runs.stage": {"evaluate", "inspect", "pack"},
     "corallite.device.benchmark.layers.latency_table": {"prune"},
     "corallite.device.engine.open_model": {"benchmark"},
     "corallite.device.engine.edgetpu.failover": {"benchmark"},
     "corallite.train.training.initialization": {"prune"},
     "corallite.train.training.teaching.open_network": {"convert"},
     "corallite.train.weights.imagenet": {"prune"},
-    "corallite.train.data.inspect.findings": AFTER_TRAINING,
+    "corallite.train.data.decoded.open_splits": {"inspect", "pack"},
+    "corallite.train.data.inspect.findings": {*AFTER_TRAINING, "pack"},
     "corallite.train.data.inspect.grouping": AFTER_TRAINING,
     "corallite.train.data.listing.layout": AFTER_TRAINING,
-    "corallite.train.data.run_split": {*AFTER_TRAINING, "inspect"},
-    "corallite.train.data.load": {"inspect"},
-    "corallite.device.cli.program": {"prune", "quantize", "convert", "inspect"},
+    "corallite.train.data.run_split": {*AFTER_TRAINING, "inspect", "pack"},
+    "corallite.train.data.load": {"inspect", "pack"},
+    "corallite.device.cli.program": {
+        *("prune", "quantize", "convert", "inspect", "pack"),
+    },
 }
 
 

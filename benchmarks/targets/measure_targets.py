@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from absl import logging
 
-from corallite.convert.evaluate.metrics import open_file, predict_by
+from corallite.convert.evaluate.predict_file import open_file, predict_by
 from corallite.convert.export.registry import MODULES, find_target
 from corallite.device.benchmark.measure import time_files
 from corallite.device.system import files

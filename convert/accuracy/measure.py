@@ -10,7 +10,7 @@ from corallite.convert.accuracy.gate import AccuracyComparison
 from corallite.convert.accuracy.layer_error import measure_layers
 from corallite.convert.accuracy.paired import compare_predictions
 from corallite.convert.evaluate.keras_model import predict_labels
-from corallite.convert.evaluate.metrics import predict_labels_by_file
+from corallite.convert.evaluate.predict_file import predict_labels_by_file
 from corallite.optimize.calibrate.choose_images import choose_images
 from corallite.optimize.keras_graph.load import load_model
 from corallite.optimize.quantize.add_quantizers import fold

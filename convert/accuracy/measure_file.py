@@ -5,7 +5,7 @@ from pathlib import Path
 from corallite.convert.accuracy.gate import AccuracyComparison
 from corallite.convert.accuracy.measure import compare_models, predict_stages
 from corallite.convert.accuracy.record import read_comparison
-from corallite.convert.evaluate.metrics import predict_labels_by_file
+from corallite.convert.evaluate.predict_file import predict_labels_by_file
 from corallite.convert.evaluate.stages import manifest_of, runnable_stages
 from corallite.device.engine.file_kind import list_files
 from corallite.device.model.description.describe import Overrides

@@ -69,6 +69,7 @@ def main(argv: Sequence[str]) -> int:
             budget=_BUDGET(),
             fit_policy=task.fit_policy,
             group_by=task.group_by,
+            cache_gb=task.cache_gb,
             teaching=teaching,
         )
     except AccuracyLostError as error:

@@ -21,7 +21,7 @@ from corallite.convert.accuracy.record import (
     write_rejected,
 )
 from corallite.convert.evaluate.keras_model import predict_labels
-from corallite.convert.evaluate.metrics import predict_labels_by_file
+from corallite.convert.evaluate.predict_file import predict_labels_by_file
 from corallite.convert.export.plan import (
     DEFAULT,
     Plan,

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from corallite.convert.evaluate.manifest import make_manifest
-from corallite.convert.evaluate.metrics import predict_by
+from corallite.convert.evaluate.predict_file import predict_by
 from corallite.convert.export.refusal import fit_run_refusal
 from corallite.device.engine.classifier import Classifier
 from corallite.device.engine.runner import Runner

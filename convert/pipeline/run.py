@@ -17,8 +17,7 @@ from corallite.optimize.quantize import qat_stage
 from corallite.optimize.slim import slim_stage
 from corallite.optimize.slim.budget import NO_BUDGET, Budget
 from corallite.optimize.slim.latencies import open_table
-from corallite.train.data.listing.images import list_images
-from corallite.train.data.load import ImageData
+from corallite.train.data.load import ImageData, count_images
 from corallite.train.data.split import read_split
 from corallite.train.runs.kinds import KINDS
 from corallite.train.runs.recipe import PRUNE, QUANTIZE, SLIM, TRAIN, Recipe
@@ -51,12 +50,13 @@ def run_pipeline(
     transfer: Transfer | None = AUTO_WEIGHTS,
     fit_policy: str = "crop",
     group_by: str | None = None,
+    cache_gb: float | None = None,
     teaching: Teaching | None = None,
 ) -> tuple[list[StageResult], ImageData]:
     """Makes every stage that is not finished.
 
     Args:
-        data_dir: Class folders, or a CSV.
+        data_dir: Class folders, a CSV, or shards.
         run: Receives the stages; may contain some already.
         network: What to train.
         recipes: How to train.
@@ -69,6 +69,7 @@ def run_pipeline(
         transfer: Pretrained weights; None for random ones.
         fit_policy: How an image is fitted to the network's input.
         group_by: What images stay in one split; see `prepare_data`.
+        cache_gb: How much may be decoded and kept; see `prepare_data`.
         teaching: The teacher of all trainings; None for labels alone. Where channels
             are removed, it teaches the float network, and that one its smaller selves.
 
@@ -101,6 +102,7 @@ def run_pipeline(
             transfer=transfer,
             fit_policy=fit_policy,
             group_by=group_by,
+            cache_gb=cache_gb,
             teaching=teaching,
             overwrite=request.overwrite,
         )
@@ -147,7 +149,7 @@ def _count_images(data_dir: Path, run: Run) -> int:
     """Returns the number of images; those of the run if it has some already."""
     path = run.path / "split.json"
     if not path.exists():
-        return len(list_images(data_dir).files)
+        return count_images(data_dir)
     members = read_split(path).splits.values()
     return len({file.path for split in members for file in split})
 

@@ -12,6 +12,7 @@ from corallite.device.system.version import version_line
 # must run without the packages that training needs.
 VERBS = {
     "inspect": ("train", "finds problems of a folder of photos"),
+    "pack": ("train", "packs photos into a few large files"),
     "train": ("train", "trains a model from class folders"),
     "adopt": ("train", "makes a run of a Keras model of your own"),
     "prune": ("optimize", "sets the smallest weights to zero while training"),

@@ -23,7 +23,8 @@ from corallite.train.runs.run import Run
 _MODEL = flags.DEFINE_string(
     "model", None, "A .keras or .h5 file, or a folder of a SavedModel.", required=True
 )
-_DATA_DIR = data_flags.define_data_dir(required=True)
+_DATA_DIR = data_flags.define_data_dir()
+flags.mark_flag_as_required(_DATA_DIR)
 _GROUP_BY = data_flags.define_group_by()
 _RUN_DIR = flags.DEFINE_string(
     "run_dir", None, "Run folder, for all files of this run.", required=True

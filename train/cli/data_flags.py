@@ -6,13 +6,35 @@ from absl import flags
 flags.disclaim_key_flags()
 
 
-def define_data_dir(*, required: bool) -> flags.FlagHolder[str]:
-    """Defines --data_dir."""
+def define_photo_dir() -> flags.FlagHolder[str]:
+    """Defines --data_dir of a program that reads no shards."""
     return flags.DEFINE_string(
         "data_dir",
         None,
         "Folder with a sub-folder of images per class, or a CSV (path,label[,split]).",
-        required=required,
+        required=True,
+    )
+
+
+def define_data_dir() -> flags.FlagHolder[str]:
+    """Defines --data_dir of a program that trains."""
+    return flags.DEFINE_string(
+        "data_dir",
+        None,
+        "Folder with a sub-folder of images per class, a CSV (path,label[,split]), or "
+        "shards of `corallite pack`.",
+    )
+
+
+def define_cache_gb() -> flags.FlagHolder[float | None]:
+    """Defines --cache_gb."""
+    return flags.DEFINE_float(
+        "cache_gb",
+        None,
+        "Most gigabytes of decoded images that the cache of all runs keeps; images "
+        "without room are decoded whenever they are read; by default half of what is "
+        "free on the disk.",
+        lower_bound=0.0,
     )
 
 

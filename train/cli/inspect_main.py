@@ -17,7 +17,7 @@ from corallite.device.cli import program
 from corallite.train.cli import data_flags
 from corallite.train.data.inspect import examine
 
-_DATA_DIR = data_flags.define_data_dir(required=True)
+_DATA_DIR = data_flags.define_photo_dir()
 _GROUP_BY = data_flags.define_group_by()
 _IMAGE_SIZE = flags.DEFINE_integer(
     "image_size",

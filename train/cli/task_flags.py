@@ -22,12 +22,13 @@ class Task:
     """A network and its images.
 
     Attributes:
-        data_dir: Class folders, or a CSV.
+        data_dir: Class folders, a CSV, or shards.
         group_by: Expression that names the group of an image; None for the groups of
             near-duplicates.
         run: The run to make or to resume.
         network: What to train.
         fit_policy: How an image becomes square, one of `preprocess.FITS`.
+        cache_gb: See `make_room`.
     """
 
     data_dir: Path
@@ -35,6 +36,7 @@ class Task:
     run: Run
     network: Network
     fit_policy: str
+    cache_gb: float | None
 
 
 def define() -> Callable[..., Task]:
@@ -44,8 +46,9 @@ def define() -> Callable[..., Task]:
     folders of a --dataset if necessary. It raises `RequestError` if the flags
     contradict each other or the set cannot be downloaded.
     """
-    data_dir = data_flags.define_data_dir(required=False)
+    data_dir = data_flags.define_data_dir()
     group_by = data_flags.define_group_by()
+    cache_gb = data_flags.define_cache_gb()
     dataset = flags.DEFINE_enum(
         "dataset", None, ("fashion_mnist",), "A public data set in place of --data_dir."
     )
@@ -72,6 +75,6 @@ def define() -> Callable[..., Task]:
         size = image_size.value
         network = Network(model.value, width.value, (size, size))
         images = datasets.locate(data_dir.value, dataset.value)
-        return Task(images, group_by.value, run, network, fit.value)
+        return Task(images, group_by.value, run, network, fit.value, cache_gb.value)
 
     return read

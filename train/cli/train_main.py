@@ -3,7 +3,8 @@
 corallite train --data_dir=photos --run_dir=runs/first
 
 `photos` has one sub-folder per class, or train/, val/ and test/ with class folders in
-each, or is a CSV. If interrupted, the same command resumes.
+each, or is a CSV or a folder of shards (`corallite pack`). If interrupted, the same
+command resumes.
 """
 
 from collections.abc import Sequence
@@ -35,6 +36,7 @@ def main(argv: Sequence[str]) -> None:
             transfer=transfer,
             fit_policy=task.fit_policy,
             group_by=task.group_by,
+            cache_gb=task.cache_gb,
             teaching=teaching,
             overwrite=_OVERWRITE.value,
             workers=workers,

@@ -1,11 +1,14 @@
 """Batches for training and for evaluation, read from a split's array on disk."""
 
+import contextlib
 import functools
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from corallite.device.system.errors import RequestError
 from corallite.train.data.augment import (
     PartSeed,
     build_mixer,
@@ -13,11 +16,28 @@ from corallite.train.data.augment import (
     to_unit_range,
 )
 from corallite.train.data.load import Split
+from corallite.train.data.shards.order import draw_order
 from corallite.train.framework.keras import tf
 from corallite.train.runs.recipe import Recipe
 
 # Gathering waits for the disk if the array is not in the page cache: two at a time.
 _GATHERS_AT_ONCE = 2
+
+
+@contextlib.contextmanager
+def reporting_unreadable() -> Iterator[None]:
+    """Turns what TensorFlow raises for a streamed image into the image's own error.
+
+    Raises:
+        RequestError: An image of the batches of this module cannot be read any more.
+    """
+    try:
+        yield
+    except tf.errors.UnknownError as error:
+        sentence = re.search(r"RequestError: (.*)", str(error))
+        if sentence is None:
+            raise
+        raise RequestError(sentence.group(1)) from error
 
 
 def steps_per_epoch(split: Split, batch_size: int) -> int:
@@ -81,6 +101,9 @@ def training_batches(
 
     @functools.lru_cache(maxsize=2)
     def order(epoch: int) -> np.ndarray:
+        # Of the data, not of the cache: the same whether images are streamed or not.
+        if split.stored is not None:
+            return draw_order(split.stored, seed, epoch)
         return np.random.default_rng((seed, epoch)).permutation(len(split.labels))
 
     def gather(step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

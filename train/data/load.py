@@ -1,4 +1,4 @@
-"""Turns a folder of labelled images into arrays of splits, once per run folder."""
+"""Opens labelled images, divided into splits and decoded, for the steps of a run."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -9,13 +9,18 @@ import numpy as np
 from absl import logging
 
 from corallite.device.image.preprocess import Preprocessing
-from corallite.device.system import files
 from corallite.device.system.errors import RequestError
-from corallite.train.data import cache, run_split, split
+from corallite.train.data import run_split, split
 from corallite.train.data.content import Fault, check_content
+from corallite.train.data.decoded.cache import DecodedSplit
+from corallite.train.data.decoded.open_splits import Wanted, open_splits
+from corallite.train.data.decoded.reader import Source
+from corallite.train.data.decoded.settings import Settings, read_settings
 from corallite.train.data.listing.images import list_images
-from corallite.train.data.listing.layout import SPLITS
-from corallite.train.data.split import SplitAssignment
+from corallite.train.data.listing.layout import SPLITS, is_packed
+from corallite.train.data.shards.find_source import find_source
+from corallite.train.data.shards.packed import open_packed
+from corallite.train.data.shards.plan import storage_order
 from corallite.train.runs.run import Run
 
 
@@ -24,12 +29,15 @@ class Split:
     """The images of a split, in the order of the split assignment.
 
     Attributes:
-        images_rgb_u8: Memory map, uint8 `[n, height, width, 3]`, RGB, 0 to 255.
+        images_rgb_u8: uint8 `[n, height, width, 3]`, RGB, 0 to 255: a memory map, or a
+            `StreamedImages`, which is indexed alike.
         labels: int64 `[n]`, index into the class names.
         paths: File of each image, relative to the data folder.
         faults: What is wrong with the pixels of a path that shows little or nothing.
         groups: Name of the group of each image, by path. Images of a group are alike:
             all of them are in this split, and should be in one fold of it.
+        stored: int `[n]`, the rows in the order in which they lie in shards; None for
+            files, of which any order costs the same.
     """
 
     images_rgb_u8: np.ndarray
@@ -37,6 +45,20 @@ class Split:
     paths: tuple[str, ...]
     faults: Mapping[str, Fault] = field(default_factory=dict)
     groups: Mapping[str, str] = field(default_factory=dict)
+    stored: np.ndarray | None = None
+
+    def thin(self, step: int, first: int = 0) -> "Split":
+        """Returns every `step`-th image, of every class: they are ordered by class.
+
+        Copies no pixels.
+        """
+        return replace(
+            self,
+            images_rgb_u8=self.images_rgb_u8[first::step],
+            labels=self.labels[first::step],
+            paths=self.paths[first::step],
+            stored=None,
+        )
 
 
 # Half of them, 1,000, bound a measured loss of 1 percentage point to 0.5 to 1.8 (95 %).
@@ -91,15 +113,8 @@ class ImageData:
 
     def _halve(self, half: int) -> Split:
         whole = self.splits["val"]
-        if len(whole.labels) < _ENOUGH_TO_HALVE:
-            return whole
-        # Every other one: they are ordered by class.
-        return replace(
-            whole,
-            images_rgb_u8=whole.images_rgb_u8[half::2],
-            labels=whole.labels[half::2],
-            paths=whole.paths[half::2],
-        )
+        is_whole = len(whole.labels) < _ENOUGH_TO_HALVE
+        return whole if is_whole else whole.thin(2, half)
 
 
 def prepare_data(
@@ -109,28 +124,34 @@ def prepare_data(
     group_by: str | None = None,
     *,
     shares_val: Callable[[int], bool] = lambda num_classes: False,
+    cache_gb: float | None = None,
 ) -> ImageData:
     """Splits, decodes and caches the images below `data_dir`, as far as necessary.
 
-    Writes `split.json` and `classes.txt`, once per run folder, and `cache/`. Results
-    that are still valid are kept; no image is read if no name, size or time in the data
-    folder has changed. Logs what is wrong with the photos when it splits them (see
-    `find_all`).
+    Writes `split.json` and `classes.txt`, once per run folder. Decoded images are in a
+    folder that all runs share; those that do not fit are decoded when they are read.
+    Results that are still valid are kept; no image is read if no name, size or time in
+    the data folder has changed. Logs what is wrong with the photos when it splits them
+    (see `find_all`).
 
     Args:
-        data_dir: Class folders, class folders in `train/`, `val/`, `test/`, or a CSV.
+        data_dir: Class folders, class folders in `train/`, `val/`, `test/`, a CSV, or
+            shards, which have splits.
         run: Its folder is created if necessary.
-        preprocessing: How images are resized. A new value replaces the cached arrays.
+        preprocessing: How images are resized.
         group_by: A regular expression that names the group of an image (see
             `group_by_name`), in place of the groups of near-duplicates.
         shares_val: Returns for a number of classes whether "val" stays in "train" too
             if there are few photos (see `split.are_few`): nothing is chosen by it.
+            Without effect on shards.
+        cache_gb: See `make_room`.
 
     Raises:
         RequestError: The images cannot be used as they are (see `list_images`), more
             than 1 % of them are unreadable, most of a class show nothing (see
             `check_content`), or the run has other images.
-        OSError: The run folder cannot be written, with the name of the file.
+        OSError: The run folder or the cache cannot be written, with the name of the
+            file.
     """
     run_dir = run.path
     if run_dir.resolve().is_relative_to(data_dir.resolve()) and data_dir.is_dir():
@@ -138,18 +159,30 @@ def prepare_data(
             f"{run_dir} is inside the folder of the images and would become a class; "
             f"give a --run_dir outside {data_dir}."
         )
-    listing = list_images(data_dir)
-    is_cached = _read_preprocessing(run_dir) is not None
-    made = run_split.find_split(listing, run_dir, is_cached=is_cached)
-    if made is None:
-        side = min(preprocessing.size_hw)
-        made = run_split.make_split(
-            listing, run_dir, side, group_by, shares_val=shares_val
-        )
+    is_cached = read_settings(run_dir) is not None
+    is_of_shards = is_packed(data_dir)
+    source: Source | None = None
+    if is_of_shards:
+        packed = open_packed(data_dir)
+        source = Source(packed.read, packed.known)
+        made = run_split.adopt_split(data_dir, run_dir, packed.assignment, is_cached)
     else:
-        run_split.require_group_by(run_dir, made, group_by)
-    cached = _fill_cache(listing.data_dir, run_dir, made, preprocessing)
-    data = _to_data(made, preprocessing, cached)
+        listing = list_images(data_dir)
+        found = run_split.find_split(listing, run_dir, is_cached=is_cached)
+        made = found or run_split.make_split(
+            *(listing, run_dir, min(preprocessing.size_hw), group_by),
+            shares_val=shares_val,
+        )
+    run_split.require_group_by(run_dir, made, group_by)
+    place = str(data_dir.resolve())
+    settings = Settings(preprocessing, place, is_of_shards, cache_gb)
+    wanted = Wanted(made, settings, run_dir)
+    decoded = open_splits(wanted, lambda: source or find_source(settings))
+    if unreadable := _check_unreadable(wanted, decoded):
+        logging.warning("%d of %d images were skipped.", *unreadable)
+    data = _to_data(wanted, decoded)
+    check_content(data.splits, made.class_names)
+    settings.write(run_dir)
     _check_every_class_is_left(data_dir, data)
     return data
 
@@ -157,36 +190,51 @@ def prepare_data(
 def load_data(run: Run) -> ImageData:
     """Opens what `prepare_data` made for a run; the images stay on disk.
 
+    Images that are no longer in the cache are decoded again.
+
     Raises:
         RequestError: The run has no data, or some of it is missing or damaged.
     """
     run_dir = run.path
-    missing = RequestError(
-        f"{run_dir}: this run folder has no training data; prepare it with "
-        f"corallite train --data_dir=FOLDER --run_dir={run_dir}."
-    )
-    if not (run_dir / "split.json").exists():
-        raise missing
+    settings = read_settings(run_dir)
+    if settings is None or not (run_dir / "split.json").exists():
+        raise RequestError(
+            f"{run_dir}: this run folder has no training data; prepare it with "
+            f"corallite train --data_dir=FOLDER --run_dir={run_dir}."
+        )
     made = split.read_split(run_dir / "split.json")
-    preprocessing = _read_preprocessing(run_dir)
-    if preprocessing is None:
-        raise missing
-    key = cache.cache_key(split.digest_splits(made.splits), preprocessing)
-    cached = {}
+    if not settings.data_dir:
+        settings = replace(settings, data_dir=made.data_dir)
+    wanted = Wanted(made, settings, run_dir)
+    decoded = open_splits(wanted, lambda: find_source(settings))
+    _check_unreadable(wanted, decoded)
+    return _to_data(wanted, decoded)
+
+
+def count_images(data_dir: Path) -> int:
+    """Returns the number of images of a folder, a CSV or shards.
+
+    Raises:
+        RequestError: See `list_images` and `open_packed`.
+    """
+    if not is_packed(data_dir):
+        return len(list_images(data_dir).files)
+    return sum(map(len, open_packed(data_dir).assignment.splits.values()))
+
+
+def _check_unreadable(
+    wanted: Wanted, found: Mapping[str, DecodedSplit]
+) -> tuple[int, int] | None:
+    """Returns how many images of how many are unreadable; None if all are readable."""
+    made = wanted.made
+    known = {file.path for name in SPLITS for file in made.splits[name]}
+    # A path may be in two splits.
+    unreadable = dict.fromkeys(made.unreadable)
     for name in SPLITS:
-        count = len(made.splits[name])
-        found = cache.open_split(_cache_dir(run_dir), name, key, count)
-        if found is None:
-            raise _unusable_cache(run, name)
-        cached[name] = found
-    return _to_data(made, preprocessing, cached)
-
-
-def _unusable_cache(run: Run, split_name: str) -> RequestError:
-    return RequestError(
-        f"{_cache_dir(run.path)}: its images of the {split_name} split are missing or "
-        f"damaged; decode them again with `{run.first().command()}`."
-    )
+        unreadable |= dict.fromkeys(found[name].unreadable)
+    total = len(made.unreadable) + len(known)
+    run_split.check_unreadable(Path(made.data_dir), list(unreadable), total)
+    return (len(unreadable), total) if unreadable else None
 
 
 def class_weights(training: Split) -> dict[int, float]:
@@ -220,66 +268,26 @@ def _check_every_class_is_left(data_dir: Path, data: ImageData) -> None:
             logging.warning("The %s split has no image of %s.", name, names)
 
 
-def _fill_cache(
-    data_dir: Path, run_dir: Path, made: SplitAssignment, preprocessing: Preprocessing
-) -> dict[str, cache.CachedSplit]:
-    """Decodes what is not cached; returns each split."""
-    folder = _cache_dir(run_dir)
-    key = cache.cache_key(split.digest_splits(made.splits), preprocessing)
-    known = {file.path for name in SPLITS for file in made.splits[name]}
-    total = len(made.unreadable) + len(known)
-    # A path may be in two splits.
-    unreadable, cached = dict.fromkeys(made.unreadable), {}
-    cache.remove_others(folder, key)
-    for name in SPLITS:
-        paths = [file.path for file in made.splits[name]]
-        found = cache.open_split(folder, name, key, len(paths))
-        if found is None:
-            found = cache.write_split(folder, name, key, data_dir, paths, preprocessing)
-        cached[name] = found
-        unreadable |= dict.fromkeys(found.unreadable)
-        run_split.check_unreadable(data_dir, list(unreadable), total)
-    if unreadable:
-        logging.warning("%d of %d images were skipped.", len(unreadable), total)
-    check_content(_to_data(made, preprocessing, cached).splits, made.class_names)
-    if _read_preprocessing(run_dir) != preprocessing:
-        files.write_json(folder / "preprocessing.json", preprocessing.to_json())
-    return cached
-
-
-def _to_data(
-    made: SplitAssignment,
-    preprocessing: Preprocessing,
-    cached: Mapping[str, cache.CachedSplit],
-) -> ImageData:
-    splits = {name: _to_split(made, name, cached[name]) for name in SPLITS}
-    skipped = {path for split in cached.values() for path in split.unreadable}
-    count = len(made.unreadable) + len(skipped)
+def _to_data(wanted: Wanted, found: Mapping[str, DecodedSplit]) -> ImageData:
+    made = wanted.made
+    skipped = {path for split in found.values() for path in split.unreadable}
     return ImageData(
         class_names=made.class_names,
-        preprocessing=preprocessing,
+        preprocessing=wanted.settings.preprocessing,
         fingerprint=made.fingerprint,
-        splits=splits,
-        unreadable=count,
+        splits={name: _to_split(wanted, name, found[name]) for name in SPLITS},
+        unreadable=len(made.unreadable) + len(skipped),
         group_by=made.group_by,
     )
 
 
-def _to_split(made: SplitAssignment, name: str, cached: cache.CachedSplit) -> Split:
+def _to_split(wanted: Wanted, name: str, decoded: DecodedSplit) -> Split:
+    made = wanted.made
     number_by_name = {name: number for number, name in enumerate(made.class_names)}
-    rows = [file for file in made.splits[name] if file.path not in cached.unreadable]
+    rows = [file for file in made.splits[name] if file.path not in decoded.unreadable]
     labels = np.array([number_by_name[file.class_name] for file in rows], np.int64)
     paths = tuple(file.path for file in rows)
     groups = {file.path: file.group or file.sha256 for file in rows}
-    return Split(cached.images_rgb_u8, labels, paths, cached.faults, groups)
-
-
-def _read_preprocessing(run_dir: Path) -> Preprocessing | None:
-    path = _cache_dir(run_dir) / "preprocessing.json"
-    if not path.exists():
-        return None
-    return files.read_record(path, Preprocessing.from_json)
-
-
-def _cache_dir(run_dir: Path) -> Path:
-    return run_dir / "cache"
+    stored = np.array(storage_order(rows)) if wanted.settings.is_packed else None
+    faults = decoded.faults
+    return Split(decoded.images_rgb_u8, labels, paths, faults, groups, stored)

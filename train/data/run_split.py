@@ -2,13 +2,15 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from absl import logging
 
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
-from corallite.train.data import cache, split
+from corallite.train.data import split
+from corallite.train.data.decoded import reader
 from corallite.train.data.inspect.examine import inspect_listing
 from corallite.train.data.inspect.findings import Inspected, find_all
 from corallite.train.data.listing.images import ImageFile, Listing
@@ -46,11 +48,14 @@ def find_split(
     if made.data_dir == data_dir and made.stamp == _stamp(listing):
         _require_same_classes(listing, run_dir, made)
         return made
-    hashes, _ = cache.hash_files(listing.data_dir, [f.path for f in listing.files])
+    hashes, _ = reader.hash_files(
+        reader.folder_reader(listing.data_dir), [f.path for f in listing.files]
+    )
     changed = _list_changed(listing, made, hashes)
     known = {file.path for name in SPLITS for file in made.splits[name]}
     added = sorted(hashes.keys() - known - set(made.unreadable))
-    if (changed or added) and not is_cached:
+    removed = set(made.unreadable) - {file.path for file in listing.files}
+    if (changed or added or removed) and not is_cached:
         return None
     if changed or (added and made.data_dir != data_dir):
         differing = (changed or added)[0]
@@ -67,6 +72,40 @@ def find_split(
             names,
         )
     return made
+
+
+def adopt_split(
+    data_dir: Path, run_dir: Path, packed: SplitAssignment, is_cached: bool
+) -> SplitAssignment:
+    """Returns the split assignment of shards, and records it in the run.
+
+    Args:
+        data_dir: The folder of shards.
+        run_dir: The run folder.
+        packed: Their split assignment.
+        is_cached: Whether the run has read images before.
+
+    Raises:
+        RequestError: The run has other images.
+    """
+    path = run_dir / "split.json"
+    made = split.read_split(path) if path.exists() else None
+    if made is not None and _have_same_splits(made, packed):
+        return made
+    if made is not None and is_cached:
+        raise RequestError(
+            f"{run_dir}: was made with the images of {made.data_dir}, and {data_dir} "
+            "has others, or other splits; choose a new --run_dir."
+        )
+    made = replace(packed, data_dir=str(data_dir.resolve()))
+    files.write_text(run_dir / "classes.txt", "\n".join(made.class_names) + "\n")
+    split.write_split(path, made)
+    return made
+
+
+def _have_same_splits(one: SplitAssignment, other: SplitAssignment) -> bool:
+    digests = {split.digest_splits(x.splits) for x in (one, other)}
+    return len(digests) == 1 and one.class_names == other.class_names
 
 
 def _list_changed(

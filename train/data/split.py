@@ -27,7 +27,7 @@ _FORMAT = 1
 _FEW_A_CLASS = 100
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SplitFile:
     """An image of a split.
 

@@ -11,7 +11,7 @@ from absl import logging
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
-from corallite.train.data import cache
+from corallite.train.data.decoded import cache, reader
 from corallite.train.data.listing.layout import is_image
 from corallite.train.data.load import Split
 
@@ -36,12 +36,16 @@ class Unlabelled:
     def add_to(self, split: Split) -> Split:
         """Returns a split with these images behind its own; their label is NONE."""
         images: Any = _Joined(split.images_rgb_u8, self.images_rgb_u8)
+        stored = split.stored
+        if stored is not None:
+            stored = np.append(stored, np.arange(len(split.paths), len(images)))
         labels = np.full(len(self.paths), NONE, np.int64)
         return dataclasses.replace(
             split,
             images_rgb_u8=images,
             labels=np.concatenate([split.labels, labels]),
             paths=(*split.paths, *self.paths),
+            stored=stored,
         )
 
 
@@ -64,7 +68,8 @@ def read_unlabelled(
     with files.reporting_unreadable(folder, "give the folder of the photos"):
         found = [path for path in files.walk(folder, set()) if is_image(path)]
     paths = [str(path.resolve()) for path in found]
-    hashes, unreadable = cache.hash_files(Path("/"), paths)
+    read = reader.folder_reader(Path("/"))
+    hashes, unreadable = reader.hash_files(read, paths)
     for path, reason in unreadable.items():
         logging.warning("Skipped %s: %s.", files.printable(path), reason)
     paths = [path for path in paths if path in hashes]
@@ -75,12 +80,12 @@ def read_unlabelled(
         cache_folder.mkdir(parents=True, exist_ok=True)
         cache.remove_others(cache_folder, key)
         cached = cache.write_split(
-            cache_folder, "unlabelled", key, Path("/"), paths, preprocessing
+            cache_folder, "unlabelled", key, read, paths, preprocessing
         )
-    read = tuple(path for path in paths if path not in cached.unreadable)
-    if not read:
+    kept = tuple(path for path in paths if path not in cached.unreadable)
+    if not kept:
         raise RequestError(f"{folder}: has no readable image; give another folder.")
-    return Unlabelled(cached.images_rgb_u8, read, digest.hexdigest())
+    return Unlabelled(cached.images_rgb_u8, kept, digest.hexdigest())
 
 
 class _Joined:

@@ -99,6 +99,7 @@ def fit(
         curves = LogScalars(stage_dir / "tensorboard")
         with (
             _reporting_lack_of_memory(stage_dir.name, recipe),
+            input_pipeline.reporting_unreadable(),
             contextlib.closing(curves),
             contextlib.closing(shown),
         ):

@@ -19,7 +19,7 @@ from corallite.train.runs.stage import Stage, package_versions
 from corallite.train.training.distribute.workers import ALONE, Workers
 from corallite.train.training.finish_stage import finish_stage
 from corallite.train.training.fit import fit
-from corallite.train.training.head import describe_head, fit_head, log_head
+from corallite.train.training.head import describe_head, fit_head, head_images, log_head
 from corallite.train.training.initialization import (
     RANDOM,
     Initialization,
@@ -46,6 +46,7 @@ def train(
     transfer: Transfer | None = AUTO_WEIGHTS,
     fit_policy: str = "crop",
     group_by: str | None = None,
+    cache_gb: float | None = None,
     teaching: Teaching | None = None,
     overwrite: bool = False,
     workers: Workers = ALONE,
@@ -68,6 +69,7 @@ def train(
         transfer: Pretrained weights; None for random ones.
         fit_policy: How an image is fitted to the network's input.
         group_by: See `prepare_data`.
+        cache_gb: See `prepare_data`.
         teaching: The teacher of the network; None for labels alone.
         overwrite: Train again if it was done with other settings.
         workers: Those that train together; see `fit`.
@@ -89,7 +91,9 @@ def train(
         stage.refuse_other_settings(settings)
     with run.lock(stage.kind.verb):
         data = prepare_data(
-            data_dir, run, preprocessing, group_by, shares_val=start.may_freeze
+            *(data_dir, run, preprocessing, group_by),
+            shares_val=start.may_freeze,
+            cache_gb=cache_gb,
         )
         training = _prepare(run, data, start, recipe, teaching, workers)
         settings |= training.to_json()
@@ -175,7 +179,7 @@ def cost_metrics(model: keras.Model) -> dict[str, Any]:
 def _describe_head(head: CrossValidation | None, data: ImageData) -> dict[str, Any]:
     if head is None:
         return {}
-    split = data.splits["train"]
+    split = head_images(data.splits["train"])
     doubtful = find_doubtful(head.probabilities, split, data.class_names)
     return {
         "head": describe_head(head),
@@ -215,7 +219,8 @@ def _train_network(
     with _computing_in("mixed_float16" if recipe.mixed_precision else "float32"):
         model = start.build(num_classes)
         if start.is_frozen or start.needs_head(num_classes):
-            is_balanced, images = recipe.balance_classes, data.splits["train"]
+            is_balanced = recipe.balance_classes
+            images = head_images(data.splits["train"])
             head = fit_head(model, images, is_balanced=is_balanced)
             log_head(head)
         if not start.is_frozen:

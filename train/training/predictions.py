@@ -6,7 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from corallite.train.data.input_pipeline import evaluation_batches, one_hot
+from corallite.train.data.input_pipeline import (
+    evaluation_batches,
+    one_hot,
+    reporting_unreadable,
+)
 from corallite.train.data.load import ImageData, Split
 from corallite.train.framework.keras import keras
 from corallite.train.runs.predictions import PredictionSummary, summarize
@@ -18,7 +22,8 @@ def predict(model: keras.Model, split: Split) -> np.ndarray:
     """Returns the probabilities of each image, float32 `[n, classes]`."""
     targets = one_hot(model.output_shape[-1])
     batches = evaluation_batches(split, _BATCH_SIZE, targets)
-    return model.predict(batches, verbose=0)
+    with reporting_unreadable():
+        return model.predict(batches, verbose=0)
 
 
 def describe_predictions(model: keras.Model, data: ImageData) -> dict[str, Any]:

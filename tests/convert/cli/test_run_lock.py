@@ -10,7 +10,7 @@ from corallite.train.runs.run import Run
 pytestmark = pytest.mark.slow
 # They take no run, or only read a model file.
 WRITE_NO_RUN = {
-    *("inspect", "audit", "teach", "classify", "serve", "benchmark", "doctor"),
+    *("inspect", "pack", "audit", "teach", "classify", "serve", "benchmark", "doctor"),
 }
 NETWORK = ("--width=0.25", "--image_size=32", "--overwrite")
 # Flags with which each verb has something to write into a finished run.

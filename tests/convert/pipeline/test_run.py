@@ -10,7 +10,7 @@ from corallite.convert.report.write import write_report
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.optimize.slim.budget import Budget
-from corallite.train.data import cache
+from corallite.train.data.decoded import cache
 from corallite.train.data.listing.layout import SPLITS
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import hash_file

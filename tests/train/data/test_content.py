@@ -177,10 +177,12 @@ def test_a_split_whose_class_is_black_is_refused(make_classes, tmp_path, caplog)
         prepare_data(data_dir, Run.open(tmp_path / "run"), SMALL)
 
 
-def test_a_run_of_an_earlier_version_is_still_read(make_classes, tmp_path):
+def test_a_run_of_an_earlier_version_is_still_read(make_classes, tmp_path, decoded_dir):
     data_dir, run = make_data(make_classes, tmp_path, dark=0)
     prepare_data(data_dir, run, SMALL)
-    for path in (run.path / "cache").glob("*-*.json"):
+    indexes = list(decoded_dir.glob("*/*-*.json"))
+    assert len(indexes) == 3
+    for path in indexes:
         path.write_text("{}")
     data = load_data(run)
     check_content(data.splits, data.class_names)

@@ -1,10 +1,18 @@
+import dataclasses
+import errno
+from typing import Any
+
 import numpy as np
 import pytest
 
+from corallite.device.image.preprocess import Preprocessing
+from corallite.device.system.errors import RequestError
 from corallite.train.data.augment import LEVELS
+from corallite.train.data.decoded.streamed import StreamedImages
 from corallite.train.data.input_pipeline import (
     evaluation_batches,
     one_hot,
+    reporting_unreadable,
     steps_per_epoch,
     training_batches,
 )
@@ -74,6 +82,29 @@ def test_a_resumed_training_sees_what_it_would_have_seen(
     for expected, got in zip(whole[-len(rest) :], rest, strict=True):
         np.testing.assert_array_equal(expected[0], got[0])
         np.testing.assert_array_equal(expected[1], got[1])
+
+
+@pytest.mark.parametrize("first_step", [1, 5])
+def test_images_in_shards_have_an_order_that_resumes_too(split, first_step):
+    stored = dataclasses.replace(split, stored=np.arange(22)[::-1])
+    whole = batches_of(stored)
+    rest = batches_of(stored, first_step=first_step)
+    assert len(rest) == 8 - first_step
+    for expected, got in zip(whole[first_step:], rest, strict=True):
+        np.testing.assert_array_equal(expected[0], got[0])
+    seen = {n for images, _ in whole[:4] for n in numbers_of(images)}
+    assert len(seen) == 20
+
+
+def test_an_image_that_is_lost_while_it_is_streamed_is_named(split):
+    def read(path):
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+
+    images: Any = StreamedImages(read, split.paths, Preprocessing((8, 8)))
+    streamed = dataclasses.replace(split, images_rgb_u8=images)
+    sentence = r"^\d+.png: cannot be read any more .No such.*same command again.$"
+    with pytest.raises(RequestError, match=sentence), reporting_unreadable():
+        batches_of(streamed)
 
 
 def test_another_seed_gives_another_order(split):
@@ -165,5 +196,5 @@ def test_workers_mix_images_differently(split):
         np.concatenate([y for _, y in batches_of(split, part=(index, 2), **settings)])
         for index in range(2)
     ]
-    shares = [np.sort(x.max(axis=1)) for x in labels]
-    assert not np.allclose(*shares, atol=1e-3)
+    first, second = (np.sort(x.max(axis=1)) for x in labels)
+    assert not np.allclose(first, second, atol=1e-3)

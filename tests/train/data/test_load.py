@@ -14,7 +14,8 @@ from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import Preprocessing, fit_image, read_image
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
-from corallite.train.data import cache, load
+from corallite.train.data import load
+from corallite.train.data.decoded import cache, reader
 from corallite.train.data.load import Split, class_weights
 from corallite.train.runs.run import Run
 
@@ -25,6 +26,11 @@ GOLDEN = Path(__file__).parents[2] / "golden"
 @pytest.fixture
 def run_dir(tmp_path):
     return tmp_path / "run"
+
+
+@pytest.fixture(autouse=True)
+def shared(decoded_dir):
+    return decoded_dir
 
 
 def prepare_data(data_dir, run_dir, *arguments, **options):
@@ -124,7 +130,7 @@ def test_later_steps_read_the_same_without_the_images(make_classes, run_dir):
 def test_unchanged_data_are_not_read_again(make_classes, run_dir, monkeypatch):
     data_dir = make_classes({"cat": 10, "dog": 10})
     prepare_data(data_dir, run_dir, SMALL)
-    monkeypatch.setattr(cache, "hash_files", None)
+    monkeypatch.setattr(reader, "hash_files", None)
     monkeypatch.setattr(cache, "write_split", None)
     prepare_data(data_dir, run_dir, SMALL)
 
@@ -137,13 +143,12 @@ def test_data_that_moved_are_recognised(make_classes, run_dir):
     assert after.splits["train"].paths == before.splits["train"].paths
 
 
-def test_another_size_replaces_the_cache_and_keeps_the_split(make_classes, run_dir):
+def test_another_size_keeps_the_split(make_classes, run_dir):
     data_dir = make_classes({"cat": 10, "dog": 10})
     before = prepare_data(data_dir, run_dir, SMALL)
     after = prepare_data(data_dir, run_dir, Preprocessing((4, 4)))
     assert after.splits["test"].paths == before.splits["test"].paths
     assert after.splits["test"].images_rgb_u8.shape[1:] == (4, 4, 3)
-    assert len(list((run_dir / "cache").glob("*.npy"))) == 3
 
 
 def test_a_run_of_other_images_is_refused(make_classes, run_dir):
@@ -245,7 +250,7 @@ def test_another_label_in_a_csv_is_named(make_classes, run_dir, monkeypatch):
     )
     before = prepare_data(write_rows(data_dir, rows), run_dir, SMALL)
     with monkeypatch.context() as patch:
-        patch.setattr(cache, "hash_files", None)
+        patch.setattr(reader, "hash_files", None)
         after = prepare_data(write_rows(data_dir, rows[::-1]), run_dir, SMALL)
     assert after.splits["test"].paths == before.splits["test"].paths
     other = [*rows[:3], (rows[3][0], "dog"), *rows[4:]]
@@ -431,20 +436,27 @@ def test_odd_kinds_of_images_are_accepted(make_classes, run_dir):
     assert sum(len(split.labels) for split in data.splits.values()) == count
 
 
-def test_a_run_without_data_names_the_remedy(tmp_path, make_classes, run_dir):
+def test_a_run_without_data_names_the_remedy(tmp_path, make_classes, run_dir, shared):
     with pytest.raises(RequestError, match="corallite train --data_dir"):
         load_data(tmp_path / "nothing")
-    prepare_data(make_classes({"cat": 10, "dog": 10}), run_dir, SMALL)
-    next((run_dir / "cache").glob("val*.npy")).unlink()
-    with pytest.raises(RequestError, match="val split are missing .*corallite train"):
+    data_dir = make_classes({"cat": 10, "dog": 10})
+    before = prepare_data(data_dir, run_dir, SMALL).splits["val"]
+    expected = before.images_rgb_u8.copy()
+    (array,) = shared.glob("*/val*.npy")
+    array.unlink()
+    after = load_data(run_dir).splits["val"]
+    np.testing.assert_array_equal(after.images_rgb_u8, expected)
+    array.unlink()
+    data_dir.rename(data_dir.with_name("moved"))
+    with pytest.raises(RequestError, match="no longer there.* new --data_dir"):
         load_data(run_dir)
 
 
-def test_a_truncated_array_is_made_again(make_classes, run_dir):
+def test_a_truncated_array_is_made_again(make_classes, run_dir, shared):
     data_dir = make_classes({"cat": 10, "dog": 10})
     before = prepare_data(data_dir, run_dir, SMALL)
     expected = before.splits["train"].images_rgb_u8.copy()
-    path = next((run_dir / "cache").glob("train*.npy"))
+    path = next(shared.glob("*/train*.npy"))
     path.write_bytes(path.read_bytes()[:500])
     after = prepare_data(data_dir, run_dir, SMALL)
     np.testing.assert_array_equal(after.splits["train"].images_rgb_u8, expected)
@@ -465,31 +477,33 @@ def claim_signed_pixels(content):
 @pytest.mark.parametrize(
     "damage", [replace_a_pixel, claim_other_rows, claim_signed_pixels]
 )
-def test_a_changed_array_is_refused_and_made_again(make_classes, run_dir, damage):
+def test_a_changed_array_is_made_again(make_classes, run_dir, shared, damage):
     data_dir = make_classes({"cat": 10, "dog": 10})
     before = prepare_data(data_dir, run_dir, SMALL).splits["train"]
     expected, shape = before.images_rgb_u8.copy(), before.images_rgb_u8.shape
-    path = next((run_dir / "cache").glob("train*.npy"))
+    path = next(shared.glob("*/train*.npy"))
     content = bytearray(path.read_bytes())
     damage(content)
     assert content != path.read_bytes()
     path.write_bytes(content)
-    message = "cache: its images of the train split are missing or damaged; decode them"
-    with pytest.raises(RequestError, match=message):
-        load_data(run_dir)
-    after = prepare_data(data_dir, run_dir, SMALL).splits["train"].images_rgb_u8
+    after = load_data(run_dir).splits["train"].images_rgb_u8
     assert after.shape == shape
     np.testing.assert_array_equal(after, expected)
 
 
-def test_a_cache_of_an_earlier_version_is_used_without_a_checksum(
-    make_classes, run_dir
+def test_a_run_of_an_earlier_version_has_its_own_arrays_without_a_checksum(
+    make_classes, run_dir, shared
 ):
-    prepare_data(make_classes({"cat": 10, "dog": 10}), run_dir, SMALL)
-    for path in (run_dir / "cache").glob("t*.json"):
+    data_dir = make_classes({"cat": 10, "dog": 10})
+    prepare_data(data_dir, run_dir, SMALL)
+    for path in shared.glob("*/*-*.*"):
+        path.rename(run_dir / "cache" / path.name)
+    for path in (run_dir / "cache").glob("*-*.json"):
         index = json.loads(path.read_text())
         del index["crc32"]
         path.write_text(json.dumps(index))
+    (run_dir / "cache" / "preprocessing.json").write_text(json.dumps(SMALL.to_json()))
+    data_dir.rename(data_dir.with_name("moved"))
     assert len(load_data(run_dir).splits["train"].labels)
 
 
@@ -505,16 +519,18 @@ def test_a_cache_of_an_earlier_version_is_used_without_a_checksum(
     ],
 )
 def test_a_list_of_unreadable_images_that_does_not_fit_is_made_again(
-    make_classes, run_dir, content
+    make_classes, run_dir, shared, content
 ):
     data_dir = make_classes({"cat": 10, "dog": 10})
     before = prepare_data(data_dir, run_dir, SMALL)
-    next((run_dir / "cache").glob("train*.json")).write_text(content)
+    next(shared.glob("*/train*.json")).write_text(content)
     after = prepare_data(data_dir, run_dir, SMALL)
     assert after.splits["train"].paths == before.splits["train"].paths
 
 
-def test_a_full_disk_is_an_error_with_a_file_name(make_classes, run_dir, monkeypatch):
+def test_a_full_disk_is_an_error_with_a_file_name(
+    make_classes, run_dir, shared, monkeypatch
+):
     class FullFile:
         def __init__(self, file):
             self.file = file
@@ -541,10 +557,10 @@ def test_a_full_disk_is_an_error_with_a_file_name(make_classes, run_dir, monkeyp
     )
     with pytest.raises(OSError, match="No space left") as raised:
         prepare_data(data_dir, run_dir, SMALL)
-    assert Path(raised.value.filename).name.startswith("train-")
-    monkeypatch.undo()
+    assert Path(raised.value.filename).name.startswith("val-")
+    monkeypatch.setattr(Path, "open", real_open)
     prepare_data(data_dir, run_dir, SMALL)
-    assert len(list((run_dir / "cache").iterdir())) == 7
+    assert len(list(shared.glob("*/[!.]*"))) == 6
 
 
 def test_class_weights_balance_ten_to_one():
@@ -563,13 +579,15 @@ prepare_data(Path(sys.argv[1]), Run.open(Path(sys.argv[2])), Preprocessing((64, 
 """
 
 
-def test_killed_in_the_middle_the_rest_is_done(make_classes, run_dir, write_image):
+def test_killed_in_the_middle_the_rest_is_done(
+    make_classes, run_dir, shared, write_image
+):
     data_dir = make_classes({"cat": 3, "dog": 3})
     for number in range(1500):
         write_image(data_dir / "cat" / f"{number:04d}.png", (64, 64))
     process = subprocess.Popen([sys.executable, "-c", PREPARE, data_dir, run_dir])
     deadline_s = time.monotonic() + 60
-    while not list((run_dir / "cache").glob(".train*.part.npy")):
+    while not list(shared.glob("*/.train*.part.npy")):
         assert process.poll() is None and time.monotonic() < deadline_s
         time.sleep(0.001)
     process.kill()
@@ -580,7 +598,7 @@ def test_killed_in_the_middle_the_rest_is_done(make_classes, run_dir, write_imag
         image = read_image(data_dir / split.paths[row])
         expected = fit_image(image, data.preprocessing)
         np.testing.assert_array_equal(split.images_rgb_u8[row], expected)
-    assert not list((run_dir / "cache").glob(".*"))
+    assert not list(shared.glob("*/.*.part.npy"))
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "notes.txt/run", "dangling"])

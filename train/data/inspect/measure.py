@@ -18,8 +18,8 @@ from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import Image, decode_image
 from corallite.device.learn.near_duplicates import make_thumbnail
 from corallite.device.system.errors import RequestError
-from corallite.train.data.cache import map_paths, read_file
 from corallite.train.data.content import Fault, find_fault
+from corallite.train.data.decoded.reader import map_paths, read_file
 
 # Shorter side at which sharpness is measured: that of the photos that the limit was
 # chosen with. A photo's noise and its finest detail vanish.

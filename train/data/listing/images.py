@@ -16,6 +16,7 @@ from corallite.train.data.listing.layout import (
     find_splits,
     holds_images,
     is_image,
+    is_packed,
     sub_folders,
     with_parents,
 )
@@ -25,7 +26,7 @@ from corallite.train.data.listing.layout import (
 _UNFIT_FOR_LABELS = ("Cc", "Zl", "Zp", "Cs")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageFile:
     """One image of a data set.
 
@@ -76,12 +77,18 @@ def list_images(data_dir: Path) -> Listing:
     with other suffixes are left out.
 
     Raises:
-        RequestError: The folder is missing or has another layout, a line of the CSV
-            cannot be used, there are fewer than two classes, a class without images, or
-            class names that differ only by case, Unicode form or blanks at their ends.
+        RequestError: The folder is missing, holds shards or has another layout, a line
+            of the CSV cannot be used, there are fewer than two classes, a class without
+            images, or class names that differ only by case, Unicode form or blanks at
+            their ends.
     """
     if is_label_file(data_dir):
         return _list_rows(data_dir)
+    if is_packed(data_dir):
+        raise RequestError(
+            f"{data_dir}: holds packed images; give the folder that they were packed "
+            "from."
+        )
     split_dirs = find_splits(data_dir)
     if holds_images(data_dir):
         logging.warning("%s: images outside its folders are ignored.", data_dir)
@@ -90,10 +97,12 @@ def list_images(data_dir: Path) -> Listing:
     for split, split_dir in split_dirs.items():
         for class_dir in sub_folders(split_dir):
             visited = with_parents(split_dir)
+            # One object for all its images: a property of a path makes a new one.
+            label = class_dir.name
             for path in files.walk(class_dir, visited, is_file=is_image):
                 if is_image(path):
                     relative = path.relative_to(data_dir).as_posix()
-                    images.append(ImageFile(relative, class_dir.name, split))
+                    images.append(ImageFile(relative, label, split))
                 else:
                     ignored[path.suffix.lower() or path.name] += 1
     _log_ignored(data_dir, ignored)

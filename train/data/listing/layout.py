@@ -12,6 +12,10 @@ from corallite.device.system.archives import how_to_unpack
 from corallite.device.system.errors import RequestError
 
 SPLITS = ("train", "val", "test")
+# Of a folder of shards. The first is written last: a folder that has it is complete.
+SHARDS_FILE = "shards.json"
+SPLIT_FILE = "split.json"
+SHARD_SUFFIX = ".tfrecord"
 EXPECTED = "expected one sub-folder per class, each holding images"
 
 # Names of split folders, in any case.
@@ -48,6 +52,13 @@ def find_splits(data_dir: Path) -> dict[str | None, Path]:
     # The classes of other splits must be among those of the first.
     _check_level(next(iter(splits.values())))
     return splits
+
+
+def is_packed(path: Path) -> bool:
+    """Returns whether `path` is a folder of shards, complete or not."""
+    if not (path / SPLIT_FILE).is_file():
+        return False
+    return (path / SHARDS_FILE).is_file() or any(path.glob(f"*{SHARD_SUFFIX}"))
 
 
 def sub_folders(folder: Path) -> list[Path]:

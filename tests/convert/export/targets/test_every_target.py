@@ -9,7 +9,7 @@ from fixtures.small_run import open_run
 
 from corallite.convert.accuracy.measure_file import recall_comparison
 from corallite.convert.accuracy.record import read_comparison
-from corallite.convert.evaluate.metrics import predict_labels_by_file
+from corallite.convert.evaluate.predict_file import predict_labels_by_file
 from corallite.convert.evaluate.stages import evaluate_run
 from corallite.convert.export.convert import convert
 from corallite.convert.export.plan import Request

@@ -1,4 +1,4 @@
-"""Decodes and resizes every image once, into uint8 arrays on disk.
+"""Decodes and resizes every image of a split once, into a uint8 array on disk.
 
 The array of a split is an ordinary `.npy` file, written in order and renamed into place
 when it is complete, so a run that was killed decodes that split again. It is written
@@ -6,43 +6,51 @@ with plain writes, not through a memory map: a full disk is then an `OSError` an
 not kill the process.
 """
 
+import contextlib
+import functools
 import hashlib
 import json
-import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any
 
 import numpy as np
 from absl import logging
 
-from corallite.device.image.decoding_limits import MOST_BYTES
-from corallite.device.image.preprocess import Preprocessing, decode_image, fit_image
+from corallite.device.image.preprocess import Preprocessing, fit_image
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.device.system.storage import atomic, json_text
-from corallite.train.data.content import Fault, find_fault
+from corallite.train.data.content import Fault
+from corallite.train.data.decoded.reader import (
+    ChangedImageError,
+    Reader,
+    map_paths,
+    read_decoded,
+)
 
-_T = TypeVar("_T")
-_CHUNK = 256
 _HEADER_BYTES = 128
-_PROGRESS_S = 10
+# What reading a missing or damaged record raises.
+_DAMAGED = (
+    *(FileNotFoundError, ValueError, EOFError),
+    *(TypeError, AttributeError, LookupError),
+)
 
 
 @dataclass(frozen=True)
-class CachedSplit:
+class DecodedSplit:
     """A decoded split.
 
     Attributes:
-        images_rgb_u8: Memory map, uint8 `[n, height, width, 3]`, RGB.
+        images_rgb_u8: Memory map, uint8 `[n, height, width, 3]`, RGB; or a
+            `StreamedImages`, which is indexed alike.
         unreadable: The reason for each path that could not be decoded and has no row.
         faults: What is wrong with the pixels of a path that has one.
     """
 
-    images_rgb_u8: np.ndarray
+    images_rgb_u8: Any
     unreadable: dict[str, str]
     faults: dict[str, Fault]
 
@@ -58,40 +66,7 @@ def cache_key(digest: str, preprocessing: Preprocessing) -> str:
     return hashlib.sha256(f"{digest}\n{settings}".encode()).hexdigest()[:16]
 
 
-def read_file(path: Path) -> bytes:
-    """Returns the content of an image file.
-
-    Raises:
-        OSError: It cannot be read, is too large to decode, or is a pipe or a device,
-            which may never end.
-    """
-    files.require_regular(path)
-    return files.read_limited(path, MOST_BYTES)
-
-
-def hash_files(
-    data_dir: Path, paths: Sequence[str]
-) -> tuple[dict[str, str], dict[str, str]]:
-    """Returns the SHA-256 of each file, and the reason for each unreadable one."""
-
-    def hash_file(path: str) -> tuple[str, str]:
-        try:
-            content = read_file(data_dir / path)
-        except OSError as error:
-            return "", error.strerror or str(error)
-        return hashlib.sha256(content).hexdigest(), ""
-
-    hashes: dict[str, str] = {}
-    unreadable: dict[str, str] = {}
-    for path, (sha256, reason) in map_paths(hash_file, paths, "Read"):
-        if reason:
-            unreadable[path] = reason
-        else:
-            hashes[path] = sha256
-    return hashes, unreadable
-
-
-def open_split(folder: Path, split: str, key: str, count: int) -> CachedSplit | None:
+def open_split(folder: Path, split: str, key: str, count: int) -> DecodedSplit | None:
     """Returns the cached split, or None if it is missing, incomplete or damaged.
 
     Every pixel is read, for the checksum: 180 MB take 0.2 s on a busy machine.
@@ -112,40 +87,59 @@ def open_split(folder: Path, split: str, key: str, count: int) -> CachedSplit | 
         images = np.load(array_path, mmap_mode="r")
         # Otherwise the labels would not match the images.
         is_whole = len(images) + len(unreadable) == count
-    except (
-        *(FileNotFoundError, ValueError, EOFError),
-        *(TypeError, AttributeError, LookupError),
-    ):
+    except _DAMAGED:
         return None
-    return CachedSplit(images, unreadable, faults) if is_whole else None
+    return DecodedSplit(images, unreadable, faults) if is_whole else None
 
 
 def write_split(
     folder: Path,
     split: str,
     key: str,
-    data_dir: Path,
+    read: Reader,
     paths: Sequence[str],
     preprocessing: Preprocessing,
-) -> CachedSplit:
+) -> DecodedSplit:
     """Decodes `paths`, in order, into the array of a split, and opens it.
 
     Raises:
+        ChangedImageError: See `verifying`.
         OSError: The array cannot be written; the error has its path.
     """
     array_path = _array_path(folder, split, key)
     with atomic.replacing(array_path) as partial, partial.open("wb") as file:
         unreadable, faults, checksum = _write_array(
-            file, split, data_dir, paths, preprocessing
+            file, split, read, paths, preprocessing
         )
-    index = {
-        "unreadable": unreadable,
-        "faults": {path: asdict(fault) for path, fault in faults.items()},
-        "crc32": checksum,
-    }
-    # Escaped (ASCII), since a file name need not be valid Unicode.
-    files.write_text(_index_path(folder, split, key), json.dumps(index))
-    return CachedSplit(np.load(array_path, mmap_mode="r"), unreadable, faults)
+    _write_index(_index_path(folder, split, key), unreadable, faults, checksum)
+    return DecodedSplit(np.load(array_path, mmap_mode="r"), unreadable, faults)
+
+
+def check_split(
+    folder: Path,
+    split: str,
+    key: str,
+    read: Reader,
+    paths: Sequence[str],
+) -> tuple[dict[str, str], dict[str, Fault]]:
+    """Finds the unreadable images and the faults of a split without an array.
+
+    Decodes each image, and remembers the result, also for other runs.
+
+    Raises:
+        ChangedImageError: See `verifying`.
+        OSError: The result cannot be written; the error has its path.
+    """
+    path = folder / f"{split}-{key}.checked.json"
+    with contextlib.suppress(*_DAMAGED):
+        return _parse_index(json_text.parse(path.read_text()))
+    unreadable: dict[str, str] = {}
+    faults: dict[str, Fault] = {}
+    find = functools.partial(read_decoded, read)
+    for _ in _sort_out(find, paths, f"Checked {split}", unreadable, faults):
+        pass
+    _write_index(path, unreadable, faults, None)
+    return unreadable, faults
 
 
 def remove_others(folder: Path, key: str) -> None:
@@ -168,40 +162,71 @@ def _parse_index(index: Any) -> tuple[dict[str, str], dict[str, Fault]]:
     return index["unreadable"], faults
 
 
-def _write_array(
-    file: IO[bytes],
-    split: str,
-    data_dir: Path,
-    paths: Sequence[str],
-    preprocessing: Preprocessing,
-) -> tuple[dict[str, str], dict[str, Fault], int]:
-    """Returns the unreadable paths, the faults, and the checksum of the file."""
+def _write_index(
+    path: Path,
+    unreadable: dict[str, str],
+    faults: dict[str, Fault],
+    checksum: int | None,
+) -> None:
+    index = {
+        "unreadable": unreadable,
+        "faults": {path: asdict(fault) for path, fault in faults.items()},
+        "crc32": checksum,
+    }
+    # Escaped (ASCII), since a file name need not be valid Unicode.
+    files.write_text(path, json.dumps(index))
 
-    def read_fitted(path: str) -> tuple[np.ndarray, Fault | None] | str:
+
+def _sort_out(
+    find: Callable[[str], tuple[np.ndarray, Fault | None]],
+    paths: Sequence[str],
+    verb: str,
+    unreadable: dict[str, str],
+    faults: dict[str, Fault],
+) -> Iterator[np.ndarray]:
+    """Yields the images that can be decoded; records the others, and the faults."""
+
+    def find_or_explain(path: str) -> tuple[np.ndarray, Fault | None] | str:
         try:
-            data = read_file(data_dir / path)
-            image = decode_image(data, path)
+            return find(path)
+        except ChangedImageError:
+            raise
         except RequestError as error:
             return str(error)
-        except OSError as error:
-            return f"{path}: {error.strerror or error}."
-        return fit_image(image, preprocessing), find_fault(image, data)
 
-    unreadable: dict[str, str] = {}
-    faults: dict[str, Fault] = {}
-    checksum = 0
-    file.write(bytes(_HEADER_BYTES))
-    for path, result in map_paths(read_fitted, paths, f"Decoded {split}"):
+    for path, result in map_paths(find_or_explain, paths, verb):
         if isinstance(result, str):
             unreadable[path] = result
             logging.warning("Skipped %s", files.printable(result))
             continue
         image, fault = result
+        if fault:
+            faults[path] = fault
+        yield image
+
+
+def _write_array(
+    file: IO[bytes],
+    split: str,
+    read: Reader,
+    paths: Sequence[str],
+    preprocessing: Preprocessing,
+) -> tuple[dict[str, str], dict[str, Fault], int]:
+    """Returns the unreadable paths, the faults, and the checksum of the file."""
+
+    def read_fitted(path: str) -> tuple[np.ndarray, Fault | None]:
+        image, fault = read_decoded(read, path)
+        return fit_image(image, preprocessing), fault
+
+    unreadable: dict[str, str] = {}
+    faults: dict[str, Fault] = {}
+    checksum = 0
+    file.write(bytes(_HEADER_BYTES))
+    verb = f"Decoded {split}"
+    for image in _sort_out(read_fitted, paths, verb, unreadable, faults):
         pixels = np.ascontiguousarray(image).data
         checksum = zlib.crc32(pixels, checksum)
         file.write(pixels)
-        if fault:
-            faults[path] = fault
     file.seek(0)
     num_rows = len(paths) - len(unreadable)
     header = _npy_header((num_rows, *preprocessing.size_hw, 3))
@@ -232,26 +257,6 @@ def _npy_header(shape: tuple[int, ...]) -> bytes:
         + text.ljust(length - 1).encode()
         + b"\n"
     )
-
-
-def map_paths(
-    read: Callable[[str], _T], paths: Sequence[str], verb: str
-) -> Iterator[tuple[str, _T]]:
-    """Yields each path and what `read` returns of it; in chunks, to limit memory."""
-    with ThreadPoolExecutor(min(16, (os.cpu_count() or 1) + 2)) as pool:
-        for start in range(0, len(paths), _CHUNK):
-            chunk = paths[start : start + _CHUNK]
-            yield from zip(chunk, pool.map(read, chunk), strict=True)
-            _log_progress(verb, start + len(chunk), len(paths))
-
-
-def _log_progress(verb: str, done: int, total: int) -> None:
-    if done == total:
-        logging.info("%s: %d of %d images.", verb, done, total)
-    else:
-        logging.log_every_n_seconds(
-            logging.INFO, "%s: %d of %d images.", _PROGRESS_S, verb, done, total
-        )
 
 
 def _array_path(folder: Path, split: str, key: str) -> Path:

@@ -1,0 +1,1 @@
+"""Labelled images packed into a few large files (TFRecord), and read from them."""
