@@ -1,5 +1,6 @@
 """Derives the commands that reproduce a run from its records."""
 
+from pathlib import Path
 from typing import Any
 
 from corallite.convert.accuracy.gate import MAX_DROP
@@ -24,7 +25,10 @@ def list_commands(facts: Facts) -> list[str]:
 def _list_flags(stage: StageRecord, facts: Facts) -> dict[str, Any]:
     if not stage.kind.parents:
         settings = {"data_dir": facts.data_name, "weights": facts.weights_name}
-        return list_run_flags({"network": facts.network, **settings})
+        network = dict(facts.network)
+        if "file" in network:
+            network["file"] = Path(network["file"]).name
+        return list_run_flags({"network": network, **settings})
     flags = list_flags(stage.kind, stage.metrics["inputs"])
     limit = facts.accuracy
     if limit and "method" in flags and limit.max_drop != MAX_DROP.get(limit.method):

@@ -59,10 +59,12 @@ def list_run_flags(run: Mapping[str, Any]) -> dict[str, Any]:
     network = run["network"]
     flags = {
         "data_dir": run["data_dir"],
-        "model": network["model"],
+        "model": network.get("file") or network["model"],
         "width": network["width"],
         "image_size": network["size_hw"][0],
     }
+    if "file" in network:
+        del flags["width"]
     if run.get("group_by") is not None:
         flags["group_by"] = run["group_by"]
     fit = network.get("preprocessing", {}).get("fit", "crop")
