@@ -64,8 +64,8 @@ class Network:
         return fields
 
 
-def write_network(network: Network, path: Path) -> None:
-    """Writes the file that `read_network` reads.
+def describe_network(network: Network) -> dict[str, Any]:
+    """Returns what `parse_network` reads.
 
     Raises:
         ValueError: The images are not square, or there is no configuration.
@@ -74,16 +74,43 @@ def write_network(network: Network, path: Path) -> None:
     if height != width or network.config is None:
         raise ValueError(f"Expected a configuration and square images, got {network}.")
     config = dataclasses.asdict(network.config)
-    content = {"model": network.model, "image_size": height, "config": config}
-    files.write_json(path, content)
+    return {"model": network.model, "image_size": height, "config": config}
+
+
+def parse_network(content: Any) -> Network:
+    """Returns a network.
+
+    Args:
+        content: An object: "model", a name in the registry; "image_size" in pixels;
+            "config", the fields of that network's `Config`.
+
+    Raises:
+        ValueError: `content` is something else.
+    """
+    if not isinstance(content, dict):
+        raise ValueError("expected an object")
+    model, side = content.get("model"), content.get("image_size")
+    if model not in registry.NETWORKS or type(side) is not int:
+        raise ValueError("expected the name of a network and the size of an image")
+    kind = type(registry.NETWORKS[model].configure(1.0))
+    config = parse_configuration(kind, content.get("config"))
+    return Network(model, 1.0, (side, side), config=config)
+
+
+def write_network(network: Network, path: Path) -> None:
+    """Writes the file that `read_network` reads.
+
+    Raises:
+        ValueError: As `describe_network`.
+    """
+    files.write_json(path, describe_network(network))
 
 
 def read_network(path: Path) -> Network:
     """Reads a network that `corallite search` found, or that you have designed.
 
     Args:
-        path: JSON: "model", a name in the registry; "image_size" in pixels; "config",
-            the fields of that network's `Config`.
+        path: JSON, see `parse_network`.
 
     Raises:
         RequestError: The file cannot be read, or is not of a network.
@@ -91,17 +118,9 @@ def read_network(path: Path) -> Network:
     with files.reporting_unreadable(path, "check its name"):
         text = files.read_limited(path)
     try:
-        content = json_text.parse(text)
-        if not isinstance(content, dict):
-            raise ValueError("expected an object")
-        model, side = content["model"], content["image_size"]
-        if model not in registry.NETWORKS or type(side) is not int:
-            raise ValueError("expected the name of a network and the size of an image")
-        kind = type(registry.NETWORKS[model].configure(1.0))
-        config = parse_configuration(kind, content["config"])
-    except (LookupError, ValueError) as error:
+        network = parse_network(json_text.parse(text))
+    except ValueError as error:
         raise RequestError(
             f"{path}: does not describe a network ({error}); see docs/train.md."
         ) from error
-    file = str(path.resolve())
-    return Network(model, 1.0, (side, side), config=config, file=file)
+    return dataclasses.replace(network, file=str(path.resolve()))
