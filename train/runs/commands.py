@@ -8,6 +8,9 @@ from typing import Any
 from corallite.train.runs.kinds import KINDS, StageKind
 from corallite.train.runs.recipe import SHARED_FIELDS, TRAIN, Recipe
 
+# The stage of a brief training of `corallite search` is this and a number.
+TRIAL = "trial"
+
 
 def format_command(verb: str, flags: Mapping[str, Any]) -> str:
     """Returns a command to be pasted into a shell."""
@@ -42,6 +45,8 @@ def name_recipe_flag(stage: str, field: str) -> str:
         field: A field of `Recipe`.
     """
     kind = KINDS.get(stage)
+    if stage.startswith(TRIAL) and field == "epochs":
+        return "--trial_epochs"
     if kind is None or not kind.parents:
         return f"--{field}"
     flag = f"--{field} of `corallite {kind.verb}`"
