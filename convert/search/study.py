@@ -1,9 +1,12 @@
 """The trials of a search, in a storage that several processes can share."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
+import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,8 @@ NETWORK, COSTS, HAND_MADE = "network", "costs", "hand_made"
 PLACE, ATTEMPTS = "place", "attempts"
 _STUDY_FILE = "study.journal"
 _MACHINE = "machine"
+# Of opening the storage, and seconds between.
+_REPEATS, _WAIT_S = 3, 1.0
 # Trials that are drawn at random, before some are worth imitating.
 _RANDOM_TRIALS = 10
 _REDUCTION = 3
@@ -133,22 +138,29 @@ def _open_storage(plan: Plan) -> optuna.storages.BaseStorage:
     return optuna.storages.JournalStorage(JournalFileBackend(str(path)))
 
 
-def _reporting(plan: Plan, work: Any) -> optuna.Study:
+def _reporting(plan: Plan, work: Callable[[], optuna.Study]) -> optuna.Study:
     """Returns what `work` returns; makes errors of the storage one sentence.
 
-    Which ones a database raises depends on its driver.
+    Which ones a database raises depends on its driver. It is tried again: two processes
+    that begin at once may both create the tables, and one fails.
     """
+    for _ in range(_REPEATS):
+        with contextlib.suppress(Exception):
+            return work()
+        time.sleep(_WAIT_S)
     try:
         return work()
-    except RequestError:
-        raise
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error) else repr(error)
-        raise RequestError(
-            f"--storage={plan.storage or plan.run_dir / _STUDY_FILE} cannot be used "
-            f"({reason}); check the address, that the server runs, and that its "
-            "driver is installed (for PostgreSQL: pip install 'psycopg[binary]')."
-        ) from error
+        raise _unusable(plan, error) from error
+
+
+def _unusable(plan: Plan, error: Exception) -> RequestError:
+    reason = str(error).strip().splitlines()[0] if str(error) else repr(error)
+    return RequestError(
+        f"--storage={plan.storage or plan.run_dir / _STUDY_FILE} cannot be used "
+        f"({reason}); check the address, that the server runs, and that its driver is "
+        "installed (for PostgreSQL: pip install 'psycopg[binary]')."
+    )
 
 
 def _require_machine(study: optuna.Study, machine: str) -> None:
