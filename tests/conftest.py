@@ -354,8 +354,8 @@ def squares_pipeline(squares_dir):
     """A function that makes all stages in a run folder: (run_dir, **options)."""
     from corallite.convert.export.plan import Request
     from corallite.convert.pipeline.run import Recipes, run_pipeline
+    from corallite.train.models.network import Network
     from corallite.train.runs.run import Run
-    from corallite.train.training.float_stage import Network
     from corallite.train.training.recipe import Recipe
 
     long = Recipe(epochs=40, batch_size=16, learning_rate=0.05, augment="none")

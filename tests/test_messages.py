@@ -20,7 +20,7 @@ NOT_OURS = {
     "version",  # Of `corallite` itself.
 }
 # They run the code of other programs, whose texts name flags of those.
-COMPOSED = {"pipeline", "report"}
+COMPOSED = {"pipeline", "report", "search"}
 # They read the images that `train` has listed and split.
 AFTER_TRAINING = {"prune", "quantize", "convert", "evaluate"}
 # Modules that a program imports for other functions than those with the texts.

@@ -24,9 +24,9 @@ from corallite.device.cli import program
 from corallite.train.cli import run_flags
 from corallite.train.data import datasets
 from corallite.train.data.load import ImageData
+from corallite.train.models.network import Network
 from corallite.train.runs.recipe import Recipe
 from corallite.train.runs.run import Run
-from corallite.train.training.float_stage import Network
 
 _RUN_DIR = flags.DEFINE_string(
     "run_dir",

@@ -19,6 +19,7 @@ from corallite.optimize.slim.budget import NO_BUDGET, Budget
 from corallite.optimize.slim.latencies import open_table
 from corallite.train.data.load import ImageData, count_images
 from corallite.train.data.split import read_split
+from corallite.train.models.network import Network
 from corallite.train.runs.kinds import KINDS
 from corallite.train.runs.recipe import PRUNE, QUANTIZE, SLIM, TRAIN, Recipe
 from corallite.train.runs.run import Run
@@ -40,7 +41,7 @@ class Recipes:
 def run_pipeline(
     data_dir: Path,
     run: Run,
-    network: float_stage.Network,
+    network: Network,
     recipes: Recipes,
     request: Request = DEFAULT,
     *,

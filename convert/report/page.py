@@ -9,14 +9,14 @@ from corallite.convert.evaluate.usefulness import list_warnings
 from corallite.convert.report import charts, confusion, edgetpu_map, provenance
 from corallite.convert.report.facts import Facts
 
-_TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "templates"
 _MOST_LAYERS = 20
 
 
 def render(facts: Facts) -> str:
     """Returns the page; the same facts give the same bytes."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        loader=jinja2.FileSystemLoader(TEMPLATES),
         # Names of classes and files are a user's: anything may be in them.
         autoescape=True,
         undefined=jinja2.StrictUndefined,

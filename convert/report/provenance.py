@@ -41,7 +41,10 @@ def _name_verb(stage: StageRecord, facts: Facts) -> str:
 def _list_flags(stage: StageRecord, facts: Facts) -> dict[str, Any]:
     if not stage.kind.parents:
         settings = {"data_dir": facts.data_name, "weights": facts.weights_name}
-        made = list_run_flags({"network": facts.network, **settings})
+        network = dict(facts.network)
+        if "file" in network:
+            network["file"] = Path(network["file"]).name
+        made = list_run_flags({"network": network, **settings})
         paths = {x: Path(made[x]).name for x in _PATHS if x in made}
         return {**made, **paths}
     flags = list_flags(stage.kind, stage.metrics["inputs"])

@@ -24,6 +24,9 @@ def check_run(run: dict[str, Any]) -> dict[str, Any]:
         "size_hw": [int(height), int(width)],
     }
     network["recipe"] = _check_recipe(network["recipe"])
+    for name in ("config", "file"):
+        if name in network:
+            network[name] = str(network[name])
     if run.get("weights"):
         network["weights"] = str(network["weights"])
     return {**run, "network": network, "data_dir": str(run["data_dir"])}

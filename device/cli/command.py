@@ -23,6 +23,7 @@ VERBS = {
     "evaluate": ("convert", "measures any stage or file"),
     "report": ("convert", "writes one HTML file about a run"),
     "pipeline": ("convert", "runs all steps from train to report"),
+    "search": ("convert", "finds the best network within limits of its cost"),
     "teach": ("device", "makes a model of photos in seconds"),
     "classify": ("device", "classifies the frames of a camera or files"),
     "serve": ("device", "classifies over HTTP, with a live page"),
@@ -57,6 +58,8 @@ def main() -> int:
     if needs_tensorflow and not importlib.util.find_spec("tensorflow"):
         remedy = "install it with: pip install '.[train]'"
         return _refuse(f"{verb} needs TensorFlow; {remedy}")
+    if verb == "search" and not importlib.util.find_spec("optuna"):
+        return _refuse("search needs Optuna; install it with: pip install '.[search]'")
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         # Until the program has its own handler: importing TensorFlow takes seconds, and
         # Ctrl-C would print a traceback.

@@ -11,6 +11,20 @@ from corallite.optimize.slim.budget import Budget
 flags.disclaim_key_flags()
 
 
+_LIMITS = {
+    "max_macs": "multiply-accumulates of one inference, as 12.5e6.",
+    "max_bytes": "bytes of the int8 file.",
+}
+_LATENCY = (
+    "milliseconds of one inference of int8 with one thread; without any limit, 0.7 of "
+    "what it was."
+)
+_BOARD = (
+    "the file of latencies that `corallite benchmark --layers` wrote on a board, or "
+    "ethos-u55-128 and others; by default this machine."
+)
+
+
 def define(condition: str) -> Callable[[], Budget]:
     """Defines the flags; returns a function that reads them.
 
@@ -19,24 +33,21 @@ def define(condition: str) -> Callable[[], Budget]:
     Args:
         condition: The flag that removes channels, as `--method=channels`.
     """
+    return define_limits(_LATENCY, f"For {condition}: ")
+
+
+def define_limits(latency: str, prefix: str = "") -> Callable[[], Budget]:
+    """Defines the flags; returns a function that reads them, see `define`.
+
+    Args:
+        latency: What --max_latency_ms limits, for --help.
+        prefix: Of all texts of --help.
+    """
     limits = [
-        flags.DEFINE_float(name, None, f"For {condition}: {text}", lower_bound=0.0)
-        for name, text in (
-            (
-                "max_latency_ms",
-                "milliseconds of one inference of int8 with one thread; without any "
-                "limit, 0.7 of what it was.",
-            ),
-            ("max_macs", "multiply-accumulates of one inference, as 12.5e6."),
-            ("max_bytes", "bytes of the int8 file."),
-        )
+        flags.DEFINE_float(name, None, f"{prefix}{text}", lower_bound=0.0)
+        for name, text in {"max_latency_ms": latency, **_LIMITS}.items()
     ]
-    board = flags.DEFINE_string(
-        "board",
-        None,
-        f"For {condition}: the file of latencies that `corallite benchmark --layers` "
-        "wrote on a board, or ethos-u55-128 and others; by default this machine.",
-    )
+    board = flags.DEFINE_string("board", None, f"{prefix}{_BOARD}")
 
     def read() -> Budget:
         latency_ms, macs, size = (limit.value for limit in limits)

@@ -1,23 +1,26 @@
 """The flags of a network and its images, shared by all programs that begin a run."""
 
+import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from absl import flags
 
 from corallite.device.image import preprocess
+from corallite.device.system.errors import RequestError, require_choice
 from corallite.train.cli import data_flags
 from corallite.train.data import datasets
+from corallite.train.models.network import Network, read_network
 from corallite.train.models.registry import DEFAULT, NETWORKS
 from corallite.train.runs.run import Run
-from corallite.train.training.initialization import Network
 
 # --help then lists the flags among those of the program that calls `define`.
 flags.disclaim_key_flags()
+# Of an image, in pixels.
+_SIDE = 224
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Task:
     """A network and its images.
 
@@ -55,14 +58,20 @@ def define() -> Callable[..., Task]:
     run_dir = flags.DEFINE_string(
         "run_dir", None, "Run folder, for all files of this run.", required=True
     )
-    model = flags.DEFINE_enum("model", DEFAULT, list(NETWORKS), "Network.")
+    model = flags.DEFINE_string(
+        "model",
+        DEFAULT,
+        f"Network: {', '.join(NETWORKS)}, or the network.json of one that `corallite "
+        "search` found.",
+    )
     width = flags.DEFINE_float(
         "width", 1.0, "Multiplies the channels of all layers.", lower_bound=0.1
     )
     image_size = flags.DEFINE_integer(
         "image_size",
-        224,
-        "Height and width of the model's input, in pixels.",
+        None,
+        "Height and width of the model's input, in pixels; by default 224, or those of "
+        "the network.json.",
         lower_bound=min(x.smallest_side for x in NETWORKS.values()),
     )
     fit = flags.DEFINE_enum(
@@ -72,9 +81,25 @@ def define() -> Callable[..., Task]:
     def read(open_run: Callable[[Path], Run] = Run.open) -> Task:
         # Checked before a --dataset is written.
         run = open_run(Path(run_dir.value))
-        size = image_size.value
-        network = Network(model.value, width.value, (size, size))
+        network = _choose_network(model.value, width.value, image_size.value)
         images = datasets.locate(data_dir.value, dataset.value)
         return Task(images, group_by.value, run, network, fit.value, cache_gb.value)
 
     return read
+
+
+def _choose_network(model: str, width: float, side: int | None) -> Network:
+    """Returns a network of the registry, or of a file.
+
+    Raises:
+        RequestError: There is neither, or the file has its own width.
+    """
+    if not model.endswith(".json"):
+        require_choice("model", model, NETWORKS)
+        return Network(model, width, (side or _SIDE, side or _SIDE))
+    network = read_network(Path(model))
+    if width != 1.0:
+        raise RequestError(f"{model} has its own widths; omit --width.")
+    if side is None:
+        return network
+    return dataclasses.replace(network, size_hw=(side, side))

@@ -30,7 +30,13 @@ NETWORKS = {
 
 
 def build(
-    name: str, input_shape, num_classes: int, *, width: float, conventions=OURS
+    name: str,
+    input_shape,
+    num_classes: int,
+    *,
+    width: float,
+    conventions=OURS,
+    config=None,
 ) -> keras.Model:
     """Builds the network `name`; its arguments are those of the builder.
 
@@ -38,9 +44,10 @@ def build(
         RequestError: No network has this name, or an argument is out of range.
     """
     check(name, input_shape, num_classes, width=width)
-    return NETWORKS[name].build(
-        input_shape, num_classes, width=width, conventions=conventions
-    )
+    arguments = {"width": width, "conventions": conventions}
+    if config is not None:
+        arguments["config"] = config
+    return NETWORKS[name].build(input_shape, num_classes, **arguments)
 
 
 def check(name: str, input_shape, num_classes: int, *, width: float) -> None:

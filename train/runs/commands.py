@@ -8,6 +8,9 @@ from typing import Any
 from corallite.train.runs.kinds import KINDS, StageKind
 from corallite.train.runs.recipe import SHARED_FIELDS, TRAIN, Recipe
 
+# The stage of a brief training of `corallite search` is this and a number.
+TRIAL = "trial"
+
 
 def format_command(verb: str, flags: Mapping[str, Any]) -> str:
     """Returns a command to be pasted into a shell."""
@@ -42,6 +45,8 @@ def name_recipe_flag(stage: str, field: str) -> str:
         field: A field of `Recipe`.
     """
     kind = KINDS.get(stage)
+    if stage.startswith(TRIAL) and field == "epochs":
+        return "--trial_epochs"
     if kind is None or not kind.parents:
         return f"--{field}"
     flag = f"--{field} of `corallite {kind.verb}`"
@@ -62,11 +67,13 @@ def list_run_flags(run: Mapping[str, Any]) -> dict[str, Any]:
         return {"data_dir": run["data_dir"], **_list_group(run), **known}
     flags = {
         "data_dir": run["data_dir"],
-        "model": network["model"],
+        "model": network.get("file") or network["model"],
         "width": network["width"],
         "image_size": network["size_hw"][0],
         **_list_group(run),
     }
+    if "file" in network:
+        del flags["width"]
     fit = network.get("preprocessing", {}).get("fit", "crop")
     if fit != "crop":
         flags["fit"] = fit

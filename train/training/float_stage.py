@@ -13,6 +13,7 @@ from corallite.train.data.doubtful import find_doubtful
 from corallite.train.data.load import ImageData, prepare_data
 from corallite.train.framework.keras import keras
 from corallite.train.models import cost
+from corallite.train.models.network import Network
 from corallite.train.runs.recipe import FROM_SCRATCH, PRETRAINED, Recipe
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import Stage, package_versions
@@ -23,7 +24,6 @@ from corallite.train.training.head import describe_head, fit_head, head_images, 
 from corallite.train.training.initialization import (
     RANDOM,
     Initialization,
-    Network,
     initialize,
     log_initialization,
 )
@@ -98,7 +98,7 @@ def train(
         training = _prepare(run, data, start, recipe, teaching, workers)
         settings |= training.to_json()
         if not overwrite:
-            stage.refuse_other_settings({**RANDOM, **settings})
+            stage.refuse_other_settings({**RANDOM, "config": None, **settings})
         inputs = {**settings, "data": data.fingerprint}
         record = _describe_run(training, data_dir, teaching, inputs)
         if stage.is_done(inputs, overwrite):
@@ -199,6 +199,8 @@ def _describe_run(
         "network": {**inputs, **start.network.to_json()},
         "data_dir": str(data_dir.resolve()),
     }
+    if start.network.file:
+        record["network"]["file"] = start.network.file
     if group_by is not None:
         record["group_by"] = group_by
     if start.path is not None:

@@ -9,40 +9,11 @@ from absl import logging
 from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras
 from corallite.train.models import registry
-from corallite.train.models.blocks import OURS, Conventions
+from corallite.train.models.network import Network
 from corallite.train.runs.stage import hash_file
 from corallite.train.training.recipe import Transfer
 from corallite.train.weights.imagenet import locate_imagenet
 from corallite.train.weights.pretrained import Pretrained, read_pretrained
-
-
-@dataclasses.dataclass(frozen=True)
-class Network:
-    """A network: its name in the registry, its width and the size of its images.
-
-    Its conventions are those of its pretrained weights, if any.
-    """
-
-    model: str
-    width: float
-    size_hw: tuple[int, int]
-    conventions: Conventions = OURS
-
-    def build(self, num_classes: int) -> keras.Model:
-        return registry.build(
-            self.model,
-            (*self.size_hw, 3),
-            num_classes,
-            width=self.width,
-            conventions=self.conventions,
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns the fields; the conventions only if they differ from ours."""
-        fields = dataclasses.asdict(self)
-        if self.conventions == OURS:
-            del fields["conventions"]
-        return fields
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,11 +15,11 @@ from corallite.device.image.opencv import cv2
 from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras
 from corallite.train.models import cost, registry
+from corallite.train.models.network import Network
 from corallite.train.runs.recipe import TRAIN
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import STATE_FILE
 from corallite.train.training.fit import fit
-from corallite.train.training.float_stage import Network
 from corallite.train.training.float_stage import train as train_run
 from corallite.train.training.initialization import initialize
 from corallite.train.training.recipe import Recipe, Transfer

@@ -11,6 +11,7 @@ from corallite.device.image.preprocess import Preprocessing
 from corallite.device.system.errors import RequestError
 from corallite.train.data.load import ImageData, Split
 from corallite.train.framework.keras import tf
+from corallite.train.models.network import Network
 from corallite.train.runs.run import Run
 from corallite.train.training import float_stage
 from corallite.train.training.objectives import classify
@@ -70,7 +71,7 @@ def test_a_student_learns_from_its_teacher_and_resumes_only_with_it(
     for number in range(20):
         image = np.full((32, 32, 3), 10 * number, np.uint8)
         cv2.imwrite(str(frames / f"{number}.png"), image)
-    network = float_stage.Network("shufflenet_v2", 0.25, (32, 32))
+    network = Network("shufflenet_v2", 0.25, (32, 32))
     run = Run.open(tmp_path / "student")
     teaching = Teaching(finished_run, frames)
     recipe = Recipe(epochs=1, batch_size=16, augment="none", learning_rate=0.01)

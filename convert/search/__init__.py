@@ -1,0 +1,1 @@
+"""Searches for the most accurate network within limits of its cost."""

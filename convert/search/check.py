@@ -1,0 +1,129 @@
+"""Checks predicted costs on random networks of the space, as whole files."""
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import logging
+
+from corallite.convert.search.space.candidates import Candidate, Space
+from corallite.convert.search.space.prices import Prices
+from corallite.convert.tflite.compact import compact
+from corallite.convert.tflite.converter import convert_to_int8
+from corallite.device.benchmark.ethosu import vela
+from corallite.device.benchmark.layers.measure_operators import measure_files
+from corallite.device.system import files
+from corallite.optimize.slim.budget import count_bytes
+from corallite.optimize.slim.latencies import is_file
+from corallite.train.framework.keras import keras
+
+COUNT = 20
+# Relative error that is allowed, and of how many networks it may be above.
+ALLOWED, EXCEPTIONS = 0.1, 1
+# Another seed than that of the operators that are measured.
+_SEED = 1
+_IMAGES = 20
+# Networks of at least this part of the limits.
+_LEAST = 0.3
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """Relative errors of the predicted costs of some networks.
+
+    Attributes:
+        errors: For each cost, (predicted - measured) / measured of each network.
+    """
+
+    errors: dict[str, list[float]]
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Check":
+        """Returns a check from the dict of `dataclasses.asdict`."""
+        errors = content["errors"].items()
+        return cls({str(name): [float(x) for x in row] for name, row in errors})
+
+    def list_lines(self) -> list[str]:
+        """Returns a sentence for each cost that was measured."""
+        return [_describe(name, errors) for name, errors in self.errors.items()]
+
+    def is_good(self) -> bool:
+        """Returns whether all costs but of one network are within 10 %."""
+        return all(
+            sum(abs(x) > ALLOWED for x in errors) <= EXCEPTIONS
+            for errors in self.errors.values()
+        )
+
+
+def _describe(name: str, errors: Sequence[float]) -> str:
+    within = sum(abs(x) <= ALLOWED for x in errors)
+    return (
+        f"predicted {name}: within {ALLOWED:.0%} of the measured one for {within} of "
+        f"{len(errors)} random networks; the errors are {min(errors):+.1%} to "
+        f"{max(errors):+.1%}"
+    )
+
+
+def check_predictions(
+    space: Space,
+    prices: Prices,
+    images: np.ndarray,
+    folder: Path,
+) -> Check:
+    """Builds random networks with random weights, converts and measures them.
+
+    Args:
+        space: Where they are from.
+        prices: The limits, and what is checked.
+        images: To calibrate with, uint8 `[n, height, width, 3]`.
+        folder: Receives the files, for a board to measure; those that are there are
+            used.
+    """
+    images = images[:: max(1, len(images) // _IMAGES)]
+    drawn = space.draw(prices, least=_LEAST, seed=_SEED)
+    found = list(itertools.islice(drawn, COUNT))
+    contents = {}
+    for number, candidate in enumerate(found, 1):
+        path = folder / f"{candidate.network.to_json()['config']}.tflite"
+        if not path.exists():
+            logging.info("Checking the predictions: network %d of %d.", number, COUNT)
+            files.write_bytes(path, _convert(candidate, space.num_classes, images))
+        contents[path.name] = path.read_bytes()
+    # These files have no manifest, and the margin is no prediction.
+    predicted = [sum(map(count_bytes, x.operators)) for x in found]
+    errors = {"bytes": _compare(predicted, [len(x) for x in contents.values()])}
+    times = _measure(contents, prices)
+    if times:
+        latencies = [x.costs["latency_ms"] for x in found]
+        errors["latency_ms"] = _compare(latencies, times)
+    return Check(errors)
+
+
+def _convert(candidate: Candidate, num_classes: int, images: np.ndarray) -> bytes:
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(0)
+    model = candidate.network.build(num_classes)
+    side = candidate.network.size_hw[0]
+    if images.shape[1] != side:
+        rows = np.arange(side) * images.shape[1] // side
+        images = images[:, rows][:, :, rows]
+    floats = images.astype(np.float32) / np.float32(255)
+    return compact(convert_to_int8(model, floats))
+
+
+def _measure(contents: dict[str, bytes], prices: Prices) -> list[float]:
+    """Returns the latencies; none if only a board can measure them."""
+    board = prices.budget.board
+    if prices.table is None or is_file(board):
+        return []
+    if board is not None:
+        return [vela.estimate(x, board).milliseconds for x in contents.values()]
+    return list(measure_files(contents, prices.table).values())
+
+
+def _compare(predicted: Sequence[float], measured: Sequence[float]) -> list[float]:
+    pairs = zip(predicted, measured, strict=True)
+    return [round(float(a / b - 1), 4) for a, b in pairs]

@@ -1,0 +1,1 @@
+"""The networks among which is searched, and what they cost."""

@@ -1,0 +1,73 @@
+"""What a network costs by its operators, and whether that is within the limits."""
+
+import dataclasses
+import math
+from collections.abc import Iterable
+
+from corallite.convert.search.space.interpolate import interpolate
+from corallite.device.benchmark.layers.latency_table import LatencyTable
+from corallite.device.benchmark.layers.operator import Operator
+from corallite.optimize.slim.budget import Budget, count_bytes, count_macs
+
+# Of the bytes: the prediction is 0.99 to 1.02 of the file without its manifest. That
+# had 2,400 bytes for three classes, and has the labels.
+_BYTES_MARGIN = 1.02
+_MANIFEST_BYTES, _LABEL_BYTES = 3_000, 32
+# Multiply-accumulates that no processor core does in a millisecond (2.5 GHz, 64 each).
+_MOST_MACS_PER_MS = 1.6e8
+
+
+@dataclasses.dataclass(frozen=True)
+class Prices:
+    """The limits of a search, and the prices that are compared with them.
+
+    Attributes:
+        budget: The limits.
+        table: Latencies of operators; None if the latency is not limited, or not
+            measured yet.
+        share: Of the limits, that a network may cost.
+    """
+
+    budget: Budget
+    table: LatencyTable | None = None
+    share: float = 1.0
+    _latencies: dict[Operator, float] = dataclasses.field(
+        default_factory=dict, compare=False, repr=False
+    )
+
+    def scaled(self, share: float) -> "Prices":
+        """Returns the same with a part of the limits."""
+        return dataclasses.replace(self, share=share)
+
+    def add_up(self, operators: Iterable[Operator]) -> dict[str, float]:
+        """Returns macs, bytes and, if it is limited, latency_ms of a network.
+
+        The bytes are those of the compacted int8 file, rather too many than too few.
+        The latency is infinite where the table says nothing.
+        """
+        operators = list(operators)
+        size = math.ceil(_BYTES_MARGIN * sum(map(count_bytes, operators)))
+        manifest = _MANIFEST_BYTES + _LABEL_BYTES * operators[-1].out_channels
+        costs = {"macs": sum(map(count_macs, operators)), "bytes": size + manifest}
+        if self.table is not None:
+            costs["latency_ms"] = sum(map(self._find_latency, operators))
+        return costs
+
+    def allow(self, costs: dict[str, float]) -> bool:
+        """Returns whether no cost is above its limit."""
+        return all(
+            name not in costs or costs[name] <= most * self.share
+            for name, most in self._limits().items()
+        )
+
+    def _limits(self) -> dict[str, float]:
+        limits = {x: y for x, y in self.budget.limits.items() if y is not None}
+        if self.table is None and "latency_ms" in limits:
+            most = _MOST_MACS_PER_MS * limits.pop("latency_ms")
+            limits["macs"] = min(limits.get("macs", most), most)
+        return limits
+
+    def _find_latency(self, operator: Operator) -> float:
+        if self.table is not None and operator not in self._latencies:
+            self._latencies[operator] = interpolate(self.table, operator)
+        return self._latencies[operator]
