@@ -82,7 +82,8 @@ def check_predictions(
         folder: Receives the files, for a board to measure; those that are there are
             used.
     """
-    images = images[:: max(1, len(images) // _IMAGES)]
+    # They may be decoded only now.
+    images = np.asarray(images[:: max(1, len(images) // _IMAGES)])
     drawn = space.draw(prices, least=_LEAST, seed=_SEED)
     found = list(itertools.islice(drawn, COUNT))
     contents = {}

@@ -92,7 +92,9 @@ def train_fully(
 
 def _train(plan: Plan, prepared: Prepared, result: TrialResult) -> Final | None:
     """Returns the result of a network; None if another process trains it."""
-    folder = plan.run_dir / "best" / f"trial{result.number}"
+    # Trials of another study have the same numbers.
+    known = result.network.to_json().get("config", "published")
+    folder = plan.run_dir / "best" / f"trial{result.number}-{known}"
     path = folder / _FINAL_FILE
     with claim(folder.with_name(f"{folder.name}.claim")) as is_ours:
         if not is_ours:

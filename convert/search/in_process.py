@@ -19,7 +19,7 @@ _T = TypeVar("_T")
 _FORK = multiprocessing.get_context("fork")
 
 
-class DiedError(Exception):
+class DiedError(RequestError):
     """The process ended without a result, as if it was killed for lack of memory."""
 
 
@@ -28,6 +28,7 @@ def do_in_process(work: Callable[[], _T]) -> _T:
 
     Raises:
         RequestError: `work` raised it.
+        OSError: `work` raised it.
         DiedError: The process was killed.
         KeyboardInterrupt: This process was interrupted. It has passed that on, and
             waited until `work` had saved its state.
@@ -47,8 +48,13 @@ def do_in_process(work: Callable[[], _T]) -> _T:
     process.join()
     if kind == "refused":
         raise RequestError(result)
+    if kind == "failed":
+        raise result
     if kind == "died":
-        raise DiedError(f"status {process.exitcode}")
+        raise DiedError(
+            f"The search was killed (status {process.exitcode}), perhaps for lack of "
+            "memory; run the same command to resume, with a smaller --batch_size."
+        )
     return result
 
 
@@ -60,6 +66,8 @@ def _run(work: Callable[[], object], sender: Connection, parent: int) -> None:
         sender.send(("done", work()))
     except RequestError as error:
         sender.send(("refused", str(error)))
+    except OSError as error:
+        sender.send(("failed", error))
     except KeyboardInterrupt:
         # Without a traceback.
         os._exit(128 + signal.SIGINT)

@@ -152,13 +152,7 @@ def _limit(data: ImageData) -> ImageData:
     step = -(-len(train.labels) // _MOST_IMAGES)
     if step == 1:
         return data
-    part = dataclasses.replace(
-        train,
-        images_rgb_u8=train.images_rgb_u8[::step],
-        labels=train.labels[::step],
-        paths=train.paths[::step],
-    )
-    return dataclasses.replace(data, splits={**data.splits, "train": part})
+    return dataclasses.replace(data, splits={**data.splits, "train": train.thin(step)})
 
 
 class _WorseError(Exception):

@@ -12,6 +12,7 @@ from corallite.device.system.errors import RequestError
 from corallite.train.adopt.file.open_file import open_model
 from corallite.train.adopt.fit_photos import Fitted, fit_photos
 from corallite.train.adopt.head import complete_head
+from corallite.train.adopt.labels import find_labels_file
 from corallite.train.adopt.standard_layers import predict, standardize
 from corallite.train.data.load import ImageData, prepare_data
 from corallite.train.framework.keras import keras
@@ -111,6 +112,7 @@ def adopt(
                 "width": 1.0,
                 "size_hw": size_hw,
                 "adopted": adoption.to_flags(),
+                "weights": settings["sha256"],
             },
             "data_dir": str(data_dir.resolve()),
             **({} if group_by is None else {"group_by": group_by}),
@@ -169,7 +171,7 @@ def _require_same(opened: keras.Model, flat: keras.Model) -> None:
 
 def _describe(adoption: Adoption, preprocessing: Preprocessing) -> dict[str, Any]:
     """Returns everything that the stage depends on, but the photos."""
-    labels = adoption.labels
+    labels = adoption.labels or find_labels_file(adoption.model)
     return {
         "model": adoption.model.name,
         "sha256": _hash(adoption.model),

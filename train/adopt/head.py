@@ -1,6 +1,6 @@
 """The end of an adopted network: probabilities of the run's classes, in their order."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -15,6 +15,7 @@ _PASSING = (
     *(keras.layers.Flatten, keras.layers.Dropout, keras.layers.Softmax),
     *(keras.layers.GlobalAveragePooling2D, keras.layers.Activation),
 )
+_UNCHANGING = (keras.layers.Flatten, keras.layers.Reshape, keras.layers.Dropout)
 _REMEDY = "end the model with Dense(classes, activation='softmax')"
 
 
@@ -78,17 +79,15 @@ def _write_head(
     size = weights[0].shape[-1]
     field = "units" if isinstance(logits, keras.layers.Dense) else "filters"
 
+    after = set(map(id, _list_after(model, logits)))
+
     def replace(layer: keras.layers.Layer) -> list[Part]:
         if layer is logits:
             changed = {field: size, "activation": _LINEAR, "name": _LOGITS}
             config = {**layer.get_config(), **changed}
             return [(type(layer).from_config(config), weights)]
         ends = (keras.layers.Softmax, keras.layers.Activation)
-        return (
-            []
-            if layer.output is model.output and type(layer) in ends
-            else copy_layer(layer)
-        )
+        return [] if id(layer) in after and type(layer) in ends else copy_layer(layer)
 
     body = rebuild(model, replace)
     softmax = keras.layers.Softmax(name=_PROBABILITIES)
@@ -116,9 +115,22 @@ def _find_logits(model: keras.Model) -> keras.layers.Layer:
     return layer
 
 
+def _list_after(
+    model: keras.Model, logits: keras.layers.Layer
+) -> Iterator[keras.layers.Layer]:
+    """Yields the layers from the output back to `logits`, which is left out."""
+    layer = model.output.node.layer
+    while layer is not logits:
+        yield layer
+        layer = layer.inbound_nodes[0].inbound_layers
+
+
 def _name_activation(model: keras.Model) -> str:
     """Returns the name of the function that a model ends with."""
     layer = model.output.node.layer
+    # What changes no number may follow it.
+    while type(layer) in _UNCHANGING:
+        layer = layer.inbound_nodes[0].inbound_layers
     if type(layer) is keras.layers.Softmax:
         return "softmax"
     activation = getattr(layer, "activation", keras.activations.linear)

@@ -24,11 +24,13 @@ class PartSeed(NamedTuple):
     Attributes:
         whole: The seed, integer `[2]`.
         first: Index of the first of these images in the batch.
+        step: From each of these images to the next.
         total: Number of images of the batch.
     """
 
     whole: tf.Tensor
     first: int
+    step: int
     total: int
 
 
@@ -247,7 +249,7 @@ def _uniform(
     if not isinstance(seed, PartSeed):
         return tf.random.stateless_uniform(shape, seed, low, high, dtype)
     drawn = _uniform([seed.total, *shape[1:]], seed.whole, low, high, dtype)
-    return drawn[seed.first : seed.first + shape[0]]
+    return drawn[seed.first :: seed.step][: shape[0]]
 
 
 def _in_numpy(

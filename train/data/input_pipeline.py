@@ -34,7 +34,7 @@ def reporting_unreadable() -> Iterator[None]:
     try:
         yield
     except tf.errors.UnknownError as error:
-        sentence = re.search(r"RequestError: (.*)", str(error))
+        sentence = re.search(r"(?:RequestError|ChangedImageError): (.*)", str(error))
         if sentence is None:
             raise
         raise RequestError(sentence.group(1)) from error
@@ -95,7 +95,6 @@ def training_batches(
     rows_per_batch = min(recipe.batch_size, len(split.labels))
     index, count = part
     rows_per_part = rows_per_batch // count
-    first_row = index * rows_per_part
     policy = build_policy(recipe.augment, seed)
     mix = build_mixer(recipe.mixup_alpha, recipe.cutmix_alpha)
 
@@ -111,7 +110,9 @@ def training_batches(
         start = batch * rows_per_batch
         # Sorted, the rows are read from the disk in one sweep.
         rows = np.sort(order(epoch)[start : start + rows_per_batch])
-        rows = rows[first_row : first_row + rows_per_part]
+        # Every `count`-th of them: sorted, they are ordered by class, and the images of
+        # a part are mixed with each other.
+        rows = rows[index::count][:rows_per_part]
         return split.images_rgb_u8[rows], split.labels[rows]
 
     def load(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -119,7 +120,7 @@ def training_batches(
         images.set_shape([rows_per_part, *split.images_rgb_u8.shape[1:]])
         labels.set_shape([rows_per_part])
         step_seed = tf.stack([tf.constant(seed, tf.int64), step])
-        whole = PartSeed(step_seed, first_row, rows_per_batch)
+        whole = PartSeed(step_seed, index, count, rows_per_batch)
         images = policy(images, step_seed if count == 1 else whole)
         wanted = targets(labels)
         if mix is not None:

@@ -154,7 +154,7 @@ def require_group_by(
     if group_by not in (None, made.group_by):
         raise RequestError(
             f"{run_dir}: was split with other groups than --group_by={group_by}; leave "
-            "it out or choose a new --run_dir."
+            "it out, choose a new --run_dir, or make shards again with it."
         )
 
 

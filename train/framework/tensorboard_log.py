@@ -30,14 +30,14 @@ class LogScalars(keras.callbacks.Callback):
         }
         train = {name: logs[name] for name in validation}
         learning_rate = self.model.optimizer.learning_rate
-        with self._reporting_a_full_disk():
+        with reporting_a_full_disk(self.log_dir):
             self._write("train", epoch, {**train, "learning_rate": learning_rate})
             self._write("validation", epoch, validation)
 
     def close(self) -> None:
         """Closes the files."""
         for writer in self._writers.values():
-            with self._reporting_a_full_disk():
+            with reporting_a_full_disk(self.log_dir):
                 writer.close()
 
     def _write(self, split: str, epoch: int, scalars: dict[str, Any]) -> None:
@@ -50,10 +50,12 @@ class LogScalars(keras.callbacks.Callback):
                 tf.summary.scalar(f"epoch_{name}", value)
         writer.flush()
 
-    @contextlib.contextmanager
-    def _reporting_a_full_disk(self) -> Iterator[None]:
-        try:
-            yield
-        except tf.errors.ResourceExhaustedError as error:
-            number = errno.ENOSPC
-            raise OSError(number, os.strerror(number), str(self.log_dir)) from error
+
+@contextlib.contextmanager
+def reporting_a_full_disk(path: Path) -> Iterator[None]:
+    """Turns what TensorFlow raises when it cannot write into an `OSError`."""
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        number = errno.ENOSPC
+        raise OSError(number, os.strerror(number), str(path)) from error

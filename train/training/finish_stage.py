@@ -5,6 +5,7 @@ from typing import Any
 
 from corallite.train.data.load import ImageData
 from corallite.train.framework.keras import keras
+from corallite.train.framework.trusted_files import is_trusted, trust
 from corallite.train.runs.stage import Stage
 from corallite.train.training.fit import discard_state
 from corallite.train.training.model_file import save_model
@@ -35,6 +36,8 @@ def finish_stage(
         metrics: More keys of the record.
     """
     save_model(model, stage.model_path)
+    if parent is not None and is_trusted(parent.model_path):
+        trust(stage.model_path)
     trained = {**dataclasses.asdict(progress), **describe_predictions(model, data)}
     stage.finish(inputs, {**metrics, **trained}, parent)
     discard_state(stage.path)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from corallite.convert.report.write import write_report
 from corallite.device.image.opencv import cv2
 from corallite.device.system.errors import RequestError
 from corallite.optimize.keras_graph.load import load_model
@@ -70,6 +71,13 @@ def test_an_adopted_model_is_the_float_stage_of_a_run(tmp_path, photos):
         photos, stage.run, Adoption(tmp_path / "mine.h5", input_range="-1..1")
     )
     assert again == (stage, [])
+
+
+def test_an_adopted_run_is_reported(tmp_path, photos):
+    stage, _ = make(tmp_path, photos, network(), input_range="-1..1")
+    page = write_report(stage.run, load_data(stage.run)).read_text(encoding="utf-8")
+    assert "mine.h5" in page and "adopted from" in page
+    assert "corallite adopt" in page and "corallite train" not in page
 
 
 def test_the_range_is_found_by_the_accuracy(tmp_path, photos):

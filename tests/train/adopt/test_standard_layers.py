@@ -116,6 +116,9 @@ def test_a_grey_network_takes_colours():
         ([layers.Dense(3, activation="softmax")], ""),
         ([layers.Dense(3), layers.Softmax()], ""),
         ([layers.Dense(3)], "softmax was added"),
+        # As old networks of keras.applications end.
+        ([layers.Dense(3), layers.Activation("softmax"), layers.Reshape((3,))], ""),
+        ([layers.Dense(3, activation="softmax"), layers.Dropout(0.2)], ""),
     ],
 )
 def test_a_head_ends_in_the_chosen_probabilities(last, note):

@@ -69,8 +69,9 @@ def open_splits(
 def _find_array(wanted: Wanted, key: str, split: str) -> DecodedSplit | None:
     """Returns a split whose array is there and whole."""
     count = len(wanted.made.splits[split])
-    for folder in (shared_folder.use(key), wanted.run_dir / FOLDER):
-        found = cache.open_split(folder, split, key, count)
+    # Earlier versions kept them in the run.
+    for find in (lambda: wanted.run_dir / FOLDER, lambda: shared_folder.use(key)):
+        found = cache.open_split(find(), split, key, count)
         if found is not None:
             return found
     return None
@@ -122,5 +123,7 @@ def _stream(
         folder = shared_folder.use(key)
         unreadable, faults = cache.check_split(folder, split, key, read, paths)
     left = [path for path in paths if path not in unreadable]
-    images = StreamedImages(source.read, left, wanted.settings.preprocessing)
+    # Shards verify what they read.
+    reader = read if source.known is None else source.read
+    images = StreamedImages(reader, left, wanted.settings.preprocessing)
     return DecodedSplit(images, unreadable, faults)

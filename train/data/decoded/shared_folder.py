@@ -100,9 +100,11 @@ def _sets() -> list[Path]:
 
 def _size(folder: Path) -> int:
     total = 0
-    for path in folder.iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            total += path.stat().st_size
+    # Another process may remove it.
+    with contextlib.suppress(FileNotFoundError):
+        for path in folder.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                total += path.stat().st_size
     return total
 
 
@@ -115,7 +117,11 @@ def _last_use(folder: Path) -> float:
 @contextlib.contextmanager
 def _taking(folder: Path) -> Iterator[bool]:
     """Yields whether no process uses a set, and none begins to in the block."""
-    descriptor = _open(folder / _USED)
+    try:
+        descriptor = _open(folder / _USED)
+    except FileNotFoundError:  # Another process has removed it.
+        yield False
+        return
     try:
         yield _lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     finally:

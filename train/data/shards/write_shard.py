@@ -17,6 +17,7 @@ from corallite.train.data.shards.index import ShardIndex, write_index
 from corallite.train.data.shards.plan import PlannedShard
 from corallite.train.data.split import SplitFile
 from corallite.train.framework.keras import tf
+from corallite.train.framework.tensorboard_log import reporting_a_full_disk
 
 # A record is its length (8 bytes), a checksum of that (4), the data, and a checksum.
 _BEFORE, _AFTER = 12, 4
@@ -45,7 +46,10 @@ def write_shard(
     path = folder / shard.name
     index = ShardIndex(shard.digest())
     with atomic.replacing(path) as partial:
-        with tf.io.TFRecordWriter(str(partial)) as writer:
+        with (
+            reporting_a_full_disk(path),
+            tf.io.TFRecordWriter(str(partial)) as writer,
+        ):
             size = 0
             for file in shard.files:
                 check()

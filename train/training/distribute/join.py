@@ -13,7 +13,7 @@ from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import tf
 from corallite.train.training.distribute.workers import Dismissed, Workers
 
-# What Kubeflow, Vertex AI and others set, and TensorFlow reads.
+# What clusters set, and TensorFlow reads.
 _VARIABLE = "TF_CONFIG"
 _LOST = (
     tf.errors.UnavailableError,
@@ -109,15 +109,18 @@ def _read_variable() -> tuple[int, int] | None:
         return None
     try:
         config = json.loads(text)
-        workers = config["cluster"]["worker"]
+        tasks = config["cluster"]
+        chiefs = len(tasks.get("chief", ()))
+        count = chiefs + len(tasks.get("worker", ()))
         kind, index = config["task"]["type"], int(config["task"]["index"])
     except (ValueError, KeyError, TypeError) as error:
         raise RequestError(
             f"{_VARIABLE} is not valid ({error}); unset it, or give --workers."
         ) from error
-    if kind != "worker" or set(config["cluster"]) != {"worker"}:
+    if {kind, *tasks} - {"chief", "worker"}:
         raise RequestError(
             f"{_VARIABLE} has tasks other than workers, such as a parameter server; "
             "give workers only."
         )
-    return (index, len(workers)) if len(workers) > 1 else None
+    number = index if kind == "chief" else chiefs + index
+    return (number, count) if count > 1 else None

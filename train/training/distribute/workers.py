@@ -98,7 +98,8 @@ class Workers:
         if batch_size % self.replicas:
             raise RequestError(
                 f"Batches of {batch_size} images cannot be divided among "
-                f"{self.replicas} replicas; choose a multiple of {self.replicas}."
+                f"{self.replicas} workers or GPUs; choose a multiple of "
+                f"{self.replicas}, not above the number of training photos."
             )
 
     def distribute(
@@ -147,10 +148,7 @@ class Workers:
         if not expected:
             raise Dismissed("worker 0 has nothing to train")
         if settings.encode() != expected:
-            raise RequestError(
-                f"Worker {self.index} has other images or settings than worker 0; give "
-                "all the same command, the same data and the same version of corallite."
-            )
+            raise self._differs()
         exists = self.is_chief and state.exists()
         content = self._take_from_chief(state.read_bytes() if exists else b"")
         if content and not self.is_chief:
@@ -167,9 +165,21 @@ class Workers:
             raise Dismissed("worker 0 finishes the run")
 
     def end(self) -> None:
-        """Lets the workers go that wait for a training that will not begin."""
-        if self.count > 1 and self.is_chief and not self._has_begun:
-            self._take_from_chief(b"")
+        """Ends without a training, together with the others.
+
+        Raises:
+            RequestError: The others have something to train.
+        """
+        if self.count == 1 or self._has_begun:
+            return
+        if self._take_from_chief(b""):
+            raise self._differs()
+
+    def _differs(self) -> RequestError:
+        return RequestError(
+            f"Worker {self.index} has other images or settings than worker 0; give all "
+            "the same command, the same data and the same version of corallite."
+        )
 
     def _take_from_chief(self, content: bytes) -> bytes:
         """Returns the chief's bytes: the sum over all, where the others have zeros."""

@@ -98,7 +98,10 @@ def test_a_batch_that_cannot_be_divided_is_refused():
     class Three:
         num_replicas_in_sync = 3
 
-    with pytest.raises(RequestError, match="of 16 images cannot be divided among 3"):
+    with pytest.raises(
+        RequestError,
+        match="of 16 images cannot be divided among 3 workers or GPUs; choose",
+    ):
         Workers(count=3, strategy=Three()).require_batch(16)
 
 
