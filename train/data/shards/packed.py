@@ -65,8 +65,9 @@ class Packed:
         # A chunk is remembered so that the request is not repeated for each image.
         @functools.lru_cache(_MOST_CHUNKS)
         def read_ahead(number: int, offset: int, length: int) -> None:
-            descriptor = open_shard(number).descriptor
-            os.posix_fadvise(descriptor, offset, length, os.POSIX_FADV_WILLNEED)
+            # Another thread may drop it, which closes it if nobody holds it.
+            file = open_shard(number)
+            os.posix_fadvise(file.descriptor, offset, length, os.POSIX_FADV_WILLNEED)
 
         self._open, self._read_ahead = open_shard, read_ahead
 
