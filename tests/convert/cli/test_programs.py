@@ -7,6 +7,10 @@ import zipfile
 import pytest
 
 from corallite.convert.export.targets.int8 import INT8_FILE
+from corallite.device.system import files
+from corallite.train.data.decoded.open_splits import Wanted
+from corallite.train.data.decoded.settings import read_settings
+from corallite.train.data.split import read_split
 
 pytestmark = pytest.mark.slow
 
@@ -89,9 +93,21 @@ def test_convert_compacts_a_file_without_a_run(run, tiny_models, tmp_path):
         )
 
 
+def give_arrays(run_dir):
+    """Copies the decoded images of a run into it; returns the index of "test"."""
+    settings, made = read_settings(run_dir), read_split(run_dir / "split.json")
+    assert settings is not None
+    key = Wanted(made, settings, run_dir).key
+    for path in (files.cache_folder() / "decoded" / key).glob(f"*-{key}.*"):
+        shutil.copy(path, run_dir / "cache")
+    return run_dir / "cache" / f"test-{key}.json"
+
+
 @pytest.mark.parametrize(("count", "status"), [(2, 0), (None, 2)])
-def test_evaluate_names_images_that_show_nothing(run, small_copy, count, status):
-    (path,) = (small_copy / "cache").glob("test-*.json")
+def test_evaluate_names_images_that_show_nothing(
+    run, small_copy, tmp_path, count, status
+):
+    path = give_arrays(small_copy)
     assignment = json.loads((small_copy / "split.json").read_text())
     name = assignment["class_names"][0]
     files = assignment["parts"]["test"]
@@ -99,7 +115,8 @@ def test_evaluate_names_images_that_show_nothing(run, small_copy, count, status)
     fault = {"kind": "black", "bits": 0, "depth": 0}
     faults = dict.fromkeys(paths, fault)
     path.write_text(json.dumps({"unreadable": {}, "faults": faults}))
-    done = run("evaluate", f"--run_dir={small_copy}")
+    alone = f"import os; os.environ['XDG_CACHE_HOME'] = {str(tmp_path / 'cache')!r}"
+    done = run("evaluate", f"--run_dir={small_copy}", before=alone)
     assert done.returncode == status, done.stderr
     assert f"{len(paths)} black ({paths[0]}" in done.stderr
     if status:
