@@ -82,11 +82,12 @@ def convert_to_form(
     Raises:
         RequestError: TensorFlow cannot convert a layer to this form.
     """
-    converter = _make_converter(model, has_pixels=form == "int8")
+    converter = _make_converter(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if form == "int8":
         _ask_for_int8(converter)
-    if form == "float16":
+        images = _span_pixels(images)
+    elif form == "float16":
         converter.target_spec.supported_types = [tf.float16]
     elif form == "int16x8":
         converter.target_spec.supported_ops = [_INT16X8]
@@ -108,16 +109,21 @@ def _ask_for_int8(converter: "tf.lite.TFLiteConverter") -> None:
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True
 
 
-def _make_converter(
-    model: keras.Model, *, has_pixels: bool = False
-) -> "tf.lite.TFLiteConverter":
-    """Returns a converter; with `has_pixels`, 8 bits of input are pixels."""
+def _span_pixels(images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Returns images with a black and a white pixel.
+
+    The input then has scale 1/255 and zero point 0, whatever the images have.
+    """
+    first = images[0].copy()
+    first[0, 0], first[-1, -1] = 0.0, 1.0
+    return [first, *images[1:]]
+
+
+def _make_converter(model: keras.Model) -> "tf.lite.TFLiteConverter":
     shape = (1, *model.input_shape[1:])
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="image")])
     def infer(image: Any) -> dict[str, Any]:
-        if has_pixels:  # Scale 1/255 and zero point 0, whatever the images have.
-            image = tf.quantization.fake_quant_with_min_max_args(image, 0.0, 1.0)
         return {"probabilities": model(image, training=False)}
 
     saved = hold(infer)

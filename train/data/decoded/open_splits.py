@@ -69,12 +69,12 @@ def open_splits(
 def _find_array(wanted: Wanted, key: str, split: str) -> DecodedSplit | None:
     """Returns a split whose array is there and whole."""
     count = len(wanted.made.splits[split])
-    # Earlier versions kept them in the run.
-    for find in (lambda: wanted.run_dir / FOLDER, lambda: shared_folder.use(key)):
-        found = cache.open_split(find(), split, key, count)
+    # Earlier versions kept them in the run, whose folder has nothing else to find now.
+    if any((wanted.run_dir / FOLDER).glob("*.npy")):
+        found = cache.open_split(wanted.run_dir / FOLDER, split, key, count)
         if found is not None:
             return found
-    return None
+    return cache.open_split(shared_folder.use(key), split, key, count)
 
 
 def _make_missing(
