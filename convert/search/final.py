@@ -79,9 +79,8 @@ def train_fully(
             final = do_in_process(work)
         except DiedError as error:
             raise RequestError(
-                f"Training the network of trial {result.number} was killed ({error}), "
-                "perhaps for lack of memory; give a smaller --batch_size and another "
-                "--run_dir."
+                f"Training the network of trial {result.number} was killed, perhaps "
+                "for lack of memory; give a smaller --batch_size and another --run_dir."
             ) from error
         if final is None:
             others.append(result.number)

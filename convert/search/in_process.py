@@ -52,8 +52,8 @@ def do_in_process(work: Callable[[], _T]) -> _T:
         raise result
     if kind == "died":
         raise DiedError(
-            f"The search was killed (status {process.exitcode}), perhaps for lack of "
-            "memory; run the same command to resume, with a smaller --batch_size."
+            f"A process of the search was killed (status {process.exitcode}), perhaps "
+            "for lack of memory; close other programs and run the same command again."
         )
     return result
 

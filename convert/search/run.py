@@ -64,7 +64,7 @@ def _run_trials(plan: Plan, prepared: Prepared) -> None:
         try:
             failure = do_in_process(functools.partial(run_trial, plan, prepared))
         except DiedError as error:
-            failure = f"no result, perhaps for lack of memory ({error})"
+            failure = str(error).partition(";")[0]
         if failure is None:
             return
         failures = failures + 1 if failure else 0

@@ -103,8 +103,9 @@ def _train(
         return f"trial {trial.number} was killed {attempts} times"
     trial.set_user_attr(studies.ATTEMPTS, attempts + 1)
     network = parse_network(trial.user_attrs[studies.NETWORK])
+    data = _limit(load_data(plan.images(network.size_hw[0])))
     try:
-        is_whole = _fit(network, trial, plan)
+        is_whole = _fit(network, data, trial, plan)
     except RequestError as error:
         study.tell(trial, state=TrialState.FAIL)
         # What it says to do is for a training alone.
@@ -122,9 +123,8 @@ def _train(
     return ""
 
 
-def _fit(network: Network, trial: optuna.Trial, plan: Plan) -> bool:
+def _fit(network: Network, data: ImageData, trial: optuna.Trial, plan: Plan) -> bool:
     """Trains a network; returns whether it was not worse than others before the end."""
-    data = _limit(load_data(plan.images(network.size_hw[0])))
     recipe = dataclasses.replace(plan.train, epochs=plan.trial_epochs)
     recipe = settle(recipe, FROM_SCRATCH, data.splits["train"])
     keras.utils.set_random_seed(recipe.seed)
