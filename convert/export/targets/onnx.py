@@ -56,7 +56,8 @@ def build(content: bytes, settings: Mapping[str, Any]) -> Any:
     # Not at the top: they need the extra `onnx`.
     from corallite.convert.onnx import from_tflite, quantized
 
-    model = from_tflite.convert(content, settings["layout"], settings["opset"])
+    with reporting("tf2onnx"):
+        model = from_tflite.convert(content, settings["layout"], settings["opset"])
     if "symmetric" not in settings:
         return model
     with reporting("ONNX"):

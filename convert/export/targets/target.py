@@ -4,7 +4,9 @@ import contextlib
 import dataclasses
 import importlib
 import importlib.util
+import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +18,9 @@ from corallite.device.system.text import cut
 from corallite.train.data.load import ImageData
 from corallite.train.framework.keras import keras
 from corallite.train.runs.stage import Stage
+
+# Of one call of a converter. NNCF takes minutes for a network of 224 pixels.
+_TIMEOUT_S = 3600.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,12 +105,20 @@ class Target:
 
 
 @contextlib.contextmanager
-def reporting(tool: str) -> Iterator[None]:
+def reporting(tool: str, timeout_s: float = _TIMEOUT_S) -> Iterator[None]:
     """Turns what a tool raises while it writes a model into a sentence.
+
+    A tool that hangs ends this process with exit status 2 and a sentence: it runs in
+    it, so nothing else would end it. Nothing has been written then.
 
     Raises:
         RequestError: It raised something.
     """
+    # stderr may be withheld while the tool runs.
+    stderr = os.dup(2)
+    timer = threading.Timer(timeout_s, _give_up, (tool, timeout_s, stderr))
+    timer.daemon = True
+    timer.start()
     try:
         yield
     except (RequestError, OSError):
@@ -115,6 +128,18 @@ def reporting(tool: str) -> Iterator[None]:
             f"{tool} cannot write the model ({cut(first_line(error), 200)}); choose "
             f"another target, or free some space if {tempfile.gettempdir()} is full."
         ) from error
+    finally:
+        timer.cancel()
+        os.close(stderr)
+
+
+def _give_up(tool: str, timeout_s: float, stderr: int) -> None:
+    os.write(
+        stderr,
+        f"corallite: {tool} gave no result in {timeout_s:g} s and was ended; nothing "
+        "was written. Run the command again, or choose another target.\n".encode(),
+    )
+    os._exit(2)
 
 
 def is_keras(stage: Stage) -> bool:
