@@ -15,7 +15,7 @@ from corallite.train.training.distribute.workers import Workers
 TRAINING = (
     "--model=resnet8",
     "--image_size=32",
-    "--epochs=3",
+    "--epochs=6",
     "--batch_size=16",
     "--learning_rate=0.001",
 )
@@ -47,7 +47,7 @@ def test_two_train_as_one_even_if_one_is_killed(train, addresses, tmp_path):
     chief = train(folder, addresses, "--index=0")
     other = train(folder, addresses, "--index=1")
     killed = other.signal_after(
-        lambda: "float epoch 1/3" in chief.stderr_path.read_text(), signal.SIGKILL
+        lambda: "float epoch 1/6" in chief.stderr_path.read_text(), signal.SIGKILL
     )
     assert killed.returncode == -signal.SIGKILL
     left = chief.finish()
@@ -61,7 +61,7 @@ def test_two_train_as_one_even_if_one_is_killed(train, addresses, tmp_path):
     expected, found = (
         Run.open(x).first().metrics()["history"] for x in (tmp_path / "alone", folder)
     )
-    assert len(found) == 3
+    assert len(found) == 6
     for ours, theirs in zip(found, expected, strict=True):
         # The order of a sum changes 1e-6 of a step, which is 1e-4 some steps later.
         assert ours["loss"] == pytest.approx(theirs["loss"], abs=1e-3)
