@@ -65,7 +65,7 @@ class Packed:
         # A chunk is remembered so that the request is not repeated for each image.
         @functools.lru_cache(_MOST_CHUNKS)
         def read_ahead(number: int, offset: int, length: int) -> None:
-            # Another thread may drop it, which closes it if nobody holds it.
+            # Kept in a variable: else another thread could close it before the call.
             file = open_shard(number)
             os.posix_fadvise(file.descriptor, offset, length, os.POSIX_FADV_WILLNEED)
 
@@ -104,7 +104,7 @@ class Packed:
 
 
 class _OpenFile:
-    """A file that is closed when nobody reads from it any more."""
+    """A file that is closed with its last reference."""
 
     def __init__(self, path: Path):
         self.path = path
