@@ -17,13 +17,14 @@ from corallite.optimize.quantize import qat_stage
 from corallite.optimize.slim import slim_stage
 from corallite.optimize.slim.budget import NO_BUDGET, Budget
 from corallite.optimize.slim.latencies import open_table
-from corallite.train.data.load import ImageData, count_images
+from corallite.train.data.load import Counts, ImageData, count_images
 from corallite.train.data.split import read_split
 from corallite.train.models.network import Network
 from corallite.train.runs.kinds import KINDS
 from corallite.train.runs.recipe import PRUNE, QUANTIZE, SLIM, TRAIN, Recipe
 from corallite.train.runs.run import Run
 from corallite.train.training import float_stage
+from corallite.train.training.initialization import initialize
 from corallite.train.training.recipe import AUTO_WEIGHTS, Transfer
 from corallite.train.training.teaching.teacher import Teaching
 
@@ -82,9 +83,8 @@ def run_pipeline(
         AccuracyLostError: int8 lost more than allowed; earlier stages stay finished.
         KeyboardInterrupt: A signal stopped it; the same call resumes.
     """
-    chain = choose_chain(
-        _count_images(data_dir, run), run, steps, sparsity, request.method
-    )
+    counts = _count_images(data_dir, run)
+    chain = choose_chain(counts.images, run, steps, sparsity, request.method)
     logging.info("%s", chain.explain())
     _check(chain, recipes, budget)
     _refuse_unused_stages(run, chain, request.overwrite)
@@ -95,6 +95,9 @@ def run_pipeline(
         request, method=chain.method, recipe=recipes.quantize, teaching=own
     )
     with run.lock("pipeline"):
+        if chain.slims and not run.first().is_complete():
+            start = initialize(network, transfer).network
+            slim_stage.check_budget(run, start.build(counts.classes), budget)
         _, data = float_stage.train(
             data_dir,
             run,
@@ -146,13 +149,14 @@ def _check(chain: Chain, recipes: Recipes, budget: Budget) -> None:
         open_table(budget.board)
 
 
-def _count_images(data_dir: Path, run: Run) -> int:
-    """Returns the number of images; those of the run if it has some already."""
+def _count_images(data_dir: Path, run: Run) -> Counts:
+    """Counts the images and classes; those of the run if it has some already."""
     path = run.path / "split.json"
     if not path.exists():
         return count_images(data_dir)
-    members = read_split(path).splits.values()
-    return len({file.path for split in members for file in split})
+    made = read_split(path)
+    paths = {file.path for split in made.splits.values() for file in split}
+    return Counts(len(paths), len(made.class_names))
 
 
 def _refuse_unused_stages(run: Run, chain: Chain, overwrite: bool) -> None:

@@ -107,6 +107,22 @@ def slim(
     return stage
 
 
+def check_budget(run: Run, model: keras.Model, budget: Budget) -> None:
+    """Measures a network that is not trained yet; `slim` uses the latencies later.
+
+    Args:
+        run: Receives the latencies.
+        model: The network that `slim` will get.
+        budget: What it may cost afterwards.
+
+    Raises:
+        RequestError: As `slim`, for what does not depend on weights.
+    """
+    folder = run.stage(KIND.name).path
+    folder.mkdir(parents=True, exist_ok=True)
+    Planner(model, budget, folder)
+
+
 def _describe(
     planner: Planner, original: keras.Model, model: keras.Model
 ) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from absl import logging
@@ -22,6 +23,13 @@ from corallite.train.data.shards.find_source import find_source
 from corallite.train.data.shards.packed import open_packed
 from corallite.train.data.shards.plan import storage_order
 from corallite.train.runs.run import Run
+
+
+class Counts(NamedTuple):
+    """Numbers of images and of classes."""
+
+    images: int
+    classes: int
 
 
 @dataclass(frozen=True)
@@ -211,15 +219,17 @@ def load_data(run: Run) -> ImageData:
     return _to_data(wanted, decoded)
 
 
-def count_images(data_dir: Path) -> int:
-    """Returns the number of images of a folder, a CSV or shards.
+def count_images(data_dir: Path) -> Counts:
+    """Counts the images and the classes of a folder, a CSV or shards.
 
     Raises:
         RequestError: See `list_images` and `open_packed`.
     """
     if not is_packed(data_dir):
-        return len(list_images(data_dir).files)
-    return sum(map(len, open_packed(data_dir).assignment.splits.values()))
+        listing = list_images(data_dir)
+        return Counts(len(listing.files), len(listing.class_names))
+    made = open_packed(data_dir).assignment
+    return Counts(sum(map(len, made.splits.values())), len(made.class_names))
 
 
 def _check_unreadable(

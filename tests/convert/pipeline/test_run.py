@@ -215,6 +215,17 @@ def test_a_board_that_cannot_be_read_is_refused_before_any_training(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_budget_that_cannot_be_kept_is_refused_before_any_training(
+    squares_pipeline, tmp_path
+):
+    run = Run.open(tmp_path / "run")
+    given = {"steps": "small", "sparsity": None}
+    with pytest.raises(RequestError, match="No widths .* within macs 1"):
+        squares_pipeline(run.path, **given, budget=Budget(max_macs=1))
+    assert not run.first().is_begun()
+    assert not run.first().is_complete()
+
+
 def test_the_teacher_teaches_every_training(squares_pipeline, copied_run):
     """Each stage is refused until its record names the teacher."""
     digest = Run.open(copied_run).first().sha256()[:16]
