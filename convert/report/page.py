@@ -9,20 +9,25 @@ from corallite.convert.evaluate.usefulness import list_warnings
 from corallite.convert.report import charts, confusion, edgetpu_map, provenance
 from corallite.convert.report.facts import Facts
 
-TEMPLATES = Path(__file__).parent / "templates"
+_TEMPLATES = Path(__file__).parent / "templates"
 _MOST_LAYERS = 20
 
 
-def render(facts: Facts) -> str:
-    """Returns the page; the same facts give the same bytes."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+def load_templates(*folders: Path) -> jinja2.Environment:
+    """Returns the templates of pages: those of these folders, and those here."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader((*folders, _TEMPLATES)),
         # Names of classes and files are a user's: anything may be in them.
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def render(facts: Facts) -> str:
+    """Returns the page; the same facts give the same bytes."""
+    environment = load_templates()
     environment.filters.update(
         percent=_percent,
         bare=_bare_percent,

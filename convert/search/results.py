@@ -5,7 +5,6 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-import jinja2
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -18,7 +17,7 @@ from corallite.convert.search.study import TrialResult, describe_result
 from corallite.device.system import files
 
 PAGE_FILE = "search.html"
-_TEMPLATES = (Path(__file__).parent / "templates", page.TEMPLATES)
+_TEMPLATES = Path(__file__).parent / "templates"
 _CHART_WH = (330, 260)
 # Name and unit of a cost by its name, and what a number is divided by.
 _COSTS = {
@@ -104,16 +103,10 @@ def _wrap(text: str, indent: str = "") -> str:
 
 def write_page(outcome: Outcome, plan: Plan) -> Path:
     """Writes `search.html` into the folder of the search; returns its path."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    template = page.load_templates(_TEMPLATES).get_template("search.html")
     limits = {x: y for x, y in plan.budget.limits.items() if y is not None}
     kept = {final.trial for final in outcome.finals}
-    text = environment.get_template("search.html").render(
+    text = template.render(
         name=plan.run_dir.name,
         outcome=outcome,
         limits=[(_COSTS[x][0], y / _COSTS[x][1]) for x, y in limits.items()],
