@@ -8,13 +8,26 @@ from functools import partial
 from typing import NamedTuple
 
 from corallite.device.camera.frame import Fitted, Frame, FrameStream
-from corallite.device.engine.base import Engine, OutdatedPixelsError, Probabilities
+from corallite.device.engine.base import (
+    Answer,
+    Box,
+    Engine,
+    OutdatedPixelsError,
+    place_boxes,
+)
 from corallite.device.engine.classifier import Prediction, choose_label
 from corallite.device.engine.classifier import top_k as most_probable
 from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import fit_image
+from corallite.device.loop.detections import (
+    box_to_json,
+    name_active,
+    rank_labels,
+    split_answer,
+)
 from corallite.device.loop.rate_limit import RateLimiter
 from corallite.device.loop.smoothing import Smoother
+from corallite.device.model.manifest import Manifest
 from corallite.device.model.refusal import UNKNOWN
 from corallite.device.system.errors import RequestError
 from corallite.device.system.log_throttle import Failures
@@ -41,16 +54,20 @@ class Result(NamedTuple):
         time_s: The frame's time, as given by its source.
         source: The name of the file or camera.
         top: The most probable labels, the most probable first; none without a model.
+            Of a model with boxes only, those of its boxes.
         label: The most probable one; "unknown" if the model is not sure enough of it,
             or with a threshold, if it is not active.
         latency_ms: Preprocessing, in whichever thread, and inference; without reading
             or decoding.
         age_ms: Time from the frame's capture to its prediction, including waits.
         dropped: How many frames the source has dropped so far for newer ones.
-        active: The labels that the `Smoother` has active; None without a threshold.
+        active: The labels that the `Smoother` has active; None without a threshold. Of
+            a detector, those of its boxes, and `label` if the model classifies, too.
         device: Where inference ran: "cpu", "edgetpu", "edgetpu:0" and so on.
         limit_fps: The frame rate that the temperature allows; None: unlimited.
         accelerator_lost: The CPU replaces a lost accelerator.
+        size: Width and height of the frame in pixels.
+        boxes: In pixels of the frame, the most probable first; None of a classifier.
     """
 
     frame: int
@@ -65,6 +82,8 @@ class Result(NamedTuple):
     device: str = "cpu"
     limit_fps: float | None = None
     accelerator_lost: bool = False
+    size: tuple[int, int] | None = None
+    boxes: list[Box] | None = None
 
 
 def classify_frames(
@@ -99,8 +118,8 @@ def classify_frames(
             return
         start_s = time.perf_counter()
         may_fail = survives and has_begun
-        probabilities = _attempt(frame, classifier, failures if may_fail else None)
-        if probabilities is None:
+        answer = _attempt(frame, classifier, failures if may_fail else None)
+        if answer is None:
             continue
         has_begun = True
         fit_s = frame.fitted.seconds if frame.fitted else 0.0
@@ -108,11 +127,12 @@ def classify_frames(
         age_ms = (time.monotonic() - frame.captured_s) * 1000
         # The model may have been replaced between two frames.
         smoother.begin(classifier.labels)
+        probabilities, boxes = split_answer(answer)
         probabilities = smoother.add(probabilities, frame.time_s)
         status = classifier.status()
         top = most_probable(probabilities, classifier.labels, top_k)
         active = smoother.name_active(classifier.labels)
-        yield Result(
+        result = Result(
             frame.number,
             frame.time_s,
             frame.name,
@@ -126,6 +146,22 @@ def classify_frames(
             None if rate_limiter is None else rate_limiter.limit_fps,
             status.state == "lost",
         )
+        if boxes is not None:
+            result = _add_boxes(result, boxes, frame, classifier.manifest, top_k)
+        yield result
+
+
+def _add_boxes(
+    result: Result, boxes: list[Box], frame: Frame, manifest: Manifest, top_k: int
+) -> Result:
+    """Returns a result with boxes; without classes, with labels of these."""
+    top, label = result.top, result.label
+    if not manifest.classes.labels:
+        top, label = rank_labels(boxes, top_k)
+    active = name_active(boxes, label, manifest)
+    height, width = frame.image_rgb_u8.shape[:2]
+    result = result._replace(top=top, label=label, active=active)
+    return result._replace(size=(width, height), boxes=boxes)
 
 
 def _choose_label(
@@ -152,7 +188,7 @@ def _fit(classifier: Engine, frame: Frame) -> Frame:
 
 def _attempt(
     frame: Frame, classifier: Engine, failures: Failures | None
-) -> Probabilities | None:
+) -> Answer | None:
     """Classifies a frame; returns None if that failed and `failures` has logged it."""
     try:
         return _classify(frame, classifier)
@@ -163,7 +199,7 @@ def _attempt(
         return None
 
 
-def _classify(frame: Frame, classifier: Engine) -> Probabilities:
+def _classify(frame: Frame, classifier: Engine) -> Answer:
     """Classifies a frame, using its prepared pixels if the model still needs those."""
     while True:
         fitted, preprocessing = frame.fitted, classifier.preprocessing
@@ -172,7 +208,8 @@ def _classify(frame: Frame, classifier: Engine) -> Probabilities:
         else:
             pixels_u8 = fit_image(frame.image_rgb_u8, preprocessing)
         try:
-            return classifier.run(pixels_u8)
+            answer = classifier.run(pixels_u8)
+            return place_boxes(answer, frame.image_rgb_u8, preprocessing)
         except OutdatedPixelsError:
             continue  # Another model has taken over.
 
@@ -189,9 +226,13 @@ def _limit_rate(
 
 def to_json_line(result: Result) -> str:
     """Returns `result` as one line of ASCII JSON, without the line end."""
+    content = result._asdict()
+    boxes, size = content.pop("boxes"), content.pop("size")
+    if boxes is not None:
+        content |= {"size": size, "boxes": [box_to_json(box) for box in boxes]}
     return json.dumps(
         {
-            **result._asdict(),
+            **content,
             "time_s": round(result.time_s, 6),
             "top": [_round_prediction(prediction) for prediction in result.top],
             "latency_ms": round(result.latency_ms, 3),
