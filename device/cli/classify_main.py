@@ -45,7 +45,6 @@ _JSON = flags.DEFINE_boolean(
 
 def main(argv: Sequence[str]) -> int:
     """Classifies the frames of the source."""
-    smoother = camera_flags.make_smoother()
     rate, watchdog, lines = Rate(), LoopWatchdog(), _open_lines()
     with (
         camera_flags.open_engine(argv) as engine,
@@ -63,7 +62,7 @@ def main(argv: Sequence[str]) -> int:
                 engine,
                 stop,
                 camera_flags.top_k(),
-                smoother,
+                camera_flags.make_smoother(engine),
                 rate_limiter,
                 survives=True,
             )

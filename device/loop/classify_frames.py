@@ -22,8 +22,9 @@ from corallite.device.image.preprocess import fit_image
 from corallite.device.loop.detections import (
     box_to_json,
     name_active,
-    rank_labels,
+    name_best,
     split_answer,
+    to_text,
 )
 from corallite.device.loop.rate_limit import RateLimiter
 from corallite.device.loop.smoothing import Smoother
@@ -53,10 +54,11 @@ class Result(NamedTuple):
         frame: The frame's number in its source, from 0.
         time_s: The frame's time, as given by its source.
         source: The name of the file or camera.
-        top: The most probable labels, the most probable first; none without a model.
-            Of a model with boxes only, those of its boxes.
+        top: The most probable labels, the most probable first; none without a model,
+            and of a model that gives only boxes.
         label: The most probable one; "unknown" if the model is not sure enough of it,
-            or with a threshold, if it is not active.
+            or with a threshold, if it is not active. Of a model that gives only boxes,
+            that of the most probable one.
         latency_ms: Preprocessing, in whichever thread, and inference; without reading
             or decoding.
         age_ms: Time from the frame's capture to its prediction, including waits.
@@ -147,21 +149,18 @@ def classify_frames(
             status.state == "lost",
         )
         if boxes is not None:
-            result = _add_boxes(result, boxes, frame, classifier.manifest, top_k)
+            result = _add_boxes(result, boxes, frame, classifier.manifest)
         yield result
 
 
 def _add_boxes(
-    result: Result, boxes: list[Box], frame: Frame, manifest: Manifest, top_k: int
+    result: Result, boxes: list[Box], frame: Frame, manifest: Manifest
 ) -> Result:
-    """Returns a result with boxes; without classes, with labels of these."""
-    top, label = result.top, result.label
-    if not manifest.classes.labels:
-        top, label = rank_labels(boxes, top_k)
-    active = name_active(boxes, label, manifest)
     height, width = frame.image_rgb_u8.shape[:2]
-    result = result._replace(top=top, label=label, active=active)
-    return result._replace(size=(width, height), boxes=boxes)
+    label = result.label if manifest.classes.labels else name_best(boxes)
+    active = name_active(boxes, label, manifest)
+    result = result._replace(label=label, active=active, boxes=boxes)
+    return result._replace(size=(width, height))
 
 
 def _choose_label(
@@ -250,20 +249,23 @@ def to_text_line(result: Result, columns: int = 80) -> str:
     """Returns `result` as readable text of at most `columns` columns.
 
     The first label is always included, shortened if necessary, the others if they fit;
-    before them stands "unknown" if none is named. The device is named unless it is the
-    CPU.
+    before them stands "unknown" if none is named. Boxes are counted by label. The
+    device is named unless it is the CPU.
     """
     name = cut(replace_unprintable(result.source), _NAME_COLUMNS)
     name += " " * (_NAME_COLUMNS - count_columns(name))
     line = f"{result.frame:>7} {name} {result.latency_ms:7.1f} ms"
     if device := name_device(result):
         line += f"  {device}"
-    if result.label != result.top[0].label:
+    if result.boxes is not None:
+        text = replace_unprintable(to_text(result.boxes))
+        line += "  " + cut(text, max(1, columns - count_columns(line) - 2))
+    if result.top and result.label != result.top[0].label:
         line += f"  {result.label}:"
     for number, prediction in enumerate(result.top):
         room = columns - count_columns(line) - len("  100.0%")
         label = replace_unprintable(prediction.label)
-        if number and count_columns(label) + 1 > room:
+        if (number or result.boxes) and count_columns(label) + 1 > room:
             break
         label = cut(label, max(1, room - 1))
         line += f"  {label} {prediction.probability:.1%}"

@@ -30,6 +30,12 @@ from corallite.device.model.tensors.classes_output import (
 )
 from corallite.device.model.tensors.classes_output import ClassesOutput as ClassesOutput
 from corallite.device.model.tensors.image_input import ImageInput as ImageInput
+from corallite.device.model.tensors.parse import (
+    IMAGE_FIELDS,
+    parse_inputs,
+    parse_outputs,
+    upgrade,
+)
 from corallite.device.model.text_bounds import require_short, require_small
 from corallite.device.system.errors import RequestError
 from corallite.device.system.files import reporting_unreadable
@@ -42,7 +48,6 @@ LABELS_NAME = "labels.txt"
 FORMAT = 2
 _MOST_DETAIL = 200
 _NO_CLASSES = ClassesOutput(())
-_IMAGE_FIELDS = ("preprocessing", "colour_order", "input_range")
 
 
 class SelfTest(NamedTuple):
@@ -139,6 +144,12 @@ class Manifest(NamedTuple):
         return self.classes.labels or (boxes.labels if boxes else ())
 
     @property
+    def output(self) -> str:
+        """What the numbers of classes are, or "boxes" if there are only boxes."""
+        has_classes = self.boxes is None or self.classes.labels
+        return self.classes.values if has_classes else "boxes"
+
+    @property
     def all_labels(self) -> tuple[str, ...]:
         """The labels of classes and of boxes, each once."""
         of_boxes = self.boxes.labels if self.boxes else ()
@@ -188,8 +199,8 @@ class Manifest(NamedTuple):
         content = self.to_json()
         image, classes, boxes = content.pop("inputs")[0], self.classes, self.boxes
         del content["outputs"]
-        shown = {name: image[name] for name in _IMAGE_FIELDS}
-        shown |= {"labels": list(classes.labels), "output": classes.values}
+        shown = {name: image[name] for name in IMAGE_FIELDS}
+        shown |= {"labels": list(self.labels), "output": self.output}
         shown["refusal"] = classes.refusal and classes.refusal.to_json()
         if boxes is not None:
             shown["boxes"] = boxes.to_json()
@@ -204,14 +215,14 @@ class Manifest(NamedTuple):
                 something else.
         """
         if int(content["format"]) < FORMAT:
-            content = _upgrade(content)
+            content = upgrade(content)
         accuracy = require_small(content.get("accuracy", {}), "accuracy").items()
         versions = require_small(content.get("versions", {}), "versions").items()
         return cls(
             fields.text(content, "model"),
             fields.text(content, "version"),
-            _parse_all(content["inputs"], image=ImageInput),
-            _parse_outputs(content["outputs"]),
+            parse_inputs(content["inputs"]),
+            parse_outputs(content["outputs"]),
             fields.text(content, "data_fingerprint", ""),
             {name: fields.finite(share) for name, share in accuracy},
             {name: require_short(str(text), name) for name, text in versions},
@@ -276,34 +287,6 @@ def _damaged(path: str | Path, error: Exception) -> RequestError:
         f"{path}: its manifest is damaged ({detail}); convert the model again, or "
         "give classify or serve --labels=FILE with one label per line."
     )
-
-
-def _upgrade(content: dict[str, Any]) -> dict[str, Any]:
-    """Returns format 2 of a manifest of format 1."""
-    image = {name: content[name] for name in _IMAGE_FIELDS if name in content}
-    classes = {"labels": content["labels"]}
-    if "output" in content:
-        classes["values"] = content["output"]
-    inputs = [{"kind": "image", **image}]
-    outputs = [{"kind": "classes", **classes}]
-    return {**content, "inputs": inputs, "outputs": outputs}
-
-
-def _parse_outputs(items: list[dict[str, Any]]) -> tuple[Any, ...]:
-    outputs = _parse_all(items, classes=ClassesOutput, boxes=BoxesOutput)
-    if sum(isinstance(output, BoxesOutput) for output in outputs) > 1:
-        raise ValueError("it lists boxes twice")
-    return outputs
-
-
-def _parse_all(items: list[dict[str, Any]], **type_of: Any) -> tuple[Any, ...]:
-    """Parses inputs or outputs by their kind."""
-    if not items:
-        raise ValueError("it lists no inputs or no outputs")
-    unknown = {str(item["kind"]) for item in items} - set(type_of)
-    if unknown:
-        raise ValueError(f"the kind {min(unknown)!r} is unknown; update corallite")
-    return tuple(type_of[item["kind"]].from_json(item) for item in items)
 
 
 def _parse_selftest(content: Any) -> SelfTest | None:

@@ -17,7 +17,11 @@ class ErrorBody(BaseModel):
     error: str = Field(description="One sentence.")
 
 
-_LABEL = "The most probable label; unknown if the model is not sure enough of it."
+_LABEL = (
+    "The most probable label; unknown if the model is not sure enough of it. If the "
+    "model gives only boxes, the label of the most probable one."
+)
+_TOP = "The most probable label first; empty if the model gives only boxes."
 
 
 class LabelBody(BaseModel):
@@ -53,7 +57,7 @@ class AnswerBody(BaseModel):
 
     model: str
     version: str
-    top: list[LabelBody] = Field(description="The most probable label first.")
+    top: list[LabelBody] = Field(description=_TOP)
     label: str = Field(description=_LABEL)
     size: tuple[int, int] | None = _SIZE
     boxes: list[BoxBody] | None = _BOXES
@@ -109,11 +113,13 @@ class ResultBody(BaseModel):
 
     frame: int
     source: str
-    top: list[LabelBody] = Field(description="Empty while there is no model.")
+    top: list[LabelBody] = Field(description=f"{_TOP} Also while there is no model.")
     label: str = Field(description=_LABEL)
     size: tuple[int, int] | None = _SIZE
     boxes: list[BoxBody] | None = _BOXES
-    active: list[str] | None = Field(description="Null without a threshold.")
+    active: list[str] | None = Field(
+        description="Null without a threshold; of a detector, the labels of its boxes."
+    )
     latency_ms: float = Field(description="Preprocessing and inference.")
     age_ms: float = Field(description="From capture to result.")
     seconds_ago: float

@@ -15,7 +15,7 @@ from corallite.device.engine.classifier import top_k as most_probable
 from corallite.device.image.decoding_limits import MOST_SCANS, TooLargeError
 from corallite.device.image.header import count_scans, is_known_kind, read_header
 from corallite.device.image.preprocess import Image, decode_image
-from corallite.device.loop.detections import rank_labels, split_answer
+from corallite.device.loop.detections import name_best, split_answer
 from corallite.device.loop.rate_limit import RateLimitStatus
 from corallite.device.serve.backend import schemas
 from corallite.device.serve.guard.refusal import Limits, Refusal, busy
@@ -121,7 +121,7 @@ class Service:
             top = most_probable(probabilities, manifest.labels, top_k)
             label = choose_label(top[0], manifest.classes, self._threshold)
         else:
-            top, label = rank_labels(boxes or (), top_k)
+            top, label = [], name_best(boxes)
         height, width = image.shape[:2]
         return schemas.AnswerBody(
             model=printable(manifest.model),

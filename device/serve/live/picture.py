@@ -1,18 +1,27 @@
-"""Encodes a frame as JPEG, with its label drawn on it."""
+"""Encodes a frame as JPEG, with its label and its boxes drawn on it."""
 
 import threading
 import unicodedata
+import zlib
 
 import numpy as np
 
+from corallite.device.engine.base import Box
 from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import Image
+from corallite.device.loop.detections import to_text
 from corallite.device.serve.live.camera import Snapshot
 
 # A phone or a browser column shows no more, and a board encodes no more in time.
 _LONGEST_SIDE = 960
 _JPEG_QUALITY = 80
 _FONT = cv2.FONT_HERSHEY_DUPLEX
+# BGR; light, so that black letters can be read on each (Okabe and Ito's palette, which
+# people with colour blindness can tell apart).
+_COLOURS = (
+    *((0, 159, 230), (233, 180, 86), (115, 158, 0), (66, 228, 240)),
+    *((0, 94, 213), (167, 121, 204), (255, 255, 255)),
+)
 
 
 class Pictures:
@@ -34,10 +43,15 @@ class Pictures:
 
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:
-    """Returns a JPEG, at most 960 pixels wide and high, with the label."""
+    """Returns a JPEG, at most 960 pixels wide and high, with label and boxes."""
     image = _shrink(snapshot.image_rgb_u8)
     # The conversion copies, so drawing does not change the snapshot.
     image_bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    boxes = snapshot.result.boxes
+    if boxes is not None:
+        _draw_boxes(image_bgr, boxes, snapshot.image_rgb_u8.shape[1])
+    if boxes and not snapshot.result.top:
+        _write(image_bgr, _to_ascii(to_text(boxes)))
     if snapshot.result.top:
         first = snapshot.result.top[0]
         text = _to_ascii(snapshot.result.label)
@@ -71,6 +85,33 @@ def _write(image_bgr: Image, text: str) -> None:
     where = (margin, height - margin - below)
     white = (255, 255, 255)
     cv2.putText(image_bgr, text, where, _FONT, scale, white, thickness, cv2.LINE_AA)
+
+
+def _draw_boxes(image_bgr: Image, boxes: list[Box], width: int) -> None:
+    """Draws boxes, each with its label on its upper edge.
+
+    Args:
+        image_bgr: To draw on.
+        boxes: In pixels of an image of `width` columns; the most probable first.
+    """
+    factor = image_bgr.shape[1] / width
+    scale = max(0.4, min(0.8, image_bgr.shape[1] / 1000))
+    # The most probable last, so that it is not covered.
+    for box in reversed(boxes):
+        left, top, right, bottom = (round(value * factor) for value in box[2:])
+        # By its name, so that a colour stays that of a label.
+        colour = _COLOURS[zlib.crc32(box.label.encode()) % len(_COLOURS)]
+        # On a dark edge, because the colour may be that of the picture.
+        for shade, thickness in (((0, 0, 0), 4), (colour, 2)):
+            cv2.rectangle(image_bgr, (left, top), (right, bottom), shade, thickness)
+        text = f"{_to_ascii(box.label)} {box.score:.0%}"
+        (wide, high), below = cv2.getTextSize(text, _FONT, scale, 1)
+        x = max(0, min(left, image_bgr.shape[1] - wide - 4))
+        y = max(top, high + below + 4)
+        corner = x + wide + 4, y - high - below - 4
+        cv2.rectangle(image_bgr, (x, y), corner, colour, cv2.FILLED)
+        where = (x + 2, y - below)
+        cv2.putText(image_bgr, text, where, _FONT, scale, (0, 0, 0), 1, cv2.LINE_AA)
 
 
 def _to_ascii(text: str) -> str:
