@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from corallite.device.camera.frame import FrameStream
-from corallite.device.cli import camera_flags, program
+from corallite.device.cli import camera_flags, output_flags, program
 from corallite.device.loop import classify_frames
 from corallite.device.loop.fps import Rate
 from corallite.device.loop.rate_limit import RateLimitStatus
@@ -56,6 +56,7 @@ def main(argv: Sequence[str]) -> int:
         watchdog.begin(frames)
         lines.stop, lines.on_wait = stop, watchdog.feed
         rate_limiter.on_wait = watchdog.feed
+        counter = output_flags.make_counter(engine.manifest)
         with contextlib.closing(
             classify_frames.classify_frames(
                 frames,
@@ -68,7 +69,7 @@ def main(argv: Sequence[str]) -> int:
             )
         ) as results:
             for result in itertools.islice(results, _MAX_FRAMES.value):
-                sinks.put(result)
+                sinks.put(counter.add(result) if counter else result)
                 rate.tick()
     _log_summary(rate, frames, rate_limiter.status())
     return program.EXIT_BAD_REQUEST if lines.lost else program.EXIT_DONE

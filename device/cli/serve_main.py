@@ -18,7 +18,7 @@ from pathlib import Path
 
 from absl import flags
 
-from corallite.device.cli import camera_flags, program
+from corallite.device.cli import camera_flags, output_flags, program
 from corallite.device.model import selftest
 from corallite.device.system.errors import RequestError
 from corallite.device.system.signals import Stop, stop_on_signals
@@ -192,6 +192,7 @@ def _start_camera(stack, stop: Stop, engine, metrics, rate_limiter):  # type: ig
     if name is None:
         camera_flags.refuse_sinks()
         return None
+    counter = output_flags.make_counter(engine.manifest)
     frames = stack.enter_context(camera_flags.open_frames(stop))
     sinks = stack.enter_context(camera_flags.open_sinks(engine, metrics))
     camera = Camera(
@@ -203,6 +204,7 @@ def _start_camera(stack, stop: Stop, engine, metrics, rate_limiter):  # type: ig
         camera_flags.make_smoother(engine),
         sinks.put,
         rate_limiter,
+        counter,
     )
     rate_limiter.on_wait = camera.beat
     stack.callback(camera.join)

@@ -20,15 +20,13 @@ from corallite.device.engine.classifier import top_k as most_probable
 from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import fit_image
 from corallite.device.loop.detections import (
-    box_to_json,
-    name_active,
-    name_best,
+    describe_boxes,
+    pick_for_json,
     split_answer,
     to_text,
 )
 from corallite.device.loop.rate_limit import RateLimiter
 from corallite.device.loop.smoothing import Smoother
-from corallite.device.model.manifest import Manifest
 from corallite.device.model.refusal import UNKNOWN
 from corallite.device.system.errors import RequestError
 from corallite.device.system.log_throttle import Failures
@@ -70,6 +68,7 @@ class Result(NamedTuple):
         accelerator_lost: The CPU replaces a lost accelerator.
         size: Width and height of the frame in pixels.
         boxes: In pixels of the frame, the most probable first; None of a classifier.
+        counts: Numbers by label and kind, of a `BoxCounter`; None without one.
     """
 
     frame: int
@@ -86,6 +85,7 @@ class Result(NamedTuple):
     accelerator_lost: bool = False
     size: tuple[int, int] | None = None
     boxes: list[Box] | None = None
+    counts: dict[str, dict[str, int]] | None = None
 
 
 def classify_frames(
@@ -149,18 +149,9 @@ def classify_frames(
             status.state == "lost",
         )
         if boxes is not None:
-            result = _add_boxes(result, boxes, frame, classifier.manifest)
+            changes = describe_boxes(boxes, result.label, frame, classifier.manifest)
+            result = result._replace(**changes)
         yield result
-
-
-def _add_boxes(
-    result: Result, boxes: list[Box], frame: Frame, manifest: Manifest
-) -> Result:
-    height, width = frame.image_rgb_u8.shape[:2]
-    label = result.label if manifest.classes.labels else name_best(boxes)
-    active = name_active(boxes, label, manifest)
-    result = result._replace(label=label, active=active, boxes=boxes)
-    return result._replace(size=(width, height))
 
 
 def _choose_label(
@@ -225,13 +216,9 @@ def _limit_rate(
 
 def to_json_line(result: Result) -> str:
     """Returns `result` as one line of ASCII JSON, without the line end."""
-    content = result._asdict()
-    boxes, size = content.pop("boxes"), content.pop("size")
-    if boxes is not None:
-        content |= {"size": size, "boxes": [box_to_json(box) for box in boxes]}
     return json.dumps(
         {
-            **content,
+            **pick_for_json(result._asdict()),
             "time_s": round(result.time_s, 6),
             "top": [_round_prediction(prediction) for prediction in result.top],
             "latency_ms": round(result.latency_ms, 3),
@@ -258,7 +245,7 @@ def to_text_line(result: Result, columns: int = 80) -> str:
     if device := name_device(result):
         line += f"  {device}"
     if result.boxes is not None:
-        text = replace_unprintable(to_text(result.boxes))
+        text = replace_unprintable(to_text(result.boxes, result.counts))
         line += "  " + cut(text, max(1, columns - count_columns(line) - 2))
     if result.top and result.label != result.top[0].label:
         line += f"  {result.label}:"

@@ -1,9 +1,10 @@
 """What a result says of the boxes of a frame, as labels, JSON and text."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from corallite.device.camera.frame import Frame
 from corallite.device.engine.base import Answer, Box, Detection, Probabilities
 from corallite.device.model.manifest import Manifest
 from corallite.device.model.refusal import UNKNOWN
@@ -16,16 +17,32 @@ def split_answer(answer: Answer) -> tuple[Probabilities, list[Box] | None]:
     return answer, None
 
 
-def name_active(boxes: Sequence[Box], label: str, manifest: Manifest) -> list[str]:
-    """Returns the labels that apply to a frame, in the order of the manifest.
+def describe_boxes(
+    boxes: list[Box], label: str, frame: Frame, manifest: Manifest
+) -> dict[str, Any]:
+    """Returns fields of a `Result` for the frame in which the boxes are.
 
     Args:
-        boxes: Of the frame.
-        label: Of the whole frame, which also applies unless it is unknown.
+        boxes: The most probable first.
+        label: Of the whole frame, if the model classifies, too.
+        frame: The frame.
         manifest: The model's.
     """
+    label = label if manifest.classes.labels else name_best(boxes)
     found = {label, *(box.label for box in boxes)}
-    return [each for each in manifest.all_labels if each in found]
+    active = [each for each in manifest.all_labels if each in found]
+    height, width = frame.image_rgb_u8.shape[:2]
+    size = width, height
+    return {"label": label, "active": active, "size": size, "boxes": boxes}
+
+
+def pick_for_json(fields: dict[str, Any]) -> dict[str, Any]:
+    """Returns the fields of a `Result` without those of boxes that it lacks."""
+    of_boxes = "size", "boxes", "counts"
+    kept = {x: y for x, y in fields.items() if y is not None or x not in of_boxes}
+    if "boxes" in kept:
+        kept["boxes"] = [box_to_json(box) for box in kept["boxes"]]
+    return kept
 
 
 def name_best(boxes: Sequence[Box] | None) -> str:
@@ -38,11 +55,22 @@ def count_labels(boxes: Sequence[Box]) -> dict[str, int]:
     return dict(Counter(box.label for box in boxes).most_common())
 
 
-def to_text(boxes: Sequence[Box]) -> str:
-    """Returns the numbers as text, such as "2 apple, 1 pear"."""
-    counts = count_labels(boxes).items()
+def to_text(
+    boxes: Sequence[Box], counts: Mapping[str, Mapping[str, int]] | None = None
+) -> str:
+    """Returns the numbers as text, such as "2 apple, 1 pear".
+
+    Args:
+        boxes: Of a frame.
+        counts: Shown first: `Result.counts`.
+    """
+    found = count_labels(boxes).items()
     # Labels are whatever a folder was called: they have no plural.
-    return ", ".join(f"{count} {label}" for label, count in counts) or "nothing"
+    text = ", ".join(f"{count} {label}" for label, count in found) or "nothing"
+    for label, kinds in reversed(list((counts or {}).items())):
+        numbers = (f"{n} {kind.replace('_', ' ')}" for kind, n in kinds.items())
+        text = f"{label}: {', '.join(numbers)}; {text}"
+    return text
 
 
 def box_to_json(box: Box) -> dict[str, Any]:

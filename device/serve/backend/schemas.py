@@ -117,6 +117,11 @@ class ResultBody(BaseModel):
     label: str = Field(description=_LABEL)
     size: tuple[int, int] | None = _SIZE
     boxes: list[BoxBody] | None = _BOXES
+    counts: dict[str, dict[str, int]] | None = Field(
+        default=None,
+        description="By label: the boxes inside the zone now, and crossings of the "
+        "line to_left and to_right since the start; null without --count.",
+    )
     active: list[str] | None = Field(
         description="Null without a threshold; of a detector, the labels of its boxes."
     )

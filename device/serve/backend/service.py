@@ -256,8 +256,15 @@ def _describe_result(newest: Snapshot) -> schemas.ResultBody:
         label=printable(result.label),
         size=result.size,
         boxes=schemas.box_bodies(result.boxes),
+        counts=_printable_counts(result.counts),
         active=None if active is None else [printable(label) for label in active],
         latency_ms=round(result.latency_ms, 3),
         age_ms=round(result.age_ms, 3),
         seconds_ago=round(time.monotonic() - newest.seen_s, 3),
     )
+
+
+def _printable_counts(
+    counts: dict[str, dict[str, int]] | None,
+) -> dict[str, dict[str, int]] | None:
+    return counts and {printable(label): kinds for label, kinds in counts.items()}

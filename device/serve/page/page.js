@@ -62,13 +62,14 @@ function showResult(result, source) {
   byId("unknown").hidden = !first || result.label === first.label;
   if (first) showLabels(result.top, boxes ? [] : result.active ?? []);
   if (boxes) showObjects(boxes);
+  showCrossings(result ? result.counts : null);
   if (!first && !boxes) return;
   if (result.frame !== lastFrame) {
     lastFrame = result.frame;
     samples.push({ at: performance.now(), latency: result.latency_ms, age: result.age_ms });
   }
   const isLive = source && source.state === "live";
-  for (const id of ["labels", "objects"]) {
+  for (const id of ["labels", "objects", "counted"]) {
     byId(id).classList.toggle("old", !isLive && source.state !== "ended");
   }
   write("latency", isLive ? `${number(result.latency_ms)} ms` : "–");
@@ -93,11 +94,25 @@ function showObjects(boxes) {
   const counts = new Map();
   for (const { label } of boxes) counts.set(label, (counts.get(label) ?? 0) + 1);
   const rows = [...counts].sort((one, other) => other[1] - one[1]);
-  const text = rows.length ? rows : [["No objects", ""]];
-  byId("objects").replaceChildren(...text.map((cells) => {
+  fillRows("objects", rows.length ? rows : [["No objects", ""]]);
+}
+
+const KINDS = { inside: "inside", to_left: "passed to the left", to_right: "passed to the right" };
+
+function showCrossings(counts) {
+  byId("counted").hidden = !counts;
+  const kinds = Object.entries(counts ?? {}).flatMap(([label, numbers]) =>
+    Object.entries(numbers).map(([kind, number]) => [`${label} ${KINDS[kind]}`, number]));
+  fillRows("counted", kinds);
+}
+
+function fillRows(id, rows) {
+  byId(id).replaceChildren(...rows.map((cells) => {
     const row = document.createElement("li");
-    for (const cell of cells) row.append(document.createElement("span"));
-    cells.forEach((cell, place) => { row.children[place].textContent = cell; });
+    for (const cell of cells) {
+      row.append(document.createElement("span"));
+      row.lastChild.textContent = cell;
+    }
     return row;
   }));
 }
