@@ -37,12 +37,13 @@ def describe_boxes(
 
 
 def pick_for_json(fields: dict[str, Any]) -> dict[str, Any]:
-    """Returns the fields of a `Result` without those of boxes that it lacks."""
-    of_boxes = "size", "boxes", "counts"
-    kept = {x: y for x, y in fields.items() if y is not None or x not in of_boxes}
-    if "boxes" in kept:
-        kept["boxes"] = [box_to_json(box) for box in kept["boxes"]]
-    return kept
+    """Returns the fields of a `Result`, changed: without those that it lacks."""
+    for name in ("size", "boxes", "counts"):
+        if fields[name] is None:
+            del fields[name]
+    if "boxes" in fields:
+        fields["boxes"] = [box_to_json(box) for box in fields["boxes"]]
+    return fields
 
 
 def name_best(boxes: Sequence[Box] | None) -> str:
