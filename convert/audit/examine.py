@@ -182,7 +182,7 @@ def _describe_use(found: Description | None, refusal: str) -> dict[str, Any]:
     """Returns how `classify` and `serve` use the model."""
     if found is None:
         return {"refusal": refusal}
-    image, classes = found.manifest.image, found.manifest.classes
+    manifest, image = found.manifest, found.manifest.image
     return {
         "refusal": None,
         "size_hw": list(found.layout.size_hw),
@@ -191,9 +191,9 @@ def _describe_use(found: Description | None, refusal: str) -> dict[str, Any]:
         "type": found.image.dtype,
         "input_range": list(image.input_range),
         "input_range_from": found.range_from or None,
-        "output": classes.values,
+        "output": manifest.output,
         "output_from": found.values_from,
-        "labels": list(classes.labels),
+        "labels": list(manifest.labels),
         "labels_from": found.labels_from or None,
     }
 

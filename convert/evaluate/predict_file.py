@@ -18,6 +18,7 @@ from corallite.device.engine.runners import litert
 from corallite.device.engine.runtime import read_model
 from corallite.device.model.description.describe import Overrides
 from corallite.device.model.manifest import Manifest
+from corallite.device.system.errors import RequestError
 from corallite.train.data.load import Split
 
 # One at a time, so that nothing of ours disturbs the measurement.
@@ -33,7 +34,10 @@ def open_file(path: Path, manifest: Manifest | None = None) -> Classifier:
     """
     kind = find_kind(path)
     if kind is not None:
-        return open_other(path, kind, Overrides(), manifest=manifest)
+        other = open_other(path, kind, Overrides(), manifest=manifest)
+        if not isinstance(other, Classifier):
+            raise RequestError(f"{path}: is a detector; give a classifier.")
+        return other
     content = read_model(path)
     require_no_crash(path, content)
     return Classifier(path, manifest=manifest, runner=litert.load(path, 1, content))

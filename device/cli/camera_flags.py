@@ -22,6 +22,7 @@ from corallite.device.image.preprocess import FITS
 from corallite.device.loop.rate_limit import RateLimiter
 from corallite.device.loop.smoothing import Smoother
 from corallite.device.loop.thermal import ThermalThrottle
+from corallite.device.model.manifest import Manifest
 from corallite.device.outputs.lines import Sink, Sinks
 from corallite.device.system.errors import RequestError
 from corallite.device.system.signals import calling_on_hangup
@@ -31,7 +32,9 @@ _DEVICES = ("auto", "cpu", "edgetpu")
 flags.adopt_module_key_flags(model_flags)
 flags.adopt_module_key_flags(output_flags)
 _MODEL = flags.DEFINE_string(
-    "model", None, "The .tflite file of a classifier; --model= may be left out."
+    "model",
+    None,
+    "The .tflite file of a classifier or a detector; --model= may be left out.",
 )
 _DEVICE = flags.DEFINE_string(
     "device",
@@ -94,7 +97,8 @@ _THRESHOLD = flags.DEFINE_float(
     "threshold",
     None,
     "Probability, 0 to 1, at which a label becomes active, and below which the result "
-    "is unknown; default, what the model was fitted with.",
+    "is unknown; of a detector, at which a box counts. Default, what the model was "
+    "fitted with.",
     lower_bound=0.0,
     upper_bound=1.0,
 )
@@ -150,8 +154,13 @@ def open_engine(
         model_flags.output(),
         _NUM_THREADS.value,
         is_taught_later,
+        _THRESHOLD.value,
     )
     with contextlib.closing(HotReload(request)) as engine:
+        if engine.manifest.boxes is None:
+            _check_release()
+        else:
+            _refuse_for_boxes(engine.manifest)
         with calling_on_hangup(engine.ask_to_swap):
             engine.start()
             yield engine
@@ -189,7 +198,7 @@ def open_sinks(engine: Engine, *first: Sink) -> Iterator[Sinks]:
     refusal = engine.manifest.classes.refusal
     if refusal is not None and _THRESHOLD.value is None:
         output_flags.require_named(refusal.background)
-    with output_flags.open_sinks(engine.labels, *first) as sinks:
+    with output_flags.open_sinks(engine.manifest.all_labels, *first) as sinks:
         yield sinks
 
 
@@ -198,19 +207,32 @@ def source_name() -> str | None:
     return _SOURCE.value and name_source(_SOURCE.value)
 
 
-def make_smoother() -> Smoother:
-    """Creates the smoother, which averages over time and finds the active labels.
+def make_smoother(engine: Engine) -> Smoother:
+    """Creates the smoother, which averages over time and finds the active labels."""
+    return Smoother(_SMOOTH.value, threshold(engine), _RELEASE.value)
 
-    Raises:
-        RequestError: --release does not fit --threshold.
-    """
+
+def _check_release() -> None:
     release, threshold = _RELEASE.value, _THRESHOLD.value
     if release is not None and (threshold is None or release > threshold):
         raise RequestError(
             f"--release={release:g}: is above --threshold or without it; give a "
             "--threshold that is at least as high."
         )
-    return Smoother(_SMOOTH.value, threshold, release)
+
+
+def _refuse_for_boxes(manifest: Manifest) -> None:
+    """Raises `RequestError` for flags that mean nothing for a detector."""
+    if _RELEASE.value is not None:
+        raise RequestError(
+            "--release: is for classes, but --threshold is that of boxes, because the "
+            "model is a detector; leave --release out."
+        )
+    if _SMOOTH.value and not manifest.classes.labels:
+        raise RequestError(
+            "--smooth: averages the probabilities of classes, but the model gives only "
+            "boxes; leave it out."
+        )
 
 
 @contextlib.contextmanager
@@ -222,9 +244,9 @@ def open_rate_limiter() -> Iterator[RateLimiter]:
         yield rate_limiter
 
 
-def threshold() -> float | None:
-    """Returns the least probability of a label; None for that of the model."""
-    return _THRESHOLD.value
+def threshold(engine: Engine) -> float | None:
+    """Returns the least probability of a class; None for that of the model."""
+    return None if engine.manifest.boxes is not None else _THRESHOLD.value
 
 
 def top_k() -> int:

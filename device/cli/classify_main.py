@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from corallite.device.camera.frame import FrameStream
-from corallite.device.cli import camera_flags, program
+from corallite.device.cli import camera_flags, output_flags, program
 from corallite.device.loop import classify_frames
 from corallite.device.loop.fps import Rate
 from corallite.device.loop.rate_limit import RateLimitStatus
@@ -45,7 +45,6 @@ _JSON = flags.DEFINE_boolean(
 
 def main(argv: Sequence[str]) -> int:
     """Classifies the frames of the source."""
-    smoother = camera_flags.make_smoother()
     rate, watchdog, lines = Rate(), LoopWatchdog(), _open_lines()
     with (
         camera_flags.open_engine(argv) as engine,
@@ -57,19 +56,20 @@ def main(argv: Sequence[str]) -> int:
         watchdog.begin(frames)
         lines.stop, lines.on_wait = stop, watchdog.feed
         rate_limiter.on_wait = watchdog.feed
+        counter = output_flags.make_counter(engine.manifest)
         with contextlib.closing(
             classify_frames.classify_frames(
                 frames,
                 engine,
                 stop,
                 camera_flags.top_k(),
-                smoother,
+                camera_flags.make_smoother(engine),
                 rate_limiter,
                 survives=True,
             )
         ) as results:
             for result in itertools.islice(results, _MAX_FRAMES.value):
-                sinks.put(result)
+                sinks.put(counter.add(result) if counter else result)
                 rate.tick()
     _log_summary(rate, frames, rate_limiter.status())
     return program.EXIT_BAD_REQUEST if lines.lost else program.EXIT_DONE

@@ -3,12 +3,17 @@
 import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from absl import flags
 
+from corallite.device.model.manifest import Manifest
 from corallite.device.model.refusal import UNKNOWN
 from corallite.device.outputs.lines import Sink, Sinks
 from corallite.device.system.errors import RequestError
+
+if TYPE_CHECKING:
+    from corallite.device.loop.count.counter import BoxCounter
 
 _MQTT = flags.DEFINE_string(
     "mqtt",
@@ -38,6 +43,24 @@ _RUN_TIMEOUT = flags.DEFINE_float(
 _RUN_PAUSE = flags.DEFINE_float(
     "run_pause", 10.0, "Minimum seconds between starts of a command.", lower_bound=0.0
 )
+_COUNT = flags.DEFINE_multi_string(
+    "count",
+    [],
+    "Count the boxes with this label, in --zone or everywhere, and those that cross "
+    "--line. Repeat it for more labels. Only with a detector.",
+)
+_ZONE = flags.DEFINE_string(
+    "zone",
+    None,
+    "X,Y X,Y X,Y ...: the corners of the zone, as shares (0 to 1) of the frame's width "
+    "and height; a box counts if the middle of its lower edge is inside.",
+)
+_LINE = flags.DEFINE_string(
+    "line",
+    None,
+    "X,Y X,Y: two points as in --zone; counts boxes that pass between them to the left "
+    "and to the right, seen from the first point to the second.",
+)
 _NO_SOURCE = "needs frames, but there is no source; give a --source."
 
 
@@ -58,6 +81,42 @@ def open_sinks(labels: Sequence[str], *first: Sink) -> Iterator[Sinks]:
             stack.callback(sink.close)
             sinks.append(sink)
         yield Sinks(sinks)
+
+
+def make_counter(manifest: Manifest) -> "BoxCounter | None":
+    """Creates what counts; None without --count.
+
+    Raises:
+        RequestError: A flag has an invalid value, or the model does not give such
+            boxes.
+    """
+    places = {"zone": _ZONE.value, "line": _LINE.value}
+    if not _COUNT.value:
+        for name, value in places.items():
+            if value is not None:
+                raise RequestError(
+                    f"--{name}: needs --count; give the label of what to count."
+                )
+        return None
+    labels = manifest.boxes.labels if manifest.boxes else ()
+    for label in _COUNT.value:
+        if not labels:
+            raise RequestError(
+                f"--count={label}: counts boxes, but the model gives none; give a "
+                "detector, or leave it out."
+            )
+        if label not in labels:
+            raise RequestError(
+                f"--count={label}: is not a label of this model's boxes, which are "
+                f"{', '.join(labels[:10])}{' ...' if len(labels) > 10 else ''}."
+            )
+    # Imported late, as sinks are.
+    from corallite.device.loop.count.areas import parse_line, parse_zone
+    from corallite.device.loop.count.counter import BoxCounter
+
+    zone = None if _ZONE.value is None else parse_zone(_ZONE.value)
+    line = None if _LINE.value is None else parse_line(_LINE.value)
+    return BoxCounter(_COUNT.value, zone, line)
 
 
 def refuse_sinks(why: str = _NO_SOURCE) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from absl import flags
 
-from corallite.device.cli import camera_flags, program
+from corallite.device.cli import camera_flags, output_flags, program
 from corallite.device.model import selftest
 from corallite.device.system.errors import RequestError
 from corallite.device.system.signals import Stop, stop_on_signals
@@ -117,6 +117,8 @@ def _make_app(stack, stop: Stop, allowed, argv):  # type: ignore[no-untyped-def]
     engine = stack.enter_context(
         camera_flags.open_engine(argv, is_taught_later=is_capturing)
     )
+    if engine.manifest.boxes is not None:
+        _refuse_for_boxes()
     # Predictions must work before systemd is notified.
     engine.classify(selftest.draw_images(engine.preprocessing.size_hw)[0])
     turn, metrics = FairLock(), Metrics()
@@ -132,7 +134,7 @@ def _make_app(stack, stop: Stop, allowed, argv):  # type: ignore[no-untyped-def]
     of_requests = EngineHandle(engine, turn)
     service = Service(
         *(of_requests, camera, limits, stop, rate_limiter.status),
-        camera_flags.threshold(),
+        camera_flags.threshold(engine),
     )
     stack.callback(service.close)
     liveness = Liveness(service, camera)
@@ -150,6 +152,16 @@ def _require_source() -> None:
             raise RequestError(f"--{name}: is empty; give a folder.")
 
 
+def _refuse_for_boxes() -> None:
+    flag_values = {"capture": _CAPTURE.value, "keep_uncertain": _KEEP_UNCERTAIN.value}
+    for name, value in flag_values.items():
+        if value is not None:
+            raise RequestError(
+                f"--{name}: keeps photos of classes, but the model is a detector; "
+                "leave it out, or give a classifier."
+            )
+
+
 def _open_capture(stack, camera, engine, argv):  # type: ignore[no-untyped-def]
     """Keeps uncertain frames, and opens the page /capture, if the flags say so.
 
@@ -160,7 +172,7 @@ def _open_capture(stack, camera, engine, argv):  # type: ignore[no-untyped-def]
 
     waiting = None
     if _KEEP_UNCERTAIN.value is not None:
-        folder, threshold = Path(_KEEP_UNCERTAIN.value), camera_flags.threshold()
+        folder, threshold = Path(_KEEP_UNCERTAIN.value), camera_flags.threshold(engine)
         uncertain = Uncertain(folder, engine, threshold)
         stack.enter_context(contextlib.closing(uncertain))
         camera.on_snapshot = uncertain.offer
@@ -180,6 +192,7 @@ def _start_camera(stack, stop: Stop, engine, metrics, rate_limiter):  # type: ig
     if name is None:
         camera_flags.refuse_sinks()
         return None
+    counter = output_flags.make_counter(engine.manifest)
     frames = stack.enter_context(camera_flags.open_frames(stop))
     sinks = stack.enter_context(camera_flags.open_sinks(engine, metrics))
     camera = Camera(
@@ -188,9 +201,10 @@ def _start_camera(stack, stop: Stop, engine, metrics, rate_limiter):  # type: ig
         engine,
         stop,
         camera_flags.top_k(),
-        camera_flags.make_smoother(),
+        camera_flags.make_smoother(engine),
         sinks.put,
         rate_limiter,
+        counter,
     )
     rate_limiter.on_wait = camera.beat
     stack.callback(camera.join)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from corallite.device.engine.classifier import Classifier
+from corallite.device.engine.detect.open_file import open_file
 from corallite.device.engine.runner import Runner
 from corallite.device.engine.runners import litert
 from corallite.device.engine.runtime import load_on_edgetpu, read_model
@@ -36,7 +36,7 @@ def main(path: str, is_for_edgetpu: bool) -> None:
             description = describe(path, content)
             manifest = description.manifest
             has_manifest = description.labels_from == MANIFEST
-            invoke = _prepare_classifier(path, manifest, content)
+            invoke = _prepare_engine(path, manifest, content)
         invoke()
         start_s = time.perf_counter()
         invoke()
@@ -54,13 +54,13 @@ def _prepare(runner: Runner) -> Callable[[], object]:
     return lambda: runner.run(zeros)
 
 
-def _prepare_classifier(
+def _prepare_engine(
     path: str, manifest: Manifest, content: bytes
 ) -> Callable[[], object]:
     runner = litert.load(path, content=content)
     if not manifest.labels:
         return _prepare(runner)
-    classifier = Classifier(path, manifest=manifest, runner=runner)
-    selftest.check_recorded(classifier, path)
-    pixels = np.zeros((*classifier.preprocessing.size_hw, 3), np.uint8)
-    return lambda: classifier.run(pixels)
+    engine = open_file(path, manifest, runner=runner)
+    selftest.check_recorded(engine, path)
+    pixels = np.zeros((*engine.preprocessing.size_hw, 3), np.uint8)
+    return lambda: engine.run(pixels)

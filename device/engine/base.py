@@ -6,9 +6,64 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from corallite.device.image.preprocess import Image, Preprocessing, fit_image
+from corallite.device.image.spec import Placement
 from corallite.device.model.manifest import Manifest
 
 Probabilities = np.ndarray[Any, np.dtype[np.float32]]
+
+
+class Box(NamedTuple):
+    """An object in an image, in pixels from its top left corner.
+
+    Attributes:
+        label: What it is.
+        score: The probability of that, 0 to 1.
+        left: Of the left edge.
+        top: Of the upper edge.
+        right: Of the right edge.
+        bottom: Of the lower edge.
+    """
+
+    label: str
+    score: float
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+class Detection(NamedTuple):
+    """The prediction of a detector.
+
+    Attributes:
+        boxes: The most probable first.
+        heatmap: float32 [rows, columns, labels], from which the boxes are; see
+            `BoxesOutput`.
+        probabilities: float32 [classes] of the whole image; empty if the model has
+            boxes only.
+    """
+
+    boxes: tuple[Box, ...]
+    heatmap: Probabilities
+    probabilities: Probabilities
+
+    @property
+    def numbers(self) -> Probabilities:
+        """All probabilities, float32 [classes + cells], to compare two models."""
+        return np.concatenate([self.probabilities, self.heatmap.reshape(-1)])
+
+    def in_image(self, placement: Placement) -> "Detection":
+        """Returns it with boxes in pixels of the image, not of the input."""
+        moved = (
+            Box(box.label, box.score, *placement.to_image(*box[2:]))
+            for box in self.boxes
+        )
+        kept = (x for x in moved if x.left < x.right and x.top < x.bottom)
+        return self._replace(boxes=tuple(kept))
+
+
+# Of a classifier: a probability for each label, float32 [classes].
+Answer = Probabilities | Detection
 
 
 class OutdatedPixelsError(Exception):
@@ -39,7 +94,10 @@ class Status(NamedTuple):
 
 
 class Engine(abc.ABC):
-    """Classifies images. One thread at a time may use it, except for `status`."""
+    """Classifies images, or finds objects in them.
+
+    One thread at a time may use it, except for `status`.
+    """
 
     @property
     @abc.abstractmethod
@@ -47,11 +105,12 @@ class Engine(abc.ABC):
         """The manifest of the model that made the last prediction."""
 
     @abc.abstractmethod
-    def run(self, pixels_u8: Image) -> Probabilities:
+    def run(self, pixels_u8: Image) -> Answer:
         """Classifies uint8 RGB [height, width, 3] of the size in `preprocessing`.
 
         Returns:
-            float32 [classes], probabilities if the manifest says so.
+            float32 [classes], probabilities if the manifest says so; of a detector, a
+            `Detection` with boxes in pixels of the input.
 
         Raises:
             OutdatedPixelsError: The model was replaced; fit the image again.
@@ -72,13 +131,31 @@ class Engine(abc.ABC):
         """How `classify` fits an image to the input's size."""
         return self.manifest.preprocessing
 
-    def classify(self, image_rgb_u8: Image) -> Probabilities:
-        """Classifies uint8 RGB [height, width, 3] of any size: float32 [classes]."""
+    def classify(self, image_rgb_u8: Image) -> Answer:
+        """Classifies uint8 RGB [height, width, 3] of any size.
+
+        Returns:
+            As `run`, with boxes in pixels of the image.
+        """
         while True:
             try:
-                return self.run(fit_image(image_rgb_u8, self.preprocessing))
+                answer = self.run(fit_image(image_rgb_u8, self.preprocessing))
             except OutdatedPixelsError:
                 continue
+            return place_boxes(answer, image_rgb_u8, self.preprocessing)
+
+
+def place_boxes(answer: Answer, image: Image, preprocessing: Preprocessing) -> Answer:
+    """Returns what `Engine.run` returned, with boxes in pixels of the image.
+
+    Args:
+        answer: For the fitted image.
+        image: Before it was fitted.
+        preprocessing: How it was fitted.
+    """
+    if isinstance(answer, Detection):
+        return answer.in_image(preprocessing.place(image.shape[:2]))
+    return answer
 
 
 class AcceleratedEngine(Engine):

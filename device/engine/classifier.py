@@ -1,7 +1,7 @@
-"""An engine on the CPU: preprocessing, a runner, and a head for classes."""
+"""Engines on the CPU: preprocessing, a runner, and a head, such as that for classes."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -9,10 +9,10 @@ from corallite.device.engine.base import Engine, Probabilities, Status
 from corallite.device.engine.heads import ClassesHead
 from corallite.device.engine.overrides import choose_manifest
 from corallite.device.engine.pixels import PixelEncoder
-from corallite.device.engine.runner import Runner
+from corallite.device.engine.runner import Runner, Tensor
 from corallite.device.engine.runners import litert
 from corallite.device.engine.runtime import first_line
-from corallite.device.image.preprocess import Image
+from corallite.device.image.preprocess import Image, fit_image
 from corallite.device.model.manifest import ClassesOutput, Manifest
 from corallite.device.model.refusal import UNKNOWN, reaches
 from corallite.device.system.errors import RequestError
@@ -25,8 +25,8 @@ class Prediction(NamedTuple):
     probability: float
 
 
-class Classifier(Engine):
-    """A model file ready to run."""
+class FileEngine(Engine):
+    """A model file ready to run; its head turns outputs into a prediction."""
 
     def __init__(
         self,
@@ -39,8 +39,7 @@ class Classifier(Engine):
         """Loads the model.
 
         Args:
-            path: A model file with one image as input and one output of one number for
-                each class; see `find_image` and `find_classes`.
+            path: A model file with one image as input; see `find_image`.
             manifest: Used in place of the one that the file carries.
             num_threads: Threads of one inference, at least 1.
             runner: Runs the file; default, LiteRT on the CPU.
@@ -54,12 +53,42 @@ class Classifier(Engine):
         self._path = path
         signature = self._runner.signature
         self._encoder = PixelEncoder(self._manifest.image, signature, path)
-        self._head = ClassesHead(self._manifest.classes, signature, path)
 
     @property
     def manifest(self) -> Manifest:
         """The model's manifest."""
         return self._manifest
+
+    def run_file(self, pixels_u8: Image) -> dict[str, Tensor]:
+        """Returns the outputs by name for uint8 RGB [height, width, 3].
+
+        Raises:
+            RequestError: The model loads but does not run.
+            ValueError: `pixels_u8` has another shape or type.
+        """
+        inputs = self._encoder.encode(pixels_u8)
+        try:
+            return self._runner.run(inputs)
+        except (RuntimeError, ValueError) as error:
+            # Some damage shows only now, such as a tensor that nothing fills.
+            raise RequestError(
+                f"{self._path}: cannot be run ({first_line(error)}); copy or convert "
+                "it again, or update its runtime."
+            ) from error
+
+    def status(self) -> Status:
+        """Returns the model's name; nothing else can change."""
+        return Status(self._manifest.model, self._manifest.version)
+
+
+class Classifier(FileEngine):
+    """A classifier: one output of one number for each class; see `find_classes`."""
+
+    def __init__(self, path: str | Path, **options: Any) -> None:
+        """Loads the model; arguments and errors are those of `FileEngine`."""
+        super().__init__(path, **options)
+        signature = self._runner.signature
+        self._head = ClassesHead(self._manifest.classes, signature, path)
 
     def run(self, pixels_u8: Image) -> Probabilities:
         """Classifies uint8 RGB [height, width, 3] of the input's size.
@@ -68,20 +97,11 @@ class Classifier(Engine):
             RequestError: The model loads but does not run.
             ValueError: `pixels_u8` has another shape or type.
         """
-        inputs = self._encoder.encode(pixels_u8)
-        try:
-            outputs = self._runner.run(inputs)
-        except (RuntimeError, ValueError) as error:
-            # Some damage shows only now, such as a tensor that nothing fills.
-            raise RequestError(
-                f"{self._path}: cannot be run ({first_line(error)}); copy or convert "
-                "it again, or update its runtime."
-            ) from error
-        return self._head.decode(outputs)
+        return self._head.decode(self.run_file(pixels_u8))
 
-    def status(self) -> Status:
-        """Returns the model's name; nothing else can change."""
-        return Status(self._manifest.model, self._manifest.version)
+    def classify(self, image_rgb_u8: Image) -> Probabilities:
+        """Classifies uint8 RGB [height, width, 3] of any size: float32 [classes]."""
+        return self.run(fit_image(image_rgb_u8, self.preprocessing))
 
 
 def top_k(

@@ -13,7 +13,7 @@ from corallite.device.model.manifest import (
     MULTILABEL_LOGITS,
     ClassesOutput,
 )
-from corallite.device.model.signature import ModelSignature, find_classes
+from corallite.device.model.signature import ModelSignature, TensorSpec, find_classes
 from corallite.device.system.errors import RequestError
 
 
@@ -75,15 +75,21 @@ class ClassesHead:
         return self._refusal.calibrate(probabilities)
 
     def _interpret(self, values: Tensor) -> Probabilities:
-        if values.dtype != np.float32:
-            # In 8 bits the difference would wrap around.
-            centred = values.astype(np.int64) - self._spec.zero_point
-            values = (centred * self._spec.scale).astype(np.float32)
+        values = dequantize(values, self._spec)
         if self._values == MULTILABEL_LOGITS:
             return _sigmoid(values)
         if self._values == LOGITS:
             return _pair(_sigmoid(values)) if self._is_pair else _softmax(values)
         return _pair(values) if self._is_pair else values
+
+
+def dequantize(values: Tensor, spec: TensorSpec) -> Probabilities:
+    """Returns (q - zero_point) * scale of each quantized number, float32."""
+    if values.dtype == np.float32:
+        return values
+    # In 8 bits the difference would wrap around.
+    centred = values.astype(np.int64) - spec.zero_point
+    return (centred * spec.scale).astype(np.float32)
 
 
 def _pair(values: Probabilities) -> Probabilities:

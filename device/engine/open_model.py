@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from corallite.device.board.edgetpu import is_edgetpu_here
 from corallite.device.engine.base import Engine
-from corallite.device.engine.classifier import Classifier
+from corallite.device.engine.classifier import FileEngine
+from corallite.device.engine.detect.open_file import open_file
 from corallite.device.engine.file_kind import FileKind, find_kind
 from corallite.device.engine.first_use import require_no_crash
 from corallite.device.engine.overrides import choose_manifest, read_labels
@@ -34,6 +35,7 @@ class ModelRequest(NamedTuple):
         output: "probabilities", "logits" or "multilabel", in place of the same.
         num_threads: Threads of one inference on the CPU.
         is_taught_later: `path` may be missing at first, see `Untaught`.
+        threshold: The least probability of a box, in place of the manifest's.
     """
 
     path: str
@@ -45,6 +47,7 @@ class ModelRequest(NamedTuple):
     output: str | None = None
     num_threads: int = 1
     is_taught_later: bool = False
+    threshold: float | None = None
 
     @property
     def fallback_path(self) -> str:
@@ -84,7 +87,7 @@ def open_model(request: ModelRequest) -> Engine:
     return Failover(on_cpu, content, request.device)
 
 
-def _open_other(request: ModelRequest, kind: FileKind) -> Classifier:
+def _open_other(request: ModelRequest, kind: FileKind) -> FileEngine:
     if request.device.startswith("edgetpu"):
         raise RequestError(
             f"{request.path}: only a .tflite file can be compiled for the Edge TPU; "
@@ -105,6 +108,7 @@ def _open_other(request: ModelRequest, kind: FileKind) -> Classifier:
         request.fit,
         request.input_range,
         request.output,
+        request.threshold,
     )
     return open_other(request.path, kind, overrides, request.num_threads)
 
@@ -149,7 +153,9 @@ def _read_fallback(request: ModelRequest) -> bytes:
 def _check_labels(
     compiled: Manifest | None, fallback: Manifest | None, request: ModelRequest
 ) -> None:
-    if compiled is None or fallback is None or compiled.labels == fallback.labels:
+    if compiled is None or fallback is None:
+        return
+    if compiled.all_labels == fallback.all_labels:
         return
     raise RequestError(
         f"{request.fallback_path}: has other labels than {request.path}; give with "
@@ -159,7 +165,7 @@ def _check_labels(
 
 def _open_on_cpu(
     request: ModelRequest, path: str, content: bytes, carried: Manifest | None = None
-) -> Classifier:
+) -> FileEngine:
     manifest = choose_manifest(
         path,
         content=content,
@@ -167,8 +173,9 @@ def _open_on_cpu(
         fit=request.fit,
         input_range=request.input_range,
         output=request.output,
+        threshold=request.threshold,
         carried=carried,
     )
     require_no_crash(path, content)
     runner = litert.load(path, request.num_threads, content)
-    return Classifier(path, manifest=manifest, runner=runner)
+    return open_file(path, manifest, runner=runner)

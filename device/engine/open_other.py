@@ -5,7 +5,8 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from corallite.device.engine.classifier import Classifier
+from corallite.device.engine.classifier import FileEngine
+from corallite.device.engine.detect.open_file import open_file
 from corallite.device.engine.file_kind import FileKind
 from corallite.device.engine.first_use import require_no_crash
 from corallite.device.engine.runtime import first_line
@@ -26,7 +27,7 @@ def open_other(
     num_threads: int = 1,
     manifest: Manifest | None = None,
     defaults: Overrides = _NOTHING,
-) -> Classifier:
+) -> FileEngine:
     """Opens a file on the CPU, after a trial in another process.
 
     Args:
@@ -39,7 +40,7 @@ def open_other(
 
     Raises:
         RequestError: Its runtime is not installed, it cannot be run, is not a
-            classifier of images, or does not say what the user has not said either.
+            classifier or detector, or does not say what the user has not said either.
     """
     module = load_module(path, kind)
     content = module.read(path)
@@ -48,7 +49,7 @@ def open_other(
     if runner.manifest_text is None:
         overrides = overrides.or_else(defaults)
     manifest = manifest or _describe(path, runner, overrides)
-    return Classifier(path, manifest=manifest, runner=runner)
+    return open_file(path, manifest, runner=runner)
 
 
 def load_module(path: str | Path, kind: FileKind) -> Any:
@@ -78,7 +79,10 @@ def _describe(path: str | Path, runner: Any, overrides: Overrides) -> Manifest:
     """Returns the manifest of a file with what the user says of it."""
     text = runner.manifest_text
     if text is not None:
-        own = overrides.apply(parse_manifest(text, path))
+        own = parse_manifest(text, path)
+        if own.boxes is not None:
+            overrides.require_for_boxes(own, path)
+        own = overrides.apply(own)
         if overrides.output is None and overrides.input_range is None:
             return own
         # With other numbers the model gives other answers than when it was made.

@@ -27,6 +27,7 @@ def choose_manifest(
     fit: str | None = None,
     input_range: tuple[float, float] | None = None,
     output: str | None = None,
+    threshold: float | None = None,
     carried: Manifest | None = None,
 ) -> Manifest:
     """Returns what is needed to run a model file; logs what its file does not say.
@@ -40,6 +41,7 @@ def choose_manifest(
         fit: "crop", "pad" or "stretch"; without manifest, "crop" by default.
         input_range: What pixels 0 and 255 stand for; default, what the file says.
         output: One of `OUTPUTS`; default, what the file says.
+        threshold: The least probability of a box; default, that of the manifest.
         carried: The manifest of the file that was compiled from this one.
 
     Raises:
@@ -48,7 +50,7 @@ def choose_manifest(
     """
     content = read_model(model_path) if content is None else content
     labels = None if labels_path is None else read_labels(labels_path)
-    overrides = Overrides(labels, fit, input_range, output)
+    overrides = Overrides(labels, fit, input_range, output, threshold)
     description = describe(model_path, content, overrides, carried)
     if description.manifest.classes.values == FEATURES:
         raise RequestError(

@@ -154,47 +154,15 @@ def fit_image(image_rgb_u8: Image, preprocessing: Preprocessing) -> Image:
             "Expected `image_rgb_u8` to be uint8 [height, width, 3], got "
             f"{image_rgb_u8.dtype} {image_rgb_u8.shape}."
         )
-    height, width = preprocessing.size_hw
-    if preprocessing.fit == "crop":
-        return _resize(_crop_centre(image_rgb_u8, height, width), height, width)
-    if preprocessing.fit == "pad":
-        return _pad_centre(image_rgb_u8, height, width)
-    return _resize(image_rgb_u8, height, width)
-
-
-def _crop_centre(image: Image, height: int, width: int) -> Image:
-    """Crops the largest centred area with the aspect ratio of height x width."""
-    rows, columns = image.shape[:2]
-    keep_rows, keep_columns = rows, columns
-    if columns * height > rows * width:
-        keep_columns = _scale(rows, width, height)
-    else:
-        keep_rows = _scale(columns, height, width)
-    top = (rows - keep_rows) // 2
-    left = (columns - keep_columns) // 2
-    return image[top : top + keep_rows, left : left + keep_columns]
-
-
-def _pad_centre(image: Image, height: int, width: int) -> Image:
-    """Resizes the whole image into height x width, between black bars."""
-    rows, columns = image.shape[:2]
-    inner_height, inner_width = height, width
-    if columns * height > rows * width:
-        inner_height = _scale(width, rows, columns)
-    else:
-        inner_width = _scale(height, columns, rows)
-    padded = np.zeros((height, width, 3), np.uint8)
-    top = (height - inner_height) // 2
-    left = (width - inner_width) // 2
-    padded[top : top + inner_height, left : left + inner_width] = _resize(
-        image, inner_height, inner_width
-    )
+    placement = preprocessing.place(image_rgb_u8.shape[:2])
+    top, left, rows, columns = placement.in_image
+    image = image_rgb_u8[top : top + rows, left : left + columns]
+    if preprocessing.fit != "pad":
+        return _resize(image, *preprocessing.size_hw)
+    top, left, rows, columns = placement.in_input
+    padded = np.zeros((*preprocessing.size_hw, 3), np.uint8)
+    padded[top : top + rows, left : left + columns] = _resize(image, rows, columns)
     return padded
-
-
-def _scale(length: int, numerator: int, denominator: int) -> int:
-    """Returns length * numerator / denominator, rounded, in integers, at least 1."""
-    return max(1, (2 * length * numerator + denominator) // (2 * denominator))
 
 
 def _resize(image: Image, height: int, width: int) -> Image:

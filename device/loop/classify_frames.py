@@ -8,11 +8,23 @@ from functools import partial
 from typing import NamedTuple
 
 from corallite.device.camera.frame import Fitted, Frame, FrameStream
-from corallite.device.engine.base import Engine, OutdatedPixelsError, Probabilities
+from corallite.device.engine.base import (
+    Answer,
+    Box,
+    Engine,
+    OutdatedPixelsError,
+    place_boxes,
+)
 from corallite.device.engine.classifier import Prediction, choose_label
 from corallite.device.engine.classifier import top_k as most_probable
 from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import fit_image
+from corallite.device.loop.detections import (
+    describe_boxes,
+    pick_for_json,
+    split_answer,
+    to_text,
+)
 from corallite.device.loop.rate_limit import RateLimiter
 from corallite.device.loop.smoothing import Smoother
 from corallite.device.model.refusal import UNKNOWN
@@ -40,17 +52,23 @@ class Result(NamedTuple):
         frame: The frame's number in its source, from 0.
         time_s: The frame's time, as given by its source.
         source: The name of the file or camera.
-        top: The most probable labels, the most probable first; none without a model.
+        top: The most probable labels, the most probable first; none without a model,
+            and of a model that gives only boxes.
         label: The most probable one; "unknown" if the model is not sure enough of it,
-            or with a threshold, if it is not active.
+            or with a threshold, if it is not active. Of a model that gives only boxes,
+            that of the most probable one.
         latency_ms: Preprocessing, in whichever thread, and inference; without reading
             or decoding.
         age_ms: Time from the frame's capture to its prediction, including waits.
         dropped: How many frames the source has dropped so far for newer ones.
-        active: The labels that the `Smoother` has active; None without a threshold.
+        active: The labels that the `Smoother` has active; None without a threshold. Of
+            a detector, those of its boxes, and `label` if the model classifies, too.
         device: Where inference ran: "cpu", "edgetpu", "edgetpu:0" and so on.
         limit_fps: The frame rate that the temperature allows; None: unlimited.
         accelerator_lost: The CPU replaces a lost accelerator.
+        size: Width and height of the frame in pixels.
+        boxes: In pixels of the frame, the most probable first; None of a classifier.
+        counts: Numbers by label and kind, of a `BoxCounter`; None without one.
     """
 
     frame: int
@@ -65,6 +83,9 @@ class Result(NamedTuple):
     device: str = "cpu"
     limit_fps: float | None = None
     accelerator_lost: bool = False
+    size: tuple[int, int] | None = None
+    boxes: list[Box] | None = None
+    counts: dict[str, dict[str, int]] | None = None
 
 
 def classify_frames(
@@ -99,8 +120,8 @@ def classify_frames(
             return
         start_s = time.perf_counter()
         may_fail = survives and has_begun
-        probabilities = _attempt(frame, classifier, failures if may_fail else None)
-        if probabilities is None:
+        answer = _attempt(frame, classifier, failures if may_fail else None)
+        if answer is None:
             continue
         has_begun = True
         fit_s = frame.fitted.seconds if frame.fitted else 0.0
@@ -108,11 +129,12 @@ def classify_frames(
         age_ms = (time.monotonic() - frame.captured_s) * 1000
         # The model may have been replaced between two frames.
         smoother.begin(classifier.labels)
+        probabilities, boxes = split_answer(answer)
         probabilities = smoother.add(probabilities, frame.time_s)
         status = classifier.status()
         top = most_probable(probabilities, classifier.labels, top_k)
         active = smoother.name_active(classifier.labels)
-        yield Result(
+        result = Result(
             frame.number,
             frame.time_s,
             frame.name,
@@ -126,6 +148,10 @@ def classify_frames(
             None if rate_limiter is None else rate_limiter.limit_fps,
             status.state == "lost",
         )
+        if boxes is not None:
+            changes = describe_boxes(boxes, result.label, frame, classifier.manifest)
+            result = result._replace(**changes)
+        yield result
 
 
 def _choose_label(
@@ -152,7 +178,7 @@ def _fit(classifier: Engine, frame: Frame) -> Frame:
 
 def _attempt(
     frame: Frame, classifier: Engine, failures: Failures | None
-) -> Probabilities | None:
+) -> Answer | None:
     """Classifies a frame; returns None if that failed and `failures` has logged it."""
     try:
         return _classify(frame, classifier)
@@ -163,7 +189,7 @@ def _attempt(
         return None
 
 
-def _classify(frame: Frame, classifier: Engine) -> Probabilities:
+def _classify(frame: Frame, classifier: Engine) -> Answer:
     """Classifies a frame, using its prepared pixels if the model still needs those."""
     while True:
         fitted, preprocessing = frame.fitted, classifier.preprocessing
@@ -172,7 +198,8 @@ def _classify(frame: Frame, classifier: Engine) -> Probabilities:
         else:
             pixels_u8 = fit_image(frame.image_rgb_u8, preprocessing)
         try:
-            return classifier.run(pixels_u8)
+            answer = classifier.run(pixels_u8)
+            return place_boxes(answer, frame.image_rgb_u8, preprocessing)
         except OutdatedPixelsError:
             continue  # Another model has taken over.
 
@@ -191,7 +218,7 @@ def to_json_line(result: Result) -> str:
     """Returns `result` as one line of ASCII JSON, without the line end."""
     return json.dumps(
         {
-            **result._asdict(),
+            **pick_for_json(result._asdict()),
             "time_s": round(result.time_s, 6),
             "top": [_round_prediction(prediction) for prediction in result.top],
             "latency_ms": round(result.latency_ms, 3),
@@ -209,20 +236,23 @@ def to_text_line(result: Result, columns: int = 80) -> str:
     """Returns `result` as readable text of at most `columns` columns.
 
     The first label is always included, shortened if necessary, the others if they fit;
-    before them stands "unknown" if none is named. The device is named unless it is the
-    CPU.
+    before them stands "unknown" if none is named. Boxes are counted by label. The
+    device is named unless it is the CPU.
     """
     name = cut(replace_unprintable(result.source), _NAME_COLUMNS)
     name += " " * (_NAME_COLUMNS - count_columns(name))
     line = f"{result.frame:>7} {name} {result.latency_ms:7.1f} ms"
     if device := name_device(result):
         line += f"  {device}"
-    if result.label != result.top[0].label:
+    if result.boxes is not None:
+        text = replace_unprintable(to_text(result.boxes, result.counts))
+        line += "  " + cut(text, max(1, columns - count_columns(line) - 2))
+    if result.top and result.label != result.top[0].label:
         line += f"  {result.label}:"
     for number, prediction in enumerate(result.top):
         room = columns - count_columns(line) - len("  100.0%")
         label = replace_unprintable(prediction.label)
-        if number and count_columns(label) + 1 > room:
+        if (number or result.boxes) and count_columns(label) + 1 > room:
             break
         label = cut(label, max(1, room - 1))
         line += f"  {label} {prediction.probability:.1%}"

@@ -6,7 +6,6 @@ it. It holds `corallite.json`, which is the manifest, and `labels.txt`, one labe
 line, for other tools: see `write`.
 """
 
-import math
 from collections.abc import Mapping
 from mmap import mmap
 from pathlib import Path
@@ -18,14 +17,28 @@ from corallite.device.model.archive import (
     open_content,
     read_archived,
 )
-from corallite.device.model.refusal import Refusal
-from corallite.device.model.text_bounds import (
-    require_label,
-    require_short,
-    require_small,
+from corallite.device.model.tensors import fields
+from corallite.device.model.tensors.boxes_output import BoxesOutput as BoxesOutput
+from corallite.device.model.tensors.classes_output import FEATURES as FEATURES
+from corallite.device.model.tensors.classes_output import LOGITS as LOGITS
+from corallite.device.model.tensors.classes_output import MULTILABEL as MULTILABEL
+from corallite.device.model.tensors.classes_output import (
+    MULTILABEL_LOGITS as MULTILABEL_LOGITS,
 )
+from corallite.device.model.tensors.classes_output import (
+    PROBABILITIES as PROBABILITIES,
+)
+from corallite.device.model.tensors.classes_output import ClassesOutput as ClassesOutput
+from corallite.device.model.tensors.image_input import ImageInput as ImageInput
+from corallite.device.model.tensors.parse import (
+    IMAGE_FIELDS,
+    parse_inputs,
+    parse_outputs,
+    upgrade,
+)
+from corallite.device.model.text_bounds import require_short, require_small
 from corallite.device.system.errors import RequestError
-from corallite.device.system.files import printable, reporting_unreadable
+from corallite.device.system.files import reporting_unreadable
 from corallite.device.system.storage import json_text
 from corallite.device.system.text import cut
 
@@ -33,100 +46,8 @@ MANIFEST_NAME = "corallite.json"
 LABELS_NAME = "labels.txt"
 # Format 1 had one image and one output of classes, and named neither.
 FORMAT = 2
-# What the numbers of an output are. Probabilities sum to 1 (a single one is that of the
-# second of two labels); logits become so by a softmax.
-PROBABILITIES = "probabilities"
-LOGITS = "logits"
-# Each label has its own probability, or the logit of one; any number may be high.
-MULTILABEL = "multilabel"
-MULTILABEL_LOGITS = "multilabel_logits"
-# The features of a network without a head: no labels, see `learn`.
-FEATURES = "features"
 _MOST_DETAIL = 200
-_IMAGE_FIELDS = ("preprocessing", "colour_order", "input_range")
-
-
-class ImageInput(NamedTuple):
-    """An input that takes an image.
-
-    Attributes:
-        preprocessing: How an image becomes the input.
-        colour_order: Of the last axis; always "RGB".
-        input_range: The input values of pixels 0 and 255. Our models are trained on
-            (0, 1), third-party models often on (-1, 1).
-        name: What other tools show.
-    """
-
-    preprocessing: Preprocessing
-    colour_order: str = "RGB"
-    input_range: tuple[float, float] = (0.0, 1.0)
-    name: str = "image"
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> "ImageInput":
-        """Creates an object from the dict of `to_json`."""
-        content = {**cls._field_defaults, **content}
-        low, high = content["input_range"]
-        if content["colour_order"] != "RGB":
-            raise ValueError("its colour order is not RGB")
-        return cls(
-            Preprocessing.from_json(content["preprocessing"]),
-            _text(content, "colour_order"),
-            (_finite(low), _finite(high)),
-            _text(content, "name"),
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns a dict for JSON; the reverse of `from_json`."""
-        return {
-            "kind": "image",
-            **self._asdict(),
-            "preprocessing": self.preprocessing.to_json(),
-        }
-
-
-class ClassesOutput(NamedTuple):
-    """An output of one number for each class.
-
-    Attributes:
-        labels: The name of each class, in order.
-        values: What the numbers are, such as `PROBABILITIES`; "" if unknown.
-        name: What other tools show.
-        refusal: When the label of a result is "unknown"; None: never.
-    """
-
-    labels: tuple[str, ...]
-    values: str = PROBABILITIES
-    name: str = "probability"
-    refusal: Refusal | None = None
-
-    @property
-    def is_multilabel(self) -> bool:
-        """Whether an image may have any number of labels, and not just one."""
-        return self.values in (MULTILABEL, MULTILABEL_LOGITS)
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> "ClassesOutput":
-        """Creates an object from the dict of `to_json`."""
-        content = {**cls._field_defaults, **content}
-        found = cls(
-            tuple(require_label(str(label)) for label in content["labels"]),
-            _text(content, "values"),
-            _text(content, "name"),
-        )
-        if content["refusal"] is None:
-            return found
-        refusal = Refusal.from_json(content["refusal"])
-        if found.is_multilabel:
-            raise ValueError("it is multi-label, and so has no refusal")
-        if len(refusal.thresholds) > len(found.labels):
-            raise ValueError("it has more thresholds than labels")
-        return found._replace(refusal=refusal)
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns a dict for JSON; the reverse of `from_json`."""
-        refusal = self.refusal and self.refusal.to_json()
-        return {"kind": "classes", **self._asdict(), "refusal": refusal}
+_NO_CLASSES = ClassesOutput(())
 
 
 class SelfTest(NamedTuple):
@@ -155,7 +76,7 @@ class Manifest(NamedTuple):
         model: The architecture and its size, such as "shufflenet_v2 1.0x".
         version: Free text that identifies the result of this training.
         inputs: In the order of the model's inputs.
-        outputs: In the order of the model's outputs.
+        outputs: What it gives: classes, boxes or both.
         data_fingerprint: Identifies the images it was trained on.
         accuracy: Top-1 on the validation split, 0 to 1, by stage: "float", "int8".
         versions: Version by name of the tools that made the file.
@@ -165,7 +86,7 @@ class Manifest(NamedTuple):
     model: str
     version: str
     inputs: tuple[ImageInput, ...]
-    outputs: tuple[ClassesOutput, ...]
+    outputs: tuple[ClassesOutput | BoxesOutput, ...]
     data_fingerprint: str = ""
     # Mapping, because all manifests share the default.
     accuracy: Mapping[str, float] = {}
@@ -185,6 +106,20 @@ class Manifest(NamedTuple):
         inputs, outputs = (ImageInput(preprocessing),), (ClassesOutput(labels),)
         return cls(model, version, inputs, outputs, **others)
 
+    @classmethod
+    def of_detector(
+        cls,
+        model: str,
+        version: str,
+        boxes: BoxesOutput,
+        preprocessing: Preprocessing,
+        classes: ClassesOutput | None = None,
+        **others: Any,
+    ) -> "Manifest":
+        """Describes a model with one image as input and boxes, maybe classes too."""
+        outputs = (boxes,) if classes is None else (classes, boxes)
+        return cls(model, version, (ImageInput(preprocessing),), outputs, **others)
+
     @property
     def image(self) -> ImageInput:
         """The first input."""
@@ -192,13 +127,37 @@ class Manifest(NamedTuple):
 
     @property
     def classes(self) -> ClassesOutput:
-        """The first output."""
-        return self.outputs[0]
+        """The output of classes; one without labels if there are only boxes."""
+        # Each frame needs it; a loop takes a third of the time of `next`.
+        for output in self.outputs:
+            if isinstance(output, ClassesOutput):
+                return output
+        return _NO_CLASSES
+
+    @property
+    def boxes(self) -> BoxesOutput | None:
+        """The output of boxes; None if the model is no detector."""
+        for output in self.outputs:
+            if isinstance(output, BoxesOutput):
+                return output
+        return None
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The name of each class, in order."""
-        return self.classes.labels
+        """The name of each class, in order; of boxes if there are only boxes."""
+        return self.classes.labels or (self.boxes.labels if self.boxes else ())
+
+    @property
+    def output(self) -> str:
+        """What the numbers of classes are, or "boxes" if there are only boxes."""
+        has_classes = self.boxes is None or self.classes.labels
+        return self.classes.values if has_classes else "boxes"
+
+    @property
+    def all_labels(self) -> tuple[str, ...]:
+        """The labels of classes and of boxes, each once."""
+        of_boxes = self.boxes.labels if self.boxes else ()
+        return tuple(dict.fromkeys((*self.classes.labels, *of_boxes)))
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -211,9 +170,20 @@ class Manifest(NamedTuple):
         return self._replace(inputs=(first._replace(**changes), *others))
 
     def with_classes(self, **changes: Any) -> "Manifest":
-        """Returns a manifest with fields of the first output replaced."""
-        first, *others = self.outputs
-        return self._replace(outputs=(first._replace(**changes), *others))
+        """Returns a manifest with fields of the output of classes replaced."""
+        return self._with_output(ClassesOutput, changes)
+
+    def with_boxes(self, **changes: Any) -> "Manifest":
+        """Returns a manifest with fields of the output of boxes replaced."""
+        return self._with_output(BoxesOutput, changes)
+
+    def _with_output(self, kind: type, changes: dict[str, Any]) -> "Manifest":
+        outputs = self.outputs
+        return self._replace(
+            outputs=tuple(
+                x._replace(**changes) if isinstance(x, kind) else x for x in outputs
+            )
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Returns a dict for JSON; the reverse of `from_json`."""
@@ -221,17 +191,23 @@ class Manifest(NamedTuple):
             **self._asdict(),
             "format": FORMAT,
             "inputs": [image.to_json() for image in self.inputs],
-            "outputs": [classes.to_json() for classes in self.outputs],
+            "outputs": [output.to_json() for output in self.outputs],
             "selftest": self.selftest and self.selftest.to_json(),
         }
 
     def to_format_1(self) -> dict[str, Any]:
-        """Returns format 1, for one image and classes; HTTP and audits show it."""
+        """Returns format 1, for one image and classes; HTTP and audits show it.
+
+        That of a detector has the key "boxes" in addition.
+        """
         content = self.to_json()
-        image, classes = content.pop("inputs")[0], content.pop("outputs")[0]
-        shown = {name: image[name] for name in _IMAGE_FIELDS}
-        shown |= {"labels": list(classes["labels"]), "output": classes["values"]}
-        shown["refusal"] = classes["refusal"]
+        image, classes, boxes = content.pop("inputs")[0], self.classes, self.boxes
+        del content["outputs"]
+        shown = {name: image[name] for name in IMAGE_FIELDS}
+        shown |= {"labels": list(self.labels), "output": self.output}
+        shown["refusal"] = classes.refusal and classes.refusal.to_json()
+        if boxes is not None:
+            shown["boxes"] = boxes.to_json()
         return {**content, **shown, "format": 1}
 
     @classmethod
@@ -243,16 +219,16 @@ class Manifest(NamedTuple):
                 something else.
         """
         if int(content["format"]) < FORMAT:
-            content = _upgrade(content)
+            content = upgrade(content)
         accuracy = require_small(content.get("accuracy", {}), "accuracy").items()
         versions = require_small(content.get("versions", {}), "versions").items()
         return cls(
-            _text(content, "model"),
-            _text(content, "version"),
-            _parse_all(content["inputs"], image=ImageInput),
-            _parse_all(content["outputs"], classes=ClassesOutput),
-            _text(content, "data_fingerprint", ""),
-            {name: _finite(share) for name, share in accuracy},
+            fields.text(content, "model"),
+            fields.text(content, "version"),
+            parse_inputs(content["inputs"]),
+            parse_outputs(content["outputs"]),
+            fields.text(content, "data_fingerprint", ""),
+            {name: fields.finite(share) for name, share in accuracy},
             {name: require_short(str(text), name) for name, text in versions},
             _parse_selftest(content.get("selftest")),
         )
@@ -317,44 +293,8 @@ def _damaged(path: str | Path, error: Exception) -> RequestError:
     )
 
 
-def _upgrade(content: dict[str, Any]) -> dict[str, Any]:
-    """Returns format 2 of a manifest of format 1."""
-    image = {name: content[name] for name in _IMAGE_FIELDS if name in content}
-    classes = {"labels": content["labels"]}
-    if "output" in content:
-        classes["values"] = content["output"]
-    inputs = [{"kind": "image", **image}]
-    outputs = [{"kind": "classes", **classes}]
-    return {**content, "inputs": inputs, "outputs": outputs}
-
-
-def _parse_all(items: list[dict[str, Any]], **type_of: Any) -> tuple[Any, ...]:
-    """Parses inputs or outputs by their kind."""
-    if not items:
-        raise ValueError("it lists no inputs or no outputs")
-    unknown = {str(item["kind"]) for item in items} - set(type_of)
-    if unknown:
-        raise ValueError(f"the kind {min(unknown)!r} is unknown; update corallite")
-    return tuple(type_of[item["kind"]].from_json(item) for item in items)
-
-
-def _text(content: dict[str, Any], name: str, default: str | None = None) -> str:
-    text = content[name] if default is None else content.get(name, default)
-    if not isinstance(text, str):
-        raise TypeError(f"{name} is not text")
-    # Written to logs and JSON, which cannot hold half a surrogate pair.
-    return printable(require_short(text, name))
-
-
-def _finite(number: Any) -> float:
-    """Returns a number that JSON can have; `float` also takes the text "nan"."""
-    if not math.isfinite(found := float(number)):
-        raise ValueError(f"{found} is not a number")
-    return found
-
-
 def _parse_selftest(content: Any) -> SelfTest | None:
     if content is None:
         return None
-    index, probability = int(content["index"]), _finite(content["probability"])
+    index, probability = int(content["index"]), fields.finite(content["probability"])
     return SelfTest(int(content["recipe"]), index, probability)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from corallite.device.model.flatbuffer import Flatbuffer
 from corallite.device.model.manifest import (
     LABELS_NAME,
+    BoxesOutput,
     ClassesOutput,
     ImageInput,
     Manifest,
@@ -50,19 +51,43 @@ def describe_metadata(
     given, returned = signature.inputs, signature.outputs
     inputs = list(map(_describe_image, manifest.inputs, given))
     inputs += [{0: f"input {number}"} for number in range(len(inputs), len(given))]
-    outputs = [
-        _describe_classes(x) for x, _ in zip(manifest.outputs, returned, strict=False)
-    ]
-    outputs += [{0: f"output {n}"} for n in range(len(outputs), len(returned))]
+    outputs = _describe_outputs(manifest, returned)
     return {
         0: manifest.model,
-        1: f"Tells which of {len(manifest.labels)} classes an image shows.",
+        1: _describe_purpose(manifest),
         2: manifest.version,
         3: [{2: inputs, 3: outputs}],
         4: author,
         5: licence,
         7: _PARSER_VERSION,
     }
+
+
+def _describe_purpose(manifest: Manifest) -> str:
+    sentences = []
+    if manifest.boxes is None or manifest.classes.labels:
+        count = len(manifest.classes.labels)
+        sentences.append(f"Tells which of {count} classes an image shows.")
+    if manifest.boxes is not None:
+        count = len(manifest.boxes.labels)
+        sentences.append(f"Tells where objects of {count} kinds are in an image.")
+    return " ".join(sentences)
+
+
+def _describe_outputs(
+    manifest: Manifest, returned: tuple[TensorSpec, ...]
+) -> list[Mapping[int, Any]]:
+    """Describes the outputs in the order of the file."""
+    boxes, classes = manifest.boxes, _describe_classes(manifest.classes)
+    found: list[Mapping[int, Any]] = []
+    for number, spec in enumerate(returned):
+        if boxes is not None and spec.name in (boxes.heatmap, boxes.boxes):
+            found.append(_describe_boxes(boxes, spec.name))
+        elif classes not in found and (boxes is None or manifest.classes.labels):
+            found.append(classes)
+        else:
+            found.append({0: f"output {number}"})
+    return found
 
 
 def _describe_image(image: ImageInput, spec: TensorSpec) -> Mapping[int, Any]:
@@ -104,4 +129,19 @@ def _describe_classes(classes: ClassesOutput) -> Mapping[int, Any]:
         3: {0: Number("Uint8", _FEATURE), 1: {}},
         5: {0: [1.0], 1: [0.0]},
         6: [labels],
+    }
+
+
+def _describe_boxes(boxes: BoxesOutput, name: str) -> Mapping[int, Any]:
+    is_heatmap = name == boxes.heatmap
+    what = (
+        "for each cell and kind of object, the probability that its centre is there"
+        if is_heatmap
+        else "for each cell, x and y of the centre in it, then width and height"
+    )
+    return {
+        0: name,
+        1: f"Cells of {boxes.stride} pixels: {what}.",
+        3: {0: Number("Uint8", _FEATURE), 1: {}},
+        5: {0: [1.0], 1: [0.0]},
     }

@@ -35,13 +35,20 @@ _WAVES = (
 )
 
 
+class HasNumbers(Protocol):
+    """The prediction of a detector."""
+
+    @property
+    def numbers(self) -> Probabilities: ...
+
+
 class Runnable(Protocol):
     """A model to test, such as an `Engine`."""
 
     @property
     def manifest(self) -> Manifest: ...
 
-    def run(self, pixels_u8: Image) -> Probabilities: ...
+    def run(self, pixels_u8: Image) -> Probabilities | HasNumbers: ...
 
 
 def draw_images(size_hw: tuple[int, int]) -> list[Image]:
@@ -53,9 +60,12 @@ def draw_images(size_hw: tuple[int, int]) -> list[Image]:
 
 
 def ask(model: Runnable) -> list[Probabilities]:
-    """Returns the probabilities that `model` gives for each test image."""
+    """Returns the probabilities that `model` gives for each test image.
+
+    Those of a detector are of classes, if it has any, and of each cell.
+    """
     images = draw_images(model.manifest.preprocessing.size_hw)
-    return [model.run(image) for image in images]
+    return [_read(model.run(image)) for image in images]
 
 
 def check_recorded(model: Runnable, path: str | Path) -> None:
@@ -121,7 +131,11 @@ def differ(first: list[Probabilities], second: list[Probabilities]) -> float:
 
 
 def _ask_first(model: Runnable) -> Probabilities:
-    return model.run(_draw(model.manifest.preprocessing.size_hw, _WAVES[0]))
+    return _read(model.run(_draw(model.manifest.preprocessing.size_hw, _WAVES[0])))
+
+
+def _read(answer: Probabilities | HasNumbers) -> Probabilities:
+    return answer if isinstance(answer, np.ndarray) else answer.numbers
 
 
 def _draw(size_hw: tuple[int, int], waves: _Waves) -> Image:
@@ -143,10 +157,15 @@ def _wave(x: _Steps, y: _Steps, wave: tuple[int, int, int, int]) -> Image:
 def _check_probabilities(answer: Probabilities, manifest: Manifest) -> None:
     if not np.isfinite(answer).all():
         raise RequestError("its outputs are not all numbers")
-    # Each may be rounded by half an int8 step of 1/256.
-    allowed = len(answer) / 512 + 1e-3
-    total, classes = float(answer.sum()), manifest.classes
-    if classes.values in (PROBABILITIES, LOGITS) and abs(total - 1) > allowed:
-        raise RequestError(f"its probabilities sum to {total:.2f}, not 1")
-    if classes.is_multilabel and not (0 <= answer.min() and answer.max() <= 1):
+    classes = manifest.classes
+    has_shares = classes.is_multilabel or manifest.boxes is not None
+    if has_shares and not (0 <= answer.min() and answer.max() <= 1):
         raise RequestError("its probabilities are not all from 0 to 1")
+    if not classes.labels or classes.values not in (PROBABILITIES, LOGITS):
+        return
+    # Those of cells come after those of classes.
+    of_classes = answer[: len(classes.labels)]
+    # Each may be rounded by half an int8 step of 1/256.
+    allowed, total = len(of_classes) / 512 + 1e-3, float(of_classes.sum())
+    if abs(total - 1) > allowed:
+        raise RequestError(f"its probabilities sum to {total:.2f}, not 1")

@@ -1,13 +1,14 @@
 """The named inputs and outputs of a model file, whatever runs it.
 
-`find_image` and `find_classes` are the only places that know which signatures can be
-served, and that name the others.
+`find_image`, `find_classes` and `find_boxes` are the only places that know which
+signatures can be served, and that name the others.
 """
 
 import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from corallite.device.model.tensors.boxes_output import BoxesOutput
 from corallite.device.system.errors import RequestError
 
 # The stored numbers of each quantized type.
@@ -152,8 +153,8 @@ def find_classes(signature: ModelSignature, path: str | Path) -> int:
     outputs = signature.outputs
     if _is_detection(outputs):
         raise RequestError(
-            f"{path}: gives boxes ({_list(outputs)}), so it is an object detector; "
-            "corallite runs classifiers only."
+            f"{path}: gives boxes ({_list(outputs)}), so it is an object detector; of "
+            "these, corallite runs only those whose manifest says how to read them."
         )
     if len(outputs) != 1:
         raise RequestError(
@@ -166,13 +167,49 @@ def find_classes(signature: ModelSignature, path: str | Path) -> int:
             f"{path}: gives {spec.sizes} ({spec.name!r}), not one number for each "
             "class; corallite runs classifiers only."
         )
-    _require_type(spec, path)
-    if spec.dtype in LIMITS and not spec.scale:
-        raise RequestError(
-            f"{path}: its output is {spec.dtype} without a scale, so that its values "
-            "are unknown; convert the model again."
-        )
+    _require_readable(spec, path)
     return max(spec.shape)
+
+
+def find_boxes(
+    signature: ModelSignature, described: BoxesOutput, path: str | Path
+) -> tuple[TensorSpec, TensorSpec]:
+    """Returns the heatmap and the boxes among a model's outputs.
+
+    Args:
+        signature: The model's.
+        described: The two outputs in the manifest.
+        path: The model's file, for errors.
+
+    Raises:
+        RequestError: One is missing, or their shapes do not fit the manifest.
+    """
+    by_name = {spec.name: spec for spec in signature.outputs}
+    missing = [x for x in (described.heatmap, described.boxes) if x not in by_name]
+    if missing:
+        raise RequestError(
+            f"{path}: has no output {missing[0]!r} ({_list(signature.outputs)}), in "
+            "which its manifest says that boxes are; convert the model again."
+        )
+    heatmap, boxes = by_name[described.heatmap], by_name[described.boxes]
+    size_hw = find_image(signature, path).size_hw
+    grid = [math.ceil(size / described.stride) for size in size_hw]
+    for spec, depth in ((heatmap, len(described.labels)), (boxes, 4)):
+        if spec.shape != (1, *grid, depth):
+            raise RequestError(
+                f"{path}: its output {spec.name!r} is {spec.sizes}, but its manifest "
+                f"says {'x'.join(map(str, (1, *grid, depth)))}; convert the model "
+                "again."
+            )
+        _require_readable(spec, path)
+    return heatmap, boxes
+
+
+def without_boxes(signature: ModelSignature, described: BoxesOutput) -> ModelSignature:
+    """Returns a signature without the two outputs of `find_boxes`."""
+    taken = described.heatmap, described.boxes
+    others = tuple(spec for spec in signature.outputs if spec.name not in taken)
+    return signature._replace(outputs=others)
 
 
 def _find_layout(sizes: list[int], spec: TensorSpec, path: str | Path) -> ImageLayout:
@@ -205,6 +242,16 @@ def _require_type(spec: TensorSpec, path: str | Path) -> None:
         raise RequestError(
             f"{path}: tensor {spec.name!r} is {spec.dtype}, expected one of "
             f"{', '.join(DTYPES)}; convert the model with such a type."
+        )
+
+
+def _require_readable(spec: TensorSpec, path: str | Path) -> None:
+    """Raises `RequestError` for an output whose numbers are unknown."""
+    _require_type(spec, path)
+    if spec.dtype in LIMITS and not spec.scale:
+        raise RequestError(
+            f"{path}: its output is {spec.dtype} without a scale, so that its values "
+            "are unknown; convert the model again."
         )
 
 

@@ -25,6 +25,7 @@ class Hook:
     """Runs a command each time a label appears, one run at a time, beside the loop.
 
     A label appears when it becomes active (without a threshold: the result's label).
+    The labels of all boxes are active.
     "unknown" appears when no label is active.
 
     Attributes:
@@ -146,6 +147,7 @@ def parse_command(command: str) -> list[str]:
 
 def _describe(result: Result, label: str) -> dict[str, str | bytes]:
     found = [p.probability for p in result.top if p.label == label]
+    found += [box.score for box in result.boxes or () if box.label == label]
     return {
         "CORALLITE_LABEL": _clean(label),
         "CORALLITE_PROBABILITY": f"{found[0]:.6f}" if found else "",

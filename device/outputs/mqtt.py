@@ -68,7 +68,8 @@ class Mqtt:
         Args:
             address: The broker and the topic.
             every_frame: Whether to publish every result; default, only when the
-                active labels change, or without a threshold the result's label.
+                active labels or the counts change, or without a threshold the
+                result's label.
 
         Raises:
             RequestError: paho-mqtt is not installed.
@@ -77,7 +78,7 @@ class Mqtt:
         self._address = address
         self._status_topic = f"{address.topic}/status"
         self._every_frame = every_frame
-        self._last: list[str] | None = None
+        self._last: object = None
         self._waiting: deque[str] = deque()
         self._changed = threading.Condition()
         self._closing = threading.Event()
@@ -92,8 +93,9 @@ class Mqtt:
         self._publisher.start()
 
     def put(self, result: Result) -> None:
-        """Queues `result` if its labels have changed; never waits."""
-        now = [result.label] if result.active is None else result.active
+        """Queues `result` if its labels or counts have changed; never waits."""
+        labels = [result.label] if result.active is None else result.active
+        now = labels, result.counts
         if now == self._last and not self._every_frame:
             return
         self._last = now

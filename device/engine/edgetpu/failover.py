@@ -5,8 +5,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from corallite.device.engine.base import AcceleratedEngine, Probabilities, Status
-from corallite.device.engine.classifier import Classifier
+from corallite.device.engine.base import (
+    AcceleratedEngine,
+    Answer,
+    Engine,
+    Probabilities,
+    Status,
+)
+from corallite.device.engine.detect.open_file import open_file
 from corallite.device.engine.edgetpu import client
 from corallite.device.engine.edgetpu.accelerator_state import (
     AcceleratorState,
@@ -35,7 +41,7 @@ class Failover(AcceleratedEngine):
 
     def __init__(
         self,
-        fallback: Classifier,
+        fallback: Engine,
         content: bytes,
         device: str,
         limits: Limits | None = None,
@@ -64,7 +70,7 @@ class Failover(AcceleratedEngine):
         self._expected: list[Probabilities] | None = None
         # Held during a prediction, so that two do not run at once.
         self._answering = threading.Lock()
-        self._accelerator: Classifier | None = None
+        self._accelerator: Engine | None = None
         # Guards the following fields; held only briefly.
         self._guard = threading.Lock()
         self._state = AcceleratorState(self._limits, is_expected=is_here is None)
@@ -80,7 +86,7 @@ class Failover(AcceleratedEngine):
         """The manifest of the model, from the fallback."""
         return self._fallback.manifest
 
-    def run(self, pixels_u8: Image) -> Probabilities:
+    def run(self, pixels_u8: Image) -> Answer:
         """Classifies uint8 RGB [height, width, 3] of the input's size.
 
         If the Edge TPU fails, the fallback classifies this very image.
@@ -127,7 +133,7 @@ class Failover(AcceleratedEngine):
             supervisor.join()
         self._tried.set()  # Ends `wait_started`.
 
-    def _ask_accelerator(self, pixels_u8: Image) -> Probabilities | None:
+    def _ask_accelerator(self, pixels_u8: Image) -> Answer | None:
         """Returns the Edge TPU's prediction or None; the caller holds `_answering`."""
         if self._accelerator is None:
             return None
@@ -187,7 +193,7 @@ class Failover(AcceleratedEngine):
             log.info("%s: ready.", self._device)
         self._tried.set()
 
-    def _load(self) -> Classifier:
+    def _load(self) -> Engine:
         limits = self._limits
         remote = RemoteRunner(self._options, limits.load_s)
         with self._guard:
@@ -195,7 +201,7 @@ class Failover(AcceleratedEngine):
             if self._state.state is State.STOPPED:
                 raise AcceleratorError("it was stopped")
         remote.load(self._content, limits.load_s)
-        accelerator = Classifier(self._device, manifest=self.manifest, runner=remote)
+        accelerator = open_file(self._device, self.manifest, runner=remote)
         if self._expected is None:
             with self._answering:
                 self._expected = selftest.ask(self._fallback)

@@ -84,7 +84,7 @@ class HotReload(base.Engine):
         """The manifest of the model that made the last prediction."""
         return self._models.current.manifest
 
-    def run(self, pixels_u8: Image) -> base.Probabilities:
+    def run(self, pixels_u8: Image) -> base.Answer:
         """Classifies uint8 RGB [height, width, 3] of the size of `preprocessing`.
 
         If a new model is ready, it is used from this call on.
@@ -210,10 +210,14 @@ class HotReload(base.Engine):
 
 
 def _require_same_meaning(new: Manifest, former: Manifest) -> None:
-    """Refuses a change between one label for an image and several.
+    """Refuses a change between one label for an image and several, and to boxes.
 
     Thresholds and outputs were chosen for the former.
     """
+    if (new.boxes is None) != (former.boxes is None):
+        raise RequestError(
+            "only one of it and the former model is a detector; restart the program"
+        )
     if new.classes.is_multilabel != former.classes.is_multilabel:
         raise RequestError(
             "only one of it and the former model is multi-label; restart the program"

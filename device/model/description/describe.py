@@ -10,24 +10,26 @@ from typing import Any, NamedTuple
 
 from corallite.device.image.spec import Preprocessing
 from corallite.device.model.description.graph import FileGraph, damaged, read_graph
+from corallite.device.model.description.overrides import OUTPUTS as OUTPUTS
+from corallite.device.model.description.overrides import Overrides
 from corallite.device.model.flatbuffer import DamagedError
 from corallite.device.model.manifest import (
     LOGITS,
-    MULTILABEL,
     PROBABILITIES,
     Manifest,
     read_manifest,
 )
 from corallite.device.model.signature import (
     ImageLayout,
+    ModelSignature,
     TensorSpec,
+    find_boxes,
     find_classes,
     find_image,
+    without_boxes,
 )
 from corallite.device.system.errors import RequestError
 
-# What the user may say that an output is.
-OUTPUTS = (PROBABILITIES, LOGITS, MULTILABEL)
 MANIFEST = "its manifest"
 _VALUES_TEXT = {
     "probabilities": "probabilities",
@@ -38,41 +40,6 @@ _VALUES_TEXT = {
 }
 
 
-class Overrides(NamedTuple):
-    """What the user says of a model, in place of what its file says; None: nothing.
-
-    Attributes:
-        labels: The name of each class, in order.
-        fit: "crop", "pad" or "stretch".
-        input_range: What pixels 0 and 255 stand for.
-        output: One of `OUTPUTS`.
-    """
-
-    labels: tuple[str, ...] | None = None
-    fit: str | None = None
-    input_range: tuple[float, float] | None = None
-    output: str | None = None
-
-    def or_else(self, others: "Overrides") -> "Overrides":
-        """Returns these, and those of `others` where the user says nothing."""
-        said = {x: y for x, y in self._asdict().items() if y is not None}
-        return others._replace(**said)
-
-    def apply(self, manifest: Manifest) -> Manifest:
-        """Returns a manifest with these labels, fit and range in place of its own."""
-        if self.labels is not None:
-            refusal = manifest.classes.refusal
-            if refusal is not None:
-                refusal = refusal.rename(manifest.labels, self.labels)
-            manifest = manifest.with_classes(labels=self.labels, refusal=refusal)
-        if self.fit is not None:
-            fitted = Preprocessing(manifest.preprocessing.size_hw, self.fit)
-            manifest = manifest.with_image(preprocessing=fitted)
-        if self.input_range is not None:
-            manifest = manifest.with_image(input_range=self.input_range)
-        return manifest
-
-
 class Description(NamedTuple):
     """What a model takes and gives.
 
@@ -80,7 +47,7 @@ class Description(NamedTuple):
         manifest: All that is needed to run it; without labels if none are known.
         image: Its input.
         layout: How the image lies in it.
-        classes: How many numbers its output has.
+        classes: How many numbers its output of classes has; 0 if it has only boxes.
         range_from: Where the input range is known from; "" if it is assumed.
         values_from: Where the meaning of the output is known from.
         labels_from: Where the labels are known from; "" if there are none.
@@ -110,7 +77,19 @@ class Description(NamedTuple):
 
     @property
     def gives(self) -> str:
-        """The output as text."""
+        """The outputs as text."""
+        boxes = self.manifest.boxes
+        if boxes is None:
+            return self._gives_classes
+        labels = len(boxes.labels)
+        text = (
+            f"boxes from cells of {boxes.stride}x{boxes.stride} pixels, of {labels} "
+            f"{'kind' if labels == 1 else 'kinds'} (known from {MANIFEST})"
+        )
+        return f"{self._gives_classes}; {text}" if self.classes else text
+
+    @property
+    def _gives_classes(self) -> str:
         values = self.manifest.classes.values
         text = _VALUES_TEXT.get(values, values)
         if self.classes == 1 and values in (PROBABILITIES, LOGITS):
@@ -141,8 +120,10 @@ def describe(
     """
     overrides, graph = overrides or Overrides(), read_graph(content, path)
     layout = find_image(graph.signature, path)
-    classes = find_classes(graph.signature, path)
     own = carried or _read_own(path, content, overrides)
+    if own is not None and own.boxes is not None:
+        return _describe_detector(graph, layout, own, overrides, path)
+    classes = find_classes(graph.signature, path)
     try:
         if own is not None:
             return _describe_own(graph, layout, classes, own, overrides, path)
@@ -190,6 +171,41 @@ def _describe_own(
         values_from=values_from,
         labels_from="--labels" if overrides.labels else MANIFEST,
     )
+
+
+def _describe_detector(
+    graph: FileGraph,
+    layout: ImageLayout,
+    own: Manifest,
+    overrides: Overrides,
+    path: str | Path,
+) -> Description:
+    overrides.require_for_boxes(own, path)
+    classes = find_all(graph.signature, own, path)
+    changed = overrides.apply(own)
+    if overrides.input_range is not None:
+        changed = changed._replace(selftest=None)
+    return Description(
+        changed,
+        *(graph.signature.inputs[0], layout, classes),
+        range_from="--input_range" if overrides.input_range else MANIFEST,
+        values_from=MANIFEST,
+        labels_from="--labels" if overrides.labels else MANIFEST,
+    )
+
+
+def find_all(signature: ModelSignature, manifest: Manifest, path: str | Path) -> int:
+    """Checks the outputs that a manifest describes; returns the number of classes.
+
+    Raises:
+        RequestError: One is missing or another.
+    """
+    if manifest.boxes is None:
+        return find_classes(signature, path)
+    find_boxes(signature, manifest.boxes, path)
+    if not manifest.classes.labels:
+        return 0
+    return find_classes(without_boxes(signature, manifest.boxes), path)
 
 
 def _describe_other(

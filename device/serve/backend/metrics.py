@@ -1,6 +1,7 @@
 """Metrics for Prometheus: counters, histograms, and the current state."""
 
 import math
+from collections import Counter as Counts
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from corallite.device.loop.classify_frames import Result
+from corallite.device.loop.count.counter import INSIDE
 from corallite.device.serve.backend import schemas
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -97,6 +99,8 @@ class _CurrentState(Collector):
         yield from _model_metrics(state.model)
         if state.source is not None:
             yield from _source_metrics(state.source)
+        if state.result is not None:
+            yield from _result_metrics(state.result)
         if state.board is not None:
             yield from _board_metrics(state.board)
         for name, count in self.read_queue().items():
@@ -129,6 +133,33 @@ def _source_metrics(source: schemas.SourceBody) -> Iterator[Metric]:
     failures = source.connection_failures
     yield _counter("source_failures", "Openings that failed or ended.", failures)
     yield _counter("source_opened", "Attempts to open the source.", source.opened)
+
+
+def _result_metrics(result: schemas.ResultBody) -> Iterator[Metric]:
+    if result.boxes is not None:
+        objects = GaugeMetricFamily(
+            "corallite_objects", "Boxes in the newest frame.", labels=("label",)
+        )
+        for label, count in Counts(box.label for box in result.boxes).items():
+            objects.add_metric((label,), count)
+        yield objects
+    if result.counts is None:
+        return
+    inside = GaugeMetricFamily(
+        "corallite_counted", "Boxes in the zone of --zone.", labels=("label",)
+    )
+    crossed = CounterMetricFamily(
+        "corallite_crossings",
+        "Boxes that have passed --line.",
+        labels=("label", "direction"),
+    )
+    for label, numbers in result.counts.items():
+        for kind, number in numbers.items():
+            if kind == INSIDE:
+                inside.add_metric((label,), number)
+            else:
+                crossed.add_metric((label, kind), number)
+    yield from (inside, crossed)
 
 
 def _board_metrics(board: schemas.BoardBody) -> Iterator[Metric]:

@@ -1,10 +1,13 @@
 """The JSON of the responses, as OpenAPI describes it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, Field
 
+from corallite.device.engine.base import Box
 from corallite.device.engine.classifier import Prediction
+from corallite.device.loop.detections import box_to_json
 from corallite.device.system.files import printable
 
 
@@ -14,7 +17,11 @@ class ErrorBody(BaseModel):
     error: str = Field(description="One sentence.")
 
 
-_LABEL = "The most probable label; unknown if the model is not sure enough of it."
+_LABEL = (
+    "The most probable label; unknown if the model is not sure enough of it. If the "
+    "model gives only boxes, the label of the most probable one."
+)
+_TOP = "The most probable label first; empty if the model gives only boxes."
 
 
 class LabelBody(BaseModel):
@@ -24,13 +31,36 @@ class LabelBody(BaseModel):
     probability: float = Field(ge=0)
 
 
+class BoxBody(BaseModel):
+    """An object in an image."""
+
+    label: str
+    score: float = Field(ge=0, le=1)
+    box: tuple[float, float, float, float] = Field(
+        description="Left, top, right and bottom in pixels of the image."
+    )
+
+
+_BOXES = Field(
+    default=None,
+    description="The most probable first; null if the model gives no boxes.",
+)
+_SIZE = Field(
+    default=None,
+    description="Width and height of the image that the boxes refer to, which may be "
+    "smaller than that of the file; null if the model gives no boxes.",
+)
+
+
 class AnswerBody(BaseModel):
     """The prediction for an image."""
 
     model: str
     version: str
-    top: list[LabelBody] = Field(description="The most probable label first.")
+    top: list[LabelBody] = Field(description=_TOP)
     label: str = Field(description=_LABEL)
+    size: tuple[int, int] | None = _SIZE
+    boxes: list[BoxBody] | None = _BOXES
     latency_ms: float = Field(
         description="Preprocessing, inference, and the wait for the camera's inference."
     )
@@ -83,9 +113,18 @@ class ResultBody(BaseModel):
 
     frame: int
     source: str
-    top: list[LabelBody] = Field(description="Empty while there is no model.")
+    top: list[LabelBody] = Field(description=f"{_TOP} Also while there is no model.")
     label: str = Field(description=_LABEL)
-    active: list[str] | None = Field(description="Null without a threshold.")
+    size: tuple[int, int] | None = _SIZE
+    boxes: list[BoxBody] | None = _BOXES
+    counts: dict[str, dict[str, int]] | None = Field(
+        default=None,
+        description="By label: the boxes inside the zone now, and crossings of the "
+        "line to_left and to_right since the start; null without --count.",
+    )
+    active: list[str] | None = Field(
+        description="Null without a threshold; of a detector, the labels of its boxes."
+    )
     latency_ms: float = Field(description="Preprocessing and inference.")
     age_ms: float = Field(description="From capture to result.")
     seconds_ago: float
@@ -120,6 +159,16 @@ class HealthBody(BaseModel):
     """The result of a probe."""
 
     status: str
+
+
+def box_bodies(boxes: Sequence[Box] | None) -> list[BoxBody] | None:
+    """Returns boxes with labels that JSON can encode; None for None."""
+    if boxes is None:
+        return None
+    return [
+        BoxBody(**box_to_json(box._replace(label=printable(box.label))))
+        for box in boxes
+    ]
 
 
 def label_bodies(top: list[Prediction]) -> list[LabelBody]:

@@ -15,6 +15,7 @@ from corallite.device.engine.classifier import top_k as most_probable
 from corallite.device.image.decoding_limits import MOST_SCANS, TooLargeError
 from corallite.device.image.header import count_scans, is_known_kind, read_header
 from corallite.device.image.preprocess import Image, decode_image
+from corallite.device.loop.detections import name_best, split_answer
 from corallite.device.loop.rate_limit import RateLimitStatus
 from corallite.device.serve.backend import schemas
 from corallite.device.serve.guard.refusal import Limits, Refusal, busy
@@ -108,19 +109,27 @@ class Service:
         image = _decode(data)
         start_s = time.perf_counter()
         try:
-            probabilities = self._engine.classify(image)
+            answer = self._engine.classify(image)
         except RequestError as error:
             raise busy(printable(str(error))) from error
         latency_ms = (time.perf_counter() - start_s) * 1000
         manifest = self._engine.manifest
         if not manifest.labels:
             raise busy(_UNTAUGHT)
-        top = most_probable(probabilities, manifest.labels, top_k)
+        probabilities, boxes = split_answer(answer)
+        if manifest.classes.labels:
+            top = most_probable(probabilities, manifest.labels, top_k)
+            label = choose_label(top[0], manifest.classes, self._threshold)
+        else:
+            top, label = [], name_best(boxes)
+        height, width = image.shape[:2]
         return schemas.AnswerBody(
             model=printable(manifest.model),
             version=printable(manifest.version),
             top=schemas.label_bodies(top),
-            label=printable(choose_label(top[0], manifest.classes, self._threshold)),
+            label=printable(label),
+            size=None if boxes is None else (width, height),
+            boxes=schemas.box_bodies(boxes),
             latency_ms=round(latency_ms, 3),
         )
 
@@ -128,10 +137,13 @@ class Service:
         """Returns the manifest of the last prediction, and the current status."""
         manifest = self._engine.manifest
         refusal = manifest.classes.refusal
-        labels = tuple(map(printable, manifest.labels))
+        labels = tuple(map(printable, manifest.classes.labels))
         if refusal is not None:
             refusal = refusal.rename(manifest.labels, labels)
         manifest = manifest.with_classes(labels=labels, refusal=refusal)
+        if manifest.boxes is not None:
+            of_boxes = tuple(map(printable, manifest.boxes.labels))
+            manifest = manifest.with_boxes(labels=of_boxes)
         content = manifest.to_format_1()
         status = schemas.StatusBody(**self._engine.status()._asdict())
         return schemas.ModelBody(manifest=content, status=status)
@@ -242,8 +254,17 @@ def _describe_result(newest: Snapshot) -> schemas.ResultBody:
         source=printable(result.source),
         top=schemas.label_bodies(result.top),
         label=printable(result.label),
+        size=result.size,
+        boxes=schemas.box_bodies(result.boxes),
+        counts=_printable_counts(result.counts),
         active=None if active is None else [printable(label) for label in active],
         latency_ms=round(result.latency_ms, 3),
         age_ms=round(result.age_ms, 3),
         seconds_ago=round(time.monotonic() - newest.seen_s, 3),
     )
+
+
+def _printable_counts(
+    counts: dict[str, dict[str, int]] | None,
+) -> dict[str, dict[str, int]] | None:
+    return counts and {printable(label): kinds for label, kinds in counts.items()}

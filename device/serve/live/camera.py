@@ -14,6 +14,7 @@ from corallite.device.loop.classify_frames import (
     Result,
     classify_frames,
 )
+from corallite.device.loop.count.counter import BoxCounter
 from corallite.device.loop.rate_limit import RateLimiter
 from corallite.device.loop.smoothing import Smoother
 from corallite.device.system import log
@@ -67,6 +68,7 @@ class Camera:
     Attributes:
         name: The source's name.
         frames: The source's frames and its counters.
+        counter: Counts boxes; None: nothing does.
         heartbeats: Increases while the loop runs, also while it waits for a frame.
         on_snapshot: Called with each frame and its result, in the loop's thread.
     """
@@ -81,6 +83,7 @@ class Camera:
         smoother: Smoother,
         observe: Callable[[Result], None],
         rate_limiter: RateLimiter | None = None,
+        counter: BoxCounter | None = None,
     ) -> None:
         """Does not start yet.
 
@@ -93,6 +96,7 @@ class Camera:
             smoother: Averages over frames.
             observe: Called with each result, in the loop's thread.
             rate_limiter: Delays the loop before each frame; default, no delay.
+            counter: Counts boxes; default, nothing does.
         """
         self.name = name
         self.frames = frames
@@ -104,6 +108,7 @@ class Camera:
         self._smoother = smoother
         self._observe = observe
         self._rate_limiter = rate_limiter
+        self.counter = counter
         self._taken: Frame | None = None
         # Written by the loop only. Its state is "" until the loop has ended.
         self._status = CameraStatus()
@@ -182,6 +187,8 @@ class Camera:
             self._rate_limiter,
         )
         for result in results:
+            if self.counter is not None:
+                result = self.counter.add(result)
             self.beat()
             self._observe(result)
             self._publish(result)

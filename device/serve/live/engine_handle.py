@@ -50,7 +50,7 @@ class EngineHandle(base.Engine):
         """The manifest of the model that made the last prediction."""
         return self._manifest
 
-    def run(self, pixels_u8: Image) -> base.Probabilities:
+    def run(self, pixels_u8: Image) -> base.Answer:
         """Classifies uint8 RGB [height, width, 3] of the input's size.
 
         Raises:

@@ -31,7 +31,7 @@ class Streams:
         """Starts without clients; `stop` ends all streams."""
         self.clients = 0
         self._camera = camera
-        self._pictures = Pictures()
+        self._pictures = Pictures(camera.counter)
         self._limits = limits
         self._stop = stop
 

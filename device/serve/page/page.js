@@ -55,17 +55,23 @@ function showSource(source) {
 
 function showResult(result, source) {
   const first = result ? result.top[0] : null;
-  byId("no-labels").hidden = Boolean(first);
+  const boxes = result ? result.boxes : null;
+  byId("no-labels").hidden = Boolean(first || boxes);
   byId("labels").hidden = !first;
-  if (!first) return;
-  showLabels(result.top, result.active ?? []);
-  byId("unknown").hidden = result.label === first.label;
+  byId("objects").hidden = !boxes;
+  byId("unknown").hidden = !first || result.label === first.label;
+  if (first) showLabels(result.top, boxes ? [] : result.active ?? []);
+  if (boxes) showObjects(boxes);
+  showCrossings(result ? result.counts : null);
+  if (!first && !boxes) return;
   if (result.frame !== lastFrame) {
     lastFrame = result.frame;
     samples.push({ at: performance.now(), latency: result.latency_ms, age: result.age_ms });
   }
   const isLive = source && source.state === "live";
-  byId("labels").classList.toggle("old", !isLive && source.state !== "ended");
+  for (const id of ["labels", "objects", "counted"]) {
+    byId(id).classList.toggle("old", !isLive && source.state !== "ended");
+  }
   write("latency", isLive ? `${number(result.latency_ms)} ms` : "–");
   write("age", isLive ? `${number(result.age_ms)} ms` : "–");
   drawGraph();
@@ -82,6 +88,33 @@ function showLabels(top, active) {
     share.textContent = `${(100 * probability).toFixed(1)} %`;
     bar.firstChild.style.width = `${100 * probability}%`;
   });
+}
+
+function showObjects(boxes) {
+  const counts = new Map();
+  for (const { label } of boxes) counts.set(label, (counts.get(label) ?? 0) + 1);
+  const rows = [...counts].sort((one, other) => other[1] - one[1]);
+  fillRows("objects", rows.length ? rows : [["No objects", ""]]);
+}
+
+const KINDS = { inside: "inside", to_left: "passed to the left", to_right: "passed to the right" };
+
+function showCrossings(counts) {
+  byId("counted").hidden = !counts;
+  const kinds = Object.entries(counts ?? {}).flatMap(([label, numbers]) =>
+    Object.entries(numbers).map(([kind, number]) => [`${label} ${KINDS[kind]}`, number]));
+  fillRows("counted", kinds);
+}
+
+function fillRows(id, rows) {
+  byId(id).replaceChildren(...rows.map((cells) => {
+    const row = document.createElement("li");
+    for (const cell of cells) {
+      row.append(document.createElement("span"));
+      row.lastChild.textContent = cell;
+    }
+    return row;
+  }));
 }
 
 function makeLabel() {

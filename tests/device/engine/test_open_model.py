@@ -48,7 +48,9 @@ def test_compiled_file_runs_with_the_manifest_of_its_cpu_fallback(files):
     engine = open_file(files[0], device="edgetpu")
     assert isinstance(engine, Failover) and engine.manifest == MANIFEST
     image = np.zeros((32, 32, 3), np.uint8)
-    assert np.array_equal(engine.run(image), Classifier(files[1]).run(image))
+    found = engine.run(image)
+    assert isinstance(found, np.ndarray)
+    assert np.array_equal(found, Classifier(files[1]).run(image))
 
 
 def test_manifest_of_a_compiled_file_is_preferred(files):

@@ -137,6 +137,17 @@ def test_with_a_threshold_changes_of_active_labels_are_published(broker, subscri
 
 
 @needs_broker
+def test_changes_of_counts_are_published(broker, subscribe):
+    messages = subscribe(broker.port)
+    sink = Mqtt(Address("127.0.0.1", broker.port, "home/cam"))
+    for frame, inside in enumerate([1, 1, 2, 2, 0]):
+        counts = {"cat": {"inside": inside}}
+        see(sink, "cat", frame, active=["cat"], boxes=[], counts=counts)
+    assert frame_numbers(messages, 3) == [0, 2, 4]
+    sink.close()
+
+
+@needs_broker
 def test_every_frame_is_published_on_request(broker, subscribe):
     messages = subscribe(broker.port)
     sink = Mqtt(Address("127.0.0.1", broker.port, "home/cam"), every_frame=True)

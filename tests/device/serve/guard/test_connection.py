@@ -24,6 +24,8 @@ LIMIT_S = 60
 class Still:
     """A camera with one frame."""
 
+    counter = None
+
     def __init__(self):
         result = Result(0, 0.0, "still", [Prediction("red", 1.0)], "red", 1.0)
         image_rgb_u8 = np.zeros((48, 64, 3), np.uint8)

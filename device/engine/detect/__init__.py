@@ -1,0 +1,1 @@
+"""Runs models that tell where objects are."""

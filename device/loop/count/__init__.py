@@ -1,0 +1,1 @@
+"""Counts boxes: those in a zone, and those that cross a line."""

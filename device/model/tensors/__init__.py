@@ -1,0 +1,1 @@
+"""The inputs and outputs that a manifest describes, one module for each kind."""
