@@ -58,6 +58,7 @@ def test_labels_beside_a_model_are_found(tmp_path):
 def test_folders_of_imagenet_are_found_among_its_1000_outputs():
     folders = ["n01443537", "n15075141", "n02124075"]
     path = find_imagenet_labels(1000, folders)
+    assert path is not None
     labels = read_labels(path)
     # Goldfish, toilet tissue and Egyptian cat, by Keras's imagenet_class_index.json.
     assert len(labels) == 1000 and find_columns(labels, folders, path) == [1, 999, 285]
