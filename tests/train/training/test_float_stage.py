@@ -370,13 +370,11 @@ def test_mixed_precision_trains_in_float16_and_saves_float32(
 
     monkeypatch.setattr("corallite.train.training.float_stage.fit", fit_and_remember)
     # As if there were a GPU: the choice is what is tested, and float16 works on CPUs.
-    monkeypatch.setattr(
-        "corallite.train.training.recipe.has_tensor_cores", lambda: has_gpu
-    )
-    has_gpu = True
+    asked = "corallite.train.training.recipe.has_tensor_cores"
+    monkeypatch.setattr(asked, lambda: True)
     recipe = dataclasses.replace(RECIPE, epochs=1, mixed_precision=None)
     stage = train(data_dir, tmp_path / "run", NETWORK, recipe)
-    has_gpu = False  # It resumes on another machine.
+    monkeypatch.setattr(asked, lambda: False)  # It resumes on another machine.
     assert train(data_dir, tmp_path / "run", NETWORK, recipe).is_complete()
     assert len(trained) == 1 and trained[0].jit_compile
     assert stage.metrics()["inputs"]["recipe"]["mixed_precision"] is True
