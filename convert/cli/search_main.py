@@ -13,6 +13,7 @@ from pathlib import Path
 
 from absl import flags
 
+from corallite.convert.search.in_process import do_in_process
 from corallite.convert.search.plan import Plan
 from corallite.convert.search.results import format_outcome
 from corallite.convert.search.run import search
@@ -22,6 +23,7 @@ from corallite.device.image import preprocess
 from corallite.device.system.errors import RequestError
 from corallite.optimize.cli import budget_flags
 from corallite.train.cli import data_flags, recipe_flags
+from corallite.train.data.shards.fetch import locate_images
 from corallite.train.runs.recipe import QUANTIZE, TRAIN
 
 _DATA_DIR = data_flags.define_data_dir()
@@ -66,7 +68,8 @@ _QUANTIZE = recipe_flags.define(QUANTIZE, "quantize_")
 def main(argv: Sequence[str]) -> int:
     program.reject_arguments(argv)
     plan = Plan(
-        data_dir=Path(_DATA_DIR.value),
+        # TensorFlow copies shards of an address, and may not have worked here before.
+        data_dir=do_in_process(lambda: locate_images(_DATA_DIR.value)),
         run_dir=Path(_RUN_DIR.value),
         budget=_BUDGET(),
         families=_read_families(),

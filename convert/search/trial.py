@@ -125,7 +125,10 @@ def _train(
 
 def _fit(network: Network, data: ImageData, trial: optuna.Trial, plan: Plan) -> bool:
     """Trains a network; returns whether it was not worse than others before the end."""
-    recipe = dataclasses.replace(plan.train, epochs=plan.trial_epochs)
+    # The fork may not use a GPU.
+    recipe = dataclasses.replace(
+        plan.train, epochs=plan.trial_epochs, mixed_precision=False
+    )
     recipe = settle(recipe, FROM_SCRATCH, data.splits["train"])
     keras.utils.set_random_seed(recipe.seed)
     model = network.build(len(data.class_names))

@@ -19,7 +19,7 @@ _MISTYPED = r"(?is):.*@|\?.*=|^(https?|rtsps?|mqtts?)\b:?[/\\]|^[a-z]+:[/\\]"
 # Shown in errors; any other "scheme" may be the start of a password.
 _KNOWN_SCHEMES = (
     *("http", "https", "rtsp", "rtsps", "mqtt", "mqtts"),
-    *("ftp", "rtmp", "rtmps", "rtp", "srt", "tcp", "udp", "ws", "wss"),
+    *("ftp", "gs", "rtmp", "rtmps", "rtp", "srt", "tcp", "udp", "ws", "wss"),
 )
 # They end the host, so a password with one of them must have it percent-encoded.
 _ENDS_OF_HOST = "/?#"

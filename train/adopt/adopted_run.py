@@ -24,6 +24,7 @@ from corallite.train.training.finish_stage import finish_stage
 from corallite.train.training.float_stage import cost_metrics
 from corallite.train.training.training_state import Progress
 
+_UNTRAINED = dataclasses.replace(TRAIN, epochs=0, mixed_precision=False)
 # Probabilities of a standardized model differ by rounding only: 1e-6 was measured.
 _MOST_DIFFERENCE = 1e-3
 
@@ -178,7 +179,7 @@ def _describe(adoption: Adoption, preprocessing: Preprocessing) -> dict[str, Any
         "preprocessing": preprocessing.to_json(),
         "input_range": adoption.input_range,
         "labels": None if labels is None else hash_file(labels)[:16],
-        "recipe": dataclasses.asdict(dataclasses.replace(TRAIN, epochs=0)),
+        "recipe": dataclasses.asdict(_UNTRAINED),
     }
 
 

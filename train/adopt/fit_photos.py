@@ -11,7 +11,12 @@ from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.train.adopt.head import choose_outputs
 from corallite.train.adopt.input_range import list_ranges, take_photos
-from corallite.train.adopt.labels import find_columns, find_labels_file, read_labels
+from corallite.train.adopt.labels import (
+    find_columns,
+    find_imagenet_labels,
+    find_labels_file,
+    read_labels,
+)
 from corallite.train.adopt.try_inputs import MORE_IMAGES, Trial, choose, try_ranges
 from corallite.train.data.load import ImageData
 from corallite.train.framework.keras import keras
@@ -49,7 +54,7 @@ def fit_photos(
         data: The photos.
         path: The model's file; beside it may be a file of labels.
         input_range: A name of `list_ranges`; None for what fits the photos best.
-        labels: The file of labels; None for one beside the model.
+        labels: The file of labels; None for one beside the model, or ImageNet's.
 
     Raises:
         RequestError: Labels are missing or do not fit the folders or the model, the
@@ -58,6 +63,7 @@ def fit_photos(
     """
     names = data.class_names
     labels = labels or find_labels_file(path)
+    labels = labels or find_imagenet_labels(model.output_shape[1], names)
     columns = _find_columns(model, names, labels)
     ranges = list_ranges(model.input_shape[3])
     if input_range is not None and input_range not in ranges:

@@ -1,5 +1,6 @@
 """Reads the labels of a model's outputs, and finds those of the photos among them."""
 
+import importlib.util
 import json
 import re
 from collections.abc import Sequence
@@ -13,6 +14,11 @@ from corallite.device.system.storage import json_text
 Names = tuple[str, ...]
 # Files beside a model; the first is that of Teachable Machine, the second Frigate's.
 _BESIDE = ("labels.txt", "labelmap.txt", "classes.txt", "class_names.txt")
+# ImageNet's folders have the numbers of their nouns in WordNet. The package with the
+# list, in the usual order of outputs, is one that keras-cv needs.
+_WORDNET = re.compile(r"n\d{8}")
+_IMAGENET = "tensorflow_datasets", "datasets/imagenet2012/labels.txt"
+_IMAGENET_CLASSES = 1000
 _NUMBERED = re.compile(r"(\d+)[\s:,]+(\S.*)")
 _REMEDY = "give a file with one label per line, in the order of the outputs"
 _SHOWN = 5
@@ -22,6 +28,23 @@ def find_labels_file(model: Path) -> Path | None:
     """Returns a file of labels beside a model; None if there is none."""
     found = (model.parent / name for name in _BESIDE)
     return next((path for path in found if path.is_file()), None)
+
+
+def find_imagenet_labels(outputs: int, class_names: Sequence[str]) -> Path | None:
+    """Returns the list of ImageNet's labels; None if the model has others.
+
+    Args:
+        outputs: How many the model has.
+        class_names: The folders; all have to be numbers of WordNet, as "n01440764".
+    """
+    if outputs != _IMAGENET_CLASSES or not all(map(_WORDNET.fullmatch, class_names)):
+        return None
+    package, member = _IMAGENET
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        return None
+    path = Path(spec.origin).parent / member
+    return path if path.is_file() else None
 
 
 def read_labels(path: Path) -> list[Names]:

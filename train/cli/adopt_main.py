@@ -18,6 +18,7 @@ from corallite.device.image import preprocess
 from corallite.train.adopt.adopted_run import Adoption, adopt
 from corallite.train.adopt.input_range import RANGES
 from corallite.train.cli import data_flags, run_flags
+from corallite.train.data.shards.fetch import locate_images
 from corallite.train.runs.run import Run
 
 _MODEL = flags.DEFINE_string(
@@ -67,7 +68,7 @@ def main(argv: Sequence[str]) -> None:
         is_trusted=_TRUST.value,
     )
     stage, notes = adopt(
-        Path(_DATA_DIR.value),
+        locate_images(_DATA_DIR.value),
         Run.open(Path(_RUN_DIR.value)),
         adoption,
         group_by=_GROUP_BY.value,

@@ -22,7 +22,7 @@ def define_data_dir() -> flags.FlagHolder[str]:
         "data_dir",
         None,
         "Folder with a sub-folder of images per class, a CSV (path,label[,split]), or "
-        "shards of `corallite pack`.",
+        "shards of `corallite pack`, also as gs://BUCKET/NAME.",
     )
 
 

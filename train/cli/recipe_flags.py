@@ -74,7 +74,12 @@ _FLAGS: tuple[tuple[str, _Define, str], ...] = (
         _define("integer", lower_bound=0, upper_bound=2**32 - 1),
         "Seed of weights, order and augmentation.",
     ),
-    ("mixed_precision", _SWITCH, "Train the float model in float16, for GPUs."),
+    (
+        "mixed_precision",
+        _SWITCH,
+        "Train the float model in float16, compiled by XLA; default: where all GPUs "
+        "have Tensor Cores.",
+    ),
 )
 
 

@@ -16,6 +16,7 @@ from corallite.device.system import files
 from corallite.device.system.errors import RequestError, require_choice
 from corallite.device.system.storage import atomic
 from corallite.train.data import download
+from corallite.train.data.shards.fetch import locate_images
 
 # Folder of the Debian package dataset-fashion-mnist.
 FASHION_MNIST_DIR = Path("/usr/share/datasets/fashion-mnist")
@@ -157,18 +158,19 @@ def _read_idx(path: Path) -> np.ndarray:
 
 
 def locate(data_dir: str | None, dataset: str | None) -> Path:
-    """Returns the folder with the class folders; writes a data set if necessary.
+    """Returns the folder with the images; writes or copies them if necessary.
 
     Args:
-        data_dir: A folder of the user; or None.
+        data_dir: A folder of the user, or an address (see `locate_images`); or None.
         dataset: "fashion_mnist", kept in the user's cache folder; or None.
 
     Raises:
-        RequestError: Neither or both are given, or the set cannot be downloaded.
+        RequestError: Neither or both are given, or the set cannot be downloaded, or
+            the shards cannot be copied.
     """
     if (data_dir is None) == (dataset is None):
         raise RequestError("Give either --data_dir or --dataset.")
     if data_dir is not None:
-        return Path(data_dir)
+        return locate_images(data_dir)
     require_choice("dataset", dataset, ("fashion_mnist",))
     return fashion_mnist(files.cache_folder() / "fashion_mnist")

@@ -102,7 +102,9 @@ def _list_recipe_flags(
     recipe: Mapping[str, Any] | None, defaults: Recipe | None
 ) -> dict[str, Any]:
     usual = dataclasses.asdict(defaults) if defaults else {}
-    return {x: y for x, y in (recipe or {}).items() if y != usual.get(x)}
+    changed = {x: y for x, y in (recipe or {}).items() if y != usual.get(x)}
+    # False is what None became.
+    return {x: y for x, y in changed.items() if usual.get(x, y) is not None or y}
 
 
 def _format(name: str, value: Any) -> str:

@@ -272,6 +272,11 @@ class Stage:
             flags = {"data_dir": "FOLDER"}
         return format_command(verb, {"run_dir": self.run.path, **flags})
 
+    def recorded_recipe(self) -> dict[str, Any]:
+        """Returns the recipe of the training, if it was finished or begun; else {}."""
+        recipe: dict[str, Any] = (self._made_from() or {}).get("recipe", {})
+        return recipe
+
     def discard(self) -> None:
         """Deletes the stage's folder."""
         if self.path.exists():

@@ -150,7 +150,15 @@ def _compile(
     model: keras.Model, objective: Objective, optimizer: keras.optimizers.Optimizer
 ) -> None:
     metric = objective.measure or objective.metric
-    model.compile(optimizer, objective.losses, metrics=[metric])
+    # XLA is for GPUs; on two cores, it was slower.
+    is_mixed = keras.mixed_precision.global_policy().name == "mixed_float16"
+    is_alone = not tf.distribute.has_strategy()
+    model.compile(
+        optimizer,
+        objective.losses,
+        metrics=[metric],
+        jit_compile=is_mixed and is_alone,
+    )
 
 
 def _trace_losses(model: keras.Model) -> None:

@@ -28,7 +28,12 @@ from corallite.train.training.initialization import (
     log_initialization,
 )
 from corallite.train.training.objectives import classify
-from corallite.train.training.recipe import AUTO_WEIGHTS, Transfer, settle
+from corallite.train.training.recipe import (
+    AUTO_WEIGHTS,
+    Transfer,
+    choose_precision,
+    settle,
+)
 from corallite.train.training.teaching.teacher import (
     Teacher,
     Teaching,
@@ -86,6 +91,7 @@ def train(
         start = start.for_teacher()
         teaching.require()  # Before the images are decoded.
     settings = {**network.to_json(), "preprocessing": preprocessing.to_json()}
+    recipe = choose_precision(recipe, {} if overwrite else stage.recorded_recipe())
     # Before the cached images are replaced by some of another size.
     if not overwrite:
         stage.refuse_other_settings(settings)
@@ -155,7 +161,8 @@ def _prepare(
         )
     recipe = settle(recipe, PRETRAINED if start.path else FROM_SCRATCH, images)
     if start.is_frozen:
-        recipe = dataclasses.replace(recipe, epochs=0)
+        # The features are computed once.
+        recipe = dataclasses.replace(recipe, epochs=0, mixed_precision=False)
     return _Training(start, recipe, data, teacher, workers)
 
 

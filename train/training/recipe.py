@@ -1,9 +1,12 @@
 """The optimizer of a recipe, and how pretrained weights are trained."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from corallite.device.system.errors import require_choice
 from corallite.train.data.load import Split
+from corallite.train.framework.gpu import has_tensor_cores
 from corallite.train.framework.keras import keras
 from corallite.train.runs.recipe import Recipe, Usual
 
@@ -52,6 +55,22 @@ def settle(
         rate = _TRANSFER_SHARE * usual.learning_rate
         usual = dataclasses.replace(usual, learning_rate=rate)
     return recipe.for_images(len(split.labels), usual)
+
+
+def choose_precision(recipe: Recipe, recorded: Mapping[str, Any]) -> Recipe:
+    """Returns the recipe with True or False in place of `mixed_precision` None.
+
+    Args:
+        recipe: What the user says.
+        recorded: The recipe of the same training if it was begun, perhaps on another
+            machine; else empty.
+    """
+    if recipe.mixed_precision is not None:
+        return recipe
+    is_mixed = recorded.get("mixed_precision")
+    if is_mixed is None:
+        is_mixed = has_tensor_cores()
+    return dataclasses.replace(recipe, mixed_precision=is_mixed)
 
 
 def build_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:

@@ -105,6 +105,7 @@ def test_parts_are_found(text, url):
         ("rtsp://user:secret@cam:554/live?token=1", "rtsp://cam:554/live"),
         ("http://user@[::1]:80/a", "http://[::1]:80/a"),
         ("http://cam", "http://cam"),
+        ("gs://photos_1/shards", "gs://photos_1/shards"),
         ("rtsp://cam/user=me&password=x/ch=1/live", "rtsp://cam/.../.../live"),
         ("http://user:secret@host:port/x", "http://..."),
         ("user:secret@host/x", "..."),

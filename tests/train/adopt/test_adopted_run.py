@@ -1,6 +1,7 @@
 """A model of the user's own becomes a run, or is refused in a sentence."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -117,6 +118,20 @@ def test_outputs_without_photos_are_left_out(tmp_path, photos):
     assert any(x.startswith("2 of its outputs have no photos") for x in notes)
     with pytest.raises(RequestError, match="has 5 outputs.*3 classes.*--labels=FILE"):
         adopt(photos, Run.open(tmp_path / "other"), Adoption(tmp_path / "mine.h5"))
+
+
+def test_folders_of_imagenet_need_no_labels(tmp_path, photos):
+    folders = {"blue": "n01443537", "green": "n02124075", "red": "n15075141"}
+    for name, number in folders.items():
+        shutil.copytree(photos / name, tmp_path / "imagenet" / number)
+    wide = keras.Sequential([*network().layers[:-1], keras.layers.Dense(1000)])
+    wide.build((None, 16, 16, 3))
+    weights = np.zeros((3, 1000))
+    weights[[0, 1, 2], [999, 285, 1]] = 8
+    wide.layers[-1].set_weights([weights, np.zeros(1000)])
+    stage, _ = make(tmp_path, tmp_path / "imagenet", wide, input_range="-1..1")
+    assert stage.best_accuracy() == 1.0
+    assert stage.metrics()["adopted"]["outputs"] == [1, 285, 999]
 
 
 def test_a_model_that_is_no_better_than_chance_is_refused(tmp_path, photos):

@@ -5,7 +5,12 @@ from pathlib import Path
 import pytest
 
 from corallite.device.system.errors import RequestError
-from corallite.train.adopt.labels import find_columns, find_labels_file, read_labels
+from corallite.train.adopt.labels import (
+    find_columns,
+    find_imagenet_labels,
+    find_labels_file,
+    read_labels,
+)
 
 PATH = Path("labels.txt")
 
@@ -48,3 +53,19 @@ def test_labels_beside_a_model_are_found(tmp_path):
     assert find_labels_file(tmp_path / "keras_model.h5") is None
     (tmp_path / "labels.txt").write_text("0 cat\n")
     assert find_labels_file(tmp_path / "keras_model.h5") == tmp_path / "labels.txt"
+
+
+def test_folders_of_imagenet_are_found_among_its_1000_outputs():
+    folders = ["n01443537", "n15075141", "n02124075"]
+    path = find_imagenet_labels(1000, folders)
+    assert path is not None
+    labels = read_labels(path)
+    # Goldfish, toilet tissue and Egyptian cat, by Keras's imagenet_class_index.json.
+    assert len(labels) == 1000 and find_columns(labels, folders, path) == [1, 999, 285]
+    with pytest.raises(RequestError, match="no label for the folder 'n00007846'"):
+        find_columns(labels, ["n00007846"], path)
+
+
+def test_other_outputs_or_folders_are_not_those_of_imagenet():
+    assert find_imagenet_labels(10, ["n01443537"]) is None
+    assert find_imagenet_labels(1000, ["n01443537", "cat"]) is None

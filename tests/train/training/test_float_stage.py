@@ -369,8 +369,16 @@ def test_mixed_precision_trains_in_float16_and_saves_float32(
         return fit(model, *arguments, **options)
 
     monkeypatch.setattr("corallite.train.training.float_stage.fit", fit_and_remember)
-    recipe = dataclasses.replace(RECIPE, epochs=1, mixed_precision=True)
+    # As if there were a GPU: the choice is what is tested, and float16 works on CPUs.
+    asked = "corallite.train.training.recipe.has_tensor_cores"
+    monkeypatch.setattr(asked, lambda: True)
+    recipe = dataclasses.replace(RECIPE, epochs=1, mixed_precision=None)
     stage = train(data_dir, tmp_path / "run", NETWORK, recipe)
+    monkeypatch.setattr(asked, lambda: False)  # It resumes on another machine.
+    assert train(data_dir, tmp_path / "run", NETWORK, recipe).is_complete()
+    assert len(trained) == 1 and trained[0].jit_compile
+    assert stage.metrics()["inputs"]["recipe"]["mixed_precision"] is True
+    assert "--mixed_precision" in stage.command()
     assert trained[0].get_layer("stage3_end_concat").compute_dtype == "float16"
     assert "LossScale" in type(trained[0].optimizer).__name__
     assert trained[0].output.dtype == "float32"

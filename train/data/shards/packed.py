@@ -136,6 +136,16 @@ def open_packed(folder: Path) -> Packed:
     return Packed(folder, assignment, _open_shards(folder, assignment, record))
 
 
+def read_shard_names(path: Path) -> list[str]:
+    """Returns the names of all shards that the file of shards names.
+
+    Raises:
+        RequestError: It is damaged.
+    """
+    record = files.read_record(path, _parse, "corallite pack")
+    return [name for name, _, _ in record["shards"]]
+
+
 def _open_shards(
     folder: Path, assignment: SplitAssignment, record: dict[str, Any]
 ) -> list[tuple[PlannedShard, ShardIndex]]:
