@@ -19,6 +19,7 @@ from corallite.device.engine.reload.hot_reload import HotReload
 from corallite.device.engine.runtime import MOST_THREADS
 from corallite.device.image.orientation import DEGREES, Orientation
 from corallite.device.image.preprocess import FITS
+from corallite.device.loop.motion import THRESHOLD, MotionGate
 from corallite.device.loop.rate_limit import RateLimiter
 from corallite.device.loop.smoothing import Smoother
 from corallite.device.loop.thermal import ThermalThrottle
@@ -120,6 +121,19 @@ _MAX_TEMPERATURE = flags.DEFINE_float(
     "firmware throttles from 80 on. 0: no limit.",
     lower_bound=0.0,
 )
+_MOTION = flags.DEFINE_boolean(
+    "motion",
+    False,
+    "Classify only frames in which something has moved, and one in 10 seconds; the "
+    "others repeat the last prediction.",
+)
+_MOTION_THRESHOLD = flags.DEFINE_float(
+    "motion_threshold",
+    THRESHOLD,
+    "With --motion: how many times the noise of the picture its change must be; more, "
+    "for a camera that sees motion where there is none.",
+    lower_bound=1.0,
+)
 _NUM_THREADS = flags.DEFINE_integer(
     "num_threads", 1, "Threads per inference.", lower_bound=1, upper_bound=MOST_THREADS
 )
@@ -211,6 +225,19 @@ def make_smoother() -> Smoother:
             "--threshold that is at least as high."
         )
     return Smoother(_SMOOTH.value, threshold, release)
+
+
+def make_gate() -> MotionGate | None:
+    """Creates what finds frames in which nothing has moved; None without --motion.
+
+    Raises:
+        RequestError: --motion_threshold is given without --motion.
+    """
+    if _MOTION.value:
+        return MotionGate(_MOTION_THRESHOLD.value)
+    if flags.FLAGS["motion_threshold"].present:
+        raise RequestError("--motion_threshold: needs --motion; give both.")
+    return None
 
 
 @contextlib.contextmanager

@@ -191,6 +191,7 @@ def _start_camera(stack, stop: Stop, engine, metrics, rate_limiter):  # type: ig
         camera_flags.make_smoother(),
         sinks.put,
         rate_limiter,
+        camera_flags.make_gate(),
     )
     rate_limiter.on_wait = camera.beat
     stack.callback(camera.join)

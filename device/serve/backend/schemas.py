@@ -87,6 +87,7 @@ class ResultBody(BaseModel):
     label: str = Field(description=_LABEL)
     active: list[str] | None = Field(description="Null without a threshold.")
     latency_ms: float = Field(description="Preprocessing and inference.")
+    repeated: bool = Field(description="No inference, because nothing has moved.")
     age_ms: float = Field(description="From capture to result.")
     seconds_ago: float
 

@@ -244,6 +244,7 @@ def _describe_result(newest: Snapshot) -> schemas.ResultBody:
         label=printable(result.label),
         active=None if active is None else [printable(label) for label in active],
         latency_ms=round(result.latency_ms, 3),
+        repeated=result.repeated,
         age_ms=round(result.age_ms, 3),
         seconds_ago=round(time.monotonic() - newest.seen_s, 3),
     )

@@ -14,6 +14,7 @@ from corallite.device.loop.classify_frames import (
     Result,
     classify_frames,
 )
+from corallite.device.loop.motion import MotionGate
 from corallite.device.loop.rate_limit import RateLimiter
 from corallite.device.loop.smoothing import Smoother
 from corallite.device.system import log
@@ -81,6 +82,7 @@ class Camera:
         smoother: Smoother,
         observe: Callable[[Result], None],
         rate_limiter: RateLimiter | None = None,
+        gate: MotionGate | None = None,
     ) -> None:
         """Does not start yet.
 
@@ -93,6 +95,7 @@ class Camera:
             smoother: Averages over frames.
             observe: Called with each result, in the loop's thread.
             rate_limiter: Delays the loop before each frame; default, no delay.
+            gate: Finds frames in which nothing has moved; default, all are classified.
         """
         self.name = name
         self.frames = frames
@@ -104,6 +107,7 @@ class Camera:
         self._smoother = smoother
         self._observe = observe
         self._rate_limiter = rate_limiter
+        self._gate = gate
         self._taken: Frame | None = None
         # Written by the loop only. Its state is "" until the loop has ended.
         self._status = CameraStatus()
@@ -180,6 +184,7 @@ class Camera:
             self._top_k,
             self._smoother,
             self._rate_limiter,
+            gate=self._gate,
         )
         for result in results:
             self.beat()

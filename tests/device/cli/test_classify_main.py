@@ -100,6 +100,19 @@ def test_program_ends_after_max_frames(model, video):
     assert not done.stdout.startswith("{")
 
 
+def test_motion_classifies_only_what_has_changed(model, tmp_path):
+    for number, label in enumerate(["red", "red", "red", "blue", "blue"]):
+        image = np.full((48, 64, 3), BGR[label], np.uint8)
+        cv2.imwrite(str(tmp_path / f"{number}.png"), image)
+    done = classify(f"--model={model}", f"--source={tmp_path}", "--motion")
+    assert done.returncode == 0
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    labels = [line["top"][0]["label"] for line in lines]
+    assert labels == ["red", "red", "red", "blue", "blue"]
+    assert [line["repeated"] for line in lines] == [False, True, True, False, True]
+    assert "3 frames repeated the last prediction" in done.stderr
+
+
 def test_third_party_model_with_labels(tiny_models, video, tmp_path):
     labels = tmp_path / "labels.txt"
     labels.write_text("rot\ngrün\nblau\n", "utf-8")
