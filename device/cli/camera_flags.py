@@ -27,12 +27,20 @@ from corallite.device.outputs.lines import Sink, Sinks
 from corallite.device.system.errors import RequestError
 from corallite.device.system.signals import calling_on_hangup
 
+# Flags for a model that does not say this of itself.
+_OF_ONE_MODEL = ("labels", "fit", "input_range", "output")
 _DEVICES = ("auto", "cpu", "edgetpu")
 
 flags.adopt_module_key_flags(model_flags)
 flags.adopt_module_key_flags(output_flags)
 _MODEL = flags.DEFINE_string(
     "model", None, "The .tflite file of a classifier; --model= may be left out."
+)
+_THEN = flags.DEFINE_string(
+    "then",
+    None,
+    "A second model, which is asked where --model is unsure, on the CPU; `corallite "
+    "evaluate --cascade` fits how sure --model must be.",
 )
 _DEVICE = flags.DEFINE_string(
     "device",
@@ -152,8 +160,14 @@ def open_engine(
         is_taught_later: The file may be missing until `teach` writes it.
 
     Raises:
-        RequestError: The model cannot be run, or the flags do not fit it.
+        RequestError: A model cannot be run, or the flags do not fit it.
     """
+    changed = [name for name in _OF_ONE_MODEL if flags.FLAGS[name].present]
+    if changed and is_cascade():
+        raise RequestError(
+            f"--{changed[0]}: describes one model, but --then gives two; leave it out, "
+            "and give two files that corallite has converted."
+        )
     request = ModelRequest(
         model_path(argv),
         _check_device(_DEVICE.value),
@@ -166,9 +180,22 @@ def open_engine(
         is_taught_later,
     )
     with contextlib.closing(HotReload(request)) as engine:
+        if (second := _THEN.value) is not None:
+            # Imported only if it is used.
+            from corallite.device.engine.cascade.open_cascade import open_cascade
+
+            then = ModelRequest(second, "cpu", num_threads=_NUM_THREADS.value)
+            with open_cascade(engine, then) as cascade:
+                yield cascade
+            return
         with calling_on_hangup(engine.ask_to_swap):
             engine.start()
             yield engine
+
+
+def is_cascade() -> bool:
+    """Returns whether there are two models."""
+    return _THEN.value is not None
 
 
 def model_path(argv: Sequence[str]) -> str:

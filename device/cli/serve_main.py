@@ -148,6 +148,11 @@ def _require_source() -> None:
             raise RequestError(f"--{name}: needs a camera; give a --source.")
         if value == "":
             raise RequestError(f"--{name}: is empty; give a folder.")
+    if _CAPTURE.value is not None and camera_flags.is_cascade():
+        raise RequestError(
+            "--capture: teaches one model, for which no cascade is fitted; leave out "
+            "--then."
+        )
 
 
 def _open_capture(stack, camera, engine, argv):  # type: ignore[no-untyped-def]

@@ -18,6 +18,7 @@ from corallite.device.model.archive import (
     open_content,
     read_archived,
 )
+from corallite.device.model.cascade.fitted import Cascade
 from corallite.device.model.refusal import Refusal
 from corallite.device.model.text_bounds import (
     require_label,
@@ -160,6 +161,7 @@ class Manifest(NamedTuple):
         accuracy: Top-1 on the validation split, 0 to 1, by stage: "float", "int8".
         versions: Version by name of the tools that made the file.
         selftest: What the file predicted when it was made; None if not recorded.
+        cascade: When a second model is asked; None: no threshold was fitted.
     """
 
     model: str
@@ -171,6 +173,7 @@ class Manifest(NamedTuple):
     accuracy: Mapping[str, float] = {}
     versions: Mapping[str, str] = {}
     selftest: SelfTest | None = None
+    cascade: Cascade | None = None
 
     @classmethod
     def of_classifier(
@@ -223,6 +226,7 @@ class Manifest(NamedTuple):
             "inputs": [image.to_json() for image in self.inputs],
             "outputs": [classes.to_json() for classes in self.outputs],
             "selftest": self.selftest and self.selftest.to_json(),
+            "cascade": self.cascade and self.cascade.to_json(),
         }
 
     def to_format_1(self) -> dict[str, Any]:
@@ -246,6 +250,7 @@ class Manifest(NamedTuple):
             content = _upgrade(content)
         accuracy = require_small(content.get("accuracy", {}), "accuracy").items()
         versions = require_small(content.get("versions", {}), "versions").items()
+        cascade = content.get("cascade")
         return cls(
             _text(content, "model"),
             _text(content, "version"),
@@ -255,6 +260,7 @@ class Manifest(NamedTuple):
             {name: _finite(share) for name, share in accuracy},
             {name: require_short(str(text), name) for name, text in versions},
             _parse_selftest(content.get("selftest")),
+            None if cascade is None else Cascade.from_json(cascade),
         )
 
 
