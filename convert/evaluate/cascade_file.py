@@ -121,9 +121,9 @@ def fit_files(
         RequestError: A file cannot be run or written, or the two are no cascade.
     """
     first, second = _read_manifests(paths, run, data)
-    pairs = tuple(zip(paths, (first, second), strict=True))
-    validation = predict_pair(*pairs, data.splits["val"])
-    test = validation if split == "val" else predict_pair(*pairs, data.splits[split])
+    pair = (paths[0], first), (paths[1], second)
+    validation = predict_pair(*pair, data.splits["val"])
+    test = validation if split == "val" else predict_pair(*pair, data.splits[split])
     point, written = choose_point(validation, max_drop), None
     if point is not None:
         fitted = describe_point(point, validation, name_model(second))

@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
         camera_flags.open_engine(argv) as engine,
         stop_on_signals() as stop,
         camera_flags.open_frames(stop) as frames,
-        camera_flags.open_rate_limiter() as rate_limiter,
+        camera_flags.open_rate_limiter(engine, gate) as rate_limiter,
         camera_flags.open_sinks(engine, watchdog, lines) as sinks,
     ):
         watchdog.begin(frames)

@@ -57,6 +57,8 @@ class MotionGate:
         """
         self.has_moved = True
         self.repeated = 0
+        self._frames = 0
+        self._counted = (0, 0)
         self._threshold = threshold
         self._longest_s = longest_s
         self._noises: deque[float] = deque(maxlen=_NOISE_FRAMES)
@@ -75,6 +77,7 @@ class MotionGate:
             frame: Each frame of the source, in order.
             manifest: Of the model in use; another one than before has no prediction.
         """
+        self._frames += 1
         cells = _shrink(frame.image_rgb_u8)
         if self._last is not None:
             self._noises.append(_measure_noise(cells - self._last))
@@ -89,6 +92,16 @@ class MotionGate:
         """Keeps the prediction for the frame that `recall` was called with last."""
         self._cells, self._classified_s = self._last, self._time_s
         self._probabilities, self._manifest = probabilities, manifest
+
+    def read_load(self) -> float:
+        """Returns the share of frames that were not still since the last call.
+
+        For one thread, any; 1 if there was no frame.
+        """
+        now, before = (self._frames, self.repeated), self._counted
+        frames, repeated = now[0] - before[0], now[1] - before[1]
+        self._counted = now
+        return 1 - repeated / frames if frames else 1.0
 
     def _is_still(self, cells: _Cells) -> bool:
         # A video that restarts goes back in time.

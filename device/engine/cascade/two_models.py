@@ -13,12 +13,15 @@ class CascadeEngine(Engine):
     while they run, by models that `require_cascade` accepts.
 
     Attributes:
+        mode: "both"; "first" or "second" for one model alone, see `PolicyThrottle`.
+            May be set by any thread.
         images: How many images were classified.
         asked: For how many of them the second model was asked.
     """
 
     def __init__(self, first: Engine, second: Engine) -> None:
         """Takes two models that `require_cascade` accepts; the caller closes them."""
+        self.mode = "both"
         self.images = 0
         self.asked = 0
         self._first = first
@@ -38,16 +41,21 @@ class CascadeEngine(Engine):
             RequestError: A model loads but does not run.
         """
         self.images += 1
-        probabilities = self._first.run(pixels_u8)
-        self._last = self._first
-        fitted = self._first.manifest.cascade
-        threshold = 0.0 if fitted is None else fitted.threshold
-        if reaches(float(probabilities.max()), threshold):
-            return probabilities
+        mode = self.mode
+        if mode != "second":
+            probabilities = self._first.run(pixels_u8)
+            self._last = self._first
+            if mode == "first" or self._is_sure(probabilities):
+                return probabilities
         self.asked += 1
         probabilities = self._second.run(pixels_u8)
         self._last = self._second
         return probabilities
+
+    def _is_sure(self, probabilities: Probabilities) -> bool:
+        fitted = self._first.manifest.cascade
+        threshold = 0.0 if fitted is None else fitted.threshold
+        return reaches(float(probabilities.max()), threshold)
 
     def status(self) -> Status:
         """Returns the last model's state, with the losses and errors of both."""

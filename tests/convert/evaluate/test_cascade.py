@@ -19,7 +19,7 @@ def make_pair(times=(1.0, 4.0)):
     confidence = np.linspace(0.55, 0.99, 10).astype(np.float32)
     first = np.stack([confidence, 1 - confidence], 1)
     first[[0, 1, 5]] = first[[0, 1, 5]][:, ::-1]
-    second = np.tile(np.float32([0.9, 0.1]), (10, 1))
+    second = np.tile(np.array([0.9, 0.1], np.float32), (10, 1))
     second[9] = 0.1, 0.9
     return PairPredictions(first, second, np.zeros(10, np.int64), *times)
 
@@ -45,8 +45,8 @@ def test_fastest_cascade_that_is_accurate_enough_is_chosen(max_drop, asked, top1
 
 
 def test_images_of_equal_confidence_are_treated_alike():
-    first = np.float32([[0.6, 0.4], [0.6, 0.4], [0.4, 0.6], [0.9, 0.1]])
-    second = np.float32([[0.9, 0.1]] * 4)
+    first = np.array([[0.6, 0.4], [0.6, 0.4], [0.4, 0.6], [0.9, 0.1]], np.float32)
+    second = np.array([[0.9, 0.1]] * 4, np.float32)
     pair = PairPredictions(first, second, np.zeros(4, np.int64), 1.0, 9.0)
     assert [x.share for x in pair.list_points()] == [0.75, 0.0]
 
@@ -56,7 +56,10 @@ def test_cascade_that_is_slower_than_the_second_model_is_not_chosen():
 
 
 def test_no_cascade_may_be_accurate_enough():
-    right, wrong = np.float32([[0.9, 0.1]] * 5), np.float32([[0.1, 0.9]] * 5)
+    right, wrong = (
+        np.array([[0.9, 0.1]] * 5, np.float32),
+        np.array([[0.1, 0.9]] * 5, np.float32),
+    )
     pair = PairPredictions(wrong, right, np.zeros(5, np.int64), 1.0, 9.0)
     assert choose_point(pair, 0.5) is None
 

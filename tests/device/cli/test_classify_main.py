@@ -138,10 +138,12 @@ def test_second_model_is_asked_where_the_first_is_unsure(pair, tmp_path):
         (("--labels=x.txt",), "--labels: describes one model, but --then gives two"),
         (("--then=/none.tflite",), "/none.tflite: cannot be read"),
         (("--motion_threshold=9",), "--motion_threshold: needs --motion; give both."),
+        (("--policy=/dev/null",), "/dev/null: cannot be read (is not"),
+        (("--policy=x", "--max_temperature=70"), "--max_temperature: is in the"),
     ],
 )
-def test_flags_of_compute_that_do_not_fit_are_refused(pair, flags, why):
-    start = f"--model={pair[0]}", "--source=/dev/null", f"--then={pair[1]}"
+def test_flags_of_compute_that_do_not_fit_are_refused(pair, video, flags, why):
+    start = f"--model={pair[0]}", f"--source={video}", f"--then={pair[1]}"
     done = classify(*start, *flags)
     assert done.returncode == 2 and not done.stdout
     assert why in done.stderr and "Traceback" not in done.stderr

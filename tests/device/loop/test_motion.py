@@ -125,6 +125,14 @@ def test_another_model_does_not_repeat_the_prediction_of_the_former():
     assert gate.recall(frame, CountingEngine().manifest) is None
 
 
+def test_load_is_the_share_of_frames_that_moved():
+    gate = MotionGate()
+    assert gate.read_load() == 1
+    run_gate([SCENE] * 4, gate)
+    assert gate.read_load() == 0.25
+    assert gate.read_load() == 1  # No frame came.
+
+
 def test_higher_threshold_takes_a_small_change_for_none():
     change = SCENE.copy()
     change[100:110, 100:110] += 10  # One cell; the scene's levels are below 235.

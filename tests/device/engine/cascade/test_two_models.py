@@ -36,13 +36,23 @@ def test_second_model_is_asked_where_the_first_is_unsure(cascade, pair):
     assert cascade.status().model == "large"
 
 
+@pytest.mark.parametrize(("mode", "label"), [("first", "blue"), ("second", "green")])
+def test_mode_of_one_model_asks_only_that(cascade, mode, label):
+    cascade.mode = mode
+    found = cascade.run(draw(WEAK_GREEN))
+    assert FIRST.labels[found.argmax()] == label
+    assert cascade.asked == (mode == "second")
+
+
 def test_status_has_the_losses_and_errors_of_both(pair):
     class Troubled(Classifier):
+        error = ""
+
         def status(self):
             return super().status()._replace(losses=1, swaps=2, last_error=self.error)
 
     first, second = map(Troubled, pair)
-    first.error, second.error = "", "the new model is not used"
+    second.error = "the new model is not used"
     status = CascadeEngine(first, second).status()
     assert (status.losses, status.swaps) == (2, 4)
     assert status.last_error == "the new model is not used"
