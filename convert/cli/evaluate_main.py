@@ -8,6 +8,12 @@ to int8 on the validation split; with --json, prints all measurements, including
 confusion matrices. Warns of models that predict one label for nearly all images. The
 exit status is 1 if int8 lost more than --max_drop, or is such a model. With
 --sensitivity, measures instead what each layer of the network before int8 loses alone.
+
+corallite evaluate --run_dir=runs/first --cascade=small.tflite,large.tflite
+
+fits how sure the first file must be, so that the second is asked only where it is not,
+and both together lose at most --max_drop (0.5 by default) against the second alone on
+the validation split. Writes small_cascade.tflite, a copy with that threshold.
 """
 
 import json
@@ -18,6 +24,7 @@ from absl import flags
 
 from corallite.convert.accuracy.gate_text import format_comparison
 from corallite.convert.accuracy.measure_file import compare_file, recall_comparison
+from corallite.convert.evaluate import cascade_file
 from corallite.convert.evaluate.stages import evaluate_one_file, evaluate_run
 from corallite.convert.evaluate.table import format_results
 from corallite.convert.evaluate.usefulness import to_json
@@ -44,7 +51,7 @@ _MAX_DROP = flags.DEFINE_float(
     None,
     "Percentage points of top-1 that the last stage may be below float on the "
     "validation split; by default what `convert` allowed. For a --model, there is no "
-    "limit by default.",
+    "limit by default. For a --cascade: that it may be below its second file.",
     lower_bound=0.0,
 )
 _AS_RUN = flags.DEFINE_boolean(
@@ -59,11 +66,18 @@ _SENSITIVITY = flags.DEFINE_boolean(
     "Measure on at most 512 validation images what the network loses with one layer in "
     "int8, or without a quarter of its channels, for each layer; for the report.",
 )
+_CASCADE = flags.DEFINE_list(
+    "cascade",
+    None,
+    "Fit a cascade of two files: the second is asked where the first is unsure.",
+)
 _JSON = flags.DEFINE_boolean("json", False, "Print everything as JSON.")
 
 
 def main(argv: Sequence[str]) -> int:
     model, (run, data) = program.take_model(argv, _MODEL.value), _RUN()
+    if _CASCADE.value is not None:
+        return _fit_cascade(model, run, data)
     if _SENSITIVITY.value:
         return _measure_sensitivity(model, run, data)
     check_content({_PART.value: data.splits[_PART.value]}, data.class_names)
@@ -92,6 +106,26 @@ def main(argv: Sequence[str]) -> int:
     if comparison is None or comparison.passed:
         return program.EXIT_DONE
     return program.EXIT_CHECK_FAILED
+
+
+def _fit_cascade(model: str | None, run: Run, data: ImageData) -> int:
+    if model is not None or len(_CASCADE.value) != 2:
+        raise RequestError(
+            "--cascade: takes two files, as small.tflite,large.tflite, and no other "
+            "model."
+        )
+    others = "sensitivity", "as_run", "input_range", "output"
+    ignored = [name for name in others if flags.FLAGS[name].present]
+    if ignored:
+        raise RequestError(f"--cascade does not use --{ignored[0]}; omit that.")
+    for split in {"val", _PART.value}:
+        check_content({split: data.splits[split]}, data.class_names)
+    first, second = map(Path, _CASCADE.value)
+    limit = cascade_file.MAX_DROP if _MAX_DROP.value is None else _MAX_DROP.value
+    found = cascade_file.fit_files((first, second), run, data, _PART.value, limit)
+    print(json.dumps(found.to_json()) if _JSON.value else found.describe())
+    is_fitted = found.point is not None
+    return program.EXIT_DONE if is_fitted else program.EXIT_CHECK_FAILED
 
 
 def _measure_sensitivity(model: str | None, run: Run, data: ImageData) -> int:

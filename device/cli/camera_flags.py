@@ -1,7 +1,6 @@
 """Flags of the programs that run the loop, and the objects that they describe."""
 
 import contextlib
-import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -14,12 +13,13 @@ from corallite.device.camera.open_source import name_source, open_source
 from corallite.device.cli import model_flags, output_flags, program
 from corallite.device.cli.output_flags import refuse_sinks as refuse_sinks
 from corallite.device.engine.base import Engine
-from corallite.device.engine.open_model import ModelRequest
+from corallite.device.engine.open_model import ModelRequest, check_device
 from corallite.device.engine.reload.hot_reload import HotReload
 from corallite.device.engine.runtime import MOST_THREADS
 from corallite.device.image.orientation import DEGREES, Orientation
 from corallite.device.image.preprocess import FITS
-from corallite.device.loop.rate_limit import RateLimiter
+from corallite.device.loop.motion import THRESHOLD, MotionGate
+from corallite.device.loop.rate_limit import RateLimiter, Throttle
 from corallite.device.loop.smoothing import Smoother
 from corallite.device.loop.thermal import ThermalThrottle
 from corallite.device.model.manifest import Manifest
@@ -27,7 +27,8 @@ from corallite.device.outputs.lines import Sink, Sinks
 from corallite.device.system.errors import RequestError
 from corallite.device.system.signals import calling_on_hangup
 
-_DEVICES = ("auto", "cpu", "edgetpu")
+# Flags for a model that does not say this of itself.
+_OF_ONE_MODEL = ("labels", "fit", "input_range", "output")
 
 flags.adopt_module_key_flags(model_flags)
 flags.adopt_module_key_flags(output_flags)
@@ -35,6 +36,12 @@ _MODEL = flags.DEFINE_string(
     "model",
     None,
     "The .tflite file of a classifier or a detector; --model= may be left out.",
+)
+_THEN = flags.DEFINE_string(
+    "then",
+    None,
+    "A second model, which is asked where --model is unsure, on the CPU; `corallite "
+    "evaluate --cascade` fits how sure --model must be.",
 )
 _DEVICE = flags.DEFINE_string(
     "device",
@@ -124,6 +131,25 @@ _MAX_TEMPERATURE = flags.DEFINE_float(
     "firmware throttles from 80 on. 0: no limit.",
     lower_bound=0.0,
 )
+_POLICY = flags.DEFINE_string(
+    "policy",
+    None,
+    "JSON file of measured models and frame rates, and of limits of temperature, power "
+    "and latency; in place of --max_temperature.",
+)
+_MOTION = flags.DEFINE_boolean(
+    "motion",
+    False,
+    "Classify only frames in which something has moved, and one in 10 seconds; the "
+    "others repeat the last prediction.",
+)
+_MOTION_THRESHOLD = flags.DEFINE_float(
+    "motion_threshold",
+    THRESHOLD,
+    "With --motion: how many times the noise of the picture its change must be; more, "
+    "for a camera that sees motion where there is none.",
+    lower_bound=1.0,
+)
 _NUM_THREADS = flags.DEFINE_integer(
     "num_threads", 1, "Threads per inference.", lower_bound=1, upper_bound=MOST_THREADS
 )
@@ -142,11 +168,17 @@ def open_engine(
         is_taught_later: The file may be missing until `teach` writes it.
 
     Raises:
-        RequestError: The model cannot be run, or the flags do not fit it.
+        RequestError: A model cannot be run, or the flags do not fit it.
     """
+    changed = [x for x in _OF_ONE_MODEL if is_cascade() and flags.FLAGS[x].present]
+    if changed:
+        raise RequestError(
+            f"--{changed[0]}: describes one model, but --then gives two; leave it out, "
+            "and give two files that corallite has converted."
+        )
     request = ModelRequest(
         model_path(argv),
-        _check_device(_DEVICE.value),
+        check_device(_DEVICE.value),
         _CPU_MODEL.value,
         _LABELS.value,
         _FIT.value,
@@ -161,9 +193,22 @@ def open_engine(
             _check_release()
         else:
             _refuse_for_boxes(engine.manifest)
+        if (second := _THEN.value) is not None:
+            # Imported late, as all that few starts need.
+            from corallite.device.engine.cascade.open_cascade import open_cascade
+
+            then = ModelRequest(second, "cpu", num_threads=_NUM_THREADS.value)
+            with open_cascade(engine, then) as cascade:
+                yield cascade
+            return
         with calling_on_hangup(engine.ask_to_swap):
             engine.start()
             yield engine
+
+
+def is_cascade() -> bool:
+    """Returns whether there are two models."""
+    return _THEN.value is not None
 
 
 def model_path(argv: Sequence[str]) -> str:
@@ -235,11 +280,34 @@ def _refuse_for_boxes(manifest: Manifest) -> None:
         )
 
 
+def make_gate() -> MotionGate | None:
+    """Creates what finds frames in which nothing has moved; None without --motion.
+
+    Raises:
+        RequestError: --motion_threshold is given without --motion.
+    """
+    if _MOTION.value:
+        return MotionGate(_MOTION_THRESHOLD.value)
+    if flags.FLAGS["motion_threshold"].present:
+        raise RequestError("--motion_threshold: needs --motion; give both.")
+    return None
+
+
 @contextlib.contextmanager
-def open_rate_limiter() -> Iterator[RateLimiter]:
-    """Opens the limiter of the frame rate, by the flags and the temperature."""
+def open_rate_limiter(engine: Engine, gate: MotionGate | None) -> Iterator[RateLimiter]:
+    """Opens the limiter of the frame rate, by the flags and the temperature.
+
+    Raises:
+        RequestError: --policy cannot be used.
+    """
     max_c = _MAX_TEMPERATURE.value
-    throttle = ThermalThrottle(max_c) if max_c else None
+    throttle: Throttle | None = ThermalThrottle(max_c) if max_c else None
+    if _POLICY.value is not None:
+        if flags.FLAGS["max_temperature"].present:
+            raise RequestError("--max_temperature: is in the --policy; leave it out.")
+        from corallite.device.loop.policy_file import open_policy
+
+        throttle = open_policy(_POLICY.value, engine, gate)
     with contextlib.closing(RateLimiter(_MAX_FPS.value, throttle)) as rate_limiter:
         yield rate_limiter
 
@@ -252,12 +320,3 @@ def threshold(engine: Engine) -> float | None:
 def top_k() -> int:
     """Returns how many labels a result has."""
     return _TOP_K.value
-
-
-def _check_device(device: str) -> str:
-    if device not in _DEVICES and not re.fullmatch("edgetpu:[0-9]+", device):
-        raise RequestError(
-            f"--device={device}: unknown; write auto, cpu, edgetpu or edgetpu:N, "
-            "such as edgetpu:1."
-        )
-    return device

@@ -6,7 +6,8 @@ Writes a line for each frame: JSON, or plain text on a terminal. `latency_ms` is
 time of preprocessing and inference, without decoding; `age_ms` the time since the frame
 was captured; `dropped` the number of frames that were replaced by newer ones;
 `limit_fps` the frame rate that the temperature allows, null without a limit;
-`accelerator_lost` says that the CPU replaces an Edge TPU. A camera or stream that fails
+`accelerator_lost` says that the CPU replaces an Edge TPU; `repeated` that there was no
+inference, because nothing has moved (--motion). A camera or stream that fails
 is reopened until it works. If the disk is full, lines are lost but the loop continues.
 SIGTERM and Ctrl-C end the program between frames, with status 0, or 2 if lines were
 lost.
@@ -23,6 +24,7 @@ from corallite.device.camera.frame import FrameStream
 from corallite.device.cli import camera_flags, output_flags, program
 from corallite.device.loop import classify_frames
 from corallite.device.loop.fps import Rate
+from corallite.device.loop.motion import MotionGate
 from corallite.device.loop.rate_limit import RateLimitStatus
 from corallite.device.outputs.lines import Lines
 from corallite.device.outputs.watchdog import LoopWatchdog
@@ -45,12 +47,13 @@ _JSON = flags.DEFINE_boolean(
 
 def main(argv: Sequence[str]) -> int:
     """Classifies the frames of the source."""
+    gate = camera_flags.make_gate()
     rate, watchdog, lines = Rate(), LoopWatchdog(), _open_lines()
     with (
         camera_flags.open_engine(argv) as engine,
         stop_on_signals() as stop,
         camera_flags.open_frames(stop) as frames,
-        camera_flags.open_rate_limiter() as rate_limiter,
+        camera_flags.open_rate_limiter(engine, gate) as rate_limiter,
         camera_flags.open_sinks(engine, watchdog, lines) as sinks,
     ):
         watchdog.begin(frames)
@@ -65,13 +68,14 @@ def main(argv: Sequence[str]) -> int:
                 camera_flags.top_k(),
                 camera_flags.make_smoother(engine),
                 rate_limiter,
+                gate=gate,
                 survives=True,
             )
         ) as results:
             for result in itertools.islice(results, _MAX_FRAMES.value):
                 sinks.put(counter.add(result) if counter else result)
                 rate.tick()
-    _log_summary(rate, frames, rate_limiter.status())
+    _log_summary(rate, frames, rate_limiter.status(), gate)
     return program.EXIT_BAD_REQUEST if lines.lost else program.EXIT_DONE
 
 
@@ -81,7 +85,9 @@ def _open_lines() -> Lines:
     return Lines(sys.stdout.fileno(), to_line, sys.stdout.encoding)
 
 
-def _log_summary(rate: Rate, frames: FrameStream, limit: RateLimitStatus) -> None:
+def _log_summary(
+    rate: Rate, frames: FrameStream, limit: RateLimitStatus, gate: MotionGate | None
+) -> None:
     log.info(
         "%d frames in %.1f s, %.1f frames/s, %d skipped, %d dropped.",
         *(rate.frames, rate.seconds, rate.fps),
@@ -89,6 +95,8 @@ def _log_summary(rate: Rate, frames: FrameStream, limit: RateLimitStatus) -> Non
     )
     if limit.lowered:
         log.info("Lowered the frame rate %d times for heat.", limit.lowered)
+    if gate is not None:
+        log.info("%d frames repeated the last prediction.", gate.repeated)
 
 
 if __name__ == "__main__":

@@ -122,9 +122,10 @@ def _make_app(stack, stop: Stop, allowed, argv):  # type: ignore[no-untyped-def]
     # Predictions must work before systemd is notified.
     engine.classify(selftest.draw_images(engine.preprocessing.size_hw)[0])
     turn, metrics = FairLock(), Metrics()
-    rate_limiter = stack.enter_context(camera_flags.open_rate_limiter())
+    gate = camera_flags.make_gate()
+    rate_limiter = stack.enter_context(camera_flags.open_rate_limiter(engine, gate))
     of_source = EngineHandle(engine, turn)
-    camera = _start_camera(stack, stop, of_source, metrics, rate_limiter)
+    camera = _start_camera(stack, stop, of_source, metrics, rate_limiter, gate)
     limits = Limits(
         body_bytes=round(_MAX_BODY_MB.value * 10**6),
         pixels=round(_MAX_MEGAPIXELS.value * 10**6),
@@ -150,6 +151,11 @@ def _require_source() -> None:
             raise RequestError(f"--{name}: needs a camera; give a --source.")
         if value == "":
             raise RequestError(f"--{name}: is empty; give a folder.")
+    if _CAPTURE.value is not None and camera_flags.is_cascade():
+        raise RequestError(
+            "--capture: teaches one model, for which no cascade is fitted; leave out "
+            "--then."
+        )
 
 
 def _refuse_for_boxes() -> None:
@@ -184,7 +190,7 @@ def _open_capture(stack, camera, engine, argv):  # type: ignore[no-untyped-def]
     return stack.enter_context(open_capture(photos, model, camera, waiting))
 
 
-def _start_camera(stack, stop: Stop, engine, metrics, rate_limiter):  # type: ignore[no-untyped-def]
+def _start_camera(stack, stop: Stop, engine, metrics, rate_limiter, gate):  # type: ignore[no-untyped-def]
     """Classifies the source until `stack` closes; returns None without a source."""
     from corallite.device.serve.live.camera import Camera
 
@@ -205,6 +211,7 @@ def _start_camera(stack, stop: Stop, engine, metrics, rate_limiter):  # type: ig
         sinks.put,
         rate_limiter,
         counter,
+        gate,
     )
     rate_limiter.on_wait = camera.beat
     stack.callback(camera.join)

@@ -1,5 +1,6 @@
 """Opens the engine for a model file and a device."""
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -179,3 +180,17 @@ def _open_on_cpu(
     require_no_crash(path, content)
     runner = litert.load(path, request.num_threads, content)
     return open_file(path, manifest, runner=runner)
+
+
+def check_device(device: str) -> str:
+    """Returns the value of --device.
+
+    Raises:
+        RequestError: It is not one of those that `ModelRequest` names.
+    """
+    if not re.fullmatch("auto|cpu|edgetpu(:[0-9]+)?", device):
+        raise RequestError(
+            f"--device={device}: unknown; write auto, cpu, edgetpu or edgetpu:N, "
+            "such as edgetpu:1."
+        )
+    return device

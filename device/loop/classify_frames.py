@@ -25,6 +25,7 @@ from corallite.device.loop.detections import (
     split_answer,
     to_text,
 )
+from corallite.device.loop.motion import MotionGate
 from corallite.device.loop.rate_limit import RateLimiter
 from corallite.device.loop.smoothing import Smoother
 from corallite.device.model.refusal import UNKNOWN
@@ -66,6 +67,7 @@ class Result(NamedTuple):
         device: Where inference ran: "cpu", "edgetpu", "edgetpu:0" and so on.
         limit_fps: The frame rate that the temperature allows; None: unlimited.
         accelerator_lost: The CPU replaces a lost accelerator.
+        repeated: There was no inference, because nothing has moved since the last one.
         size: Width and height of the frame in pixels.
         boxes: In pixels of the frame, the most probable first; None of a classifier.
         counts: Numbers by label and kind, of a `BoxCounter`; None without one.
@@ -83,6 +85,7 @@ class Result(NamedTuple):
     device: str = "cpu"
     limit_fps: float | None = None
     accelerator_lost: bool = False
+    repeated: bool = False
     size: tuple[int, int] | None = None
     boxes: list[Box] | None = None
     counts: dict[str, dict[str, int]] | None = None
@@ -96,6 +99,7 @@ def classify_frames(
     smoother: Smoother | None = None,
     rate_limiter: RateLimiter | None = None,
     *,
+    gate: MotionGate | None = None,
     survives: bool = False,
 ) -> Generator[Result, None, None]:
     """Yields a result for each frame, until there are no more or `stop` is set.
@@ -107,12 +111,14 @@ def classify_frames(
         top_k: How many labels a result has, at least 1.
         smoother: Averages over frames; default, no averaging.
         rate_limiter: Delays the loop before each frame; default, no delay.
+        gate: Frames in which nothing has moved repeat the last prediction; default,
+            every frame is classified.
         survives: After the first result, FRAME_FAILURES are logged and their frame is
             skipped; before it, and by default, they are raised.
     """
     smoother, failures, has_begun = smoother or Smoother(), Failures(), False
     if isinstance(frames, FrameStream):
-        frames.prepare = partial(_fit, classifier)
+        frames.prepare = partial(_fit, classifier, gate)
     if rate_limiter is not None:
         frames = _limit_rate(iter(frames), rate_limiter, stop)
     for frame in frames:
@@ -120,9 +126,10 @@ def classify_frames(
             return
         start_s = time.perf_counter()
         may_fail = survives and has_begun
-        answer = _attempt(frame, classifier, failures if may_fail else None)
-        if answer is None:
+        found = _attempt(frame, classifier, gate, failures if may_fail else None)
+        if found is None:
             continue
+        answer, is_repeated = found
         has_begun = True
         fit_s = frame.fitted.seconds if frame.fitted else 0.0
         latency_ms = (time.perf_counter() - start_s + fit_s) * 1000
@@ -147,6 +154,7 @@ def classify_frames(
             status.device,
             None if rate_limiter is None else rate_limiter.limit_fps,
             status.state == "lost",
+            is_repeated,
         )
         if boxes is not None:
             changes = describe_boxes(boxes, result.label, frame, classifier.manifest)
@@ -164,8 +172,13 @@ def _choose_label(
     return choose_label(top[0], classifier.manifest.classes, threshold)
 
 
-def _fit(classifier: Engine, frame: Frame) -> Frame:
-    """Returns `frame` with its image preprocessed; may be called from any thread."""
+def _fit(classifier: Engine, gate: MotionGate | None, frame: Frame) -> Frame:
+    """Returns `frame` with its image preprocessed; may be called from any thread.
+
+    While nothing moves, the image is probably not needed.
+    """
+    if gate is not None and not gate.has_moved:
+        return frame
     start_s = time.perf_counter()
     preprocessing = classifier.preprocessing
     try:
@@ -177,16 +190,35 @@ def _fit(classifier: Engine, frame: Frame) -> Frame:
 
 
 def _attempt(
-    frame: Frame, classifier: Engine, failures: Failures | None
-) -> Answer | None:
-    """Classifies a frame; returns None if that failed and `failures` has logged it."""
+    frame: Frame,
+    classifier: Engine,
+    gate: MotionGate | None,
+    failures: Failures | None,
+) -> tuple[Answer, bool] | None:
+    """Returns the prediction for a frame, and whether it is repeated.
+
+    Returns None if that failed and `failures` has logged it.
+    """
     try:
-        return _classify(frame, classifier)
+        return _predict(frame, classifier, gate)
     except FRAME_FAILURES as error:
         if failures is None:
             raise
         failures.note(f"Frame {frame.number} is skipped: {error}")
         return None
+
+
+def _predict(
+    frame: Frame, classifier: Engine, gate: MotionGate | None
+) -> tuple[Answer, bool]:
+    if gate is None:
+        return _classify(frame, classifier), False
+    known = gate.recall(frame, classifier.manifest)
+    if known is not None:
+        return known, True
+    answer = _classify(frame, classifier)
+    gate.remember(answer, classifier.manifest)
+    return answer, False
 
 
 def _classify(frame: Frame, classifier: Engine) -> Answer:
@@ -237,11 +269,13 @@ def to_text_line(result: Result, columns: int = 80) -> str:
 
     The first label is always included, shortened if necessary, the others if they fit;
     before them stands "unknown" if none is named. Boxes are counted by label. The
-    device is named unless it is the CPU.
+    device is named unless it is the CPU. "still" replaces the latency of a repeated
+    prediction.
     """
     name = cut(replace_unprintable(result.source), _NAME_COLUMNS)
     name += " " * (_NAME_COLUMNS - count_columns(name))
-    line = f"{result.frame:>7} {name} {result.latency_ms:7.1f} ms"
+    latency = "still" if result.repeated else f"{result.latency_ms:.1f} ms"
+    line = f"{result.frame:>7} {name} {latency:>10}"
     if device := name_device(result):
         line += f"  {device}"
     if result.boxes is not None:

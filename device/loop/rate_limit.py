@@ -4,13 +4,24 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from corallite.device.board.sensors import Board, ask_firmware, read_board
-from corallite.device.loop.thermal import PERIOD_S, ThermalThrottle
+from corallite.device.loop.thermal import PERIOD_S
 from corallite.device.system import log
 
 _TICK_S = 0.1
+
+
+class Throttle(Protocol):
+    """Finds the frame rate for a board, such as a `ThermalThrottle`."""
+
+    limit_fps: float | None
+    reason: str
+    lowered: int
+
+    def update(self, board: Board, fps: float) -> None:
+        """Sets the limit for the next period."""
 
 
 class RateLimitStatus(NamedTuple):
@@ -41,7 +52,7 @@ class RateLimiter:
     def __init__(
         self,
         max_fps: float | None = None,
-        throttle: ThermalThrottle | None = None,
+        throttle: Throttle | None = None,
         read_sensors: Callable[[], Board] | None = None,
         period_s: float = PERIOD_S,
     ) -> None:
@@ -61,6 +72,10 @@ class RateLimiter:
         self._frames = 0
         # Replaced as a whole, so that every thread reads values that belong together.
         self._status = RateLimitStatus()
+        if throttle is not None:
+            self._status = RateLimitStatus(
+                limit_fps=throttle.limit_fps, reason=throttle.reason
+            )
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         if throttle is not None:
@@ -101,7 +116,7 @@ class RateLimiter:
         """Returns the status; may be called from any thread."""
         return self._status
 
-    def _watch(self, throttle: ThermalThrottle) -> None:
+    def _watch(self, throttle: Throttle) -> None:
         start_s, frames = time.monotonic(), 0
         # Not immediately: reading the sensors would delay the first prediction.
         while not self._closing.wait(self._period_s):

@@ -17,6 +17,7 @@ from corallite.device.model.archive import (
     open_content,
     read_archived,
 )
+from corallite.device.model.cascade.fitted import Cascade
 from corallite.device.model.tensors import fields
 from corallite.device.model.tensors.boxes_output import BoxesOutput as BoxesOutput
 from corallite.device.model.tensors.classes_output import FEATURES as FEATURES
@@ -81,6 +82,7 @@ class Manifest(NamedTuple):
         accuracy: Top-1 on the validation split, 0 to 1, by stage: "float", "int8".
         versions: Version by name of the tools that made the file.
         selftest: What the file predicted when it was made; None if not recorded.
+        cascade: When a second model is asked; None: no threshold was fitted.
     """
 
     model: str
@@ -92,6 +94,7 @@ class Manifest(NamedTuple):
     accuracy: Mapping[str, float] = {}
     versions: Mapping[str, str] = {}
     selftest: SelfTest | None = None
+    cascade: Cascade | None = None
 
     @classmethod
     def of_classifier(
@@ -193,6 +196,7 @@ class Manifest(NamedTuple):
             "inputs": [image.to_json() for image in self.inputs],
             "outputs": [output.to_json() for output in self.outputs],
             "selftest": self.selftest and self.selftest.to_json(),
+            "cascade": self.cascade and self.cascade.to_json(),
         }
 
     def to_format_1(self) -> dict[str, Any]:
@@ -222,6 +226,7 @@ class Manifest(NamedTuple):
             content = upgrade(content)
         accuracy = require_small(content.get("accuracy", {}), "accuracy").items()
         versions = require_small(content.get("versions", {}), "versions").items()
+        cascade = content.get("cascade")
         return cls(
             fields.text(content, "model"),
             fields.text(content, "version"),
@@ -231,6 +236,7 @@ class Manifest(NamedTuple):
             {name: fields.finite(share) for name, share in accuracy},
             {name: require_short(str(text), name) for name, text in versions},
             _parse_selftest(content.get("selftest")),
+            None if cascade is None else Cascade.from_json(cascade),
         )
 
 

@@ -137,13 +137,13 @@ class Refusal(NamedTuple):
             raise ValueError(f"the temperature {temperature:g} is not from 0.01 to 100")
         return cls(
             temperature,
-            _share(content["threshold"]),
-            {require_label(str(x)): _share(share) for x, share in thresholds},
+            parse_share(content["threshold"]),
+            {require_label(str(x)): parse_share(share) for x, share in thresholds},
             require_label(str(background)) if background else "",
-            target_precision=_share(content["target_precision"]),
-            precision=_share(content["precision"]),
-            coverage=_share(content["coverage"]),
-            photos=_count(content["photos"]),
+            target_precision=parse_share(content["target_precision"]),
+            precision=parse_share(content["precision"]),
+            coverage=parse_share(content["coverage"]),
+            photos=parse_count(content["photos"]),
         )
 
 
@@ -153,14 +153,24 @@ def reaches(probability: float, threshold: float) -> bool:
     return bool(found >= least)
 
 
-def _share(value: Any) -> float:
+def parse_share(value: Any) -> float:
+    """Returns a share, 0 to 1.
+
+    Raises:
+        TypeError, ValueError: `value` is something else.
+    """
     share = float(value)
     if not 0 <= share <= 1 or math.isnan(share):
         raise ValueError(f"{share} is not from 0 to 1")
     return share
 
 
-def _count(value: Any) -> int:
+def parse_count(value: Any) -> int:
+    """Returns a number of photos.
+
+    Raises:
+        TypeError, ValueError, OverflowError: `value` is something else.
+    """
     count = int(value)
     if count < 0:
         raise ValueError(f"{count} is not a number of photos")

@@ -47,6 +47,9 @@ class HotReload(base.Engine):
     A changed file is tried in another process, loaded here, tested on test images, and
     used from the next image on. If anything fails, the former model continues, and the
     file is not tried again until it changes.
+
+    Attributes:
+        check: Called with the manifest of a new model; a `RequestError` refuses it.
     """
 
     def __init__(self, request: ModelRequest, *, look_s: float = _LOOK_S) -> None:
@@ -60,6 +63,7 @@ class HotReload(base.Engine):
         Raises:
             RequestError: The model cannot be run.
         """
+        self.check: Callable[[Manifest], None] = lambda manifest: None
         self._request = request
         # Without duplicates, in order.
         parts = map(str, list_files(request.path))
@@ -165,6 +169,7 @@ class HotReload(base.Engine):
         engine = open_model(self._request)
         selftest.check(engine)
         _require_same_meaning(engine.manifest, self.manifest)
+        self.check(engine.manifest)
         return engine
 
     def _replace(self, engine: base.Engine) -> None:

@@ -37,6 +37,11 @@ class Metrics:
         ProcessCollector(registry=self._registry)
         self._latency = self._histogram("latency", "Preprocessing and inference.")
         self._age = self._histogram("frame_age", "Time from capture to result.")
+        self._repeated = Counter(
+            "corallite_frames_repeated",
+            "Frames without inference, because nothing has moved.",
+            registry=self._registry,
+        )
         self._requests = Counter(
             "corallite_requests",
             "Responses by method, route and status.",
@@ -52,7 +57,10 @@ class Metrics:
 
     def put(self, result: Result) -> None:
         """Counts a frame's result; may be called from any thread."""
-        self._latency.observe(result.latency_ms / 1000)
+        if result.repeated:
+            self._repeated.inc()
+        else:
+            self._latency.observe(result.latency_ms / 1000)
         self._age.observe(result.age_ms / 1000)
 
     def close(self) -> None:

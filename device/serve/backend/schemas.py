@@ -126,6 +126,7 @@ class ResultBody(BaseModel):
         description="Null without a threshold; of a detector, the labels of its boxes."
     )
     latency_ms: float = Field(description="Preprocessing and inference.")
+    repeated: bool = Field(description="No inference, because nothing has moved.")
     age_ms: float = Field(description="From capture to result.")
     seconds_ago: float
 

@@ -259,6 +259,7 @@ def _describe_result(newest: Snapshot) -> schemas.ResultBody:
         counts=_printable_counts(result.counts),
         active=None if active is None else [printable(label) for label in active],
         latency_ms=round(result.latency_ms, 3),
+        repeated=result.repeated,
         age_ms=round(result.age_ms, 3),
         seconds_ago=round(time.monotonic() - newest.seen_s, 3),
     )

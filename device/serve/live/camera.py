@@ -15,6 +15,7 @@ from corallite.device.loop.classify_frames import (
     classify_frames,
 )
 from corallite.device.loop.count.counter import BoxCounter
+from corallite.device.loop.motion import MotionGate
 from corallite.device.loop.rate_limit import RateLimiter
 from corallite.device.loop.smoothing import Smoother
 from corallite.device.system import log
@@ -84,6 +85,7 @@ class Camera:
         observe: Callable[[Result], None],
         rate_limiter: RateLimiter | None = None,
         counter: BoxCounter | None = None,
+        gate: MotionGate | None = None,
     ) -> None:
         """Does not start yet.
 
@@ -97,6 +99,7 @@ class Camera:
             observe: Called with each result, in the loop's thread.
             rate_limiter: Delays the loop before each frame; default, no delay.
             counter: Counts boxes; default, nothing does.
+            gate: Finds frames in which nothing has moved; default, all are classified.
         """
         self.name = name
         self.frames = frames
@@ -109,6 +112,7 @@ class Camera:
         self._observe = observe
         self._rate_limiter = rate_limiter
         self.counter = counter
+        self._gate = gate
         self._taken: Frame | None = None
         # Written by the loop only. Its state is "" until the loop has ended.
         self._status = CameraStatus()
@@ -185,6 +189,7 @@ class Camera:
             self._top_k,
             self._smoother,
             self._rate_limiter,
+            gate=self._gate,
         )
         for result in results:
             if self.counter is not None:

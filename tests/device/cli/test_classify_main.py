@@ -13,11 +13,13 @@ import time
 import cv2
 import numpy as np
 import pytest
+from fixtures.cascade import WEAK_GREEN, pair
 
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.model.manifest import Manifest
 from corallite.device.model.write import attach_manifest
 
+__all__ = ["pair"]
 COMMAND = [sys.executable, "-m", "corallite.device.cli.classify_main"]
 MANIFEST = Manifest.of_classifier(
     "tiny", "1", ("red", "green", "blue"), Preprocessing((32, 32))
@@ -98,6 +100,53 @@ def test_program_ends_after_max_frames(model, video):
     )
     assert done.returncode == 0 and done.stdout.count("\n") == 3
     assert not done.stdout.startswith("{")
+
+
+def test_motion_classifies_only_what_has_changed(model, tmp_path):
+    for number, label in enumerate(["red", "red", "red", "blue", "blue"]):
+        image = np.full((48, 64, 3), BGR[label], np.uint8)
+        cv2.imwrite(str(tmp_path / f"{number}.png"), image)
+    done = classify(f"--model={model}", f"--source={tmp_path}", "--motion")
+    assert done.returncode == 0
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    labels = [line["top"][0]["label"] for line in lines]
+    assert labels == ["red", "red", "red", "blue", "blue"]
+    assert [line["repeated"] for line in lines] == [False, True, True, False, True]
+    assert "3 frames repeated the last prediction" in done.stderr
+
+
+def test_second_model_is_asked_where_the_first_is_unsure(pair, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for number, (red, green, blue) in enumerate([WEAK_GREEN, (255, 0, 0), WEAK_GREEN]):
+        image = np.full((48, 64, 3), (blue, green, red), np.uint8)
+        cv2.imwrite(str(tmp_path / "photos" / f"{number}.png"), image)
+    command = f"--model={pair[0]}", f"--source={tmp_path / 'photos'}"
+    labels = {}
+    for name, flag in (("alone", ()), ("cascade", (f"--then={pair[1]}",))):
+        done = classify(*command, *flag)
+        assert done.returncode == 0, done.stderr
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        labels[name] = [line["label"] for line in lines]
+    assert labels["alone"] == ["blue", "red", "blue"]
+    assert labels["cascade"] == ["green", "red", "green"]
+    assert "The second model was asked for 2 of 3 images." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        (("--labels=x.txt",), "--labels: describes one model, but --then gives two"),
+        (("--then=/none.tflite",), "/none.tflite: cannot be read"),
+        (("--motion_threshold=9",), "--motion_threshold: needs --motion; give both."),
+        (("--policy=/dev/null",), "/dev/null: cannot be read (is not"),
+        (("--policy=x", "--max_temperature=70"), "--max_temperature: is in the"),
+    ],
+)
+def test_flags_of_compute_that_do_not_fit_are_refused(pair, video, flags, why):
+    start = f"--model={pair[0]}", f"--source={video}", f"--then={pair[1]}"
+    done = classify(*start, *flags)
+    assert done.returncode == 2 and not done.stdout
+    assert why in done.stderr and "Traceback" not in done.stderr
 
 
 def test_third_party_model_with_labels(tiny_models, video, tmp_path):

@@ -223,6 +223,8 @@ def test_capture_needs_a_camera_and_its_own_folder(model, tmp_path):
         assert f"--{name}: needs a camera; give a --source." in said
     start = (*start, "--source=http://127.0.0.1:9/x")
     assert "--capture: is empty; give a folder." in refused(*start, "--capture=")
+    flags = f"--capture={tmp_path}", "--then=large.tflite"
+    assert "--capture: teaches one model" in refused(*start, *flags)
     inside = (f"--capture={tmp_path}/photos", f"--keep_uncertain={tmp_path}/photos/x")
     assert "where it would be a class; give another" in refused(*start, *inside)
 

@@ -104,11 +104,18 @@ def test_json_line_has_the_fields_and_is_one_line():
     assert list(content) == [
         *("frame", "time_s", "source", "top", "label"),
         *("latency_ms", "age_ms", "dropped", "active", "device", "limit_fps"),
-        "accelerator_lost",
+        *("accelerator_lost", "repeated"),
     ]
     assert content["top"][0] == {"label": "dog", "probability": 0.7}
     assert content["latency_ms"] == 1.235
     assert content["active"] is None
+
+
+def test_repeated_prediction_is_marked_in_text_and_json():
+    repeated = result(repeated=True)
+    assert json.loads(to_json_line(repeated))["repeated"] is True
+    assert "     still  " in to_text_line(repeated)
+    assert " ms " not in to_text_line(repeated)
 
 
 def test_age_counts_from_the_capture_and_dropped_is_passed_on():

@@ -48,7 +48,10 @@ def lines():
     state = StateBody(model=MODEL, source=SOURCE, result=None, board=BOARD)
     metrics.watch(lambda: state, lambda: {"requests_waiting": 3})
     top = [Prediction("cat", 0.9)]
-    metrics.put(Result(0, 0.0, "camera 0", top, "cat", latency_ms=30.0, age_ms=60.0))
+    result = Result(0, 0.0, "camera 0", top, "cat", latency_ms=30.0, age_ms=60.0)
+    metrics.put(result)
+    # Its latency is not that of an inference.
+    metrics.put(result._replace(frame=1, latency_ms=0.2, repeated=True))
     return metrics.to_text().decode().splitlines()
 
 
@@ -68,10 +71,11 @@ def lines():
         "corallite_throttled 327685.0",
         "corallite_cpu_frequency_hertz 1.5e+09",
         "corallite_cpu_load_ratio 1.25",
+        "corallite_frames_repeated_total 1.0",
         'corallite_latency_seconds_bucket{le="0.02"} 0.0',
         'corallite_latency_seconds_bucket{le="0.05"} 1.0',
         'corallite_frame_age_seconds_bucket{le="0.05"} 0.0',
-        'corallite_frame_age_seconds_bucket{le="0.1"} 1.0',
+        'corallite_frame_age_seconds_bucket{le="0.1"} 2.0',
     ],
 )
 def test_known_value_has_a_line(lines, line):

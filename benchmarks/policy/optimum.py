@@ -1,0 +1,58 @@
+"""The best policy of the simulator, by dynamic programming."""
+
+import numpy as np
+from simulator import MOVING, change_load, list_choices, simulate_period
+
+# Degrees of the grid, finer than what one period changes by.
+_GRID_C = np.arange(20.0, 130.0, 0.25)
+# Periods that the future counts: 1 / (1 - discount) is 5.5 hours.
+_DISCOUNT = 0.9995
+_CLOSE = 1e-6
+
+
+class OptimalPolicy:
+    """Knows the simulator and the temperature around the board; others do not."""
+
+    def __init__(self, ambient_c: float) -> None:
+        """Finds the best choice for each temperature and load by value iteration."""
+        rewards, lower, weight = _tabulate(ambient_c)
+        ends = np.array([change_load(is_burst) for is_burst in (False, True)])
+        values = np.zeros((2, len(_GRID_C)))
+        for _ in range(40_000):
+            future = values + ends[:, None] * (values[::-1] - values)
+            # The next temperature lies between two grid points.
+            after = [
+                f[n] + w * (f[n + 1] - f[n])
+                for f, n, w in zip(future, lower, weight, strict=True)
+            ]
+            quality = rewards + _DISCOUNT * np.array(after)
+            new = quality.max(1)
+            # A constant that all values share does not change the choice.
+            change = np.ptp(new - values)
+            values = new - new.min()
+            if change < _CLOSE:
+                break
+        self._best = quality.argmax(1)
+
+    def choose(self, temperature_c: float, load: float) -> int:
+        """Returns the index of the best choice."""
+        row = int(np.clip(round((temperature_c - _GRID_C[0]) * 4), 0, len(_GRID_C) - 1))
+        return int(self._best[int(load == MOVING[1]), row])
+
+
+def _tabulate(ambient_c: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns reward, lower grid point and weight, each `[load, choice, degrees]`."""
+    table = [
+        [
+            [simulate_period(choice, degrees, moving, ambient_c) for degrees in _GRID_C]
+            for choice in list_choices()
+        ]
+        for moving in MOVING
+    ]
+    rewards = np.array([[[x.reward for x in row] for row in side] for side in table])
+    after = np.array(
+        [[[x.temperature_c for x in row] for row in side] for side in table]
+    )
+    place = np.clip((after - _GRID_C[0]) * 4, 0, len(_GRID_C) - 1.001)
+    lower = place.astype(int)
+    return rewards, lower, place - lower

@@ -1,0 +1,1 @@
+"""Two models as one engine."""

@@ -1,0 +1,1 @@
+"""When the second of two models is asked."""
