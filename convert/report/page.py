@@ -5,6 +5,7 @@ from typing import Any
 
 import jinja2
 
+from corallite.convert.accuracy.gate import AccuracyComparison
 from corallite.convert.evaluate.usefulness import list_warnings
 from corallite.convert.report import charts, confusion, edgetpu_map, provenance
 from corallite.convert.report.facts import Facts
@@ -15,6 +16,28 @@ _MOST_LAYERS = 20
 
 def render(facts: Facts) -> str:
     """Returns the page; the same facts give the same bytes."""
+    return (
+        open_templates()
+        .get_template("report.html")
+        .render(
+            facts=facts,
+            evaluation=facts.last.result.evaluation,
+            charts=_draw_charts(facts),
+            confusion=_describe_confusion(facts),
+            refusal=facts.last.metrics.get("refusal"),
+            steps=facts.accuracy.list_steps() if facts.accuracy else [],
+            loss=facts.accuracy.explain_significant_loss() if facts.accuracy else "",
+            warnings=_list_warnings(facts),
+            layers=describe_layers(facts.accuracy),
+            sensitive=_describe_sensitivity(facts),
+            edgetpu=_describe_edgetpu(facts),
+            commands=provenance.list_commands(facts),
+        )
+    )
+
+
+def open_templates() -> jinja2.Environment:
+    """Returns the templates of reports, with their filters."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         # Names of classes and files are a user's: anything may be in them.
@@ -33,20 +56,7 @@ def render(facts: Facts) -> str:
         loss=_loss,
         mib=_mebibytes,
     )
-    return environment.get_template("report.html").render(
-        facts=facts,
-        evaluation=facts.last.result.evaluation,
-        charts=_draw_charts(facts),
-        confusion=_describe_confusion(facts),
-        refusal=facts.last.metrics.get("refusal"),
-        steps=facts.accuracy.list_steps() if facts.accuracy else [],
-        loss=facts.accuracy.explain_significant_loss() if facts.accuracy else "",
-        warnings=_list_warnings(facts),
-        layers=_describe_layers(facts),
-        sensitive=_describe_sensitivity(facts),
-        edgetpu=_describe_edgetpu(facts),
-        commands=provenance.list_commands(facts),
-    )
+    return environment
 
 
 def _draw_charts(facts: Facts) -> dict[str, Any]:
@@ -85,14 +95,14 @@ def _list_warnings(facts: Facts) -> list[str]:
     return list_warnings(results, facts.class_names, facts.split)
 
 
-def _describe_layers(facts: Facts) -> list[dict[str, Any]]:
+def describe_layers(accuracy: AccuracyComparison | None) -> list[dict[str, Any]]:
     """Returns the layers that int8 changes most, each with the length of its bar.
 
     The bar is the root of the error: the noise as a share of the signal.
     """
-    if facts.accuracy is None:
+    if accuracy is None:
         return []
-    worst = facts.accuracy.layers[:_MOST_LAYERS]
+    worst = accuracy.layers[:_MOST_LAYERS]
     shares = [(x.own_relative_mse**0.5, x.relative_mse**0.5) for x in worst]
     longest = max((max(pair) for pair in shares), default=0) or 1
     return [
