@@ -17,7 +17,7 @@ from corallite.device.system.native_log import withholding_native_log
 from corallite.device.system.text import cut
 from corallite.optimize.quantize.add_quantizers import is_quantized, quantize
 from corallite.train.framework.keras import keras, tf
-from corallite.train.runs.found import OUTPUTS
+from corallite.train.runs.found import SCORES
 
 _INT16X8 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
 _MOST_DETAIL = 200
@@ -126,22 +126,23 @@ def _make_converter(model: keras.Model) -> "tf.lite.TFLiteConverter":
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="image")])
     def infer(image: Any) -> dict[str, Any]:
-        return name_outputs(model(image, training=False))
+        return name_outputs(model, model(image, training=False))
 
     saved = hold(infer)
     function = infer.get_concrete_function()
     return tf.lite.TFLiteConverter.from_concrete_functions([function], saved)
 
 
-def name_outputs(outputs: Any) -> dict[str, Any]:
+def name_outputs(model: keras.Model, outputs: Any) -> dict[str, Any]:
     """Returns the outputs of a model by the names that its file gives them.
 
-    Args:
-        outputs: Of a classifier, its only one; of a model that finds boxes, a list.
+    Several have the names of their layers, but classes beside boxes are SCORES.
     """
-    if isinstance(outputs, list | tuple):
-        return dict(zip(OUTPUTS, outputs, strict=False))
-    return {"probabilities": outputs}
+    if not isinstance(outputs, list | tuple):
+        return {"probabilities": outputs}
+    renamed = {"probabilities": SCORES}
+    names = (renamed.get(name, name) for name in model.output_names)
+    return dict(zip(names, outputs, strict=True))
 
 
 def _name_tensors(content: bytes) -> bytes:
