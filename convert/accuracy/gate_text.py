@@ -23,7 +23,8 @@ def format_comparison(comparison: AccuracyComparison) -> str:
         "percentage points below",
         f"{overall.from_name}, {comparison.max_drop:g} allowed: {result}",
         "",
-        f"  {'':<{width}}{'top-1':>14}{'change':>9}{'95 %':>17}{'same label':>12}",
+        f"  {'':<{width}}{overall.measure:>14}{'change':>9}"
+        f"{'95 %':>17}{'same label':>12}",
         *(_format_step(step, width) for step in steps),
     ]
     if comparison.layers:

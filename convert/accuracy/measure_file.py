@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from corallite.convert.accuracy.compare_boxes import compare_found, predict_stage
 from corallite.convert.accuracy.gate import AccuracyComparison
 from corallite.convert.accuracy.measure import compare_models, predict_stages
 from corallite.convert.accuracy.record import read_comparison
@@ -36,10 +37,14 @@ def recall_comparison(
     lineage = run.lineage(last)
     if len(lineage) == 1:
         return None
-    chain = predict_stages(lineage, data.judging)
     inputs = last.metrics()["inputs"]
     granularity = inputs.get("granularity", "channel")
     method = inputs.get("method", _usual_method(lineage))
+    if data.boxes is not None:
+        found = [(x.name, predict_stage(x, data.judging)) for x in lineage]
+        compared = compare_found(found, data, method, granularity, last.sha256())
+        return compared.with_limit(max_drop)
+    chain = predict_stages(lineage, data.judging)
     compared = compare_models(chain, data, method, granularity, last.sha256())
     return compared.with_limit(max_drop)
 

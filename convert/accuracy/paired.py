@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+TOP_1 = "top-1"
 _Z_95 = 1.96
 # A larger number is no advice.
 _MOST_IMAGES = 1_000_000
@@ -25,6 +26,7 @@ class Step:
         agreement: Fraction of the images that get the same label from both.
         gained: Images of which only the second is right; None if not recorded.
         lost: Images of which only the first is right; None if not recorded.
+        measure: What `top1_from` and `top1_to` are: top-1, or mAP50 of boxes.
     """
 
     from_name: str
@@ -36,6 +38,7 @@ class Step:
     agreement: float
     gained: int | None = None
     lost: int | None = None
+    measure: str = TOP_1
 
     @property
     def drop_points(self) -> float:
@@ -57,6 +60,8 @@ class Step:
 
     def to_json(self) -> dict[str, Any]:
         fields = dataclasses.asdict(self)
+        if self.measure == TOP_1:  # As in earlier versions.
+            del fields["measure"]
         names = {"from": fields.pop("from_name"), "to": fields.pop("to_name")}
         return {**names, **fields}
 

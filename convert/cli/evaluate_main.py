@@ -16,15 +16,18 @@ and both together lose at most --max_drop (0.5 by default) against the second al
 the validation split. Writes small_cascade.tflite, a copy with that threshold.
 """
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
 
+from corallite.convert.accuracy.gate import AccuracyComparison
 from corallite.convert.accuracy.gate_text import format_comparison
 from corallite.convert.accuracy.measure_file import compare_file, recall_comparison
 from corallite.convert.evaluate import cascade_file
+from corallite.convert.evaluate.box_stages import evaluate_boxes
 from corallite.convert.evaluate.stages import evaluate_one_file, evaluate_run
 from corallite.convert.evaluate.table import format_results
 from corallite.convert.evaluate.usefulness import to_json
@@ -81,6 +84,8 @@ def main(argv: Sequence[str]) -> int:
     if _SENSITIVITY.value:
         return _measure_sensitivity(model, run, data)
     check_content({_PART.value: data.splits[_PART.value]}, data.class_names)
+    if data.boxes is not None:
+        return _evaluate_boxes(model, run, data)
     comparison = None
     if model is not None:
         path, limit = Path(model), _MAX_DROP.value
@@ -103,6 +108,30 @@ def main(argv: Sequence[str]) -> int:
         print(format_results(results, data.class_names, _PART.value))
         if comparison:
             print(f"\n{format_comparison(comparison)}")
+    return _exit_status(comparison)
+
+
+def _evaluate_boxes(model: str | None, run: Run, data: ImageData) -> int:
+    if model is not None:
+        raise RequestError(
+            f"{run.path} finds boxes, and only its own stages are measured, not "
+            f"{model}; omit that."
+        )
+    results = evaluate_boxes(run, data, _PART.value)
+    comparison = recall_comparison(run, data, _MAX_DROP.value)
+    if _JSON.value:
+        rows = [dataclasses.asdict(x) for x in results]
+        if comparison:
+            rows[-1]["parity"] = comparison.to_json()
+        print(json.dumps(rows))
+    else:
+        print(format_results(results, data.class_names, _PART.value))
+        if comparison:
+            print(f"\n{format_comparison(comparison)}")
+    return _exit_status(comparison)
+
+
+def _exit_status(comparison: AccuracyComparison | None) -> int:
     if comparison is None or comparison.passed:
         return program.EXIT_DONE
     return program.EXIT_CHECK_FAILED
@@ -129,6 +158,10 @@ def _fit_cascade(model: str | None, run: Run, data: ImageData) -> int:
 
 
 def _measure_sensitivity(model: str | None, run: Run, data: ImageData) -> int:
+    if data.boxes is not None:
+        raise RequestError(
+            f"--sensitivity measures classifiers, and {run.path} finds boxes; omit it."
+        )
     if model is not None:
         raise RequestError(f"--sensitivity measures the run, not {model}; omit that.")
     ignored = [x for x in ("part", "max_drop", "as_run") if flags.FLAGS[x].present]

@@ -25,6 +25,7 @@ from corallite.optimize.cli import budget_flags
 from corallite.train.cli import recipe_flags, task_flags
 
 _TASK = task_flags.define()
+_FIND = task_flags.define_vision_task()
 _SPARSITY = flags.DEFINE_float(
     "sparsity",
     None,
@@ -71,6 +72,7 @@ def main(argv: Sequence[str]) -> int:
             group_by=task.group_by,
             cache_gb=task.cache_gb,
             teaching=teaching,
+            task=_FIND(),
         )
     except AccuracyLostError as error:
         print(format_comparison(error.comparison))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from corallite.device.engine.classifier import Classifier
+from corallite.device.engine.classifier import Classifier, FileEngine
 from corallite.device.engine.file_kind import find_kind
 from corallite.device.engine.first_use import require_no_crash
 from corallite.device.engine.open_other import open_other
@@ -22,7 +22,7 @@ from corallite.device.system.errors import RequestError
 from corallite.train.data.load import Split
 
 # One at a time, so that nothing of ours disturbs the measurement.
-_TIMED = 2_000
+TIMED = 2_000
 # Images that wait for the threads.
 _CHUNK = 256
 
@@ -53,12 +53,12 @@ def predict_timed(
     """
     classifier = open_file(path, manifest)
     probabilities, latencies_ms = [], []
-    for pixels in split.images_rgb_u8[:_TIMED]:
+    for pixels in split.images_rgb_u8[:TIMED]:
         began_s = time.perf_counter()
         probabilities.append(classifier.run(pixels))
         latencies_ms.append(1000 * (time.perf_counter() - began_s))
-    rest = split.images_rgb_u8[_TIMED:]
-    probabilities += _run_all(classifier, lambda: open_file(path, manifest), rest)
+    rest = split.images_rgb_u8[TIMED:]
+    probabilities += run_all(classifier, lambda: open_file(path, manifest), rest)
     return classifier, np.array(probabilities), latencies_ms
 
 
@@ -70,7 +70,7 @@ def predict_labels_by_file(
     Of equal probabilities the first wins.
     """
     first = open_file(path, manifest)
-    found = _run_all(first, lambda: open_file(path, manifest), split.images_rgb_u8)
+    found = run_all(first, lambda: open_file(path, manifest), split.images_rgb_u8)
     return np.array(list(found)).argmax(1)
 
 
@@ -79,17 +79,17 @@ def predict_by(classifier: Classifier, split: Split) -> np.ndarray:
     return np.array([classifier.run(pixels) for pixels in split.images_rgb_u8])
 
 
-def _run_all(
-    first: Classifier, open_another: Callable[[], Classifier], images: Any
-) -> Iterator[np.ndarray]:
-    """Yields the probabilities of each image, in order.
+def run_all(
+    first: FileEngine, open_another: Callable[[], FileEngine], images: Any
+) -> Iterator[Any]:
+    """Yields the prediction of each image, in order.
 
-    Every thread has a classifier of its own, which computes in one thread: so the
+    Every thread has an engine of its own, which computes in one thread: so the
     predictions are those of a single one. Runtimes release the interpreter meanwhile.
     """
     own, spare = threading.local(), [first]
 
-    def run(pixels: np.ndarray) -> np.ndarray:
+    def run(pixels: np.ndarray) -> Any:
         if not hasattr(own, "classifier"):
             try:
                 own.classifier = spare.pop()

@@ -36,6 +36,12 @@ def evaluate_run(run: Run, data: ImageData, split: str = "test") -> list[StageRe
         RequestError: The run has no finished first stage, or a stage has to be measured
             while another process is writing into the run.
     """
+    require_current(run)
+    return [_recall(stage, data, split) for stage in runnable_stages(run)]
+
+
+def require_current(run: Run) -> None:
+    """Requires a finished first stage; warns of outdated stages."""
     run.first().require()
     for stage in run.outdated_stages():
         logging.warning(
@@ -44,7 +50,6 @@ def evaluate_run(run: Run, data: ImageData, split: str = "test") -> list[StageRe
             stage.path,
             stage.command(),
         )
-    return [_recall(stage, data, split) for stage in runnable_stages(run)]
 
 
 def runnable_stages(run: Run) -> list[Stage]:
@@ -81,7 +86,7 @@ def evaluate_one_file(
     """
     manifest = manifest_of(path, run, data, as_run, overrides)
     evaluation = evaluate_file(path, data.splits[split], manifest)
-    return StageResult("file", evaluation, **_describe_file(path, str(path)))
+    return StageResult("file", evaluation, **describe_file(path, str(path)))
 
 
 def manifest_of(
@@ -198,10 +203,11 @@ def _measure(stage: Stage, data: ImageData, split: str) -> StageResult:
         path = keras_model.export_float(stage, data)
     evaluation = evaluate_file(path, data.splits[split])
     shown = str(path.relative_to(stage.run.path))
-    return StageResult(stage.name, evaluation, **_describe_file(path, shown))
+    return StageResult(stage.name, evaluation, **describe_file(path, shown))
 
 
-def _describe_file(path: Path, shown: str) -> dict[str, Any]:
+def describe_file(path: Path, shown: str) -> dict[str, Any]:
+    """Returns the fields of a `StageResult` that depend on the file alone."""
     if find_kind(path) is not None:
         return {"file": shown, "machine": describe_machine(), "sparsity": None}
     content = path.read_bytes()

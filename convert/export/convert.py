@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from absl import logging
 
-from corallite.convert.accuracy import measure
+from corallite.convert.accuracy import compare_boxes, measure
 from corallite.convert.accuracy.gate import AccuracyComparison, AccuracyLostError
 from corallite.convert.accuracy.record import (
     PARITY_FILE,
@@ -20,7 +20,10 @@ from corallite.convert.accuracy.record import (
     rejected_path,
     write_rejected,
 )
-from corallite.convert.evaluate.keras_model import predict_labels
+from corallite.convert.evaluate.keras_model import (
+    predict_boxes_by_model,
+    predict_labels,
+)
 from corallite.convert.evaluate.predict_file import predict_labels_by_file
 from corallite.convert.export.plan import (
     DEFAULT,
@@ -32,6 +35,7 @@ from corallite.convert.export.plan import (
 from corallite.convert.export.registry import find_target
 from corallite.convert.export.targets.target import Candidate, Target
 from corallite.device.system import files
+from corallite.device.system.errors import RequestError
 from corallite.device.system.storage import atomic
 from corallite.train.data.load import ImageData, Split
 from corallite.train.runs.kinds import export_stage
@@ -57,6 +61,11 @@ def convert(
             under another name; a former file stays as it was.
     """
     chosen, stage = find_target(target), run.stage(export_stage(target))
+    if data.boxes is not None and not chosen.takes_boxes:
+        raise RequestError(
+            f"--to={target} takes classifiers only, and {run.path} finds boxes; export "
+            "it with --to=int8."
+        )
     chosen.require_packages()
     run.first().require()
     with run.lock(stage.kind.verb):
@@ -125,6 +134,8 @@ def _compare(
     """Compares a candidate with the stages that it was made from."""
     lineage, quantized = stage.run.lineage(plan.parent), candidate.quantized
     split = data.judging
+    if data.boxes is not None:
+        return _compare_boxes(stage, plan, candidate, data)
     chain = measure.predict_stages(lineage, split)
     if quantized is not None and not plan.parent.kind.is_quantized:
         chain.append((plan.method, predict_labels(quantized, split)))
@@ -137,6 +148,27 @@ def _compare(
     compared = measure.compare_models(chain, data, plan.method, granularity, sha256)
     if quantized is None:
         return compared
+    of_layers = measure.compare_layers(quantized, split, lineage)
+    return dataclasses.replace(compared, **of_layers)
+
+
+def _compare_boxes(
+    stage: Stage, plan: Plan, candidate: Candidate, data: ImageData
+) -> AccuracyComparison:
+    """Does the same for a model that finds boxes."""
+    lineage, quantized = stage.run.lineage(plan.parent), candidate.quantized
+    split, predicted = data.judging, candidate.predicted
+    if quantized is None or predicted is None:
+        raise ValueError(f"Expected {plan.target.name} to have run its model.")
+    chain = [(x.name, compare_boxes.predict_stage(x, split)) for x in lineage]
+    if not plan.parent.kind.is_quantized:
+        chain.append((plan.method, predict_boxes_by_model(quantized, split)))
+    chain.append((stage.name, predicted))
+    sha256 = hashlib.sha256(candidate.model).hexdigest()
+    granularity = plan.inputs["granularity"]
+    compared = compare_boxes.compare_found(
+        chain, data, plan.method, granularity, sha256
+    )
     of_layers = measure.compare_layers(quantized, split, lineage)
     return dataclasses.replace(compared, **of_layers)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from absl import logging
 
-from corallite.convert.evaluate.metrics import StageResult
+from corallite.convert.evaluate.box_stages import evaluate_boxes
 from corallite.convert.evaluate.stages import evaluate_run
 from corallite.convert.export.convert import convert
 from corallite.convert.export.plan import DEFAULT, Request
@@ -24,6 +24,7 @@ from corallite.train.runs.kinds import KINDS
 from corallite.train.runs.recipe import PRUNE, QUANTIZE, SLIM, TRAIN, Recipe
 from corallite.train.runs.run import Run
 from corallite.train.training import float_stage
+from corallite.train.training.detect.task import CLASSES_ALONE, VisionTask
 from corallite.train.training.initialization import initialize
 from corallite.train.training.recipe import AUTO_WEIGHTS, Transfer
 from corallite.train.training.teaching.teacher import Teaching
@@ -54,7 +55,8 @@ def run_pipeline(
     group_by: str | None = None,
     cache_gb: float | None = None,
     teaching: Teaching | None = None,
-) -> tuple[list[StageResult], ImageData]:
+    task: VisionTask = CLASSES_ALONE,
+) -> tuple[list[Any], ImageData]:
     """Makes every stage that is not finished.
 
     Args:
@@ -74,19 +76,23 @@ def run_pipeline(
         cache_gb: How much may be decoded and kept; see `prepare_data`.
         teaching: The teacher of all trainings; None for labels alone. Where channels
             are removed, it teaches the float network, and that one its smaller selves.
+        task: What the network is to find.
 
     Returns:
-        The test results of all stages, and the images, which the report also needs.
+        The test results of all stages, `StageResult`, or `BoxResult` for a task with
+        boxes; and the images, which the report also needs.
 
     Raises:
         RequestError: A stage cannot be made; earlier stages stay finished.
         AccuracyLostError: int8 lost more than allowed; earlier stages stay finished.
         KeyboardInterrupt: A signal stopped it; the same call resumes.
     """
-    counts = _count_images(data_dir, run)
+    counts = _count_images(data_dir, run, task)
     chain = choose_chain(counts.images, run, steps, sparsity, request.method)
     logging.info("%s", chain.explain())
     _check(chain, recipes, budget)
+    if chain.slims and task.finds_boxes:
+        raise slim_stage.boxes_error(run)
     _refuse_unused_stages(run, chain, request.overwrite)
     own = teaching
     if chain.slims and teaching is not None:
@@ -109,10 +115,13 @@ def run_pipeline(
             cache_gb=cache_gb,
             teaching=teaching,
             overwrite=request.overwrite,
+            task=task,
         )
         _discard_unused_stages(run, chain)
         _train_further(run, data, chain, recipes, budget, request)
         convert(run, data, request)
+        if data.boxes is not None:
+            return evaluate_boxes(run, data), data
         return evaluate_run(run, data), data
 
 
@@ -149,11 +158,14 @@ def _check(chain: Chain, recipes: Recipes, budget: Budget) -> None:
         open_table(budget.board)
 
 
-def _count_images(data_dir: Path, run: Run) -> Counts:
-    """Counts the images and classes; those of the run if it has some already."""
+def _count_images(data_dir: Path, run: Run, task: VisionTask) -> Counts:
+    """Counts the images and labels; those of the run if it has some already."""
     path = run.path / "split.json"
     if not path.exists():
-        return count_images(data_dir)
+        marked = task.read(data_dir)
+        if marked is None:
+            return count_images(data_dir)
+        return Counts(len(marked[1].images), len(marked[1].labels))
     made = read_split(path)
     paths = {file.path for split in made.splits.values() for file in split}
     return Counts(len(paths), len(made.class_names))

@@ -173,7 +173,7 @@ def gather_facts(
         doubtful=run.first().recall(
             lambda x: show_doubtful(x.get("doubtful", []), data.splits["train"])
         ),
-        accuracy=_find_comparison(run, made_stages),
+        accuracy=find_comparison(run, made_stages),
         sensitivity=read_sensitivity(run),
         model=model,
         edgetpu=placement,
@@ -184,7 +184,7 @@ def gather_facts(
     )
 
 
-def _find_comparison(run: Run, stages: list[Stage]) -> AccuracyComparison | None:
+def find_comparison(run: Run, stages: list[Stage]) -> AccuracyComparison | None:
     """Returns that of the last file, else that of a file that was rejected."""
     made = [stage for stage in stages if not stage.kind.is_export]
     known = next(filter(None, map(read_comparison, reversed(made))), None)

@@ -5,6 +5,7 @@ from typing import Any
 
 import jinja2
 
+from corallite.convert.accuracy.gate import AccuracyComparison
 from corallite.convert.evaluate.usefulness import list_warnings
 from corallite.convert.report import charts, confusion, edgetpu_map, provenance
 from corallite.convert.report.facts import Facts
@@ -13,9 +14,32 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _MOST_LAYERS = 20
 
 
+def render(facts: Facts) -> str:
+    """Returns the page; the same facts give the same bytes."""
+    template = load_templates().get_template("report.html")
+    return template.render(
+        facts=facts,
+        evaluation=facts.last.result.evaluation,
+        charts=_draw_charts(facts),
+        confusion=_describe_confusion(facts),
+        refusal=facts.last.metrics.get("refusal"),
+        steps=facts.accuracy.list_steps() if facts.accuracy else [],
+        loss=facts.accuracy.explain_significant_loss() if facts.accuracy else "",
+        warnings=_list_warnings(facts),
+        layers=describe_layers(facts.accuracy),
+        sensitive=_describe_sensitivity(facts),
+        edgetpu=_describe_edgetpu(facts),
+        commands=provenance.list_commands(facts),
+    )
+
+
 def load_templates(*folders: Path) -> jinja2.Environment:
-    """Returns the templates of pages: those of these folders, and those here."""
-    return jinja2.Environment(
+    """Returns the templates of pages, with their filters.
+
+    Args:
+        folders: Of templates that are not here.
+    """
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader((*folders, _TEMPLATES)),
         # Names of classes and files are a user's: anything may be in them.
         autoescape=True,
@@ -23,11 +47,6 @@ def load_templates(*folders: Path) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-
-
-def render(facts: Facts) -> str:
-    """Returns the page; the same facts give the same bytes."""
-    environment = load_templates()
     environment.filters.update(
         percent=_percent,
         bare=_bare_percent,
@@ -38,20 +57,7 @@ def render(facts: Facts) -> str:
         loss=_loss,
         mib=_mebibytes,
     )
-    return environment.get_template("report.html").render(
-        facts=facts,
-        evaluation=facts.last.result.evaluation,
-        charts=_draw_charts(facts),
-        confusion=_describe_confusion(facts),
-        refusal=facts.last.metrics.get("refusal"),
-        steps=facts.accuracy.list_steps() if facts.accuracy else [],
-        loss=facts.accuracy.explain_significant_loss() if facts.accuracy else "",
-        warnings=_list_warnings(facts),
-        layers=_describe_layers(facts),
-        sensitive=_describe_sensitivity(facts),
-        edgetpu=_describe_edgetpu(facts),
-        commands=provenance.list_commands(facts),
-    )
+    return environment
 
 
 def _draw_charts(facts: Facts) -> dict[str, Any]:
@@ -90,14 +96,14 @@ def _list_warnings(facts: Facts) -> list[str]:
     return list_warnings(results, facts.class_names, facts.split)
 
 
-def _describe_layers(facts: Facts) -> list[dict[str, Any]]:
+def describe_layers(accuracy: AccuracyComparison | None) -> list[dict[str, Any]]:
     """Returns the layers that int8 changes most, each with the length of its bar.
 
     The bar is the root of the error: the noise as a share of the signal.
     """
-    if facts.accuracy is None:
+    if accuracy is None:
         return []
-    worst = facts.accuracy.layers[:_MOST_LAYERS]
+    worst = accuracy.layers[:_MOST_LAYERS]
     shares = [(x.own_relative_mse**0.5, x.relative_mse**0.5) for x in worst]
     longest = max((max(pair) for pair in shares), default=0) or 1
     return [

@@ -3,6 +3,7 @@
 import datetime
 from pathlib import Path
 
+from corallite.convert.report.boxes_page import render_boxes
 from corallite.convert.report.facts import gather_facts
 from corallite.convert.report.page import render
 from corallite.device.system import files
@@ -37,5 +38,8 @@ def write_report(
         made = datetime.datetime.now().astimezone()
     path = run.path / REPORT_FILE
     with run.lock("report"):
+        if data.boxes is not None:
+            files.write_text(path, render_boxes(run, data, split, made))
+            return path
         files.write_text(path, render(gather_facts(run, data, split, made)))
     return path

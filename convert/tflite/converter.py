@@ -11,11 +11,13 @@ from corallite.convert.tflite.equal_scales import merge_equal_scales
 from corallite.convert.tflite.queries import float_tensors
 from corallite.convert.tflite.split_convolutions import split_convolutions
 from corallite.device.engine.runtime import first_line
+from corallite.device.model.write import pack, unpack
 from corallite.device.system.errors import RequestError
 from corallite.device.system.native_log import withholding_native_log
 from corallite.device.system.text import cut
 from corallite.optimize.quantize.add_quantizers import is_quantized, quantize
 from corallite.train.framework.keras import keras, tf
+from corallite.train.runs.found import SCORES
 
 _INT16X8 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
 _MOST_DETAIL = 200
@@ -52,14 +54,14 @@ def convert_to_int8(model: keras.Model, images: np.ndarray) -> bytes:
     converter.representative_dataset = lambda: (
         [images[i : i + 1]] for i in range(min(len(images), _IMAGES_FOR_CONVERTER))
     )
-    content = merge_equal_scales(split_convolutions(_run(converter)))
+    content = merge_equal_scales(split_convolutions(_name_tensors(_run(converter))))
     _check_full_int8(content)
     return content
 
 
 def convert_to_float(model: keras.Model) -> bytes:
     """Returns a float32 TFLite file of a float model, with a batch of 1."""
-    return _run(_make_converter(model))
+    return _name_tensors(_run(_make_converter(model)))
 
 
 def convert_to_form(
@@ -124,11 +126,37 @@ def _make_converter(model: keras.Model) -> "tf.lite.TFLiteConverter":
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="image")])
     def infer(image: Any) -> dict[str, Any]:
-        return {"probabilities": model(image, training=False)}
+        return name_outputs(model, model(image, training=False))
 
     saved = hold(infer)
     function = infer.get_concrete_function()
     return tf.lite.TFLiteConverter.from_concrete_functions([function], saved)
+
+
+def name_outputs(model: keras.Model, outputs: Any) -> dict[str, Any]:
+    """Returns the outputs of a model by the names that its file gives them.
+
+    Several have the names of their layers, but classes beside boxes are SCORES.
+    """
+    if not isinstance(outputs, list | tuple):
+        return {"probabilities": outputs}
+    renamed = {"probabilities": SCORES}
+    names = (renamed.get(name, name) for name in model.output_names)
+    return dict(zip(names, outputs, strict=True))
+
+
+def _name_tensors(content: bytes) -> bytes:
+    """Returns a file whose outputs, if there are several, have the signature's names.
+
+    Tensors without names of their own are found by these in every runtime.
+    """
+    model = unpack(content)
+    (signature,) = model.signatureDefs
+    if len(signature.outputs) == 1:
+        return content
+    for output in signature.outputs:
+        model.subgraphs[0].tensors[output.tensorIndex].name = output.name
+    return pack(model)
 
 
 def hold(function: Any) -> "tf.Module":

@@ -31,7 +31,8 @@ def rebuild(
         inputs = tf.nest.map_structure(lambda x: copied[id(x)], layer.input)
         new_layer = replace(layer)
         copied[id(layer.output)] = inputs if new_layer is None else new_layer(inputs)
-    return keras.Model(image, copied[id(model.output)], name=model.name)
+    outputs = tf.nest.map_structure(lambda x: copied[id(x)], model.output)
+    return keras.Model(image, outputs, name=model.name)
 
 
 def copy_layer(layer: keras.layers.Layer, input_shape=None) -> keras.layers.Layer:
@@ -48,11 +49,11 @@ def copy_layer(layer: keras.layers.Layer, input_shape=None) -> keras.layers.Laye
 
 def check_flat(model: keras.Model) -> None:
     """Raises `ValueError` unless every layer is used once and none is a model."""
-    ends = tf.nest.flatten([model.input, model.output])
-    if len(ends) != 2 or isinstance(model, keras.Sequential):
+    inputs = tf.nest.flatten(model.input)
+    if len(inputs) != 1 or isinstance(model, keras.Sequential):
         raise ValueError(
-            "Expected `model` to be functional with one input and one output, got "
-            f"{model.name!r}, a {type(model).__name__} with {len(ends)} in all."
+            "Expected `model` to be functional with one input, got "
+            f"{model.name!r}, a {type(model).__name__} with {len(inputs)}."
         )
     for layer in model.layers:
         if isinstance(layer, keras.Model):

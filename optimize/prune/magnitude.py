@@ -20,11 +20,11 @@ from corallite.train.runs.kinds import KINDS
 from corallite.train.runs.recipe import PRUNING, Recipe
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import Stage
+from corallite.train.training.detect.objective import choose_objective
 from corallite.train.training.distribute.workers import ALONE, Workers
 from corallite.train.training.finish_stage import finish_stage
 from corallite.train.training.fit import fit
 from corallite.train.training.float_stage import cost_metrics
-from corallite.train.training.objectives import classify
 from corallite.train.training.recipe import settle
 from corallite.train.training.teaching.teacher import (
     Teaching,
@@ -93,7 +93,7 @@ def prune(
             shown,
             recipe,
             stage.path,
-            objective=teacher.teach(classify(data, recipe)),
+            objective=teacher.teach(choose_objective(data, recipe)),
             inputs=inputs,
             workers=workers,
             callbacks=[UpdateMasks()],

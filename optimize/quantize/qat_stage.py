@@ -13,10 +13,10 @@ from corallite.train.runs.recipe import QUANTIZING, Recipe
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import Stage
 from corallite.train.runs.unused_stages import warn_of_unused_stages
+from corallite.train.training.detect.objective import choose_objective
 from corallite.train.training.distribute.workers import ALONE, Workers
 from corallite.train.training.finish_stage import finish_stage
 from corallite.train.training.fit import fit
-from corallite.train.training.objectives import classify
 from corallite.train.training.recipe import settle
 from corallite.train.training.teaching.teacher import (
     Teaching,
@@ -91,7 +91,7 @@ def train_quantized(
             shown,
             recipe,
             stage.path,
-            objective=teacher.teach(classify(data, recipe)),
+            objective=teacher.teach(choose_objective(data, recipe)),
             inputs=inputs,
             workers=workers,
         )

@@ -9,6 +9,7 @@ from corallite.optimize.keras_graph.quantizers import KernelQuantizer
 from corallite.train.framework.keras import keras
 from corallite.train.models.channel_slice import ChannelSlice
 from corallite.train.models.hard_swish import HardSwish
+from corallite.train.models.sigmoid import Sigmoid
 
 # Per-channel: one scale for each output channel of a convolution. Per-tensor: one
 # scale for its whole kernel, as the STM32MP2's accelerator and some others need it.
@@ -63,7 +64,9 @@ SPECS = {
     ChannelSlice: LayerSpec(Output.MOVED),
     ZeroBorder: LayerSpec(Output.MOVED),
     ColourBorder: LayerSpec(Output.MOVED),
+    keras.layers.UpSampling2D: LayerSpec(Output.MOVED),
     keras.layers.Softmax: LayerSpec(Output.FLOAT),
+    Sigmoid: LayerSpec(Output.FLOAT),
 }
 
 

@@ -27,7 +27,8 @@ def strip_quantizers(model: keras.Model) -> keras.Model:
             lambda x: copied[id(passed.get(id(x), x))], layer.input
         )
         copied[id(layer.output)] = _float_copy(layer)(inputs)
-    return keras.Model(image, copied[id(model.output)], name=model.name)
+    outputs = tf.nest.map_structure(lambda x: copied[id(x)], model.output)
+    return keras.Model(image, outputs, name=model.name)
 
 
 def _passed_on(model):

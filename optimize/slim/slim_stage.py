@@ -12,6 +12,7 @@ import numpy as np
 from absl import logging
 
 from corallite.device.system import files
+from corallite.device.system.errors import RequestError
 from corallite.optimize.keras_graph.load import load_model
 from corallite.optimize.slim.budget import Budget
 from corallite.optimize.slim.importance import measure_importance
@@ -50,6 +51,14 @@ _BATCH = 32
 _JUDGED, _AVERAGED = 16, 50
 
 
+def boxes_error(run: Run) -> RequestError:
+    """Returns the error of a run that finds boxes."""
+    return RequestError(
+        f"{run.path}: channels are removed from classifiers only, and this run finds "
+        "boxes; prune with --sparsity, or train with a lower --width."
+    )
+
+
 def slim(
     run: Run,
     data: ImageData,
@@ -75,6 +84,8 @@ def slim(
             another process is writing into the run.
         KeyboardInterrupt: A signal stopped it; the same call resumes.
     """
+    if data.boxes is not None:
+        raise boxes_error(run)
     parent, stage = run.stage(KIND.parents[0]), run.stage(KIND.name)
     source = parent.require()
     teacher = load_teacher(teaching, data, stage)

@@ -13,6 +13,7 @@ from corallite.train.data import datasets
 from corallite.train.models.network import Network, read_network
 from corallite.train.models.registry import DEFAULT, NETWORKS
 from corallite.train.runs.run import Run
+from corallite.train.training.detect.task import CLASSIFY, TASKS, VisionTask
 
 # --help then lists the flags among those of the program that calls `define`.
 flags.disclaim_key_flags()
@@ -84,6 +85,35 @@ def define() -> Callable[..., Task]:
         network = _choose_network(model.value, width.value, image_size.value)
         images = datasets.locate(data_dir.value, dataset.value)
         return Task(images, group_by.value, run, network, fit.value, cache_gb.value)
+
+    return read
+
+
+def define_vision_task() -> Callable[[], VisionTask]:
+    """Defines what the network is to find; returns a function that reads it.
+
+    The function raises `RequestError` if the flags contradict each other.
+    """
+    task = flags.DEFINE_enum(
+        "task",
+        CLASSIFY,
+        TASKS,
+        "What to find: classify, the class of an image; detect, boxes of objects; or "
+        "both.",
+    )
+    boxes = flags.DEFINE_string(
+        "boxes",
+        None,
+        "Boxes for --task: a COCO .json, or a folder of Pascal VOC .xml or YOLO .txt "
+        "files; by default those in --data_dir.",
+    )
+
+    def read() -> VisionTask:
+        if boxes.value is not None and task.value == CLASSIFY:
+            raise RequestError("--boxes needs --task=detect or --task=both; add it.")
+        return VisionTask(
+            task.value, None if boxes.value is None else Path(boxes.value)
+        )
 
     return read
 

@@ -15,6 +15,7 @@ from corallite.train.runs.recipe import TRAIN
 from corallite.train.training.float_stage import train
 
 _TASK = task_flags.define()
+_FIND = task_flags.define_vision_task()
 _OVERWRITE = run_flags.define_overwrite()
 _RECIPE = recipe_flags.define(TRAIN)
 _TRANSFER = recipe_flags.define_transfer()
@@ -25,7 +26,7 @@ _WORKERS = worker_flags.define()
 def main(argv: Sequence[str]) -> None:
     program.reject_arguments(argv)
     recipe = _RECIPE()
-    transfer, teaching = _TRANSFER(), _TEACHING()
+    transfer, teaching, find = _TRANSFER(), _TEACHING(), _FIND()
     with _WORKERS() as workers:
         task = _TASK(workers.begin_run)
         stage, _ = train(
@@ -40,6 +41,7 @@ def main(argv: Sequence[str]) -> None:
             teaching=teaching,
             overwrite=_OVERWRITE.value,
             workers=workers,
+            task=find,
         )
         print(f"{stage.model_path}: {stage.describe_accuracy()}")
 

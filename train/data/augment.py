@@ -98,7 +98,7 @@ def build_mixer(mixup_alpha: float, cutmix_alpha: float) -> Mixer | None:
     if len(mixers) < 2:
         return mixers[0] if mixers else None
     return lambda images, targets, seed: tf.cond(
-        _uniform([], _fold(seed, 6), 0.0, 1.0) < 0.5,
+        draw_uniform([], fold_seed(seed, 6), 0.0, 1.0) < 0.5,
         lambda: mixers[0](images, targets, seed),
         lambda: mixers[1](images, targets, seed),
     )
@@ -129,7 +129,7 @@ def cut_mix(
     num_images, height, width = _batch_size_hw(images)
     other = _draw_order(num_images, seed)
     side = tf.sqrt(1.0 - _draw_beta(num_images, alpha, seed))[:, tf.newaxis]
-    centre = _uniform([num_images, 2], _fold(seed, 7), 0.0, 1.0)
+    centre = draw_uniform([num_images, 2], fold_seed(seed, 7), 0.0, 1.0)
     rows, columns = (
         tf.abs((tf.range(length, dtype=tf.float32) + 0.5) / length - x) < side / 2
         for length, x in ((height, centre[:, :1]), (width, centre[:, 1:]))
@@ -163,9 +163,9 @@ def flip_and_shift(images_rgb_u8: tf.Tensor, seed: Seed) -> tf.Tensor:
     of a training step.
     """
     num_images, height, width = _batch_size_hw(images_rgb_u8)
-    rows = _shifted(height, num_images, _fold(seed, 0))
-    columns = _shifted(width, num_images, _fold(seed, 1))
-    is_flipped = _uniform([num_images, 1], _fold(seed, 2), 0.0, 1.0) < 0.5
+    rows = _shifted(height, num_images, fold_seed(seed, 0))
+    columns = _shifted(width, num_images, fold_seed(seed, 1))
+    is_flipped = draw_uniform([num_images, 1], fold_seed(seed, 2), 0.0, 1.0) < 0.5
     columns = tf.where(is_flipped, width - 1 - columns, columns)
     cropped = tf.gather(images_rgb_u8, rows, axis=1, batch_dims=1)
     return tf.gather(cropped, columns, axis=2, batch_dims=1)
@@ -179,15 +179,19 @@ def flip_and_resize(images_rgb_u8: tf.Tensor, seed: Seed) -> tf.Tensor:
     area, which does not help small networks.
     """
     num_images, height, width = _batch_size_hw(images_rgb_u8)
-    area = _uniform([num_images], _fold(seed, 0), _MIN_AREA, 1.0)
-    log_aspect = _uniform(
-        [num_images], _fold(seed, 1), -_MAX_LOG_ASPECT, _MAX_LOG_ASPECT
+    area = draw_uniform([num_images], fold_seed(seed, 0), _MIN_AREA, 1.0)
+    log_aspect = draw_uniform(
+        [num_images], fold_seed(seed, 1), -_MAX_LOG_ASPECT, _MAX_LOG_ASPECT
     )
     box_height = height * tf.minimum(1.0, tf.sqrt(area * tf.exp(log_aspect)))
     box_width = width * tf.minimum(1.0, tf.sqrt(area * tf.exp(-log_aspect)))
-    top = _uniform([num_images], _fold(seed, 2), 0.0, 1.0) * (height - box_height)
-    left = _uniform([num_images], _fold(seed, 3), 0.0, 1.0) * (width - box_width)
-    is_flipped = _uniform([num_images], _fold(seed, 4), 0.0, 1.0) < 0.5
+    top = draw_uniform([num_images], fold_seed(seed, 2), 0.0, 1.0) * (
+        height - box_height
+    )
+    left = draw_uniform([num_images], fold_seed(seed, 3), 0.0, 1.0) * (
+        width - box_width
+    )
+    is_flipped = draw_uniform([num_images], fold_seed(seed, 4), 0.0, 1.0) < 0.5
     borders = tf.stack([top, left, top + box_height, left + box_width], axis=1)
     boxes = tf.cast(tf.round(borders), tf.int32)
     return _in_numpy(_resize_boxes, images_rgb_u8, [boxes, is_flipped])
@@ -200,7 +204,9 @@ def vary_colour(images_rgb_u8: tf.Tensor, seed: Seed) -> tf.Tensor:
     height, width, 3]`, RGB; values are clipped to 0 to 255.
     """
     num_images = tf.shape(images_rgb_u8)[0]
-    factors = _uniform([num_images, 3], _fold(seed, 5), 1 - _STRENGTH, 1 + _STRENGTH)
+    factors = draw_uniform(
+        [num_images, 3], fold_seed(seed, 5), 1 - _STRENGTH, 1 + _STRENGTH
+    )
     return _in_numpy(_transform_colours, images_rgb_u8, [factors])
 
 
@@ -236,19 +242,19 @@ def _transform_colours(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
     return transformed
 
 
-def _fold(seed: Seed, number: int) -> Seed:
+def fold_seed(seed: Seed, number: int) -> Seed:
     if isinstance(seed, PartSeed):
-        return seed._replace(whole=_fold(seed.whole, number))
+        return seed._replace(whole=fold_seed(seed.whole, number))
     return tf.random.experimental.stateless_fold_in(seed, number)
 
 
-def _uniform(
+def draw_uniform(
     shape: list[Any], seed: Seed, low: float, high: float, dtype: Any = tf.float32
 ) -> tf.Tensor:
     """Draws numbers; the first axis of `shape` is that of the images."""
     if not isinstance(seed, PartSeed):
         return tf.random.stateless_uniform(shape, seed, low, high, dtype)
-    drawn = _uniform([seed.total, *shape[1:]], seed.whole, low, high, dtype)
+    drawn = draw_uniform([seed.total, *shape[1:]], seed.whole, low, high, dtype)
     return drawn[seed.first :: seed.step][: shape[0]]
 
 
@@ -263,7 +269,7 @@ def _in_numpy(
 def _shifted(length: int, num_images: tf.Tensor, seed: Seed) -> tf.Tensor:
     """Returns int32 `[num_images, length]`: positions, reflected at the ends."""
     pad = max(1, round(length / 8))
-    offsets = _uniform([num_images, 1], seed, -pad, pad + 1, tf.int32)
+    offsets = draw_uniform([num_images, 1], seed, -pad, pad + 1, tf.int32)
     positions = tf.abs(tf.range(length)[tf.newaxis] + offsets)
     return length - 1 - tf.abs(length - 1 - positions)
 
@@ -275,13 +281,13 @@ def _batch_size_hw(images: tf.Tensor) -> tuple[tf.Tensor, int, int]:
 
 def _draw_beta(num_images: tf.Tensor, alpha: float, seed: tf.Tensor) -> tf.Tensor:
     """Returns float32 `[num_images]`: a gamma variate's share of two."""
-    drawn = tf.random.stateless_gamma([num_images, 2], _fold(seed, 8), alpha)
+    drawn = tf.random.stateless_gamma([num_images, 2], fold_seed(seed, 8), alpha)
     # Both underflow to zero if alpha is small.
     return tf.math.divide_no_nan(drawn[:, 0], drawn[:, 0] + drawn[:, 1])
 
 
 def _draw_order(num_images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    return tf.argsort(_uniform([num_images], _fold(seed, 9), 0.0, 1.0))
+    return tf.argsort(draw_uniform([num_images], fold_seed(seed, 9), 0.0, 1.0))
 
 
 def _mix_targets(targets: tf.Tensor, other: tf.Tensor, share: tf.Tensor) -> tf.Tensor:

@@ -17,7 +17,7 @@ from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 
 if TYPE_CHECKING:
-    from corallite.train.data.load import Split
+    from corallite.train.data.image_data import Split
 
 # 8 x 8, as of an icon or a placeholder.
 _MIN_PIXELS = 64

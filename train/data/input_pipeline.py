@@ -11,10 +11,12 @@ import numpy as np
 from corallite.device.system.errors import RequestError
 from corallite.train.data.augment import (
     PartSeed,
+    Seed,
     build_mixer,
     build_policy,
     to_unit_range,
 )
+from corallite.train.data.boxes.augment import build_box_policy
 from corallite.train.data.load import Split
 from corallite.train.data.shards.order import draw_order
 from corallite.train.framework.keras import tf
@@ -53,7 +55,7 @@ def one_hot(num_classes: int) -> Callable[[tf.Tensor], tf.Tensor]:
 def training_batches(
     split: Split,
     recipe: Recipe,
-    targets: Callable[[tf.Tensor], Any],
+    targets: Callable[..., Any],
     *,
     first_epoch: int,
     epochs: int,
@@ -72,7 +74,8 @@ def training_batches(
         split: The training split.
         recipe: Batch size (all images if there are fewer), seed, augmentation; with
             MixUp and CutMix, one is drawn for each batch.
-        targets: Returns what a loss needs, for labels int64 `[batch]`.
+        targets: Returns what a loss needs, for labels int64 `[batch]` and, if the split
+            has boxes, these.
         first_epoch: The first epoch to deliver, counted from 0.
         epochs: The last epoch plus one, as in `fit(epochs=...)`.
         first_step: Number of batches of the first epoch to skip.
@@ -95,7 +98,7 @@ def training_batches(
     rows_per_batch = min(recipe.batch_size, len(split.labels))
     index, count = part
     rows_per_part = rows_per_batch // count
-    policy = build_policy(recipe.augment, seed)
+    policy = _build_policy(split, recipe)
     mix = build_mixer(recipe.mixup_alpha, recipe.cutmix_alpha)
 
     @functools.lru_cache(maxsize=2)
@@ -105,7 +108,7 @@ def training_batches(
             return draw_order(split.stored, seed, epoch)
         return np.random.default_rng((seed, epoch)).permutation(len(split.labels))
 
-    def gather(step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def gather(step: np.ndarray) -> tuple[np.ndarray, ...]:
         epoch, batch = divmod(int(step), steps)
         start = batch * rows_per_batch
         # Sorted, the rows are read from the disk in one sweep.
@@ -113,16 +116,14 @@ def training_batches(
         # Every `count`-th of them: sorted, they are ordered by class, and the images of
         # a part are mixed with each other.
         rows = rows[index::count][:rows_per_part]
-        return split.images_rgb_u8[rows], split.labels[rows]
+        return split.images_rgb_u8[rows], *(x[rows] for x in split.annotations)
 
     def load(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        images, labels = tf.numpy_function(gather, [step], (tf.uint8, tf.int64))
-        images.set_shape([rows_per_part, *split.images_rgb_u8.shape[1:]])
-        labels.set_shape([rows_per_part])
+        images, *known = _call(gather, step, split, rows_per_part)
         step_seed = tf.stack([tf.constant(seed, tf.int64), step])
         whole = PartSeed(step_seed, index, count, rows_per_batch)
-        images = policy(images, step_seed if count == 1 else whole)
-        wanted = targets(labels)
+        images, known = policy(images, known, step_seed if count == 1 else whole)
+        wanted = targets(*known)
         if mix is not None:
             images, wanted = mix(images, wanted, step_seed + index)
         return images, teach(images, wanted) if teach else wanted
@@ -132,7 +133,7 @@ def training_batches(
 
 
 def evaluation_batches(
-    split: Split, batch_size: int, targets: Callable[[tf.Tensor], Any]
+    split: Split, batch_size: int, targets: Callable[..., Any]
 ) -> tf.data.Dataset:
     """Returns every image of `split` once, in order; the last batch may be smaller.
 
@@ -141,15 +142,44 @@ def evaluation_batches(
     """
     num_images = len(split.labels)
 
-    def slice_rows(start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def slice_rows(start: np.ndarray) -> tuple[np.ndarray, ...]:
         rows = slice(int(start), int(start) + batch_size)
-        return np.asarray(split.images_rgb_u8[rows]), split.labels[rows]
+        images = np.asarray(split.images_rgb_u8[rows])
+        return images, *(x[rows] for x in split.annotations)
 
     def load(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        images, labels = tf.numpy_function(slice_rows, [start], (tf.uint8, tf.int64))
-        images.set_shape([None, *split.images_rgb_u8.shape[1:]])
-        labels.set_shape([None])
-        return to_unit_range(images), targets(labels)
+        images, *known = _call(slice_rows, start, split, None)
+        return to_unit_range(images), targets(*known)
 
     starts = tf.data.Dataset.range(0, num_images, batch_size)
     return starts.map(load, num_parallel_calls=_GATHERS_AT_ONCE).prefetch(2)
+
+
+def _call(
+    read: Callable[[np.ndarray], tuple[np.ndarray, ...]],
+    number: tf.Tensor,
+    split: Split,
+    count: int | None,
+) -> list[tf.Tensor]:
+    """Returns images and annotations that `read` takes from a split, with shapes."""
+    arrays = (split.images_rgb_u8, *split.annotations)
+    types = [tf.as_dtype(array.dtype) for array in arrays]
+    tensors = tf.numpy_function(read, [number], types)
+    for tensor, array in zip(tensors, arrays, strict=True):
+        tensor.set_shape([count, *array.shape[1:]])
+    return tensors
+
+
+def _build_policy(split: Split, recipe: Recipe) -> Callable[..., Any]:
+    """Returns an augmentation of images and what is known of them, for a seed."""
+    if split.boxes is not None:
+        move = build_box_policy(recipe.augment)
+
+        def apply(images: tf.Tensor, known: list[tf.Tensor], seed: Seed) -> Any:
+            labels, boxes = known
+            images, boxes = move(images, boxes, seed)
+            return images, [labels, boxes]
+
+        return apply
+    change = build_policy(recipe.augment, recipe.seed)
+    return lambda images, known, seed: (change(images, seed), known)

@@ -1,8 +1,9 @@
 """Opens labelled images, divided into splits and decoded, for the steps of a run."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,12 +13,22 @@ from absl import logging
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.system.errors import RequestError
 from corallite.train.data import run_split, split
-from corallite.train.data.content import Fault, check_content
+from corallite.train.data.boxes.annotations import Annotations
+from corallite.train.data.boxes.listing import list_marked
+from corallite.train.data.boxes.run_boxes import (
+    RunBoxes,
+    read_run_boxes,
+    refuse_boxes,
+    settle_boxes,
+)
+from corallite.train.data.content import check_content
 from corallite.train.data.decoded.cache import DecodedSplit
 from corallite.train.data.decoded.open_splits import Wanted, open_splits
 from corallite.train.data.decoded.reader import Source
 from corallite.train.data.decoded.settings import Settings, read_settings
-from corallite.train.data.listing.images import list_images
+from corallite.train.data.image_data import ImageData as ImageData
+from corallite.train.data.image_data import Split as Split
+from corallite.train.data.listing.images import Listing, list_images
 from corallite.train.data.listing.layout import SPLITS, is_packed
 from corallite.train.data.shards.find_source import find_source
 from corallite.train.data.shards.packed import open_packed
@@ -32,99 +43,6 @@ class Counts(NamedTuple):
     classes: int
 
 
-@dataclass(frozen=True)
-class Split:
-    """The images of a split, in the order of the split assignment.
-
-    Attributes:
-        images_rgb_u8: uint8 `[n, height, width, 3]`, RGB, 0 to 255: a memory map, or a
-            `StreamedImages`, which is indexed alike.
-        labels: int64 `[n]`, index into the class names.
-        paths: File of each image, relative to the data folder.
-        faults: What is wrong with the pixels of a path that shows little or nothing.
-        groups: Name of the group of each image, by path. Images of a group are alike:
-            all of them are in this split, and should be in one fold of it.
-        stored: int `[n]`, the rows in the order in which they lie in shards; None for
-            files, of which any order costs the same.
-    """
-
-    images_rgb_u8: np.ndarray
-    labels: np.ndarray
-    paths: tuple[str, ...]
-    faults: Mapping[str, Fault] = field(default_factory=dict)
-    groups: Mapping[str, str] = field(default_factory=dict)
-    stored: np.ndarray | None = None
-
-    def thin(self, step: int, first: int = 0) -> "Split":
-        """Returns every `step`-th image, of every class: they are ordered by class.
-
-        Copies no pixels.
-        """
-        return replace(
-            self,
-            images_rgb_u8=self.images_rgb_u8[first::step],
-            labels=self.labels[first::step],
-            paths=self.paths[first::step],
-            stored=None,
-        )
-
-
-# Half of them, 1,000, bound a measured loss of 1 percentage point to 0.5 to 1.8 (95 %).
-_ENOUGH_TO_HALVE = 2_000
-
-
-@dataclass(frozen=True)
-class ImageData:
-    """A data set, decoded and divided into "train", "val" and "test".
-
-    Attributes:
-        class_names: Sorted.
-        preprocessing: How the images were resized.
-        fingerprint: See `SplitAssignment`.
-        splits: By name.
-        unreadable: Files that could not be read or decoded and are in no split.
-        group_by: See `SplitAssignment`.
-    """
-
-    class_names: tuple[str, ...]
-    preprocessing: Preprocessing
-    fingerprint: str
-    splits: Mapping[str, Split]
-    unreadable: int = 0
-    group_by: str | None = None
-
-    @property
-    def is_val_shared(self) -> bool:
-        """Whether the images of "val" are in "train" too, because there are few."""
-        validation = set(self.splits["val"].paths)
-        return 0 < len(validation & set(self.splits["train"].paths))
-
-    @property
-    def is_few(self) -> bool:
-        """Whether there are few photos to train with, see `split.are_few`."""
-        paths = {name: self.splits[name].paths for name in ("train", "val")}
-        return split.are_few(paths, len(self.class_names))
-
-    @property
-    def choosing(self) -> Split:
-        """The images of "val" that choose the best epoch."""
-        return self._halve(0)
-
-    @property
-    def judging(self) -> Split:
-        """The images of "val" that judge an int8 file.
-
-        Others than `choosing` if "val" has 2,000 or more: the best epoch is partly the
-        best by chance on the images that chose it, and int8 loses that advantage.
-        """
-        return self._halve(1)
-
-    def _halve(self, half: int) -> Split:
-        whole = self.splits["val"]
-        is_whole = len(whole.labels) < _ENOUGH_TO_HALVE
-        return whole if is_whole else whole.thin(2, half)
-
-
 def prepare_data(
     data_dir: Path,
     run: Run,
@@ -133,6 +51,7 @@ def prepare_data(
     *,
     shares_val: Callable[[int], bool] = lambda num_classes: False,
     cache_gb: float | None = None,
+    marked: tuple[str, Annotations] | None = None,
 ) -> ImageData:
     """Splits, decodes and caches the images below `data_dir`, as far as necessary.
 
@@ -153,6 +72,8 @@ def prepare_data(
             if there are few photos (see `split.are_few`): nothing is chosen by it.
             Without effect on shards.
         cache_gb: See `make_room`.
+        marked: The task and the boxes of a run that finds boxes; None for classes
+            alone.
 
     Raises:
         RequestError: The images cannot be used as they are (see `list_images`), more
@@ -170,17 +91,22 @@ def prepare_data(
     is_cached = read_settings(run_dir) is not None
     is_of_shards = is_packed(data_dir)
     source: Source | None = None
-    if is_of_shards:
+    if marked is None:
+        refuse_boxes(run_dir)
+    if is_of_shards and marked is None:
         packed = open_packed(data_dir)
         source = Source(packed.read, packed.known)
         made = run_split.adopt_split(data_dir, run_dir, packed.assignment, is_cached)
     else:
-        listing = list_images(data_dir)
+        listing = _list(data_dir, marked)
         found = run_split.find_split(listing, run_dir, is_cached=is_cached)
         made = found or run_split.make_split(
             *(listing, run_dir, min(preprocessing.size_hw), group_by),
             shares_val=shares_val,
         )
+    if marked is not None:
+        task, annotations = marked
+        settle_boxes(run_dir, listing, annotations, task, is_cached=is_cached)
     run_split.require_group_by(run_dir, made, group_by)
     place = str(data_dir.resolve())
     settings = Settings(preprocessing, place, is_of_shards, cache_gb)
@@ -193,6 +119,13 @@ def prepare_data(
     settings.write(run_dir)
     _check_every_class_is_left(data_dir, data)
     return data
+
+
+def _list(data_dir: Path, marked: tuple[str, Annotations] | None) -> Listing:
+    if marked is None:
+        return list_images(data_dir)
+    task, annotations = marked
+    return list_marked(data_dir, annotations, task)
 
 
 def load_data(run: Run) -> ImageData:
@@ -281,17 +214,25 @@ def _check_every_class_is_left(data_dir: Path, data: ImageData) -> None:
 def _to_data(wanted: Wanted, found: Mapping[str, DecodedSplit]) -> ImageData:
     made = wanted.made
     skipped = {path for split in found.values() for path in split.unreadable}
+    boxes = read_run_boxes(wanted.run_dir)
+    fingerprint = made.fingerprint
+    if boxes is not None:
+        both = f"{fingerprint} {boxes.digest()}"
+        fingerprint = hashlib.sha256(both.encode()).hexdigest()
     return ImageData(
         class_names=made.class_names,
         preprocessing=wanted.settings.preprocessing,
-        fingerprint=made.fingerprint,
-        splits={name: _to_split(wanted, name, found[name]) for name in SPLITS},
+        fingerprint=fingerprint,
+        splits={name: _to_split(wanted, name, found[name], boxes) for name in SPLITS},
         unreadable=len(made.unreadable) + len(skipped),
         group_by=made.group_by,
+        boxes=boxes,
     )
 
 
-def _to_split(wanted: Wanted, name: str, decoded: DecodedSplit) -> Split:
+def _to_split(
+    wanted: Wanted, name: str, decoded: DecodedSplit, boxes: RunBoxes | None
+) -> Split:
     made = wanted.made
     number_by_name = {name: number for number, name in enumerate(made.class_names)}
     rows = [file for file in made.splits[name] if file.path not in decoded.unreadable]
@@ -300,4 +241,6 @@ def _to_split(wanted: Wanted, name: str, decoded: DecodedSplit) -> Split:
     groups = {file.path: file.group or file.sha256 for file in rows}
     stored = np.array(storage_order(rows)) if wanted.settings.is_packed else None
     faults = decoded.faults
-    return Split(decoded.images_rgb_u8, labels, paths, faults, groups, stored)
+    how = wanted.settings.preprocessing
+    placed = None if boxes is None else boxes.to_array(paths, how)
+    return Split(decoded.images_rgb_u8, labels, paths, faults, groups, stored, placed)

@@ -28,7 +28,7 @@ class LogScalars(keras.callbacks.Callback):
             for name, value in logs.items()
             if name.startswith("val_")
         }
-        train = {name: logs[name] for name in validation}
+        train = {name: logs[name] for name in validation if name in logs}
         learning_rate = self.model.optimizer.learning_rate
         with reporting_a_full_disk(self.log_dir):
             self._write("train", epoch, {**train, "learning_rate": learning_rate})

@@ -83,7 +83,7 @@ def list_run_flags(run: Mapping[str, Any]) -> dict[str, Any]:
         # Earlier versions had other ways to freeze layers.
         if "frozen" in network:
             flags["freeze"] = network["frozen"]
-    for name in ("teacher", "unlabelled_dir", "teacher_loss"):
+    for name in ("task", "boxes", "teacher", "unlabelled_dir", "teacher_loss"):
         if name in run:
             flags[name] = run[name]
     return flags | _list_recipe_flags(recipe, TRAIN)

@@ -118,6 +118,8 @@ FROM_SCRATCH = Usual(60, 0.1)
 # All layers, from a head that fits. EfficientNet-Lite0 on 400 images, batch 32: a rate
 # of 0.001 gave an accuracy of 0.83, 0.003 gave 0.50, 0.01 no more than chance.
 PRETRAINED = Usual(15, 0.004)
+BOXES_FROM_SCRATCH = Usual(60, 0.02)
+BOXES_PRETRAINED = Usual(30, 0.01)
 SLIMMING = Usual(15, 0.02)
 PRUNING = Usual(15, 0.02)
 QUANTIZING = Usual(8, 0.005)

@@ -216,6 +216,8 @@ class Stage:
             RequestError: The record does not have it.
         """
         metrics = self.metrics()
+        if "boxes" in metrics:
+            return self.recall(_describe_boxes)
         if "head" in metrics and metrics["inputs"].get("frozen"):
             return self.recall(_describe_folds)
         of_known = " of images trained on" if metrics.get("trained_on_val") else ""
@@ -318,6 +320,14 @@ def _describe_folds(metrics: dict[str, Any]) -> str:
         f"accuracy {float(head['accuracy']):.4f} in {int(head['folds'])} folds (95 %: "
         f"{low:.4f} to {high:.4f})"
     )
+
+
+def _describe_boxes(metrics: dict[str, Any]) -> str:
+    text = f"validation mAP50 {float(metrics['boxes']['map50']):.4f}"
+    if "predictions" in metrics:
+        summary = PredictionSummary.from_json(metrics["predictions"])
+        text += f", accuracy {summary.right / summary.images:.4f}"
+    return text
 
 
 def read_header(path: Path) -> dict[str, Any] | None:

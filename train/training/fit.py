@@ -24,7 +24,9 @@ from corallite.train.training.average import WeightAverage
 from corallite.train.training.distribute.workers import ALONE, Workers
 from corallite.train.training.objectives import Objective
 from corallite.train.training.progress import (
+    MeasureEpochs,
     ShowProgress,
+    reporting_lack_of_memory,
     warn_of_few_steps,
     warn_of_memory,
 )
@@ -82,7 +84,7 @@ def fit(
     with workers.scope():
         _compile(model, objective, build_optimizer(recipe, steps))
         model.optimizer.build(model.trainable_variables)
-    if workers.strategy is None:
+    if workers.strategy is None and objective.evaluate is None:
         _trace_losses(model)
     average = WeightAverage(model, recipe.ema) if recipe.ema else None
     state = TrainingState(stage_dir / STATE_FILE, inputs, average)
@@ -98,7 +100,7 @@ def fit(
         )
         curves = LogScalars(stage_dir / "tensorboard")
         with (
-            _reporting_lack_of_memory(stage_dir.name, recipe),
+            reporting_lack_of_memory(stage_dir.name, recipe),
             input_pipeline.reporting_unreadable(),
             contextlib.closing(curves),
             contextlib.closing(shown),
@@ -135,28 +137,18 @@ def _postponing_signals() -> Iterator[Stop]:
         raise KeyboardInterrupt
 
 
-@contextlib.contextmanager
-def _reporting_lack_of_memory(stage: str, recipe: Recipe) -> Iterator[None]:
-    try:
-        yield
-    except tf.errors.ResourceExhaustedError as error:
-        raise RequestError(
-            "The training ran out of memory; begin again with --overwrite and, below "
-            f"{recipe.batch_size}, {name_recipe_flag(stage, 'batch_size')}."
-        ) from error
-
-
 def _compile(
     model: keras.Model, objective: Objective, optimizer: keras.optimizers.Optimizer
 ) -> None:
-    metric = objective.measure or objective.metric
+    metrics = [objective.measure or objective.metric]
     # XLA is for GPUs; on two cores, it was slower.
     is_mixed = keras.mixed_precision.global_policy().name == "mixed_float16"
     is_alone = not tf.distribute.has_strategy()
     model.compile(
         optimizer,
         objective.losses,
-        metrics=[metric],
+        loss_weights=objective.loss_weights,
+        metrics=[] if objective.evaluate else metrics,
         jit_compile=is_mixed and is_alone,
     )
 
@@ -205,9 +197,17 @@ def _run_epochs(
             steps_per_epoch=checkpointer.steps - step,
             validation_data=workers.divide(validation),
             # A state that is saved after a step has the average of that step.
-            callbacks=[*filter(None, [average]), checkpointer, *callbacks],
+            callbacks=[*_measuring(average, objective, data), checkpointer, *callbacks],
             verbose=0,
         )
+
+
+def _measuring(
+    average: WeightAverage | None, objective: Objective, data: ImageData
+) -> list[keras.callbacks.Callback]:
+    """Returns the callbacks that come before the state is saved."""
+    measure = objective.evaluate and MeasureEpochs(objective, data.choosing)
+    return [x for x in (average, measure) if x is not None]
 
 
 def _steps_taken(model: keras.Model) -> int:

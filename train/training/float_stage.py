@@ -14,9 +14,17 @@ from corallite.train.data.load import ImageData, prepare_data
 from corallite.train.framework.keras import keras
 from corallite.train.models import cost
 from corallite.train.models.network import Network
-from corallite.train.runs.recipe import FROM_SCRATCH, PRETRAINED, Recipe
+from corallite.train.runs.recipe import (
+    BOXES_FROM_SCRATCH,
+    BOXES_PRETRAINED,
+    FROM_SCRATCH,
+    PRETRAINED,
+    Recipe,
+)
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import Stage, package_versions
+from corallite.train.training.detect.objective import choose_objective, complete
+from corallite.train.training.detect.task import CLASSES_ALONE, VisionTask
 from corallite.train.training.distribute.workers import ALONE, Workers
 from corallite.train.training.finish_stage import finish_stage
 from corallite.train.training.fit import fit
@@ -27,7 +35,6 @@ from corallite.train.training.initialization import (
     initialize,
     log_initialization,
 )
-from corallite.train.training.objectives import classify
 from corallite.train.training.recipe import (
     AUTO_WEIGHTS,
     Transfer,
@@ -55,6 +62,7 @@ def train(
     teaching: Teaching | None = None,
     overwrite: bool = False,
     workers: Workers = ALONE,
+    task: VisionTask = CLASSES_ALONE,
 ) -> tuple[Stage, ImageData]:
     """Trains `network` on the images of `data_dir`; the float stage and its data.
 
@@ -78,6 +86,7 @@ def train(
         teaching: The teacher of the network; None for labels alone.
         overwrite: Train again if it was done with other settings.
         workers: Those that train together; see `fit`.
+        task: What the network is to find.
 
     Raises:
         RequestError: The data, the weights or the settings do not fit, the run has
@@ -87,26 +96,32 @@ def train(
     stage = run.first()
     preprocessing = Preprocessing(network.size_hw, fit_policy)
     start = initialize(network, transfer)
+    if task.finds_boxes:
+        task.check(start.is_frozen, teaching is not None, workers.count)
+        start = start.decide(is_frozen=False)
     if teaching is not None:
         start = start.for_teacher()
         teaching.require()  # Before the images are decoded.
     settings = {**network.to_json(), "preprocessing": preprocessing.to_json()}
+    settings |= task.to_json()
     recipe = choose_precision(recipe, {} if overwrite else stage.recorded_recipe())
     # Before the cached images are replaced by some of another size.
     if not overwrite:
         stage.refuse_other_settings(settings)
+    marked = task.read(data_dir)
     with run.lock(stage.kind.verb):
         data = prepare_data(
             *(data_dir, run, preprocessing, group_by),
             shares_val=start.may_freeze,
             cache_gb=cache_gb,
+            marked=marked,
         )
         training = _prepare(run, data, start, recipe, teaching, workers)
         settings |= training.to_json()
         if not overwrite:
             stage.refuse_other_settings({**RANDOM, "config": None, **settings})
         inputs = {**settings, "data": data.fingerprint}
-        record = _describe_run(training, data_dir, teaching, inputs)
+        record = _describe_run(training, data_dir, teaching, inputs) | task.to_flags()
         if stage.is_done(inputs, overwrite):
             if not run.is_recorded():  # It was damaged, and removed.
                 run.record(record)
@@ -159,7 +174,10 @@ def _prepare(
             f"{run.path}: trains on its validation images, as only a head was fitted; "
             "choose a new --run_dir to train all layers."
         )
-    recipe = settle(recipe, PRETRAINED if start.path else FROM_SCRATCH, images)
+    usual = PRETRAINED if start.path else FROM_SCRATCH
+    if data.boxes is not None:
+        usual = BOXES_PRETRAINED if start.path else BOXES_FROM_SCRATCH
+    recipe = settle(recipe, usual, images)
     if start.is_frozen:
         # The features are computed once.
         recipe = dataclasses.replace(recipe, epochs=0, mixed_precision=False)
@@ -222,12 +240,13 @@ def _train_network(
 ) -> tuple[keras.Model, Progress, CrossValidation | None]:
     """Returns the trained network, in float32 even if it was trained in float16."""
     start, recipe, data = training.start, training.recipe, training.data
-    num_classes = len(data.class_names)
+    num_classes = max(2, len(data.class_names))
     head, progress = None, Progress()
     keras.utils.set_random_seed(recipe.seed)
     with _computing_in("mixed_float16" if recipe.mixed_precision else "float32"):
-        model = start.build(num_classes)
-        if start.is_frozen or start.needs_head(num_classes):
+        model = complete(start.build(num_classes), data)
+        needs_head = start.is_frozen or start.needs_head(num_classes)
+        if needs_head and data.boxes is None:
             is_balanced = recipe.balance_classes
             images = head_images(data.splits["train"])
             head = fit_head(model, images, is_balanced=is_balanced)
@@ -237,7 +256,8 @@ def _train_network(
     if recipe.mixed_precision:
         # Its variables are always float32; its layers say that they compute in float16,
         # which neither tfmot nor the converter may find.
-        trained, model = model, start.network.build(num_classes)
+        trained = model
+        model = complete(start.network.build(num_classes), data)
         model.set_weights(trained.get_weights())
         for layer, former in zip(model.layers, trained.layers, strict=True):
             layer.trainable = former.trainable
@@ -253,7 +273,7 @@ def _fit(
         teacher.add_photos(training.data),
         recipe,
         stage.path,
-        objective=teacher.teach(classify(training.data, recipe)),
+        objective=teacher.teach(choose_objective(training.data, recipe)),
         inputs=inputs,
         workers=training.workers,
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from corallite.train.data.boxes.run_boxes import RunBoxes
 from corallite.train.data.input_pipeline import (
     evaluation_batches,
     one_hot,
@@ -14,6 +15,11 @@ from corallite.train.data.input_pipeline import (
 from corallite.train.data.load import ImageData, Split
 from corallite.train.framework.keras import keras
 from corallite.train.runs.predictions import PredictionSummary, summarize
+from corallite.train.training.detect.average_precision import (
+    Found,
+    mean_average_precision,
+)
+from corallite.train.training.detect.predict_boxes import find_boxes, predict_outputs
 
 _BATCH_SIZE = 256
 
@@ -27,11 +33,32 @@ def predict(model: keras.Model, split: Split) -> np.ndarray:
 
 
 def describe_predictions(model: keras.Model, data: ImageData) -> dict[str, Any]:
-    """Returns "predictions" for a stage's record, see `Stage.predictions`."""
-    split = data.splits["val"]
-    predicted = predict(model, split).argmax(axis=1)
+    """Returns "predictions" for a stage's record, see `Stage.predictions`.
+
+    Of a model that finds boxes, also "boxes", see `Stage.map50`.
+    """
+    split, record = data.splits["val"], {}
+    if data.boxes is None:
+        probabilities = predict(model, split)
+    else:
+        heatmaps, cells, *others = predict_outputs(model, split)
+        found = find_boxes(heatmaps, cells, data.preprocessing.size_hw)
+        record = {"boxes": describe_found(found, split, data.boxes)}
+        if not others:
+            return record
+        (probabilities,) = others
+    predicted = probabilities.argmax(axis=1)
     summary = summarize_labels(predicted, split, data.class_names)
-    return {"predictions": dataclasses.asdict(summary)}
+    return {**record, "predictions": dataclasses.asdict(summary)}
+
+
+def describe_found(
+    found: Sequence[Found], split: Split, boxes: RunBoxes
+) -> dict[str, Any]:
+    """Returns how many images a model was shown, and its mAP50, for a record."""
+    count, labels = len(split.labels), boxes.labels
+    map50 = mean_average_precision(found, split.require_boxes(), len(labels))
+    return {"images": count, "map50": map50}
 
 
 def summarize_labels(

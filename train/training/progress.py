@@ -1,20 +1,39 @@
 """Shows the progress of a training, and warns before one that will not go well."""
 
+import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from absl import logging
 from tqdm import tqdm
 
 from corallite.device.system import memory
-from corallite.train.framework.keras import keras
+from corallite.device.system.errors import RequestError
+from corallite.train.data.load import Split
+from corallite.train.framework.keras import keras, tf
 from corallite.train.models import cost
 from corallite.train.runs.commands import name_recipe_flag
 from corallite.train.runs.recipe import Recipe
+from corallite.train.training.objectives import Objective
 
 # Steps of a whole training. 60 (300 photos, batches of 128) reached 45 % top-1.
 _FEW_STEPS = 100
+
+
+class MeasureEpochs(keras.callbacks.Callback):
+    """Adds the number that compares epochs, where Keras does not measure it."""
+
+    def __init__(self, objective: Objective, split: Split):
+        super().__init__()
+        self._objective = objective
+        self._split = split
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
+        if self._objective.evaluate is not None:
+            value = self._objective.evaluate(self.model, self._split)
+            logs[f"val_{self._objective.metric}"] = value
 
 
 class ShowProgress(keras.callbacks.Callback):
@@ -48,15 +67,18 @@ class ShowProgress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any]) -> None:
         if self._bar is not None:
-            shown = f"loss {logs['loss']:.3f}, {self.metric} {logs[self.metric]:.3f}"
+            shown = f"loss {logs['loss']:.3f}"
+            if self.metric in logs:
+                shown += f", {self.metric} {logs[self.metric]:.3f}"
             self._bar.set_postfix_str(shown, refresh=False)
             self._bar.update(1)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
+        trained = logs.get(self.metric)
+        shown = "" if trained is None else f"{self.metric} {trained:.4f}, "
         line = (
             f"{self.title} epoch {epoch + 1}/{self.epochs}: loss {logs['loss']:.3f}, "
-            f"{self.metric} {logs[self.metric]:.4f}, "
-            f"validation {self.metric} {logs[f'val_{self.metric}']:.4f}"
+            f"{shown}validation {self.metric} {logs[f'val_{self.metric}']:.4f}"
         )
         if self._bar is not None:
             self._bar.write(line, file=sys.stderr)
@@ -109,3 +131,15 @@ def warn_of_memory(model: keras.Model, stage: str, batch_size: int) -> None:
         *(stage, batch_size, needed / 1e9, available / 1e9),
         *(name_recipe_flag(stage, "batch_size"), smaller),
     )
+
+
+@contextlib.contextmanager
+def reporting_lack_of_memory(stage: str, recipe: Recipe) -> Iterator[None]:
+    """Raises `RequestError` if a training has not enough memory."""
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise RequestError(
+            "The training ran out of memory; begin again with --overwrite and, below "
+            f"{recipe.batch_size}, {name_recipe_flag(stage, 'batch_size')}."
+        ) from error

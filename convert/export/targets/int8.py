@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from corallite.convert.export.judge import REFUSAL_OPTIONS, judge
+from corallite.convert.export.judge_boxes import judge_boxes
 from corallite.convert.export.targets.target import Candidate, Target, is_keras
 from corallite.convert.tflite import converter
 from corallite.convert.tflite.compact import compact
@@ -52,16 +53,21 @@ def export(stage: Stage, data: ImageData, settings: Mapping[str, Any]) -> Candid
     quantized, calibration = _quantize(model, stage, settings, images)
     content = converter.convert_to_int8(quantized, images)
     runner = litert.load(INT8_FILE, content=content)
+    made = {"operators": dict(count_operators(content)), "calibration": calibration}
+    if data.boxes is not None:
+        of_boxes = judge_boxes(runner, _KIND.name, stage, data)
+        return Candidate(
+            {INT8_FILE: compact(attach_manifest(content, of_boxes.manifest))},
+            quantized=quantized,
+            record={**of_boxes.record, **made},
+            predicted=of_boxes.predicted,
+        )
     judged = judge(runner, _KIND.name, stage, data, settings, validation)
     return Candidate(
         {INT8_FILE: compact(attach_manifest(content, judged.manifest))},
         judged.labels,
         quantized,
-        {
-            **judged.record,
-            "operators": dict(count_operators(content)),
-            "calibration": calibration,
-        },
+        {**judged.record, **made},
     )
 
 
@@ -119,5 +125,6 @@ TARGETS = (
             "calibration_count": DEFAULT_COUNT,
             **REFUSAL_OPTIONS,
         },
+        takes_boxes=True,
     ),
 )

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from corallite.convert.evaluate.find_in_file import Predicted
 from corallite.device.engine.runtime import first_line
 from corallite.device.system.errors import RequestError
 from corallite.device.system.text import cut
@@ -34,12 +35,14 @@ class Candidate:
         quantized: The Keras graph with quantizers that it was made from, if any.
         record: More keys for the record of the stage; `convert` prints the lines of
             "notes".
+        predicted: The same as `labels`, of a model that finds boxes.
     """
 
     files: Mapping[str, bytes]
     labels: np.ndarray | None = None
     quantized: keras.Model | None = None
     record: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    predicted: Predicted | None = None
 
     @property
     def model(self) -> bytes:
@@ -69,6 +72,7 @@ class Target:
         methods: Ways to quantize, in the order of their cost; none if it does not
             choose one.
         options: The flags that it takes, with their defaults.
+        takes_boxes: Whether it exports models that find boxes, too.
     """
 
     name: str
@@ -81,6 +85,7 @@ class Target:
     packages: tuple[str, ...] = ()
     methods: Sequence[str] = ()
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    takes_boxes: bool = False
 
     @property
     def install(self) -> str:

@@ -55,11 +55,22 @@ def test_a_shared_layer_is_refused():
         traverse.rebuild(model, traverse.copy_layer)
 
 
-def test_two_outputs_are_refused():
+def test_several_outputs_stay_in_their_order():
     image = keras.Input((4, 4, 3))
-    outputs = [keras.layers.ReLU()(image), keras.layers.ReLU()(image)]
-    with pytest.raises(ValueError, match="one input and one output"):
-        traverse.rebuild(keras.Model(image, outputs), traverse.copy_layer)
+    outputs = [
+        keras.layers.Rescaling(factor, name=name)(image)
+        for name, factor in (("twice", 2.0), ("half", 0.5))
+    ]
+    copy = traverse.rebuild(keras.Model(image, outputs), traverse.copy_layer)
+    twice, half = copy(np.ones((1, 4, 4, 3)))
+    assert (float(twice[0, 0, 0, 0]), float(half[0, 0, 0, 0])) == (2.0, 0.5)
+
+
+def test_two_inputs_are_refused():
+    images = [keras.Input((4, 4, 3)), keras.Input((4, 4, 3))]
+    model = keras.Model(images, keras.layers.Add()(images))
+    with pytest.raises(ValueError, match="with one input, got .* with 2"):
+        traverse.rebuild(model, traverse.copy_layer)
 
 
 def test_a_sequential_model_is_refused():

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from corallite.device.system import files
+from corallite.device.system.errors import RequestError
 from corallite.train.data.load import ImageData
 from corallite.train.data.unlabelled import Unlabelled, read_unlabelled
 from corallite.train.runs.stage import TEACHER_FILE, Stage, hash_file
@@ -95,6 +96,10 @@ def load_teacher(teaching: Teaching | None, data: ImageData, stage: Stage) -> Te
     """
     if teaching is None:
         return Teacher()
+    if data.boxes is not None:
+        raise RequestError(
+            f"--teacher teaches classifiers, and {stage.run.path} finds boxes; omit it."
+        )
     predict = open_network(teaching.path, data.class_names)
     unlabelled = None
     if teaching.unlabelled_dir is not None:

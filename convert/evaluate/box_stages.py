@@ -1,0 +1,82 @@
+"""Evaluates every stage of a run that finds boxes, each once."""
+
+import dataclasses
+from typing import Any
+
+from absl import logging
+
+from corallite.convert.evaluate.box_metrics import (
+    BoxEvaluation,
+    BoxResult,
+    score_boxes,
+)
+from corallite.convert.evaluate.find_in_file import predict_boxes_timed
+from corallite.convert.evaluate.stages import (
+    describe_file,
+    require_current,
+    runnable_stages,
+)
+from corallite.device.system import files
+from corallite.train.data.load import ImageData
+from corallite.train.runs.run import Run
+from corallite.train.runs.stage import Stage, package_versions
+
+# Version of the records; a stage with another version is measured again.
+_FORMAT = 1
+
+
+def evaluate_boxes(run: Run, data: ImageData, split: str = "test") -> list[BoxResult]:
+    """Evaluates each finished stage on a split; earlier results are reused.
+
+    Raises:
+        RequestError: As `evaluate_run`.
+    """
+    require_current(run)
+    return [_recall(stage, data, split) for stage in runnable_stages(run)]
+
+
+def _recall(stage: Stage, data: ImageData, split: str) -> BoxResult:
+    """Returns the earlier result of exactly this model, else measures it."""
+    path = stage.path / f"evaluation_{split}.json"
+    inputs = {
+        "boxes_format": _FORMAT,
+        "model": stage.sha256(),
+        "data": data.fingerprint,
+        "versions": package_versions(),
+    }
+    if path.exists():
+        known = files.read_record(path, lambda record: _to_result(record, inputs))
+        if known:
+            return known
+    logging.info("Evaluating %s on the %s split.", stage.name, split)
+    with stage.run.lock("evaluate"):
+        result = _measure(stage, data, split)
+        files.write_json(path, {"inputs": inputs, **dataclasses.asdict(result)})
+    return result
+
+
+def _to_result(record: dict[str, Any], inputs: dict[str, Any]) -> BoxResult | None:
+    if record.pop("inputs", None) != inputs:
+        return None
+    evaluation = BoxEvaluation.from_json(record.pop("evaluation"))
+    return BoxResult(evaluation=evaluation, **record)
+
+
+def _measure(stage: Stage, data: ImageData, split: str) -> BoxResult:
+    if data.boxes is None:
+        raise ValueError("Expected `data` to have boxes.")
+    images, path = data.splits[split], stage.model_path
+    if stage.kind.is_keras:
+        # Not at the top: it loads TensorFlow, which is not needed to read results.
+        from corallite.convert.evaluate import keras_model
+
+        if stage.runner() == "keras":
+            sparsity = stage.recall(lambda x: float(x["sparsity"]["overall"]))
+            predicted = keras_model.predict_by_keras(path, images)
+            scored = score_boxes(predicted, images, data.boxes)
+            return BoxResult(stage.name, scored, sparsity)
+        path = keras_model.export_float(stage, data)
+    predicted, latencies_ms = predict_boxes_timed(path, images)
+    evaluation = score_boxes(predicted, images, data.boxes, latencies_ms)
+    shown = str(path.relative_to(stage.run.path))
+    return BoxResult(stage.name, evaluation, **describe_file(path, shown))

@@ -1,0 +1,178 @@
+"""The whole pipeline of a network that finds boxes, up to the file and the report."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from corallite.convert.accuracy.record import read_comparison
+from corallite.convert.evaluate.box_stages import evaluate_boxes
+from corallite.convert.evaluate.find_in_file import predict_boxes
+from corallite.convert.evaluate.keras_model import predict_by_keras
+from corallite.convert.evaluate.table import format_results
+from corallite.convert.export.convert import convert
+from corallite.convert.pipeline.run import Recipes, run_pipeline
+from corallite.convert.report.write import write_report
+from corallite.device.image.opencv import cv2
+from corallite.device.model.manifest import read_manifest
+from corallite.device.system.errors import RequestError
+from corallite.optimize.slim.budget import Budget
+from corallite.optimize.slim.slim_stage import slim
+from corallite.train.data.load import load_data, prepare_data
+from corallite.train.models.network import Network
+from corallite.train.runs.recipe import SLIM, Recipe
+from corallite.train.runs.run import Run
+from corallite.train.training.detect.task import VisionTask
+from corallite.train.training.float_stage import train
+from corallite.train.training.teaching.teacher import Teaching, load_teacher
+
+_SIDE = 32
+_NETWORK = Network("mobilenet_v2", 0.1, (_SIDE, _SIDE))
+_RECIPE = Recipe(1, 8, "adamw", 0.002, warmup_epochs=0.0, augment="standard")
+
+
+def write_squares(folder: Path, count: int = 24) -> None:
+    """Writes images with a red or a green square on noise, and boxes.json."""
+    rng = np.random.default_rng(0)
+    folder.mkdir(parents=True)
+    images, annotations = [], []
+    for number in range(1, count + 1):
+        image = rng.integers(0, 90, (_SIDE, _SIDE, 3), np.uint8)
+        side, label = int(rng.integers(8, 16)), number % 2
+        left, top = (int(x) for x in rng.integers(0, _SIDE - side, 2))
+        image[top : top + side, left : left + side, label] = 255
+        cv2.imwrite(str(folder / f"{number}.png"), image)
+        name = {"file_name": f"{number}.png", "width": _SIDE, "height": _SIDE}
+        images.append({"id": number, **name})
+        box = {"bbox": [left, top, side, side], "category_id": label}
+        annotations.append({"id": number, "image_id": number, **box})
+    labels = [{"id": 0, "name": "red"}, {"id": 1, "name": "green"}]
+    content = {"images": images, "annotations": annotations, "categories": labels}
+    (folder / "boxes.json").write_text(json.dumps(content))
+
+
+@pytest.fixture(scope="module")
+def detector_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with all stages of a network that finds boxes."""
+    folder = tmp_path_factory.mktemp("boxes")
+    write_squares(folder / "photos")
+    run_pipeline(
+        folder / "photos",
+        Run.open(folder / "run"),
+        _NETWORK,
+        Recipes(_RECIPE, _RECIPE, _RECIPE, _RECIPE),
+        steps="full",
+        sparsity=0.2,
+        transfer=None,
+        task=VisionTask("detect"),
+    )
+    return folder / "run"
+
+
+def test_the_file_computes_what_its_keras_graph_computes(detector_run: Path) -> None:
+    run = Run.open(detector_run)
+    data = load_data(run)
+    split = data.splits["test"]
+
+    by_file = predict_boxes(run.stage("int8").model_path, split)
+    by_keras = predict_by_keras(run.stage("qat").model_path, split)
+
+    highest = [
+        (max(x.scores, default=0.0), max(y.scores, default=0.0))
+        for x, y in zip(by_file.found, by_keras.found, strict=True)
+    ]
+    # Scores of the file have steps of 1/256; ties within a heatmap may shift a peak.
+    assert max(abs(a - b) for a, b in highest) < 3 / 256
+
+
+def test_the_manifest_describes_the_boxes(detector_run: Path) -> None:
+    manifest = read_manifest(Run.open(detector_run).stage("int8").model_path)
+
+    assert manifest is not None and manifest.boxes is not None
+    assert manifest.boxes.labels == ("red", "green")
+    assert (manifest.boxes.heatmap, manifest.boxes.boxes) == ("heatmap", "boxes")
+    assert 0 < manifest.boxes.threshold < 1
+    assert set(manifest.accuracy) == {"float", "int8"}
+    assert manifest.selftest is not None
+
+
+def test_the_gate_compares_map50(detector_run: Path) -> None:
+    comparison = read_comparison(Run.open(detector_run).stage("int8"))
+
+    assert comparison is not None
+    assert {step.measure for step in comparison.list_steps()} == {"mAP50"}
+    names = [step.to_name for step in comparison.steps]
+    assert names == ["pruned", "qat", "int8"]
+
+
+def test_each_stage_is_evaluated_once(detector_run: Path) -> None:
+    run = Run.open(detector_run)
+    data = load_data(run)
+
+    first, again = evaluate_boxes(run, data), evaluate_boxes(run, data)
+
+    assert first == again
+    assert [x.stage for x in first] == ["float", "pruned", "qat", "int8"]
+    assert first[-1].evaluation.latency_p50_ms is not None
+    assert "| mAP50 |" in format_results(first, data.class_names, "test")
+
+
+def test_the_report_shows_pictures_with_boxes(detector_run: Path) -> None:
+    run = Run.open(detector_run)
+
+    page = write_report(run, load_data(run)).read_text()
+
+    assert '<rect class="marked"' in page
+    assert "mAP50" in page
+    assert "--task=detect" in page
+
+
+def test_the_command_of_the_run_names_the_task(detector_run: Path) -> None:
+    command = Run.open(detector_run).first().command()
+
+    assert "--task=detect" in command
+
+
+def test_a_run_with_boxes_is_no_run_of_classes(detector_run: Path) -> None:
+    photos = detector_run.parent / "photos"
+    run, data = Run.open(detector_run), load_data(Run.open(detector_run))
+
+    with pytest.raises(RequestError, match="was made with --task=detect; give it"):
+        prepare_data(photos, run, data.preprocessing)
+
+
+def test_what_is_for_classifiers_refuses(detector_run: Path) -> None:
+    run = Run.open(detector_run)
+    data = load_data(run)
+
+    with pytest.raises(RequestError, match="channels are removed from classifiers"):
+        slim(run, data, Budget(max_macs=1), SLIM)
+    with pytest.raises(RequestError, match="--to=tflite_float16 takes classifiers"):
+        convert(run, data, target="tflite_float16")
+    with pytest.raises(RequestError, match="--teacher teaches classifiers"):
+        load_teacher(Teaching(detector_run), data, run.stage("pruned"))
+
+
+def test_changed_boxes_are_refused_and_nothing_is_lost(
+    detector_run: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "boxes"
+    shutil.copytree(detector_run.parent, folder)
+    run = Run.open(folder / "run")
+    model = run.first().model_path.read_bytes()
+    path = folder / "photos/boxes.json"
+    path.write_text(path.read_text().replace('"bbox": [', '"bbox": [0.5, ', 1))
+    content = json.loads(path.read_text())
+    content["annotations"][0]["bbox"] = [1, 1, 9, 9]
+    path.write_text(json.dumps(content))
+
+    with pytest.raises(RequestError, match="was made with other boxes"):
+        train(
+            *(folder / "photos", run, _NETWORK, _RECIPE),
+            transfer=None,
+            task=VisionTask("detect"),
+        )
+
+    assert run.first().model_path.read_bytes() == model
