@@ -134,13 +134,6 @@ def test_cascade_of_wrong_files_or_flags_is_refused(run, small_run):
         assert_refused(run("evaluate", f"--run_dir={small_run}", *flags), words)
 
 
-def test_cascade_of_a_file_with_itself_saves_nothing(run, small_run):
-    file = small_run / "int8" / "model_int8.tflite"
-    done = run("evaluate", f"--run_dir={small_run}", f"--cascade={file},{file}")
-    # Asked never, it is as accurate as the second, and so at most as fast or as slow.
-    assert done.returncode in (0, 1) and "second asked" in done.stdout
-
-
 def test_wrong_flags_and_folders_are_refused(run, tmp_path):
     missing = f"--run_dir={tmp_path / 'none'}"
     (tmp_path / "run.txt").touch()
