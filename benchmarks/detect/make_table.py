@@ -16,8 +16,8 @@ from typing import Any
 from absl import app, flags
 
 from corallite.convert.accuracy.gate import AccuracyLostError
-from corallite.convert.evaluate.box_metrics import BoxEvaluation
-from corallite.convert.evaluate.box_stages import evaluate_boxes
+from corallite.convert.evaluate.boxes.metrics import BoxEvaluation
+from corallite.convert.evaluate.boxes.stages import evaluate_boxes
 from corallite.convert.evaluate.stages import evaluate_run
 from corallite.convert.export.convert import convert
 from corallite.device.cli import program

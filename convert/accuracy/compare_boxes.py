@@ -8,7 +8,7 @@ import numpy as np
 from corallite.convert.accuracy.gate import AccuracyComparison
 from corallite.convert.accuracy.measure import compare_models
 from corallite.convert.accuracy.paired import Step
-from corallite.convert.evaluate.find_in_file import Predicted, predict_boxes
+from corallite.convert.evaluate.boxes.find_in_file import Predicted, predict_boxes
 from corallite.convert.evaluate.keras_model import predict_by_keras
 from corallite.train.data.load import ImageData, Split
 from corallite.train.runs.stage import Stage

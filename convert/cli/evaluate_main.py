@@ -26,8 +26,8 @@ from absl import flags
 from corallite.convert.accuracy.gate import AccuracyComparison
 from corallite.convert.accuracy.gate_text import format_comparison
 from corallite.convert.accuracy.measure_file import compare_file, recall_comparison
-from corallite.convert.evaluate import cascade_file
-from corallite.convert.evaluate.box_stages import evaluate_boxes
+from corallite.convert.evaluate.boxes.stages import evaluate_boxes
+from corallite.convert.evaluate.cascade import fit_files
 from corallite.convert.evaluate.stages import evaluate_one_file, evaluate_run
 from corallite.convert.evaluate.table import format_results
 from corallite.convert.evaluate.usefulness import to_json
@@ -150,8 +150,8 @@ def _fit_cascade(model: str | None, run: Run, data: ImageData) -> int:
     for split in {"val", _PART.value}:
         check_content({split: data.splits[split]}, data.class_names)
     first, second = map(Path, _CASCADE.value)
-    limit = cascade_file.MAX_DROP if _MAX_DROP.value is None else _MAX_DROP.value
-    found = cascade_file.fit_files((first, second), run, data, _PART.value, limit)
+    limit = fit_files.MAX_DROP if _MAX_DROP.value is None else _MAX_DROP.value
+    found = fit_files.fit_files((first, second), run, data, _PART.value, limit)
     print(json.dumps(found.to_json()) if _JSON.value else found.describe())
     is_fitted = found.point is not None
     return program.EXIT_DONE if is_fitted else program.EXIT_CHECK_FAILED

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from corallite.convert.evaluate.find_in_file import Predicted
+from corallite.convert.evaluate.boxes.find_in_file import Predicted
 from corallite.convert.evaluate.manifest import make_manifest
 from corallite.convert.evaluate.metrics import Evaluation, score
 from corallite.convert.tflite import converter

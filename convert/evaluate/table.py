@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 
-from corallite.convert.evaluate.box_metrics import BoxResult
+from corallite.convert.evaluate.boxes.metrics import BoxResult
 from corallite.convert.evaluate.metrics import StageResult
 from corallite.convert.evaluate.usefulness import list_warnings
 

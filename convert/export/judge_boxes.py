@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from corallite.convert.evaluate.find_in_file import Predicted, predict_boxes_by
+from corallite.convert.evaluate.boxes.find_in_file import Predicted, predict_boxes_by
 from corallite.convert.evaluate.manifest import make_manifest
 from corallite.device.engine.detect.detector import Detector
 from corallite.device.engine.runner import Runner

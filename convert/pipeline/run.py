@@ -6,7 +6,7 @@ from typing import Any
 
 from absl import logging
 
-from corallite.convert.evaluate.box_stages import evaluate_boxes
+from corallite.convert.evaluate.boxes.stages import evaluate_boxes
 from corallite.convert.evaluate.stages import evaluate_run
 from corallite.convert.export.convert import convert
 from corallite.convert.export.plan import DEFAULT, Request

@@ -4,8 +4,8 @@ import datetime
 from types import SimpleNamespace
 from typing import Any
 
-from corallite.convert.evaluate.box_metrics import BoxResult, Example
-from corallite.convert.evaluate.box_stages import evaluate_boxes
+from corallite.convert.evaluate.boxes.metrics import BoxResult, Example
+from corallite.convert.evaluate.boxes.stages import evaluate_boxes
 from corallite.convert.evaluate.machine import describe_machine
 from corallite.convert.report.facts import find_comparison
 from corallite.convert.report.page import describe_layers, load_templates

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from corallite.convert.evaluate.find_in_file import Predicted
+from corallite.convert.evaluate.boxes.find_in_file import Predicted
 from corallite.device.engine.runtime import first_line
 from corallite.device.system.errors import RequestError
 from corallite.device.system.text import cut

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from corallite.convert.accuracy.record import read_comparison
-from corallite.convert.evaluate.box_stages import evaluate_boxes
-from corallite.convert.evaluate.find_in_file import predict_boxes
+from corallite.convert.evaluate.boxes.find_in_file import predict_boxes
+from corallite.convert.evaluate.boxes.stages import evaluate_boxes
 from corallite.convert.evaluate.keras_model import predict_by_keras
 from corallite.convert.evaluate.table import format_results
 from corallite.convert.export.convert import convert

@@ -5,12 +5,12 @@ from typing import Any
 
 from absl import logging
 
-from corallite.convert.evaluate.box_metrics import (
+from corallite.convert.evaluate.boxes.find_in_file import predict_boxes_timed
+from corallite.convert.evaluate.boxes.metrics import (
     BoxEvaluation,
     BoxResult,
     score_boxes,
 )
-from corallite.convert.evaluate.find_in_file import predict_boxes_timed
 from corallite.convert.evaluate.stages import (
     describe_file,
     require_current,

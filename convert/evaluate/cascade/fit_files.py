@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from absl import logging
 
-from corallite.convert.evaluate.cascade import (
+from corallite.convert.evaluate.cascade.threshold import (
     PairPredictions,
     Point,
     choose_point,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from corallite.convert.evaluate.cascade import (
+from corallite.convert.evaluate.cascade.threshold import (
     PairPredictions,
     choose_point,
     describe_point,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from corallite.convert.evaluate.find_in_file import Predicted
+from corallite.convert.evaluate.boxes.find_in_file import Predicted
 from corallite.convert.evaluate.metrics import Evaluation, score
 from corallite.train.data.boxes.run_boxes import RunBoxes
 from corallite.train.data.load import Split

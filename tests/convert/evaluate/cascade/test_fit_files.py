@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from fixtures.cascade import COLOURS, FIRST, SECOND, WEAK_GREEN, draw, write_pair
 
-from corallite.convert.evaluate.cascade_file import fit_files
+from corallite.convert.evaluate.cascade.fit_files import fit_files
 from corallite.device.engine.cascade.two_models import CascadeEngine
 from corallite.device.engine.classifier import Classifier
 from corallite.device.image.preprocess import Preprocessing
@@ -88,10 +88,10 @@ def test_without_a_useful_cascade_nothing_is_written(tmp_path, run, data, monkey
 
 def slow_second(monkeypatch, work, second_ms=9.0):
     """Runs `work` with set times, because the two files take equally long."""
-    from corallite.convert.evaluate import cascade
+    from corallite.convert.evaluate.cascade import threshold
 
     times = iter([1.0, second_ms] * 2)
-    monkeypatch.setattr(cascade, "_median", lambda milliseconds: next(times))
+    monkeypatch.setattr(threshold, "_median", lambda milliseconds: next(times))
     return work()
 
 

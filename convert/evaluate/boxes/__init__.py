@@ -1,0 +1,1 @@
+"""Measures networks that find boxes, as its parent measures classifiers."""

@@ -1,0 +1,1 @@
+"""Fits when the second of two models is asked."""
