@@ -9,6 +9,7 @@ from corallite.device.system.errors import RequestError
 
 # The module of each target, which is imported on demand: it has `TARGETS`.
 _PACKAGE = "corallite.convert.export.targets."
+_HARDWARE = "corallite.convert.export.hardware."
 MODULES = {
     "int8": f"{_PACKAGE}int8",
     "features": f"{_PACKAGE}features",
@@ -26,7 +27,7 @@ MODULES = {
     "cpp": f"{_PACKAGE}cpp",
     "mediapipe": f"{_PACKAGE}mediapipe",
     "micro": f"{_PACKAGE}micro",
-    "ethos_u": f"{_PACKAGE}ethos_u",
+    "ethos_u": f"{_HARDWARE}ethos_u",
     "frigate": f"{_PACKAGE}frigate",
 }
 
