@@ -26,6 +26,7 @@ MODULES = {
     "openvino_tflite": f"{_PACKAGE}openvino",
     "cpp": f"{_PACKAGE}cpp",
     "mediapipe": f"{_PACKAGE}mediapipe",
+    "browser": f"{_PACKAGE}browser",
     "micro": f"{_PACKAGE}micro",
     "ethos_u": f"{_HARDWARE}ethos_u",
     "frigate": f"{_PACKAGE}frigate",
