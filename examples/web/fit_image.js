@@ -25,16 +25,11 @@ export function place(width, height, [inputHeight, inputWidth], fit) {
   return { image, input };
 }
 
-// Returns for each of `to` positions the first of `from` pixels that it is made of, and
-// their weights. Shrinking averages over areas, enlarging interpolates linearly.
-function listTaps(from, to) {
+// Returns for each of `to` positions the first of `from` pixels that it averages, and
+// their weights.
+function listAreas(from, to) {
   const step = from / to;
   return Array.from({ length: to }, (_, i) => {
-    if (step < 1) {
-      const centre = Math.min(Math.max((i + 0.5) * step - 0.5, 0), from - 1);
-      const first = Math.min(Math.floor(centre), Math.max(from - 2, 0));
-      return { first, weights: from < 2 ? [1] : [1 - centre + first, centre - first] };
-    }
     const begin = i * step;
     const end = Math.min(begin + step, from);
     // Rounding errors must not add a pixel.
@@ -47,13 +42,13 @@ function listTaps(from, to) {
   });
 }
 
-// Resamples one axis. `values` has `channels` numbers at each of `outer` x `from` x
+// Shrinks one axis. `values` has `channels` numbers at each of `outer` x `from` x
 // `inner` places; of these, the first three are kept.
-function resample(values, channels, outer, from, inner, to, result) {
-  const taps = listTaps(from, to);
+function shrinkAxis(values, channels, outer, from, inner, to, result) {
+  const areas = listAreas(from, to);
   for (let o = 0; o < outer; ++o) {
     for (let i = 0; i < to; ++i) {
-      const { first, weights } = taps[i];
+      const { first, weights } = areas[i];
       for (let n = 0; n < inner; ++n) {
         let red = 0, green = 0, blue = 0;
         for (let t = 0; t < weights.length; ++t) {
@@ -72,11 +67,35 @@ function resample(values, channels, outer, from, inner, to, result) {
   return result;
 }
 
-function resizeBoth(pixels, channels, columns, rows, width, height) {
-  const wide = resample(pixels, channels, rows, columns, 1, width,
-    new Float32Array(3 * rows * width));
-  // The clamped array rounds, half to even.
-  return resample(wide, 3, 1, rows, width, height, new Uint8ClampedArray(3 * width * height));
+// Returns for each of `to` positions the two of `from` pixels that it lies between, and
+// their weights in 1/2048, as OpenCV rounds them.
+function listNeighbours(from, to) {
+  return Array.from({ length: to }, (_, i) => {
+    const place = Math.min(Math.max(((i + 0.5) * from) / to - 0.5, 0), from - 1);
+    const first = Math.floor(place);
+    const weight = Math.round(2048 * (place - first));
+    return [first, Math.min(first + 1, from - 1), 2048 - weight, weight];
+  });
+}
+
+// Interpolates linearly, in OpenCV's integers. `pixels` are RGB.
+function enlarge(pixels, columns, rows, width, height) {
+  const result = new Uint8ClampedArray(3 * width * height);
+  const [across, down] = [listNeighbours(columns, width), listNeighbours(rows, height)];
+  const blend = (row, [left, right, less, more], channel) =>
+    less * pixels[3 * (row * columns + left) + channel] +
+    more * pixels[3 * (row * columns + right) + channel];
+  let at = 0;
+  for (const [above, below, less, more] of down) {
+    for (const place of across) {
+      for (let channel = 0; channel < 3; ++channel) {
+        const high = (less * (blend(above, place, channel) >> 4)) >> 16;
+        const low = (more * (blend(below, place, channel) >> 4)) >> 16;
+        result[at++] = (high + low + 2) >> 2;
+      }
+    }
+  }
+  return result;
 }
 
 // Returns RGB pixels of the size width x height, a byte each, row by row.
@@ -84,9 +103,13 @@ function resizeBoth(pixels, channels, columns, rows, width, height) {
 export function resize(pixels, columns, rows, width, height) {
   // In two steps if one axis shrinks and the other grows, as the device does.
   const narrow = Math.min(columns, width), low = Math.min(rows, height);
-  const shrunk = resizeBoth(pixels, 4, columns, rows, narrow, low);
+  const wide = shrinkAxis(pixels, 4, rows, columns, 1, narrow,
+    new Float32Array(3 * rows * narrow));
+  // The clamped array rounds, half to even.
+  const shrunk = shrinkAxis(wide, 3, 1, rows, narrow, low,
+    new Uint8ClampedArray(3 * narrow * low));
   if (narrow === width && low === height) return shrunk;
-  return resizeBoth(shrunk, 3, narrow, low, width, height);
+  return enlarge(shrunk, narrow, low, width, height);
 }
 
 // Returns the model's input: RGB pixels, a byte each, row by row.

@@ -116,7 +116,7 @@ def test_images_are_fitted_as_on_the_device(page, fit):
         found = base64.b64decode(call(driver, FIT, png, [20, 30], fit))
         expected = fit_image(image, Preprocessing((20, 30), fit))
         pixels = np.frombuffer(found, np.uint8).reshape(expected.shape)
-        # OpenCV interpolates with 11 bits: its rounding differs by a step.
+        # OpenCV adds and rounds in other orders: by a step of 255.
         assert np.abs(pixels.astype(int) - expected).max() <= 1, (height, width)
 
 
