@@ -30,6 +30,12 @@ MODULES = {
     "micro": f"{_PACKAGE}micro",
     "ethos_u": f"{_HARDWARE}ethos_u",
     "frigate": f"{_PACKAGE}frigate",
+    "rknn": f"{_HARDWARE}rknn",
+    "imx500": f"{_HARDWARE}imx500",
+    "tensorrt": f"{_HARDWARE}tensorrt",
+    "ascend": f"{_HARDWARE}vendor_commands",
+    "hailo": f"{_HARDWARE}vendor_commands",
+    "torq": f"{_HARDWARE}vendor_commands",
 }
 
 
