@@ -48,7 +48,7 @@ test: $(INSTALLED) $(SYSTEM)
 
 # Not part of `test`: installs gigabytes, into environments of their own.
 test-runtimes: $(INSTALLED)
-	CORALLITE_TEST_RUNTIMES=$(abspath $(VENV))/runtimes $(BIN)/pytest tests/convert/export/targets
+	CORALLITE_TEST_RUNTIMES=$(abspath $(VENV))/runtimes $(BIN)/pytest tests/convert/export/targets tests/convert/export/hardware
 
 # Not part of `test`: needs debootstrap and qemu-user, and takes some minutes the first time.
 # Uses the model and the images of `make demo` unless others are given.

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("device", "train", "optimize", "convert")
 # Sources in other languages, which the wheel has too.
-OTHER_PACKAGES = {"corallite.examples.cpp"}
+OTHER_PACKAGES = {f"corallite.examples.{x}" for x in ("boards", "cpp", "web")}
 MODULES_OF = {
     "absl-py": "absl",
     "ai-edge-litert": "ai_edge_litert",

@@ -97,11 +97,13 @@ def _convert_by(
     # With --method=auto, a file made by another method is acceptable.
     may_replace = request.overwrite or request.method == "auto"
     if stage.is_done(plan.inputs, may_replace):
-        if target.runner is None or _passes(stage, request.max_drop, has_next):
+        is_unmeasured = target.runner is None and read_comparison(stage) is None
+        if is_unmeasured or _passes(stage, request.max_drop, has_next):
             return stage
     candidate = target.export(plan.parent, data, plan.inputs)
     comparison = None
-    if target.runner is not None:
+    # A target without a runner may have run its model in the vendor's simulator.
+    if target.runner is not None or candidate.labels is not None:
         comparison = _compare(stage, plan, candidate, data)
         comparison = comparison.with_limit(request.max_drop)
         try:

@@ -141,7 +141,8 @@ def _make(needed: Environment, base: str, folder: Path) -> None:
         # Our pip: Debian's Python has none for new environments. The tools are run as
         # modules, because scripts in bin/ would name the temporary folder.
         pip = ("-m", "pip", "--python", str(partial / "bin" / "python"), "install")
-        quietly = ("--quiet", "--no-input", "--disable-pip-version-check")
+        # The list is complete, and may leave out what a tool does not need here.
+        quietly = ("--no-deps", "--quiet", "--no-input", "--disable-pip-version-check")
         arguments = (*pip, *quietly, *needed.requirements)
         _check_installed(needed, _run_python(sys.executable, arguments, _PIP_TIMEOUT_S))
 

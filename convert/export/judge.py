@@ -56,15 +56,39 @@ def judge(
     Raises:
         RequestError: There is no such background class, or the model does not run.
     """
-    split, first = data.judging, stage.run.first()
     plain = make_manifest(stage.run, data, {})
-    probabilities = predict_by(Classifier(name, manifest=plain, runner=runner), split)
+    classifier = Classifier(name, manifest=plain, runner=runner)
+    probabilities = predict_by(classifier, data.judging)
+    judged = judge_predictions(probabilities, name, stage, data, settings, validation)
+    manifest = judged.manifest
+    recorded = selftest.record(Classifier(name, manifest=manifest, runner=runner))
+    return judged._replace(manifest=manifest._replace(selftest=recorded))
+
+
+def judge_predictions(
+    probabilities: np.ndarray,
+    name: str,
+    stage: Stage,
+    data: ImageData,
+    settings: Mapping[str, Any],
+    validation: CrossValidation | None = None,
+) -> Judgement:
+    """Does the same for what a model has predicted elsewhere, without a self-test.
+
+    Args:
+        probabilities: float32 `[n, classes]`, for the images that judge models.
+        name, stage, data, settings, validation: See `judge`.
+
+    Raises:
+        RequestError: There is no such background class.
+    """
+    split, first = data.judging, stage.run.first()
     labels = probabilities.argmax(1)
     accuracy = round(float(np.mean(labels == split.labels)), 4)
     chosen = RefusalSettings(*(settings[option] for option in REFUSAL_OPTIONS))
     refusal = fit_run_refusal(data, probabilities, validation, chosen)
     known = {first.name: round(first.best_accuracy(), 4), name: accuracy}
+    plain = make_manifest(stage.run, data, {})
     manifest = plain._replace(accuracy=known).with_classes(refusal=refusal)
-    recorded = selftest.record(Classifier(name, manifest=manifest, runner=runner))
     record = {"val_accuracy": accuracy, "refusal": refusal and refusal.to_json()}
-    return Judgement(manifest._replace(selftest=recorded), labels, record)
+    return Judgement(manifest, labels, record)

@@ -9,6 +9,7 @@ from corallite.device.system.errors import RequestError
 
 # The module of each target, which is imported on demand: it has `TARGETS`.
 _PACKAGE = "corallite.convert.export.targets."
+_HARDWARE = "corallite.convert.export.hardware."
 MODULES = {
     "int8": f"{_PACKAGE}int8",
     "features": f"{_PACKAGE}features",
@@ -25,9 +26,16 @@ MODULES = {
     "openvino_tflite": f"{_PACKAGE}openvino",
     "cpp": f"{_PACKAGE}cpp",
     "mediapipe": f"{_PACKAGE}mediapipe",
+    "browser": f"{_PACKAGE}browser",
     "micro": f"{_PACKAGE}micro",
-    "ethos_u": f"{_PACKAGE}ethos_u",
+    "ethos_u": f"{_HARDWARE}ethos_u",
     "frigate": f"{_PACKAGE}frigate",
+    "rknn": f"{_HARDWARE}rknn",
+    "imx500": f"{_HARDWARE}imx500",
+    "tensorrt": f"{_HARDWARE}tensorrt",
+    "ascend": f"{_HARDWARE}vendor_commands",
+    "hailo": f"{_HARDWARE}vendor_commands",
+    "torq": f"{_HARDWARE}vendor_commands",
 }
 
 

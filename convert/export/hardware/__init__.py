@@ -1,0 +1,1 @@
+"""Export targets for particular hardware, by the tool of its vendor."""
