@@ -95,7 +95,7 @@ def _find_maps(classifier):
     if STRIDE not in maps:
         raise RequestError(
             f"The network {classifier.name} has no map of an eighth of the image, on "
-            "which boxes are found; train another --model, or with a larger --image_size."
+            "which boxes are found; train another --model, or a larger --image_size."
         )
     last = max(maps)
     if height % last or width % last:

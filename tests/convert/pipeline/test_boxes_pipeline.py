@@ -185,9 +185,7 @@ def test_what_is_for_classifiers_refuses(detector_run: Path) -> None:
         slim(run, data, Budget(max_macs=1), SLIM)
     with pytest.raises(RequestError, match="--to=tflite_float16 takes classifiers"):
         convert(run, data, target="tflite_float16")
-    with pytest.raises(
-        RequestError, match="--teacher of train, prune and quantize is for"
-    ):
+    with pytest.raises(RequestError, match="--teacher of train, prune and quantize"):
         load_teacher(Teaching(detector_run), data, run.stage("pruned"))
 
 

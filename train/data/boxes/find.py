@@ -37,9 +37,7 @@ def read_annotations(data_dir: Path, boxes: Path | None = None) -> Annotations:
         )
     place = boxes or data_dir
     if not place.exists():
-        raise RequestError(
-            f"{place}: no such file or folder; train with other --boxes."
-        )
+        raise RequestError(f"{place}: no such file; train with other --boxes.")
     finder = ImageFinder(data_dir, files.walk(data_dir, set()))
     if place.is_file():
         if place.suffix.lower() != ".json":
@@ -71,7 +69,7 @@ def _read_folder(data_dir: Path, place: Path, finder: ImageFinder) -> Annotation
             "one name a line."
         )
     raise RequestError(
-        f"{place}: has no boxes; train with --boxes of {_FORMATS}, these as their folder."
+        f"{place}: has no boxes; train with --boxes of {_FORMATS}, these as a folder."
     )
 
 

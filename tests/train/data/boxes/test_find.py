@@ -218,7 +218,7 @@ def test_a_folder_without_boxes_says_what_is_expected(tmp_path: Path) -> None:
     _write_images(tmp_path, "1.png")
 
     with pytest.raises(
-        RequestError, match="has no boxes; train with --boxes of a COCO .json"
+        RequestError, match="has no boxes; train with --boxes of a COCO"
     ):
         read_annotations(tmp_path)
     with pytest.raises(RequestError, match="is not a .json file"):
