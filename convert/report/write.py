@@ -3,7 +3,7 @@
 import datetime
 from pathlib import Path
 
-from corallite.convert.report.boxes_page import render_boxes
+from corallite.convert.report.boxes.page import render_boxes
 from corallite.convert.report.facts import gather_facts
 from corallite.convert.report.page import render
 from corallite.device.system import files

@@ -95,13 +95,13 @@ def _find_maps(classifier):
     if STRIDE not in maps:
         raise RequestError(
             f"The network {classifier.name} has no map of an eighth of the image, on "
-            "which boxes are found; give another --model or a larger --image_size."
+            "which boxes are found; train another --model, or a larger --image_size."
         )
     last = max(maps)
     if height % last or width % last:
         raise RequestError(
             f"Expected the sides of the images to be multiples of {last} to find "
-            f"boxes, got {height} x {width}; give another --image_size."
+            f"boxes, got {height} x {width}; train with another --image_size."
         )
     return maps
 

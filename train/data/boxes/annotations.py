@@ -131,8 +131,8 @@ def collect(labels: Iterable[str], images: Iterable[MarkedImage]) -> Annotations
         if image.path in found:
             other = found[image.path].source
             raise RequestError(
-                f"{image.source}: {printable(image.path)} is in {other}, too; give one "
-                "of them with --boxes, or remove one."
+                f"{image.source}: {printable(image.path)} is in {other}, too; remove "
+                "one of them, or train with --boxes=FILE."
             )
         for box in image.boxes:
             _check(box, image)

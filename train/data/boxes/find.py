@@ -37,12 +37,12 @@ def read_annotations(data_dir: Path, boxes: Path | None = None) -> Annotations:
         )
     place = boxes or data_dir
     if not place.exists():
-        raise RequestError(f"{place}: no such file or folder; correct --boxes.")
+        raise RequestError(f"{place}: no such file; train with other --boxes.")
     finder = ImageFinder(data_dir, files.walk(data_dir, set()))
     if place.is_file():
         if place.suffix.lower() != ".json":
             raise RequestError(
-                f"{place}: is not a .json file; give --boxes {_FORMATS}, "
+                f"{place}: is not a .json file; train with --boxes of {_FORMATS}, "
                 "these as their folder."
             )
         return _read_coco([place], finder)
@@ -69,7 +69,7 @@ def _read_folder(data_dir: Path, place: Path, finder: ImageFinder) -> Annotation
             "one name a line."
         )
     raise RequestError(
-        f"{place}: has no boxes; give --boxes {_FORMATS}, these as their folder."
+        f"{place}: has no boxes; train with --boxes of {_FORMATS}, these as a folder."
     )
 
 

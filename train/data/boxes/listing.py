@@ -68,7 +68,7 @@ def _check_classes(listing: Listing, annotations: Annotations) -> None:
     if not common:
         raise RequestError(
             f"{listing.source}: no image of its class folders has boxes; write paths "
-            "such as cat/1.jpg into the annotations, or give --task=detect."
+            "such as cat/1.jpg into the annotations, or train with --task=detect."
         )
     if missing := len(listed) - len(common):
         logging.warning(

@@ -140,8 +140,8 @@ def refuse_boxes(run_dir: Path) -> None:
     made = read_run_boxes(run_dir)
     if made is not None:
         raise RequestError(
-            f"{run_dir}: was made with --task={made.task}; give it, or choose a new "
-            "--run_dir."
+            f"{run_dir}: was made with --task={made.task}; train with it, or choose "
+            "a new --run_dir."
         )
 
 
@@ -181,7 +181,7 @@ def settle_boxes(
     elif known.digest() != made.digest():
         raise RequestError(
             f"{run_dir}: was made with other boxes than {listing.source} has now, or "
-            "another --task; choose a new --run_dir."
+            "another --task; train into a new --run_dir."
         )
 
 

@@ -38,8 +38,8 @@ class VisionTask:
         ):
             if is_given:
                 raise RequestError(
-                    f"{flag} is for classes alone and cannot be used with "
-                    f"--task={self.name}; omit it."
+                    f"{flag} is for classes alone; omit it to train with "
+                    f"--task={self.name}."
                 )
 
     def read(self, data_dir: Path) -> tuple[str, Annotations] | None:

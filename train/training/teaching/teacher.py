@@ -98,7 +98,8 @@ def load_teacher(teaching: Teaching | None, data: ImageData, stage: Stage) -> Te
         return Teacher()
     if data.boxes is not None:
         raise RequestError(
-            f"--teacher teaches classifiers, and {stage.run.path} finds boxes; omit it."
+            f"--teacher of train, prune and quantize is for classifiers, and "
+            f"{stage.run.path} finds boxes; omit it."
         )
     predict = open_network(teaching.path, data.class_names)
     unlabelled = None

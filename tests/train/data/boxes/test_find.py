@@ -217,7 +217,9 @@ def test_an_xml_of_something_else_is_refused(tmp_path: Path) -> None:
 def test_a_folder_without_boxes_says_what_is_expected(tmp_path: Path) -> None:
     _write_images(tmp_path, "1.png")
 
-    with pytest.raises(RequestError, match="has no boxes; give --boxes a COCO .json"):
+    with pytest.raises(
+        RequestError, match="has no boxes; train with --boxes of a COCO"
+    ):
         read_annotations(tmp_path)
     with pytest.raises(RequestError, match="is not a .json file"):
         read_annotations(tmp_path, tmp_path / "1.png")
