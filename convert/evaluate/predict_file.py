@@ -22,7 +22,7 @@ from corallite.device.system.errors import RequestError
 from corallite.train.data.load import Split
 
 # One at a time, so that nothing of ours disturbs the measurement.
-TIMED = 2_000
+_TIMED = 2_000
 # Images that wait for the threads.
 _CHUNK = 256
 
@@ -53,11 +53,11 @@ def predict_timed(
     """
     classifier = open_file(path, manifest)
     probabilities, latencies_ms = [], []
-    for pixels in split.images_rgb_u8[:TIMED]:
+    for pixels in split.images_rgb_u8[:_TIMED]:
         began_s = time.perf_counter()
         probabilities.append(classifier.run(pixels))
         latencies_ms.append(1000 * (time.perf_counter() - began_s))
-    rest = split.images_rgb_u8[TIMED:]
+    rest = split.images_rgb_u8[_TIMED:]
     probabilities += run_all(classifier, lambda: open_file(path, manifest), rest)
     return classifier, np.array(probabilities), latencies_ms
 

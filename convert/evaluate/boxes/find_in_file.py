@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from corallite.convert.evaluate.predict_file import TIMED, run_all
+from corallite.convert.evaluate.predict_file import run_all
 from corallite.device.engine.base import Detection
 from corallite.device.engine.detect.detector import Detector
 from corallite.device.engine.first_use import require_no_crash
@@ -18,6 +18,9 @@ from corallite.device.system.errors import RequestError
 from corallite.train.data.load import Split
 from corallite.train.runs.found import LEAST_SCORE
 from corallite.train.training.detect.average_precision import Found
+
+# Images to time.
+_TIMED = 500
 
 
 class Predicted(NamedTuple):
@@ -32,17 +35,17 @@ class Predicted(NamedTuple):
     probabilities: np.ndarray
 
 
-def predict_boxes_timed(path: Path, split: Split) -> tuple[Predicted, list[float]]:
-    """Predicts each image, and times the first 2,000, in milliseconds."""
-    detector = open_detector(path)
-    predicted, latencies_ms = [], []
-    for pixels in split.images_rgb_u8[:TIMED]:
+def time_boxes(path: Path, split: Split) -> list[float]:
+    """Returns the milliseconds of each inference, with the search for peaks.
+
+    The threshold is that of the file: there are many more peaks above LEAST_SCORE.
+    """
+    detector, latencies_ms = open_detector(path, is_low=False), []
+    for pixels in split.images_rgb_u8[:_TIMED]:
         began_s = time.perf_counter()
-        predicted.append(detector.run(pixels))
+        detector.run(pixels)
         latencies_ms.append(1000 * (time.perf_counter() - began_s))
-    rest = split.images_rgb_u8[TIMED:]
-    predicted += run_all(detector, lambda: open_detector(path), rest)
-    return _collect(predicted, detector.manifest), latencies_ms
+    return latencies_ms
 
 
 def predict_boxes(path: Path, split: Split) -> Predicted:
@@ -62,8 +65,12 @@ def predict_boxes_by(
     return _collect(found, wanted)
 
 
-def open_detector(path: Path) -> Detector:
-    """Opens a `.tflite` file with a manifest, with every box that counts in mAP50.
+def open_detector(path: Path, *, is_low: bool = True) -> Detector:
+    """Opens a `.tflite` file with a manifest.
+
+    Args:
+        path: The file.
+        is_low: Find every box that counts in mAP50, not those of its own threshold.
 
     Raises:
         RequestError: It is no such file, or cannot be run.
@@ -77,8 +84,9 @@ def open_detector(path: Path) -> Detector:
         )
     require_no_crash(path, content)
     runner = litert.load(path, 1, content)
-    wanted = manifest.with_boxes(threshold=LEAST_SCORE)
-    return Detector(path, manifest=wanted, runner=runner)
+    if is_low:
+        manifest = manifest.with_boxes(threshold=LEAST_SCORE)
+    return Detector(path, manifest=manifest, runner=runner)
 
 
 def _collect(predicted: list[Detection], manifest: Manifest) -> Predicted:

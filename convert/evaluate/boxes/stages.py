@@ -5,7 +5,10 @@ from typing import Any
 
 from absl import logging
 
-from corallite.convert.evaluate.boxes.find_in_file import predict_boxes_timed
+from corallite.convert.evaluate.boxes.find_in_file import (
+    predict_boxes,
+    time_boxes,
+)
 from corallite.convert.evaluate.boxes.metrics import (
     BoxEvaluation,
     BoxResult,
@@ -76,7 +79,9 @@ def _measure(stage: Stage, data: ImageData, split: str) -> BoxResult:
             scored = score_boxes(predicted, images, data.boxes)
             return BoxResult(stage.name, scored, sparsity)
         path = keras_model.export_float(stage, data)
-    predicted, latencies_ms = predict_boxes_timed(path, images)
-    evaluation = score_boxes(predicted, images, data.boxes, latencies_ms)
+    latencies_ms = time_boxes(path, images)
+    evaluation = score_boxes(
+        predict_boxes(path, images), images, data.boxes, latencies_ms
+    )
     shown = str(path.relative_to(stage.run.path))
     return BoxResult(stage.name, evaluation, **describe_file(path, shown))

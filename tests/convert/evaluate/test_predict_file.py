@@ -17,7 +17,7 @@ def test_threads_predict_what_one_classifier_does(small_run, monkeypatch):
     classifier = Classifier(path)
     expected = np.array([classifier.run(pixels) for pixels in split.images_rgb_u8])
     whole = evaluate_file(path, split)
-    monkeypatch.setattr(predict_file, "TIMED", 10)
+    monkeypatch.setattr(predict_file, "_TIMED", 10)
     monkeypatch.setattr(predict_file, "_CHUNK", 7)
     _, found, latencies_ms = predict_timed(path, split)
     np.testing.assert_array_equal(found, expected)

@@ -34,7 +34,7 @@ from corallite.train.training.detect.objective import choose_objective
 from corallite.train.training.detect.task import VisionTask
 from corallite.train.training.finish_stage import finish_stage
 from corallite.train.training.fit import fit
-from corallite.train.training.float_stage import cost_metrics, train
+from corallite.train.training.float_stage import cost_metrics
 from corallite.train.training.teaching.teacher import Teaching, load_teacher
 
 _SIDE = 32
@@ -195,18 +195,15 @@ def test_changed_boxes_are_refused_and_nothing_is_lost(
     folder = tmp_path / "boxes"
     shutil.copytree(detector_run.parent, folder)
     run = Run.open(folder / "run")
-    model = run.first().model_path.read_bytes()
+    data, model = load_data(run), run.first().model_path.read_bytes()
     path = folder / "photos/boxes.json"
-    path.write_text(path.read_text().replace('"bbox": [', '"bbox": [0.5, ', 1))
     content = json.loads(path.read_text())
     content["annotations"][0]["bbox"] = [1, 1, 9, 9]
     path.write_text(json.dumps(content))
+    marked = VisionTask("detect").read(folder / "photos")
 
     with pytest.raises(RequestError, match="was made with other boxes"):
-        train(
-            *(folder / "photos", run, _NETWORK, _RECIPE),
-            transfer=None,
-            task=VisionTask("detect"),
-        )
+        prepare_data(folder / "photos", run, data.preprocessing, marked=marked)
 
     assert run.first().model_path.read_bytes() == model
+    assert load_data(run).fingerprint == data.fingerprint
