@@ -110,8 +110,10 @@ def run(command: list[str], cwd: Path) -> str:
 
 
 def modules_of(wheel_environment: Path) -> list[str]:
+    """Returns all but the programs for other machines, in `examples`."""
     (site_packages,) = wheel_environment.glob("lib/python*/site-packages")
-    files = (site_packages / "corallite").rglob("*.py")
+    top = site_packages / "corallite"
+    files = (path for name in PACKAGES for path in (top / name).rglob("*.py"))
     dotted = [
         ".".join(file.relative_to(site_packages).with_suffix("").parts)
         for file in files

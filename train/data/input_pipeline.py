@@ -163,7 +163,7 @@ def _call(
 ) -> list[tf.Tensor]:
     """Returns images and annotations that `read` takes from a split, with shapes."""
     arrays = (split.images_rgb_u8, *split.annotations)
-    types = [tf.as_dtype(array.dtype) for array in arrays]
+    types = [tf.uint8, *(tf.as_dtype(x.dtype) for x in split.annotations)]
     tensors = tf.numpy_function(read, [number], types)
     for tensor, array in zip(tensors, arrays, strict=True):
         tensor.set_shape([count, *array.shape[1:]])
