@@ -22,7 +22,10 @@ class Board:
             )
 
     def run(self, image):
-        return self.lite.inference(inputs=[image[None]])[0]
+        outputs = self.lite.inference(inputs=[image[None]])
+        if outputs is None:
+            raise BoardError("the NPU did not run the model; see its messages above")
+        return outputs[0]
 
     def versions(self):
         return {"sdk": str(self.lite.get_sdk_version())}

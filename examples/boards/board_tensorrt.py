@@ -2,12 +2,13 @@
 
     python3 board.py
 
-builds model_int8.plan for this GPU and TensorRT, as verify.py does on first use. It
+builds a plan for this GPU, TensorRT and file, as verify.py does on first use. It
 needs only the Python package `tensorrt`, which JetPack has, NumPy, and CUDA's runtime.
 """
 
 import ctypes
 import ctypes.util
+import hashlib
 import sys
 from pathlib import Path
 
@@ -38,14 +39,16 @@ def import_tensorrt():
 def build(folder):
     """Builds a plan from model_int8.onnx; returns its path."""
     trt = import_tensorrt()
-    plan_path = folder / f"model_int8.{trt.__version__}.plan"
+    model = (folder / "model_int8.onnx").read_bytes()
+    digits = hashlib.sha256(model).hexdigest()[:8]
+    plan_path = folder / f"model_int8.{digits}.{trt.__version__}.plan"
     if plan_path.exists():
         return plan_path
     logger = trt.Logger(trt.Logger.WARNING)
     builder = trt.Builder(logger)
     network = builder.create_network(_flags(trt))
     parser = trt.OnnxParser(network, logger)
-    if not parser.parse((folder / "model_int8.onnx").read_bytes()):
+    if not parser.parse(model):
         errors = "; ".join(str(parser.get_error(i)) for i in range(parser.num_errors))
         raise BoardError(f"TensorRT does not take model_int8.onnx ({errors})")
     config = builder.create_builder_config()

@@ -98,12 +98,16 @@ def main():
         board = importlib.import_module("board").Board(FOLDER)
         scores, facts = run_board(board, cases["images"])
         expected = cases["scores"]
-        if getattr(board, "is_live", False):
+        if getattr(board, "is_live", False) and scores.shape == expected.shape:
             # It classifies what its camera sees, and not the images.
             expected = scores
         report |= facts | compare(scores, expected, cases["labels"].tolist())
-    except (BoardError, ImportError, OSError) as error:
-        report |= {"result": "not run", "reason": str(error)}
+    except Exception as error:
+        # The packages of vendors have errors of their own.
+        reason = str(error)
+        if not isinstance(error, (BoardError, ImportError, OSError)):
+            reason = f"{type(error).__name__}: {reason}"
+        report |= {"result": "not run", "reason": reason}
     report_path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     return tell(report)
 

@@ -26,7 +26,11 @@ _MOST_CASES = 20
 
 
 def make_kit(
-    target: str, manifest: Manifest, images: np.ndarray, scores: np.ndarray
+    target: str,
+    manifest: Manifest,
+    images: np.ndarray,
+    scores: np.ndarray,
+    calibration: int = 0,
 ) -> dict[str, bytes]:
     """Returns the files beside a model: how to use it, and how to check it.
 
@@ -35,6 +39,7 @@ def make_kit(
         manifest: Of the model.
         images: uint8 `[n, height, width, 3]`, RGB, of the input's size.
         scores: float32 `[n, classes]`, what is expected for them.
+        calibration: Number of images for calibration that are beside the model.
     """
     cases = io.BytesIO()
     np.savez_compressed(
@@ -47,7 +52,7 @@ def make_kit(
     return {
         MANIFEST_NAME: json.dumps(manifest.to_json(), indent=1).encode(),
         LABELS_NAME: "".join(lines).encode(),
-        "README.md": _read_guide(target, manifest),
+        "README.md": _read_guide(target, manifest, calibration),
         "verify.py": (_FOLDER / "verify.py").read_bytes(),
         "board.py": (_FOLDER / f"board_{target}.py").read_bytes(),
         "target.txt": f"{target}\n".encode(),
@@ -88,7 +93,7 @@ def save_array(array: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _read_guide(target: str, manifest: Manifest) -> bytes:
+def _read_guide(target: str, manifest: Manifest, calibration: int) -> bytes:
     """Returns the guide of a target, with the sizes of this model."""
     height, width = manifest.preprocessing.size_hw
     common = (_FOLDER / "common.md").read_text("utf-8")
@@ -98,6 +103,7 @@ def _read_guide(target: str, manifest: Manifest) -> bytes:
         ("WIDTH", str(width)),
         ("FIT", manifest.preprocessing.fit),
         ("CLASSES", str(len(manifest.labels))),
+        ("CALIBRATION", str(calibration)),
     )
     for name, value in fields:
         text = text.replace(f"@{name}@", value)

@@ -64,12 +64,10 @@ def _export_onnx(
     runner = onnx_runtime.load(_FLOAT_FILE, content=content)
     scores = predict_here(_FLOAT_FILE, runner, stage, data)
     judged = judge_predictions(scores, f"exports/{name}", stage, data, settings)
+    pixels, images = choose_pixels(data, count), data.judging.images_rgb_u8
+    kit = make_kit(name, judged.manifest, images, scores, calibration=len(pixels))
     return Candidate(
-        {
-            _FLOAT_FILE: content,
-            **make_kit(name, judged.manifest, data.judging.images_rgb_u8, scores),
-            **calibrate(choose_pixels(data, count)),
-        },
+        {_FLOAT_FILE: content, **kit, **calibrate(pixels)},
         judged.labels,
         record=judged.record,
     )

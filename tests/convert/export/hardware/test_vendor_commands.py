@@ -111,6 +111,7 @@ def test_calibration_is_in_the_form_of_each_compiler(export):
     _, ascend, _ = export("ascend")
     files = sorted((ascend / "calibration").iterdir())
     values = np.fromfile(files[0], np.float32).reshape(3, 32, 32)
+    assert f"--batch_num {len(files)}" in (ascend / "README.md").read_text()
     # Raw inputs of the same first image.
     np.testing.assert_allclose(values, pixels[0].transpose(2, 0, 1) / 255, atol=1e-6)
 
@@ -125,6 +126,16 @@ def test_a_board_that_differs_is_told_with_the_first_image(export):
     assert done.returncode == 1 and report["result"] == "fail"
     done, _ = verify(folder, TFLITE_BOARD, "(lambda x: x[:, :2])")
     assert done.returncode == 1 and "of shape" in done.stdout
+    live = TFLITE_BOARD.replace("class Board:", "class Board:\n    is_live = True")
+    done, _ = verify(folder, live, "(lambda x: x[:, :2])")
+    assert done.returncode == 1 and "of shape" in done.stdout
+
+
+def test_an_error_of_a_vendor_is_one_sentence(export):
+    _, folder, _ = export("torq")
+    done, report = verify(folder, TFLITE_BOARD, "(lambda x: x.none())")
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert report["reason"].startswith("AttributeError: ")
 
 
 MISSING = {
