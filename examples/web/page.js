@@ -65,11 +65,15 @@ async function startCamera() {
     showProblem("Browsers give the camera to pages of https:// and localhost only. Open this page there.");
     return;
   }
+  // Another click while the browser asks for permission would open another camera.
+  camera.disabled = true;
   try {
     video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
   } catch (error) {
     showProblem(`The camera cannot be used (${error.name}). Connect one, and allow this page to use it.`);
     return;
+  } finally {
+    camera.disabled = false;
   }
   camera.textContent = "Stop camera";
   await video.play();

@@ -8,7 +8,7 @@ their own.
 
 import contextlib
 import json
-import shutil
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +23,7 @@ from corallite.convert.export.hardware.kit import choose_pixels, make_kit
 from corallite.convert.export.judge import REFUSAL_OPTIONS, judge_predictions
 from corallite.convert.export.targets.target import Candidate, Target, is_float
 from corallite.device.system.errors import RequestError
+from corallite.device.system.process.limited_process import run_limited
 from corallite.train.data.load import ImageData
 from corallite.train.runs.stage import Stage
 
@@ -34,6 +35,8 @@ _USED, _AVAILABLE = "Memory Usage", "Total Memory Available On Chip"
 _CALIBRATION_COUNT = 60
 # Of MCT, and of the converter, which is a program in Java.
 _QUANTIZE_TIMEOUT_S, _COMPILE_TIMEOUT_S = 3600.0, 7200.0
+_LEAST_JAVA = 17
+_JAVA_TIMEOUT_S = 60.0
 # TensorFlow 2.15 has the Keras that they need; this package asks for another.
 _OWN_KERAS = """
 import os
@@ -97,11 +100,20 @@ def export(stage: Stage, data: ImageData, settings: Mapping[str, Any]) -> Candid
 
 
 def _require_java() -> None:
-    if shutil.which("java") is None:
-        raise RequestError(
-            f"--to={_NAME} needs Java 17 or later for imx500-converter; install it, "
-            "for example: sudo apt install default-jre-headless."
+    remedy = (
+        f"--to={_NAME} needs Java {_LEAST_JAVA} or later for imx500-converter; install "
+        "it, for example: sudo apt install default-jre-headless."
+    )
+    with tempfile.TemporaryDirectory() as place:
+        ended = run_limited(
+            ("java", "-version"),
+            folder=Path(place),
+            timeout_s=_JAVA_TIMEOUT_S,
+            remedy=remedy,
         )
+    version = re.search(r'version "(\d+)', ended.text)
+    if version is not None and int(version[1]) < _LEAST_JAVA:
+        raise RequestError(f"Java {version[1]} is too old. {remedy}")
 
 
 def _require_plain_layers(path: Path) -> None:

@@ -59,6 +59,7 @@ def java(tmp_path, monkeypatch):
     path.write_text("#!/bin/sh\n")
     path.chmod(0o755)
     monkeypatch.setenv("PATH", str(path.parent), prepend=":")
+    return path
 
 
 @pytest.mark.parametrize(
@@ -97,6 +98,13 @@ def test_a_missing_java_is_named_before_anything_is_installed(
     monkeypatch.setenv("PATH", "/nowhere")
     run, data = open_run(small_copy)
     with pytest.raises(RequestError, match=r"needs Java 17 .* sudo apt install defau"):
+        convert(run, data, target="imx500")
+
+
+def test_an_old_java_is_refused(small_copy, stand_in, java):
+    java.write_text("#!/bin/sh\necho 'openjdk version \"11.0.2\" 2019' >&2\n")
+    run, data = open_run(small_copy)
+    with pytest.raises(RequestError, match="Java 11 is too old. .* needs Java 17"):
         convert(run, data, target="imx500")
 
 
