@@ -8,7 +8,7 @@ from absl import logging
 from corallite.device.system.errors import RequestError
 from corallite.train.data.boxes.annotations import Annotations, MarkedImage
 from corallite.train.data.listing.images import ImageFile, Listing, list_images
-from corallite.train.data.listing.layout import is_packed, split_of
+from corallite.train.data.listing.layout import split_of
 
 DETECT, BOTH = "detect", "both"
 # Of images without boxes, which have no label to be divided by.
@@ -26,14 +26,8 @@ def list_marked(data_dir: Path, annotations: Annotations, task: str) -> Listing:
             those without annotations have no boxes.
 
     Raises:
-        RequestError: `data_dir` holds shards, `list_images` raises it, or no image has
-            both a class and boxes.
+        RequestError: `list_images` raises it, or no image has both a class and boxes.
     """
-    if is_packed(data_dir):
-        raise RequestError(
-            f"{data_dir}: shards have no boxes; give the folder that they were packed "
-            "from."
-        )
     if task == BOTH:
         listing = list_images(data_dir)
         _check_classes(listing, annotations)

@@ -253,6 +253,14 @@ def test_a_folder_without_boxes_says_what_is_expected(tmp_path: Path) -> None:
         read_annotations(tmp_path, tmp_path / "1.png")
 
 
+def test_shards_are_refused_before_annotations_are_sought(tmp_path: Path) -> None:
+    (tmp_path / "split.json").write_text("{}")
+    (tmp_path / "shards.json").write_text("{}")
+
+    with pytest.raises(RequestError, match="shards have no boxes; give the folder"):
+        read_annotations(tmp_path)
+
+
 def test_an_image_in_two_files_is_refused(tmp_path: Path) -> None:
     path = _write_coco(tmp_path)
     (tmp_path / "other.json").write_text(path.read_text())
