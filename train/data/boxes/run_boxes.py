@@ -178,6 +178,10 @@ def settle_boxes(
     made = RunBoxes(task, annotations.labels, images)
     if known is None or not is_cached:
         made.write(run_dir)
+        if not made.classifies:
+            # The listing has the rarest label of each image as its class.
+            labels = "".join(f"{label}\n" for label in made.labels)
+            files.write_text(run_dir / "classes.txt", labels)
     elif known.digest() != made.digest():
         raise RequestError(
             f"{run_dir}: was made with other boxes than {listing.source} has now, or "
