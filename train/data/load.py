@@ -117,6 +117,8 @@ def prepare_data(
     data = _to_data(wanted, decoded)
     check_content(data.splits, made.class_names)
     settings.write(run_dir)
+    if data.boxes is not None:
+        data.boxes.warn_of_crop(preprocessing)
     _check_every_class_is_left(data_dir, data)
     return data
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from absl import logging
 
+from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.train.data.boxes.annotations import Annotations, MarkedImage
 from corallite.train.data.listing.images import ImageFile, Listing, list_images
-from corallite.train.data.listing.layout import split_of
+from corallite.train.data.listing.layout import is_image, split_of
 
 DETECT, BOTH = "detect", "both"
 # Of images without boxes, which have no label to be divided by.
@@ -32,6 +33,7 @@ def list_marked(data_dir: Path, annotations: Annotations, task: str) -> Listing:
         listing = list_images(data_dir)
         _check_classes(listing, annotations)
         return listing
+    _warn_of_unmarked(data_dir, annotations)
     counts = Counter(box.label for x in annotations.images.values() for box in x.boxes)
     splits = {path: _find_split(path) for path in annotations.images}
     if None in splits.values() or "train" not in splits.values():
@@ -43,6 +45,15 @@ def list_marked(data_dir: Path, annotations: Annotations, task: str) -> Listing:
     )
     names = sorted({image.class_name for image in images})
     return Listing(data_dir, tuple(names), images)
+
+
+def _warn_of_unmarked(data_dir: Path, annotations: Annotations) -> None:
+    found = sum(map(is_image, files.walk(data_dir, set())))
+    if missing := found - len(annotations.images):
+        logging.warning(
+            "%s: %d of %d images are not in the annotations and are not used.",
+            *(data_dir, missing, found),
+        )
 
 
 def _find_split(path: str) -> str | None:

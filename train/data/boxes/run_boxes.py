@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from absl import logging
 
 from corallite.device.image.preprocess import Preprocessing, decode_image
 from corallite.device.system import files
@@ -92,6 +93,19 @@ class RunBoxes:
             if np.all((centre >= 0) & (centre < 1)):
                 placed.append([label, *np.clip(corners, 0, 1)])
         return placed
+
+    def warn_of_crop(self, preprocessing: Preprocessing) -> None:
+        """Logs how many boxes are left out because an image is cropped, if any."""
+        if preprocessing.fit != "crop":
+            return
+        total = sum(len(x.boxes) for x in self.images.values())
+        kept = sum(len(self._place(path, preprocessing)) for path in self.images)
+        if kept < total:
+            logging.warning(
+                "%d of %d boxes have their centre outside the crop and are left out; "
+                "--fit=pad keeps them.",
+                *(total - kept, total),
+            )
 
     def digest(self) -> str:
         """Returns a SHA-256 over the task, the labels and the boxes."""

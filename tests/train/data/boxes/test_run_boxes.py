@@ -75,3 +75,28 @@ def test_label_without_boxes_in_train_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(RequestError, match=r"train split .* of cat; .* the label\."):
         prepare(tmp_path)
+
+
+def test_boxes_and_images_that_are_left_out_are_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # The crop is from column 10 to 30; the boxes are from 0 to 8.
+    write_photos(tmp_path / "photos", _SPLITS, left=0)
+    cv2.imwrite(str(tmp_path / "photos/7.png"), np.zeros((20, 40, 3), np.uint8))
+
+    with pytest.raises(RequestError, match="no readable image of cat, dog"):
+        prepare(tmp_path, "crop")
+
+    assert "1 of 7 images are not in the annotations and are not used" in caplog.text
+    assert "7 of 7 boxes have their centre outside the crop" in caplog.text
+
+
+def test_nothing_is_logged_if_nothing_is_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_photos(tmp_path / "photos", _SPLITS, left=0)
+
+    prepare(tmp_path, "pad")
+
+    assert "--fit=pad" not in caplog.text
+    assert "not in the annotations" not in caplog.text
