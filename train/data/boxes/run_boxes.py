@@ -103,7 +103,7 @@ class RunBoxes:
         if kept < total:
             logging.warning(
                 "%d of %d boxes have their centre outside the crop and are left out; "
-                "--fit=pad keeps them.",
+                "train with --fit=pad to keep them.",
                 *(total - kept, total),
             )
 

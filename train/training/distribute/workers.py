@@ -109,8 +109,9 @@ class Workers:
         """
         if self.strategy is not None and not is_mean:
             raise RequestError(
-                "A model with boxes trains in one process on one GPU; omit --workers, "
-                "unset TF_CONFIG, and with several GPUs set CUDA_VISIBLE_DEVICES=0."
+                "A model with boxes trains in one process on one GPU; train without "
+                "--workers and TF_CONFIG, and with CUDA_VISIBLE_DEVICES=0 if there are "
+                "several GPUs."
             )
 
     def distribute(
