@@ -30,6 +30,7 @@ UNUSED_BY = {
     "corallite.device.benchmark.layers.latency_table": {"prune"},
     "corallite.device.engine.open_model": {"benchmark"},
     "corallite.device.engine.edgetpu.failover": {"benchmark"},
+    "corallite.train.training.detect.task": {"adopt"},
     "corallite.train.training.initialization": {"prune", "adopt"},
     "corallite.train.training.teaching.open_network": {"convert", "adopt"},
     "corallite.train.weights.imagenet": {"prune", "adopt"},

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from corallite.convert.accuracy.gate import AccuracyComparison
+from corallite.convert.accuracy.gate import AccuracyComparison, Verdict
 from corallite.convert.accuracy.measure import compare_models
 from corallite.convert.accuracy.paired import Step
 from corallite.convert.evaluate.boxes.find_in_file import Predicted, predict_boxes
@@ -21,6 +21,8 @@ from corallite.train.training.detect.resample import resample_difference
 MEASURE = "mAP50"
 # From this score on, two models give the same labels to an image, or not.
 _SHOWN = 0.3
+
+_WORSE = (Verdict.PASSED, Verdict.NOT_PROVEN, Verdict.FAILED)
 
 # The name of a model, and what it predicts.
 Named = tuple[str, Predicted]
@@ -39,11 +41,14 @@ def compare_found(
     method: str,
     granularity: str = "channel",
     sha256: str = "",
+    *,
+    max_drop: float | None = None,
 ) -> AccuracyComparison:
     """Compares each model of a chain with the next, and the first with the last.
 
-    Models that tell the image's class, too, are compared by mAP50 and by top-1; the
-    comparison in which the last model lost more is returned.
+    Models that predict the image's class, too, are compared by mAP50 and by top-1; the
+    comparison with the worse verdict is returned, of two equal ones the one in which
+    the last model lost more.
 
     Args:
         chain: The models, the last one made from the first.
@@ -51,6 +56,8 @@ def compare_found(
         method: See `AccuracyComparison`.
         granularity: Of the scales of convolutions.
         sha256: Hash of the last model's file.
+        max_drop: Percentage points of each that the last model may be below the first;
+            None for the method's default.
     """
     if data.boxes is None:
         raise ValueError("Expected `data` to have boxes.")
@@ -70,12 +77,16 @@ def compare_found(
         layers=[],
         file_sha256=sha256,
         is_trained_on=data.is_val_shared,
-    ).with_limit(None)
+    ).with_limit(max_drop)
     if not data.boxes.classifies:
         return compared
     classes = [(name, x.probabilities.argmax(axis=1)) for name, x in chain]
     others = compare_models(classes, data, method, granularity, sha256)
-    return max(compared, others, key=lambda x: x.overall.drop_points)
+    return max(
+        compared,
+        others.with_limit(max_drop),
+        key=lambda x: (_WORSE.index(x.verdict), x.overall.drop_points),
+    )
 
 
 def _compare_pair(

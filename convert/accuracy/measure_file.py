@@ -42,8 +42,8 @@ def recall_comparison(
     method = inputs.get("method", _usual_method(lineage))
     if data.boxes is not None:
         found = [(x.name, predict_stage(x, data.judging)) for x in lineage]
-        compared = compare_found(found, data, method, granularity, last.sha256())
-        return compared.with_limit(max_drop)
+        known_by = method, granularity, last.sha256()
+        return compare_found(found, data, *known_by, max_drop=max_drop)
     chain = predict_stages(lineage, data.judging)
     compared = compare_models(chain, data, method, granularity, last.sha256())
     return compared.with_limit(max_drop)

@@ -104,8 +104,7 @@ def _convert_by(
     comparison = None
     # A target without a runner may have run its model in the vendor's simulator.
     if target.runner is not None or candidate.labels is not None:
-        comparison = _compare(stage, plan, candidate, data)
-        comparison = comparison.with_limit(request.max_drop)
+        comparison = _compare(stage, plan, candidate, data, request.max_drop)
         try:
             comparison.check(has_next=has_next)
         except AccuracyLostError:
@@ -131,13 +130,17 @@ def _passes(stage: Stage, max_drop: float | None, has_next: bool) -> bool:
 
 
 def _compare(
-    stage: Stage, plan: Plan, candidate: Candidate, data: ImageData
+    stage: Stage,
+    plan: Plan,
+    candidate: Candidate,
+    data: ImageData,
+    max_drop: float | None,
 ) -> AccuracyComparison:
     """Compares a candidate with the stages that it was made from."""
     lineage, quantized = stage.run.lineage(plan.parent), candidate.quantized
     split = data.judging
     if data.boxes is not None:
-        return _compare_boxes(stage, plan, candidate, data)
+        return _compare_boxes(stage, plan, candidate, data, max_drop)
     chain = measure.predict_stages(lineage, split)
     if quantized is not None and not plan.parent.kind.is_quantized:
         chain.append((plan.method, predict_labels(quantized, split)))
@@ -148,6 +151,7 @@ def _compare(
     sha256 = hashlib.sha256(candidate.model).hexdigest()
     granularity = plan.inputs.get("granularity", "unknown")
     compared = measure.compare_models(chain, data, plan.method, granularity, sha256)
+    compared = compared.with_limit(max_drop)
     if quantized is None:
         return compared
     of_layers = measure.compare_layers(quantized, split, lineage)
@@ -155,7 +159,11 @@ def _compare(
 
 
 def _compare_boxes(
-    stage: Stage, plan: Plan, candidate: Candidate, data: ImageData
+    stage: Stage,
+    plan: Plan,
+    candidate: Candidate,
+    data: ImageData,
+    max_drop: float | None,
 ) -> AccuracyComparison:
     """Does the same for a model that finds boxes."""
     lineage, quantized = stage.run.lineage(plan.parent), candidate.quantized
@@ -169,7 +177,7 @@ def _compare_boxes(
     sha256 = hashlib.sha256(candidate.model).hexdigest()
     granularity = plan.inputs["granularity"]
     compared = compare_boxes.compare_found(
-        chain, data, plan.method, granularity, sha256
+        *(chain, data, plan.method, granularity, sha256), max_drop=max_drop
     )
     of_layers = measure.compare_layers(quantized, split, lineage)
     return dataclasses.replace(compared, **of_layers)

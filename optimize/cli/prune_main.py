@@ -63,9 +63,7 @@ def _slim(workers) -> None:
     stage = slim(*_RUN(), _BUDGET(), _RECIPE(), **settings)
     before, after = stage.recall(lambda x: (x["predicted_before"], x["predicted"]))
     costs = "".join(f"{x} {before[x]:.4g} -> {after[x]:.4g}, " for x in after)
-    # Of the best epoch, whose weights were kept.
-    accuracy = stage.best_accuracy()
-    print(f"{stage.model_path}: {costs}validation accuracy {accuracy:.4f}")
+    print(f"{stage.model_path}: {costs}{stage.describe_accuracy()}")
 
 
 def _zero(workers) -> None:
@@ -74,17 +72,8 @@ def _zero(workers) -> None:
     settings = {"teaching": _TEACHING(), "overwrite": _OVERWRITE.value}
     run = _RUN(workers.open_run)
     stage = prune(*run, sparsity, _RECIPE(), workers=workers, **settings)
-    # Of the last epoch, the only one that has the sparsity for certain.
-    overall, accuracy = stage.recall(
-        lambda x: (
-            float(x["sparsity"]["overall"]),
-            float(x["history"][-1]["val_accuracy"]),
-        )
-    )
-    print(
-        f"{stage.model_path}: sparsity {overall:.3f}, validation accuracy "
-        f"{accuracy:.4f}"
-    )
+    overall = stage.recall(lambda x: float(x["sparsity"]["overall"]))
+    print(f"{stage.model_path}: sparsity {overall:.3f}, {stage.describe_accuracy()}")
 
 
 if __name__ == "__main__":

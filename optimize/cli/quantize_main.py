@@ -39,7 +39,7 @@ def main(argv):
             overwrite=_OVERWRITE.value,
             workers=workers,
         )
-        print(f"{stage.model_path}: validation accuracy {stage.best_accuracy():.4f}")
+        print(f"{stage.model_path}: {stage.describe_accuracy()}")
 
 
 if __name__ == "__main__":

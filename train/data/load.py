@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -117,6 +117,8 @@ def prepare_data(
     data = _to_data(wanted, decoded)
     check_content(data.splits, made.class_names)
     settings.write(run_dir)
+    if data.boxes is not None:
+        data.boxes.warn_of_crop(preprocessing)
     _check_every_class_is_left(data_dir, data)
     return data
 
@@ -195,20 +197,34 @@ def class_weights(training: Split) -> dict[int, float]:
 
 def _check_every_class_is_left(data_dir: Path, data: ImageData) -> None:
     for name in SPLITS:
-        numbers = set(range(len(data.class_names)))
-        missing = numbers - set(data.splits[name].labels.tolist())
-        names = ", ".join(data.class_names[number] for number in sorted(missing))
-        if not len(data.splits[name].labels):
+        split = data.splits[name]
+        if not len(split.labels):
             raise RequestError(
                 f"{data_dir}: no image of the {name} split can be read; add images."
             )
-        if missing and name == "train":
-            raise RequestError(
-                f"{data_dir}: the train split has no readable image of {names}; add "
-                "images or remove the class."
-            )
-        if missing:
+        for what, missing in _list_missing(data, split):
+            names = ", ".join(missing)
+            if name == "train":
+                raise RequestError(
+                    f"{data_dir}: the train split has no readable image of {names}; "
+                    f"add images or remove the {what}."
+                )
             logging.warning("The %s split has no image of %s.", name, names)
+
+
+def _list_missing(data: ImageData, split: Split) -> Iterator[tuple[str, list[str]]]:
+    """Yields what a split lacks, if anything: classes, and labels of boxes."""
+    present = []
+    # Without classes, images are only listed by the rarest label in each.
+    if data.boxes is None or data.boxes.classifies:
+        present.append(("class", data.class_names, split.labels))
+    if data.boxes is not None:
+        labels = split.require_boxes()[..., 0].astype(int)
+        present.append(("label", data.boxes.labels, labels))
+    for what, names, numbers in present:
+        known = set(np.unique(numbers).tolist())
+        if missing := [x for number, x in enumerate(names) if number not in known]:
+            yield what, missing
 
 
 def _to_data(wanted: Wanted, found: Mapping[str, DecodedSplit]) -> ImageData:

@@ -76,8 +76,9 @@ def fit(
         KeyboardInterrupt: A signal stopped the training. The state is saved, and the
             former handler has received the signal.
         RequestError: The saved state is damaged, the training diverged (its loss is
-            above 1000 or not finite), or there is not enough memory.
+            above 1000 or not finite), memory is short, or several workers train boxes.
     """
+    workers.require_means(is_mean=objective.evaluate is None)
     steps = input_pipeline.steps_per_epoch(data.splits["train"], recipe.batch_size)
     workers.require_batch(min(recipe.batch_size, len(data.splits["train"].labels)))
     given, model = model, workers.place(model)

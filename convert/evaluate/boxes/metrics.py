@@ -63,7 +63,7 @@ class BoxEvaluation:
         labels: Each label alone.
         point: The threshold with the best F1, and what is found from it on.
         examples: At most 24 images, those with the most mistakes first.
-        classes: How well the image's class is told; None for boxes alone.
+        classes: How well the image's class is predicted; None for boxes alone.
         latency_p50_ms: As in `Evaluation`.
         latency_p95_ms: As in `Evaluation`.
     """

@@ -19,6 +19,7 @@ from corallite.device.model.manifest import Manifest, read_manifest
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.train.data.load import ImageData
+from corallite.train.runs.commands import format_command
 from corallite.train.runs.run import Run
 
 MAX_DROP = 0.5
@@ -92,6 +93,7 @@ class FittedCascade(NamedTuple):
         found = self.test.apply(self.point.threshold)
         alone, count = self.test.top1(), len(self.test.labels)
         low, high = wilson_interval(round(found.top1 * count), count)
+        flags = {"model": self.written, "then": self.paths[1], "source": 0}
         top1 = f"{100 * found.top1:.2f} % (95 %: {100 * low:.1f} to {100 * high:.1f})"
         return [
             "Fitted:",
@@ -101,7 +103,7 @@ class FittedCascade(NamedTuple):
             f"{100 * found.share:.1f} %;",
             f"alone {100 * alone[0]:.2f} and {100 * alone[1]:.2f} %.",
             "",
-            f"corallite classify --model={self.written} --then={self.paths[1]}",
+            format_command("classify", flags),
         ]
 
 

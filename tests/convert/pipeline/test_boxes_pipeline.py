@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -167,6 +169,21 @@ def test_the_command_of_the_run_names_the_task(detector_run: Path) -> None:
     command = Run.open(detector_run).first().command()
 
     assert "--task=detect" in command
+
+
+def test_prune_and_quantize_print_map50(detector_run: Path, programs: Any) -> None:
+    recipe = ("--epochs=1", "--batch_size=8", "--optimizer=adamw", "--warmup_epochs=0")
+    flags = (*recipe, "--learning_rate=0.002", "--augment=standard")
+    run = f"--run_dir={detector_run}"
+
+    # Both stages are finished: only what is printed at the end remains.
+    pruned = programs.run("prune", run, "--sparsity=0.2", *flags)
+    trained = programs.run("quantize", run, *flags)
+
+    assert pruned.returncode == 0, pruned.stderr
+    assert re.search(r"sparsity 0\.2\d\d, validation mAP50 \d\.\d+\n", pruned.stdout)
+    assert trained.returncode == 0, trained.stderr
+    assert re.search(r"model\S+: validation mAP50 \d\.\d+\n", trained.stdout)
 
 
 def test_a_run_with_boxes_is_no_run_of_classes(detector_run: Path) -> None:

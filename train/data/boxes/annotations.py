@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 
 from corallite.device.system.errors import RequestError
@@ -77,7 +77,7 @@ class ImageFinder:
 
         Args:
             name: As the annotation names it: with folders or without, or without
-                suffix.
+                suffix. Of an absolute path, only the last component counts.
             source: The file with the annotation.
             near: Folders to look into first, before any other with such an image.
 
@@ -85,6 +85,9 @@ class ImageFinder:
             RequestError: There is no such image, or several.
         """
         name = name.replace("\\", "/").removeprefix("./")
+        if PureWindowsPath(name).root:
+            # Of the computer where the boxes were drawn.
+            return self._find_anywhere(name, source)
         for folder in (*near, source.parent, source.parent / "images", self._data_dir):
             if folder.is_relative_to(self._data_dir):
                 relative = (folder / name).relative_to(self._data_dir).as_posix()

@@ -12,6 +12,7 @@ from corallite.train.data.boxes.annotations import (
     MarkedImage,
     collect,
 )
+from corallite.train.data.listing.layout import is_packed
 
 _FORMATS = (
     "a COCO .json, Pascal VOC .xml files, or YOLO .txt files with a classes.txt or "
@@ -28,12 +29,17 @@ def read_annotations(data_dir: Path, boxes: Path | None = None) -> Annotations:
             are in the folder of the images.
 
     Raises:
-        RequestError: There are none, a file is damaged or of another format, or a box
-            cannot be used.
+        RequestError: There are none, `data_dir` holds shards, a file is damaged or of
+            another format, or a box cannot be used.
     """
     if not data_dir.is_dir():
         raise RequestError(
             f"{data_dir}: is not a folder; boxes need the folder of the images."
+        )
+    if is_packed(data_dir):
+        raise RequestError(
+            f"{data_dir}: shards have no boxes; give the folder that they were packed "
+            "from."
         )
     place = boxes or data_dir
     if not place.exists():

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from absl import logging
 
+from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.train.data.boxes.annotations import Annotations, MarkedImage
 from corallite.train.data.listing.images import ImageFile, Listing, list_images
-from corallite.train.data.listing.layout import is_packed, split_of
+from corallite.train.data.listing.layout import is_image, split_of
 
 DETECT, BOTH = "detect", "both"
 # Of images without boxes, which have no label to be divided by.
@@ -26,18 +27,13 @@ def list_marked(data_dir: Path, annotations: Annotations, task: str) -> Listing:
             those without annotations have no boxes.
 
     Raises:
-        RequestError: `data_dir` holds shards, `list_images` raises it, or no image has
-            both a class and boxes.
+        RequestError: `list_images` raises it, or no image has both a class and boxes.
     """
-    if is_packed(data_dir):
-        raise RequestError(
-            f"{data_dir}: shards have no boxes; give the folder that they were packed "
-            "from."
-        )
     if task == BOTH:
         listing = list_images(data_dir)
         _check_classes(listing, annotations)
         return listing
+    _warn_of_unmarked(data_dir, annotations)
     counts = Counter(box.label for x in annotations.images.values() for box in x.boxes)
     splits = {path: _find_split(path) for path in annotations.images}
     if None in splits.values() or "train" not in splits.values():
@@ -49,6 +45,15 @@ def list_marked(data_dir: Path, annotations: Annotations, task: str) -> Listing:
     )
     names = sorted({image.class_name for image in images})
     return Listing(data_dir, tuple(names), images)
+
+
+def _warn_of_unmarked(data_dir: Path, annotations: Annotations) -> None:
+    found = sum(map(is_image, files.walk(data_dir, set())))
+    if missing := found - len(annotations.images):
+        logging.warning(
+            "%s: %d of %d images are not in the annotations and are not used.",
+            *(data_dir, missing, found),
+        )
 
 
 def _find_split(path: str) -> str | None:

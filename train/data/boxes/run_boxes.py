@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from absl import logging
 
 from corallite.device.image.preprocess import Preprocessing, decode_image
 from corallite.device.system import files
@@ -93,6 +94,19 @@ class RunBoxes:
                 placed.append([label, *np.clip(corners, 0, 1)])
         return placed
 
+    def warn_of_crop(self, preprocessing: Preprocessing) -> None:
+        """Logs how many boxes are left out because an image is cropped, if any."""
+        if preprocessing.fit != "crop":
+            return
+        total = sum(len(x.boxes) for x in self.images.values())
+        kept = sum(len(self._place(path, preprocessing)) for path in self.images)
+        if kept < total:
+            logging.warning(
+                "%d of %d boxes have their centre outside the crop and are left out; "
+                "train with --fit=pad to keep them.",
+                *(total - kept, total),
+            )
+
     def digest(self) -> str:
         """Returns a SHA-256 over the task, the labels and the boxes."""
         return hashlib.sha256(self._to_text().encode()).hexdigest()
@@ -178,6 +192,10 @@ def settle_boxes(
     made = RunBoxes(task, annotations.labels, images)
     if known is None or not is_cached:
         made.write(run_dir)
+        if not made.classifies:
+            # The listing has the rarest label of each image as its class.
+            labels = "".join(f"{label}\n" for label in made.labels)
+            files.write_text(run_dir / "classes.txt", labels)
     elif known.digest() != made.digest():
         raise RequestError(
             f"{run_dir}: was made with other boxes than {listing.source} has now, or "

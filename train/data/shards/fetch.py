@@ -12,6 +12,9 @@ from corallite.train.data.listing.layout import SHARDS_FILE, SPLIT_FILE
 from corallite.train.data.shards.packed import read_shard_names
 from corallite.train.framework.keras import tf
 
+# Suffix of the record of shards that are being copied.
+_NEW = ".new"
+
 
 def locate_images(data_dir: str) -> Path:
     """Returns the folder or the CSV of --data_dir; copies the shards of an address.
@@ -41,10 +44,9 @@ def fetch_shards(address: str) -> Path:
     record = _read(url, SHARDS_FILE)
     if _is_same(folder / SHARDS_FILE, record):
         return folder
-    files.write_bytes(folder / SHARDS_FILE, record)
-    shards = read_shard_names(folder / SHARDS_FILE)
+    shards = _list_shards(folder, record)
     # It says that all others are there.
-    (folder / SHARDS_FILE).unlink()
+    (folder / SHARDS_FILE).unlink(missing_ok=True)
     for number, shard in enumerate(shards):
         index = _read(url, f"{shard}.json")
         if not (folder / shard).exists() or not _is_same(
@@ -56,6 +58,14 @@ def fetch_shards(address: str) -> Path:
     files.write_bytes(folder / SPLIT_FILE, _read(url, SPLIT_FILE))
     files.write_bytes(folder / SHARDS_FILE, record)
     return folder
+
+
+def _list_shards(folder: Path, record: bytes) -> list[str]:
+    path = folder / f"{SHARDS_FILE}{_NEW}"
+    files.write_bytes(path, record)
+    shards = read_shard_names(path)
+    path.unlink()
+    return shards
 
 
 def _is_same(path: Path, content: bytes) -> bool:

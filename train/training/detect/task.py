@@ -34,7 +34,7 @@ class VisionTask:
         for is_given, flag in (
             (is_frozen, "--freeze"),
             (has_teacher, "--teacher"),
-            (workers > 1, "--workers"),
+            (workers > 1, "--workers (or TF_CONFIG)"),
         ):
             if is_given:
                 raise RequestError(
@@ -53,7 +53,7 @@ class VisionTask:
         return self.name, read_annotations(data_dir, self.boxes)
 
     def to_json(self) -> dict[str, str]:
-        """Returns what identifies it; empty for classes alone, as ever."""
+        """Returns what identifies it; empty for classes alone, as before."""
         return {"task": self.name} if self.finds_boxes else {}
 
     def to_flags(self) -> dict[str, str]:

@@ -102,6 +102,18 @@ class Workers:
                 f"{self.replicas}, not above the number of training photos."
             )
 
+    def require_means(self, *, is_mean: bool) -> None:
+        """Raises `RequestError` if workers cannot measure what compares epochs.
+
+        Each sees its share of the images, which is enough only for a mean over them.
+        """
+        if self.strategy is not None and not is_mean:
+            raise RequestError(
+                "A model with boxes trains in one process on one GPU; train without "
+                "--workers and TF_CONFIG, and with CUDA_VISIBLE_DEVICES=0 if there are "
+                "several GPUs."
+            )
+
     def distribute(
         self, batches: "tf.data.Dataset", class_weights: Mapping[int, float] | None
     ) -> Any:

@@ -1,5 +1,6 @@
 """Two files become a cascade, on images whose colours are known."""
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,18 @@ def test_output_has_a_table_of_80_columns(tmp_path, run, data, monkeypatch):
     assert max(len(x) for x in lines if str(tmp_path) not in x) <= 80
     content = found.to_json()
     assert content["fitted"]["top1"] == content["test"]["top1"] == 1.0
+
+
+def test_printed_command_can_be_pasted(tmp_path, run, data, monkeypatch):
+    folder = tmp_path / "my models"
+    folder.mkdir()
+    pair = write_pair(folder, first=FIRST)
+    found = slow_second(monkeypatch, lambda: fit(pair, run, data))
+    words = shlex.split(found.describe().splitlines()[-1])
+    assert words[:2] == ["corallite", "classify"]
+    flags = dict(word.removeprefix("--").split("=", 1) for word in words[2:])
+    assert Path(flags["model"]) == found.written and Path(flags["then"]) == pair[1]
+    assert flags["source"] == "0"
 
 
 def test_without_a_useful_cascade_nothing_is_written(tmp_path, run, data, monkeypatch):

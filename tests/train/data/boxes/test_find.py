@@ -173,6 +173,34 @@ def test_boxes_of_an_unknown_image_are_refused(tmp_path: Path) -> None:
         read_annotations(tmp_path, path)
 
 
+@pytest.mark.parametrize("folder", ["/home/me/photos", r"C:\photos", "C:/photos"])
+@pytest.mark.parametrize("write", [_write_coco, _write_voc])
+def test_an_absolute_path_is_found_by_its_name(
+    write: Any, folder: str, tmp_path: Path
+) -> None:
+    """Labelling tools write the paths of the computer that they run on."""
+    write(tmp_path)
+    for path in (*tmp_path.rglob("*.json"), *tmp_path.rglob("*.xml")):
+        absolute = json.dumps(f"{folder}/1.png")[1:-1]
+        if path.suffix == ".xml":
+            absolute = f"{folder}/1.png"
+        path.write_text(path.read_text().replace("1.png", absolute))
+
+    annotations = read_annotations(tmp_path)
+
+    (found,) = (x for x in annotations.images if x.endswith("1.png"))
+    assert len(annotations.images[found].boxes) == 2
+
+
+def test_an_absolute_path_must_name_one_image(tmp_path: Path) -> None:
+    path = _write_coco(tmp_path)
+    _write_images(tmp_path / "other", "1.png")
+    path.write_text(path.read_text().replace("1.png", "/home/me/1.png"))
+
+    with pytest.raises(RequestError, match=r"1\.png may be 1\.png or other/1\.png"):
+        read_annotations(tmp_path)
+
+
 def test_annotations_of_another_size_are_refused(tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
@@ -223,6 +251,14 @@ def test_a_folder_without_boxes_says_what_is_expected(tmp_path: Path) -> None:
         read_annotations(tmp_path)
     with pytest.raises(RequestError, match="is not a .json file"):
         read_annotations(tmp_path, tmp_path / "1.png")
+
+
+def test_shards_are_refused_before_annotations_are_sought(tmp_path: Path) -> None:
+    (tmp_path / "split.json").write_text("{}")
+    (tmp_path / "shards.json").write_text("{}")
+
+    with pytest.raises(RequestError, match="shards have no boxes; give the folder"):
+        read_annotations(tmp_path)
 
 
 def test_an_image_in_two_files_is_refused(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from corallite.device.system.errors import RequestError
 from corallite.train.data.datasets import locate
 from corallite.train.data.load import count_images
+from corallite.train.data.shards import fetch
 from corallite.train.data.shards.fetch import fetch_shards
 from corallite.train.data.shards.pack import pack
 from corallite.train.framework.keras import tf
@@ -48,6 +49,19 @@ def test_an_interrupted_copy_is_resumed(packed):
     after = times(folder)
     assert count_images(folder).images == 40
     assert {x: after[x] for x in others} == before
+
+
+def test_a_copy_that_has_just_begun_is_not_complete(packed, monkeypatch):
+    def stop(path):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fetch, "read_shard_names", stop)
+        with pytest.raises(KeyboardInterrupt):
+            fetch_shards(ADDRESS)
+    folder = fetch_shards(ADDRESS)
+    assert count_images(folder).images == 40
+    assert not list(folder.glob("*.new"))
 
 
 def test_other_photos_at_the_address_are_copied(packed, write_images):

@@ -12,11 +12,12 @@ from corallite.device.system.errors import RequestError
 from corallite.train.data.boxes.listing import BOTH, DETECT
 from corallite.train.data.boxes.run_boxes import RunBoxes
 from corallite.train.data.load import ImageData, Split
-from corallite.train.framework.keras import keras
+from corallite.train.framework.keras import keras, tf
 from corallite.train.models.detector import add_boxes
 from corallite.train.runs.recipe import Recipe
 from corallite.train.training.detect.objective import choose_objective, complete
 from corallite.train.training.detect.task import VisionTask
+from corallite.train.training.distribute.workers import Workers
 from corallite.train.training.fit import fit
 from corallite.train.training.predictions import describe_predictions
 
@@ -139,9 +140,24 @@ def test_an_augmentation_that_moves_no_boxes_is_refused(
         choose_objective(make_data(DETECT), recipe)
 
 
+def test_several_workers_or_gpus_train_no_boxes(tmp_path: Path) -> None:
+    """mAP50 is no mean over the images, of which each would see its share."""
+    data, recipe = make_data(DETECT), Recipe(1, 8, augment="none")
+    objective, model = choose_objective(data, recipe), build_classifier()
+    workers = Workers(strategy=tf.distribute.OneDeviceStrategy("/cpu:0"))
+    inputs: dict[str, Any] = {"objective": objective, "inputs": {}, "workers": workers}
+
+    with pytest.raises(RequestError, match="train without --workers and TF_CONFIG"):
+        fit(complete(model, data), data, recipe, tmp_path, **inputs)
+
+
 @pytest.mark.parametrize(
     ("arguments", "flag"),
-    [((True, False, 1), "--freeze"), ((False, True, 1), "--teacher")],
+    [
+        ((True, False, 1), "--freeze"),
+        ((False, True, 1), "--teacher"),
+        ((False, False, 2), r"--workers \(or TF_CONFIG\)"),
+    ],
 )
 def test_what_is_for_classes_alone_is_refused(
     arguments: tuple[bool, bool, int], flag: str
