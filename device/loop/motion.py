@@ -70,12 +70,13 @@ class MotionGate:
         self._answer: Answer | None = None
         self._classified_s = 0.0
 
-    def recall(self, frame: Frame, manifest: Manifest) -> Answer | None:
+    def recall(self, frame: Frame, manifest: Manifest | None) -> Answer | None:
         """Returns the last prediction if `frame` is still; None if it has moved.
 
         Args:
             frame: Each frame of the source, in order.
             manifest: Of the model in use; another one than before has no prediction.
+                None: the model of the next prediction is a new one.
         """
         self._frames += 1
         cells = _shrink(frame.image_rgb_u8)

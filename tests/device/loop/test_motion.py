@@ -1,14 +1,19 @@
 """Which frames count as still, on made pictures with made noise."""
 
+import contextlib
+import itertools
 import threading
 import time
 from typing import Any
 
 import numpy as np
 import pytest
+from fixtures.tiny_detector import describe, make_detector, paint
 
 from corallite.device.camera.frame import Frame
 from corallite.device.engine.base import Status
+from corallite.device.engine.open_model import ModelRequest
+from corallite.device.engine.reload.hot_reload import HotReload
 from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.loop.classify_frames import classify_frames
@@ -25,6 +30,7 @@ class CountingEngine:
 
     labels = ("cat", "dog")
     preprocessing = Preprocessing((8, 8))
+    has_successor = False
 
     def __init__(self):
         self.manifest = Manifest.of_classifier(
@@ -123,6 +129,26 @@ def test_another_model_does_not_repeat_the_prediction_of_the_former():
     gate.remember(np.ones(2, np.float32), engine.manifest)
     assert gate.recall(frame, engine.manifest) is not None
     assert gate.recall(frame, CountingEngine().manifest) is None
+
+
+def test_new_model_file_classifies_a_still_scene(tmp_path, wait_until):
+    """With a real file and its replacement, and a clock that stands still."""
+    path, new = tmp_path / "model.tflite", tmp_path / "new"
+    path.write_bytes(make_detector())
+    new.write_bytes(make_detector(describe(("a", "b", "c"))))
+    stop, scene = threading.Event(), paint((1, 2, "red"))
+    # In place of the product's second between two looks.
+    with contextlib.closing(HotReload(ModelRequest(str(path)), look_s=0.05)) as engine:
+        engine.start()
+        frames = (Frame(n, 0.0, scene, "made", 0.0) for n in itertools.count())
+        results = classify_frames(frames, engine, stop, 1, gate=MotionGate())
+        assert [next(results).repeated for _ in range(3)] == [False, True, True]
+        new.rename(path)
+        wait_until(lambda: engine.has_successor)
+        result = next(results)
+        assert result.label == "a" and not result.repeated
+        wait_until(lambda: engine.status().swaps == 1)
+        assert next(results).repeated
 
 
 def test_load_is_the_share_of_frames_that_moved():
