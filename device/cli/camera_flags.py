@@ -11,7 +11,6 @@ from corallite.device.camera.connection_state import Timeouts
 from corallite.device.camera.frame import FrameStream
 from corallite.device.camera.open_source import name_source, open_source
 from corallite.device.cli import model_flags, output_flags, program
-from corallite.device.cli.output_flags import refuse_sinks as refuse_sinks
 from corallite.device.engine.base import Engine
 from corallite.device.engine.open_model import ModelRequest, check_device
 from corallite.device.engine.reload.hot_reload import HotReload
@@ -193,6 +192,7 @@ def open_engine(
             _check_release()
         else:
             _refuse_for_boxes(engine.manifest)
+            engine.check = output_flags.require_counted
         if (second := _THEN.value) is not None:
             # Imported late, as all that few starts need.
             from corallite.device.engine.cascade.open_cascade import open_cascade
@@ -245,6 +245,12 @@ def open_sinks(engine: Engine, *first: Sink) -> Iterator[Sinks]:
         output_flags.require_named(refusal.background)
     with output_flags.open_sinks(engine.manifest.all_labels, *first) as sinks:
         yield sinks
+
+
+def refuse_without_source() -> None:
+    """Raises `RequestError` if a flag needs frames."""
+    others = {"motion": _MOTION.value, "policy": _POLICY.value}
+    output_flags.refuse_without_source(**others)
 
 
 def source_name() -> str | None:

@@ -51,6 +51,8 @@ def main(argv: Sequence[str]) -> int:
     rate, watchdog, lines = Rate(), LoopWatchdog(), _open_lines()
     with (
         camera_flags.open_engine(argv) as engine,
+        # Before the camera is opened and a broker connected: it refuses flags.
+        contextlib.nullcontext(output_flags.make_counter(engine.manifest)) as counter,
         stop_on_signals() as stop,
         camera_flags.open_frames(stop) as frames,
         camera_flags.open_rate_limiter(engine, gate) as rate_limiter,
@@ -59,7 +61,6 @@ def main(argv: Sequence[str]) -> int:
         watchdog.begin(frames)
         lines.stop, lines.on_wait = stop, watchdog.feed
         rate_limiter.on_wait = watchdog.feed
-        counter = output_flags.make_counter(engine.manifest)
         with contextlib.closing(
             classify_frames.classify_frames(
                 frames,

@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from absl import flags
@@ -61,7 +61,6 @@ _LINE = flags.DEFINE_string(
     "X,Y X,Y: two points as in --zone; counts boxes that pass between them to the left "
     "and to the right, seen from the first point to the second.",
 )
-_NO_SOURCE = "needs frames, but there is no source; give a --source."
 
 
 @contextlib.contextmanager
@@ -98,6 +97,18 @@ def make_counter(manifest: Manifest) -> "BoxCounter | None":
                     f"--{name}: needs --count; give the label of what to count."
                 )
         return None
+    require_counted(manifest)
+    # Imported late, as sinks are.
+    from corallite.device.loop.count.areas import parse_line, parse_zone
+    from corallite.device.loop.count.counter import BoxCounter
+
+    zone = None if _ZONE.value is None else parse_zone(_ZONE.value)
+    line = None if _LINE.value is None else parse_line(_LINE.value)
+    return BoxCounter(_COUNT.value, zone, line)
+
+
+def require_counted(manifest: Manifest) -> None:
+    """Raises `RequestError` if the model gives no boxes of a label of --count."""
     labels = manifest.boxes.labels if manifest.boxes else ()
     for label in _COUNT.value:
         if not labels:
@@ -110,24 +121,38 @@ def make_counter(manifest: Manifest) -> "BoxCounter | None":
                 f"--count={label}: is not a label of this model's boxes, which are "
                 f"{', '.join(labels[:10])}{' ...' if len(labels) > 10 else ''}."
             )
-    # Imported late, as sinks are.
-    from corallite.device.loop.count.areas import parse_line, parse_zone
-    from corallite.device.loop.count.counter import BoxCounter
-
-    zone = None if _ZONE.value is None else parse_zone(_ZONE.value)
-    line = None if _LINE.value is None else parse_line(_LINE.value)
-    return BoxCounter(_COUNT.value, zone, line)
 
 
-def refuse_sinks(why: str = _NO_SOURCE) -> None:
+def refuse_without_source(**others: object) -> None:
+    """Raises `RequestError` if a flag needs frames.
+
+    Args:
+        others: Values of flags of other modules that do, by name.
+    """
+    counting = {"count": _COUNT.value, "zone": _ZONE.value, "line": _LINE.value}
+    _refuse(
+        "needs frames, but there is no source; give a --source.",
+        {**_sinks(), **counting, **others},
+    )
+
+
+def refuse_sinks(why: str) -> None:
     """Raises `RequestError` if a flag names a sink.
 
     Args:
         why: The end of a sentence that begins with the flag.
     """
-    sinks = {"mqtt": _MQTT.value, "on_label": _ON_LABEL.value, "run": _RUN.value}
-    for name, value in sinks.items():
-        if value:
+    _refuse(why, _sinks())
+
+
+def _sinks() -> dict[str, object]:
+    return {"mqtt": _MQTT.value, "on_label": _ON_LABEL.value, "run": _RUN.value}
+
+
+def _refuse(why: str, values: Mapping[str, object]) -> None:
+    for name, value in values.items():
+        # A list or a switch is false if its flag was not given; an empty text is not.
+        if value or value == "":
             raise RequestError(f"--{name}: {why}")
 
 

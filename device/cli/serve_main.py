@@ -151,6 +151,8 @@ def _require_source() -> None:
             raise RequestError(f"--{name}: needs a camera; give a --source.")
         if value == "":
             raise RequestError(f"--{name}: is empty; give a folder.")
+    if camera_flags.source_name() is None:
+        camera_flags.refuse_without_source()
     if _CAPTURE.value is not None and camera_flags.is_cascade():
         raise RequestError(
             "--capture: teaches one model, for which no cascade is fitted; leave out "
@@ -196,7 +198,6 @@ def _start_camera(stack, stop: Stop, engine, metrics, rate_limiter, gate):  # ty
 
     name = camera_flags.source_name()
     if name is None:
-        camera_flags.refuse_sinks()
         return None
     counter = output_flags.make_counter(engine.manifest)
     frames = stack.enter_context(camera_flags.open_frames(stop))

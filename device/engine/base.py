@@ -104,6 +104,11 @@ class Engine(abc.ABC):
     def manifest(self) -> Manifest:
         """The manifest of the model that made the last prediction."""
 
+    @property
+    def has_successor(self) -> bool:
+        """Whether another model than that of the last prediction makes the next one."""
+        return False
+
     @abc.abstractmethod
     def run(self, pixels_u8: Image) -> Answer:
         """Classifies uint8 RGB [height, width, 3] of the size in `preprocessing`.

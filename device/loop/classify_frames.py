@@ -213,7 +213,10 @@ def _predict(
 ) -> tuple[Answer, bool]:
     if gate is None:
         return _classify(frame, classifier), False
-    known = gate.recall(frame, classifier.manifest)
+    # The model is replaced by the next prediction, so a repeated one must not wait.
+    known = gate.recall(
+        frame, None if classifier.has_successor else classifier.manifest
+    )
     if known is not None:
         return known, True
     answer = _classify(frame, classifier)

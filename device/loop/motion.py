@@ -15,8 +15,8 @@ from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import Image
 from corallite.device.model.manifest import Manifest
 
-# How many times the noise a cell must change by. In a still picture of Gaussian noise,
-# one of 700,000 frames has such a cell.
+# How many times the noise a cell must change by. In a still picture of Gaussian noise
+# without compression, one of 700,000 frames has such a cell.
 THRESHOLD = 6.0
 # Seconds of the source after which a still frame is classified all the same.
 LONGEST_S = 10.0
@@ -63,25 +63,30 @@ class MotionGate:
         self._longest_s = longest_s
         self._noises: deque[float] = deque(maxlen=_NOISE_FRAMES)
         self._last: _Cells | None = None
+        self._last_hw = (0, 0)
         self._time_s = 0.0
         # Of the last inference; its manifest tells whether the model was replaced.
         self._cells: _Cells | None = None
+        self._size_hw = (0, 0)
         self._manifest: Manifest | None = None
         self._answer: Answer | None = None
         self._classified_s = 0.0
 
-    def recall(self, frame: Frame, manifest: Manifest) -> Answer | None:
+    def recall(self, frame: Frame, manifest: Manifest | None) -> Answer | None:
         """Returns the last prediction if `frame` is still; None if it has moved.
 
         Args:
             frame: Each frame of the source, in order.
             manifest: Of the model in use; another one than before has no prediction.
+                None: the model of the next prediction is a new one.
         """
         self._frames += 1
         cells = _shrink(frame.image_rgb_u8)
         if self._last is not None:
             self._noises.append(_measure_noise(cells - self._last))
-        self._last, self._time_s = cells, frame.time_s
+        height, width = frame.image_rgb_u8.shape[:2]
+        self._last, self._last_hw = cells, (height, width)
+        self._time_s = frame.time_s
         self.has_moved = manifest is not self._manifest or not self._is_still(cells)
         if self.has_moved:
             return None
@@ -90,7 +95,8 @@ class MotionGate:
 
     def remember(self, answer: Answer, manifest: Manifest) -> None:
         """Keeps the prediction for the frame that `recall` was called with last."""
-        self._cells, self._classified_s = self._last, self._time_s
+        self._cells, self._size_hw = self._last, self._last_hw
+        self._classified_s = self._time_s
         self._answer, self._manifest = answer, manifest
 
     def read_load(self) -> float:
@@ -108,6 +114,8 @@ class MotionGate:
         waited_s = self._time_s - self._classified_s
         if self._cells is None or not 0 <= waited_s < self._longest_s:
             return False
+        if self._last_hw != self._size_hw:
+            return False  # Boxes are in pixels of a frame of the former size.
         noise = float(np.clip(min(self._noises), *_NOISE_RANGE))
         change = np.abs(cells - self._cells).max()
         return bool(change < self._threshold * noise)

@@ -124,7 +124,8 @@ class PolicyThrottle:
     """Applies a policy in place of a `ThermalThrottle`, whose interface it has.
 
     Whatever the policy: at the limit, or while the firmware throttles the board, the
-    choice of least power runs. Without a temperature sensor, the last one runs.
+    choice of least power runs. Without a temperature sensor, the last one runs. In each
+    period, the power rises by one choice at most.
 
     Attributes:
         limit_fps: The frame rate of the choice.
@@ -174,7 +175,8 @@ class PolicyThrottle:
         if bits := name_throttling(board.throttled or 0):
             index, reason = 0, f"the firmware says that {', '.join(bits)}"
         self.lowered += index < self._index
-        self._index = index
+        # The policy does not know of a limit that applied whatever it chose.
+        self._index = min(index, self._index + 1)
         self._apply(reason)
 
     def _apply(self, reason: str) -> None:

@@ -139,7 +139,7 @@ class Manifest(NamedTuple):
 
     @property
     def boxes(self) -> BoxesOutput | None:
-        """The output of boxes; None if the model is no detector."""
+        """The output of boxes; None if the model is not a detector."""
         for output in self.outputs:
             if isinstance(output, BoxesOutput):
                 return output

@@ -120,7 +120,7 @@ def fit_files(
         max_drop: Percentage points that its top-1 may be below the second model's.
 
     Raises:
-        RequestError: A file cannot be run or written, or the two are no cascade.
+        RequestError: A file cannot be run or written, or the two are not a cascade.
     """
     first, second = _read_manifests(paths, run, data)
     pair = (paths[0], first), (paths[1], second)

@@ -35,6 +35,15 @@ class CascadeEngine(Engine):
         """The manifest of the model that made the last prediction."""
         return self._last.manifest
 
+    @property
+    def has_successor(self) -> bool:
+        """Whether a model was replaced that the next prediction uses.
+
+        A successor of the second waits until that is asked, which may be never.
+        """
+        is_first_used = self.mode != "second"
+        return self._last.has_successor or (is_first_used and self._first.has_successor)
+
     def run(self, pixels_u8: Image) -> Probabilities:
         """Classifies uint8 RGB [height, width, 3] of the size of `preprocessing`.
 

@@ -88,6 +88,11 @@ class HotReload(base.Engine):
         """The manifest of the model that made the last prediction."""
         return self._models.current.manifest
 
+    @property
+    def has_successor(self) -> bool:
+        """Whether another model than that of the last prediction makes the next one."""
+        return self._models.is_waiting
+
     def run(self, pixels_u8: Image) -> base.Answer:
         """Classifies uint8 RGB [height, width, 3] of the size of `preprocessing`.
 

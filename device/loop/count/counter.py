@@ -9,7 +9,7 @@ from corallite.device.loop.count.areas import Line, Point, Zone
 from corallite.device.loop.count.tracker import Track, Tracker
 
 INSIDE, TO_LEFT, TO_RIGHT = "inside", "to_left", "to_right"
-# How far beyond the line a box must be, as a share of its height: boxes tremble, those
+# How far beyond the line a box must be, as a share of its height: boxes jitter, those
 # of large objects more, and one that stands on the line crosses it once.
 _MARGIN = 0.1
 
@@ -54,7 +54,8 @@ class BoxCounter:
         inside = dict.fromkeys(self._crossed, 0)
         for box in boxes:
             inside[box.label] += self._is_inside(box, result.size)
-        if self.line is not None:
+        # No inference: such a frame is not one in which a box was missed or stopped.
+        if self.line is not None and not result.repeated:
             self._follow(boxes, self.line.scale(*result.size), result.time_s)
         counts = {
             label: {INSIDE: inside[label], **crossed}

@@ -10,7 +10,7 @@ from corallite.device.engine.base import Box
 
 _Matrix = np.ndarray[Any, np.dtype[np.float64]]
 # Frames without its box after which a track ends: detectors miss a few.
-_PATIENCE = 5
+_MOST_MISSED = 5
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Track:
         box: Its newest box.
         missed: Frames since then.
         speed: Pixels per frame to the right and down, averaged.
-        memory: For whoever follows the track; None at first.
+        memory: What the caller keeps with the track; None at first.
     """
 
     box: Box
@@ -79,7 +79,7 @@ class Tracker:
         for track in self.tracks:
             if not any(track is other for other in seen):
                 track.missed += 1
-        self.tracks = [track for track in self.tracks if track.missed <= _PATIENCE]
+        self.tracks = [track for track in self.tracks if track.missed <= _MOST_MISSED]
         return seen
 
 

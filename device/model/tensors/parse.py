@@ -35,8 +35,10 @@ def parse_outputs(
             something else.
     """
     outputs = _parse_all(items, classes=ClassesOutput, boxes=BoxesOutput)
-    if sum(isinstance(output, BoxesOutput) for output in outputs) > 1:
-        raise ValueError("it lists boxes twice")
+    kinds = [item["kind"] for item in items]
+    for kind in kinds:
+        if kinds.count(kind) > 1:
+            raise ValueError(f"it lists {kind} twice")
     return outputs
 
 

@@ -50,6 +50,14 @@ class EngineHandle(base.Engine):
         """The manifest of the model that made the last prediction."""
         return self._manifest
 
+    @property
+    def has_successor(self) -> bool:
+        """Whether another model than that of the last prediction makes the next one.
+
+        It may have taken over already, for another thread.
+        """
+        return self._engine.has_successor or self._engine.manifest is not self._manifest
+
     def run(self, pixels_u8: Image) -> base.Answer:
         """Classifies uint8 RGB [height, width, 3] of the input's size.
 

@@ -126,6 +126,11 @@ def test_what_makes_no_sense_is_refused_in_one_sentence(classify, flags, sentenc
     assert sentence in line and "Traceback" not in done.stderr
 
 
+def test_what_cannot_be_counted_is_refused_before_the_source_is_opened(classify):
+    done = classify([], "--count=cat", "--source=/none")
+    assert done.returncode == 2 and "--count=cat: is not a label" in done.stderr
+
+
 def test_lines_of_a_classifier_are_as_before(classify):
     (line,) = lines_of(classify([large((1, 1, "red"))], content=make_classifier()))
     assert not {"size", "boxes", "counts"} & set(line)

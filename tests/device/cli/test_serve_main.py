@@ -210,10 +210,20 @@ def test_invalid_flags_are_refused_in_one_sentence(model):
     assert "set --token_file" in refused(f"--model={model}", "--host=::x")
     assert "--host=0.0.0.0: would show" in refused(f"--model={model}", "--host=0.0.0.0")
     assert "cannot be read" in refused(f"--model={model}", "--token_file=/none")
-    for flags in (["--mqtt=mqtt://h/t"], ["--on_label=red", "--run=true"]):
-        said = refused(f"--model={model}", "--port=0", *flags)
-        assert "needs frames, but there is no source; give a --source" in said
     assert "no such file" in refused(f"--model={model}", "--port=0", "--source=/none")
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        *("--mqtt=mqtt://h/t", "--on_label=red", "--run=true", "--count=red"),
+        *("--zone=0,0 1,0 1,1", "--line=", "--motion", "--policy=policy.json"),
+    ],
+)
+def test_flags_for_frames_are_refused_without_a_source(model, flag):
+    said = refused(f"--model={model}", "--port=0", flag)
+    name = flag.split("=")[0]
+    assert f"{name}: needs frames, but there is no source; give a --source." in said
 
 
 def test_capture_needs_a_camera_and_its_own_folder(model, tmp_path):

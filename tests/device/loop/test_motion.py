@@ -1,14 +1,19 @@
 """Which frames count as still, on made pictures with made noise."""
 
+import contextlib
+import itertools
 import threading
 import time
 from typing import Any
 
 import numpy as np
 import pytest
+from fixtures.tiny_detector import describe, make_detector, paint
 
 from corallite.device.camera.frame import Frame
 from corallite.device.engine.base import Status
+from corallite.device.engine.open_model import ModelRequest, open_model
+from corallite.device.engine.reload.hot_reload import HotReload
 from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.loop.classify_frames import classify_frames
@@ -25,6 +30,7 @@ class CountingEngine:
 
     labels = ("cat", "dog")
     preprocessing = Preprocessing((8, 8))
+    has_successor = False
 
     def __init__(self):
         self.manifest = Manifest.of_classifier(
@@ -125,6 +131,26 @@ def test_another_model_does_not_repeat_the_prediction_of_the_former():
     assert gate.recall(frame, CountingEngine().manifest) is None
 
 
+def test_new_model_file_classifies_a_still_scene(tmp_path, wait_until):
+    """With a real file and its replacement, and a clock that stands still."""
+    path, new = tmp_path / "model.tflite", tmp_path / "new"
+    path.write_bytes(make_detector())
+    new.write_bytes(make_detector(describe(("a", "b", "c"))))
+    stop, scene = threading.Event(), paint((1, 2, "red"))
+    # In place of the product's second between two looks.
+    with contextlib.closing(HotReload(ModelRequest(str(path)), look_s=0.05)) as engine:
+        engine.start()
+        frames = (Frame(n, 0.0, scene, "made", 0.0) for n in itertools.count())
+        results = classify_frames(frames, engine, stop, 1, gate=MotionGate())
+        assert [next(results).repeated for _ in range(3)] == [False, True, True]
+        new.rename(path)
+        wait_until(lambda: engine.has_successor)
+        result = next(results)
+        assert result.label == "a" and not result.repeated
+        wait_until(lambda: engine.status().swaps == 1)
+        assert next(results).repeated
+
+
 def test_load_is_the_share_of_frames_that_moved():
     gate = MotionGate()
     assert gate.read_load() == 1
@@ -163,6 +189,25 @@ def test_frames_of_any_size_are_compared(shape):
     assert run_gate([image, image, image + 60]) == [False, True, False]
 
 
-def test_size_that_changes_is_compared_by_content():
-    # The same scene in another resolution: what is seen has not changed.
-    assert run_gate([SCENE, SCENE, cv2.resize(SCENE, (640, 480))])[1:] == [True, True]
+def test_frame_of_another_size_has_moved():
+    # The same scene in another resolution, and back: boxes are in pixels.
+    images = [SCENE, SCENE, *[cv2.resize(SCENE, (640, 480))] * 2, SCENE]
+    assert run_gate(images) == [False, True, False, True, False]
+
+
+def test_boxes_are_in_pixels_of_a_frame_whose_size_has_changed(tmp_path):
+    path = tmp_path / "detector.tflite"
+    path.write_bytes(make_detector())
+    images = [paint((1, 2, "red"), size_hw=(side, side)) for side in (64, 64, 320)]
+    frames = [Frame(n, n / 10, image, "made", 0.0) for n, image in enumerate(images)]
+    engine = open_model(ModelRequest(str(path)))
+    found = list(
+        classify_frames(frames, engine, threading.Event(), 1, gate=MotionGate())
+    )
+    assert [result.repeated for result in found] == [False, True, False]
+    # The right edge: 28 of 64 pixels, of which each edge may be off by 0.4.
+    assert [result.boxes[0].right for result in found if result.boxes] == [
+        pytest.approx(28, abs=0.4),
+        pytest.approx(28, abs=0.4),
+        pytest.approx(140, abs=2),
+    ]

@@ -102,6 +102,8 @@ def test_hot_or_throttled_board_gets_the_least_power_whatever_the_policy(board):
     throttle.update(board, fps=20)
     assert throttle.limit_fps == 2 and used[-1] == "first"
     throttle.update(Board(temperature_c=50), fps=2)
+    assert throttle.limit_fps == 10 and used[-1] == "first"
+    throttle.update(Board(temperature_c=50), fps=10)
     assert throttle.limit_fps == 20 and used[-1] == "both"
 
 

@@ -99,6 +99,26 @@ def test_the_camera_has_boxes_counts_and_metrics(
     camera.join()
 
 
+def test_a_new_model_without_a_counted_label_is_not_used(
+    serve, camera_server, detector, photo, wait_until
+):
+    camera_server.part = encode(photo, ".jpg")
+    flags = f"--model={detector}", "--count=blue"
+    served = serve(f"--source={camera_server.url}", *flags)
+    wait_until(lambda: served.state()["result"])
+    new = detector.with_name("new")
+    new.write_bytes(make_detector(describe(("red", "green", "azure"))))
+    new.rename(detector)
+    wait_until(lambda: served.state()["model"]["last_error"])
+    state = served.state()
+    assert state["model"]["last_error"] == (
+        f"{detector}: the new model is not used (--count=blue: is not a label of this "
+        "model's boxes, which are red, green, azure); the former one continues."
+    )
+    assert state["model"]["swaps"] == 0
+    assert state["result"]["counts"] == {"blue": {"inside": 2}}
+
+
 def make_snapshot(*boxes, size_hw=(100, 200)):
     image = np.full((*size_hw, 3), 128, np.uint8)
     result = Result(0, 0.0, "x", [], "", 0.0, size=size_hw[::-1], boxes=list(boxes))

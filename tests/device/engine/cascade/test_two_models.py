@@ -44,6 +44,24 @@ def test_mode_of_one_model_asks_only_that(cascade, mode, label):
     assert cascade.asked == (mode == "second")
 
 
+def test_only_a_new_model_that_is_used_next_is_a_successor(pair):
+    class Replaced(Classifier):
+        has_successor = False
+
+    first, second = map(Replaced, pair)
+    cascade = CascadeEngine(first, second)
+    cascade.run(draw(COLOURS["red"]))
+    second.has_successor = True
+    found = [cascade.has_successor]  # The first is sure, and sees the same again.
+    cascade.run(draw(WEAK_GREEN))
+    found.append(cascade.has_successor)
+    first.has_successor, second.has_successor = True, False
+    found.append(cascade.has_successor)
+    cascade.mode = "second"
+    found.append(cascade.has_successor)
+    assert found == [False, True, True, False]
+
+
 def test_status_has_the_losses_and_errors_of_both(pair):
     class Troubled(Classifier):
         error = ""

@@ -19,11 +19,13 @@ def person(x, y=50, label="person", high=20):
     return Box(label, 0.9, x - 5, y - high, x + 5, y)
 
 
-def count(counter, *boxes, time_s=None):
+def count(counter, *boxes, time_s=None, repeated=False):
     """Returns the counts of a frame of 100 x 100 pixels."""
     number = next(numbers)
     time_s = float(number) if time_s is None else time_s
-    result = Result(number, time_s, "x", [], "", 0.0, size=(100, 100))
+    result = Result(
+        *(number, time_s, "x", [], "", 0.0), size=(100, 100), repeated=repeated
+    )
     return counter.add(result._replace(boxes=list(boxes))).counts
 
 
@@ -58,7 +60,7 @@ def test_each_direction_has_its_own_count():
     assert walk(counter, 60, 50, 40, 30)["to_left"] == 1
 
 
-def test_who_trembles_on_the_line_crosses_it_once():
+def test_box_that_jitters_on_the_line_crosses_it_once():
     counter = BoxCounter(["person"], line=MIDDLE)
     # A tenth of a box of 20 pixels is 2.
     assert walk(counter, 40, 49, 51, 49, 51.5, 48.5, 50, 55)["to_right"] == 1
@@ -70,6 +72,22 @@ def test_a_box_may_be_missed_for_five_frames():
     assert walk(counter, 45, *[None] * 5, 55)["to_right"] == 1
     counter = BoxCounter(["person"], line=MIDDLE)
     assert walk(counter, 45, *[None] * 6, 55)["to_right"] == 0
+
+
+def test_repeated_frames_neither_end_a_track_nor_slow_it_down():
+    counter = BoxCounter(["person"], line=MIDDLE)
+    walk(counter, 40, 45)
+    walk(counter, None)
+    for _ in range(9):
+        # The prediction of the frame in which the box was missed.
+        assert count(counter, repeated=True)["person"]["inside"] == 0
+    assert walk(counter, 55)["to_right"] == 1
+    # From 45 to 75 is too far for a box of this size, unless its speed is known.
+    counter = BoxCounter(["person"], line=MIDDLE)
+    walk(counter, 5, 25, 45)
+    for _ in range(9):
+        assert count(counter, person(45), repeated=True)["person"]["inside"] == 1
+    assert walk(counter, 75)["to_right"] == 1
 
 
 def test_who_passes_beside_the_line_is_not_counted():

@@ -51,10 +51,11 @@ def test_nonsense_is_refused(tmp_path, monkeypatch, field, why):
         read_manifest(path)
 
 
-def test_boxes_are_listed_once():
-    content = describe().to_json()
-    content["outputs"] *= 2
-    with pytest.raises(ValueError, match="it lists boxes twice"):
+@pytest.mark.parametrize("kind", ["boxes", "classes"])
+def test_each_kind_is_listed_once(kind):
+    content = describe(classes=("kitchen", "garden")).to_json()
+    content["outputs"] += [x for x in content["outputs"] if x["kind"] == kind]
+    with pytest.raises(ValueError, match=f"it lists {kind} twice"):
         Manifest.from_json(content)
 
 

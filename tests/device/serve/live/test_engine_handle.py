@@ -42,11 +42,14 @@ def test_pixels_for_a_model_that_the_other_user_has_replaced_are_not_run():
     engine.is_waiting = True
     assert len(requests.classify(pixels_u8)) == 1
     assert requests.preprocessing.size_hw == (16, 16)
+    # For still frames, whose predictions would be repeated.
+    assert camera.has_successor and not requests.has_successor
     # It still describes the model of its own last answer.
     assert camera.preprocessing.size_hw == (8, 8)
     with pytest.raises(OutdatedPixelsError):
         camera.run(pixels_u8)
     assert len(camera.run(zeros(camera))) == 1
+    assert not camera.has_successor
 
 
 def test_a_model_that_takes_over_in_ones_own_turn_is_known_at_once():
