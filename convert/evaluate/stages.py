@@ -3,8 +3,9 @@
 import dataclasses
 import gzip
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from absl import logging
 
@@ -27,6 +28,8 @@ from corallite.train.runs.stage import Stage, package_versions
 
 # Version of the records; a stage with another version is measured again.
 _FORMAT = 3
+# A dataclass.
+_Result = TypeVar("_Result", bound=Any)
 
 
 def evaluate_run(run: Run, data: ImageData, split: str = "test") -> list[StageResult]:
@@ -163,29 +166,49 @@ def _has_manifest(path: Path, content: bytes) -> bool:
 
 
 def _recall(stage: Stage, data: ImageData, split: str) -> StageResult:
-    """Returns the earlier result of exactly this model, else measures it."""
+    return recall_result(stage, data, split, {"format": _FORMAT}, _to_result, _measure)
+
+
+def recall_result(
+    stage: Stage,
+    data: ImageData,
+    split: str,
+    version: dict[str, int],
+    parse: Callable[[dict[str, Any]], _Result],
+    measure: Callable[[Stage, ImageData, str], _Result],
+) -> _Result:
+    """Returns the earlier result of exactly this model, else measures it.
+
+    Args:
+        stage: Of the model.
+        data: The run's images.
+        split: Name of the split.
+        version: What changes when results are measured otherwise.
+        parse: Reads the fields of a result.
+        measure: Returns a dataclass.
+    """
     path = stage.path / f"evaluation_{split}.json"
     inputs = {
-        "format": _FORMAT,
+        **version,
         "model": stage.sha256(),
         "data": data.fingerprint,
         "versions": package_versions(),
     }
     if path.exists():
-        known = files.read_record(path, lambda record: _to_result(record, inputs))
-        if known:
+        # An older record lacks fields.
+        known = files.read_record(
+            path, lambda x: parse(x) if x.pop("inputs", None) == inputs else None
+        )
+        if known is not None:
             return known
     logging.info("Evaluating %s on the %s split.", stage.name, split)
     with stage.run.lock("evaluate"):
-        result = _measure(stage, data, split)
+        result = measure(stage, data, split)
         files.write_json(path, {"inputs": inputs, **dataclasses.asdict(result)})
     return result
 
 
-def _to_result(record: dict[str, Any], inputs: dict[str, Any]) -> StageResult | None:
-    """Returns what was measured of the same; an older record lacks some of it."""
-    if record.pop("inputs", None) != inputs:
-        return None
+def _to_result(record: dict[str, Any]) -> StageResult:
     evaluation = Evaluation.from_json(record.pop("evaluation"))
     return StageResult(evaluation=evaluation, **record)
 

@@ -44,8 +44,8 @@ def _format(rows: Sequence[Sequence[str]]) -> str:
 def format_boxes(results: Sequence[BoxResult]) -> str:
     """Returns the results of a run that finds boxes, as `format_table` does.
 
-    mAP50, its 95 % interval and, if the image's class is told too, top-1 are in
-    percent.
+    mAP50, its 95 % interval and, if the image's class is predicted too, top-1
+    are in percent.
     """
     has_classes = any(x.evaluation.classes for x in results)
     headings = ["stage", "mAP50", "95 %", *(["top-1"] if has_classes else [])]

@@ -1,9 +1,6 @@
 """Evaluates every stage of a run that finds boxes, each once."""
 
-import dataclasses
 from typing import Any
-
-from absl import logging
 
 from corallite.convert.evaluate.boxes.find_in_file import (
     predict_boxes,
@@ -16,13 +13,13 @@ from corallite.convert.evaluate.boxes.metrics import (
 )
 from corallite.convert.evaluate.stages import (
     describe_file,
+    recall_result,
     require_current,
     runnable_stages,
 )
-from corallite.device.system import files
 from corallite.train.data.load import ImageData
 from corallite.train.runs.run import Run
-from corallite.train.runs.stage import Stage, package_versions
+from corallite.train.runs.stage import Stage
 
 # Version of the records; a stage with another version is measured again.
 _FORMAT = 1
@@ -35,32 +32,14 @@ def evaluate_boxes(run: Run, data: ImageData, split: str = "test") -> list[BoxRe
         RequestError: As `evaluate_run`.
     """
     require_current(run)
-    return [_recall(stage, data, split) for stage in runnable_stages(run)]
+    version = {"boxes_format": _FORMAT}
+    return [
+        recall_result(stage, data, split, version, _to_result, _measure)
+        for stage in runnable_stages(run)
+    ]
 
 
-def _recall(stage: Stage, data: ImageData, split: str) -> BoxResult:
-    """Returns the earlier result of exactly this model, else measures it."""
-    path = stage.path / f"evaluation_{split}.json"
-    inputs = {
-        "boxes_format": _FORMAT,
-        "model": stage.sha256(),
-        "data": data.fingerprint,
-        "versions": package_versions(),
-    }
-    if path.exists():
-        known = files.read_record(path, lambda record: _to_result(record, inputs))
-        if known:
-            return known
-    logging.info("Evaluating %s on the %s split.", stage.name, split)
-    with stage.run.lock("evaluate"):
-        result = _measure(stage, data, split)
-        files.write_json(path, {"inputs": inputs, **dataclasses.asdict(result)})
-    return result
-
-
-def _to_result(record: dict[str, Any], inputs: dict[str, Any]) -> BoxResult | None:
-    if record.pop("inputs", None) != inputs:
-        return None
+def _to_result(record: dict[str, Any]) -> BoxResult:
     evaluation = BoxEvaluation.from_json(record.pop("evaluation"))
     return BoxResult(evaluation=evaluation, **record)
 
