@@ -20,6 +20,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -99,16 +100,8 @@ def main(argv: Sequence[str]) -> int:
     else:
         results = evaluate_run(run, data, _PART.value)
         comparison = recall_comparison(run, data, _MAX_DROP.value)
-    if _JSON.value:
-        rows = [to_json(x, data.class_names, _PART.value) for x in results]
-        if comparison:
-            rows[-1]["parity"] = comparison.to_json()
-        print(json.dumps(rows))
-    else:
-        print(format_results(results, data.class_names, _PART.value))
-        if comparison:
-            print(f"\n{format_comparison(comparison)}")
-    return _exit_status(comparison)
+    rows = [to_json(x, data.class_names, _PART.value) for x in results]
+    return _print(results, rows, comparison, data)
 
 
 def _evaluate_boxes(model: str | None, run: Run, data: ImageData) -> int:
@@ -119,8 +112,18 @@ def _evaluate_boxes(model: str | None, run: Run, data: ImageData) -> int:
         )
     results = evaluate_boxes(run, data, _PART.value)
     comparison = recall_comparison(run, data, _MAX_DROP.value)
+    rows = [dataclasses.asdict(x) for x in results]
+    return _print(results, rows, comparison, data)
+
+
+def _print(
+    results: Sequence[Any],
+    rows: list[dict[str, Any]],
+    comparison: AccuracyComparison | None,
+    data: ImageData,
+) -> int:
+    """Prints results, as text or as `rows` of JSON; returns the exit status."""
     if _JSON.value:
-        rows = [dataclasses.asdict(x) for x in results]
         if comparison:
             rows[-1]["parity"] = comparison.to_json()
         print(json.dumps(rows))
@@ -128,10 +131,6 @@ def _evaluate_boxes(model: str | None, run: Run, data: ImageData) -> int:
         print(format_results(results, data.class_names, _PART.value))
         if comparison:
             print(f"\n{format_comparison(comparison)}")
-    return _exit_status(comparison)
-
-
-def _exit_status(comparison: AccuracyComparison | None) -> int:
     if comparison is None or comparison.passed:
         return program.EXIT_DONE
     return program.EXIT_CHECK_FAILED

@@ -5,6 +5,7 @@ for the board. None of these compilers was run here.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -73,20 +74,6 @@ def _export_onnx(
     )
 
 
-def _export_ascend(
-    stage: Stage, data: ImageData, settings: Mapping[str, Any]
-) -> Candidate:
-    return _export_onnx(
-        "ascend", _CALIBRATION_COUNT, _calibrate_ascend, stage, data, settings
-    )
-
-
-def _export_hailo(
-    stage: Stage, data: ImageData, settings: Mapping[str, Any]
-) -> Candidate:
-    return _export_onnx("hailo", _HAILO_COUNT, _calibrate_hailo, stage, data, settings)
-
-
 def _export_torq(
     stage: Stage, data: ImageData, settings: Mapping[str, Any]
 ) -> Candidate:
@@ -103,7 +90,7 @@ TARGETS = (
         "ascend",
         "float ONNX, calibration images and commands for Huawei's Ascend (atc)",
         accepts=is_float,
-        export=_export_ascend,
+        export=partial(_export_onnx, "ascend", _CALIBRATION_COUNT, _calibrate_ascend),
         verified="the ONNX file in ONNX Runtime; not on an Ascend",
         options=REFUSAL_OPTIONS,
         extra=EXTRA,
@@ -113,7 +100,7 @@ TARGETS = (
         "hailo",
         "float ONNX, calibration images and commands for Hailo-8, -8L and -10H",
         accepts=is_float,
-        export=_export_hailo,
+        export=partial(_export_onnx, "hailo", _HAILO_COUNT, _calibrate_hailo),
         verified="the ONNX file in ONNX Runtime; not on a Hailo",
         options=REFUSAL_OPTIONS,
         extra=EXTRA,
