@@ -76,6 +76,7 @@ def _prepare(plan: Plan) -> Prepared:
         files.write_json(path, dataclasses.asdict(found))
         plan.record()
     found = files.read_record(path, Check.from_json)
+    prices = dataclasses.replace(prices, latency_factor=found.latency_factor)
     machine = prices.table.machine if prices.table else ""
     return Prepared(space, prices, found, data.fingerprint, machine)
 

@@ -25,11 +25,14 @@ class Prices:
         budget: The limits.
         table: Latencies of operators; None if the latency is not limited, or not
             measured yet.
+        latency_factor: Of a whole network's latency to the sum of its operators, which
+            are measured alone, with warm caches.
         share: Of the limits, that a network may cost.
     """
 
     budget: Budget
     table: LatencyTable | None = None
+    latency_factor: float = 1.0
     share: float = 1.0
     _latencies: dict[Operator, float] = dataclasses.field(
         default_factory=dict, compare=False, repr=False
@@ -50,7 +53,8 @@ class Prices:
         manifest = _MANIFEST_BYTES + _LABEL_BYTES * operators[-1].out_channels
         costs = {"macs": sum(map(count_macs, operators)), "bytes": size + manifest}
         if self.table is not None:
-            costs["latency_ms"] = sum(map(self._find_latency, operators))
+            total = sum(map(self._find_latency, operators))
+            costs["latency_ms"] = self.latency_factor * total
         return costs
 
     def allow(self, costs: dict[str, float]) -> bool:
