@@ -21,7 +21,7 @@ from corallite.device.system import files
 from corallite.train.data.listing.layout import is_image
 from corallite.train.framework.keras import keras
 from corallite.train.models import registry
-from corallite.train.runs.stage import package_versions
+from corallite.train.runs.record import package_versions
 from corallite.train.weights.imagenet import locate_imagenet
 from corallite.train.weights.pretrained import read_pretrained
 

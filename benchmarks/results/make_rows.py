@@ -12,8 +12,8 @@ from rows import Row
 
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
+from corallite.train.runs.record import hash_file
 from corallite.train.runs.run import Run
-from corallite.train.runs.stage import hash_file
 
 # Written into the run of a row when it is finished.
 DONE_FILE = "row.json"

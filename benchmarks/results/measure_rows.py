@@ -9,7 +9,7 @@ from read_rows import Result
 from corallite.device.benchmark.ethosu import vela
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
-from corallite.train.runs.stage import hash_file
+from corallite.train.runs.record import hash_file
 
 _NPU = "ethos-u55-128"
 

@@ -11,8 +11,9 @@ from corallite.convert.evaluate.stages import manifest_of, runnable_stages
 from corallite.device.engine.file_kind import list_files
 from corallite.device.model.description.describe import Overrides
 from corallite.train.data.load import ImageData
+from corallite.train.runs.record import hash_file
 from corallite.train.runs.run import Run
-from corallite.train.runs.stage import Stage, hash_file
+from corallite.train.runs.stage import Stage
 
 
 def recall_comparison(

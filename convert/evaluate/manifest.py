@@ -5,8 +5,8 @@ from typing import Any
 from corallite.device.model.manifest import BoxesOutput, ClassesOutput, Manifest
 from corallite.train.data.load import ImageData
 from corallite.train.runs.found import MOST_BOXES, SCORES, STRIDE
+from corallite.train.runs.record import package_versions
 from corallite.train.runs.run import Run
-from corallite.train.runs.stage import package_versions
 
 
 def make_manifest(run: Run, data: ImageData, accuracy: dict[str, float]) -> Manifest:

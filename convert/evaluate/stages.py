@@ -23,8 +23,9 @@ from corallite.device.model.manifest import PROBABILITIES, Manifest, read_manife
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.train.data.load import ImageData
+from corallite.train.runs.record import package_versions
 from corallite.train.runs.run import Run
-from corallite.train.runs.stage import Stage, package_versions
+from corallite.train.runs.stage import Stage
 
 # Version of the records; a stage with another version is measured again.
 _FORMAT = 3

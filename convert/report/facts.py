@@ -30,8 +30,9 @@ from corallite.device.image.preprocess import Preprocessing
 from corallite.device.system import files
 from corallite.train.data.load import ImageData
 from corallite.train.runs.kinds import StageKind
+from corallite.train.runs.record import hash_file, package_versions
 from corallite.train.runs.run import Run
-from corallite.train.runs.stage import Stage, hash_file, package_versions
+from corallite.train.runs.stage import Stage
 
 _MOST_PICTURES = 24
 

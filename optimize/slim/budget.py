@@ -7,7 +7,7 @@ from typing import Any
 from corallite.device.benchmark.layers.operator import Operator
 from corallite.device.system.errors import RequestError
 from corallite.optimize.slim.latencies import is_file
-from corallite.train.runs.stage import hash_file
+from corallite.train.runs.record import hash_file
 
 # Of the latency, if nothing else is asked for.
 DEFAULT_SHARE = 0.7

@@ -25,8 +25,9 @@ from corallite.train.data.load import ImageData
 from corallite.train.framework.keras import keras
 from corallite.train.runs.kinds import KINDS
 from corallite.train.runs.recipe import SLIMMING, Recipe
+from corallite.train.runs.record import as_json
 from corallite.train.runs.run import Run
-from corallite.train.runs.stage import Stage, as_json
+from corallite.train.runs.stage import Stage
 from corallite.train.training.finish_stage import finish_stage
 from corallite.train.training.fit import fit
 from corallite.train.training.float_stage import cost_metrics

@@ -18,8 +18,9 @@ from corallite.train.data.load import ImageData, prepare_data
 from corallite.train.framework.keras import keras
 from corallite.train.framework.trusted_files import trust
 from corallite.train.runs.recipe import TRAIN
+from corallite.train.runs.record import hash_file, package_versions
 from corallite.train.runs.run import Run
-from corallite.train.runs.stage import Stage, hash_file, package_versions
+from corallite.train.runs.stage import Stage
 from corallite.train.training.finish_stage import finish_stage
 from corallite.train.training.float_stage import cost_metrics
 from corallite.train.training.training_state import Progress

@@ -2,11 +2,7 @@
 
 import dataclasses
 import datetime
-import hashlib
-import importlib.metadata
-import json
 import shutil
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,7 +11,6 @@ from absl import logging
 
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
-from corallite.device.system.storage import json_text
 from corallite.train.runs.commands import (
     find_first_verb,
     format_command,
@@ -24,7 +19,14 @@ from corallite.train.runs.commands import (
 )
 from corallite.train.runs.kinds import UNTAUGHT, StageKind
 from corallite.train.runs.predictions import PredictionSummary
-from corallite.train.runs.recipe import ADDED_FIELDS
+from corallite.train.runs.record import (
+    as_json,
+    complete,
+    describe_difference,
+    hash_file,
+    package_versions,
+    read_header,
+)
 
 if TYPE_CHECKING:
     from corallite.train.runs.run import Run
@@ -33,16 +35,6 @@ _T = TypeVar("_T")
 STATE_FILE = "training_state.npz"
 TEACHER_FILE = "teacher.json"
 _METRICS_FILE = "metrics.json"
-_PACKAGES = (
-    "corallite",
-    "tensorflow",
-    "tf-keras",
-    "tensorflow-model-optimization",
-    "keras-cv",
-    "ai-edge-litert",
-    "opencv-python-headless",
-    "numpy",
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +118,7 @@ class Stage:
                 off.
         """
         untaught = UNTAUGHT if self.kind.recipe else {}
-        inputs = as_json(_complete({**untaught, **inputs}))
+        inputs = as_json(complete({**untaught, **inputs}))
         if not overwrite:
             self.refuse_other_settings(inputs)
         is_done = self.is_complete() and self._made_with(inputs) == inputs
@@ -146,7 +138,7 @@ class Stage:
         if self._made_from() is None:
             return
         settings = as_json(settings)
-        difference = _difference(self._made_with(settings), settings)
+        difference = describe_difference(self._made_with(settings), settings)
         if difference:
             state = "made" if self.is_complete() else "begun"
             raise RequestError(
@@ -186,7 +178,7 @@ class Stage:
         """Returns the record of `finish`; empty if the stage is not finished."""
         if not (self.path / _METRICS_FILE).exists():
             return {}
-        return self.recall(lambda x: {**x, "inputs": _complete(x["inputs"])})
+        return self.recall(lambda x: {**x, "inputs": complete(x["inputs"])})
 
     def recall(self, parse: Callable[[dict[str, Any]], _T]) -> _T:
         """Returns what `parse` returns for the record of a finished stage.
@@ -328,75 +320,3 @@ def _describe_boxes(metrics: dict[str, Any]) -> str:
         summary = PredictionSummary.from_json(metrics["predictions"])
         text += f", accuracy {summary.right / summary.images:.4f}"
     return text
-
-
-def read_header(path: Path) -> dict[str, Any] | None:
-    """Returns inputs, history and best epoch of a saved state; None if there is none.
-
-    It does not use NumPy, so that a run can be read without it.
-
-    Raises:
-        RequestError: The file is damaged.
-    """
-    if not path.exists():
-        return None
-    try:
-        with zipfile.ZipFile(path) as archive:
-            content = archive.read("header.npy")
-        # NumPy's format 1.0: from byte 8 the length of a preamble, then UTF-32.
-        begin = 10 + int.from_bytes(content[8:10], "little")
-        header = json_text.parse(content[begin:].decode("utf-32-le"))
-        return {**header, "inputs": _complete(header["inputs"])}
-    except (TypeError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise damaged_state(path) from error
-
-
-def damaged_state(path: Path) -> RequestError:
-    """Returns the error of a training state that cannot be read."""
-    return RequestError(
-        f"{path} is damaged and the training cannot be resumed from it; remove the "
-        "file to start this stage again."
-    )
-
-
-def package_versions() -> dict[str, str]:
-    """Returns the installed versions of the packages that results depend on."""
-    versions = {}
-    for package in _PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
-
-
-def hash_file(path: Path) -> str:
-    """Returns the SHA-256 of a file's content in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def as_json(inputs: dict[str, Any]) -> dict[str, Any]:
-    """Returns `inputs` as they are when read back: tuples become lists, and so on."""
-    return json.loads(json.dumps(inputs))
-
-
-def _complete(inputs: dict[str, Any]) -> dict[str, Any]:
-    """Returns recorded inputs, with the fields of the recipe that are newer."""
-    if "recipe" not in inputs:
-        return dict(inputs)
-    return {**inputs, "recipe": {**ADDED_FIELDS, **inputs["recipe"]}}
-
-
-def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
-    """Returns as text which settings of `new` differ from `old`; "" if none."""
-    old, new = _flatten(old), _flatten(new)
-    names = [n for n in new if old.get(n) != new[n] and n != "parent"]
-    return ", ".join(f"{n} {old.get(n)}, now {new[n]}" for n in names)
-
-
-def _flatten(inputs: dict[str, Any]) -> dict[str, Any]:
-    """Moves the fields of the recipe and of the preprocessing to the top level."""
-    flat: dict[str, Any] = {}
-    for name, value in inputs.items():
-        flat.update(value if isinstance(value, dict) else {name: value})
-    return flat

@@ -19,7 +19,8 @@ from corallite.train.data.load import ImageData
 from corallite.train.framework.keras import keras, tf
 from corallite.train.framework.tensorboard_log import LogScalars
 from corallite.train.runs.commands import name_recipe_flag
-from corallite.train.runs.stage import STATE_FILE, as_json
+from corallite.train.runs.record import as_json
+from corallite.train.runs.stage import STATE_FILE
 from corallite.train.training.average import WeightAverage
 from corallite.train.training.distribute.workers import ALONE, Workers
 from corallite.train.training.objectives import Objective

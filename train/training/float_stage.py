@@ -21,8 +21,9 @@ from corallite.train.runs.recipe import (
     PRETRAINED,
     Recipe,
 )
+from corallite.train.runs.record import package_versions
 from corallite.train.runs.run import Run
-from corallite.train.runs.stage import Stage, package_versions
+from corallite.train.runs.stage import Stage
 from corallite.train.training.detect.objective import choose_objective, complete
 from corallite.train.training.detect.task import CLASSES_ALONE, VisionTask
 from corallite.train.training.distribute.workers import ALONE, Workers

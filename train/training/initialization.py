@@ -10,7 +10,7 @@ from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras
 from corallite.train.models import registry
 from corallite.train.models.network import Network
-from corallite.train.runs.stage import hash_file
+from corallite.train.runs.record import hash_file
 from corallite.train.training.recipe import Transfer
 from corallite.train.weights.imagenet import locate_imagenet
 from corallite.train.weights.pretrained import Pretrained, read_pretrained

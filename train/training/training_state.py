@@ -10,7 +10,7 @@ import numpy as np
 
 from corallite.device.system.storage import atomic
 from corallite.train.framework.keras import keras
-from corallite.train.runs.stage import as_json, damaged_state, read_header
+from corallite.train.runs.record import as_json, damaged_state, read_header
 from corallite.train.training.average import WeightAverage
 from corallite.train.training.objectives import Objective
 

@@ -10,7 +10,7 @@ from corallite.train.data import download
 from corallite.train.framework.keras import keras
 from corallite.train.models.entry import WeightFile
 from corallite.train.models.registry import NETWORKS
-from corallite.train.runs.stage import hash_file
+from corallite.train.runs.record import hash_file
 
 
 def locate_imagenet(model: str, width: float) -> Path:

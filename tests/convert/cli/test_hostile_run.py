@@ -7,8 +7,8 @@ from fixtures.hostile_keras import write_lambda
 from fixtures.squares_network import IN_PROGRAMS, PIPELINE_FLAGS
 
 from corallite.device.system import files
+from corallite.train.runs.record import hash_file
 from corallite.train.runs.run import Run
-from corallite.train.runs.stage import hash_file
 
 pytestmark = pytest.mark.slow
 RECIPE = ("--batch_size=16", "--augment=none", "--epochs=2", "--learning_rate=0.002")

@@ -12,8 +12,8 @@ from corallite.device.system.errors import RequestError
 from corallite.optimize.slim.budget import Budget
 from corallite.train.data.decoded import cache
 from corallite.train.data.listing.layout import SPLITS
+from corallite.train.runs.record import hash_file
 from corallite.train.runs.run import Run
-from corallite.train.runs.stage import hash_file
 from corallite.train.training.recipe import Transfer
 from corallite.train.training.teaching.teacher import Teaching
 

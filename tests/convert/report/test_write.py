@@ -13,8 +13,8 @@ from corallite.convert.evaluate.stages import evaluate_run
 from corallite.convert.report.write import REPORT_FILE, write_report
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
+from corallite.train.runs.record import hash_file
 from corallite.train.runs.run import Run
-from corallite.train.runs.stage import hash_file
 
 pytestmark = pytest.mark.slow
 DATE = datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.timezone.utc)

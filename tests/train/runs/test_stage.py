@@ -1,6 +1,5 @@
 """A stage is made once, and not from two kinds of settings."""
 
-import hashlib
 import json
 from typing import Any
 
@@ -9,15 +8,9 @@ import pytest
 
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
-from corallite.train.runs import stage as stage_module
+from corallite.train.runs.record import read_header
 from corallite.train.runs.run import Run
-from corallite.train.runs.stage import (
-    STATE_FILE,
-    TEACHER_FILE,
-    hash_file,
-    package_versions,
-    read_header,
-)
+from corallite.train.runs.stage import STATE_FILE, TEACHER_FILE
 
 INPUTS: dict[str, Any] = {
     "model": "shufflenet_v2",
@@ -366,14 +359,3 @@ def test_a_record_with_damaged_predictions_is_named(stage):
     files.write_bytes(stage.model_path, b"model")
     with pytest.raises(RequestError, match="metrics.json is damaged .*; remove it"):
         stage.finish(INPUTS, {"predictions": {"images": 9}})
-
-
-def test_a_missing_package_has_no_version(monkeypatch):
-    monkeypatch.setattr(stage_module, "_PACKAGES", ("numpy", "no-such-package"))
-    assert package_versions() == {"numpy": np.__version__}
-
-
-def test_a_file_is_known_by_its_content(tmp_path):
-    path = tmp_path / "file"
-    path.write_bytes(b"content" * 1000)
-    assert hash_file(path) == hashlib.sha256(b"content" * 1000).hexdigest()

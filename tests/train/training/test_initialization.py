@@ -10,7 +10,7 @@ from corallite.device.system.errors import RequestError
 from corallite.train.models import registry
 from corallite.train.models.network import Network
 from corallite.train.models.networks.mobilenet_v2 import TORCHVISION
-from corallite.train.runs.stage import hash_file
+from corallite.train.runs.record import hash_file
 from corallite.train.training.initialization import initialize
 from corallite.train.training.recipe import Transfer
 from corallite.train.weights.torchvision import export_weights

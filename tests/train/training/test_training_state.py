@@ -8,7 +8,7 @@ import pytest
 
 from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras, tf
-from corallite.train.runs.stage import read_header
+from corallite.train.runs.record import read_header
 from corallite.train.training.objectives import Objective
 from corallite.train.training.training_state import Progress, TrainingState
 

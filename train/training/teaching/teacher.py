@@ -8,7 +8,8 @@ from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.train.data.load import ImageData
 from corallite.train.data.unlabelled import Unlabelled, read_unlabelled
-from corallite.train.runs.stage import TEACHER_FILE, Stage, hash_file
+from corallite.train.runs.record import hash_file
+from corallite.train.runs.stage import TEACHER_FILE, Stage
 from corallite.train.training.objectives import Objective
 from corallite.train.training.teaching.distil import LOSSES, Predict, distil
 from corallite.train.training.teaching.open_network import find_model, open_network

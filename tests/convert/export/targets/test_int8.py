@@ -24,8 +24,8 @@ from corallite.device.system.errors import RequestError
 from corallite.optimize.calibrate import choose_images
 from corallite.optimize.keras_graph.load import load_model
 from corallite.train.data.load import load_data
+from corallite.train.runs.record import hash_file
 from corallite.train.runs.run import Run
-from corallite.train.runs.stage import hash_file
 from corallite.train.training.model_file import save_model
 
 pytestmark = pytest.mark.slow
