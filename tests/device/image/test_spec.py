@@ -27,7 +27,7 @@ def measure(brightness):
     return left, top, right, bottom
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     fit=st.sampled_from(FITS),
     image_hw=SIZES,

@@ -69,7 +69,7 @@ def test_cells_of_equal_height_are_one_object_if_their_boxes_overlap():
     assert len(decode(plateau, boxes=(0.5, 0.5, 1.0, 1.0)).scores) == 1
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32 - 1), most=st.integers(1, 20))
 def test_any_heatmap_is_decoded_as_by_loops(seed, most):
     """Compared with the definition, written cell by cell."""
