@@ -11,8 +11,10 @@ from corallite.device.cli.command import VERBS
 ROOT = Path(__file__).parents[1]
 PAGES = [
     *(ROOT / name for name in ("README.md", "CHANGELOG.md", "samples/README.md")),
-    *sorted(ROOT.glob("docs/*.md")),
+    ROOT / "examples" / "boards" / "README.md",
+    *sorted(ROOT.glob("docs/**/*.md")),
 ]
+GUIDES = sorted(ROOT.glob("docs/guides/*.md"))
 PACKAGES = ["device", "train", "optimize", "convert"]
 
 
@@ -24,6 +26,11 @@ def commands(page: Path) -> list[str]:
     """Returns the `corallite VERB --flags` of a page, continued lines joined."""
     text = page.read_text("utf-8").replace("\\\n", " ")
     return re.findall(r"^ *(?:\$ )?corallite +([a-z].*)$", text, re.MULTILINE)
+
+
+def commands_in_sentences(page: Path) -> list[str]:
+    text = page.read_text("utf-8")
+    return re.findall(r"`corallite\s+([a-z]\w*\s[^`]*)`", text)
 
 
 def sub_packages_of(package: str) -> dict[str, str]:
@@ -62,12 +69,33 @@ def test_commands_of_the_pages_have_the_flags_they_use(
     help_texts: dict[str, str],
 ) -> None:
     used: dict[str, set[str]] = {}
-    for command in (command for page in PAGES for command in commands(page)):
+    pages = [commands(page) + commands_in_sentences(page) for page in PAGES]
+    for command in (command for page in pages for command in page):
         found = re.findall(r"--([a-z]\w*)", command)
         used.setdefault(command.split()[0], set()).update(found)
     assert used.keys() <= set(VERBS)
     unknown = {x: names - flags_in(help_texts[x]) for x, names in used.items()}
     assert unknown == {verb: set() for verb in used}
+
+
+@pytest.mark.slow
+def test_flags_that_the_guides_name_exist(help_texts: dict[str, str]) -> None:
+    existing = set().union(*(flags_in(text) for text in help_texts.values()))
+    for page in GUIDES:
+        named = set(re.findall(r"`--([a-z]\w*)", page.read_text("utf-8")))
+        assert named - existing == set(), name(page)
+
+
+def test_pictures_of_the_guides_are_shown_and_small() -> None:
+    shown = {
+        page.parent / target
+        for page in GUIDES
+        for target in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", page.read_text("utf-8"))
+    }
+    images = set((ROOT / "docs" / "guides" / "images").iterdir())
+    assert images == shown
+    # A clone takes them along, with every change of each.
+    assert sum(path.stat().st_size for path in images) <= 600_000
 
 
 def test_readme_has_the_commands_from_photos_to_a_pi() -> None:

@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
+import platform
 import shutil
 import sys
 import tempfile
@@ -70,6 +71,7 @@ def prepare(needed: Environment) -> Path:
     Raises:
         RequestError: It cannot be made; the message says why and what to do.
     """
+    _require_machine(needed)
     base = _find_python(needed)
     folder = _locate(needed, base)
     python = folder / "bin" / "python"
@@ -86,6 +88,17 @@ def prepare(needed: Environment) -> Path:
                 "set XDG_CACHE_HOME to another folder."
             ) from error
     return python
+
+
+def _require_machine(needed: Environment) -> None:
+    """Requires a processor that the packages exist for."""
+    own = platform.machine()
+    if needed.machines and own not in needed.machines:
+        raise RequestError(
+            f"The environment {needed.name} has packages for "
+            f"{' and '.join(needed.machines)} only, and this machine is {own}; copy "
+            "the run folder to a machine of that kind and run the command there."
+        )
 
 
 def _find_python(needed: Environment) -> str:

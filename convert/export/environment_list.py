@@ -14,12 +14,15 @@ class Environment:
         megabytes: Room on the disk that it takes, about.
         pythons: Versions of Python that the packages exist for, such as "3.11", the
             best first; none if any will do.
+        machines: Processors that the packages exist for, as `platform.machine()` names
+            them; none if any will do.
     """
 
     name: str
     requirements: tuple[str, ...]
     megabytes: int
     pythons: tuple[str, ...] = ()
+    machines: tuple[str, ...] = ()
 
 
 # The versions that pip chose for the first, which is the one that is used.
@@ -79,6 +82,8 @@ _RKNN = Environment(
     ),
     megabytes=3900,
     pythons=("3.11",),
+    # CUDA 11's libraries, which this PyTorch loads, have no wheels for Arm.
+    machines=("x86_64",),
 )
 
 # The versions that Sony's package edge-mdt 1.3.0 asks for.

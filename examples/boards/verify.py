@@ -3,8 +3,9 @@
     python3 verify.py
 
 runs the model on the images of cases.npz, and prints "pass", or the first difference.
-The result is also written to verify.json, which can be sent back. Exit status: 0 for
-pass, 1 for a difference, 2 if the model could not be run.
+The result is also written to verify.json: please attach it to an issue in the tracker
+of Corallite's repository. Exit status: 0 for pass, 1 for a difference, 2 if the model
+could not be run.
 
 board.py, beside it, runs the model: it has a class `Board` with `run(image)`. Needs
 NumPy, and what board.py needs.
@@ -25,6 +26,7 @@ import numpy as np
 # probability between its best two labels.
 LEAST_MARGIN = 0.1
 FOLDER = Path(__file__).resolve().parent
+SEND_BACK = "please attach it to an issue in the tracker of Corallite's repository"
 
 
 class BoardError(Exception):
@@ -109,7 +111,9 @@ def main():
             reason = f"{type(error).__name__}: {reason}"
         report |= {"result": "not run", "reason": reason}
     report_path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
-    return tell(report)
+    status = tell(report)
+    print(f"report: {report_path} ({SEND_BACK})")
+    return status
 
 
 def tell(report):

@@ -1,5 +1,6 @@
 """Environments of tools, from a local index of tiny wheels instead of the network."""
 
+import platform
 import re
 import shutil
 import subprocess
@@ -183,6 +184,18 @@ def test_a_missing_python_is_named(monkeypatch):
     monkeypatch.setitem(ENVIRONMENTS, "tool", old)
     with pytest.raises(RequestError, match=r"needs Python 2\.6 or 2\.5, and this is 3"):
         call()
+
+
+def test_a_machine_without_wheels_is_refused(monkeypatch):
+    other = Environment("tool", TOOL.requirements, 1, machines=("pdp11",))
+    monkeypatch.setitem(ENVIRONMENTS, "tool", other)
+    own = platform.machine()
+    expected = f"tool has packages for pdp11 only, and this machine is {own}; copy"
+    with pytest.raises(RequestError, match=expected):
+        call()
+    assert made() == []
+    own_kind = Environment("tool", TOOL.requirements, 1, machines=("pdp11", own))
+    environment._require_machine(own_kind)
 
 
 def test_a_python_that_cannot_create_environments_is_reported(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -68,10 +69,10 @@ def export(run_dir, tmp_path):
     return make
 
 
-def verify(folder, board=None, change=""):
+def verify(folder, board=None, change="", command=("verify.py",)):
     if board is not None:
         (folder / "board.py").write_text(board.replace("CHANGE", change))
-    command = [sys.executable, "verify.py"]
+    command = [sys.executable, *command]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     return done, json.loads((folder / "verify.json").read_text())
 
@@ -89,6 +90,16 @@ def test_the_folder_says_how_and_its_check_passes(export, name):
     assert done.stdout.startswith("pass: ") and report["result"] == "pass"
     assert report["labels_equal"] == report["images"] == len(data.judging.labels[:20])
     assert report["target"] == name and len(report["sha256"]) == 64
+
+
+def test_the_script_for_a_jetson_runs_the_check_of_a_folder(export):
+    _, folder, _ = export("tensorrt")
+    script = str(Path(__file__).parents[4] / "examples" / "jetson" / "verify.py")
+    done, report = verify(folder, ONNX_BOARD, command=(script, str(folder)))
+    assert done.returncode == 0 and report["result"] == "pass"
+    assert "attach it to an issue" in done.stdout
+    done, _ = verify(folder, command=(script,))
+    assert done.returncode == 2 and "verify: name the folder" in done.stderr
 
 
 def test_the_files_of_a_model_that_was_run_here_are_compared(export):
