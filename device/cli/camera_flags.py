@@ -11,6 +11,7 @@ from corallite.device.camera.connection_state import Timeouts
 from corallite.device.camera.frame import FrameStream
 from corallite.device.camera.open_source import name_source, open_source
 from corallite.device.cli import model_flags, output_flags, program
+from corallite.device.cli.flags.mqtt_flags import Fact
 from corallite.device.engine.base import Engine
 from corallite.device.engine.open_model import ModelRequest, check_device
 from corallite.device.engine.reload.hot_reload import HotReload
@@ -228,7 +229,9 @@ def open_frames(stop: threading.Event) -> AbstractContextManager[FrameStream]:
 
 
 @contextlib.contextmanager
-def open_sinks(engine: Engine, *first: Sink) -> Iterator[Sinks]:
+def open_sinks(
+    engine: Engine, frames: FrameStream, *first: Sink, facts: Sequence[Fact] = ()
+) -> Iterator[Sinks]:
     """Opens the sinks of the flags; see `output_flags.open_sinks`.
 
     Raises:
@@ -243,7 +246,7 @@ def open_sinks(engine: Engine, *first: Sink) -> Iterator[Sinks]:
     refusal = engine.manifest.classes.refusal
     if refusal is not None and _THRESHOLD.value is None:
         output_flags.require_named(refusal.background)
-    with output_flags.open_sinks(engine.manifest.all_labels, *first) as sinks:
+    with output_flags.open_sinks(engine, frames, *first, facts=facts) as sinks:
         yield sinks
 
 
