@@ -2,11 +2,12 @@
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from absl import flags
 
+from corallite.device.engine.base import Status
 from corallite.device.model.manifest import Manifest
 from corallite.device.model.refusal import UNKNOWN
 from corallite.device.outputs.lines import Sink, Sinks
@@ -64,11 +65,14 @@ _LINE = flags.DEFINE_string(
 
 
 @contextlib.contextmanager
-def open_sinks(labels: Sequence[str], *first: Sink) -> Iterator[Sinks]:
+def open_sinks(
+    labels: Sequence[str], read_status: Callable[[], Status], *first: Sink
+) -> Iterator[Sinks]:
     """Opens the sinks of the flags; closes them and `first` after the block.
 
     Args:
         labels: The model's labels.
+        read_status: Returns that of the model, of which --mqtt publishes a part.
         first: Other sinks, which get each result earlier.
 
     Raises:
@@ -76,7 +80,7 @@ def open_sinks(labels: Sequence[str], *first: Sink) -> Iterator[Sinks]:
     """
     with contextlib.ExitStack() as stack:
         sinks: list[Sink] = []
-        for sink in itertools.chain(first, _make_sinks(labels)):
+        for sink in itertools.chain(first, _make_sinks(labels, read_status)):
             stack.callback(sink.close)
             sinks.append(sink)
         yield Sinks(sinks)
@@ -165,7 +169,9 @@ def require_named(background: str) -> None:
         )
 
 
-def _make_sinks(labels: Sequence[str]) -> Iterator[Sink]:
+def _make_sinks(
+    labels: Sequence[str], read_status: Callable[[], Status]
+) -> Iterator[Sink]:
     # Imported late: they would slow down each start.
     if _ON_LABEL.value or _RUN.value:
         from corallite.device.outputs import command_hook
@@ -178,7 +184,7 @@ def _make_sinks(labels: Sequence[str]) -> Iterator[Sink]:
         from corallite.device.outputs import mqtt
 
         address = mqtt.parse_address(_MQTT.value)
-        yield mqtt.Mqtt(address, _MQTT_EVERY_FRAME.value)
+        yield mqtt.Mqtt(address, _MQTT_EVERY_FRAME.value, read_status)
 
 
 def _pair_commands(labels: Sequence[str]) -> list[tuple[str, str]]:

@@ -1,14 +1,17 @@
 """Publishes the labels to an MQTT broker whenever they change."""
 
+import json
 import re
 import ssl
 import sys
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
+from corallite.device.engine.base import Status
 from corallite.device.loop.classify_frames import Result, to_json_line
 from corallite.device.system import log
 from corallite.device.system.errors import RequestError
@@ -62,7 +65,12 @@ class Mqtt:
         lost: How many messages were dropped for newer ones, or at the end.
     """
 
-    def __init__(self, address: Address, every_frame: bool = False) -> None:
+    def __init__(
+        self,
+        address: Address,
+        every_frame: bool = False,
+        read_status: Callable[[], Status] = lambda: Status("", ""),
+    ) -> None:
         """Starts to connect in the background.
 
         Args:
@@ -70,6 +78,9 @@ class Mqtt:
             every_frame: Whether to publish every result; default, only when the
                 active labels or the counts change, or without a threshold the
                 result's label.
+            read_status: Returns the status of the model. If it follows a channel,
+                each result has the fields that begin with `channel_`, and is
+                published when they change, too.
 
         Raises:
             RequestError: paho-mqtt is not installed.
@@ -78,6 +89,7 @@ class Mqtt:
         self._address = address
         self._status_topic = f"{address.topic}/status"
         self._every_frame = every_frame
+        self._read_status = read_status
         self._last: object = None
         self._waiting: deque[str] = deque()
         self._changed = threading.Condition()
@@ -95,7 +107,8 @@ class Mqtt:
     def put(self, result: Result) -> None:
         """Queues `result` if its labels or counts have changed; never waits."""
         labels = [result.label] if result.active is None else result.active
-        now = labels, result.counts
+        channel = _describe_channel(self._read_status())
+        now = labels, result.counts, channel
         if now == self._last and not self._every_frame:
             return
         self._last = now
@@ -103,7 +116,7 @@ class Mqtt:
             if len(self._waiting) == _MAX_WAITING:
                 self._waiting.popleft()
                 self.lost += 1
-            self._waiting.append(to_json_line(result))
+            self._waiting.append(_to_json(result, channel))
             self._changed.notify()
 
     def close(self) -> None:
@@ -203,6 +216,19 @@ class Mqtt:
         scheme = "mqtts" if address.is_encrypted else "mqtt"
         host = f"[{address.host}]" if ":" in address.host else address.host
         return f"{scheme}://{host}:{address.port}"
+
+
+def _describe_channel(status: Status) -> dict[str, str]:
+    """Returns the fields of the channel; none without a channel."""
+    if not status.channel_state:
+        return {}
+    fields = status._asdict().items()
+    return {name: value for name, value in fields if name.startswith("channel_")}
+
+
+def _to_json(result: Result, channel: dict[str, str]) -> str:
+    line = to_json_line(result)
+    return json.dumps(json.loads(line) | channel) if channel else line
 
 
 def _why_unreachable(error: BaseException | None) -> str:

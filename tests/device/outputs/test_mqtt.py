@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import pytest
 
+from corallite.device.engine.base import Status
 from corallite.device.engine.classifier import Prediction
 from corallite.device.loop.classify_frames import Result
 from corallite.device.outputs.mqtt import Address, Mqtt, parse_address
@@ -134,6 +135,30 @@ def test_with_a_threshold_changes_of_active_labels_are_published(broker, subscri
         see(sink, "dog", frame, active=active)
     assert frame_numbers(messages, 3) == [0, 2, 4]
     sink.close()
+
+
+@needs_broker
+def test_changes_of_the_channel_are_published(broker, subscribe):
+    messages = subscribe(broker.port)
+    status = Status("tiny", "1")
+    address = Address("127.0.0.1", broker.port, "home/cam")
+    sink = Mqtt(address, read_status=lambda: status)
+    see(sink, "cat", 0)
+    status = status._replace(channel_version="6", channel_state="trying")
+    see(sink, "cat", 1)
+    status = status._replace(channel_version="7", channel_state="current")
+    see(sink, "cat", 2)
+    see(sink, "cat", 3)
+    found: list[dict] = []
+    while len(found) < 3:
+        topic, text, _ = messages.get(timeout=60)
+        if topic == "home/cam":
+            found.append(json.loads(text))
+    assert [message["frame"] for message in found] == [0, 1, 2]
+    sink.close()
+    assert "channel_state" not in found[0]
+    fields = {"channel_version": "7", "channel_latest": "", "channel_reason": ""}
+    assert found[2].items() >= {**fields, "channel_state": "current"}.items()
 
 
 @needs_broker
