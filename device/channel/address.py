@@ -18,18 +18,15 @@ class Channel(NamedTuple):
 
     Attributes:
         url: Of its `channel.json`.
+        name: The same for messages: a part of a path may be a secret.
         folder: For metadata and models; of this channel only.
         root: A file with the trusted root; None to trust that of the first contact.
     """
 
     url: str
+    name: str
     folder: Path
     root: Path | None = None
-
-    @property
-    def base_url(self) -> str:
-        """The folder of the channel, with a slash at its end."""
-        return self.url.removesuffix(FILE_NAME)
 
 
 def parse_channel(url: str, root: str | None = None) -> Channel:
@@ -60,9 +57,11 @@ def parse_channel(url: str, root: str | None = None) -> Channel:
             "encrypted; write https, or give a copy of its channel.json with "
             "--channel_root."
         )
-    name = f"{parts.host}-{sha256(parts.name.encode()).hexdigest()[:16]}"
-    folder = _state_folder() / "channels" / name.replace(":", "_")
-    return Channel(parts.name, folder, None if root is None else Path(root))
+    url = parts.without_user
+    digest = sha256(url.encode()).hexdigest()[:16]
+    folder = _state_folder() / "channels" / f"{parts.host.replace(':', '_')}-{digest}"
+    trusted = None if root is None else Path(root).absolute()
+    return Channel(url, parts.name, folder, trusted)
 
 
 def _state_folder() -> Path:

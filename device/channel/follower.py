@@ -88,7 +88,7 @@ class Follower:
         is_new = not self._models.store.model.exists()
         if is_new and not (self._own() and self._poll()):
             raise RequestError(
-                f"{self._channel.url}: there is no model for this device "
+                f"{self._channel.name}: there is no model for this device "
                 f"({self._status.channel_reason}); start again when that has changed."
             )
         try:
@@ -240,7 +240,7 @@ class Follower:
         write = log.info if state in (CURRENT, TRYING, WAITING) else log.warning
         why = f" ({reason})" if reason else ""
         in_use = f"release {version} runs" if version else "no release runs"
-        write("%s: %s; %s%s.", self._channel.url, in_use, state.replace("_", " "), why)
+        write("%s: %s; %s%s.", self._channel.name, in_use, state.replace("_", " "), why)
 
 
 def _require_packages() -> None:

@@ -1,6 +1,7 @@
 """The models of a channel on this device: installed, accepted, refused, restored."""
 
 import contextlib
+import copy
 import fcntl
 import os
 import threading
@@ -63,8 +64,8 @@ class Models:
 
     @property
     def pending(self) -> Installed | None:
-        """The model whose trial has begun."""
-        return self._record.pending
+        """The model whose trial has begun in this process."""
+        return self._record.pending if self.is_owner else None
 
     def refusals(self) -> dict[str, str]:
         """Returns why models were refused, by digest."""
@@ -90,7 +91,7 @@ class Models:
             reason: Why the trial failed; "" if it did not.
         """
         with self._guard:
-            if self._record.pending is None:
+            if self.pending is None:
                 return
             if reason:
                 self._record.refuse(self._version, reason)
@@ -104,7 +105,7 @@ class Models:
     def give_up_trial(self) -> None:
         """Restores the former model without a refusal, if a trial has begun."""
         with self._guard:
-            if self.is_owner and self._record.pending is not None:
+            if self.pending is not None:
                 self._record.give_up_trial()
                 self._use_current()
                 self._write()
@@ -117,6 +118,7 @@ class Models:
 
     def _recover(self) -> None:
         record = self._record = records.read(self._path)
+        before = copy.deepcopy(record)
         self.unfinished = record.pending.number if record.pending else 0
         record.recover(self._version)
         if not self._is_whole(record.current):
@@ -124,7 +126,8 @@ class Models:
         if not self._is_whole(record.current):
             record.current = None
         self._use_current()
-        self._write()
+        if record != before:  # A full disk must not matter to a start.
+            self._write()
 
     def _is_whole(self, model: Installed | None) -> bool:
         return model is not None and self.store.is_whole(model.digest)

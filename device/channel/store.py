@@ -57,10 +57,13 @@ class Store:
 
     def use(self, digest: str) -> None:
         """Makes a model that of `model`, in one step."""
+        target = os.path.relpath(self.folder_of(digest), self.folder)
+        if self._link.is_symlink() and os.readlink(self._link) == target:
+            return
         self._link.parent.mkdir(parents=True, exist_ok=True)
         fresh = self._link.with_name(".current.new")
         fresh.unlink(missing_ok=True)
-        fresh.symlink_to(os.path.relpath(self.folder_of(digest), self.folder))
+        fresh.symlink_to(target)
         os.replace(fresh, self._link)
 
     def use_none(self) -> None:

@@ -44,6 +44,13 @@ def test_http_to_this_machine_is_enough(host):
     assert parse_channel(f"http://{host}/channel.json").url.startswith("http://")
 
 
+def test_part_of_a_path_that_may_be_a_secret_is_requested_and_not_shown():
+    url = "https://models.example/key=secret/channel.json"
+    channel = parse_channel(url)
+    assert channel.url == url
+    assert "secret" not in channel.name
+
+
 def test_http_to_another_machine_needs_a_root(tmp_path):
     url = URL.replace("https", "http")
     with pytest.raises(RequestError, match="http is not encrypted; write https"):

@@ -25,6 +25,7 @@ class Loop:
     """A loop that classifies one image again and again, as that of a camera does."""
 
     def __init__(self, url, **options):
+        self.images = 0
         self.stack = contextlib.ExitStack()
         opened = open_reloading(ModelRequest(url), **options)
         self.engine, self.ask_to_poll = self.stack.enter_context(opened)
@@ -36,6 +37,7 @@ class Loop:
     def run(self):
         while not self.ended.wait(0.002):
             self.engine.classify(RED)
+            self.images += 1
 
     @property
     def state(self):
@@ -191,6 +193,21 @@ def test_program_that_ended_during_a_trial_starts_with_the_former_model(
     loop.ask_to_poll()
     wait_until(lambda: loop.state == "refused")
     assert loop.model == ("1", "1")
+
+
+def test_server_that_hangs_does_not_hold_the_loop(channel, run, wait_until):
+    channel.publish("1")
+    loop = run()
+    is_over = threading.Event()
+    channel.answers["timestamp.json"] = lambda handler: is_over.wait(60)
+    try:
+        loop.ask_to_poll()
+        wait_until(lambda: "/metadata/timestamp.json" in channel.requests[-1:])
+        before = loop.images
+        wait_until(lambda: loop.images > before + 100)
+    finally:
+        is_over.set()
+    assert loop.model == ("1", "1") and loop.state == "current"
 
 
 def test_second_process_uses_the_model_and_does_not_poll(channel, run):
