@@ -1,25 +1,28 @@
 """Publishes a model to all devices that follow a channel.
 
-corallite publish --model=runs/first/int8/model.tflite --channel=public/
-corallite publish --model=runs/first/int8/model.tflite --channel=public/ --rollout=25
+corallite publish --model=model_int8.tflite --channel=public/
+corallite publish --model=model_int8.tflite --channel=public/ --rollout=25
 corallite publish --channel=public/ --renew
 
 A channel is a folder for any web server. Devices run corallite classify or serve with
 --model=https://HOST/FOLDER/channel.json, and replace their model by the published one.
-Everything is signed with a key that stays on this machine. Upload the files in
-targets/, then those in metadata/ and channel.json. The signatures are valid for 90
-days: publish or --renew at least once a month. To go back, publish the former model
-again.
+Everything is signed with a key that stays on this machine. Upload targets/ first,
+then metadata/, then channel.json. The signatures are valid for 90 days: publish or
+--renew at least once a month. To go back, publish the former model again.
 """
 
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from corallite.device.cli import program
 from corallite.device.system.errors import RequestError
+
+if TYPE_CHECKING:
+    from corallite.convert.publish.change import Published
 
 _MODEL = flags.DEFINE_string(
     "model", None, "The .tflite file to publish; --model= may be left out."
@@ -57,6 +60,7 @@ def main(argv: Sequence[str]) -> None:
         raise RequestError(
             "Expected one of --model, --renew and --rotate_key; give one of them."
         )
+    _refuse_without_model(model)
     _require_packages()
     # Imported late: --help and the check above must work without the packages.
     from corallite.convert.publish import change
@@ -72,12 +76,22 @@ def main(argv: Sequence[str]) -> None:
         limits = {"rollout": _ROLLOUT.value, "min_version": _MIN_VERSION.value}
         made = change.publish(Path(model or ""), channel, keys, **limits)
     until = f"signed until {made.expires:%Y-%m-%d}"
-    print(f"{channel}: {_describe(made)}{until}")
+    unchanged = "" if made.is_changed else "; nothing to renew yet"
+    print(f"{channel}: {_describe(made)}{until}{unchanged}")
     if made.is_new_key:
         print(f"new key {made.key}: keep a copy elsewhere, and never upload it")
 
 
-def _describe(made) -> str:  # type: ignore[no-untyped-def]
+def _refuse_without_model(model: str | None) -> None:
+    for name in ("rollout", "min_version"):
+        if model is None and flags.FLAGS[name].present:
+            raise RequestError(
+                f"--{name}: is for a model; give its file with --model, or leave "
+                f"--{name} out."
+            )
+
+
+def _describe(made: "Published") -> str:
     """Returns what devices get, as the start of a line."""
     release = made.release
     least = f" with Corallite {release.min_version}" if release.min_version else ""

@@ -4,6 +4,7 @@ The Update Framework (TUF 1.0, theupdateframework.io) protects what is downloade
 python-tuf's client, with every check of its specification.
 """
 
+import http.client
 import json
 import os
 import sys
@@ -41,7 +42,6 @@ def main() -> None:
     die_with_parent(question.parent)
     os.nice(_NICENESS)
     # Downloads wait there until they are verified; /tmp may be memory.
-    os.makedirs(question.folder, exist_ok=True)
     tempfile.tempdir = question.folder
     print(json.dumps(poll(question)._asdict()))
 
@@ -62,8 +62,6 @@ def poll(question: Question) -> Reply:
         return Reply(UNREACHABLE, f"the server answers {error.status_code}")
     except (exceptions.DownloadError, urllib3.exceptions.HTTPError) as error:
         return Reply(UNREACHABLE, _first_cause(error))
-    except urllib.error.URLError as error:
-        return Reply(UNREACHABLE, str(error.reason))
     except OSError as error:
         return Reply(FAILED, f"its files cannot be kept ({error.strerror or error})")
     except RequestError as error:
@@ -84,7 +82,7 @@ def _ask(question: Question, store: Store) -> Reply:
     )
     updater.refresh()
     # Only a root whose whole channel is in order is trusted from now on.
-    if question.root is None:
+    if question.root is None and not (store.folder / _PINNED).exists():
         files.write_bytes(store.folder / _PINNED, root)
     # What the client has just verified and stored.
     stored = json.loads((metadata_dir / "targets.json").read_bytes())
@@ -142,6 +140,8 @@ def _open(url: str) -> Iterator[Any]:
             yield response
     except urllib.error.HTTPError as error:
         raise exceptions.DownloadHTTPError(str(error), error.code) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise exceptions.DownloadError(f"{url} cannot be read") from error
 
 
 class _NoRedirection(urllib.request.HTTPRedirectHandler):

@@ -30,7 +30,8 @@ class Record:
         current: The model that passed its trial last; None before the first.
         former: The one before; None without.
         pending: The model that is being tried; None without.
-        trials: By digest, how many trials have begun and not ended.
+        trials: Of the model that was tried last, how many trials have begun and not
+            ended, by digest.
         refused: By digest, the Corallite that refused it, and why.
     """
 
@@ -43,7 +44,7 @@ class Record:
     def begin_trial(self, model: Installed) -> None:
         """Notes that the program may end because of `model`."""
         self.pending = model
-        self.trials[model.digest] = self.trials.get(model.digest, 0) + 1
+        self.trials = {model.digest: self.trials.get(model.digest, 0) + 1}
 
     def accept(self) -> None:
         """Notes that the pending model passed its trial."""

@@ -119,6 +119,7 @@ def test_wrong_flags_are_refused_in_one_sentence(run, flags, sentence):
     [
         ([], "Expected one of --model, --renew and --rotate_key"),
         (["--renew", "--rotate_key"], "give one of them"),
+        (["--renew", "--rollout=5"], "--rollout: is for a model"),
         (["--renew"], "is not a channel; publish a model there first"),
         (["missing.tflite"], "missing.tflite"),
         (["{model}", "--min_version=new"], "is not a version"),
