@@ -41,7 +41,7 @@ UNUSED_BY = {
     "corallite.train.data.run_split": {*AFTER_TRAINING, "inspect", "pack"},
     "corallite.train.data.load": {"inspect", "pack"},
     "corallite.device.cli.program": {
-        *("prune", "quantize", "convert", "inspect", "pack"),
+        *("prune", "quantize", "convert", "inspect", "pack", "fleet"),
     },
 }
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from absl import flags
 
 from corallite.convert.export.plan import METHODS, Request
-from corallite.device.cli import refusal_flags
+from corallite.device.cli.flags import refusal_flags
 from corallite.optimize.quantize.specs import GRANULARITIES
 from corallite.train.cli import run_flags
 

@@ -68,6 +68,8 @@ class FrameStream(Iterator[Frame]):
         opened: Attempts to open the source so far.
         on_wait: Called about every tenth of a second while `next` waits and the source
             still works; feeds a watchdog.
+        keeps_last: Whether to remember the last frame.
+        last: The frame that `next` returned last; None if it is not remembered.
     """
 
     def __init__(self) -> None:
@@ -77,6 +79,8 @@ class FrameStream(Iterator[Frame]):
         self.dropped = 0
         self.opened = 1
         self.on_wait: Callable[[], None] = lambda: None
+        self.keeps_last = False
+        self.last: Frame | None = None
         self.frames: Iterator[Frame] = iter(())
         self._beat_s = time.monotonic()
 
@@ -91,7 +95,13 @@ class FrameStream(Iterator[Frame]):
         return self.status.state
 
     def __next__(self) -> Frame:
-        return next(self.frames)
+        return self.remember(next(self.frames))
+
+    def remember(self, frame: Frame) -> Frame:
+        """Returns `frame`, which `next` is about to return."""
+        if self.keeps_last:
+            self.last = frame
+        return frame
 
     def beat(self) -> None:
         """Records that the source works; called by the thread that reads it."""

@@ -103,7 +103,7 @@ class LiveStream(FrameStream):
                     raise SourceGivenUpError(f"Given up: {self.status.reason}")
                 if frame is not None and not self._drop_if_old(frame):
                     self._policy.note_taken(time.monotonic())
-                    return frame._replace(dropped=self.dropped)
+                    return self.remember(frame._replace(dropped=self.dropped))
         raise StopIteration
 
     def close(self) -> None:

@@ -33,7 +33,7 @@ _POLL_S = 600.0
 _FIRST_S = (5.0, 60.0)
 _JITTER = (0.8, 1.2)
 _CLOSE_LIMIT_S = 2.0
-_MOST_CHARACTERS = 300
+_MOST_CHARACTERS = 255
 _PACKAGES = ("tuf", "cryptography")
 
 

@@ -12,6 +12,7 @@ from corallite.device.camera.frame import FrameStream
 from corallite.device.camera.open_source import name_source, open_source
 from corallite.device.channel.follow import is_url, open_reloading
 from corallite.device.cli import model_flags, output_flags, program
+from corallite.device.cli.flags.mqtt_flags import Fact
 from corallite.device.engine.base import Engine
 from corallite.device.engine.open_model import ModelRequest, check_device
 from corallite.device.engine.runtime import MOST_THREADS
@@ -246,7 +247,9 @@ def open_frames(stop: threading.Event) -> AbstractContextManager[FrameStream]:
 
 
 @contextlib.contextmanager
-def open_sinks(engine: Engine, *first: Sink) -> Iterator[Sinks]:
+def open_sinks(
+    engine: Engine, frames: FrameStream, *first: Sink, facts: Sequence[Fact] = ()
+) -> Iterator[Sinks]:
     """Opens the sinks of the flags; see `output_flags.open_sinks`.
 
     Raises:
@@ -261,8 +264,7 @@ def open_sinks(engine: Engine, *first: Sink) -> Iterator[Sinks]:
     refusal = engine.manifest.classes.refusal
     if refusal is not None and _THRESHOLD.value is None:
         output_flags.require_named(refusal.background)
-    labels = engine.manifest.all_labels
-    with output_flags.open_sinks(labels, engine.status, *first) as sinks:
+    with output_flags.open_sinks(engine, frames, *first, facts=facts) as sinks:
         yield sinks
 
 

@@ -56,7 +56,7 @@ def main(argv: Sequence[str]) -> int:
         stop_on_signals() as stop,
         camera_flags.open_frames(stop) as frames,
         camera_flags.open_rate_limiter(engine, gate) as rate_limiter,
-        camera_flags.open_sinks(engine, watchdog, lines) as sinks,
+        camera_flags.open_sinks(engine, frames, watchdog, lines) as sinks,
     ):
         watchdog.begin(frames)
         lines.stop, lines.on_wait = stop, watchdog.feed

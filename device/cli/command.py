@@ -28,12 +28,13 @@ VERBS = {
     "teach": ("device", "makes a model of photos in seconds"),
     "classify": ("device", "classifies the frames of a camera or files"),
     "serve": ("device", "classifies over HTTP, with a live page"),
+    "fleet": ("device", "lists the devices that publish to an MQTT broker"),
     "benchmark": ("device", "compares the speed of model files"),
     "doctor": ("device", "finds problems of this machine and says how to fix them"),
 }
 WITHOUT_TENSORFLOW = (
     *("inspect", "audit", "compile", "publish"),
-    *("teach", "classify", "serve", "benchmark", "doctor"),
+    *("teach", "classify", "serve", "fleet", "benchmark", "doctor"),
 )
 
 

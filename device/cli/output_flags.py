@@ -2,12 +2,14 @@
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from absl import flags
 
-from corallite.device.engine.base import Status
+from corallite.device.camera.frame import FrameStream
+from corallite.device.cli.flags import mqtt_flags
+from corallite.device.engine.base import Engine
 from corallite.device.model.manifest import Manifest
 from corallite.device.model.refusal import UNKNOWN
 from corallite.device.outputs.lines import Sink, Sinks
@@ -16,15 +18,7 @@ from corallite.device.system.errors import RequestError
 if TYPE_CHECKING:
     from corallite.device.loop.count.counter import BoxCounter
 
-_MQTT = flags.DEFINE_string(
-    "mqtt",
-    None,
-    "mqtt://USER:PASSWORD@HOST:PORT/TOPIC, or mqtts with TLS: publishes the result "
-    "when the active labels change (without --threshold: the label, or unknown).",
-)
-_MQTT_EVERY_FRAME = flags.DEFINE_boolean(
-    "mqtt_every_frame", False, "Publish the result of every frame."
-)
+flags.adopt_module_key_flags(mqtt_flags)
 _ON_LABEL = flags.DEFINE_multi_string(
     "on_label",
     [],
@@ -66,21 +60,25 @@ _LINE = flags.DEFINE_string(
 
 @contextlib.contextmanager
 def open_sinks(
-    labels: Sequence[str], read_status: Callable[[], Status], *first: Sink
+    engine: Engine,
+    frames: FrameStream,
+    *first: Sink,
+    facts: Sequence[mqtt_flags.Fact] = (),
 ) -> Iterator[Sinks]:
     """Opens the sinks of the flags; closes them and `first` after the block.
 
     Args:
-        labels: The model's labels.
-        read_status: Returns that of the model, of which --mqtt publishes a part.
+        engine: Makes the results.
+        frames: Where their frames are from.
         first: Other sinks, which get each result earlier.
+        facts: More fields of the state of --mqtt.
 
     Raises:
         RequestError: A flag has an invalid value, or a package is missing.
     """
     with contextlib.ExitStack() as stack:
         sinks: list[Sink] = []
-        for sink in itertools.chain(first, _make_sinks(labels, read_status)):
+        for sink in itertools.chain(first, _make_sinks(engine, frames, facts)):
             stack.callback(sink.close)
             sinks.append(sink)
         yield Sinks(sinks)
@@ -150,7 +148,7 @@ def refuse_sinks(why: str) -> None:
 
 
 def _sinks() -> dict[str, object]:
-    return {"mqtt": _MQTT.value, "on_label": _ON_LABEL.value, "run": _RUN.value}
+    return {**mqtt_flags.values(), "on_label": _ON_LABEL.value, "run": _RUN.value}
 
 
 def _refuse(why: str, values: Mapping[str, object]) -> None:
@@ -170,21 +168,20 @@ def require_named(background: str) -> None:
 
 
 def _make_sinks(
-    labels: Sequence[str], read_status: Callable[[], Status]
+    engine: Engine, frames: FrameStream, facts: Sequence[mqtt_flags.Fact]
 ) -> Iterator[Sink]:
+    mqtt_flags.require_broker()
     # Imported late: they would slow down each start.
     if _ON_LABEL.value or _RUN.value:
         from corallite.device.outputs import command_hook
 
-        for label, command in _pair_commands(labels):
+        for label, command in _pair_commands(engine.manifest.all_labels):
             arguments = command_hook.parse_command(command)
             limits = {"timeout_s": _RUN_TIMEOUT.value, "pause_s": _RUN_PAUSE.value}
             yield command_hook.Hook(label, arguments, **limits)
-    if _MQTT.value is not None:
-        from corallite.device.outputs import mqtt
-
-        address = mqtt.parse_address(_MQTT.value)
-        yield mqtt.Mqtt(address, _MQTT_EVERY_FRAME.value, read_status)
+    sink = mqtt_flags.make_sink(engine, frames, facts)
+    if sink is not None:
+        yield sink
 
 
 def _pair_commands(labels: Sequence[str]) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from absl import flags
 
-from corallite.device.cli.flag_file import expand_flag_files
+from corallite.device.cli.flags.flag_file import expand_flag_files
 from corallite.device.system import log
 from corallite.device.system.errors import RequestError
 from corallite.device.system.process import driver_thread

@@ -19,6 +19,7 @@ from pathlib import Path
 from absl import flags
 
 from corallite.device.cli import camera_flags, output_flags, program
+from corallite.device.cli.flags.mqtt_flags import Fact
 from corallite.device.model import selftest
 from corallite.device.system.errors import RequestError
 from corallite.device.system.signals import Stop, stop_on_signals
@@ -126,7 +127,8 @@ def _make_app(stack, stop: Stop, allowed, argv):  # type: ignore[no-untyped-def]
     gate = camera_flags.make_gate()
     rate_limiter = stack.enter_context(camera_flags.open_rate_limiter(engine, gate))
     of_source = EngineHandle(engine, turn)
-    camera = _start_camera(stack, stop, of_source, metrics, rate_limiter, gate)
+    facts: list[Fact] = []
+    camera = _start_camera(stack, stop, of_source, metrics, rate_limiter, gate, facts)
     limits = Limits(
         body_bytes=round(_MAX_BODY_MB.value * 10**6),
         pixels=round(_MAX_MEGAPIXELS.value * 10**6),
@@ -141,7 +143,7 @@ def _make_app(stack, stop: Stop, allowed, argv):  # type: ignore[no-untyped-def]
     stack.callback(service.close)
     liveness = Liveness(service, camera)
     stack.callback(liveness.close)
-    capture = _open_capture(stack, camera, of_source, argv) if camera else None
+    capture = _open_capture(stack, camera, of_source, argv, facts) if camera else None
     return create_app(service, allowed, metrics, capture), liveness
 
 
@@ -178,7 +180,7 @@ def _refuse_for_boxes() -> None:
             )
 
 
-def _open_capture(stack, camera, engine, argv):  # type: ignore[no-untyped-def]
+def _open_capture(stack, camera, engine, argv, facts):  # type: ignore[no-untyped-def]
     """Keeps uncertain frames, and opens the page /capture, if the flags say so.
 
     Returns what the page works with, or None.
@@ -192,6 +194,7 @@ def _open_capture(stack, camera, engine, argv):  # type: ignore[no-untyped-def]
         uncertain = Uncertain(folder, engine, threshold)
         stack.enter_context(contextlib.closing(uncertain))
         camera.on_snapshot = uncertain.offer
+        facts.append(uncertain.describe)
         waiting = uncertain.folder
     if _CAPTURE.value is None:
         return None
@@ -200,7 +203,7 @@ def _open_capture(stack, camera, engine, argv):  # type: ignore[no-untyped-def]
     return stack.enter_context(open_capture(photos, model, camera, waiting))
 
 
-def _start_camera(stack, stop: Stop, engine, metrics, rate_limiter, gate):  # type: ignore[no-untyped-def]
+def _start_camera(stack, stop: Stop, engine, metrics, rate_limiter, gate, facts):  # type: ignore[no-untyped-def]
     """Classifies the source until `stack` closes; returns None without a source."""
     from corallite.device.serve.live.camera import Camera
 
@@ -209,7 +212,9 @@ def _start_camera(stack, stop: Stop, engine, metrics, rate_limiter, gate):  # ty
         return None
     counter = output_flags.make_counter(engine.manifest)
     frames = stack.enter_context(camera_flags.open_frames(stop))
-    sinks = stack.enter_context(camera_flags.open_sinks(engine, metrics))
+    sinks = stack.enter_context(
+        camera_flags.open_sinks(engine, frames, metrics, facts=facts)
+    )
     camera = Camera(
         name,
         frames,

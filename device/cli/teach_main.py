@@ -31,7 +31,8 @@ from absl import flags
 # 0.8.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from corallite.device.cli import program, refusal_flags  # noqa: E402
+from corallite.device.cli import program  # noqa: E402
+from corallite.device.cli.flags import refusal_flags  # noqa: E402
 from corallite.device.learn.features_file import SHIPPED  # noqa: E402
 from corallite.device.learn.head import count_confusions  # noqa: E402
 from corallite.device.learn.teach import Taught, teach  # noqa: E402

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from corallite.device.model.refusal import UNKNOWN, Refusal
+from corallite.device.model.refusal import SCORE_EDGES, UNKNOWN, Refusal
 from corallite.device.system.errors import RequestError
 
 # The default name of the class of photos that show none of the others.
@@ -113,7 +113,13 @@ def fit_refusal(
         precision=round(float(is_right[is_named].mean()), 4) if is_named.any() else 0.0,
         coverage=round(float(is_named[is_class].mean()), 4) if is_class.any() else 0.0,
         photos=len(labels),
+        scores=_count_scores(confidence),
     )
+
+
+def _count_scores(confidence: Array) -> tuple[int, ...]:
+    bins = np.searchsorted(SCORE_EDGES, confidence.astype(float), side="right")
+    return tuple(np.bincount(bins, minlength=len(SCORE_EDGES) + 1).tolist())
 
 
 def _quantize(probabilities: Array) -> Array:

@@ -13,6 +13,8 @@ from corallite.device.model.text_bounds import require_label
 
 # The label of a result if the model is not sure enough of any class.
 UNKNOWN = "unknown"
+# Between the bins in which scores are counted. Narrow near 1, where most scores are.
+SCORE_EDGES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +37,8 @@ class Refusal(NamedTuple):
         coverage: The share of held-out photos that was named, 0 to 1, without those of
             the background.
         photos: Number of held-out photos; 0 if it was not fitted.
+        scores: Held-out photos by their largest calibrated probability: the numbers
+            below each of SCORE_EDGES and above the last; empty if they are unknown.
     """
 
     temperature: float = 1.0
@@ -45,6 +49,7 @@ class Refusal(NamedTuple):
     precision: float = 0.0
     coverage: float = 0.0
     photos: int = 0
+    scores: tuple[int, ...] = ()
 
     def calibrate(self, probabilities: "Probabilities") -> "Probabilities":
         """Applies the temperature to probabilities, float32 `[..., classes]`."""
@@ -117,7 +122,8 @@ class Refusal(NamedTuple):
 
     def to_json(self) -> dict[str, Any]:
         """Returns a dict for JSON; the reverse of `from_json`."""
-        return {**self._asdict(), "thresholds": dict(self.thresholds)}
+        thresholds, scores = dict(self.thresholds), list(self.scores)
+        return {**self._asdict(), "thresholds": thresholds, "scores": scores}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Refusal":
@@ -144,6 +150,7 @@ class Refusal(NamedTuple):
             precision=parse_share(content["precision"]),
             coverage=parse_share(content["coverage"]),
             photos=parse_count(content["photos"]),
+            scores=_parse_scores(content["scores"]),
         )
 
 
@@ -163,6 +170,13 @@ def parse_share(value: Any) -> float:
     if not 0 <= share <= 1 or math.isnan(share):
         raise ValueError(f"{share} is not from 0 to 1")
     return share
+
+
+def _parse_scores(values: Any) -> tuple[int, ...]:
+    # A later version may count in other bins.
+    if len(values) != len(SCORE_EDGES) + 1:
+        return ()
+    return tuple(map(parse_count, values))
 
 
 def parse_count(value: Any) -> int:

@@ -3,6 +3,7 @@
 import contextlib
 import http.server
 import io
+import queue
 import socket
 import threading
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from mosquitto import MOSQUITTO, Broker
 
 from corallite.device.model.write import attach_manifest
 
@@ -227,3 +229,44 @@ def edgetpu(tmp_path, monkeypatch, edgetpu_model):
     while any(Path(f"/proc/{user}").exists() for user in device.users):
         assert time.monotonic() < deadline_s, "a process is left over"
         time.sleep(0.01)
+
+
+@pytest.fixture
+def broker(tmp_path):
+    """A broker that runs."""
+    if not MOSQUITTO:
+        pytest.skip("needs mosquitto")
+    broker = Broker(tmp_path)
+    broker.start()
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture
+def subscribe():
+    """A function that returns a queue of (topic, text, is retained)."""
+    clients = []
+
+    def subscribe(port):
+        paho = pytest.importorskip("paho.mqtt.client")
+        client = paho.Client(paho.CallbackAPIVersion.VERSION2)
+        messages: queue.Queue = queue.Queue()
+        is_subscribed = threading.Event()
+
+        def take(client, data, message):
+            text = message.payload.decode("utf-8", "replace")
+            messages.put((message.topic, text, message.retain))
+
+        client.on_message = take
+        client.on_connect = lambda client, *more: client.subscribe("#", 1)
+        client.on_subscribe = lambda *more: is_subscribed.set()
+        client.connect("127.0.0.1", port)
+        client.loop_start()
+        clients.append(client)
+        assert is_subscribed.wait(60)
+        return messages
+
+    yield subscribe
+    for client in clients:
+        client.disconnect()
+        client.loop_stop()

@@ -17,6 +17,7 @@ from corallite.device.serve.capture.photo_file import (
 )
 from corallite.device.serve.capture.photo_folder import OWN_NAME, PhotoFolder
 from corallite.device.serve.live.camera import Snapshot
+from corallite.device.system.errors import RequestError
 from corallite.device.system.log_throttle import Failures
 from corallite.device.system.storage.atomic import remove_all_leftovers
 
@@ -87,6 +88,13 @@ class Uncertain:
             with self._changed:
                 self._offered = snapshot, now_s
                 self._changed.notify()
+
+    def describe(self) -> dict[str, int | None]:
+        """Returns how many photos wait, for the state; None if that is unknown."""
+        try:
+            return {"uncertain": len(self.folder.names())}
+        except RequestError:
+            return {"uncertain": None}
 
     def close(self) -> None:
         """Ends the thread."""

@@ -76,6 +76,8 @@ def test_command_runs_while_results_are_written(classify, jpeg, tmp_path):
         (["--on_label=red"], "--on_label was given 1 times and --run 0 times"),
         (["--on_label=pink", "--run=true"], "--on_label=pink: is not a label of this"),
         (["--mqtt=broker"], "--mqtt: The URL (not shown, it may hold a pass"),
+        (["--home_assistant"], "--home_assistant: needs a broker; give --mqtt=mqtt://"),
+        (["--mqtt_picture"], "--mqtt_picture: needs a broker; give --mqtt=mqtt://"),
         (["--max_fps=0"], "flag --max_fps=0"),
     ],
 )
@@ -83,6 +85,30 @@ def test_invalid_flags_are_reported_in_one_line(classify, flags, sentence):
     done = classify([], *flags)
     assert (done.returncode, done.stdout) == (2, b"")
     assert sentence in done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("flags", "loaded"),
+    [
+        ([], set()),
+        (["--mqtt=mqtt://127.0.0.1:1/cam"], {"broker", "mqtt", "state", "topics"}),
+    ],
+)
+def test_nothing_of_mqtt_is_loaded_unless_asked_for(model, jpeg, flags, loaded):
+    pytest.importorskip("paho.mqtt.client")
+    done = subprocess.run(
+        [COMMAND[0], "-X", "importtime", *COMMAND[1:], f"--model={model}", *flags]
+        + ["--source=-"],
+        input=jpeg(RED),
+        capture_output=True,
+        timeout=120,
+    )
+    modules = {line.rpartition(b"|")[2].strip() for line in done.stderr.splitlines()}
+    rooms = [b"corallite.device.outputs.", b"corallite.device.fleet."]
+    found = {x for x in modules if x.startswith(tuple(rooms))}
+    names = {x.rpartition(b".")[2].decode() for x in found}
+    assert names - {"lines", "watchdog", "drift"} == loaded
+    assert (b"paho.mqtt.client" in modules) is bool(flags)
 
 
 def test_command_for_a_class_that_is_never_named_is_refused(classify, model, jpeg):

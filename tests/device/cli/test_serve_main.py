@@ -218,6 +218,7 @@ def test_invalid_flags_are_refused_in_one_sentence(model):
     [
         *("--mqtt=mqtt://h/t", "--on_label=red", "--run=true", "--count=red"),
         *("--zone=0,0 1,0 1,1", "--line=", "--motion", "--policy=policy.json"),
+        *("--home_assistant", "--mqtt_picture"),
     ],
 )
 def test_flags_for_frames_are_refused_without_a_source(model, flag):

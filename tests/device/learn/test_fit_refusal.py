@@ -8,6 +8,7 @@ from corallite.device.learn.fit_refusal import (
     RefusalSettings,
     fit_refusal,
 )
+from corallite.device.outputs.drift import ScoreCounts
 from corallite.device.system.errors import RequestError
 
 NAMES = ("cat", "dog", "none")
@@ -61,6 +62,15 @@ def test_temperature_of_a_model_that_is_too_sure_is_found(temperature):
     refusal = fit(draw(3_000, temperature=temperature), RefusalSettings())
     # 3,000 photos leave about 5 % of error, and the grid is 3.5 % wide.
     assert refusal.temperature == pytest.approx(1 / temperature, rel=0.1)
+
+
+def test_scores_are_counted_as_a_camera_counts_them():
+    probabilities, labels = draw(500)
+    refusal = fit((probabilities, labels), RefusalSettings())
+    counts = ScoreCounts(1000)
+    for row in refusal.calibrate(give_int8(probabilities)):
+        counts.add(float(row.max()), False)
+    assert refusal.scores == tuple(counts.scores) and sum(refusal.scores) == 500
 
 
 def test_half_is_named_where_the_precision_cannot_be_reached():

@@ -1,5 +1,7 @@
 """When the label of a result is "unknown", by thresholds that are given."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -53,10 +55,30 @@ def test_json_has_the_terms_of_the_field():
     assert Refusal.from_json(content) == REFUSAL
     assert set(content) == {
         *("temperature", "threshold", "thresholds", "background"),
-        *("target_precision", "precision", "coverage", "photos"),
+        *("target_precision", "precision", "coverage", "photos", "scores"),
     }
     with pytest.raises(ValueError, match="is not from 0 to 1"):
         Refusal.from_json({**content, "coverage": 1.5})
+
+
+def test_scores_of_the_training_are_kept():
+    refusal = REFUSAL._replace(scores=(0, 0, 0, 0, 0, 0, 0, 3, 40, 157))
+    text = json.dumps(refusal.to_json())
+    assert Refusal.from_json(json.loads(text)) == refusal
+
+
+@pytest.mark.parametrize(
+    ("scores", "error"),
+    [([-1] * 10, ValueError), (3, TypeError), ([[]] * 10, TypeError)],
+)
+def test_scores_that_are_no_numbers_are_refused(scores, error):
+    with pytest.raises(error):
+        Refusal.from_json({**REFUSAL.to_json(), "scores": scores})
+
+
+def test_scores_in_other_bins_are_left_out():
+    content = {**REFUSAL.to_json(), "scores": [5] * 20}
+    assert Refusal.from_json(content).scores == ()
 
 
 @pytest.mark.parametrize("temperature", [0.01, 0.25, 1.0, 8.0, 100.0])

@@ -1,10 +1,6 @@
 """Messages through a real broker, which is killed and restarted."""
 
-import contextlib
 import json
-import os
-import queue
-import shutil
 import socket
 import subprocess
 import sys
@@ -13,85 +9,14 @@ import time
 from dataclasses import replace
 
 import pytest
+from mosquitto import Broker, needs_broker
 
-from corallite.device.engine.base import Status
 from corallite.device.engine.classifier import Prediction
 from corallite.device.loop.classify_frames import Result
-from corallite.device.outputs.mqtt import Address, Mqtt, parse_address
-from corallite.device.system.errors import RequestError
+from corallite.device.outputs.broker import Address, parse_address
+from corallite.device.outputs.mqtt import Mqtt
 
-paho = pytest.importorskip("paho.mqtt.client")
-PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
-MOSQUITTO = shutil.which("mosquitto", path=PATH)
-needs_broker = pytest.mark.skipif(not MOSQUITTO, reason="needs mosquitto")
-
-
-class Broker:
-    """A mosquitto on a fixed port; a restart loses its messages."""
-
-    def __init__(self, folder, extra=""):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.config = folder / "mosquitto.conf"
-        listener = f"listener {self.port} 127.0.0.1\n"
-        # As root, mosquitto would switch to a user who cannot read the folder.
-        settings = f"user root\n{listener}{extra or 'allow_anonymous true'}\n"
-        self.config.write_text(settings)
-        self.process = None
-
-    def start(self):
-        command = [str(MOSQUITTO), "-c", str(self.config)]
-        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        deadline_s = time.monotonic() + 60
-        while time.monotonic() < deadline_s:
-            with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", self.port)).close()
-                return
-            time.sleep(0.02)
-        raise TimeoutError("mosquitto does not start")
-
-    def kill(self):
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-
-
-@pytest.fixture
-def broker(tmp_path):
-    broker = Broker(tmp_path)
-    broker.start()
-    yield broker
-    broker.kill()
-
-
-@pytest.fixture
-def subscribe():
-    """A function that returns a queue of (topic, text, is retained)."""
-    clients = []
-
-    def subscribe(port):
-        client = paho.Client(paho.CallbackAPIVersion.VERSION2)
-        messages: queue.Queue = queue.Queue()
-        is_subscribed = threading.Event()
-
-        def take(client, data, message):
-            messages.put((message.topic, message.payload.decode(), message.retain))
-
-        client.on_message = take
-        client.on_connect = lambda client, *more: client.subscribe("#", 1)
-        client.on_subscribe = lambda *more: is_subscribed.set()
-        client.connect("127.0.0.1", port)
-        client.loop_start()
-        clients.append(client)
-        assert is_subscribed.wait(60)
-        return messages
-
-    yield subscribe
-    for client in clients:
-        client.disconnect()
-        client.loop_stop()
+pytest.importorskip("paho.mqtt.client")
 
 
 def see(sink, label, frame=0, **fields):
@@ -135,30 +60,6 @@ def test_with_a_threshold_changes_of_active_labels_are_published(broker, subscri
         see(sink, "dog", frame, active=active)
     assert frame_numbers(messages, 3) == [0, 2, 4]
     sink.close()
-
-
-@needs_broker
-def test_changes_of_the_channel_are_published(broker, subscribe):
-    messages = subscribe(broker.port)
-    status = Status("tiny", "1")
-    address = Address("127.0.0.1", broker.port, "home/cam")
-    sink = Mqtt(address, read_status=lambda: status)
-    see(sink, "cat", 0)
-    status = status._replace(channel_version="6", channel_state="trying")
-    see(sink, "cat", 1)
-    status = status._replace(channel_version="7", channel_state="current")
-    see(sink, "cat", 2)
-    see(sink, "cat", 3)
-    found: list[dict] = []
-    while len(found) < 3:
-        topic, text, _ = messages.get(timeout=60)
-        if topic == "home/cam":
-            found.append(json.loads(text))
-    assert [message["frame"] for message in found] == [0, 1, 2]
-    sink.close()
-    assert "channel_state" not in found[0]
-    fields = {"channel_version": "7", "channel_latest": "", "channel_reason": ""}
-    assert found[2].items() >= {**fields, "channel_state": "current"}.items()
 
 
 @needs_broker
@@ -290,41 +191,46 @@ def test_encrypted_broker_needs_a_trusted_certificate(
     broker.kill()
 
 
-@pytest.mark.parametrize(
-    ("url", "address"),
-    [
-        ("mqtt://broker/a/b", Address("broker", 1883, "a/b")),
-        ("mqtts://broker/a", Address("broker", 8883, "a", is_encrypted=True)),
-        (
-            "mqtt://me:p%40ss@10.0.0.2:1884/cam",
-            Address("10.0.0.2", 1884, "cam", "me", "p@ss"),
-        ),
-    ],
-)
-def test_address_is_parsed(url, address):
-    assert parse_address(url) == address
+class Notes:
+    """A feed that has what a test gives it."""
+
+    def __init__(self):
+        self.new = {}
+        self.results = []
+
+    def put(self, result):
+        self.results.append(result)
+
+    def take(self):
+        new, self.new = self.new, {}
+        return new
 
 
-@pytest.mark.parametrize(
-    ("url", "sentence"),
-    [
-        *((url, "is not a valid URL; write mqtt://USER") for url in ("broker/topic",)),
-        ("http://broker/topic", "http://...: is not a valid URL; write mqtt://USER"),
-        *((f"mqtt://broker{x}", "has no valid topic") for x in ("", "/", "/+", "/%23")),
-        *((f"mqtt://{x}/a", "no valid host") for x in ("", "broker:0", "broker:x")),
-        (f"mqtt://{'b' * 64}.local/a", "no valid host"),
-        *((f"mqtt://broker/a#{x}", 'at its "#"; write "#" as %23') for x in "b "),
-        *((f"mqtt://broker/a?{x}", 'with "?" as %3F') for x in ("", "u=secret")),
-        ("mqtt://broker/\udcff", "cannot be printed"),
-        (f"mqtt://broker/{'a' * 2**16}", "is longer than 32768 bytes"),
-        ("mqtt://me:secret@broker/", "has no valid topic"),
-        ("mqtt://me:secret#1@broker/a", 'write "#" as %23'),
-        ("mqtt:/me:secret@broker/a", "is not a valid URL"),
-        ("mqtt://me:%E9@broker/a", "is not UTF-8 text; MQTT"),
-    ],
-)
-def test_invalid_address_is_refused(url, sentence):
-    with pytest.raises(RequestError) as refused:
-        parse_address(url)
-    assert sentence in str(refused.value) and "secret" not in str(refused.value)
-    assert str(refused.value).startswith("--mqtt")
+@needs_broker
+def test_messages_of_a_feed_are_retained_and_repeated_to_a_restarted_broker(
+    broker, subscribe
+):
+    notes = Notes()
+    notes.new = {"home/cam/a": "1", "other/b": b"2"}
+    sink = Mqtt(Address("127.0.0.1", broker.port, "home/cam"), feeds=[notes])
+    messages = subscribe(broker.port)
+    seen = {messages.get(timeout=60)[:2] for _ in range(3)}
+    assert seen == {
+        ("home/cam/status", "online"),
+        ("home/cam/a", "1"),
+        ("other/b", "2"),
+    }
+    broker.kill()
+    notes.new = {"home/cam/a": "3"}
+    broker.start()
+    messages, seen = subscribe(broker.port), set()
+    while len(seen) < 3:
+        seen.add(messages.get(timeout=60)[:2])
+    assert seen == {
+        ("home/cam/status", "online"),
+        ("home/cam/a", "3"),
+        ("other/b", "2"),
+    }
+    see(sink, "cat")
+    assert [result.label for result in notes.results] == ["cat"]
+    sink.close()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from corallite.device.cli.flag_file import expand_flag_files
+from corallite.device.cli.flags.flag_file import expand_flag_files
 from corallite.device.system.errors import RequestError
 
 

@@ -1,0 +1,1 @@
+"""Flags that several programs share, and files of flags."""

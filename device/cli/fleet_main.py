@@ -1,0 +1,127 @@
+"""Lists the devices that publish their state to an MQTT broker.
+
+corallite fleet --mqtt=mqtt://broker/home
+
+Shows the devices whose --mqtt topics are home/NAME; write + for any name in another
+place, as in mqtt://broker/+/cameras/+. Exits with status 1 if a device is lost or late.
+"lost": the broker says that it is offline. "late": it sent no state for two and a half
+minutes.
+"""
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Sequence
+
+from absl import flags
+
+from corallite.device.cli import program
+from corallite.device.fleet.device import Condition, Device
+from corallite.device.fleet.listener import Listener
+from corallite.device.fleet.table import to_line, to_table
+from corallite.device.outputs.broker import parse_address
+from corallite.device.outputs.topics import name_retained
+from corallite.device.system.errors import RequestError
+from corallite.device.system.text import replace_unprintable
+
+_MQTT = flags.DEFINE_string(
+    "mqtt",
+    None,
+    "mqtt://USER:PASSWORD@HOST:PORT/TOPIC, or mqtts with TLS: the broker, and the "
+    "topic above those of the devices.",
+    required=True,
+)
+_JSON = flags.DEFINE_boolean(
+    "json", False, "Print JSON; with --watch, a line a change."
+)
+_WATCH = flags.DEFINE_boolean(
+    "watch",
+    False,
+    "Go on until Ctrl-C: redraw the table on a terminal, else print a line whenever a "
+    "device is new or its state, version, model or channel changes.",
+)
+_FORGET = flags.DEFINE_string(
+    "forget",
+    None,
+    "Remove this device from the broker, and from Home Assistant. Stop it first.",
+)
+_PERIOD_S = 1.0
+_CLEAR_SCREEN = "\x1b[H\x1b[2J"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Lists the devices, or removes one."""
+    program.reject_arguments(argv)
+    address = parse_address(_MQTT.value, wildcards="+")
+    with contextlib.closing(Listener(address)) as listener:
+        if _FORGET.value is not None:
+            _forget(listener, _FORGET.value)
+            return program.EXIT_DONE
+        if _WATCH.value:
+            with contextlib.suppress(KeyboardInterrupt):
+                _watch(listener)
+            return program.EXIT_DONE
+        devices = listener.list()
+        if _JSON.value:
+            print(json.dumps([device.to_json() for device in devices], indent=2))
+        else:
+            print(to_table(devices) if devices else _explain_none(listener))
+        works = all(device.condition is Condition.ONLINE for device in devices)
+        return program.EXIT_DONE if works and devices else program.EXIT_CHECK_FAILED
+
+
+def _explain_none(listener: Listener) -> str:
+    filter_ = replace_unprintable(listener.filter)
+    return (
+        f"No device at {filter_}.\n"
+        "Give classify or serve --mqtt with such a topic, where each + is a name."
+    )
+
+
+def _watch(listener: Listener) -> None:
+    """Shows the devices until Ctrl-C."""
+    if sys.stdout.isatty() and not _JSON.value:
+        while True:
+            devices = listener.list()
+            text = to_table(devices) if devices else _explain_none(listener)
+            print(f"{_CLEAR_SCREEN}{text}", flush=True)
+            time.sleep(_PERIOD_S)
+    known: dict[str, tuple[str, ...]] = {}
+    while True:
+        for device in listener.list():
+            if known.get(device.topic) != (key := _key(device)):
+                known[device.topic] = key
+                text = json.dumps(device.to_json()) if _JSON.value else to_line(device)
+                print(text, flush=True)
+        listener.wait(_PERIOD_S)
+
+
+def _key(device: Device) -> tuple[str, ...]:
+    """Returns what makes a change worth a line."""
+    state = device.state
+    return (
+        device.condition.value,
+        *(state.corallite, state.model_version),
+        *(state.channel_version, state.channel_state),
+    )
+
+
+def _forget(listener: Listener, name: str) -> None:
+    devices = {device.name: device for device in listener.list()}
+    found = devices.get(name)
+    if found is None:
+        known = ", ".join([*devices][:10]) or "none"
+        raise RequestError(
+            f"--forget={name}: is not a device at {listener.filter}; known: {known}."
+        )
+    if found.condition is Condition.ONLINE:
+        raise RequestError(
+            f"--forget={name}: is online and would publish again; stop it first."
+        )
+    listener.clear(name_retained(found.topic))
+    print(f"{replace_unprintable(found.topic)}: removed from the broker.")
+
+
+if __name__ == "__main__":
+    program.run(main)

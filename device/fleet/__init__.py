@@ -1,0 +1,1 @@
+"""Lists the devices that publish their state to a broker."""

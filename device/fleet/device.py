@@ -1,0 +1,142 @@
+"""A device as its last messages describe it."""
+
+import enum
+from typing import Any, NamedTuple
+
+from corallite.device.system.storage import json_text
+from corallite.device.system.text import cut, replace_unprintable
+
+_MOST_BYTES = 8192
+_MOST_COLUMNS = 255
+_MOST_BINS = 100
+# If a message does not say or says nonsense.
+_USUAL_PERIOD_S = 60.0
+_LONGEST_PERIOD_S = 3600.0
+
+
+class Condition(enum.Enum):
+    """Whether a device works, the worst first.
+
+    Attributes:
+        LOST: The broker says that it is offline: it has ended, or its connection broke.
+        LATE: It has sent no state for two and a half periods.
+        ONLINE: Neither.
+    """
+
+    LOST = "lost"
+    LATE = "late"
+    ONLINE = "online"
+
+
+class State(NamedTuple):
+    """The content of TOPIC/state; None and "" are unknown.
+
+    Attributes:
+        corallite: The version of the program.
+        model: The architecture.
+        model_version: The model's version.
+        fps: Results per second, in the last period.
+        unknown: The share of predictions that were not named, 0 to 1.
+        scores: Predictions by score, in the bins of `SCORE_EDGES`.
+        drift: The population stability index of `scores` against the training.
+        uncertain: Photos that wait for a name.
+        temperature_c: Of the processor.
+        channel_version: The release of the model that it uses.
+        channel_latest: The newest release that it knows.
+        channel_state: What it does about that.
+        channel_reason: Why it is not current.
+        time: When it was published, in seconds since 1970, by the device's clock.
+        period_s: Seconds until the next one.
+    """
+
+    corallite: str = ""
+    model: str = ""
+    model_version: str = ""
+    fps: float | None = None
+    unknown: float | None = None
+    scores: tuple[int, ...] = ()
+    drift: float | None = None
+    uncertain: int | None = None
+    temperature_c: float | None = None
+    channel_version: str = ""
+    channel_latest: str = ""
+    channel_state: str = ""
+    channel_reason: str = ""
+    time: float | None = None
+    period_s: float = _USUAL_PERIOD_S
+
+
+class Device(NamedTuple):
+    """A device and its condition.
+
+    Attributes:
+        topic: That of its results.
+        name: The part of the topic in which devices differ.
+        condition: Whether it works.
+        age_s: Seconds since its last state.
+        state: That state.
+    """
+
+    topic: str
+    name: str
+    condition: Condition
+    age_s: float
+    state: State
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a dict for JSON."""
+        return {
+            "topic": self.topic,
+            "name": self.name,
+            "condition": self.condition.value,
+            "age_s": round(self.age_s, 1),
+            **self.state._asdict(),
+        }
+
+
+def parse_state(payload: bytes) -> State | None:
+    """Returns the state in a message; None if it is not one of this program.
+
+    Anybody who can write to the broker may have sent it: texts and lists are cut, and
+    values of another type are left out.
+    """
+    if len(payload) > _MOST_BYTES:
+        return None
+    try:
+        content = json_text.parse(payload)
+    except ValueError:
+        return None
+    if not isinstance(content, dict) or not isinstance(content.get("corallite"), str):
+        return None
+    texts: dict[str, Any] = {name: _text(content.get(name)) for name in _TEXTS}
+    numbers: dict[str, Any] = {name: _number(content.get(name)) for name in _NUMBERS}
+    uncertain = _number(content.get("uncertain"))
+    period_s = _number(content.get("period_s")) or _USUAL_PERIOD_S
+    return State(
+        **texts,
+        **numbers,
+        scores=_counts(content.get("scores")),
+        uncertain=None if uncertain is None else int(uncertain),
+        period_s=min(max(1.0, period_s), _LONGEST_PERIOD_S),
+    )
+
+
+_TEXTS = tuple(name for name, default in State._field_defaults.items() if default == "")
+_NUMBERS = ("fps", "unknown", "drift", "temperature_c", "time")
+
+
+def _counts(values: Any) -> tuple[int, ...]:
+    if not isinstance(values, list):
+        return ()
+    return tuple(int(_number(value) or 0) for value in values[:_MOST_BINS])
+
+
+def _text(value: Any) -> str:
+    text = str(value) if isinstance(value, str | int) else ""
+    return cut(replace_unprintable(text), _MOST_COLUMNS)
+
+
+def _number(value: Any) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    # A long integer has no float.
+    return float(value) if is_number and abs(value) < 1e15 else None

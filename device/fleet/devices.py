@@ -1,0 +1,108 @@
+"""All devices of a broker, by what they have published."""
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from corallite.device.fleet.device import Condition, Device, State, parse_state
+from corallite.device.outputs.topics import OFFLINE, STATE, STATUS
+
+MOST_DEVICES = 10_000
+_LATE_PERIODS = 2.5
+
+
+class _Seen(NamedTuple):
+    """The last state of a device, and when it was published, by our clock."""
+
+    state: State
+    at_s: float
+
+
+class Devices:
+    """Devices by topic, in bounded memory: at most 10,000.
+
+    Attributes:
+        filter: The topics of the devices, with "+" for any name.
+        left_out: Messages of more devices than that.
+    """
+
+    def __init__(
+        self,
+        topic_filter: str,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Knows no device yet.
+
+        Args:
+            topic_filter: The topics of the devices; without a "+", those just below.
+            clock: Returns the time, as `time.monotonic` does.
+            wall_clock: Returns the time, as `time.time` does.
+        """
+        self.filter = topic_filter if "+" in topic_filter else f"{topic_filter}/+"
+        self.left_out = 0
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._seen: dict[str, _Seen] = {}
+        # Also of other programs, which have no state.
+        self._offline: set[str] = set()
+
+    @property
+    def subscriptions(self) -> list[str]:
+        """The filters of the messages that `take` understands."""
+        return [f"{self.filter}/{STATE}", f"{self.filter}/{STATUS}"]
+
+    def take(self, topic: str, payload: bytes, is_retained: bool = False) -> None:
+        """Takes a message.
+
+        Args:
+            topic: Of the message.
+            payload: Its content.
+            is_retained: It was published earlier, maybe long ago.
+        """
+        device, _, kind = topic.rpartition("/")
+        if kind == STATUS:
+            self._take_status(device, payload)
+        elif not payload:
+            self._seen.pop(device, None)
+        elif (state := parse_state(payload)) is not None:
+            self._take_state(device, state, is_retained)
+
+    def list(self) -> list[Device]:
+        """Returns the devices: the worst condition first, then by name."""
+        now_s = self._clock()
+        order = list(Condition)
+        found = [self._describe(topic, now_s) for topic in self._seen]
+        return sorted(found, key=lambda x: (order.index(x.condition), x.name))
+
+    def _take_status(self, device: str, payload: bytes) -> None:
+        if payload != OFFLINE.encode():
+            self._offline.discard(device)
+        elif self._has_room(device, self._offline):
+            self._offline.add(device)
+
+    def _take_state(self, device: str, state: State, is_retained: bool) -> None:
+        if not self._has_room(device, self._seen):
+            return
+        age_s = 0.0
+        if is_retained and state.time is not None:
+            age_s = max(0.0, self._wall_clock() - state.time)
+        self._seen[device] = _Seen(state, self._clock() - age_s)
+
+    def _has_room(self, device: str, known: "dict[str, _Seen] | set[str]") -> bool:
+        has_room = device in known or len(known) < MOST_DEVICES
+        self.left_out += not has_room
+        return has_room
+
+    def _describe(self, topic: str, now_s: float) -> Device:
+        state, at_s = self._seen[topic]
+        age_s = now_s - at_s
+        condition = Condition.ONLINE
+        if topic in self._offline:
+            condition = Condition.LOST
+        elif age_s > _LATE_PERIODS * state.period_s:
+            condition = Condition.LATE
+        return Device(topic, self._name(topic), condition, age_s, state)
+
+    def _name(self, topic: str) -> str:
+        return topic.removeprefix(self.filter.partition("+")[0])

@@ -1,0 +1,73 @@
+"""Shows devices as text."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from corallite.device.fleet.device import Condition, Device
+from corallite.device.system.text import count_columns, cut
+
+# With one column between them, 80. Numbers are aligned to the right.
+_COLUMNS = {
+    "DEVICE": 16,
+    "STATE": 6,
+    "VERSION": 7,
+    "MODEL": 14,
+    "FPS": -5,
+    "UNKNOWN": -7,
+    "DRIFT": -5,
+    "KEPT": -4,
+    "CHANNEL": 8,
+}
+_NOTHING = "-"
+
+
+def to_table(devices: Sequence[Device]) -> str:
+    """Returns the devices as a table of at most 80 columns, and their number."""
+    rows = [list(_COLUMNS), *(_to_row(device) for device in devices)]
+    return "\n".join([*(_align(row) for row in rows), count_devices(devices)])
+
+
+def count_devices(devices: Sequence[Device]) -> str:
+    """Returns the number of devices as text, such as "3 devices: 1 lost, 2 online"."""
+    counts = Counter(device.condition for device in devices)
+    parts = (f"{counts[x]} {x.value}" for x in Condition if counts[x])
+    noun = "device" if len(devices) == 1 else "devices"
+    return f"{len(devices)} {noun}: {', '.join(parts)}"
+
+
+def to_line(device: Device) -> str:
+    """Returns a device as a line, for a log of changes."""
+    state = device.state
+    parts = [f"corallite {state.corallite}", f"model {state.model_version}"]
+    if state.channel_state:
+        why = f" ({state.channel_reason})" if state.channel_reason else ""
+        parts.append(f"channel {state.channel_state}{why}")
+    return f"{device.topic}: {device.condition.value}, {', '.join(parts)}"
+
+
+def _to_row(device: Device) -> list[str]:
+    state = device.state
+    return [
+        device.name,
+        device.condition.value,
+        state.corallite,
+        state.channel_version or state.model_version or _NOTHING,
+        _format(state.fps, ".1f"),
+        _format(state.unknown, ".0%"),
+        _format(state.drift, ".2f"),
+        _format(state.uncertain, "d"),
+        state.channel_state or _NOTHING,
+    ]
+
+
+def _format(value: float | None, form: str) -> str:
+    return _NOTHING if value is None else format(value, form)
+
+
+def _align(row: Sequence[str]) -> str:
+    cells = []
+    for text, width in zip(row, _COLUMNS.values(), strict=True):
+        text = cut(text, abs(width))
+        room = " " * (abs(width) - count_columns(text))
+        cells.append(text + room if width > 0 else room + text)
+    return " ".join(cells).rstrip()

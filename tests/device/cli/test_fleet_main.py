@@ -1,0 +1,94 @@
+"""`corallite fleet` as its user runs it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from mosquitto import Broker, needs_broker
+
+from corallite.device.engine.untaught import Untaught
+from corallite.device.fleet.listener import Listener
+from corallite.device.outputs.broker import Address
+from corallite.device.outputs.home_assistant import Announcement
+from corallite.device.outputs.mqtt import Feed, Mqtt
+from corallite.device.outputs.state import StateFeed
+
+pytest.importorskip("paho.mqtt.client")
+COMMAND = [sys.executable, "-m", "corallite.device.cli.fleet_main"]
+
+
+def fleet(port, *flags):
+    url = f"--mqtt=mqtt://127.0.0.1:{port}/home"
+    done = subprocess.run(
+        [*COMMAND, url, *flags], capture_output=True, text=True, timeout=120
+    )
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def door(broker, wait_until):
+    """A device that is online."""
+    engine = Untaught()
+    facts = [lambda: {"channel_state": "current", "channel_version": "3"}]
+    feeds: list[Feed] = [
+        Announcement("home/door", engine, has_picture=False),
+        StateFeed("home/door", engine, facts),
+    ]
+    sink = Mqtt(Address("127.0.0.1", broker.port, "home/door"), feeds=feeds)
+    listener = Listener(Address("127.0.0.1", broker.port, "home"))
+    wait_until(listener.list)
+    listener.close()
+    yield sink
+    sink.close()
+
+
+def test_device_is_listed_until_it_is_forgotten(broker, door, subscribe):
+    status, out, _ = fleet(broker.port)
+    assert (status, out.splitlines()[-1]) == (0, "1 device: 1 online")
+    assert out.splitlines()[1].split()[-1] == "current"
+    status, _, err = fleet(broker.port, "--forget=door")
+    assert status == 2 and "--forget=door: is online and would publish" in err
+    door.close()
+    status, out, _ = fleet(broker.port, "--json")
+    (device,) = json.loads(out)
+    assert status == 1 and device["condition"] == "lost"
+    assert (device["topic"], device["channel_version"]) == ("home/door", "3")
+    status, out, _ = fleet(broker.port, "--forget=door")
+    assert (status, out) == (0, "home/door: removed from the broker.\n")
+    status, out, _ = fleet(broker.port)
+    assert status == 1 and out.startswith("No device at home/+.")
+    status, _, err = fleet(broker.port, "--forget=door")
+    assert status == 2 and "is not a device at home/+; known: none." in err
+    assert subscribe(broker.port).empty()
+
+
+def test_changes_are_written_until_ctrl_c(broker, door):
+    url = f"--mqtt=mqtt://127.0.0.1:{broker.port}/home"
+    process = subprocess.Popen(
+        [*COMMAND, url, "--watch", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+    assert json.loads(process.stdout.readline())["condition"] == "online"
+    door.close()
+    assert json.loads(process.stdout.readline())["condition"] == "lost"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+@needs_broker
+def test_invalid_requests_are_refused_in_one_line(tmp_path):
+    port = Broker(tmp_path).port
+    status, out, err = fleet(port)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "cannot be reached (Connection refused)" in err
+    status, _, err = fleet(port, "home/door")
+    assert status == 2 and "Expected only flags, got 'home/door'" in err

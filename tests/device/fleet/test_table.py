@@ -1,0 +1,46 @@
+"""Devices as text."""
+
+from corallite.device.fleet.device import Condition, Device, State
+from corallite.device.fleet.table import to_line, to_table
+from corallite.device.system.text import count_columns
+
+DOOR = Device(
+    *("home/door", "door", Condition.ONLINE, 3.0),
+    State("0.1.0", "net", "taught 42", 9.96, 0.125, (), 0.034, 17),
+)
+
+
+def test_table_shows_a_device_in_a_row():
+    table = to_table([DOOR]).splitlines()
+    assert table[0].split() == [
+        *("DEVICE", "STATE", "VERSION", "MODEL", "FPS", "UNKNOWN", "DRIFT", "KEPT"),
+        "CHANNEL",
+    ]
+    assert table[1].split() == [
+        *("door", "online", "0.1.0", "taught", "42", "10.0", "12%", "0.03", "17", "-")
+    ]
+    assert table[2] == "1 device: 1 online"
+
+
+def test_unknown_numbers_are_dashes():
+    row = to_table([DOOR._replace(state=State("0.1.0"))]).splitlines()[1]
+    assert row.split() == ["door", "online", "0.1.0", *["-"] * 6]
+
+
+def test_table_fits_80_columns():
+    state = State(
+        *("v" * 255, "m" * 255, "界" * 200, 1e14, 1e14, (), 1e14, 10**14),
+        channel_state="s" * 255,
+    )
+    device = Device("x" * 999, "é界" * 300, Condition.LATE, 1.0, state)
+    rows = to_table([DOOR, device]).splitlines()
+    assert max(map(count_columns, rows)) <= 80
+    assert rows[-1] == "2 devices: 1 late, 1 online"
+
+
+def test_line_has_the_reason_of_the_channel():
+    state = DOOR.state._replace(channel_state="refused", channel_reason="too large")
+    line = to_line(DOOR._replace(state=state, condition=Condition.LOST))
+    assert line == (
+        "home/door: lost, corallite 0.1.0, model taught 42, channel refused (too large)"
+    )
