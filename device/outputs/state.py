@@ -20,6 +20,8 @@ FORMAT = 1
 PERIOD_S = 60.0
 # The first state has no frame rate yet.
 _FIRST_PERIOD_S = 10.0
+# Over less, a frame rate means little.
+_LEAST_S = 5.0
 # Of the frames of a busy camera, one in ten seconds is counted: its neighbours show the
 # same scene. The counts cover the last half to whole day.
 _BETWEEN_SCORES_S = 10.0
@@ -62,6 +64,7 @@ class StateFeed:
         self._frames = 0
         # When the frame rate was measured last, and the frames until then.
         self._measured: tuple[float, int] | None = None
+        self._fps: float | None = None
 
     def put(self, result: Result) -> None:
         """Counts a result."""
@@ -105,10 +108,14 @@ class StateFeed:
         self._next_score_s = self._due_s = float("-inf")
 
     def _measure_fps(self, now_s: float) -> float | None:
-        before, self._measured = self._measured, (now_s, self._frames)
-        if before is None or now_s <= before[0]:
-            return None
-        return round((self._frames - before[1]) / (now_s - before[0]), 2)
+        before = self._measured
+        # A new model or release may be published right after the last state.
+        if before is None or now_s >= before[0] + _LEAST_S:
+            self._measured = now_s, self._frames
+            seconds = now_s - before[0] if before else 0.0
+            frames = self._frames - before[1] if before else 0
+            self._fps = round(frames / seconds, 2) if seconds else None
+        return self._fps
 
     def _describe(self, fps: float | None) -> dict[str, Any]:
         counts, manifest = self._counts, self._manifest
