@@ -33,7 +33,7 @@ _POLL_S = 600.0
 _FIRST_S = (5.0, 60.0)
 _JITTER = (0.8, 1.2)
 _CLOSE_LIMIT_S = 2.0
-_MOST_CHARACTERS = 300
+_MOST_CHARACTERS = 255
 _PACKAGES = ("tuf", "cryptography")
 
 
@@ -150,10 +150,16 @@ class Follower:
         store = self._models.store
         try:
             opened = load(str(store.model), str(store.cpu_fallback))
-        except RequestError:
+        except RequestError as error:
+            if (first := self._models.pending) is None:
+                raise
             # Perhaps because of a flag: so it is not refused for good.
             self._models.give_up_trial()
-            raise
+            why = str(error).removeprefix(f"{store.model}: ").rstrip(".")
+            raise RequestError(
+                f"{self._channel.name}: release {first.number} cannot be used here "
+                f"({why}); publish another model, or change the flags."
+            ) from error
         self.note_tried("")
         return opened
 
