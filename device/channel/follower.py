@@ -150,10 +150,16 @@ class Follower:
         store = self._models.store
         try:
             opened = load(str(store.model), str(store.cpu_fallback))
-        except RequestError:
+        except RequestError as error:
+            if (first := self._models.pending) is None:
+                raise
             # Perhaps because of a flag: so it is not refused for good.
             self._models.give_up_trial()
-            raise
+            why = str(error).removeprefix(f"{store.model}: ").rstrip(".")
+            raise RequestError(
+                f"{self._channel.name}: release {first.number} cannot be used here "
+                f"({why}); publish another model, or change the flags."
+            ) from error
         self.note_tried("")
         return opened
 
