@@ -47,6 +47,7 @@ _FORGET = flags.DEFINE_string(
     "Remove this device from the broker, and from Home Assistant. Stop it first.",
 )
 _PERIOD_S = 1.0
+_TOGETHER_S = 0.1
 _CLEAR_SCREEN = "\x1b[H\x1b[2J"
 
 
@@ -95,6 +96,8 @@ def _watch(listener: Listener) -> None:
                 text = json.dumps(device.to_json()) if _JSON.value else to_line(device)
                 print(text, flush=True)
         listener.wait(_PERIOD_S)
+        # A thousand devices may send at once: they are looked at together.
+        time.sleep(_TOGETHER_S)
 
 
 def _key(device: Device) -> tuple[str, ...]:

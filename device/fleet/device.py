@@ -35,6 +35,7 @@ class State(NamedTuple):
         corallite: The version of the program.
         model: The architecture.
         model_version: The model's version.
+        frames: Results since the program started.
         fps: Results per second, in the last period.
         unknown: The share of predictions that were not named, 0 to 1.
         scores: Predictions by score, in the bins of `SCORE_EDGES`.
@@ -52,6 +53,7 @@ class State(NamedTuple):
     corallite: str = ""
     model: str = ""
     model_version: str = ""
+    frames: int | None = None
     fps: float | None = None
     unknown: float | None = None
     scores: tuple[int, ...] = ()
@@ -110,13 +112,13 @@ def parse_state(payload: bytes) -> State | None:
         return None
     texts: dict[str, Any] = {name: _text(content.get(name)) for name in _TEXTS}
     numbers: dict[str, Any] = {name: _number(content.get(name)) for name in _NUMBERS}
-    uncertain = _number(content.get("uncertain"))
     period_s = _number(content.get("period_s")) or _USUAL_PERIOD_S
     return State(
         **texts,
         **numbers,
         scores=_counts(content.get("scores")),
-        uncertain=None if uncertain is None else int(uncertain),
+        frames=_count(content.get("frames")),
+        uncertain=_count(content.get("uncertain")),
         period_s=min(max(1.0, period_s), _LONGEST_PERIOD_S),
     )
 
@@ -125,10 +127,15 @@ _TEXTS = tuple(name for name, default in State._field_defaults.items() if defaul
 _NUMBERS = ("fps", "unknown", "drift", "temperature_c", "time")
 
 
+def _count(value: Any) -> int | None:
+    number = _number(value)
+    return None if number is None else int(number)
+
+
 def _counts(values: Any) -> tuple[int, ...]:
     if not isinstance(values, list):
         return ()
-    return tuple(int(_number(value) or 0) for value in values[:_MOST_BINS])
+    return tuple(_count(value) or 0 for value in values[:_MOST_BINS])
 
 
 def _text(value: Any) -> str:

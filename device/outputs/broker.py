@@ -123,9 +123,10 @@ def parse_address(url: str, wildcards: str = "") -> Address:
     topic = unquote(parts.path).strip("/")
     forbidden = {*"+#\0"} - {*wildcards}
     if not topic or parts.query or url.endswith("?") or set(topic) & forbidden:
+        excluded = '"#"' if "+" in wildcards else '"+" and "#"'
         raise RequestError(
             f"--mqtt: {parts.scheme}://...: has no valid topic; write {_FORM}, without "
-            '"+" and "#" in the topic, and with "?" as %3F.'
+            f'{excluded} in the topic, and with "?" as %3F.'
         )
     if re.search("[\udc80-\udcff]", f"{parts.user} {parts.password}"):
         raise RequestError(

@@ -20,8 +20,7 @@ FORMAT = 1
 PERIOD_S = 60.0
 # The first state has no frame rate yet.
 _FIRST_PERIOD_S = 10.0
-# Over less, a frame rate means little.
-_LEAST_S = 5.0
+_LEAST_MEASURED_S = 5.0
 # Of the frames of a busy camera, one in ten seconds is counted: its neighbours show the
 # same scene. The counts cover the last half to whole day.
 _BETWEEN_SCORES_S = 10.0
@@ -91,12 +90,14 @@ class StateFeed:
     def take(self) -> Mapping[str, str | bytes]:
         """Returns the state if it is due."""
         now_s = self._clock()
+        if now_s < self._due_s:
+            return {}
+        # Outside the lock, for which the loop waits: some sensors are slow.
+        temperature_c = read_temperature_c(self._root)
         with self._guard:
-            if now_s < self._due_s:
-                return {}
             wait_s = PERIOD_S if self._measured else _FIRST_PERIOD_S
             self._due_s = now_s + wait_s
-            state = self._describe(self._measure_fps(now_s))
+            state = self._describe(self._measure_fps(now_s), temperature_c)
         for describe in self._facts:
             state |= describe()
         return {self._topic: json.dumps(state)}
@@ -108,16 +109,19 @@ class StateFeed:
         self._next_score_s = self._due_s = float("-inf")
 
     def _measure_fps(self, now_s: float) -> float | None:
-        before = self._measured
-        # A new model or release may be published right after the last state.
-        if before is None or now_s >= before[0] + _LEAST_S:
+        if self._measured is None:
             self._measured = now_s, self._frames
-            seconds = now_s - before[0] if before else 0.0
-            frames = self._frames - before[1] if before else 0
-            self._fps = round(frames / seconds, 2) if seconds else None
+            return None
+        begin_s, frames = self._measured
+        # Another model is published at once, maybe after a few frames.
+        if now_s - begin_s >= _LEAST_MEASURED_S:
+            self._fps = round((self._frames - frames) / (now_s - begin_s), 2)
+            self._measured = now_s, self._frames
         return self._fps
 
-    def _describe(self, fps: float | None) -> dict[str, Any]:
+    def _describe(
+        self, fps: float | None, temperature_c: float | None
+    ) -> dict[str, Any]:
         counts, manifest = self._counts, self._manifest
         refusal = manifest.classes.refusal
         drift = find_drift(refusal.scores, counts.scores) if refusal else None
@@ -134,9 +138,9 @@ class StateFeed:
             "frames": self._frames,
             "fps": fps,
             "unknown": round(counts.unknown / counts.seen, 4) if counts.seen else None,
-            "scores": counts.scores,
+            "scores": [*counts.scores],
             "drift": None if drift is None else round(drift, 4),
-            "temperature_c": read_temperature_c(self._root),
+            "temperature_c": temperature_c,
             **self._channel,
         }
 

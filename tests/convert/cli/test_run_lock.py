@@ -11,6 +11,7 @@ pytestmark = pytest.mark.slow
 # They take no run, or only read a model file.
 WRITE_NO_RUN = {
     *("inspect", "pack", "audit", "teach", "classify", "serve", "benchmark", "doctor"),
+    "fleet",
     "publish",  # Its folder is a channel.
     "search",  # Its folder is no run; those of the best networks are.
 }

@@ -6,7 +6,7 @@ from corallite.device.system.text import count_columns
 
 DOOR = Device(
     *("home/door", "door", Condition.ONLINE, 3.0),
-    State("0.1.0", "net", "taught 42", 9.96, 0.125, (), 0.034, 17),
+    State("0.1.0", "net", "taught 42", 900, 9.96, 0.125, (), 0.034, 17),
 )
 
 
@@ -29,7 +29,7 @@ def test_unknown_numbers_are_dashes():
 
 def test_table_fits_80_columns():
     state = State(
-        *("v" * 255, "m" * 255, "界" * 200, 1e14, 1e14, (), 1e14, 10**14),
+        *("v" * 255, "m" * 255, "界" * 200, 9, 1e14, 1e14, (), 1e14, 10**14),
         channel_state="s" * 255,
     )
     device = Device("x" * 999, "é界" * 300, Condition.LATE, 1.0, state)

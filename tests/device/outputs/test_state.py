@@ -134,6 +134,16 @@ def test_another_model_starts_again_and_is_published_at_once(feed, clock, engine
     assert state["scores"] == [1] + [0] * 9
 
 
+def test_frame_rate_is_not_that_of_a_single_frame_after_a_change(feed, clock, engine):
+    take(feed)
+    for _ in range(200):
+        see(feed, clock, "cat", 0.9, seconds=0.1)
+    assert take(feed)["fps"] == pytest.approx(10, abs=0.01)
+    engine.replace(MANIFEST._replace(version="43"))
+    see(feed, clock, "cat", 0.9, seconds=0.001)
+    assert take(feed)["fps"] == pytest.approx(10, abs=0.01)
+
+
 def test_longest_state_is_a_few_hundred_bytes(make_engine, clock, tmp_path):
     manifest = MANIFEST._replace(model="m" * 1024, version="v" * 1024)
     facts = [lambda: {"uncertain": 200}]
