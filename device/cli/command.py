@@ -22,6 +22,7 @@ VERBS = {
     "audit": ("convert", "shows what is in a .tflite file"),
     "evaluate": ("convert", "measures any stage or file"),
     "report": ("convert", "writes one HTML file about a run"),
+    "publish": ("convert", "signs a model for the devices that follow a channel"),
     "pipeline": ("convert", "runs all steps from train to report"),
     "search": ("convert", "finds the best network within limits of its cost"),
     "teach": ("device", "makes a model of photos in seconds"),
@@ -32,7 +33,7 @@ VERBS = {
     "doctor": ("device", "finds problems of this machine and says how to fix them"),
 }
 WITHOUT_TENSORFLOW = (
-    *("inspect", "audit", "compile"),
+    *("inspect", "audit", "compile", "publish"),
     *("teach", "classify", "serve", "fleet", "benchmark", "doctor"),
 )
 

@@ -114,6 +114,7 @@ def _make_app(stack, stop: Stop, allowed, argv):  # type: ignore[no-untyped-def]
     from corallite.device.serve.live.engine_handle import EngineHandle, FairLock
 
     _require_source()
+    _refuse_for_channel(argv)
     is_capturing = _CAPTURE.value is not None
     engine = stack.enter_context(
         camera_flags.open_engine(argv, is_taught_later=is_capturing)
@@ -159,6 +160,13 @@ def _require_source() -> None:
         raise RequestError(
             "--capture: teaches one model, for which no cascade is fitted; leave out "
             "--then."
+        )
+
+
+def _refuse_for_channel(argv: Sequence[str]) -> None:
+    if _CAPTURE.value is not None and camera_flags.is_channel(argv):
+        raise RequestError(
+            "--capture: teaches the file of --model, which is a channel; give a file."
         )
 
 

@@ -82,6 +82,10 @@ class Status(NamedTuple):
         losses: How many times an accelerator was lost.
         swaps: How many times the model was replaced by another.
         last_error: The last error, one sentence; "" if there was none.
+        channel_version: See `ChannelStatus`, as the next three; "" without a channel.
+        channel_latest: The number of its newest release.
+        channel_state: Whether that one is in use, or why not.
+        channel_reason: More about that.
     """
 
     model: str
@@ -91,6 +95,10 @@ class Status(NamedTuple):
     losses: int = 0
     swaps: int = 0
     last_error: str = ""
+    channel_version: str = ""
+    channel_latest: str = ""
+    channel_state: str = ""
+    channel_reason: str = ""
 
 
 class Engine(abc.ABC):

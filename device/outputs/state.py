@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from corallite.device.board.sensors import read_temperature_c
-from corallite.device.engine.base import Engine
+from corallite.device.engine.base import Engine, Status
 from corallite.device.loop.classify_frames import Result
 from corallite.device.model.refusal import UNKNOWN
 from corallite.device.outputs.drift import ScoreCounts, find_drift
@@ -57,6 +57,7 @@ class StateFeed:
         # Both threads use what follows.
         self._guard = threading.Lock()
         self._next_score_s = self._due_s = float("-inf")
+        self._channel: dict[str, str] = {}
         self._begin_model()
         self._last: Result | None = None
         self._frames = 0
@@ -68,9 +69,12 @@ class StateFeed:
         """Counts a result."""
         now_s = self._clock()
         manifest = self._engine.manifest
+        channel = _describe_channel(self._engine.status())
         with self._guard:
             self._frames += 1
             self._last = result
+            if channel != self._channel:
+                self._channel, self._due_s = channel, float("-inf")
             if manifest is not self._manifest:
                 self._begin_model()
             if result.repeated or now_s < self._next_score_s:
@@ -137,4 +141,13 @@ class StateFeed:
             "scores": [*counts.scores],
             "drift": None if drift is None else round(drift, 4),
             "temperature_c": temperature_c,
+            **self._channel,
         }
+
+
+def _describe_channel(status: Status) -> dict[str, str]:
+    """Returns the fields of a channel that is followed; none without one."""
+    if not status.channel_state:
+        return {}
+    fields = status._asdict().items()
+    return {name: value for name, value in fields if name.startswith("channel_")}

@@ -50,6 +50,10 @@ class HotReload(base.Engine):
 
     Attributes:
         check: Called with the manifest of a new model; a `RequestError` refuses it.
+        on_tried: Called after each trial with the reason why the file is not used, or
+            ""; returns whether the files of the former model, which is still in use,
+            are back in their place.
+        add_channel: Returns a status with the fields that begin with `channel_`.
     """
 
     def __init__(self, request: ModelRequest, *, look_s: float = _LOOK_S) -> None:
@@ -64,6 +68,8 @@ class HotReload(base.Engine):
             RequestError: The model cannot be run.
         """
         self.check: Callable[[Manifest], None] = lambda manifest: None
+        self.on_tried: Callable[[str], bool] = lambda reason: False
+        self.add_channel: Callable[[base.Status], base.Status] = lambda status: status
         self._request = request
         # Without duplicates, in order.
         parts = map(str, list_files(request.path))
@@ -110,7 +116,8 @@ class HotReload(base.Engine):
         status, record = self._models.current.status(), self._record
         is_newer = record.failure and status.last_error == record.error_then
         error = record.failure if is_newer else status.last_error
-        return status._replace(swaps=record.swaps, last_error=error)
+        status = status._replace(swaps=record.swaps, last_error=error)
+        return self.add_channel(status)
 
     def start(self) -> None:
         """Acquires the accelerator, if there is one, and begins to watch the files."""
@@ -197,6 +204,7 @@ class HotReload(base.Engine):
         manifest = engine.manifest
         name = f"{manifest.model} {manifest.version}".strip()
         log.info("%s: the new model runs (%s).", self._request.path, name)
+        self.on_tried("")
 
     def _hand_over(self, change: Callable[..., None], *arguments: base.Engine) -> bool:
         """Requests a switch and waits for it; returns False if `close` came first."""
@@ -217,6 +225,8 @@ class HotReload(base.Engine):
         error_then = self._models.current.status().last_error
         log.warning("%s", sentence)
         self._record = _Record(self._record.swaps, sentence, error_then)
+        if self.on_tried(reason):
+            self._watch.note_tried(read_stamp(self._paths))
 
 
 def _require_same_meaning(new: Manifest, former: Manifest) -> None:

@@ -125,6 +125,15 @@ def _model_metrics(model: schemas.StatusBody) -> Iterator[Metric]:
     yield _gauge("accelerator_lost", "1 while the CPU replaces the accelerator.", lost)
     yield _counter("accelerator_losses", "Losses of the accelerator.", model.losses)
     yield _counter("model_swaps", "Replacements of the model.", model.swaps)
+    if model.channel_state:
+        channel = GaugeMetricFamily(
+            "corallite_channel_info",
+            "The release in use, the newest one, and why it is another.",
+            labels=("version", "latest", "state"),
+        )
+        fields = model.channel_version, model.channel_latest, model.channel_state
+        channel.add_metric(fields, 1)
+        yield channel
 
 
 def _source_metrics(source: schemas.SourceBody) -> Iterator[Metric]:

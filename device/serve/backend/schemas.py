@@ -79,6 +79,20 @@ class StatusBody(BaseModel):
     losses: int = Field(description="How often the accelerator was lost.")
     swaps: int = Field(description="How often the model was replaced.")
     last_error: str
+    channel_version: str = Field(
+        default="",
+        description="The number of the release in use; empty without a channel, as are "
+        "the next three.",
+    )
+    channel_latest: str = Field(
+        default="", description="The number of the newest release that is known."
+    )
+    channel_state: str = Field(
+        default="",
+        description="current, waiting, trying, refused, rolled_back, unreachable, "
+        "untrusted, expired, failed or shared.",
+    )
+    channel_reason: str = Field(default="", description="Why it is not current.")
 
 
 class ModelBody(BaseModel):

@@ -11,6 +11,8 @@ pytestmark = pytest.mark.slow
 # They take no run, or only read a model file.
 WRITE_NO_RUN = {
     *("inspect", "pack", "audit", "teach", "classify", "serve", "benchmark", "doctor"),
+    "fleet",
+    "publish",  # Its folder is a channel.
     "search",  # Its folder is no run; those of the best networks are.
 }
 NETWORK = ("--width=0.25", "--image_size=32", "--overwrite")

@@ -74,6 +74,24 @@ def test_state_says_what_runs(feed, clock):
     assert state["temperature_c"] is None
 
 
+def test_change_of_the_channel_is_published_at_once(feed, clock, engine, monkeypatch):
+    see(feed, clock, "cat", 0.9)
+    assert "channel_state" not in take(feed)
+    status = engine.status()._replace(channel_version="6", channel_state="trying")
+    monkeypatch.setattr(engine, "status", lambda: status)
+    see(feed, clock, "cat", 0.9, seconds=0.1)
+    assert take(feed)["channel_state"] == "trying"
+    see(feed, clock, "cat", 0.9, seconds=0.1)
+    assert feed.take() == {}
+    status = status._replace(channel_version="7", channel_state="current")
+    see(feed, clock, "cat", 0.9, seconds=0.1)
+    state = take(feed)
+    # In 0.3 s there were too few frames to measure a rate.
+    assert state["fps"] is None
+    assert (state["channel_version"], state["channel_state"]) == ("7", "current")
+    assert state["channel_latest"] == state["channel_reason"] == ""
+
+
 def test_one_score_in_ten_seconds_is_counted(feed, clock):
     for _ in range(1000):
         see(feed, clock, "cat", 0.9, seconds=0.1)

@@ -173,6 +173,31 @@ def test_bad_file_is_not_used_and_reported_once(
     assert loop.engine.status().last_error == ""
 
 
+def test_each_trial_is_reported_and_a_restored_file_is_not_tried(
+    run, path, make, wait_until
+):
+    """As a channel needs it, which puts the former file back."""
+    loop = run()
+    tried = []
+
+    def restore(reason):
+        tried.append(reason)
+        if reason:
+            path.write_bytes(make(MANIFEST))
+        return bool(reason)
+
+    loop.engine.on_tried = restore
+    path.write_bytes(b"milk and eggs" * 99)
+    wait_until(lambda: tried)
+    count = len(loop.seen)
+    # Long enough for several looks.
+    wait_until(lambda: len(loop.seen) > count + 300)
+    path.write_bytes(make(SECOND))
+    wait_until(lambda: len(tried) > 1)
+    assert "is not a TFLite model" in tried[0] and tried[1:] == [""]
+    assert loop.engine.status().swaps == 1
+
+
 def test_a_file_that_fails_its_self_test_does_not_start(path, make):
     path.write_bytes(make(MANIFEST._replace(selftest=SelfTest(1, 2, 0.99))))
     message = r"fails its self-test \(its probability for a test image is .*\); copy or"

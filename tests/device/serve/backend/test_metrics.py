@@ -20,6 +20,9 @@ MODEL = StatusBody(
     losses=2,
     swaps=4,
     last_error="",
+    channel_version="6",
+    channel_latest="7",
+    channel_state="refused",
 )
 SOURCE = SourceBody(
     name="camera 0",
@@ -67,6 +70,7 @@ def lines():
         "corallite_accelerator_lost 1.0",
         "corallite_accelerator_losses_total 2.0",
         "corallite_model_swaps_total 4.0",
+        'corallite_channel_info{latest="7",state="refused",version="6"} 1.0',
         "corallite_requests_waiting 3.0",
         "corallite_throttled 327685.0",
         "corallite_cpu_frequency_hertz 1.5e+09",

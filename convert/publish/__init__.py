@@ -1,0 +1,1 @@
+"""Publishes models to devices: signed files for any web server."""

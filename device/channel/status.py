@@ -1,0 +1,32 @@
+"""The status of a followed channel."""
+
+from typing import NamedTuple
+
+# Beside those of `release`.
+TRYING = "trying"
+ROLLED_BACK = "rolled_back"
+UNREACHABLE = "unreachable"
+UNTRUSTED = "untrusted"
+EXPIRED = "expired"
+FAILED = "failed"
+SHARED = "shared"
+
+
+class ChannelStatus(NamedTuple):
+    """The status of a channel, in plain fields for JSON.
+
+    Attributes:
+        channel_version: The number of the release in use; "" without.
+        channel_latest: The number of the newest release that is known; "" without.
+        channel_state: "current"; "waiting" if the newest release is not for this
+            device; "trying"; "refused" if it failed its trial; "rolled_back" if the
+            program ended during it; "unreachable", "untrusted", "expired", "failed";
+            or "shared" if another process of this device follows. "" without a
+            channel.
+        channel_reason: Why it is not "current"; part of a sentence.
+    """
+
+    channel_version: str = ""
+    channel_latest: str = ""
+    channel_state: str = ""
+    channel_reason: str = ""
