@@ -63,6 +63,8 @@ class FrameStream(Iterator[Frame]):
         prepare: Called with a frame while the consumer is busy: in a file, while the
             frame before it is still waiting; from a camera, while the consumer does not
             wait. The stream yields the returned frame instead.
+        newest: The frame that `next` returned last; None before the first.
+        is_live: Whether the frames have no end.
         skipped: Images that could not be read so far.
         dropped: Frames that were dropped for newer ones so far.
         opened: Attempts to open the source so far.
@@ -70,8 +72,11 @@ class FrameStream(Iterator[Frame]):
             still works; feeds a watchdog.
     """
 
+    is_live = False
+
     def __init__(self) -> None:
         """Has no frames until `frames` is set."""
+        self.newest: Frame | None = None
         self.prepare: Callable[[Frame], Frame] = lambda frame: frame
         self.skipped = 0
         self.dropped = 0
@@ -91,7 +96,8 @@ class FrameStream(Iterator[Frame]):
         return self.status.state
 
     def __next__(self) -> Frame:
-        return next(self.frames)
+        self.newest = next(self.frames)
+        return self.newest
 
     def beat(self) -> None:
         """Records that the source works; called by the thread that reads it."""

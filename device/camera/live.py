@@ -36,6 +36,8 @@ class LiveStream(FrameStream):
     the camera itself: a read that hangs is abandoned together with its thread.
     """
 
+    is_live = True
+
     def __init__(
         self,
         name: str,
@@ -103,7 +105,8 @@ class LiveStream(FrameStream):
                     raise SourceGivenUpError(f"Given up: {self.status.reason}")
                 if frame is not None and not self._drop_if_old(frame):
                     self._policy.note_taken(time.monotonic())
-                    return frame._replace(dropped=self.dropped)
+                    self.newest = frame._replace(dropped=self.dropped)
+                    return self.newest
         raise StopIteration
 
     def close(self) -> None:

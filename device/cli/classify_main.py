@@ -17,6 +17,8 @@ import contextlib
 import itertools
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -26,10 +28,14 @@ from corallite.device.loop import classify_frames
 from corallite.device.loop.fps import Rate
 from corallite.device.loop.motion import MotionGate
 from corallite.device.loop.rate_limit import RateLimitStatus
-from corallite.device.outputs.lines import Lines
+from corallite.device.outputs.lines import Lines, Sink
 from corallite.device.outputs.watchdog import LoopWatchdog
 from corallite.device.system import log
+from corallite.device.system.errors import RequestError
 from corallite.device.system.signals import stop_on_signals
+
+if TYPE_CHECKING:
+    from corallite.device.loop.count.counter import BoxCounter
 
 flags.adopt_module_key_flags(camera_flags)
 flags.mark_flag_as_required("source")
@@ -42,6 +48,12 @@ _MAX_FRAMES = flags.DEFINE_integer(
 )
 _JSON = flags.DEFINE_boolean(
     "json", None, "Write JSON lines; default, unless stdout is a terminal."
+)
+_DRAW = flags.DEFINE_string(
+    "draw",
+    None,
+    "Empty or new folder: each frame becomes a JPEG file there, named by its number, "
+    "at most 960 pixels wide and high, with its label and its boxes drawn on it.",
 )
 
 
@@ -56,7 +68,9 @@ def main(argv: Sequence[str]) -> int:
         stop_on_signals() as stop,
         camera_flags.open_frames(stop) as frames,
         camera_flags.open_rate_limiter(engine, gate) as rate_limiter,
-        camera_flags.open_sinks(engine, watchdog, lines) as sinks,
+        camera_flags.open_sinks(
+            engine, watchdog, lines, *_open_drawn(frames, counter)
+        ) as sinks,
     ):
         watchdog.begin(frames)
         lines.stop, lines.on_wait = stop, watchdog.feed
@@ -84,6 +98,23 @@ def _open_lines() -> Lines:
     as_json = not sys.stdout.isatty() if _JSON.value is None else _JSON.value
     to_line = classify_frames.to_json_line if as_json else classify_frames.to_text_line
     return Lines(sys.stdout.fileno(), to_line, sys.stdout.encoding)
+
+
+def _open_drawn(frames: FrameStream, counter: "BoxCounter | None") -> list[Sink]:
+    """Returns what draws on frames; nothing without --draw."""
+    if _DRAW.value is None:
+        return []
+    if not _DRAW.value:
+        raise RequestError("--draw: is empty; give a folder.")
+    if frames.is_live and _MAX_FRAMES.value is None:
+        raise RequestError(
+            "--draw: would fill the disk, because a camera has no end; give "
+            "--max_frames, too."
+        )
+    # Imported late, as sinks are.
+    from corallite.device.outputs.drawn_files import DrawnFiles
+
+    return [DrawnFiles(Path(_DRAW.value), frames, counter)]
 
 
 def _log_summary(
