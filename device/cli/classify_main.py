@@ -5,7 +5,9 @@ corallite classify model_int8.tflite --source=0
 Writes a line for each frame: JSON, or plain text on a terminal. `latency_ms` is the
 time of preprocessing and inference, without decoding; `age_ms` the time since the frame
 was captured; `dropped` the number of frames that were replaced by newer ones;
-`limit_fps` the frame rate that the temperature allows, null without a limit;
+`limit_fps` the frame rate that the temperature allows, or that the policy chose, null
+without a limit; `answered_by` which of two models made the prediction (--then);
+`policy` the models that the policy chose (--policy);
 `accelerator_lost` says that the CPU replaces an Edge TPU; `repeated` that there was no
 inference, because nothing has moved (--motion). A camera or stream that fails
 is reopened until it works. If the disk is full, lines are lost but the loop continues.
@@ -24,7 +26,7 @@ from absl import flags
 
 from corallite.device.camera.frame import FrameStream
 from corallite.device.cli import camera_flags, output_flags, program
-from corallite.device.loop import classify_frames
+from corallite.device.loop import classify_frames, result_lines
 from corallite.device.loop.fps import Rate
 from corallite.device.loop.motion import MotionGate
 from corallite.device.loop.rate_limit import RateLimitStatus
@@ -96,7 +98,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _open_lines() -> Lines:
     as_json = not sys.stdout.isatty() if _JSON.value is None else _JSON.value
-    to_line = classify_frames.to_json_line if as_json else classify_frames.to_text_line
+    to_line = result_lines.to_json_line if as_json else result_lines.to_text_line
     return Lines(sys.stdout.fileno(), to_line, sys.stdout.encoding)
 
 

@@ -82,6 +82,11 @@ class Status(NamedTuple):
         losses: How many times an accelerator was lost.
         swaps: How many times the model was replaced by another.
         last_error: The last error, one sentence; "" if there was none.
+        answered_by: Which of two models made the last prediction, "first" or "second";
+            None with one model.
+        asked: How many images each of two models has classified, by these names; None
+            with one model.
+        answered: For how many of them its prediction counts.
     """
 
     model: str
@@ -91,6 +96,9 @@ class Status(NamedTuple):
     losses: int = 0
     swaps: int = 0
     last_error: str = ""
+    answered_by: str | None = None
+    asked: dict[str, int] | None = None
+    answered: dict[str, int] | None = None
 
 
 class Engine(abc.ABC):
@@ -103,6 +111,11 @@ class Engine(abc.ABC):
     @abc.abstractmethod
     def manifest(self) -> Manifest:
         """The manifest of the model that made the last prediction."""
+
+    @property
+    def parts(self) -> "tuple[Engine, ...]":
+        """The engines that this one consists of, such as two models; or itself."""
+        return (self,)
 
     @property
     def has_successor(self) -> bool:

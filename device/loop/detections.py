@@ -38,7 +38,7 @@ def describe_boxes(
 
 def pick_for_json(fields: dict[str, Any]) -> dict[str, Any]:
     """Returns the fields of a `Result`, changed: without those that it lacks."""
-    for name in ("size", "boxes", "counts"):
+    for name in ("size", "boxes", "counts", "answered_by", "policy"):
         if fields[name] is None:
             del fields[name]
     if "boxes" in fields:

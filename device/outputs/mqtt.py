@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from corallite.device.loop.classify_frames import Result, to_json_line
+from corallite.device.loop.classify_frames import Result
+from corallite.device.loop.result_lines import to_json_line
 from corallite.device.system import log
 from corallite.device.system.errors import RequestError
 from corallite.device.system.log_throttle import Failures

@@ -79,6 +79,18 @@ class StatusBody(BaseModel):
     losses: int = Field(description="How often the accelerator was lost.")
     swaps: int = Field(description="How often the model was replaced.")
     last_error: str
+    answered_by: str | None = Field(
+        default=None,
+        description="Which of two models made the last prediction, first or second; "
+        "null with one model.",
+    )
+    asked: dict[str, int] | None = Field(
+        default=None,
+        description="How many images each of two models has classified; null with one.",
+    )
+    answered: dict[str, int] | None = Field(
+        default=None, description="For how many of them its prediction counts."
+    )
 
 
 class ModelBody(BaseModel):
@@ -139,7 +151,13 @@ class BoardBody(BaseModel):
     frequency_mhz: float | None
     load: float | None
     limit_fps: float | None = Field(
-        description="The frame rate that the temperature allows; null is unlimited."
+        description="The frame rate that the temperature allows, or that the policy "
+        "chose; null is unlimited."
+    )
+    policy: str | None = Field(
+        default=None,
+        description="The models that the policy chose: first, second or both; null "
+        "without a policy.",
     )
     limit_reason: str = Field(description="Why it is limited; empty without a limit.")
 
