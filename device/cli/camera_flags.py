@@ -187,20 +187,21 @@ def open_engine(
         is_taught_later,
         _THRESHOLD.value,
     )
+    if (second := _THEN.value) is not None:
+        # Imported late, as all that few starts need.
+        from corallite.device.engine.cascade.open_cascade import open_cascade
+
+        _check_release()
+        then = ModelRequest(second, "cpu", num_threads=_NUM_THREADS.value)
+        with open_cascade(request, then) as cascade:
+            yield cascade
+        return
     with contextlib.closing(HotReload(request)) as engine:
         if engine.manifest.boxes is None:
             _check_release()
         else:
             _refuse_for_boxes(engine.manifest)
             engine.check = output_flags.require_counted
-        if (second := _THEN.value) is not None:
-            # Imported late, as all that few starts need.
-            from corallite.device.engine.cascade.open_cascade import open_cascade
-
-            then = ModelRequest(second, "cpu", num_threads=_NUM_THREADS.value)
-            with open_cascade(engine, then) as cascade:
-                yield cascade
-            return
         with calling_on_hangup(engine.ask_to_swap):
             engine.start()
             yield engine
