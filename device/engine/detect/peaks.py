@@ -54,7 +54,7 @@ def find_peaks(
     )
     scores = heatmap[rows, columns, labels]
     order = np.argsort(-scores, kind="stable")
-    order = order[(boxes[rows, columns, 2:] > 0).all(axis=1)[order]]
+    order = order[boxes[rows[order], columns[order], 2:].min(axis=1) > 0]
     rows, columns, labels = rows[order], columns[order], labels[order]
     corners = _to_corners(boxes[rows, columns], rows, columns, stride, size_hw)
     kept = _without_duplicates(corners, labels, most)

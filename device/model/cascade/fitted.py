@@ -43,12 +43,16 @@ class Cascade(NamedTuple):
         if not isinstance(content, dict):
             raise TypeError("its cascade is not an object")
         content = {**cls._field_defaults, **content}
-        shares = ("threshold", "accuracy", "second_accuracy", "share")
         return cls(
-            **{
-                name: printable(require_short(str(content[name]), name))
-                for name in ("second", "second_hash")
-            },
+            second=_text(content, "second"),
+            second_hash=_text(content, "second_hash"),
             photos=parse_count(content["photos"]),
-            **{name: parse_share(content[name]) for name in shares},
+            threshold=parse_share(content["threshold"]),
+            accuracy=parse_share(content["accuracy"]),
+            second_accuracy=parse_share(content["second_accuracy"]),
+            share=parse_share(content["share"]),
         )
+
+
+def _text(content: dict[str, Any], name: str) -> str:
+    return printable(require_short(str(content[name]), name))

@@ -109,7 +109,7 @@ def test_missing_file_is_named(tmp_path):
 
 
 def test_policy_switches_between_two_models(write, pair):
-    engine = CascadeEngine(*map(Classifier, pair))
+    engine = CascadeEngine(Classifier(pair[0]), Classifier(pair[1]))
     throttle = open_policy(write(RULE), engine, None)
     assert engine.use.mode == "both"
     throttle.update(Board(temperature_c=81), fps=20)

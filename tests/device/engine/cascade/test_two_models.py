@@ -13,7 +13,7 @@ __all__ = ["pair"]
 
 @pytest.fixture
 def cascade(pair):
-    return CascadeEngine(*map(Classifier, pair))
+    return CascadeEngine(Classifier(pair[0]), Classifier(pair[1]))
 
 
 @pytest.mark.parametrize("label", COLOURS)
