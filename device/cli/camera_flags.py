@@ -194,6 +194,7 @@ def open_engine(
         _check_release()
         then = ModelRequest(second, "cpu", num_threads=_NUM_THREADS.value)
         with open_cascade(request, then) as cascade:
+            cascade.check = output_flags.require_labels
             yield cascade
         return
     with contextlib.closing(HotReload(request)) as engine:
@@ -201,7 +202,9 @@ def open_engine(
             _check_release()
         else:
             _refuse_for_boxes(engine.manifest)
-            engine.check = output_flags.require_counted
+        if not is_taught_later:
+            # Photos of the label may come after the next lesson.
+            engine.check = output_flags.require_labels
         with calling_on_hangup(engine.ask_to_swap):
             engine.start()
             yield engine
