@@ -39,7 +39,7 @@ from corallite.device.cli import program
 from corallite.device.engine.classifier import Classifier
 from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import Image, bgr_to_rgb, fit_image, read_image
-from corallite.device.loop import classify_frames
+from corallite.device.loop import classify_frames, result_lines
 from corallite.device.outputs.lines import Lines, Sinks
 from corallite.device.system.url import parse_url
 
@@ -194,7 +194,7 @@ def _run_loop(classifier: Classifier, source: str) -> tuple[float, float]:
     """Returns seconds and processor seconds per frame of the whole loop."""
     stop = threading.Event()
     with open(os.devnull, "wb") as file, open_source(source, stop) as frames:
-        sinks = Sinks([Lines(file.fileno(), classify_frames.to_json_line)])
+        sinks = Sinks([Lines(file.fileno(), result_lines.to_json_line)])
         results = classify_frames.classify_frames(frames, classifier, stop, 3)
 
         def run(count: int) -> None:

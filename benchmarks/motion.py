@@ -25,7 +25,7 @@ from corallite.device.cli import program
 from corallite.device.engine.classifier import Classifier
 from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import Image
-from corallite.device.loop import classify_frames
+from corallite.device.loop import classify_frames, result_lines
 from corallite.device.loop.motion import MotionGate
 from corallite.device.outputs.lines import Lines, Sinks
 
@@ -81,7 +81,7 @@ def _run(
     stop, classified = threading.Event(), 0
     start_s = time.process_time()
     with open(os.devnull, "wb") as file, open_source(str(path), stop) as frames:
-        sinks = Sinks([Lines(file.fileno(), classify_frames.to_json_line)])
+        sinks = Sinks([Lines(file.fileno(), result_lines.to_json_line)])
         for result in classify_frames.classify_frames(
             frames, classifier, stop, 3, gate=gate
         ):

@@ -14,19 +14,16 @@ class EpsilonGreedy:
         self._rng = np.random.default_rng(seed)
         self._epsilon = epsilon
         self._means = np.ones(count)
-        self._index = 0
 
     def choose(self, temperature_c: float, load: float) -> int:
         """Returns the index of a choice."""
         if self._rng.random() < self._epsilon:
-            self._index = int(self._rng.integers(len(self._means)))
-        else:
-            self._index = int(self._means.argmax())
-        return self._index
+            return int(self._rng.integers(len(self._means)))
+        return int(self._means.argmax())
 
-    def learn(self, reward: float) -> None:
-        """Takes the reward of the last choice, divided by the load."""
-        self._means[self._index] += _RATE * (reward - self._means[self._index])
+    def learn(self, index: int, reward: float) -> None:
+        """Takes the reward of the choice that ran, divided by the load."""
+        self._means[index] += _RATE * (reward - self._means[index])
 
 
 class UpperConfidence(EpsilonGreedy):
@@ -40,11 +37,10 @@ class UpperConfidence(EpsilonGreedy):
     def choose(self, temperature_c: float, load: float) -> int:
         """Returns the index of a choice."""
         bonus = 0.2 * np.sqrt(2 * np.log(self._uses.sum()) / self._uses)
-        self._index = int((self._means + bonus).argmax())
-        return self._index
+        return int((self._means + bonus).argmax())
 
-    def learn(self, reward: float) -> None:
-        """Takes the reward of the last choice, divided by the load."""
-        super().learn(reward)
+    def learn(self, index: int, reward: float) -> None:
+        """Takes the reward of the choice that ran, divided by the load."""
+        super().learn(index, reward)
         self._uses *= 0.999
-        self._uses[self._index] += 1
+        self._uses[index] += 1

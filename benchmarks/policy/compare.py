@@ -5,8 +5,9 @@
 Each policy runs the same days: the temperature around the board is 20, 30 or 40
 degrees, and the bursts have the seeds 0 to 4. `score` is the share of events that were
 seen and named correctly, less the cost of heat, in percent of the best score; `above`
-the share of time above the limit. Without --ppo, PPO is left out: `train_ppo.py` needs
-PyTorch.
+the share of time above the limit. All but the best and the last run as in the loop: at
+the limit, or while the firmware throttles, the choice of least power replaces theirs.
+Without --ppo, PPO is left out: `train_ppo.py` needs PyTorch.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,12 +18,11 @@ from absl import flags
 from bandits import EpsilonGreedy, UpperConfidence
 from optimum import OptimalPolicy
 from simulator import DAY_STEPS, LIMIT_C, BoardSimulator, list_choices
+from throttles import PolicyAlone, RateAlone, Throttle, apply_policy
 
-from corallite.device.board.sensors import Board
 from corallite.device.cli import program
 from corallite.device.loop.policy import RulePolicy
 from corallite.device.loop.policy_file import read_policy
-from corallite.device.loop.thermal import ThermalThrottle
 
 _PPO = flags.DEFINE_multi_string("ppo", [], "Policy files of `train_ppo.py`.")
 _SEEDS = flags.DEFINE_integer("seeds", 5, "Days for each temperature.", lower_bound=1)
@@ -38,44 +38,6 @@ class AlwaysLast:
         return _COUNT - 1
 
 
-class RateAlone:
-    """`ThermalThrottle`, which lowers the rate in small steps, as without --policy.
-
-    It gets the rate of the last choice, and uses the one whose rate is the nearest
-    below its limit.
-    """
-
-    def __init__(self) -> None:
-        """Starts without a limit."""
-        self._throttle = ThermalThrottle(LIMIT_C)
-        self._fps = [choice.fps for choice in list_choices()]
-        self._index = _COUNT - 1
-
-    def choose(self, temperature_c: float, load: float) -> int:
-        """Returns the index of a choice."""
-        fps = self._throttle.limit_fps or self._fps[self._index]
-        self._throttle.update(Board(temperature_c=temperature_c), fps)
-        limit_fps = self._throttle.limit_fps
-        self._index = _COUNT - 1
-        if limit_fps is not None:
-            fits = [n for n, fps in enumerate(self._fps) if fps <= limit_fps]
-            self._index = max(fits, default=0)
-        return self._index
-
-
-class FromFile:
-    """A policy file as the loop uses it: the first choice at the limit."""
-
-    def __init__(self, path: str) -> None:
-        """Reads the file."""
-        self._policy = read_policy(path).policy
-
-    def choose(self, temperature_c: float, load: float) -> int:
-        """Returns the index of a choice."""
-        index = self._policy.choose(temperature_c, load)
-        return 0 if temperature_c >= LIMIT_C else index
-
-
 def main(argv: Sequence[str]) -> None:
     """Runs all policies, and prints a table."""
     program.reject_arguments(argv)
@@ -83,10 +45,12 @@ def main(argv: Sequence[str]) -> None:
         "best (dynamic programming)": lambda ambient_c, seed: OptimalPolicy(ambient_c),
         "rule with trend": lambda ambient_c, seed: RulePolicy(_COUNT, LIMIT_C),
         **{
-            f"PPO, seed {n}": lambda ambient_c, seed, path=path: FromFile(path)
+            f"PPO, seed {n}": lambda ambient_c, seed, path=path: (
+                read_policy(path).policy
+            )
             for n, path in enumerate(_PPO.value)
         },
-        "rate alone (without --policy)": lambda ambient_c, seed: RateAlone(),
+        "rate alone (without --policy)": lambda ambient_c, seed: None,
         "epsilon-greedy": lambda ambient_c, seed: EpsilonGreedy(_COUNT, seed),
         "UCB": lambda ambient_c, seed: UpperConfidence(_COUNT, seed),
         "always the last": lambda ambient_c, seed: AlwaysLast(),
@@ -123,18 +87,27 @@ def _run_days(
 
 def _run_day(policy: Any, ambient_c: float, seed: int) -> tuple[float, float]:
     simulator = BoardSimulator(ambient_c)
-    observation, _ = simulator.reset(seed=seed)
+    simulator.reset(seed=seed)
+    throttle = _make_throttle(policy, simulator)
     rewards = moving = hot = 0.0
     is_over = False
     while not is_over:
-        observation, reward, _, is_over, info = simulator.step(
-            policy.choose(*observation)
-        )
+        choice = throttle.choice
+        _, reward, _, is_over, info = simulator.step(choice)
         if isinstance(policy, EpsilonGreedy):
-            policy.learn(reward / info["moving"])
+            policy.learn(list_choices().index(choice), reward / info["moving"])
+        throttle.update(simulator.read_board(), info["outcome"].fps)
         rewards, moving = rewards + reward, moving + info["moving"]
         hot += info["outcome"].temperature_c > LIMIT_C
     return rewards / moving, hot / DAY_STEPS
+
+
+def _make_throttle(policy: Any, simulator: BoardSimulator) -> Throttle:
+    if policy is None:
+        return RateAlone()
+    if isinstance(policy, OptimalPolicy | AlwaysLast):
+        return PolicyAlone(policy, simulator)
+    return apply_policy(policy, simulator)
 
 
 if __name__ == "__main__":

@@ -19,13 +19,14 @@ class OptimalPolicy:
         ends = np.array([change_load(is_burst) for is_burst in (False, True)])
         values = np.zeros((2, len(_GRID_C)))
         for _ in range(40_000):
-            future = values + ends[:, None] * (values[::-1] - values)
             # The next temperature lies between two grid points.
-            after = [
-                f[n] + w * (f[n + 1] - f[n])
-                for f, n, w in zip(future, lower, weight, strict=True)
+            future = [
+                v[n] + w * (v[n + 1] - v[n])
+                for v, n, w in zip(values, lower, weight, strict=True)
             ]
-            quality = rewards + _DISCOUNT * np.array(after)
+            gains = rewards + _DISCOUNT * np.array(future)
+            # Only the load of the last period is known.
+            quality = gains + ends[:, None, None] * (gains[::-1] - gains)
             new = quality.max(1)
             # A constant that all values share does not change the choice.
             change = np.ptp(new - values)
@@ -35,7 +36,7 @@ class OptimalPolicy:
         self._best = quality.argmax(1)
 
     def choose(self, temperature_c: float, load: float) -> int:
-        """Returns the index of the best choice."""
+        """Returns the index of the best choice after a period of that load."""
         row = int(np.clip(round((temperature_c - _GRID_C[0]) * 4), 0, len(_GRID_C) - 1))
         return int(self._best[int(load == MOVING[1]), row])
 

@@ -1,8 +1,9 @@
 """A board in a day: first-order heat, bursts of events, a clock that throttles.
 
-`BoardSimulator` has the interface of gymnasium's `Env` without needing gymnasium. One
-step is one period of the loop's controller. All figures are made up, in the range of a
-Raspberry Pi 5 without a fan; nothing was fitted to a real board.
+`BoardSimulator` has the interface of gymnasium's `Env` without needing gymnasium; its
+actions are `Choice`s. One step is one period of the loop's controller. All figures are
+made up, in the range of a Raspberry Pi 5 without a fan; nothing was fitted to a real
+board.
 """
 
 import math
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from corallite.device.board.sensors import Board
 from corallite.device.loop.policy import Choice
 from corallite.device.loop.thermal import PERIOD_S
 
@@ -32,8 +34,9 @@ _HOT_COST = 0.5
 _MODELS = {"first": (20.0, 0.76), "both": (32.0, 0.85)}
 # The second model alone at 8 or 16 frames/s sees less than these at more power.
 _PAIRS = (("first", 2), ("first", 5), ("first", 10), ("both", 10), ("both", 20))
-# What the sensor of a Raspberry Pi shows.
+# What the sensor and the firmware of a Raspberry Pi show.
 _SENSOR_C = 0.55
+_IS_THROTTLED = 0x4
 
 
 def list_choices() -> tuple[Choice, ...]:
@@ -50,11 +53,13 @@ class Outcome(NamedTuple):
 
     Attributes:
         temperature_c: At its end.
+        fps: Frames per second.
         seen: The share of events that are seen and named correctly, 0 to 1.
         reward: `seen`, weighted by the load, less the cost of heat.
     """
 
     temperature_c: float
+    fps: float
     seen: float
     reward: float
 
@@ -83,7 +88,7 @@ def simulate_period(
     frames = fps * _VISIBLE_S
     seen = choice.accuracy * frames * (1 - math.exp(-1 / frames))
     cost = _HOT_COST * max(0.0, after_c - LIMIT_C)
-    return Outcome(after_c, seen, moving * seen - cost)
+    return Outcome(after_c, fps, seen, moving * seen - cost)
 
 
 def change_load(is_burst: bool) -> float:
@@ -92,11 +97,14 @@ def change_load(is_burst: bool) -> float:
 
 
 class BoardSimulator:
-    """A day of a board. An observation is what the sensor shows, and the load."""
+    """A day of a board.
+
+    An observation is what the sensor shows, and the load of the last period. Before the
+    first, it is calm.
+    """
 
     def __init__(self, ambient_c: float | None = None) -> None:
         """Takes the temperature around the board; None: 20 to 40, anew each day."""
-        self.choices = list_choices()
         self.temperature_c = 0.0
         self.is_burst = False
         self._given_c = ambient_c
@@ -114,26 +122,30 @@ class BoardSimulator:
         self._ambient_c = self._rng.uniform(20, 40) if given_c is None else given_c
         self.temperature_c = self._ambient_c + _RESISTANCE_C * IDLE_WATTS
         self.is_burst, self._steps = False, 0
-        return self._observe(), {}
+        return self.observe(), {}
 
     def step(
-        self, action: int
+        self, action: Choice
     ) -> tuple[tuple[float, float], float, bool, bool, dict[str, Any]]:
-        """Runs a choice for one period; `info` has the `Outcome`."""
+        """Runs a choice for one period; `info` has the `Outcome` and the load."""
+        self.is_burst ^= bool(self._rng.random() < change_load(self.is_burst))
         moving = MOVING[self.is_burst]
-        outcome = simulate_period(
-            self.choices[action], self.temperature_c, moving, self._ambient_c
-        )
+        outcome = simulate_period(action, self.temperature_c, moving, self._ambient_c)
         self.temperature_c = outcome.temperature_c
         info = {"outcome": outcome, "moving": moving}
-        self.is_burst ^= bool(self._rng.random() < change_load(self.is_burst))
         self._steps += 1
         is_over = self._steps >= DAY_STEPS
-        return self._observe(), outcome.reward, False, is_over, info
+        return self.observe(), outcome.reward, False, is_over, info
 
-    def _observe(self) -> tuple[float, float]:
+    def observe(self) -> tuple[float, float]:
+        """Returns the temperature of the sensor, and the load of the last period."""
         shown_c = _SENSOR_C * round(self.temperature_c / _SENSOR_C)
         return shown_c, MOVING[self.is_burst]
+
+    def read_board(self) -> Board:
+        """Returns what `sensors.read_board` returns on a board."""
+        is_throttled = self.temperature_c > _THROTTLE_C[0]
+        return Board(self.observe()[0], throttled=_IS_THROTTLED * is_throttled)
 
 
 def _find_watts(busy_ms: float) -> float:

@@ -5,7 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from corallite.convert.accuracy.gate import AccuracyComparison, Verdict
+from corallite.convert.accuracy.gate import (
+    BOXES_MEASURE,
+    AccuracyComparison,
+    Verdict,
+)
 from corallite.convert.accuracy.measure import compare_models
 from corallite.convert.accuracy.paired import Step
 from corallite.convert.evaluate.boxes.find_in_file import Predicted, predict_boxes
@@ -18,7 +22,6 @@ from corallite.train.training.detect.average_precision import (
 )
 from corallite.train.training.detect.resample import resample_difference
 
-MEASURE = "mAP50"
 # From this score on, two models give the same labels to an image, or not.
 _SHOWN = 0.3
 
@@ -48,7 +51,8 @@ def compare_found(
 
     Models that predict the image's class, too, are compared by mAP50 and by top-1; the
     comparison with the worse verdict is returned, of two equal ones the one in which
-    the last model lost more.
+    the last model lost more. Unless one failed, that of boxes is returned if nothing is
+    found.
 
     Args:
         chain: The models, the last one made from the first.
@@ -85,7 +89,10 @@ def compare_found(
     return max(
         compared,
         others.with_limit(max_drop),
-        key=lambda x: (_WORSE.index(x.verdict), x.overall.drop_points),
+        key=lambda x: (
+            *(not x.passed, x.finds_nothing),
+            *(_WORSE.index(x.verdict), x.overall.drop_points),
+        ),
     )
 
 
@@ -103,7 +110,7 @@ def _compare_pair(
         difference=second - first,
         interval=resample_difference(*found, boxes, num_labels),
         agreement=float(np.mean(same)),
-        measure=MEASURE,
+        measure=BOXES_MEASURE,
     )
 
 

@@ -14,6 +14,8 @@ MAX_DROP = {
     "ptq_corrected": 1.0,
     **{kind.name: 0.5 for kind in KINDS.values() if kind.is_quantized},
 }
+# What is compared of networks that find boxes.
+BOXES_MEASURE = "mAP50"
 # For other methods.
 _OTHER_MAX_DROP = 1.0
 _NAMED = 3
@@ -135,6 +137,13 @@ class AccuracyComparison:
         """Whether the model is useful, and its loss, as measured, is allowed."""
         return self.overall.drop_points <= self.max_drop and not self.find_useless()
 
+    @property
+    def finds_nothing(self) -> bool:
+        """Whether the models find boxes, but neither the first nor the last one any."""
+        step = self.overall
+        is_zero = not step.top1_from and not step.top1_to
+        return step.measure == BOXES_MEASURE and is_zero
+
     def with_limit(self, max_drop: float | None) -> "AccuracyComparison":
         """Returns the same with another limit; None for the method's default."""
         if max_drop is None:
@@ -234,8 +243,15 @@ class AccuracyComparison:
     def explain_doubt(self) -> str:
         """Returns why the loss is not proven, and how many images would tell.
 
-        "" if it is proven.
+        Also that a detector finds nothing, so that there is nothing to lose. "" if
+        the loss is proven.
         """
+        if self.finds_nothing:
+            return (
+                f"{self.overall.from_name} and {self.overall.to_name} find no box of "
+                f"the {self.images} validation images, so nothing can be lost; check "
+                "the boxes in the report, or train for more epochs."
+            )
         if self.verdict is not Verdict.NOT_PROVEN:
             return ""
         if self.is_trained_on:

@@ -110,6 +110,12 @@ def _evaluate_boxes(model: str | None, run: Run, data: ImageData) -> int:
             f"{run.path} finds boxes, and only its own stages are measured, not "
             f"{model}; omit that."
         )
+    ignored = [x for x in ("as_run", "input_range", "output") if flags.FLAGS[x].present]
+    if ignored:
+        raise RequestError(
+            f"--{ignored[0]} describes a --model of classes, and {run.path} finds "
+            "boxes; omit it."
+        )
     results = evaluate_boxes(run, data, _PART.value)
     comparison = recall_comparison(run, data, _MAX_DROP.value)
     rows = [dataclasses.asdict(x) for x in results]

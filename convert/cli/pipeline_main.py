@@ -56,7 +56,9 @@ def main(argv: Sequence[str]) -> int:
     program.reject_arguments(argv)
     recipes = Recipes(_TRAIN(), _PRUNE(), _QUANTIZE(), _SLIM())
     transfer, teaching = _TRANSFER(), _TEACHING()
-    task = _TASK()
+    task, find = _TASK(), _FIND()
+    if find.finds_boxes:
+        recipe_flags.refuse_for_boxes(classifies=find.classifies)
     try:
         results, data = run_pipeline(
             task.data_dir,
@@ -72,7 +74,7 @@ def main(argv: Sequence[str]) -> int:
             group_by=task.group_by,
             cache_gb=task.cache_gb,
             teaching=teaching,
-            task=_FIND(),
+            task=find,
         )
     except AccuracyLostError as error:
         print(format_comparison(error.comparison))

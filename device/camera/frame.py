@@ -63,14 +63,16 @@ class FrameStream(Iterator[Frame]):
         prepare: Called with a frame while the consumer is busy: in a file, while the
             frame before it is still waiting; from a camera, while the consumer does not
             wait. The stream yields the returned frame instead.
+        is_live: Whether the frames have no end.
         skipped: Images that could not be read so far.
         dropped: Frames that were dropped for newer ones so far.
         opened: Attempts to open the source so far.
         on_wait: Called about every tenth of a second while `next` waits and the source
             still works; feeds a watchdog.
-        keeps_last: Whether to remember the last frame.
-        last: The frame that `next` returned last; None if it is not remembered.
+        last: The frame that `next` returned last; None before the first.
     """
+
+    is_live = False
 
     def __init__(self) -> None:
         """Has no frames until `frames` is set."""
@@ -79,7 +81,6 @@ class FrameStream(Iterator[Frame]):
         self.dropped = 0
         self.opened = 1
         self.on_wait: Callable[[], None] = lambda: None
-        self.keeps_last = False
         self.last: Frame | None = None
         self.frames: Iterator[Frame] = iter(())
         self._beat_s = time.monotonic()
@@ -99,8 +100,7 @@ class FrameStream(Iterator[Frame]):
 
     def remember(self, frame: Frame) -> Frame:
         """Returns `frame`, which `next` is about to return."""
-        if self.keeps_last:
-            self.last = frame
+        self.last = frame
         return frame
 
     def beat(self) -> None:

@@ -36,6 +36,8 @@ class LiveStream(FrameStream):
     the camera itself: a read that hangs is abandoned together with its thread.
     """
 
+    is_live = True
+
     def __init__(
         self,
         name: str,

@@ -201,20 +201,24 @@ def open_engine(
         is_taught_later,
         _THRESHOLD.value,
     )
+    if (second := _THEN.value) is not None:
+        # Imported late, as all that few starts need.
+        from corallite.device.engine.cascade.open_cascade import open_cascade
+
+        _check_release()
+        then = ModelRequest(second, "cpu", num_threads=_NUM_THREADS.value)
+        with open_cascade(request, then) as cascade:
+            cascade.check = output_flags.require_labels
+            yield cascade
+        return
     with open_reloading(request, _CHANNEL_ROOT.value) as (engine, on_hangup):
         if engine.manifest.boxes is None:
             _check_release()
         else:
             _refuse_for_boxes(engine.manifest)
-            engine.check = output_flags.require_counted
-        if (second := _THEN.value) is not None:
-            # Imported late, as all that few starts need.
-            from corallite.device.engine.cascade.open_cascade import open_cascade
-
-            then = ModelRequest(second, "cpu", num_threads=_NUM_THREADS.value)
-            with open_cascade(engine, then) as cascade:
-                yield cascade
-            return
+        if not is_taught_later:
+            # Photos of the label may come after the next lesson.
+            engine.check = output_flags.require_labels
         with calling_on_hangup(on_hangup):
             engine.start()
             yield engine

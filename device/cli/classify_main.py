@@ -5,7 +5,9 @@ corallite classify model_int8.tflite --source=0
 Writes a line for each frame: JSON, or plain text on a terminal. `latency_ms` is the
 time of preprocessing and inference, without decoding; `age_ms` the time since the frame
 was captured; `dropped` the number of frames that were replaced by newer ones;
-`limit_fps` the frame rate that the temperature allows, null without a limit;
+`limit_fps` the frame rate that the temperature allows, or that the policy chose, null
+without a limit; `answered_by` which of two models made the prediction (--then);
+`policy` the models that the policy chose (--policy);
 `accelerator_lost` says that the CPU replaces an Edge TPU; `repeated` that there was no
 inference, because nothing has moved (--motion). A camera or stream that fails
 is reopened until it works. If the disk is full, lines are lost but the loop continues.
@@ -17,19 +19,25 @@ import contextlib
 import itertools
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from corallite.device.camera.frame import FrameStream
 from corallite.device.cli import camera_flags, output_flags, program
-from corallite.device.loop import classify_frames
+from corallite.device.loop import classify_frames, result_lines
 from corallite.device.loop.fps import Rate
 from corallite.device.loop.motion import MotionGate
 from corallite.device.loop.rate_limit import RateLimitStatus
-from corallite.device.outputs.lines import Lines
+from corallite.device.outputs.lines import Lines, Sink
 from corallite.device.outputs.watchdog import LoopWatchdog
 from corallite.device.system import log
+from corallite.device.system.errors import RequestError
 from corallite.device.system.signals import stop_on_signals
+
+if TYPE_CHECKING:
+    from corallite.device.loop.count.counter import BoxCounter
 
 flags.adopt_module_key_flags(camera_flags)
 flags.mark_flag_as_required("source")
@@ -42,6 +50,12 @@ _MAX_FRAMES = flags.DEFINE_integer(
 )
 _JSON = flags.DEFINE_boolean(
     "json", None, "Write JSON lines; default, unless stdout is a terminal."
+)
+_DRAW = flags.DEFINE_string(
+    "draw",
+    None,
+    "Empty or new folder: each frame becomes a JPEG file there, named by its number, "
+    "at most 960 pixels wide and high, with its label and its boxes drawn on it.",
 )
 
 
@@ -56,7 +70,9 @@ def main(argv: Sequence[str]) -> int:
         stop_on_signals() as stop,
         camera_flags.open_frames(stop) as frames,
         camera_flags.open_rate_limiter(engine, gate) as rate_limiter,
-        camera_flags.open_sinks(engine, frames, watchdog, lines) as sinks,
+        camera_flags.open_sinks(
+            engine, frames, watchdog, lines, *_open_drawn(frames, counter)
+        ) as sinks,
     ):
         watchdog.begin(frames)
         lines.stop, lines.on_wait = stop, watchdog.feed
@@ -82,8 +98,25 @@ def main(argv: Sequence[str]) -> int:
 
 def _open_lines() -> Lines:
     as_json = not sys.stdout.isatty() if _JSON.value is None else _JSON.value
-    to_line = classify_frames.to_json_line if as_json else classify_frames.to_text_line
+    to_line = result_lines.to_json_line if as_json else result_lines.to_text_line
     return Lines(sys.stdout.fileno(), to_line, sys.stdout.encoding)
+
+
+def _open_drawn(frames: FrameStream, counter: "BoxCounter | None") -> list[Sink]:
+    """Returns what draws on frames; nothing without --draw."""
+    if _DRAW.value is None:
+        return []
+    if not _DRAW.value:
+        raise RequestError("--draw: is empty; give a folder.")
+    if frames.is_live and _MAX_FRAMES.value is None:
+        raise RequestError(
+            "--draw: would fill the disk, because a camera has no end; give "
+            "--max_frames, too."
+        )
+    # Imported late, as sinks are.
+    from corallite.device.outputs.drawn_files import DrawnFiles
+
+    return [DrawnFiles(Path(_DRAW.value), frames, counter)]
 
 
 def _log_summary(

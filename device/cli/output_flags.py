@@ -109,6 +109,13 @@ def make_counter(manifest: Manifest) -> "BoxCounter | None":
     return BoxCounter(_COUNT.value, zone, line)
 
 
+def require_labels(manifest: Manifest) -> None:
+    """Raises `RequestError` if a new model lacks a label that a flag waits for."""
+    _require_labels(manifest.all_labels)
+    if _COUNT.value:
+        require_counted(manifest)
+
+
 def require_counted(manifest: Manifest) -> None:
     """Raises `RequestError` if the model gives no boxes of a label of --count."""
     labels = manifest.boxes.labels if manifest.boxes else ()
@@ -191,11 +198,16 @@ def _pair_commands(labels: Sequence[str]) -> list[tuple[str, str]]:
             f"--on_label was given {len(names)} times and --run {len(commands)} times; "
             "give one --run for each --on_label."
         )
-    for name in names:
-        # Without labels, the model is taught later, and may get this one.
-        if labels and name not in (*labels, UNKNOWN):
+    # Without labels, the model is taught later, and may get these.
+    if labels:
+        _require_labels(labels)
+    return list(zip(names, commands, strict=True))
+
+
+def _require_labels(labels: Sequence[str]) -> None:
+    for name in _ON_LABEL.value:
+        if name not in (*labels, UNKNOWN):
             raise RequestError(
                 f"--on_label={name}: is not a label of this model; its labels are "
                 f"{', '.join(labels[:10])}{' ...' if len(labels) > 10 else ''}."
             )
-    return list(zip(names, commands, strict=True))

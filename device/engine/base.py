@@ -86,6 +86,11 @@ class Status(NamedTuple):
         channel_latest: The number of its newest release.
         channel_state: Whether that one is in use, or why not.
         channel_reason: More about that.
+        answered_by: Which of two models made the last prediction, "first" or "second";
+            None with one model.
+        asked: How many images each of two models has classified, by these names; None
+            with one model.
+        answered: For how many of them its prediction counts.
     """
 
     model: str
@@ -99,6 +104,9 @@ class Status(NamedTuple):
     channel_latest: str = ""
     channel_state: str = ""
     channel_reason: str = ""
+    answered_by: str | None = None
+    asked: dict[str, int] | None = None
+    answered: dict[str, int] | None = None
 
 
 class Engine(abc.ABC):
@@ -111,6 +119,11 @@ class Engine(abc.ABC):
     @abc.abstractmethod
     def manifest(self) -> Manifest:
         """The manifest of the model that made the last prediction."""
+
+    @property
+    def parts(self) -> "tuple[Engine, ...]":
+        """The engines that this one consists of, such as two models; or itself."""
+        return (self,)
 
     @property
     def has_successor(self) -> bool:

@@ -1,6 +1,5 @@
 """The classification loop: read a frame, classify it, yield the result."""
 
-import json
 import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
@@ -19,21 +18,14 @@ from corallite.device.engine.classifier import Prediction, choose_label
 from corallite.device.engine.classifier import top_k as most_probable
 from corallite.device.image.opencv import cv2
 from corallite.device.image.preprocess import fit_image
-from corallite.device.loop.detections import (
-    describe_boxes,
-    pick_for_json,
-    split_answer,
-    to_text,
-)
+from corallite.device.loop.detections import describe_boxes, split_answer
 from corallite.device.loop.motion import MotionGate
-from corallite.device.loop.rate_limit import RateLimiter
+from corallite.device.loop.rate_limit import RateLimiter, RateLimitStatus
 from corallite.device.loop.smoothing import Smoother
 from corallite.device.model.refusal import UNKNOWN
 from corallite.device.system.errors import RequestError
 from corallite.device.system.log_throttle import Failures
-from corallite.device.system.text import count_columns, cut, replace_unprintable
 
-_NAME_COLUMNS = 24
 # Errors that one frame may cause, from the engine, OpenCV or the system. Any other is a
 # programming error, which ends the loop.
 FRAME_FAILURES = (
@@ -65,12 +57,16 @@ class Result(NamedTuple):
         active: The labels that the `Smoother` has active; None without a threshold. Of
             a detector, those of its boxes, and `label` if the model classifies, too.
         device: Where inference ran: "cpu", "edgetpu", "edgetpu:0" and so on.
-        limit_fps: The frame rate that the temperature allows; None: unlimited.
+        limit_fps: The frame rate that the temperature allows, or that the policy
+            chose; None: unlimited.
         accelerator_lost: The CPU replaces a lost accelerator.
         repeated: There was no inference, because nothing has moved since the last one.
         size: Width and height of the frame in pixels.
         boxes: In pixels of the frame, the most probable first; None of a classifier.
         counts: Numbers by label and kind, of a `BoxCounter`; None without one.
+        answered_by: Which of two models made the prediction, "first" or "second"; None
+            with one model.
+        policy: The models that the policy chose, see `Choice`; None without a policy.
     """
 
     frame: int
@@ -89,6 +85,8 @@ class Result(NamedTuple):
     size: tuple[int, int] | None = None
     boxes: list[Box] | None = None
     counts: dict[str, dict[str, int]] | None = None
+    answered_by: str | None = None
+    policy: str | None = None
 
 
 def classify_frames(
@@ -119,6 +117,7 @@ def classify_frames(
     smoother, failures, has_begun = smoother or Smoother(), Failures(), False
     if isinstance(frames, FrameStream):
         frames.prepare = partial(_fit, classifier, gate)
+    read_limit = RateLimitStatus if rate_limiter is None else rate_limiter.status
     if rate_limiter is not None:
         frames = _limit_rate(iter(frames), rate_limiter, stop)
     for frame in frames:
@@ -138,7 +137,7 @@ def classify_frames(
         smoother.begin(classifier.labels)
         probabilities, boxes = split_answer(answer)
         probabilities = smoother.add(probabilities, frame.time_s)
-        status = classifier.status()
+        status, limit = classifier.status(), read_limit()
         top = most_probable(probabilities, classifier.labels, top_k)
         active = smoother.name_active(classifier.labels)
         result = Result(
@@ -152,9 +151,11 @@ def classify_frames(
             frame.dropped,
             active,
             status.device,
-            None if rate_limiter is None else rate_limiter.limit_fps,
+            limit.limit_fps,
             status.state == "lost",
             is_repeated,
+            answered_by=status.answered_by,
+            policy=limit.model,
         )
         if boxes is not None:
             changes = describe_boxes(boxes, result.label, frame, classifier.manifest)
@@ -247,57 +248,3 @@ def _limit_rate(
     while not stop.is_set() and (frame := next(frames, None)) is not None:
         yield frame
         rate_limiter.wait(stop)
-
-
-def to_json_line(result: Result) -> str:
-    """Returns `result` as one line of ASCII JSON, without the line end."""
-    return json.dumps(
-        {
-            **pick_for_json(result._asdict()),
-            "time_s": round(result.time_s, 6),
-            "top": [_round_prediction(prediction) for prediction in result.top],
-            "latency_ms": round(result.latency_ms, 3),
-            "age_ms": round(result.age_ms, 3),
-        }
-    )
-
-
-def _round_prediction(prediction: Prediction) -> dict[str, str | float]:
-    probability = round(prediction.probability, 6)
-    return {"label": prediction.label, "probability": probability}
-
-
-def to_text_line(result: Result, columns: int = 80) -> str:
-    """Returns `result` as readable text of at most `columns` columns.
-
-    The first label is always included, shortened if necessary, the others if they fit;
-    before them stands "unknown" if none is named. Boxes are counted by label. The
-    device is named unless it is the CPU. "still" replaces the latency of a repeated
-    prediction.
-    """
-    name = cut(replace_unprintable(result.source), _NAME_COLUMNS)
-    name += " " * (_NAME_COLUMNS - count_columns(name))
-    latency = "still" if result.repeated else f"{result.latency_ms:.1f} ms"
-    line = f"{result.frame:>7} {name} {latency:>10}"
-    if device := name_device(result):
-        line += f"  {device}"
-    if result.boxes is not None:
-        text = replace_unprintable(to_text(result.boxes, result.counts))
-        line += "  " + cut(text, max(1, columns - count_columns(line) - 2))
-    if result.top and result.label != result.top[0].label:
-        line += f"  {result.label}:"
-    for number, prediction in enumerate(result.top):
-        room = columns - count_columns(line) - len("  100.0%")
-        label = replace_unprintable(prediction.label)
-        if (number or result.boxes) and count_columns(label) + 1 > room:
-            break
-        label = cut(label, max(1, room - 1))
-        line += f"  {label} {prediction.probability:.1%}"
-    return line
-
-
-def name_device(result: Result) -> str:
-    """Returns the device to show; "" for the CPU of a model without accelerator."""
-    if result.accelerator_lost:
-        return "cpu (TPU lost)"
-    return "" if result.device == "cpu" else result.device

@@ -38,9 +38,9 @@ def describe_boxes(
 
 def pick_for_json(fields: dict[str, Any]) -> dict[str, Any]:
     """Returns the fields of a `Result`, changed: without those that it lacks."""
-    for name in ("size", "boxes", "counts"):
-        if fields[name] is None:
-            del fields[name]
+    for name in ("size", "boxes", "counts", "answered_by", "policy"):
+        if fields.get(name) is None:
+            fields.pop(name, None)
     if "boxes" in fields:
         fields["boxes"] = [box_to_json(box) for box in fields["boxes"]]
     return fields

@@ -128,7 +128,9 @@ class PolicyThrottle:
     period, the power rises by one choice at most.
 
     Attributes:
-        limit_fps: The frame rate of the choice.
+        choice: What runs now.
+        limit_fps: Its frame rate.
+        model: Its models.
         reason: Why, as part of a sentence.
         lowered: How many times a choice of less power replaced another.
     """
@@ -180,7 +182,8 @@ class PolicyThrottle:
         self._apply(reason)
 
     def _apply(self, reason: str) -> None:
-        choice = self._choices[self._index]
-        self._use(choice.model)
-        self.limit_fps: float | None = choice.fps
-        self.reason = f"the policy chose {choice.model}, {reason}"
+        self.choice = self._choices[self._index]
+        self._use(self.choice.model)
+        self.limit_fps: float | None = self.choice.fps
+        self.model: str | None = self.choice.model
+        self.reason = f"the policy chose {self.choice.model}, {reason}"

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from corallite.device.engine.base import Engine
+from corallite.device.engine.cascade.open_cascade import CascadeReload
 from corallite.device.engine.cascade.two_models import CascadeEngine
 from corallite.device.loop.motion import MotionGate
 from corallite.device.loop.policy import (
@@ -135,23 +136,25 @@ def open_policy(
 
     Args:
         path: The file.
-        engine: A `CascadeEngine` if the policy uses two models.
+        engine: One of two models if the policy uses two.
         gate: Tells how much moves; None: everything.
 
     Raises:
         RequestError: As `read_policy`; or the policy uses two models, but there is one.
     """
     found = read_policy(path)
-    is_single = not isinstance(engine, CascadeEngine)
-    if is_single and any(choice.model != "first" for choice in found.choices):
+    cascade = None
+    if isinstance(engine, CascadeEngine | CascadeReload):
+        cascade = engine.use
+    if cascade is None and any(choice.model != "first" for choice in found.choices):
         raise RequestError(
             f"{path}: chooses between two models, but there is one; give the second "
             "one with --then."
         )
 
     def use(model: str) -> None:
-        if isinstance(engine, CascadeEngine):
-            engine.mode = model
+        if cascade is not None:
+            cascade.mode = model
 
     read_load = (lambda: 1.0) if gate is None else gate.read_load
     limit_c = found.max_temperature_c

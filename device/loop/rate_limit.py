@@ -17,6 +17,7 @@ class Throttle(Protocol):
     """Finds the frame rate for a board, such as a `ThermalThrottle`."""
 
     limit_fps: float | None
+    model: str | None
     reason: str
     lowered: int
 
@@ -29,7 +30,9 @@ class RateLimitStatus(NamedTuple):
 
     Attributes:
         board: The sensors, at most `PERIOD_S` ago.
-        limit_fps: The frame rate that the temperature allows; None: unlimited.
+        limit_fps: The frame rate that the temperature allows, or that the policy
+            chose; None: unlimited.
+        model: The models that the policy chose; None without a policy.
         reason: Why, as part of a sentence; "" without a limit.
         lowered: How many times the limit was lowered so far.
         fps: Frames per second in the last period.
@@ -37,6 +40,7 @@ class RateLimitStatus(NamedTuple):
 
     board: Board = Board()
     limit_fps: float | None = None
+    model: str | None = None
     reason: str = ""
     lowered: int = 0
     fps: float = 0.0
@@ -74,7 +78,9 @@ class RateLimiter:
         self._status = RateLimitStatus()
         if throttle is not None:
             self._status = RateLimitStatus(
-                limit_fps=throttle.limit_fps, reason=throttle.reason
+                limit_fps=throttle.limit_fps,
+                model=throttle.model,
+                reason=throttle.reason,
             )
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
@@ -86,7 +92,7 @@ class RateLimiter:
 
     @property
     def limit_fps(self) -> float | None:
-        """The frame rate that the temperature allows; None: unlimited."""
+        """`RateLimitStatus.limit_fps`."""
         return self._status.limit_fps
 
     def wait(self, stop: threading.Event) -> None:
@@ -125,14 +131,24 @@ class RateLimiter:
             fps = (now_frames - frames) / max(now_s - start_s, 1e-9)
             start_s, frames = now_s, now_frames
             throttle.update(board, fps)
-            limit_fps, reason = throttle.limit_fps, throttle.reason
-            if self.limit_fps is None and limit_fps is not None:
-                log.warning("Limited to %.1f frames/s: %s.", limit_fps, reason)
-            elif self.limit_fps is not None and limit_fps is None:
-                log.info("The frame rate is unlimited again.")
+            former = self._status
             self._status = RateLimitStatus(
-                board, limit_fps, reason, throttle.lowered, fps
+                board,
+                *(throttle.limit_fps, throttle.model, throttle.reason),
+                *(throttle.lowered, fps),
             )
+            _log_change(former, self._status)
+
+
+def _log_change(former: RateLimitStatus, now: RateLimitStatus) -> None:
+    """Logs another choice of a policy, or that a limit begins or ends."""
+    if now.model is not None:
+        if (now.model, now.limit_fps) != (former.model, former.limit_fps):
+            log.info("At most %.1f frames/s: %s.", now.limit_fps, now.reason)
+    elif former.limit_fps is None and now.limit_fps is not None:
+        log.warning("Limited to %.1f frames/s: %s.", now.limit_fps, now.reason)
+    elif former.limit_fps is not None and now.limit_fps is None:
+        log.info("The frame rate is unlimited again.")
 
 
 def read_this_board() -> Board:

@@ -19,6 +19,7 @@ class ThermalThrottle:
 
     Attributes:
         limit_fps: The highest rate for now; None: unlimited.
+        model: None: the rate alone is limited.
         reason: Why there is a limit, as part of a sentence; "" without a limit.
         lowered: How many times the rate was lowered.
     """
@@ -26,6 +27,7 @@ class ThermalThrottle:
     def __init__(self, max_temperature_c: float) -> None:
         """Starts without a limit; the board should stay below `max_temperature_c`."""
         self.limit_fps: float | None = None
+        self.model: str | None = None
         self.reason = ""
         self.lowered = 0
         self._max_c = max_temperature_c

@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from corallite.device.loop.classify_frames import Result, to_json_line
+from corallite.device.loop.classify_frames import Result
+from corallite.device.loop.result_lines import to_json_line
 from corallite.device.outputs.broker import (
     AT_LEAST_ONCE,
     KEEPALIVE_S,

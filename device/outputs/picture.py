@@ -32,12 +32,11 @@ class PictureFeed:
 
         Args:
             topic: That of the results.
-            frames: Where the results' frames are from; it remembers the last one.
+            frames: Where the results' frames are from; which remember the last one.
             clock: Returns the time, as `time.monotonic` does.
         """
         self._topic = f"{topic}/{PICTURE}"
         self._frames = frames
-        frames.keeps_last = True
         self._clock = clock
         self._shown: str | None = None
         self._next_s = float("-inf")

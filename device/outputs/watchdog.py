@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from corallite.device.camera.frame import FrameStream
-from corallite.device.loop.classify_frames import Result, name_device
+from corallite.device.loop.classify_frames import Result
+from corallite.device.loop.result_lines import name_device
 from corallite.device.system import log
 
 _STATUS_PERIOD_S = 5.0

@@ -57,6 +57,7 @@ def create_app(
             "requests_waiting": admission.waiting,
             "stream_clients": streams.clients if streams else 0,
         },
+        service.list_box_labels,
     )
     service.has_capture = capture is not None
     pages.add_pages(app, service.has_capture)

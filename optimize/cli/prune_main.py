@@ -70,8 +70,10 @@ def _zero(workers) -> None:
     _BUDGET().require_unset("--method=channels")
     sparsity = 0.5 if _SPARSITY.value is None else _SPARSITY.value
     settings = {"teaching": _TEACHING(), "overwrite": _OVERWRITE.value}
-    run = _RUN(workers.open_run)
-    stage = prune(*run, sparsity, _RECIPE(), workers=workers, **settings)
+    run, data = _RUN(workers.open_run)
+    if data.boxes is not None:
+        recipe_flags.refuse_for_boxes(classifies=data.boxes.classifies)
+    stage = prune(run, data, sparsity, _RECIPE(), workers=workers, **settings)
     overall = stage.recall(lambda x: float(x["sparsity"]["overall"]))
     print(f"{stage.model_path}: sparsity {overall:.3f}, {stage.describe_accuracy()}")
 

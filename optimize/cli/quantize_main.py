@@ -31,8 +31,12 @@ def main(argv):
     program.reject_arguments(argv)
     recipe, teaching = _RECIPE(), _TEACHING()
     with _WORKERS() as workers:
+        run, data = _RUN(workers.open_run)
+        if data.boxes is not None:
+            recipe_flags.refuse_for_boxes(classifies=data.boxes.classifies)
         stage = train_quantized(
-            *_RUN(workers.open_run),
+            run,
+            data,
             recipe,
             granularity=_GRANULARITY.value,
             teaching=teaching,

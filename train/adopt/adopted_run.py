@@ -25,7 +25,9 @@ from corallite.train.training.finish_stage import finish_stage
 from corallite.train.training.float_stage import cost_metrics
 from corallite.train.training.training_state import Progress
 
-_UNTRAINED = dataclasses.replace(TRAIN, epochs=0, mixed_precision=False)
+_UNTRAINED = dataclasses.replace(
+    TRAIN, epochs=0, optimizer="sgd", mixed_precision=False
+)
 # Probabilities of a standardized model differ by rounding only: 1e-6 was measured.
 _MOST_DIFFERENCE = 1e-3
 

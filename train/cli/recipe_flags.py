@@ -35,7 +35,8 @@ _FLAGS: tuple[tuple[str, _Define, str], ...] = (
     (
         "optimizer",
         _define("enum", enum_values=recipe.OPTIMIZERS),
-        "sgd (Nesterov momentum 0.9) or adamw.",
+        "sgd (Nesterov momentum 0.9) or adamw; default: sgd for classes, adamw for "
+        "boxes.",
     ),
     (
         "learning_rate",
@@ -109,6 +110,22 @@ def define(defaults: recipe.Recipe, prefix: str = "") -> Callable[[], recipe.Rec
         )
 
     return read
+
+
+def refuse_for_boxes(*, classifies: bool) -> None:
+    """Raises `RequestError` for a flag that changes nothing if there are boxes.
+
+    Args:
+        classifies: The network predicts the image's class, too.
+    """
+    unused = ("balance_classes", *(() if classifies else ("label_smoothing",)))
+    for name in flags.FLAGS:
+        flag = flags.FLAGS[name]
+        if name.endswith(unused) and flag.present and flag.value:
+            raise RequestError(
+                f"--{name}: is for the loss of classes, but the network finds boxes; "
+                "omit it."
+            )
 
 
 def define_teaching() -> Callable[[], Teaching | None]:

@@ -27,6 +27,8 @@ def main(argv: Sequence[str]) -> None:
     program.reject_arguments(argv)
     recipe = _RECIPE()
     transfer, teaching, find = _TRANSFER(), _TEACHING(), _FIND()
+    if find.finds_boxes:
+        recipe_flags.refuse_for_boxes(classifies=find.classifies)
     with _WORKERS() as workers:
         task = _TASK(workers.begin_run)
         stage, _ = train(

@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from corallite.train.runs.kinds import KINDS, StageKind
-from corallite.train.runs.recipe import SHARED_FIELDS, TRAIN, Recipe
+from corallite.train.runs.recipe import (
+    BOXES_PRETRAINED,
+    PRETRAINED,
+    SHARED_FIELDS,
+    TRAIN,
+    Recipe,
+)
 
 # The stage of a brief training of `corallite search` is this and a number.
 TRIAL = "trial"
@@ -30,7 +36,7 @@ def list_flags(kind: StageKind, inputs: Mapping[str, Any]) -> dict[str, Any]:
         if inputs.get(name, default) != default
     }
     target = {"to": kind.target} if kind.target else {}
-    recipe = _list_recipe_flags(inputs.get("recipe"), kind.recipe)
+    recipe = _list_recipe_flags(inputs.get("recipe"), kind.recipe, "task" in inputs)
     return {**target, **settings, **recipe}
 
 
@@ -86,7 +92,7 @@ def list_run_flags(run: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("task", "boxes", "teacher", "unlabelled_dir", "teacher_loss"):
         if name in run:
             flags[name] = run[name]
-    return flags | _list_recipe_flags(recipe, TRAIN)
+    return flags | _list_recipe_flags(recipe, TRAIN, "task" in run)
 
 
 def find_first_verb(run: Mapping[str, Any]) -> str:
@@ -99,9 +105,14 @@ def _list_group(run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _list_recipe_flags(
-    recipe: Mapping[str, Any] | None, defaults: Recipe | None
+    recipe: Mapping[str, Any] | None, defaults: Recipe | None, has_boxes: bool
 ) -> dict[str, Any]:
     usual = dataclasses.asdict(defaults) if defaults else {}
+    if usual and usual["optimizer"] is None:
+        of_boxes, of_classes = BOXES_PRETRAINED.optimizer, PRETRAINED.optimizer
+        usual["optimizer"] = of_boxes if has_boxes else of_classes
+    if has_boxes:
+        usual["balance_classes"] = False
     changed = {x: y for x, y in (recipe or {}).items() if y != usual.get(x)}
     # False is what None became.
     return {x: y for x, y in changed.items() if usual.get(x, y) is not None or y}

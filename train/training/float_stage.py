@@ -15,11 +15,10 @@ from corallite.train.framework.keras import keras
 from corallite.train.models import cost
 from corallite.train.models.network import Network
 from corallite.train.runs.recipe import (
-    BOXES_FROM_SCRATCH,
-    BOXES_PRETRAINED,
     FROM_SCRATCH,
     PRETRAINED,
     Recipe,
+    usual_of_boxes,
 )
 from corallite.train.runs.record import package_versions
 from corallite.train.runs.run import Run
@@ -177,7 +176,7 @@ def _prepare(
         )
     usual = PRETRAINED if start.path else FROM_SCRATCH
     if data.boxes is not None:
-        usual = BOXES_PRETRAINED if start.path else BOXES_FROM_SCRATCH
+        usual = usual_of_boxes(recipe, is_pretrained=bool(start.path))
     recipe = settle(recipe, usual, images)
     if start.is_frozen:
         # The features are computed once.

@@ -44,6 +44,8 @@ def settle(
 ) -> Recipe:
     """Returns the recipe for a training split, with numbers in place of AUTO.
 
+    The loss of boxes is not balanced.
+
     Args:
         recipe: What the user says.
         usual: What this kind of training does otherwise, from random weights.
@@ -54,6 +56,8 @@ def settle(
     if is_pretrained:
         rate = _TRANSFER_SHARE * usual.learning_rate
         usual = dataclasses.replace(usual, learning_rate=rate)
+    if split.boxes is not None:
+        recipe = dataclasses.replace(recipe, balance_classes=False)
     return recipe.for_images(len(split.labels), usual)
 
 

@@ -13,6 +13,7 @@ from corallite.convert.evaluate.cascade.threshold import (
     predict_pair,
 )
 from corallite.convert.evaluate.stages import manifest_of
+from corallite.device.engine.cascade.model_hash import hash_model
 from corallite.device.learn.interval import wilson_interval
 from corallite.device.model.cascade.same_task import name_model, require_same_task
 from corallite.device.model.manifest import Manifest, read_manifest
@@ -128,7 +129,8 @@ def fit_files(
     test = validation if split == "val" else predict_pair(*pair, data.splits[split])
     point, written = choose_point(validation, max_drop), None
     if point is not None:
-        fitted = describe_point(point, validation, name_model(second))
+        names = name_model(second), hash_model(paths[1])
+        fitted = describe_point(point, validation, *names)
         written = _write(paths[0], first._replace(cascade=fitted))
     return FittedCascade(paths, split, validation, test, point, max_drop, written)
 

@@ -121,17 +121,21 @@ def choose_point(pair: PairPredictions, max_drop: float) -> Point | None:
     return fastest if is_faster else None
 
 
-def describe_point(point: Point, pair: PairPredictions, second: str) -> Cascade:
+def describe_point(
+    point: Point, pair: PairPredictions, second: str, second_hash: str
+) -> Cascade:
     """Returns a fitted cascade for the manifest of the first model.
 
     Args:
         point: What `choose_point` returned.
         pair: The predictions that it was chosen by.
         second: The name of the second model.
+        second_hash: The hash of its files.
     """
     return Cascade(
         threshold=point.threshold,
         second=second,
+        second_hash=second_hash,
         accuracy=round(point.top1, 4),
         second_accuracy=round(pair.top1()[1], 4),
         share=round(point.share, 4),

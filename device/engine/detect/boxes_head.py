@@ -79,4 +79,5 @@ class BoxesHead:
                 f"{self._path}: its output {spec.name!r} is not all numbers for this "
                 "image; convert it again, or check --input_range of classify."
             )
-        return values
+        # A file in float32 may round beyond them.
+        return np.clip(values, 0.0, 1.0)

@@ -39,7 +39,7 @@ def find_peaks(
 
     A cell counts for a label if it is at least as probable as the eight around it, and
     as `threshold`. Of boxes of the same label that overlap by more than half (IoU),
-    the most probable stays.
+    the most probable stays. A box without width or height is none.
 
     Args:
         heatmap: float32 `[rows, columns, labels]`; see `BoxesOutput`.
@@ -54,6 +54,7 @@ def find_peaks(
     )
     scores = heatmap[rows, columns, labels]
     order = np.argsort(-scores, kind="stable")
+    order = order[boxes[rows[order], columns[order], 2:].min(axis=1) > 0]
     rows, columns, labels = rows[order], columns[order], labels[order]
     corners = _to_corners(boxes[rows, columns], rows, columns, stride, size_hw)
     kept = _without_duplicates(corners, labels, most)

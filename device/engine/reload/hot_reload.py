@@ -71,15 +71,13 @@ class HotReload(base.Engine):
         self.on_tried: Callable[[str], bool] = lambda reason: False
         self.add_channel: Callable[[base.Status], base.Status] = lambda status: status
         self._request = request
-        # Without duplicates, in order.
-        parts = map(str, list_files(request.path))
-        self._paths = list(dict.fromkeys((request.path, *parts, request.fallback_path)))
+        self._paths = _list_paths(self.requests)
         self._look_s = look_s
         # Before loading, so that a change during loading is noticed.
         self._watch = ModelWatch(read_stamp(self._existing_paths()))
         # The thread that calls `run` switches models; the watcher does the rest.
         self._guard = threading.Lock()
-        self._models = ReloadState[base.Engine](_open_first(request))
+        self._models = ReloadState[base.Engine](self._open_first())
         self._switched = threading.Event()
         self._record = _Record()
         self._is_asked = threading.Event()
@@ -88,6 +86,19 @@ class HotReload(base.Engine):
         self._watcher = threading.Thread(
             target=self._look, name="watcher of the model", daemon=True
         )
+
+    @property
+    def requests(self) -> tuple[ModelRequest, ...]:
+        """What is loaded: one model, unless a subclass has several."""
+        return (self._request,)
+
+    def open(self) -> base.Engine:
+        """Opens the files as they are now.
+
+        Raises:
+            RequestError: The model cannot be run.
+        """
+        return open_model(self._request)
 
     @property
     def manifest(self) -> Manifest:
@@ -137,6 +148,16 @@ class HotReload(base.Engine):
         for engine in (self._models.current, self._models.other):
             _stop(engine)
 
+    def _open_first(self) -> base.Engine:
+        """Opens the model of the start, and runs the self-test that it carries."""
+        request = self._request
+        if request.is_taught_later and not os.path.exists(request.path):
+            return Untaught()
+        engine = self.open()
+        for part, each in zip(engine.parts, self.requests, strict=True):
+            selftest.check_recorded(part, each.path)
+        return engine
+
     def _take_over(self) -> None:
         before = self.preprocessing
         with self._guard:
@@ -178,8 +199,9 @@ class HotReload(base.Engine):
         Raises:
             RequestError, RuntimeError, ValueError, OSError: The model fails.
         """
-        engine = open_model(self._request)
-        selftest.check(engine)
+        engine = self.open()
+        for part in engine.parts:
+            selftest.check(part)
         _require_same_meaning(engine.manifest, self.manifest)
         self.check(engine.manifest)
         return engine
@@ -203,7 +225,7 @@ class HotReload(base.Engine):
         self._record = _Record(self._record.swaps + 1)
         manifest = engine.manifest
         name = f"{manifest.model} {manifest.version}".strip()
-        log.info("%s: the new model runs (%s).", self._request.path, name)
+        log.info("%s: the new model runs (%s).", self._name(), name)
         self.on_tried("")
 
     def _hand_over(self, change: Callable[..., None], *arguments: base.Engine) -> bool:
@@ -216,11 +238,14 @@ class HotReload(base.Engine):
                 return False  # `close` stops both.
         return True
 
+    def _name(self) -> str:
+        return " with ".join(request.path for request in self.requests)
+
     def _note_failure(self, reason: str) -> None:
         reason = reason.removeprefix(f"{self._request.path}: ").rstrip(".")
         sentence = (
-            f"{self._request.path}: the new model is not used ({reason}); the former "
-            "one continues."
+            f"{self._name()}: the new model is not used ({reason}); the former one "
+            "continues."
         )
         error_then = self._models.current.status().last_error
         log.warning("%s", sentence)
@@ -252,13 +277,17 @@ def _start(engine: base.Engine, limit_s: float = 0.0) -> str:
     return engine.wait_started(limit_s)
 
 
-def _open_first(request: ModelRequest) -> base.Engine:
-    """Opens the model of the start, and runs the self-test that it carries."""
-    if request.is_taught_later and not os.path.exists(request.path):
-        return Untaught()
-    engine = open_model(request)
-    selftest.check_recorded(engine, request.path)
-    return engine
+def _list_paths(requests: tuple[ModelRequest, ...]) -> list[str]:
+    """Returns all files of the models, without duplicates, in order."""
+    paths = [
+        path
+        for request in requests
+        for path in (
+            *(request.path, *map(str, list_files(request.path))),
+            request.fallback_path,
+        )
+    ]
+    return list(dict.fromkeys(paths))
 
 
 def _stop(engine: base.Engine | None) -> None:

@@ -14,6 +14,7 @@ class Cascade(NamedTuple):
         threshold: The least calibrated probability of the first model's most probable
             class at which the second is not asked, 0 to 1.
         second: The second model that it was fitted with, see `name_model`.
+        second_hash: That of its files, see `hash_model`.
         accuracy: Top-1 of the cascade on the images it was fitted to, 0 to 1.
         second_accuracy: That of the second model alone.
         share: The share of these images for which the second model is asked, 0 to 1.
@@ -22,6 +23,7 @@ class Cascade(NamedTuple):
 
     threshold: float
     second: str
+    second_hash: str
     accuracy: float = 0.0
     second_accuracy: float = 0.0
     share: float = 0.0
@@ -41,9 +43,16 @@ class Cascade(NamedTuple):
         if not isinstance(content, dict):
             raise TypeError("its cascade is not an object")
         content = {**cls._field_defaults, **content}
-        shares = ("threshold", "accuracy", "second_accuracy", "share")
         return cls(
-            second=printable(require_short(str(content["second"]), "second")),
+            second=_text(content, "second"),
+            second_hash=_text(content, "second_hash"),
             photos=parse_count(content["photos"]),
-            **{name: parse_share(content[name]) for name in shares},
+            threshold=parse_share(content["threshold"]),
+            accuracy=parse_share(content["accuracy"]),
+            second_accuracy=parse_share(content["second_accuracy"]),
+            share=parse_share(content["share"]),
         )
+
+
+def _text(content: dict[str, Any], name: str) -> str:
+    return printable(require_short(str(content[name]), name))

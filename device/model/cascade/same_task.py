@@ -9,8 +9,13 @@ def name_model(manifest: Manifest) -> str:
     return f"{manifest.model} {manifest.version}".strip()
 
 
-def require_cascade(first: Manifest, second: Manifest) -> None:
+def require_cascade(first: Manifest, second: Manifest, second_hash: str) -> None:
     """Refuses two models of which the second cannot replace the first's predictions.
+
+    Args:
+        first: The manifest of the first model.
+        second: That of the second.
+        second_hash: The hash of the second model's files, see `hash_model`.
 
     Raises:
         RequestError: They have different labels, sizes or crops, several labels for an
@@ -28,6 +33,12 @@ def require_cascade(first: Manifest, second: Manifest) -> None:
             f"{name_model(first)} has a threshold for {fitted.second} as the second "
             f"model, not for {name}; fit one with: corallite evaluate "
             "--cascade=FIRST,SECOND --run_dir=RUN."
+        )
+    if fitted.second_hash != second_hash:
+        raise RequestError(
+            f"{name_model(first)} has a threshold for another file of {name} as the "
+            "second model; give that, or fit one for this file with: corallite "
+            "evaluate --cascade=FIRST,SECOND --run_dir=RUN."
         )
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter as Counts
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import (
@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from corallite.device.loop.classify_frames import Result
 from corallite.device.loop.count.counter import INSIDE
+from corallite.device.loop.policy import MODELS
 from corallite.device.serve.backend import schemas
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -78,14 +79,16 @@ class Metrics:
         self,
         read_state: Callable[[], schemas.StateBody],
         read_queue: Callable[[], dict[str, int]],
+        read_box_labels: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         """Adds metrics that are computed when the metrics are read.
 
         Args:
             read_state: Returns the current state.
             read_queue: Returns the numbers of requests and clients, by name.
+            read_box_labels: Returns the labels of the model's boxes.
         """
-        self._registry.register(_CurrentState(read_state, read_queue))
+        self._registry.register(_CurrentState(read_state, read_queue, read_box_labels))
 
     def to_text(self) -> bytes:
         """Returns all metrics in Prometheus's text format."""
@@ -100,6 +103,7 @@ class Metrics:
 class _CurrentState(Collector):
     read_state: Callable[[], schemas.StateBody]
     read_queue: Callable[[], dict[str, int]]
+    read_box_labels: Callable[[], Sequence[str]]
 
     def collect(self) -> Iterator[Metric]:
         """Yields the current state; called by prometheus_client."""
@@ -108,7 +112,7 @@ class _CurrentState(Collector):
         if state.source is not None:
             yield from _source_metrics(state.source)
         if state.result is not None:
-            yield from _result_metrics(state.result)
+            yield from _result_metrics(state.result, self.read_box_labels())
         if state.board is not None:
             yield from _board_metrics(state.board)
         for name, count in self.read_queue().items():
@@ -134,6 +138,11 @@ def _model_metrics(model: schemas.StatusBody) -> Iterator[Metric]:
         fields = model.channel_version, model.channel_latest, model.channel_state
         channel.add_metric(fields, 1)
         yield channel
+    if model.asked is not None and model.answered is not None:
+        does = "Images that each of two models has classified."
+        yield _by_model("images_asked", does, model.asked)
+        does = "Images for which the prediction of each of two models counts."
+        yield _by_model("images_answered", does, model.answered)
 
 
 def _source_metrics(source: schemas.SourceBody) -> Iterator[Metric]:
@@ -152,12 +161,16 @@ def _source_metrics(source: schemas.SourceBody) -> Iterator[Metric]:
     yield _counter("source_opened", "Attempts to open the source.", source.opened)
 
 
-def _result_metrics(result: schemas.ResultBody) -> Iterator[Metric]:
+def _result_metrics(
+    result: schemas.ResultBody, box_labels: Sequence[str]
+) -> Iterator[Metric]:
     if result.boxes is not None:
         objects = GaugeMetricFamily(
             "corallite_objects", "Boxes in the newest frame.", labels=("label",)
         )
-        for label, count in Counts(box.label for box in result.boxes).items():
+        # A series that ends at its last number, not at 0, raises false alarms.
+        counts = Counts(box.label for box in result.boxes)
+        for label, count in {**dict.fromkeys(box_labels, 0), **counts}.items():
             objects.add_metric((label,), count)
         yield objects
     if result.counts is None:
@@ -193,7 +206,15 @@ def _board_metrics(board: schemas.BoardBody) -> Iterator[Metric]:
         does = "Runnable processes per core, averaged over a minute."
         yield _gauge("cpu_load_ratio", does, board.load)
     limit_fps = math.inf if board.limit_fps is None else board.limit_fps
-    yield _gauge("frame_limit_fps", "Frame rate that temperature allows.", limit_fps)
+    does = "Frame rate that temperature allows, or that the policy chose."
+    yield _gauge("frame_limit_fps", does, limit_fps)
+    if board.policy is not None:
+        chosen = GaugeMetricFamily(
+            "corallite_policy", "1 for the models that it chose.", labels=("model",)
+        )
+        for name in MODELS:
+            chosen.add_metric((name,), int(name == board.policy))
+        yield chosen
 
 
 def _gauge(name: str, does: str, value: float) -> Metric:
@@ -202,3 +223,10 @@ def _gauge(name: str, does: str, value: float) -> Metric:
 
 def _counter(name: str, does: str, value: float) -> Metric:
     return CounterMetricFamily(f"corallite_{name}", does, value=value)
+
+
+def _by_model(name: str, does: str, counts: dict[str, int]) -> Metric:
+    counter = CounterMetricFamily(f"corallite_{name}", does, labels=("model",))
+    for model, count in counts.items():
+        counter.add_metric((model,), count)
+    return counter

@@ -93,6 +93,18 @@ class StatusBody(BaseModel):
         "untrusted, expired, failed or shared.",
     )
     channel_reason: str = Field(default="", description="Why it is not current.")
+    answered_by: str | None = Field(
+        default=None,
+        description="Which of two models made the last prediction, first or second; "
+        "null with one model.",
+    )
+    asked: dict[str, int] | None = Field(
+        default=None,
+        description="How many images each of two models has classified; null with one.",
+    )
+    answered: dict[str, int] | None = Field(
+        default=None, description="For how many of them its prediction counts."
+    )
 
 
 class ModelBody(BaseModel):
@@ -153,7 +165,13 @@ class BoardBody(BaseModel):
     frequency_mhz: float | None
     load: float | None
     limit_fps: float | None = Field(
-        description="The frame rate that the temperature allows; null is unlimited."
+        description="The frame rate that the temperature allows, or that the policy "
+        "chose; null is unlimited."
+    )
+    policy: str | None = Field(
+        default=None,
+        description="The models that the policy chose: first, second or both; null "
+        "without a policy.",
     )
     limit_reason: str = Field(description="Why it is limited; empty without a limit.")
 

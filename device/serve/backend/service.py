@@ -148,6 +148,11 @@ class Service:
         status = schemas.StatusBody(**self._engine.status()._asdict())
         return schemas.ModelBody(manifest=content, status=status)
 
+    def list_box_labels(self) -> list[str]:
+        """Returns the labels of the model's boxes; none of a classifier."""
+        boxes = self._engine.manifest.boxes
+        return [] if boxes is None else list(map(printable, boxes.labels))
+
     def describe_state(self) -> schemas.StateBody:
         """Returns the current state of the model, the camera and the board."""
         camera = self.camera
@@ -178,6 +183,7 @@ class Service:
         return schemas.BoardBody(
             **limit.board._asdict(),
             limit_fps=limit.limit_fps,
+            policy=limit.model,
             limit_reason=limit.reason,
         )
 

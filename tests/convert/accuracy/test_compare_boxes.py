@@ -54,6 +54,22 @@ def test_proven_loss_of_classes_outweighs_unproven_loss_of_boxes() -> None:
     assert compared.verdict is Verdict.FAILED
 
 
+def test_models_that_find_nothing_are_named_in_the_doubt() -> None:
+    data = make_data()
+    chain = [("float", predict(data, 0, 10)), ("int8", predict(data, 1, 10))]
+
+    compared = compare_found(chain, data, "ptq")
+
+    # It is told although top-1 lost more than mAP50, which had nothing to lose.
+    assert compared.finds_nothing
+    assert compared.explain_doubt() == (
+        "float and int8 find no box of the 400 validation images, so nothing can be "
+        "lost; check the boxes in the report, or train for more epochs."
+    )
+    found = [("float", predict(data, 0, 0)), ("int8", predict(data, 0, 10))]
+    assert not compare_found(found, data, "ptq").finds_nothing
+
+
 def test_larger_loss_is_returned_of_two_equal_verdicts() -> None:
     data = make_data()
     chain = [("float", predict(data, 0, 0)), ("int8", predict(data, 16, 3))]

@@ -186,6 +186,33 @@ def test_prune_and_quantize_print_map50(detector_run: Path, programs: Any) -> No
     assert re.search(r"model\S+: validation mAP50 \d\.\d+\n", trained.stdout)
 
 
+@pytest.mark.parametrize(
+    ("verb", "flag", "why"),
+    [
+        ("prune", "--balance_classes", "is for the loss of classes, but the network"),
+        ("quantize", "--label_smoothing=0.2", "is for the loss of classes, but the"),
+        ("evaluate", "--as_run", "describes a --model of classes, and"),
+    ],
+)
+def test_flags_that_change_nothing_for_boxes_are_refused(
+    detector_run: Path, programs: Any, verb: str, flag: str, why: str
+) -> None:
+    done = programs.run(verb, f"--run_dir={detector_run}", flag)
+
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    name = flag.split("=")[0]
+    assert f"{name} {why}" in done.stderr or f"{name}: {why}" in done.stderr
+
+
+def test_training_boxes_refuses_weights_of_classes(programs: Any) -> None:
+    start = "--data_dir=none", "--run_dir=none", "--task=detect"
+
+    done = programs.run("train", *start, "--balance_classes")
+
+    assert done.returncode == 2
+    assert "--balance_classes: is for the loss of classes, but" in done.stderr
+
+
 def test_a_run_with_boxes_is_no_run_of_classes(detector_run: Path) -> None:
     photos = detector_run.parent / "photos"
     run, data = Run.open(detector_run), load_data(Run.open(detector_run))

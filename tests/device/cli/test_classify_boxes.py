@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import cv2
+import numpy as np
 import pytest
 from fixtures.tiny_detector import describe, make_classifier, make_detector, paint
 
@@ -52,6 +53,33 @@ def test_lines_have_boxes_in_pixels_of_the_frame(classify):
     assert (first["label"], first["active"]) == ("red", ["red", "blue"])
     assert (second["label"], second["active"], second["boxes"]) == ("unknown", [], [])
     assert "counts" not in first
+
+
+def test_frames_are_drawn_with_their_boxes(classify, tmp_path):
+    drawn = tmp_path / "drawn"
+    lines_of(classify([large(*CELLS), large()], f"--draw={drawn}", "--count=red"))
+    assert sorted(path.name for path in drawn.iterdir()) == [
+        "0000000.jpg",
+        "0000001.jpg",
+    ]
+    first, second = (
+        np.asarray(cv2.imread(str(path))).astype(int)
+        for path in sorted(drawn.iterdir())
+    )
+    assert first.shape == second.shape == (320, 320, 3)
+    # The edge of the box of (60, 40, 140, 80), and what is inside, as it was.
+    assert abs(first[50:78, 140] - second[50:78, 140]).max(-1).min() > 60
+    assert abs(first[70, 70:75] - second[70, 70:75]).max() < 40
+    done = classify([large()], f"--draw={drawn}")
+    assert done.returncode == 2 and "is not empty" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_pictures_of_a_camera_need_a_number_of_frames(classify, tmp_path):
+    done = classify([], f"--draw={tmp_path / 'drawn'}", "--source=http://127.0.0.1:9/a")
+    assert done.returncode == 2 and "give --max_frames" in done.stderr
+    done = classify([large()], "--draw=")
+    assert done.returncode == 2 and "--draw: is empty" in done.stderr
 
 
 def test_boxes_are_those_of_the_turned_frame(classify):

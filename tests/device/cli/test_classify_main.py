@@ -132,6 +132,27 @@ def test_second_model_is_asked_where_the_first_is_unsure(pair, tmp_path):
     assert "The second model was asked for 2 of 3 images." in done.stderr
 
 
+def test_policy_chooses_the_model_and_the_rate(pair, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for number in range(3):
+        image = np.full((48, 64, 3), WEAK_GREEN[::-1], np.uint8)
+        cv2.imwrite(str(tmp_path / "photos" / f"{number}.png"), image)
+    start = f"--model={pair[0]}", f"--source={tmp_path / 'photos'}"
+    policy, found = tmp_path / "policy.json", {}
+    for model, label in (("first", "blue"), ("both", "green"), ("second", "green")):
+        choice = {"model": model, "fps": 500, "latency_ms": 1, "watts": 3}
+        content = {"format": 1, "limits": {"temperature_c": 80}}
+        content["choices"] = [{**choice, "accuracy": 0.9}]
+        policy.write_text(json.dumps(content))
+        done = classify(*start, f"--then={pair[1]}", f"--policy={policy}")
+        assert done.returncode == 0, done.stderr
+        for line in map(json.loads, done.stdout.splitlines()):
+            assert (line["policy"], line["limit_fps"]) == (model, 500)
+            assert line["label"] == label
+            found[model] = line["answered_by"]
+    assert found == {"first": "first", "both": "second", "second": "second"}
+
+
 @pytest.mark.parametrize(
     ("flags", "why"),
     [

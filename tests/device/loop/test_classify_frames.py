@@ -1,6 +1,5 @@
-"""The loop with a fake classifier, and the output lines of its results."""
+"""The loop with a fake classifier."""
 
-import json
 import threading
 import time
 from typing import Any
@@ -10,14 +9,11 @@ import pytest
 
 from corallite.device.camera.frame import Fitted, Frame, FrameStream
 from corallite.device.engine.base import OutdatedPixelsError, Status
-from corallite.device.engine.classifier import Prediction
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.loop.classify_frames import (
-    Result,
     classify_frames,
-    to_json_line,
-    to_text_line,
 )
+from corallite.device.loop.rate_limit import RateLimitStatus
 from corallite.device.loop.smoothing import Smoother
 from corallite.device.model.manifest import Manifest
 from corallite.device.model.refusal import Refusal
@@ -42,13 +38,6 @@ def frames(count=5):
     for number in range(count):
         image = np.zeros((4, 4, 3), np.uint8)
         yield Frame(number, number / 10, image, "clip.mp4", time.monotonic())
-
-
-def result(**changes):
-    top = [Prediction("dog", 0.7), Prediction("cat", 0.2)]
-    fields = {"frame": 3, "time_s": 0.3, "source": "clip.mp4", "top": top}
-    fields |= {"label": "dog", "latency_ms": 1.23456}
-    return Result(**{**fields, **changes})
 
 
 def test_every_frame_has_a_result():
@@ -95,27 +84,6 @@ def test_stop_ends_the_loop_between_frames():
     next(results)
     stop.set()
     assert list(results) == []
-
-
-def test_json_line_has_the_fields_and_is_one_line():
-    line = to_json_line(result(source="two\nlines \udcff"))
-    assert "\n" not in line and line.isascii()
-    content = json.loads(line)
-    assert list(content) == [
-        *("frame", "time_s", "source", "top", "label"),
-        *("latency_ms", "age_ms", "dropped", "active", "device", "limit_fps"),
-        *("accelerator_lost", "repeated"),
-    ]
-    assert content["top"][0] == {"label": "dog", "probability": 0.7}
-    assert content["latency_ms"] == 1.235
-    assert content["active"] is None
-
-
-def test_repeated_prediction_is_marked_in_text_and_json():
-    repeated = result(repeated=True)
-    assert json.loads(to_json_line(repeated))["repeated"] is True
-    assert "     still  " in to_text_line(repeated)
-    assert " ms " not in to_text_line(repeated)
 
 
 def test_age_counts_from_the_capture_and_dropped_is_passed_on():
@@ -173,24 +141,6 @@ def test_label_is_unknown_if_the_model_is_not_sure_enough(refusal, threshold, la
     assert [p.label for p in found.top] == ["dog", "cat", "ship"]
 
 
-def test_text_line_is_readable():
-    assert to_text_line(result()) == (
-        "      3 clip.mp4                     1.2 ms  dog 70.0%  cat 20.0%"
-    )
-
-
-def test_text_line_says_that_no_label_is_named():
-    line = to_text_line(result(label="unknown"))
-    assert line.endswith("    1.2 ms  unknown:  dog 70.0%  cat 20.0%")
-
-
-def test_text_line_names_the_accelerator():
-    line = to_text_line(result(device="edgetpu:1"))
-    assert line.endswith("    1.2 ms  edgetpu:1  dog 70.0%  cat 20.0%")
-    line = to_text_line(result(accelerator_lost=True))
-    assert line.endswith("    1.2 ms  cpu (TPU lost)  dog 70.0%")
-
-
 def test_loss_of_an_accelerator_is_in_the_result():
     class Lost(FakeClassifier):
         def status(self):
@@ -199,24 +149,6 @@ def test_loss_of_an_accelerator_is_in_the_result():
     lost: Any = Lost()
     (found,) = classify_frames(frames(1), lost, threading.Event(), 1)
     assert (found.device, found.accelerator_lost) == ("cpu", True)
-
-
-@pytest.mark.parametrize("label", ["a", "a rather long label of a class", "犬" * 40])
-@pytest.mark.parametrize("source", ["x", "folder/" * 9 + "photo.jpg", "写真" * 20])
-def test_text_line_fits_80_columns(label, source):
-    top = [Prediction(label, 1.0)] * 9
-    fields = {"top": top, "source": source, "latency_ms": 98765.4}
-    fields["label"] = "unknown"
-    line = to_text_line(result(**fields, accelerator_lost=True))
-    wide = sum(character in "犬写真" for character in line)
-    assert len(line) + wide <= 80
-    assert "100.0%" in line
-
-
-def test_text_line_cannot_move_the_cursor():
-    top = [Prediction("a\nb", 1.0)]
-    line = to_text_line(result(source="\x1b[2J", top=top, label="a\nb"))
-    assert line.isprintable()
 
 
 LARGER = Preprocessing((16, 16))
@@ -305,8 +237,10 @@ def test_frame_that_cannot_be_prepared_fails_when_it_is_classified(caplog):
 
 def test_rate_limiter_waits_before_each_frame():
     class Counting:
-        limit_fps: float | None = 2.5
         waits = 0
+
+        def status(self):
+            return RateLimitStatus(limit_fps=2.5, model="both")
 
         def wait(self, stop):
             self.waits += 1
@@ -320,5 +254,5 @@ def test_rate_limiter_waits_before_each_frame():
 
     as_limiter: Any = limiter
     found = classify_frames(counted(), FAKE, threading.Event(), 1, None, as_limiter)
-    assert [result.limit_fps for result in found] == [2.5] * 3
+    assert [(x.limit_fps, x.policy) for x in found] == [(2.5, "both")] * 3
     assert taken == [1, 2, 3]

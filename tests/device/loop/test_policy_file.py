@@ -109,11 +109,11 @@ def test_missing_file_is_named(tmp_path):
 
 
 def test_policy_switches_between_two_models(write, pair):
-    engine = CascadeEngine(*map(Classifier, pair))
+    engine = CascadeEngine(Classifier(pair[0]), Classifier(pair[1]))
     throttle = open_policy(write(RULE), engine, None)
-    assert engine.mode == "both"
+    assert engine.use.mode == "both"
     throttle.update(Board(temperature_c=81), fps=20)
-    assert engine.mode == "first" and throttle.limit_fps == 2
+    assert engine.use.mode == "first" and throttle.limit_fps == 2
 
 
 def test_policy_of_two_models_needs_two(write, pair):

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from corallite.device.board.sensors import Board
+from corallite.device.loop.policy import Choice, PolicyThrottle, RulePolicy
 from corallite.device.loop.rate_limit import RateLimiter, read_this_board
 from corallite.device.loop.thermal import ThermalThrottle
 
@@ -72,6 +73,25 @@ def test_hot_board_lowers_the_rate_until_it_is_cool(start, wait_until, caplog):
     board[0] = Board(temperature_c=40)
     wait_until(lambda: limiter.limit_fps is None)
     assert "The frame rate is unlimited again." in caplog.text
+
+
+def test_each_choice_of_a_policy_is_logged_once(start, wait_until, caplog):
+    caplog.set_level(logging.INFO, "absl")
+    choices = Choice("first", 2, 20, 2.7, 0.76), Choice("both", 20, 32, 5.4, 0.85)
+    throttle = PolicyThrottle(choices, RulePolicy(2, 80), 80)
+    reads = []
+
+    def read():
+        reads.append(0)
+        return Board(temperature_c=81)
+
+    limiter = start(throttle=throttle, read_sensors=read, period_s=0.01)
+    assert (limiter.status().model, limiter.status().limit_fps) == ("both", 20)
+    wait_until(lambda: limiter.status().model == "first")
+    done = len(reads)
+    wait_until(lambda: len(reads) > done + 5)
+    assert caplog.text.count("At most 2.0 frames/s: the policy chose first, 81") == 1
+    assert "unlimited" not in caplog.text
 
 
 def test_status_is_replaced_as_a_whole(start, wait_until):

@@ -9,7 +9,8 @@ import threading
 import pytest
 
 from corallite.device.engine.classifier import Prediction
-from corallite.device.loop.classify_frames import Result, to_json_line
+from corallite.device.loop.classify_frames import Result
+from corallite.device.loop.result_lines import to_json_line
 from corallite.device.outputs.lines import Lines, Sinks
 
 
@@ -150,7 +151,8 @@ def small_disk(tmp_path):
 WRITE = """
 import sys
 from corallite.device.engine.classifier import Prediction
-from corallite.device.loop.classify_frames import Result, to_json_line
+from corallite.device.loop.classify_frames import Result
+from corallite.device.loop.result_lines import to_json_line
 from corallite.device.outputs.lines import Lines, Sinks
 
 lines = Lines(1, to_json_line)

@@ -17,7 +17,7 @@ from corallite.device.loop.count.areas import parse_line, parse_zone
 from corallite.device.loop.count.counter import BoxCounter
 from corallite.device.loop.smoothing import Smoother
 from corallite.device.serve.live.camera import Camera, Snapshot
-from corallite.device.serve.live.picture import Pictures, encode_snapshot
+from corallite.device.serve.live.picture import Pictures
 
 CELLS = (1, 2, "red"), (5, 6, "blue"), (7, 0, "blue")
 # Half an input pixel, of which one has 5 pixels of the images here.
@@ -138,7 +138,9 @@ def test_boxes_are_drawn_where_they_are(factor):
     box = Box("red", 0.9, *(factor * x for x in (60, 30, 120, 60)))
     snapshot = make_snapshot(box, size_hw=(100 * factor, 200 * factor))
     scale = 1 if factor == 1 else 9.6 / 2
-    found = changed(encode_snapshot(snapshot), (round(100 * scale), round(200 * scale)))
+    found = changed(
+        Pictures().encode(snapshot), (round(100 * scale), round(200 * scale))
+    )
     edge = found[:, round(120 * scale)]
     assert edge[round(31 * scale) : round(59 * scale)].all()
     assert not found[: round(8 * scale)].any()
@@ -166,7 +168,7 @@ def test_zone_and_line_are_drawn():
         parse_zone("0.5,0.1 0.9,0.1 0.9,0.6 0.5,0.6"),
         parse_line("0,0.3 0.3,0.3"),
     )
-    found = changed(encode_snapshot(make_snapshot(), counter), (100, 200))
+    found = changed(Pictures(counter).encode(make_snapshot()), (100, 200))
     assert found[30, 5:55].all() and found[20:50, 180].all()
     assert not found[25:45, 110:170].any()
 

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 
 from corallite.device.system.errors import RequestError
+from corallite.train.data.load import Split
 from corallite.train.framework.keras import keras, tf
-from corallite.train.runs.recipe import AUTO, TRAIN, Usual
+from corallite.train.runs.recipe import AUTO, TRAIN, Usual, usual_of_boxes
 from corallite.train.training.recipe import (
     Recipe,
     Transfer,
     build_optimizer,
     learning_rate_schedule,
+    settle,
 )
 
 RECIPE = Recipe(epochs=10, learning_rate=0.4, warmup_epochs=2.0)
@@ -104,6 +106,7 @@ def test_batches_follow_the_images_and_rates_the_batches(images, batch_size):
 def test_what_the_user_says_is_kept():
     recipe = Recipe(7, 32, learning_rate=AUTO).for_images(100, Usual(60, 0.1))
     assert recipe == Recipe(7, 32, learning_rate=0.025)
+    assert TRAIN.for_images(5000, Usual(60, 0.1)).optimizer == "sgd"
     given = Recipe(AUTO, AUTO, learning_rate=0.3).for_images(100, Usual(60, 0.1))
     assert (given.epochs, given.learning_rate) == (60, 0.3)
 
@@ -213,3 +216,32 @@ def test_flags_of_weights_say_what_is_trained(given, expected, answers):
 @pytest.mark.parametrize(("given", "sentence"), REFUSED)
 def test_flags_that_make_no_recipe_are_named(given, sentence, answers):
     assert sentence in answers[1][json.dumps(given)]
+
+
+def test_boxes_are_trained_as_they_were_measured():
+    """docs/results.md, "Class and box": 1,500 scenes."""
+    found = TRAIN.for_images(1500, usual_of_boxes(TRAIN, is_pretrained=True))
+    assert (found.optimizer, found.learning_rate, found.batch_size) == (
+        *("adamw", 0.002),
+        32,
+    )
+    # With fewer images, the batch and the rate become smaller together.
+    small = TRAIN.for_images(300, usual_of_boxes(TRAIN, is_pretrained=True))
+    assert (small.batch_size, small.learning_rate) == (8, 0.0005)
+    by_sgd = dataclasses.replace(TRAIN, optimizer="sgd")
+    found = by_sgd.for_images(5000, usual_of_boxes(by_sgd, is_pretrained=True))
+    assert (found.optimizer, found.learning_rate, found.batch_size) == (
+        "sgd",
+        0.01,
+        128,
+    )
+
+
+def test_loss_of_boxes_is_not_balanced():
+    boxes = np.zeros((4, 1, 5), np.float32)
+    pixels = np.zeros((4, 8, 8, 3), np.uint8)
+    split = Split(pixels, np.zeros(4, int), ("a", "b", "c", "d"))
+    usual = Usual(60, 0.1)
+    assert settle(TRAIN, usual, split).balance_classes
+    marked = dataclasses.replace(split, boxes=boxes)
+    assert not settle(TRAIN, usual, marked).balance_classes

@@ -15,11 +15,20 @@ _MOST_BYTES = 2 << 30
 
 
 def is_coco(path: Path) -> bool:
-    """Returns whether a file is a JSON with boxes."""
+    """Returns whether a file is a JSON with boxes.
+
+    Raises:
+        RequestError: It cannot be read, or is not JSON.
+    """
+    with files.reporting_unreadable(path, "check path and permissions"):
+        text = files.read_limited(path, _MOST_BYTES)
     try:
-        content = json_text.parse(files.read_limited(path, _MOST_BYTES).decode())
-    except (ValueError, OSError):
-        return False
+        content = json_text.parse(text.decode())
+    except ValueError as error:
+        raise RequestError(
+            f"{path}: is not valid JSON, so its boxes are unknown ({error}); export it "
+            "again, or remove it."
+        ) from error
     return isinstance(content, dict) and all(key in content for key in _KEYS)
 
 

@@ -57,8 +57,11 @@ def read_annotations(data_dir: Path, boxes: Path | None = None) -> Annotations:
 
 def _read_folder(data_dir: Path, place: Path, finder: ImageFinder) -> Annotations:
     found = list(files.walk(place, set()))
-    of_coco = [x for x in found if x.suffix.lower() == ".json" and coco.is_coco(x)]
+    of_coco, damaged = _list_coco(found)
     if of_coco:
+        # It may have the boxes of some of the images.
+        if damaged is not None:
+            raise damaged
         return _read_coco(of_coco, finder)
     of_voc = [x for x in found if x.suffix.lower() == ".xml"]
     if of_voc:
@@ -74,9 +77,24 @@ def _read_folder(data_dir: Path, place: Path, finder: ImageFinder) -> Annotation
             f"{place}: has .txt files and no names of classes; add a classes.txt with "
             "one name a line."
         )
+    if damaged is not None:
+        raise damaged
     raise RequestError(
         f"{place}: has no boxes; train with --boxes of {_FORMATS}, these as a folder."
     )
+
+
+def _list_coco(paths: Sequence[Path]) -> tuple[list[Path], RequestError | None]:
+    """Returns the COCO files, and the error of the first damaged .json file."""
+    of_coco, damaged = [], None
+    for path in paths:
+        if path.suffix.lower() == ".json":
+            try:
+                if coco.is_coco(path):
+                    of_coco.append(path)
+            except RequestError as error:
+                damaged = damaged or error
+    return of_coco, damaged
 
 
 def _folders(paths: Sequence[Path]) -> list[Path]:

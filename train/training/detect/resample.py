@@ -70,16 +70,27 @@ def _resample(
         chosen = np.flatnonzero(labels == label)
         chosen = chosen[np.argsort(-scores[chosen], kind="stable")]
         totals = times @ (boxes[..., 0] == label).sum(axis=1)
-        each.append(_average(is_right[chosen], times[:, images[chosen]], totals))
+        each.append(_average(is_right[chosen], times, images[chosen], totals))
     return np.nanmean(each, axis=0)
 
 
-def _average(is_right: np.ndarray, times: np.ndarray, totals: np.ndarray) -> np.ndarray:
-    """Returns the average precision of boxes in falling order of their scores."""
+def _average(
+    is_right: np.ndarray, times: np.ndarray, images: np.ndarray, totals: np.ndarray
+) -> np.ndarray:
+    """Returns the average precision of boxes in falling order of their scores.
+
+    Args:
+        is_right: Of each box.
+        times: How often each image is drawn, int `[resamples, images]`.
+        images: The image of each box.
+        totals: Boxes that are there, in each resample.
+    """
     averages = np.full(len(times), np.nan)
-    for number, (weights, total) in enumerate(zip(times, totals, strict=True)):
+    for number, (drawn, total) in enumerate(zip(times, totals, strict=True)):
         if not total:
             continue
+        # One row at a time: 500 rows of a million boxes would take 4 GB.
+        weights = drawn[images]
         right, all_ = np.cumsum(weights * is_right), np.cumsum(weights)
         precision = right / np.maximum(all_, 1)
         # Precision at a recall is the best at this recall or a higher one.

@@ -29,6 +29,11 @@ class VisionTask:
         """Whether it needs boxes."""
         return self.name != CLASSIFY
 
+    @property
+    def classifies(self) -> bool:
+        """Whether it predicts the class of the image."""
+        return self.name != DETECT
+
     def check(self, is_frozen: bool, has_teacher: bool, workers: int) -> None:
         """Raises `RequestError` for what goes with classes alone."""
         for is_given, flag in (

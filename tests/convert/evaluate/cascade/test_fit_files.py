@@ -8,6 +8,7 @@ import pytest
 from fixtures.cascade import COLOURS, FIRST, SECOND, WEAK_GREEN, draw, write_pair
 
 from corallite.convert.evaluate.cascade.fit_files import fit_files
+from corallite.device.engine.cascade.model_hash import hash_model
 from corallite.device.engine.cascade.two_models import CascadeEngine
 from corallite.device.engine.classifier import Classifier
 from corallite.device.image.preprocess import Preprocessing
@@ -51,11 +52,12 @@ def test_copy_of_the_first_file_keeps_the_threshold(tmp_path, run, data, monkeyp
     manifest = read_manifest(found.written)
     assert manifest is not None and manifest.cascade is not None
     assert manifest._replace(cascade=None) == FIRST
+    assert manifest.cascade.second_hash == hash_model(pair[1])
     assert manifest.cascade.second == "large 1" and manifest.cascade.photos == 20
     # The device predicts what was measured.
     engine = CascadeEngine(Classifier(found.written), Classifier(pair[1]))
     predicted = [int(engine.run(draw(colour)).argmax()) for colour in IMAGES]
-    assert predicted == TRUE and engine.asked == 5
+    assert predicted == TRUE and engine.use.asked == 5
 
 
 def test_threshold_can_be_fitted_again_to_the_copy(tmp_path, run, data, monkeypatch):

@@ -68,5 +68,5 @@ def test_manifest_says_what_was_measured():
     pair = make_pair()
     point = choose_point(pair, 0.0)
     assert point is not None
-    found = describe_point(point, pair, "large 1")
-    assert found == Cascade(point.threshold, "large 1", 0.9, 0.9, 0.2, 10)
+    found = describe_point(point, pair, "large 1", "c0de")
+    assert found == Cascade(point.threshold, "large 1", "c0de", 0.9, 0.9, 0.2, 10)

@@ -53,6 +53,11 @@ def test_the_most_probable_come_first_and_stay():
     assert decode(scores, most=2).scores == pytest.approx([0.9, 0.5])
 
 
+@pytest.mark.parametrize("size", [(0.0, 0.3), (0.3, 0.0)])
+def test_a_box_without_width_or_height_is_dropped(size):
+    assert not len(decode({(3, 3, 0): 0.9}, boxes=(0.5, 0.5, *size)).scores)
+
+
 def test_the_threshold_itself_counts():
     assert len(decode({(1, 1, 0): 0.3}).scores) == 1
     assert not len(decode({(1, 1, 0): 0.29}).scores)

@@ -9,7 +9,7 @@ from corallite.device.model.cascade.fitted import Cascade
 from corallite.device.model.manifest import Manifest, parse_manifest
 from corallite.device.system.errors import RequestError
 
-CASCADE = Cascade(0.8125, "large 1", 0.91, 0.912, 0.25, 400)
+CASCADE = Cascade(0.8125, "large 1", "c0de", 0.91, 0.912, 0.25, 400)
 PLAIN = Manifest.of_classifier("small", "1", ("a", "b"), Preprocessing((8, 8)))
 
 
@@ -30,6 +30,7 @@ def test_manifest_without_a_cascade_has_none(content):
         {"threshold": "high"},
         {"photos": -1},
         {"second": "x" * 100_000},
+        {"second_hash": "x" * 100_000},
         {"share": None},
     ],
 )

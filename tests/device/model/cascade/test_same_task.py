@@ -10,7 +10,12 @@ from corallite.device.system.errors import RequestError
 
 
 def test_fitted_models_of_the_same_task_are_accepted():
-    require_cascade(FIRST._replace(cascade=FITTED), SECOND)
+    require_cascade(FIRST._replace(cascade=FITTED), SECOND, FITTED.second_hash)
+
+
+def test_another_file_of_the_same_name_and_version_is_refused():
+    with pytest.raises(RequestError, match="for another file of large 1 as the second"):
+        require_cascade(FIRST._replace(cascade=FITTED), SECOND, "another")
 
 
 @pytest.mark.parametrize(
@@ -41,4 +46,4 @@ def test_fitted_models_of_the_same_task_are_accepted():
 )
 def test_other_models_are_refused_in_a_sentence(first, second, why):
     with pytest.raises(RequestError, match=why):
-        require_cascade(first, second)
+        require_cascade(first, second, FITTED.second_hash)

@@ -7,6 +7,8 @@ from corallite.device.loop.classify_frames import Result
 from corallite.device.serve.backend.metrics import Metrics
 from corallite.device.serve.backend.schemas import (
     BoardBody,
+    BoxBody,
+    ResultBody,
     SourceBody,
     StateBody,
     StatusBody,
@@ -23,6 +25,8 @@ MODEL = StatusBody(
     channel_version="6",
     channel_latest="7",
     channel_state="refused",
+    asked={"first": 9, "second": 2},
+    answered={"first": 7, "second": 2},
 )
 SOURCE = SourceBody(
     name="camera 0",
@@ -35,6 +39,21 @@ SOURCE = SourceBody(
     connection_failures=3,
     last_error="",
 )
+BOX = BoxBody(label="a", score=0.9, box=(0.0, 0.0, 1.0, 1.0))
+RESULT = ResultBody(
+    frame=1,
+    source="camera 0",
+    top=[],
+    label="a",
+    size=(8, 8),
+    boxes=[BOX, BOX],
+    counts=None,
+    active=["a"],
+    latency_ms=1.0,
+    age_ms=2.0,
+    repeated=False,
+    seconds_ago=0.0,
+)
 BOARD = BoardBody(
     temperature_c=None,
     throttled=0x50005,
@@ -42,14 +61,15 @@ BOARD = BoardBody(
     load=1.25,
     limit_fps=None,
     limit_reason="",
+    policy="both",
 )
 
 
 @pytest.fixture
 def lines():
     metrics = Metrics()
-    state = StateBody(model=MODEL, source=SOURCE, result=None, board=BOARD)
-    metrics.watch(lambda: state, lambda: {"requests_waiting": 3})
+    state = StateBody(model=MODEL, source=SOURCE, result=RESULT, board=BOARD)
+    metrics.watch(lambda: state, lambda: {"requests_waiting": 3}, lambda: ["a", "b"])
     top = [Prediction("cat", 0.9)]
     result = Result(0, 0.0, "camera 0", top, "cat", latency_ms=30.0, age_ms=60.0)
     metrics.put(result)
@@ -76,6 +96,13 @@ def lines():
         "corallite_cpu_frequency_hertz 1.5e+09",
         "corallite_cpu_load_ratio 1.25",
         "corallite_frames_repeated_total 1.0",
+        'corallite_images_asked_total{model="first"} 9.0',
+        'corallite_images_answered_total{model="first"} 7.0',
+        'corallite_images_answered_total{model="second"} 2.0',
+        'corallite_policy{model="both"} 1.0',
+        'corallite_policy{model="second"} 0.0',
+        'corallite_objects{label="a"} 2.0',
+        'corallite_objects{label="b"} 0.0',
         'corallite_latency_seconds_bucket{le="0.02"} 0.0',
         'corallite_latency_seconds_bucket{le="0.05"} 1.0',
         'corallite_frame_age_seconds_bucket{le="0.05"} 0.0',

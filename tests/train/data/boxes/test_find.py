@@ -253,6 +253,31 @@ def test_a_folder_without_boxes_says_what_is_expected(tmp_path: Path) -> None:
         read_annotations(tmp_path, tmp_path / "1.png")
 
 
+def test_a_damaged_file_beside_others_is_refused(tmp_path: Path) -> None:
+    whole = _write_coco(tmp_path).read_text()
+    (tmp_path / "more.json").write_text(whole[:-20])
+
+    with pytest.raises(RequestError, match=r"more\.json: is not valid JSON, so its"):
+        read_annotations(tmp_path)
+
+
+def test_a_damaged_file_alone_is_named(tmp_path: Path) -> None:
+    path = _write_coco(tmp_path)
+    path.write_text(path.read_text()[:-20])
+
+    with pytest.raises(RequestError, match=r"boxes\.json: is not valid JSON"):
+        read_annotations(tmp_path)
+
+
+def test_a_damaged_json_beside_boxes_of_another_format_is_none_of_them(
+    tmp_path: Path,
+) -> None:
+    _write_voc(tmp_path)
+    (tmp_path / "notes.json").write_text("{")
+
+    assert read_annotations(tmp_path).images
+
+
 def test_shards_are_refused_before_annotations_are_sought(tmp_path: Path) -> None:
     (tmp_path / "split.json").write_text("{}")
     (tmp_path / "shards.json").write_text("{}")
