@@ -15,7 +15,8 @@ RESNET8 = ("--model=resnet8",)
 # Taught by ResNet-18 in the first table.
 STUDENT = MOBILENET
 SPARSITY = 0.5
-SHARES = (0.8, 0.7, 0.6)
+# Of ShuffleNetV2, 0.66 is 30 % less as measured.
+SHARES = (0.8, 0.7, 0.66, 0.6)
 # What `prune --method=channels` does without a limit.
 DEFAULT_SHARE = 0.7
 # No loss of accuracy stops a row; the table shows it.
