@@ -12,16 +12,14 @@ from corallite.device.camera.frame import FrameStream
 from corallite.device.camera.open_source import name_source, open_source
 from corallite.device.channel.follow import is_url, open_reloading
 from corallite.device.cli import model_flags, output_flags, program
+from corallite.device.cli.flags import rate_flags
 from corallite.device.cli.flags.mqtt_flags import Fact
 from corallite.device.engine.base import Engine
 from corallite.device.engine.open_model import ModelRequest, check_device
 from corallite.device.engine.runtime import MOST_THREADS
 from corallite.device.image.orientation import DEGREES, Orientation
 from corallite.device.image.preprocess import FITS
-from corallite.device.loop.motion import THRESHOLD, MotionGate
-from corallite.device.loop.rate_limit import RateLimiter, Throttle
 from corallite.device.loop.smoothing import Smoother
-from corallite.device.loop.thermal import ThermalThrottle
 from corallite.device.model.manifest import Manifest
 from corallite.device.outputs.lines import Sink, Sinks
 from corallite.device.system.errors import RequestError
@@ -32,6 +30,7 @@ _OF_ONE_MODEL = ("labels", "fit", "input_range", "output")
 
 flags.adopt_module_key_flags(model_flags)
 flags.adopt_module_key_flags(output_flags)
+flags.adopt_module_key_flags(rate_flags)
 _MODEL = flags.DEFINE_string(
     "model",
     None,
@@ -123,40 +122,6 @@ _RELEASE = flags.DEFINE_float(
     lower_bound=0.0,
     upper_bound=1.0,
 )
-_MAX_FPS = flags.DEFINE_float(
-    "max_fps",
-    None,
-    "Maximum frames per second, and how often a snapshot URL is requested; default, no "
-    "limit, and 2 snapshots per second.",
-    lower_bound=0.01,
-)
-_MAX_TEMPERATURE = flags.DEFINE_float(
-    "max_temperature",
-    80.0,
-    "Temperature limit of the board in degrees Celsius: from 3 below it, the frame "
-    "rate is lowered step by step; from 8 below, it is raised again. A Raspberry Pi's "
-    "firmware throttles from 80 on. 0: no limit.",
-    lower_bound=0.0,
-)
-_POLICY = flags.DEFINE_string(
-    "policy",
-    None,
-    "JSON file of measured models and frame rates, and of limits of temperature, power "
-    "and latency; in place of --max_temperature.",
-)
-_MOTION = flags.DEFINE_boolean(
-    "motion",
-    False,
-    "Classify only frames in which something has moved, and one in 10 seconds; the "
-    "others repeat the last prediction.",
-)
-_MOTION_THRESHOLD = flags.DEFINE_float(
-    "motion_threshold",
-    THRESHOLD,
-    "With --motion: how many times the noise of the picture its change must be; more, "
-    "for a camera that sees motion where there is none.",
-    lower_bound=1.0,
-)
 _NUM_THREADS = flags.DEFINE_integer(
     "num_threads", 1, "Threads per inference.", lower_bound=1, upper_bound=MOST_THREADS
 )
@@ -247,7 +212,7 @@ def open_frames(stop: threading.Event) -> AbstractContextManager[FrameStream]:
     """Opens the source of the flags; `stop` ends its frames."""
     timeouts = Timeouts(_STALE_AFTER.value, _GIVE_UP_AFTER.value)
     orientation = Orientation(int(_ROTATE.value), _MIRROR.value)
-    return open_source(_SOURCE.value, stop, timeouts, orientation, _MAX_FPS.value)
+    return open_source(_SOURCE.value, stop, timeouts, orientation, rate_flags.max_fps())
 
 
 @contextlib.contextmanager
@@ -274,8 +239,7 @@ def open_sinks(
 
 def refuse_without_source() -> None:
     """Raises `RequestError` if a flag needs frames."""
-    others = {"motion": _MOTION.value, "policy": _POLICY.value}
-    output_flags.refuse_without_source(**others)
+    output_flags.refuse_without_source(**rate_flags.list_needing_frames())
 
 
 def source_name() -> str | None:
@@ -309,38 +273,6 @@ def _refuse_for_boxes(manifest: Manifest) -> None:
             "--smooth: averages the probabilities of classes, but the model gives only "
             "boxes; leave it out."
         )
-
-
-def make_gate() -> MotionGate | None:
-    """Creates what finds frames in which nothing has moved; None without --motion.
-
-    Raises:
-        RequestError: --motion_threshold is given without --motion.
-    """
-    if _MOTION.value:
-        return MotionGate(_MOTION_THRESHOLD.value)
-    if flags.FLAGS["motion_threshold"].present:
-        raise RequestError("--motion_threshold: needs --motion; give both.")
-    return None
-
-
-@contextlib.contextmanager
-def open_rate_limiter(engine: Engine, gate: MotionGate | None) -> Iterator[RateLimiter]:
-    """Opens the limiter of the frame rate, by the flags and the temperature.
-
-    Raises:
-        RequestError: --policy cannot be used.
-    """
-    max_c = _MAX_TEMPERATURE.value
-    throttle: Throttle | None = ThermalThrottle(max_c) if max_c else None
-    if _POLICY.value is not None:
-        if flags.FLAGS["max_temperature"].present:
-            raise RequestError("--max_temperature: is in the --policy; leave it out.")
-        from corallite.device.loop.policy_file import open_policy
-
-        throttle = open_policy(_POLICY.value, engine, gate)
-    with contextlib.closing(RateLimiter(_MAX_FPS.value, throttle)) as rate_limiter:
-        yield rate_limiter
 
 
 def threshold(engine: Engine) -> float | None:

@@ -26,6 +26,7 @@ from absl import flags
 
 from corallite.device.camera.frame import FrameStream
 from corallite.device.cli import camera_flags, output_flags, program
+from corallite.device.cli.flags import rate_flags
 from corallite.device.loop import classify_frames, result_lines
 from corallite.device.loop.fps import Rate
 from corallite.device.loop.motion import MotionGate
@@ -61,7 +62,7 @@ _DRAW = flags.DEFINE_string(
 
 def main(argv: Sequence[str]) -> int:
     """Classifies the frames of the source."""
-    gate = camera_flags.make_gate()
+    gate = rate_flags.make_gate()
     rate, watchdog, lines = Rate(), LoopWatchdog(), _open_lines()
     with (
         camera_flags.open_engine(argv) as engine,
@@ -69,7 +70,7 @@ def main(argv: Sequence[str]) -> int:
         contextlib.nullcontext(output_flags.make_counter(engine.manifest)) as counter,
         stop_on_signals() as stop,
         camera_flags.open_frames(stop) as frames,
-        camera_flags.open_rate_limiter(engine, gate) as rate_limiter,
+        rate_flags.open_rate_limiter(engine, gate) as rate_limiter,
         camera_flags.open_sinks(
             engine, frames, watchdog, lines, *_open_drawn(frames, counter)
         ) as sinks,

@@ -19,6 +19,7 @@ from pathlib import Path
 from absl import flags
 
 from corallite.device.cli import camera_flags, output_flags, program
+from corallite.device.cli.flags import rate_flags
 from corallite.device.cli.flags.mqtt_flags import Fact
 from corallite.device.model import selftest
 from corallite.device.system.errors import RequestError
@@ -124,8 +125,8 @@ def _make_app(stack, stop: Stop, allowed, argv):  # type: ignore[no-untyped-def]
     # Predictions must work before systemd is notified.
     engine.classify(selftest.draw_images(engine.preprocessing.size_hw)[0])
     turn, metrics = FairLock(), Metrics()
-    gate = camera_flags.make_gate()
-    rate_limiter = stack.enter_context(camera_flags.open_rate_limiter(engine, gate))
+    gate = rate_flags.make_gate()
+    rate_limiter = stack.enter_context(rate_flags.open_rate_limiter(engine, gate))
     of_source = EngineHandle(engine, turn)
     facts: list[Fact] = []
     camera = _start_camera(stack, stop, of_source, metrics, rate_limiter, gate, facts)
