@@ -24,7 +24,7 @@ def wait_for_last(messages, expected):
 
     A message may come twice, retained and live, or after one that is outdated.
     """
-    last = {}
+    last: dict[str, str] = {}
     while last != expected:
         topic, text, _ = messages.get(timeout=60)
         last[topic] = text
