@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import shutil
 import threading
 
 import pytest
@@ -72,6 +73,11 @@ class Channel:
         """Publishes the model with this version; returns the release."""
         model = self.make_model(version)
         return change.publish(model, self.folder, self.keys, **options).release
+
+    def clear(self):
+        """Removes all of it, as who can write to the server may do."""
+        for path in self.folder.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def close(self):
         self.server.shutdown()

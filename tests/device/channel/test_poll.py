@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from corallite.convert.publish import change, repository
+from corallite.convert.publish import change, channel_folder, repository
 from corallite.convert.publish import keys as key_files
 from corallite.device.channel.release import is_in_rollout
 from corallite.device.channel.store import Store
@@ -30,7 +30,7 @@ def answer_with(content, **headers):
 
 def read(folder):
     """Returns the channel of a folder."""
-    found = repository.read(folder)
+    found = channel_folder.read(folder)
     assert found is not None
     return found
 
@@ -132,7 +132,7 @@ def test_changed_metadata_is_refused(channel, device):
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"<html>", b'{"signed": 1}'])
-def test_channel_file_that_is_no_root_is_not_trusted(channel, device, text):
+def test_channel_file_without_a_root_is_not_trusted(channel, device, text):
     channel.publish("1")
     channel.answers["/channel.json"] = answer_with(text)
     assert device.poll().state == "untrusted"
@@ -145,8 +145,7 @@ def test_root_of_another_key_is_refused_after_the_first_contact(
 ):
     channel.publish("1")
     assert device.poll().number == 1
-    for path in ("metadata", "targets"):
-        shutil.rmtree(channel.folder / path)
+    channel.clear()
     channel.keys = tmp_path / "keys of an attacker"
     channel.publish("2")
     assert device.poll().state == "untrusted"
@@ -157,8 +156,7 @@ def test_given_root_is_trusted_and_no_other(channel, device, tmp_path):
     root = shutil.copy(channel.folder / "channel.json", tmp_path / "root.json")
     assert device.poll(root=str(root)).number == 1
     assert "/channel.json" not in channel.requests
-    for path in ("metadata", "targets"):
-        shutil.rmtree(channel.folder / path)
+    channel.clear()
     channel.keys = tmp_path / "keys of an attacker"
     channel.publish("2")
     folder = str(tmp_path / "another device")
@@ -203,12 +201,12 @@ def test_signature_of_a_revoked_key_alone_is_refused(channel, device):
     assert device.poll().number == 2
     forged = read(channel.folder)
     repository.sign(forged, [old_key], NOW)
-    repository.write(forged, channel.folder, {})
+    channel_folder.write(forged, channel.folder, {})
     assert device.poll().state == "untrusted"
 
 
 @pytest.mark.parametrize("part", ["timestamp.json", "1.root.json", "model-1"])
-def test_half_a_download_is_no_download(channel, device, part):
+def test_half_a_download_is_not_used(channel, device, part):
     channel.publish("1")
     if part == "1.root.json":
         part, path = "/channel.json", channel.folder / "channel.json"
