@@ -95,7 +95,7 @@ class Device:
     def __init__(self, folder, url):
         self.folder = folder
         self.asks = {
-            **{"url": url, "folder": str(folder), "root": None, "device": "one"},
+            **{"url": url, "folder": str(folder), "device": "one"},
             **{"version": "1.0", "refused": {}, "current": "", "parent": 0},
         }
 

@@ -186,8 +186,8 @@ def test_program_that_ended_during_a_trial_starts_with_the_former_model(
     loop.ask_to_poll()
     wait_until(lambda: loop.model == ("2", "2"))
     loop.close()
-    # The second time, it is because of the model.
-    record["trials"] = {record["pending"]["digest"]: 2}
+    # The third time, it is because of the model.
+    record["trials"] = {record["pending"]["digest"]: 3}
     path.write_text(json.dumps(record))
     loop = run()
     loop.ask_to_poll()

@@ -153,14 +153,16 @@ def test_root_of_another_key_is_refused_after_the_first_contact(
 
 def test_given_root_is_trusted_and_no_other(channel, device, tmp_path):
     channel.publish("1")
-    root = shutil.copy(channel.folder / "channel.json", tmp_path / "root.json")
-    assert device.poll(root=str(root)).number == 1
+    root = (channel.folder / "channel.json").read_bytes()
+    Store(device.folder).pin_root(root)
+    assert device.poll().number == 1
     assert "/channel.json" not in channel.requests
     channel.clear()
     channel.keys = tmp_path / "keys of an attacker"
     channel.publish("2")
-    folder = str(tmp_path / "another device")
-    assert device.poll(root=str(root), folder=folder).state == "untrusted"
+    other = tmp_path / "another device"
+    Store(other).pin_root(root)
+    assert device.poll(folder=str(other)).state == "untrusted"
 
 
 def test_device_follows_a_new_key(channel, device):
