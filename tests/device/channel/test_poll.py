@@ -207,6 +207,38 @@ def test_signature_of_a_revoked_key_alone_is_refused(channel, device):
     assert device.poll().state == "untrusted"
 
 
+def test_metadata_of_two_states_is_refused(channel, device):
+    """Mix-and-match: the newest timestamp and snapshot, with an older list."""
+    channel.publish("1")
+    channel.publish("2")
+    metadata = channel.folder / "metadata"
+    newest = (metadata / "2.targets.json").read_bytes()
+    shutil.copy(metadata / "1.targets.json", metadata / "2.targets.json")
+    reply = device.poll()
+    assert (reply.state, reply.number) == ("untrusted", 0)
+    (metadata / "2.targets.json").write_bytes(newest)
+    assert device.poll().number == 2
+
+
+def test_fast_forward_attack_is_healed_by_a_new_key(channel, device, tmp_path):
+    """With a stolen key, versions that no later publication reaches."""
+    channel.publish("1")
+    mine = copy(channel.folder, tmp_path)
+    forged = read(channel.folder)
+    for part in (forged.targets, forged.snapshot, forged.timestamp):
+        part.signed.version = 10**9
+    old_key = key_files.find(channel.keys, forged.key_ids)
+    repository.sign(forged, [old_key], NOW)
+    channel_folder.write(forged, channel.folder, {})
+    assert device.poll().number == 1
+    channel.clear()
+    shutil.copytree(mine, channel.folder, dirs_exist_ok=True)
+    channel.publish("2")
+    assert device.poll().state == "untrusted"
+    change.replace_key(channel.folder, channel.keys)
+    assert device.poll().number == 2
+
+
 @pytest.mark.parametrize("part", ["timestamp.json", "1.root.json", "model-1"])
 def test_half_a_download_is_not_used(channel, device, part):
     channel.publish("1")
