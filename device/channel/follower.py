@@ -34,6 +34,9 @@ _POLL_S = 600.0
 # Spreads the requests of devices that start together, after a power cut.
 _FIRST_S = (5.0, 60.0)
 _JITTER = (0.8, 1.2)
+# Of a service without a model, between polls and before it exits: systemd starts it
+# again after 2 s, and ends a start after 180 s.
+_FIRST_PAUSES_S = (15.0, 40.0, 80.0)
 _CLOSE_LIMIT_S = 2.0
 _MOST_CHARACTERS = 255
 
@@ -92,7 +95,7 @@ class Follower:
                 "has changed."
             )
         is_new = not self._models.store.model.exists()
-        if is_new and not (self._own() and self._poll()):
+        if is_new and not self._poll_for_first():
             raise RequestError(
                 f"{self._channel.name}: there is no model for this device "
                 f"({self._status.channel_reason}); start again when that has changed."
@@ -185,6 +188,16 @@ class Follower:
             ) from error
         self.note_tried("")
         return opened
+
+    def _poll_for_first(self) -> bool:
+        """Polls for a first model, in a service several times; returns if it came."""
+        if "NOTIFY_SOCKET" not in os.environ:
+            return self._own() and self._poll()
+        for pause_s in _FIRST_PAUSES_S:
+            if self._own() and self._poll():
+                return True
+            self._closing.wait(pause_s * random.uniform(*_JITTER))
+        return False
 
     def _run(self) -> None:
         wait_s = random.uniform(*_FIRST_S)

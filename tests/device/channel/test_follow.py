@@ -146,6 +146,28 @@ def test_device_without_a_model_and_a_network_is_refused_in_one_sentence(channel
         run()
 
 
+@pytest.mark.parametrize("is_service", [True, False])
+def test_service_without_a_model_asks_again_before_it_exits(
+    channel, run, monkeypatch, is_service
+):
+    channel.publish("1")
+    if is_service:
+        monkeypatch.setenv("NOTIFY_SOCKET", "/missing")
+    pauses = "corallite.device.channel.follower._FIRST_PAUSES_S"
+    monkeypatch.setattr(pauses, (0.01, 0.01))
+
+    def fail_once(handler):
+        channel.answers.clear()
+        handler.send_error(503)
+
+    channel.answers["/channel.json"] = fail_once
+    if is_service:
+        assert run().model == ("1", "1")
+    else:
+        with pytest.raises(RequestError, match="the server answers 503"):
+            run()
+
+
 def test_first_model_that_does_not_run_is_refused_until_another_is_published(
     channel, run, monkeypatch, make_model
 ):
