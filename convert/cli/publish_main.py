@@ -7,8 +7,8 @@ corallite publish --channel=public/ --renew
 A channel is a folder for any web server. Devices run corallite classify or serve with
 --model=https://HOST/FOLDER/channel.json, and replace their model by the published one.
 Everything is signed with a key that stays on this machine. Upload targets/ first,
-then metadata/, then channel.json. The signatures are valid for 90 days: publish or
---renew at least once a month. To go back, publish the former model again.
+then metadata/ without *.root.json, then all. The signatures are valid for 90 days:
+publish or --renew at least once a month. To go back, publish the former model again.
 """
 
 from collections.abc import Sequence

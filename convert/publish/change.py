@@ -212,9 +212,7 @@ def _read_files(model: Path) -> list[bytes]:
         RequestError: It does not run here as a device would run it, on the CPU.
     """
     if find_kind(model) is not None:
-        raise RequestError(
-            f"{model}: is not a .tflite file, and channels have only those; give that."
-        )
+        raise RequestError(f"{model}: is not a .tflite file; publish the .tflite file.")
     content = read_model(str(model))
     contents = [content]
     if is_compiled(content, str(model)):
