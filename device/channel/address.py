@@ -70,13 +70,14 @@ def _read_root(name: str) -> bytes:
     remedy = f"give a copy of the channel's {FILE_NAME}"
     try:
         content = read_limited(name, MOST_ROOT_BYTES)
-        kind = json.loads(content)["signed"]["_type"]
+        signed = json.loads(content)["signed"]
+        kind, is_whole = signed["_type"], signed["keys"] and signed["roles"]
     except OSError as error:
         why = error.strerror
     except (LookupError, TypeError, ValueError):
         why = "it is not the JSON of a root"
     else:
-        why = "" if kind == "root" else f"it is a {kind!r}, not a root"
+        why = "" if kind == "root" and is_whole else f"its content is {kind!r}"
     if why:
         raise RequestError(f"--channel_root={name}: cannot be used ({why}); {remedy}.")
     return content

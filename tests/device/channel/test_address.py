@@ -59,7 +59,9 @@ def test_http_to_another_machine_needs_a_root(tmp_path):
     root = tmp_path / "root.json"
     with pytest.raises(RequestError, match="root.json: cannot be used .No such file"):
         parse_channel(url, str(root))
-    root.write_text('{"signed": {"_type": "root"}}')
+    root.write_text(
+        '{"signed": {"_type": "root", "keys": {"a": 1}, "roles": {"b": 2}}}'
+    )
     assert parse_channel(url, str(root)).root == root.read_bytes()
 
 
@@ -68,7 +70,8 @@ def test_http_to_another_machine_needs_a_root(tmp_path):
     [
         ("", "not the JSON of a root"),
         ("[]", "not the JSON of a root"),
-        ('{"signed": {"_type": "targets"}}', "a 'targets', not a root"),
+        ('{"signed": {"_type": "root"}}', "not the JSON of a root"),
+        ('{"signed": {"_type": "targets", "keys": 1, "roles": 1}}', "is 'targets'"),
     ],
 )
 def test_root_of_another_form_is_refused_by_its_flag(tmp_path, text, why):
