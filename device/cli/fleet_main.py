@@ -3,9 +3,9 @@
 corallite fleet --mqtt=mqtt://broker/home
 
 Shows the devices whose --mqtt topics are home/NAME; write + for any name in another
-place, as in mqtt://broker/+/cameras/+. Exits with status 1 if a device is lost or late.
+place, as in mqtt://broker/+/cameras/+. Exits with status 1 if a device is not online.
 "lost": the broker says that it is offline. "late": it sent no state for two and a half
-minutes.
+minutes. "no camera": its camera sends no frames.
 """
 
 import contextlib
@@ -118,7 +118,7 @@ def _forget(listener: Listener, name: str) -> None:
         raise RequestError(
             f"--forget={name}: is not a device at {listener.filter}; known: {known}."
         )
-    if found.condition is Condition.ONLINE:
+    if found.condition in (Condition.ONLINE, Condition.NO_CAMERA):
         raise RequestError(
             f"--forget={name}: is online and would publish again; stop it first."
         )

@@ -12,6 +12,8 @@ _MOST_BINS = 100
 # If a message does not say or says nonsense.
 _USUAL_PERIOD_S = 60.0
 _LONGEST_PERIOD_S = 3600.0
+# What states say of a source that sends frames; older versions do not say it.
+_LIVE = ("live", "")
 
 
 class Condition(enum.Enum):
@@ -20,11 +22,13 @@ class Condition(enum.Enum):
     Attributes:
         LOST: The broker says that it is offline: it has ended, or its connection broke.
         LATE: It has sent no state for two and a half periods.
-        ONLINE: Neither.
+        NO_CAMERA: Its source sends no frames.
+        ONLINE: None of these.
     """
 
     LOST = "lost"
     LATE = "late"
+    NO_CAMERA = "no camera"
     ONLINE = "online"
 
 
@@ -48,6 +52,7 @@ class State(NamedTuple):
         channel_reason: Why it is not current.
         time: When it was published, in seconds since 1970, by the device's clock.
         period_s: Seconds until the next one.
+        source: The state of the camera, such as "live" or "reopening".
     """
 
     corallite: str = ""
@@ -66,6 +71,12 @@ class State(NamedTuple):
     channel_reason: str = ""
     time: float | None = None
     period_s: float = _USUAL_PERIOD_S
+    source: str = ""
+
+    @property
+    def has_camera(self) -> bool:
+        """Whether the source sends frames."""
+        return self.source in _LIVE
 
 
 class Device(NamedTuple):

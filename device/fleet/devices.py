@@ -84,6 +84,9 @@ class Devices:
     def _take_state(self, device: str, state: State, is_retained: bool) -> None:
         if not self._has_room(device, self._seen):
             return
+        if not is_retained:
+            # Another program with the same topic has ended, or "online" was lost.
+            self._offline.discard(device)
         age_s = 0.0
         if is_retained and state.time is not None:
             age_s = max(0.0, self._wall_clock() - state.time)
@@ -102,6 +105,8 @@ class Devices:
             condition = Condition.LOST
         elif age_s > _LATE_PERIODS * state.period_s:
             condition = Condition.LATE
+        elif not state.has_camera:
+            condition = Condition.NO_CAMERA
         return Device(topic, self._name(topic), condition, age_s, state)
 
     def _name(self, topic: str) -> str:

@@ -8,10 +8,10 @@ from corallite.device.system.text import count_columns, cut
 
 # With one column between them, 80. Numbers are aligned to the right.
 _COLUMNS = {
-    "DEVICE": 16,
-    "STATE": 6,
+    "DEVICE": 15,
+    "STATE": 9,
     "VERSION": 7,
-    "MODEL": 14,
+    "MODEL": 12,
     "FPS": -5,
     "UNKNOWN": -7,
     "DRIFT": -5,
@@ -42,7 +42,10 @@ def to_line(device: Device) -> str:
     if state.channel_state:
         why = f" ({state.channel_reason})" if state.channel_reason else ""
         parts.append(f"channel {state.channel_state}{why}")
-    return f"{device.topic}: {device.condition.value}, {', '.join(parts)}"
+    condition = device.condition.value
+    if not state.has_camera:
+        condition = f"{condition} ({state.source})"
+    return f"{device.topic}: {condition}, {', '.join(parts)}"
 
 
 def _to_row(device: Device) -> list[str]:

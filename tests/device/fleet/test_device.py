@@ -19,12 +19,14 @@ def parse(**fields):
 
 def test_what_a_device_publishes_is_read(tmp_path):
     channel = {"channel_state": "waiting", "channel_latest": "8", "uncertain": 17}
+    channel |= {"source": "live"}
     feed = StateFeed("a", Untaught(), [lambda: channel], root=tmp_path)
     (text,) = feed.take().values()
     state = parse_state(str(text).encode())
     assert state is not None and state.time is not None
     assert state.scores == (0,) * 10 and state.period_s == 60 and state.time > 1e9
     assert (state.channel_state, state.uncertain) == ("waiting", 17)
+    assert state.has_camera
     assert set(state._fields) - set(json.loads(str(text))) == {
         *("channel_version", "channel_reason")
     }
@@ -67,6 +69,7 @@ def test_messages_of_other_programs_are_left_out(payload):
         ({"model_version": {"a": 1}}, {"model_version": ""}),
         ({"model_version": "\x1b[2Jx"}, {"model_version": "?[2Jx"}),
         ({"channel_version": 7}, {"channel_version": "7"}),
+        ({"source": None}, {"source": ""}),
     ],
 )
 def test_values_of_another_kind_are_left_out(fields, expected):

@@ -64,6 +64,26 @@ def test_will_makes_a_device_lost_until_it_is_back(devices):
     assert conditions(devices) == [("door", "online")]
 
 
+def test_new_state_shows_that_a_device_lives(devices):
+    devices.take("home/door/state", state())
+    devices.take("home/door/status", b"offline")
+    devices.take("home/door/state", state(), is_retained=True)
+    assert conditions(devices) == [("door", "lost")]
+    devices.take("home/door/state", state())
+    assert conditions(devices) == [("door", "online")]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [("live", "online"), ("reopening", "no camera"), ("given up", "no camera")],
+)
+def test_device_with_a_source_that_is_not_live_has_no_camera(devices, source, expected):
+    devices.take("home/door/state", state(source=source))
+    assert conditions(devices) == [("door", expected)]
+    devices.take("home/door/status", b"offline")
+    assert conditions(devices) == [("door", "lost")]
+
+
 def test_status_may_come_before_the_state(devices):
     devices.take("home/door/status", b"offline", is_retained=True)
     assert devices.list() == []
@@ -123,4 +143,4 @@ def test_number_of_devices_is_bounded(devices, monkeypatch):
         devices.take(f"home/{n}/status", b"offline")
     assert len(devices.list()) == 5 and devices.left_out == 8
     devices.take("home/0/state", state(fps=1))
-    assert devices.list()[0].state.fps == 1
+    assert [x.state.fps for x in devices.list() if x.name == "0"] == [1]

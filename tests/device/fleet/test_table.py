@@ -38,6 +38,14 @@ def test_table_fits_80_columns():
     assert rows[-1] == "2 devices: 1 late, 1 online"
 
 
+def test_line_has_the_state_of_the_camera():
+    device = DOOR._replace(
+        state=DOOR.state._replace(source="stale"), condition=Condition.NO_CAMERA
+    )
+    assert to_line(device).startswith("home/door: no camera (stale), corallite 0.1.0")
+    assert to_table([device]).splitlines()[1].startswith("door            no camera 0")
+
+
 def test_line_has_the_reason_of_the_channel():
     state = DOOR.state._replace(channel_state="refused", channel_reason="too large")
     line = to_line(DOOR._replace(state=state, condition=Condition.LOST))
