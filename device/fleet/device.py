@@ -21,7 +21,7 @@ class Condition(enum.Enum):
 
     Attributes:
         LOST: The broker says that it is offline: it has ended, or its connection broke.
-        LATE: It has sent no state for two and a half periods.
+        LATE: It has sent no state for two and a half periods, or nobody knows when.
         NO_CAMERA: Its source sends no frames.
         ONLINE: None of these.
     """
@@ -86,14 +86,14 @@ class Device(NamedTuple):
         topic: That of its results.
         name: The part of the topic in which devices differ.
         condition: Whether it works.
-        age_s: Seconds since its last state.
+        age_s: Seconds since its last state; None if its clock is wrong.
         state: That state.
     """
 
     topic: str
     name: str
     condition: Condition
-    age_s: float
+    age_s: float | None
     state: State
 
     def to_json(self) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class Device(NamedTuple):
             "topic": self.topic,
             "name": self.name,
             "condition": self.condition.value,
-            "age_s": round(self.age_s, 1),
+            "age_s": None if self.age_s is None else round(self.age_s, 1),
             **self.state._asdict(),
         }
 

@@ -12,10 +12,13 @@ _LATE_PERIODS = 2.5
 
 
 class _Seen(NamedTuple):
-    """The last state of a device, and when it was published, by our clock."""
+    """The last state of a device, and when it was published, by our clock.
+
+    None: the device's clock cannot be right.
+    """
 
     state: State
-    at_s: float
+    at_s: float | None
 
 
 class Devices:
@@ -87,10 +90,20 @@ class Devices:
         if not is_retained:
             # Another program with the same topic has ended, or "online" was lost.
             self._offline.discard(device)
-        age_s = 0.0
-        if is_retained and state.time is not None:
-            age_s = max(0.0, self._wall_clock() - state.time)
-        self._seen[device] = _Seen(state, self._clock() - age_s)
+        known = self._seen.get(device)
+        if is_retained and known is not None and known.state == state:
+            # Sent again after a reconnection: its arrival says more than its clock.
+            return
+        age_s = self._find_age(state) if is_retained else 0.0
+        at_s = None if age_s is None else self._clock() - age_s
+        self._seen[device] = _Seen(state, at_s)
+
+    def _find_age(self, state: State) -> float | None:
+        """Returns the age by the device's clock; None if that is ahead, or unknown."""
+        if state.time is None:
+            return None
+        age_s = self._wall_clock() - state.time
+        return max(0.0, age_s) if age_s >= -state.period_s else None
 
     def _has_room(self, device: str, known: "dict[str, _Seen] | set[str]") -> bool:
         has_room = device in known or len(known) < MOST_DEVICES
@@ -99,11 +112,11 @@ class Devices:
 
     def _describe(self, topic: str, now_s: float) -> Device:
         state, at_s = self._seen[topic]
-        age_s = now_s - at_s
+        age_s = None if at_s is None else now_s - at_s
         condition = Condition.ONLINE
         if topic in self._offline:
             condition = Condition.LOST
-        elif age_s > _LATE_PERIODS * state.period_s:
+        elif age_s is None or age_s > _LATE_PERIODS * state.period_s:
             condition = Condition.LATE
         elif not state.has_camera:
             condition = Condition.NO_CAMERA

@@ -111,8 +111,28 @@ def test_retained_state_is_as_old_as_it_says(devices, clock):
 
 def test_new_state_counts_from_its_arrival_whatever_the_clock_of_the_device(devices):
     devices.take("home/a/state", state(time=0))
+    devices.take("home/b/state", state(time=START_S + 10**6))
+    assert conditions(devices) == [("a", "online"), ("b", "online")]
+    # The broker sends them again after a reconnection.
+    devices.take("home/a/state", state(time=0), is_retained=True)
     devices.take("home/b/state", state(time=START_S + 10**6), is_retained=True)
     assert conditions(devices) == [("a", "online"), ("b", "online")]
+
+
+@pytest.mark.parametrize("fields", [{"time": START_S + 61}, {}])
+def test_retained_state_of_unknown_age_is_late_until_the_next(devices, fields):
+    devices.take("home/door/state", state(**fields), is_retained=True)
+    (device,) = devices.list()
+    assert (device.condition.value, device.age_s) == ("late", None)
+    assert device.to_json()["age_s"] is None
+    devices.take("home/door/state", state(**fields))
+    assert conditions(devices) == [("door", "online")]
+
+
+def test_clock_that_is_a_little_ahead_makes_no_difference(devices):
+    devices.take("home/door/state", state(time=START_S + 59), is_retained=True)
+    (device,) = devices.list()
+    assert (device.condition.value, device.age_s) == ("online", 0)
 
 
 def test_the_worst_come_first(devices, clock):
