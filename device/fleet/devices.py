@@ -26,7 +26,6 @@ class Devices:
 
     Attributes:
         filter: The topics of the devices, with "+" for any name.
-        left_out: Messages of more devices than that.
     """
 
     def __init__(
@@ -43,12 +42,18 @@ class Devices:
             wall_clock: Returns the time, as `time.time` does.
         """
         self.filter = topic_filter if "+" in topic_filter else f"{topic_filter}/+"
-        self.left_out = 0
         self._clock = clock
         self._wall_clock = wall_clock
         self._seen: dict[str, _Seen] = {}
         # Also of other programs, which have no state.
         self._offline: set[str] = set()
+        # Hashes, as topics may be long.
+        self._left_out: set[int] = set()
+
+    @property
+    def left_out(self) -> int:
+        """How many more devices there are; at most 10,000 are counted."""
+        return len(self._left_out)
 
     @property
     def subscriptions(self) -> list[str]:
@@ -68,6 +73,7 @@ class Devices:
             self._take_status(device, payload)
         elif not payload:
             self._seen.pop(device, None)
+            self._left_out.discard(hash(device))
         elif (state := parse_state(payload)) is not None:
             self._take_state(device, state, is_retained)
 
@@ -81,7 +87,7 @@ class Devices:
     def _take_status(self, device: str, payload: bytes) -> None:
         if payload != OFFLINE.encode():
             self._offline.discard(device)
-        elif self._has_room(device, self._offline):
+        elif device in self._seen or self._has_room(device, self._offline):
             self._offline.add(device)
 
     def _take_state(self, device: str, state: State, is_retained: bool) -> None:
@@ -90,6 +96,7 @@ class Devices:
         if not is_retained:
             # Another program with the same topic has ended, or "online" was lost.
             self._offline.discard(device)
+        self._left_out.discard(hash(device))
         known = self._seen.get(device)
         if is_retained and known is not None and known.state == state:
             # Sent again after a reconnection: its arrival says more than its clock.
@@ -106,9 +113,11 @@ class Devices:
         return max(0.0, age_s) if age_s >= -state.period_s else None
 
     def _has_room(self, device: str, known: "dict[str, _Seen] | set[str]") -> bool:
-        has_room = device in known or len(known) < MOST_DEVICES
-        self.left_out += not has_room
-        return has_room
+        if device in known or len(known) < MOST_DEVICES:
+            return True
+        if len(self._left_out) < MOST_DEVICES:
+            self._left_out.add(hash(device))
+        return False
 
     def _describe(self, topic: str, now_s: float) -> Device:
         state, at_s = self._seen[topic]

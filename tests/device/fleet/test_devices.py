@@ -156,11 +156,23 @@ def test_other_programs_are_not_devices(devices):
     assert devices.list() == []
 
 
+def test_loss_of_a_known_device_is_never_left_out(devices, monkeypatch):
+    monkeypatch.setattr(module, "MOST_DEVICES", 5)
+    devices.take("home/door/state", state())
+    for n in range(9):
+        devices.take(f"home/{n}/status", b"offline")
+    devices.take("home/door/status", b"offline")
+    assert conditions(devices) == [("door", "lost")]
+
+
 def test_number_of_devices_is_bounded(devices, monkeypatch):
     monkeypatch.setattr(module, "MOST_DEVICES", 5)
     for n in range(9):
         devices.take(f"home/{n}/state", state())
-        devices.take(f"home/{n}/status", b"offline")
-    assert len(devices.list()) == 5 and devices.left_out == 8
+        devices.take(f"home/{n}/state", state())
+    devices.take("home/8/status", b"offline")
+    assert len(devices.list()) == 5 and devices.left_out == 4
+    devices.take("home/8/state", b"")
+    assert devices.left_out == 3
     devices.take("home/0/state", state(fps=1))
     assert [x.state.fps for x in devices.list() if x.name == "0"] == [1]
