@@ -111,7 +111,7 @@ def parse_state(payload: bytes) -> State | None:
     """Returns the state in a message; None if it is not one of this program.
 
     Anybody who can write to the broker may have sent it: texts and lists are cut, and
-    values of another type are left out.
+    values of another type or out of range are left out.
     """
     if len(payload) > _MOST_BYTES:
         return None
@@ -122,7 +122,9 @@ def parse_state(payload: bytes) -> State | None:
     if not isinstance(content, dict) or not isinstance(content.get("corallite"), str):
         return None
     texts: dict[str, Any] = {name: _text(content.get(name)) for name in _TEXTS}
-    numbers: dict[str, Any] = {name: _number(content.get(name)) for name in _NUMBERS}
+    numbers: dict[str, Any] = {
+        name: _number(content.get(name), *limits) for name, limits in _NUMBERS.items()
+    }
     period_s = _number(content.get("period_s")) or _USUAL_PERIOD_S
     return State(
         **texts,
@@ -135,11 +137,19 @@ def parse_state(payload: bytes) -> State | None:
 
 
 _TEXTS = tuple(name for name, default in State._field_defaults.items() if default == "")
-_NUMBERS = ("fps", "unknown", "drift", "temperature_c", "time")
+# A longer integer has no float.
+_MOST = 1e15
+_NUMBERS = {
+    "fps": (0.0, _MOST),
+    "unknown": (0.0, 1.0),
+    "drift": (0.0, _MOST),
+    "temperature_c": (-_MOST, _MOST),
+    "time": (0.0, _MOST),
+}
 
 
 def _count(value: Any) -> int | None:
-    number = _number(value)
+    number = _number(value, 0.0)
     return None if number is None else int(number)
 
 
@@ -154,7 +164,6 @@ def _text(value: Any) -> str:
     return cut(replace_unprintable(text), _MOST_COLUMNS)
 
 
-def _number(value: Any) -> float | None:
+def _number(value: Any, least: float = -_MOST, most: float = _MOST) -> float | None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    # A long integer has no float.
-    return float(value) if is_number and abs(value) < 1e15 else None
+    return float(value) if is_number and least <= value <= most else None

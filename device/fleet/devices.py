@@ -69,6 +69,8 @@ class Devices:
             is_retained: It was published earlier, maybe long ago.
         """
         device, _, kind = topic.rpartition("/")
+        if not self._has_names(device):
+            return
         if kind == STATUS:
             self._take_status(device, payload)
         elif not payload:
@@ -83,6 +85,11 @@ class Devices:
         order = list(Condition)
         found = [self._describe(topic, now_s) for topic in self._seen]
         return sorted(found, key=lambda x: (order.index(x.condition), x.name))
+
+    def _has_names(self, topic: str) -> bool:
+        """Returns whether no level of a device's name is empty, as in home//state."""
+        pairs = zip(self.filter.split("/"), topic.split("/"), strict=False)
+        return all(level for pattern, level in pairs if pattern == "+")
 
     def _take_status(self, device: str, payload: bytes) -> None:
         if payload != OFFLINE.encode():

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from corallite.device.fleet.device import Condition, Device
-from corallite.device.system.text import count_columns, cut
+from corallite.device.system.text import count_columns, cut, replace_unprintable
 
 # With one column between them, 80. Numbers are aligned to the right.
 _COLUMNS = {
@@ -19,6 +19,7 @@ _COLUMNS = {
     "CHANNEL": 8,
 }
 _NOTHING = "-"
+_MOST_COLUMNS = 255
 
 
 def to_table(devices: Sequence[Device]) -> str:
@@ -45,13 +46,18 @@ def to_line(device: Device) -> str:
     condition = device.condition.value
     if not state.has_camera:
         condition = f"{condition} ({state.source})"
-    return f"{device.topic}: {condition}, {', '.join(parts)}"
+    return f"{to_name(device.topic)}: {condition}, {', '.join(parts)}"
+
+
+def to_name(topic: str) -> str:
+    """Returns a topic, or a part of it, for a sentence: printable and not too long."""
+    return cut(replace_unprintable(topic), _MOST_COLUMNS)
 
 
 def _to_row(device: Device) -> list[str]:
     state = device.state
     return [
-        device.name,
+        to_name(device.name),
         device.condition.value,
         state.corallite,
         state.channel_version or state.model_version or _NOTHING,

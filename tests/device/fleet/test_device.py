@@ -70,6 +70,14 @@ def test_messages_of_other_programs_are_left_out(payload):
         ({"model_version": "\x1b[2Jx"}, {"model_version": "?[2Jx"}),
         ({"channel_version": 7}, {"channel_version": "7"}),
         ({"source": None}, {"source": ""}),
+        ({"unknown": -0.1}, {"unknown": None}),
+        ({"unknown": 1}, {"unknown": 1.0}),
+        ({"unknown": 1.1}, {"unknown": None}),
+        ({"fps": -1}, {"fps": None}),
+        ({"drift": -1}, {"drift": None}),
+        ({"uncertain": -1}, {"uncertain": None}),
+        ({"scores": [-1, 2]}, {"scores": (0, 2)}),
+        ({"temperature_c": -12.5}, {"temperature_c": -12.5}),
     ],
 )
 def test_values_of_another_kind_are_left_out(fields, expected):

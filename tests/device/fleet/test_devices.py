@@ -150,6 +150,14 @@ def test_removed_device_is_not_listed(devices):
     assert devices.list() == []
 
 
+def test_topics_without_a_name_are_left_out(devices):
+    devices.take("home//state", state())
+    assert devices.list() == []
+    below_root = Devices("/home")
+    below_root.take("/home/door/state", state())
+    assert below_root.list()[0].name == "door"
+
+
 def test_other_programs_are_not_devices(devices):
     devices.take("home/bridge/state", b'{"state": "online"}')
     devices.take("home/bridge/status", b"offline")

@@ -46,6 +46,14 @@ def test_line_has_the_state_of_the_camera():
     assert to_table([device]).splitlines()[1].startswith("door            no camera 0")
 
 
+def test_names_are_cut_and_printable():
+    name = "\x1b[2J" + "x" * 999
+    device = DOOR._replace(topic=f"home/{name}", name=name)
+    line = to_line(device)
+    assert line.isprintable() and line.startswith("home/?[2Jx") and len(line) < 310
+    assert to_table([device]).splitlines()[1].startswith("?[2Jxxxxxxxxxx~ online")
+
+
 def test_line_has_the_reason_of_the_channel():
     state = DOOR.state._replace(channel_state="refused", channel_reason="too large")
     line = to_line(DOOR._replace(state=state, condition=Condition.LOST))
