@@ -22,10 +22,20 @@ _NOTHING = "-"
 _MOST_COLUMNS = 255
 
 
-def to_table(devices: Sequence[Device]) -> str:
-    """Returns the devices as a table of at most 80 columns, and their number."""
-    rows = [list(_COLUMNS), *(_to_row(device) for device in devices)]
-    return "\n".join([*(_align(row) for row in rows), count_devices(devices)])
+def to_table(devices: Sequence[Device], most_lines: int | None = None) -> str:
+    """Returns the devices as a table of at most 80 columns, and their number.
+
+    Args:
+        devices: The worst condition first.
+        most_lines: If there are more, the last devices are left out; None for all.
+    """
+    room = len(devices) if most_lines is None else max(1, most_lines - 2)
+    # The line that counts the others takes one of theirs.
+    shown = devices if len(devices) <= room else devices[: room - 1]
+    rows = [list(_COLUMNS), *(_to_row(device) for device in shown)]
+    others = len(devices) - len(shown)
+    more = [f"... and {others} more"] if others else []
+    return "\n".join([*(_align(row) for row in rows), *more, count_devices(devices)])
 
 
 def count_devices(devices: Sequence[Device]) -> str:

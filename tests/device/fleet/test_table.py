@@ -38,6 +38,18 @@ def test_table_fits_80_columns():
     assert rows[-1] == "2 devices: 1 late, 1 online"
 
 
+def test_table_is_cut_to_the_height_of_a_terminal():
+    lost = DOOR._replace(name="gate", condition=Condition.LOST)
+    devices = [lost, *[DOOR] * 9]
+    assert to_table(devices, 12) == to_table(devices)
+    table = to_table(devices, 6).splitlines()
+    assert [row.split()[0] for row in table[:-2]] == ["DEVICE", "gate", "door", "door"]
+    assert table[-2:] == ["... and 7 more", "10 devices: 1 lost, 9 online"]
+    assert to_table(devices, 1).splitlines()[1:] == [
+        *("... and 10 more", "10 devices: 1 lost, 9 online")
+    ]
+
+
 def test_line_has_the_state_of_the_camera():
     device = DOOR._replace(
         state=DOOR.state._replace(source="stale"), condition=Condition.NO_CAMERA
