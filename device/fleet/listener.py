@@ -46,7 +46,7 @@ class Listener:
         self._refusal = ""
         self._is_subscribed = False
         self._is_closing = False
-        self._messages = 0
+        self._lost_at = ""
         self._retained_s = time.monotonic()
         self._failures = Failures()
         self._client = make_client(address)
@@ -70,9 +70,30 @@ class Listener:
         """The topics of the devices."""
         return self._devices.filter
 
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about devices that are missing, or not up to date."""
+        notes = []
+        if left_out := self._devices.left_out:
+            notes.append(f"{left_out} more left out; give --mqtt a longer topic.")
+        if lost_at := self._lost_at:
+            notes.append(f"Not connected since {lost_at}; devices may have changed.")
+        return notes
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no device was left out."""
+        return not self._devices.left_out
+
     def list(self) -> list[Device]:
-        """Returns the devices: the worst condition first, then by name."""
+        """Returns the devices: the worst condition first, then by name.
+
+        Raises:
+            RequestError: The broker has refused a new connection.
+        """
         with self._changed:
+            if self._refusal:
+                raise RequestError(f"{self._name}: {self._refusal}")
             return self._devices.list()
 
     def wait(self, seconds: float) -> None:
@@ -137,6 +158,7 @@ class Listener:
             return
         with self._changed:
             self._is_subscribed, self._retained_s = True, time.monotonic()
+            self._lost_at = ""
             self._changed.notify()
 
     def _take(self, client: Any, data: Any, message: Any) -> None:
@@ -150,6 +172,7 @@ class Listener:
         self, client: Any, data: Any, flags: Any, code: Any, more: Any
     ) -> None:
         if not self._is_closing and not self._refusal:
+            self._lost_at = self._lost_at or time.strftime("%H:%M:%S")
             self._failures.note(f"{self._name}: {why_lost(code)}")
 
     def _refuse(self, why: str) -> None:

@@ -72,9 +72,13 @@ def test_listener_survives_a_restart_of_the_broker(broker, listen, wait_until, c
     wait_until(lambda: listener.list())
     broker.kill()
     wait_until(lambda: "the connection is lost (the broker closed it)" in caplog.text)
+    wait_until(lambda: listener.notes)
+    (note,) = listener.notes
+    assert re.match(r"Not connected since \d\d:\d\d:\d\d; devices may", note)
     broker.start()
     other = publish(broker.port, "gate")
     wait_until(lambda: len(listener.list()) == 2)
+    assert listener.notes == []
     for each in (sink, other):
         each.close()
 
@@ -88,6 +92,25 @@ def test_wrong_password_is_refused(tmp_path, listen):
     with pytest.raises(RequestError, match="refuses the connection .Not authorized"):
         listen(broker.port, user="me", password="secret")
     broker.kill()
+
+
+@needs_broker
+def test_refusal_of_a_new_connection_ends_the_list(broker, listen, wait_until):
+    listener = listen(broker.port)
+    broker.kill()
+    wait_until(lambda: listener.notes)
+    broker.config.write_text(
+        broker.config.read_text().replace("anonymous true", "anonymous false")
+    )
+    broker.start()
+
+    def is_refused():
+        try:
+            return listener.list() is None
+        except RequestError as error:
+            return "refuses the connection (Not authorized)" in str(error)
+
+    wait_until(is_refused)
 
 
 def test_missing_broker_is_named(tmp_path, listen):
