@@ -23,10 +23,8 @@ from corallite.device.fleet.device import Condition, Device
 from corallite.device.fleet.listener import Listener
 from corallite.device.fleet.table import to_line, to_name, to_table
 from corallite.device.outputs.broker import parse_address
-from corallite.device.outputs.topics import name_retained
 from corallite.device.system import log
 from corallite.device.system.errors import RequestError
-from corallite.device.system.text import replace_unprintable
 
 _MQTT = flags.DEFINE_string(
     "mqtt",
@@ -58,6 +56,8 @@ _CLEAR_SCREEN = "\x1b[H\x1b[2J"
 def main(argv: Sequence[str]) -> int:
     """Lists the devices, or removes one."""
     program.reject_arguments(argv)
+    if _FORGET.value is not None and (_JSON.value or _WATCH.value):
+        raise RequestError("--forget: cannot be used with --json or --watch.")
     address = parse_address(_MQTT.value, wildcards="+")
     with contextlib.closing(Listener(address)) as listener:
         if _FORGET.value is not None:
@@ -84,9 +84,8 @@ def _list(listener: Listener) -> int:
 
 
 def _explain_none(listener: Listener) -> str:
-    filter_ = replace_unprintable(listener.filter)
     return (
-        f"No device at {filter_}.\n"
+        f"No device at {to_name(listener.filter)}.\n"
         "Give classify or serve --mqtt with such a topic, where each + is a name."
     )
 
@@ -153,19 +152,20 @@ def _key(device: Device) -> tuple[str, ...]:
 
 
 def _forget(listener: Listener, name: str) -> None:
-    devices = {device.name: device for device in listener.list()}
-    found = devices.get(name)
+    found = listener.find(name)
     if found is None:
-        known = ", ".join([*devices][:10]) or "none"
+        names = [to_name(device.name) for device in listener.list()[:10]]
         raise RequestError(
-            f"--forget={name}: is not a device at {listener.filter}; known: {known}."
+            f"--forget={to_name(name)}: is not a device at {to_name(listener.filter)}; "
+            f"known: {', '.join(names) or 'none'}."
         )
     if found.condition in (Condition.ONLINE, Condition.NO_CAMERA):
         raise RequestError(
-            f"--forget={name}: is online and would publish again; stop it first."
+            f"--forget={to_name(name)}: is online and would publish again; stop it "
+            "first."
         )
-    listener.clear(name_retained(found.topic))
-    print(f"{replace_unprintable(found.topic)}: removed from the broker.")
+    listener.remove(found)
+    print(f"{to_name(found.topic)}: removed from the broker.")
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ class Devices:
             wall_clock: Returns the time, as `time.time` does.
         """
         self.filter = topic_filter if "+" in topic_filter else f"{topic_filter}/+"
+        self._prefix = self.filter.partition("+")[0]
         self._clock = clock
         self._wall_clock = wall_clock
         self._seen: dict[str, _Seen] = {}
@@ -85,6 +86,15 @@ class Devices:
         order = list(Condition)
         found = [self._describe(topic, now_s) for topic in self._seen]
         return sorted(found, key=lambda x: (order.index(x.condition), x.name))
+
+    def find(self, name: str) -> Device | None:
+        """Returns a device by its name, also one of which only the end is known."""
+        topic = self._prefix + name
+        if topic in self._seen:
+            return self._describe(topic, self._clock())
+        if topic in self._offline:
+            return Device(topic, name, Condition.LOST, None, State())
+        return None
 
     def _has_names(self, topic: str) -> bool:
         """Returns whether no level of a device's name is empty, as in home//state."""
@@ -136,7 +146,5 @@ class Devices:
             condition = Condition.LATE
         elif not state.has_camera:
             condition = Condition.NO_CAMERA
-        return Device(topic, self._name(topic), condition, age_s, state)
-
-    def _name(self, topic: str) -> str:
-        return topic.removeprefix(self.filter.partition("+")[0])
+        name = topic.removeprefix(self._prefix)
+        return Device(topic, name, condition, age_s, state)

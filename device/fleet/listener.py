@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Sequence
 from typing import Any
 
 from corallite.device.fleet.device import Device
@@ -16,6 +15,7 @@ from corallite.device.outputs.broker import (
     why_refused,
     why_unreachable,
 )
+from corallite.device.outputs.topics import name_retained
 from corallite.device.system.errors import RequestError
 from corallite.device.system.log_throttle import Failures
 
@@ -101,21 +101,36 @@ class Listener:
         with self._changed:
             self._changed.wait(seconds)
 
-    def clear(self, topics: Sequence[str]) -> None:
-        """Removes the retained messages of topics from the broker.
+    def find(self, name: str) -> Device | None:
+        """Returns a device by its name, also one that has no state."""
+        with self._changed:
+            return self._devices.find(name)
+
+    def remove(self, device: Device) -> None:
+        """Removes the retained messages of a device from the broker.
 
         Raises:
-            RequestError: The broker does not acknowledge it.
+            RequestError: The broker does not acknowledge it, or keeps them.
         """
         sent = [
             self._client.publish(topic, b"", AT_LEAST_ONCE, retain=True)
-            for topic in topics
+            for topic in name_retained(device.topic)
         ]
         deadline_s = time.monotonic() + _TIMEOUT_S
         for message in sent:
             message.wait_for_publish(max(0.0, deadline_s - time.monotonic()))
             if not message.is_published():
                 raise RequestError(f"{self._name}: does not answer; try it again.")
+        # Brokers also acknowledge what a user must not write.
+        with self._changed:
+            while self._devices.find(device.name):
+                left_s = deadline_s - time.monotonic()
+                if left_s <= 0:
+                    raise RequestError(
+                        f"{self._name}: did not remove the device; check that this "
+                        "user may write to its topics, and that it does not run."
+                    )
+                self._changed.wait(left_s)
 
     def close(self) -> None:
         """Disconnects."""

@@ -84,6 +84,14 @@ def test_changes_are_written_until_ctrl_c(broker, door):
         assert (process.returncode, out, err) == (0, "", "")
 
 
+def test_device_that_has_only_a_status_can_be_removed(broker):
+    publish.single("home/door/status", "offline", retain=True, port=broker.port)
+    assert fleet(broker.port)[1].startswith("No device")
+    assert fleet(broker.port, "--forget=door")[0] == 0
+    status, _, err = fleet(broker.port, "--forget=door")
+    assert status == 2 and "is not a device" in err
+
+
 def test_watch_ends_with_the_reader_of_its_lines(broker, door):
     with watch(broker.port) as process:
         process.stdout.readline()
@@ -150,5 +158,8 @@ def test_invalid_requests_are_refused_in_one_line(tmp_path):
     status, out, err = fleet(port)
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert "cannot be reached (Connection refused)" in err
+    for flag in ("--json", "--watch"):
+        status, _, err = fleet(port, "--forget=door", flag)
+        assert status == 2 and "--forget: cannot be used with --json or" in err
     status, _, err = fleet(port, "home/door")
     assert status == 2 and "Expected only flags, got 'home/door'" in err

@@ -87,6 +87,9 @@ def test_device_with_a_source_that_is_not_live_has_no_camera(devices, source, ex
 def test_status_may_come_before_the_state(devices):
     devices.take("home/door/status", b"offline", is_retained=True)
     assert devices.list() == []
+    found = devices.find("door")
+    assert found and (found.topic, found.condition.value) == ("home/door", "lost")
+    assert devices.find("gate") is None
     devices.take("home/door/state", state(), is_retained=True)
     assert conditions(devices) == [("door", "lost")]
 
