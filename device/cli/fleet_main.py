@@ -57,7 +57,9 @@ def main(argv: Sequence[str]) -> int:
     """Lists the devices, or removes one."""
     program.reject_arguments(argv)
     if _FORGET.value is not None and (_JSON.value or _WATCH.value):
-        raise RequestError("--forget: cannot be used with --json or --watch.")
+        raise RequestError(
+            "--forget: cannot be used with --json or --watch; omit them."
+        )
     address = parse_address(_MQTT.value, wildcards="+")
     with contextlib.closing(Listener(address)) as listener:
         if _FORGET.value is not None:
