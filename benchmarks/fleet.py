@@ -134,7 +134,8 @@ def _measure_round(listener: Listener, processes: list[subprocess.Popen]) -> flo
 
     def are_new() -> bool:
         age_s = time.monotonic() - start_s
-        return all(device.age_s < age_s for device in listener.list())
+        ages_s = [device.age_s for device in listener.list()]
+        return all(x is not None and x < age_s for x in ages_s)
 
     _await(are_new, _LOSS_LIMIT_S)
     return time.monotonic() - start_s

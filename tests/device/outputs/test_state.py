@@ -112,14 +112,14 @@ def test_an_empty_place_is_not_unknown(feed, clock):
     assert take(feed)["unknown"] == 0.25
 
 
-def test_drift_is_known_after_100_scores(feed, clock):
-    for _ in range(99):
+def test_drift_is_known_after_500_scores(feed, clock):
+    for _ in range(499):
         see(feed, clock, "cat", 0.99)
     assert take(feed)["drift"] is None
     for _ in range(31):
         see(feed, clock, "cat", 0.99)
     assert take(feed)["drift"] < 0.01
-    for _ in range(300):
+    for _ in range(600):
         see(feed, clock, "unknown", 0.35)
     assert take(feed)["drift"] > 1
 
