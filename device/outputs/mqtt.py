@@ -41,6 +41,9 @@ class Feed(Protocol):
         A broker that has lost its messages gets the last ones again.
         """
 
+    def close(self) -> None:
+        """Is called after the last result; what `take` returns then is sent."""
+
 
 class Mqtt:
     """A sink that publishes results as retained JSON, in order, at least once.
@@ -120,6 +123,8 @@ class Mqtt:
 
     def close(self) -> None:
         """Publishes the waiting messages and "offline", within a few seconds."""
+        for feed in self._feeds:
+            feed.close()
         self._closing.set()
         with self._changed:
             self._changed.notify()

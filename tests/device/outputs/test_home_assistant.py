@@ -103,6 +103,7 @@ def test_home_assistant_shows_the_camera(broker, board, tmp_path, make_engine):
     frames = FrameStream()
     frames.frames = iter([Frame(0, 0.0, image, "x", 0.0)])
     status = {
+        "source": "live",
         "channel_version": "7",
         "channel_latest": "8",
         "channel_reason": "not for this device yet",
@@ -139,6 +140,7 @@ def test_home_assistant_shows_the_camera(broker, board, tmp_path, make_engine):
     assert shown == {
         "sensor.door_label": "dog",
         "sensor.door_score": "87.3",
+        "sensor.door_state": "live",
         "sensor.door_frame_rate": "unknown",  # Known from the second state on.
         "sensor.door_unknown": "0.0",
         "sensor.door_temperature": "51.25",

@@ -41,6 +41,7 @@ class Notes:
 
     def __init__(self):
         self.new = {}
+        self.last = {}
         self.results = []
 
     def put(self, result):
@@ -49,6 +50,9 @@ class Notes:
     def take(self):
         new, self.new = self.new, {}
         return new
+
+    def close(self):
+        self.new = self.last
 
 
 @needs_broker
@@ -114,3 +118,13 @@ def test_waiting_results_do_not_delay_the_messages_of_feeds(broker, subscribe):
     topics = [messages.get(timeout=60)[0] for _ in range(3)]
     assert "home/cam/state" in topics
     sink.close()
+
+
+@needs_broker
+def test_last_messages_of_a_feed_come_before_offline(broker, subscribe):
+    messages, notes = subscribe(broker.port), Notes()
+    sink = Mqtt(Address("127.0.0.1", broker.port, "home/cam"), feeds=[notes])
+    wait_for_last(messages, {"home/cam/status": "online"})
+    notes.last = {"home/cam/state": "30"}
+    sink.close()
+    wait_for_last(messages, {"home/cam/state": "30", "home/cam/status": "offline"})
