@@ -32,7 +32,7 @@ _HOME_ASSISTANT = flags.DEFINE_boolean(
     "home_assistant",
     False,
     "Announce the camera to Home Assistant on the broker of --mqtt, with sensors of "
-    "label, score and state. It stays there until `corallite fleet --forget` removes it.",
+    "label, score and state. It stays until `corallite fleet --forget` removes it.",
 )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures import home_assistant_keys
 from mosquitto import needs_broker
 
 from corallite.device.camera.frame import Frame, FrameStream
@@ -93,6 +94,17 @@ def test_score_of_a_detector_is_that_of_its_best_box():
     )
     score = describe_components("a", manifest)["score"]
     assert "boxes[0].score" in score["value_template"]
+
+
+def test_message_has_only_keys_that_home_assistant_knows(board, make_engine):
+    feed = Announcement("home/door", make_engine(MANIFEST), True, root=board)
+    message = read(feed)[1]
+    assert set(message) <= home_assistant_keys.MESSAGE
+    assert set(message["device"]) <= home_assistant_keys.DEVICE
+    assert set(message["origin"]) <= home_assistant_keys.ORIGIN
+    for component in message["components"].values():
+        allowed = home_assistant_keys.COMPONENTS[component["platform"]]
+        assert set(component) <= allowed
 
 
 @needs_broker
