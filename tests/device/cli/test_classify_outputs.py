@@ -161,7 +161,7 @@ def test_lost_camera_is_published(model, broker, subscribe):
     flags = ["--source=rtsp://127.0.0.1:1/x", f"--model={model}"]
     url = f"--mqtt=mqtt://127.0.0.1:{broker.port}/home/door"
     process = subprocess.Popen([*COMMAND, *flags, url], stderr=subprocess.DEVNULL)
-    last = {}
+    last: dict[str, str] = {}
     while last.get("home/door/status") != "offline":
         topic, text, _ = messages.get(timeout=60)
         last[topic] = text
