@@ -197,8 +197,9 @@ class Mqtt:
     def _next(self) -> tuple[str, str | bytes] | None:
         """Waits for a message and a connection; returns None at the end."""
         while True:
-            # Read first: what a new connection needs is then collected.
+            # Read first: what a new connection or the end needs is then collected.
             is_connected = self._is_connected.is_set()
+            is_closing = self._closing.is_set()
             self._collect()
             with self._changed:
                 if is_connected and self._fresh:
@@ -208,7 +209,7 @@ class Mqtt:
                     newest = self._waiting.popleft()
                     self._retained[self._address.topic] = newest
                     return self._address.topic, newest
-                if self._closing.is_set():
+                if is_closing:
                     return None
                 self._changed.wait(_TICK_S)
 
