@@ -8,8 +8,9 @@ import contextlib
 import time
 from collections.abc import Callable
 
+from fleet_engine import Scored
+
 from corallite.device.engine.classifier import Prediction
-from corallite.device.engine.untaught import Untaught
 from corallite.device.fleet.listener import Listener
 from corallite.device.loop.classify_frames import Result
 from corallite.device.outputs.broker import Address
@@ -70,7 +71,7 @@ def live(
 
 
 def _open(port: int, topic: str, clock: Clock) -> Mqtt:
-    state = StateFeed(topic, Untaught(), clock=clock)
+    state = StateFeed(topic, Scored(), clock=clock)
     return Mqtt(Address("127.0.0.1", port, topic), feeds=[state])
 
 
