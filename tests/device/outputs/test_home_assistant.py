@@ -149,11 +149,12 @@ def test_home_assistant_shows_the_camera(broker, board, tmp_path, make_engine):
     states = found["states"]
     shown = {name: state["state"] for name, state in states.items()}
     assert shown.pop("image.door_picture") not in ("unavailable", "unknown")
+    # Known from the second state on, which comes after 10 s.
+    assert shown.pop("sensor.door_frame_rate") != "unavailable"
     assert shown == {
         "sensor.door_label": "dog",
         "sensor.door_score": "87.3",
         "sensor.door_state": "live",
-        "sensor.door_frame_rate": "unknown",  # Known from the second state on.
         "sensor.door_unknown": "0.0",
         "sensor.door_temperature": "51.25",
         "update.door_model": "on",
