@@ -5,8 +5,8 @@ python benchmarks/fleet.py --devices=1000
 Prints the memory of the broker and of `corallite fleet --watch`, the rates of messages,
 and the time until a loss is seen: of devices whose process is killed, and of devices
 that stop without closing their connection, as after a power cut. Then a few devices
-live a day in simulated time. Exit status 1 if memory grew during the day by more than
---max_growth_mb. Takes about six minutes.
+run for a day of simulated time. Exit status 1 if memory grew during the day by more
+than --max_growth_mb. Takes about six minutes.
 """
 
 import json
@@ -36,7 +36,11 @@ _DEVICES = flags.DEFINE_integer(
     "devices", 1000, "Simulated devices.", lower_bound=20, upper_bound=10_000
 )
 _DAY_DEVICES = flags.DEFINE_integer(
-    "day_devices", 10, "Devices that live a day.", lower_bound=1, upper_bound=100
+    "day_devices",
+    10,
+    "Devices of the simulated day.",
+    lower_bound=1,
+    upper_bound=100,
 )
 _MAX_GROWTH_MB = flags.DEFINE_float(
     "max_growth_mb", 1.0, "Largest growth of memory between an hour and a day."
@@ -134,7 +138,8 @@ def _measure_round(listener: Listener, processes: list[subprocess.Popen]) -> flo
 
     def are_new() -> bool:
         age_s = time.monotonic() - start_s
-        return all(device.age_s < age_s for device in listener.list())
+        ages_s = [device.age_s for device in listener.list()]
+        return all(x is not None and x < age_s for x in ages_s)
 
     _await(are_new, _LOSS_LIMIT_S)
     return time.monotonic() - start_s
@@ -153,9 +158,9 @@ def _measure_day(port: int, broker: int) -> int:
     hour, day = noted[60], noted[fleet_day.MINUTES]
     grown = max(x - y for x, y in zip(day, hour, strict=True))
     print(
-        f"a day of {_DAY_DEVICES.value} devices: {messages} messages in {seconds:.0f} s"
-        f"; devices and listener {hour[0]:.1f} MB after an hour, {day[0]:.1f} MB after "
-        f"the day; broker {hour[1]:.1f} and {day[1]:.1f} MB"
+        f"a day of {_DAY_DEVICES.value} devices: {messages} results and states in "
+        f"{seconds:.0f} s; devices and listener {hour[0]:.1f} MB after an hour, "
+        f"{day[0]:.1f} MB after the day; broker {hour[1]:.1f} and {day[1]:.1f} MB"
     )
     return program.EXIT_CHECK_FAILED if grown > _MAX_GROWTH_MB.value else 0
 

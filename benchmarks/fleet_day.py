@@ -8,8 +8,9 @@ import contextlib
 import time
 from collections.abc import Callable
 
+from fleet_engine import Scored
+
 from corallite.device.engine.classifier import Prediction
-from corallite.device.engine.untaught import Untaught
 from corallite.device.fleet.listener import Listener
 from corallite.device.loop.classify_frames import Result
 from corallite.device.outputs.broker import Address
@@ -22,7 +23,7 @@ _LABELS = ("cat", "dog", "unknown")
 
 
 class Clock:
-    """A clock that goes on when it is told to."""
+    """A clock that stands still until it is set."""
 
     def __init__(self) -> None:
         """Starts at 0."""
@@ -45,10 +46,10 @@ def live(
         note: Called after each minute with its number, from 1.
 
     Returns:
-        The number of messages, and the seconds that they took.
+        The number of results and states, and the seconds that they took.
 
     Raises:
-        TimeoutError: The listener does not get a state.
+        TimeoutError: The listener does not get a state, or the broker a result.
     """
     clock, topics = Clock(), [f"day/{n}" for n in range(devices)]
     with contextlib.ExitStack() as stack:
@@ -64,12 +65,13 @@ def live(
                 sink.put(_see(minute))
             clock.now_s += PERIOD_S
             _await_frames(listener, devices, minute)
+            _await_results(sinks)
             note(minute)
         return 2 * devices * minutes, time.perf_counter() - start_s
 
 
 def _open(port: int, topic: str, clock: Clock) -> Mqtt:
-    state = StateFeed(topic, Untaught(), clock=clock)
+    state = StateFeed(topic, Scored(), clock=clock)
     return Mqtt(Address("127.0.0.1", port, topic), feeds=[state])
 
 
@@ -77,6 +79,15 @@ def _see(minute: int) -> Result:
     label = _LABELS[minute % len(_LABELS)]
     top = [Prediction(label, (minute % 100) / 100)]
     return Result(minute, 60.0 * minute, "camera", top, label, 5.0)
+
+
+def _await_results(sinks: list[Mqtt]) -> None:
+    """Waits until the results, which follow the states, are sent."""
+    limit_s = time.monotonic() + _LIMIT_S
+    while any(sink.waiting for sink in sinks):
+        if time.monotonic() > limit_s:
+            raise TimeoutError("results still wait to be sent")
+        time.sleep(0.001)
 
 
 def _await_frames(listener: Listener, devices: int, frames: int) -> None:

@@ -13,9 +13,11 @@ import sys
 import time
 from typing import Any
 
+from fleet_engine import Scored
+
 from corallite.device.engine.classifier import Prediction
-from corallite.device.engine.untaught import Untaught
-from corallite.device.loop.classify_frames import Result, to_json_line
+from corallite.device.loop.classify_frames import Result
+from corallite.device.loop.result_lines import to_json_line
 from corallite.device.outputs.broker import (
     AT_LEAST_ONCE,
     KEEPALIVE_S,
@@ -53,7 +55,7 @@ class Device:
         self.client = make_client(address)
         self.client.will_set(f"{self.topic}/{STATUS}", OFFLINE, AT_LEAST_ONCE, True)
         self.client.connect(address.host, port, KEEPALIVE_S)
-        self._feed = StateFeed(self.topic, Untaught(), clock=clock)
+        self._feed = StateFeed(self.topic, Scored(), clock=clock)
         self._labels_s, self._labels = time.monotonic(), 0
         self._publish(f"{self.topic}/{STATUS}", ONLINE)
 
@@ -69,6 +71,7 @@ class Device:
             self._publish(self.topic, to_json_line(result))
         for topic, payload in self._feed.take().items():
             self._publish(topic, payload)
+            self._publish(f"{self.topic}/{STATUS}", ONLINE)
         self.client.loop_misc()
 
     def _publish(self, topic: str, payload: str | bytes) -> None:

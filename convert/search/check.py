@@ -52,7 +52,8 @@ class Check:
         """Returns a check from the dict of `dataclasses.asdict`."""
         errors = content["errors"].items()
         rows = {str(name): [float(x) for x in row] for name, row in errors}
-        return cls(rows, float(content["latency_factor"]))
+        # A search that was begun without a factor continues without one.
+        return cls(rows, float(content.get("latency_factor", 1)))
 
     def list_lines(self) -> list[str]:
         """Returns a sentence for each cost that was measured."""

@@ -12,6 +12,8 @@ _MOST_BINS = 100
 # If a message does not say or says nonsense.
 _USUAL_PERIOD_S = 60.0
 _LONGEST_PERIOD_S = 3600.0
+# What states say of a source that sends frames; older versions do not say it.
+_LIVE = ("live", "")
 
 
 class Condition(enum.Enum):
@@ -19,12 +21,14 @@ class Condition(enum.Enum):
 
     Attributes:
         LOST: The broker says that it is offline: it has ended, or its connection broke.
-        LATE: It has sent no state for two and a half periods.
-        ONLINE: Neither.
+        LATE: It has sent no state for two and a half periods, or nobody knows when.
+        NO_CAMERA: Its source sends no frames.
+        ONLINE: None of these.
     """
 
     LOST = "lost"
     LATE = "late"
+    NO_CAMERA = "no camera"
     ONLINE = "online"
 
 
@@ -48,6 +52,7 @@ class State(NamedTuple):
         channel_reason: Why it is not current.
         time: When it was published, in seconds since 1970, by the device's clock.
         period_s: Seconds until the next one.
+        source: The state of the camera, such as "live" or "reopening".
     """
 
     corallite: str = ""
@@ -66,6 +71,12 @@ class State(NamedTuple):
     channel_reason: str = ""
     time: float | None = None
     period_s: float = _USUAL_PERIOD_S
+    source: str = ""
+
+    @property
+    def has_camera(self) -> bool:
+        """Whether the source sends frames."""
+        return self.source in _LIVE
 
 
 class Device(NamedTuple):
@@ -75,14 +86,14 @@ class Device(NamedTuple):
         topic: That of its results.
         name: The part of the topic in which devices differ.
         condition: Whether it works.
-        age_s: Seconds since its last state.
+        age_s: Seconds since its last state; None if its clock is wrong.
         state: That state.
     """
 
     topic: str
     name: str
     condition: Condition
-    age_s: float
+    age_s: float | None
     state: State
 
     def to_json(self) -> dict[str, Any]:
@@ -91,7 +102,7 @@ class Device(NamedTuple):
             "topic": self.topic,
             "name": self.name,
             "condition": self.condition.value,
-            "age_s": round(self.age_s, 1),
+            "age_s": None if self.age_s is None else round(self.age_s, 1),
             **self.state._asdict(),
         }
 
@@ -100,7 +111,7 @@ def parse_state(payload: bytes) -> State | None:
     """Returns the state in a message; None if it is not one of this program.
 
     Anybody who can write to the broker may have sent it: texts and lists are cut, and
-    values of another type are left out.
+    values of another type or out of range are left out.
     """
     if len(payload) > _MOST_BYTES:
         return None
@@ -111,7 +122,9 @@ def parse_state(payload: bytes) -> State | None:
     if not isinstance(content, dict) or not isinstance(content.get("corallite"), str):
         return None
     texts: dict[str, Any] = {name: _text(content.get(name)) for name in _TEXTS}
-    numbers: dict[str, Any] = {name: _number(content.get(name)) for name in _NUMBERS}
+    numbers: dict[str, Any] = {
+        name: _number(content.get(name), *limits) for name, limits in _NUMBERS.items()
+    }
     period_s = _number(content.get("period_s")) or _USUAL_PERIOD_S
     return State(
         **texts,
@@ -124,11 +137,19 @@ def parse_state(payload: bytes) -> State | None:
 
 
 _TEXTS = tuple(name for name, default in State._field_defaults.items() if default == "")
-_NUMBERS = ("fps", "unknown", "drift", "temperature_c", "time")
+# A longer integer has no float.
+_MOST = 1e15
+_NUMBERS = {
+    "fps": (0.0, _MOST),
+    "unknown": (0.0, 1.0),
+    "drift": (0.0, _MOST),
+    "temperature_c": (-_MOST, _MOST),
+    "time": (0.0, _MOST),
+}
 
 
 def _count(value: Any) -> int | None:
-    number = _number(value)
+    number = _number(value, 0.0)
     return None if number is None else int(number)
 
 
@@ -143,7 +164,6 @@ def _text(value: Any) -> str:
     return cut(replace_unprintable(text), _MOST_COLUMNS)
 
 
-def _number(value: Any) -> float | None:
+def _number(value: Any, least: float = -_MOST, most: float = _MOST) -> float | None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    # A long integer has no float.
-    return float(value) if is_number and abs(value) < 1e15 else None
+    return float(value) if is_number and least <= value <= most else None

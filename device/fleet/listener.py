@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Sequence
 from typing import Any
 
 from corallite.device.fleet.device import Device
@@ -16,6 +15,7 @@ from corallite.device.outputs.broker import (
     why_refused,
     why_unreachable,
 )
+from corallite.device.outputs.topics import name_retained
 from corallite.device.system.errors import RequestError
 from corallite.device.system.log_throttle import Failures
 
@@ -46,7 +46,7 @@ class Listener:
         self._refusal = ""
         self._is_subscribed = False
         self._is_closing = False
-        self._messages = 0
+        self._lost_at = ""
         self._retained_s = time.monotonic()
         self._failures = Failures()
         self._client = make_client(address)
@@ -70,9 +70,30 @@ class Listener:
         """The topics of the devices."""
         return self._devices.filter
 
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about devices that are missing, or not up to date."""
+        notes = []
+        if left_out := self._devices.left_out:
+            notes.append(f"{left_out} more left out; give --mqtt a longer topic.")
+        if lost_at := self._lost_at:
+            notes.append(f"Not connected since {lost_at}; devices may have changed.")
+        return notes
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no device was left out."""
+        return not self._devices.left_out
+
     def list(self) -> list[Device]:
-        """Returns the devices: the worst condition first, then by name."""
+        """Returns the devices: the worst condition first, then by name.
+
+        Raises:
+            RequestError: The broker has refused a new connection.
+        """
         with self._changed:
+            if self._refusal:
+                raise RequestError(f"{self._name}: {self._refusal}")
             return self._devices.list()
 
     def wait(self, seconds: float) -> None:
@@ -80,21 +101,36 @@ class Listener:
         with self._changed:
             self._changed.wait(seconds)
 
-    def clear(self, topics: Sequence[str]) -> None:
-        """Removes the retained messages of topics from the broker.
+    def find(self, name: str) -> Device | None:
+        """Returns a device by its name, also one that has no state."""
+        with self._changed:
+            return self._devices.find(name)
+
+    def remove(self, device: Device) -> None:
+        """Removes the retained messages of a device from the broker.
 
         Raises:
-            RequestError: The broker does not acknowledge it.
+            RequestError: The broker does not acknowledge it, or keeps them.
         """
         sent = [
             self._client.publish(topic, b"", AT_LEAST_ONCE, retain=True)
-            for topic in topics
+            for topic in name_retained(device.topic)
         ]
         deadline_s = time.monotonic() + _TIMEOUT_S
         for message in sent:
             message.wait_for_publish(max(0.0, deadline_s - time.monotonic()))
             if not message.is_published():
                 raise RequestError(f"{self._name}: does not answer; try it again.")
+        # Brokers also acknowledge what a user must not write.
+        with self._changed:
+            while self._devices.find(device.name):
+                left_s = deadline_s - time.monotonic()
+                if left_s <= 0:
+                    raise RequestError(
+                        f"{self._name}: did not remove the device; check that this "
+                        "user may write to its topics, and that it does not run."
+                    )
+                self._changed.wait(left_s)
 
     def close(self) -> None:
         """Disconnects."""
@@ -137,6 +173,7 @@ class Listener:
             return
         with self._changed:
             self._is_subscribed, self._retained_s = True, time.monotonic()
+            self._lost_at = ""
             self._changed.notify()
 
     def _take(self, client: Any, data: Any, message: Any) -> None:
@@ -150,6 +187,7 @@ class Listener:
         self, client: Any, data: Any, flags: Any, code: Any, more: Any
     ) -> None:
         if not self._is_closing and not self._refusal:
+            self._lost_at = self._lost_at or time.strftime("%H:%M:%S")
             self._failures.note(f"{self._name}: {why_lost(code)}")
 
     def _refuse(self, why: str) -> None:

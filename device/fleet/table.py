@@ -4,14 +4,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 from corallite.device.fleet.device import Condition, Device
-from corallite.device.system.text import count_columns, cut
+from corallite.device.system.text import count_columns, cut, replace_unprintable
 
 # With one column between them, 80. Numbers are aligned to the right.
 _COLUMNS = {
-    "DEVICE": 16,
-    "STATE": 6,
+    "DEVICE": 15,
+    "STATE": 9,
     "VERSION": 7,
-    "MODEL": 14,
+    "MODEL": 12,
     "FPS": -5,
     "UNKNOWN": -7,
     "DRIFT": -5,
@@ -19,12 +19,23 @@ _COLUMNS = {
     "CHANNEL": 8,
 }
 _NOTHING = "-"
+_MOST_COLUMNS = 255
 
 
-def to_table(devices: Sequence[Device]) -> str:
-    """Returns the devices as a table of at most 80 columns, and their number."""
-    rows = [list(_COLUMNS), *(_to_row(device) for device in devices)]
-    return "\n".join([*(_align(row) for row in rows), count_devices(devices)])
+def to_table(devices: Sequence[Device], most_lines: int | None = None) -> str:
+    """Returns the devices as a table of at most 80 columns, and their number.
+
+    Args:
+        devices: The worst condition first.
+        most_lines: If there are more, the last devices are left out; None for all.
+    """
+    room = len(devices) if most_lines is None else max(1, most_lines - 2)
+    # The line that counts the others takes one of theirs.
+    shown = devices if len(devices) <= room else devices[: room - 1]
+    rows = [list(_COLUMNS), *(_to_row(device) for device in shown)]
+    others = len(devices) - len(shown)
+    more = [f"... and {others} more"] if others else []
+    return "\n".join([*(_align(row) for row in rows), *more, count_devices(devices)])
 
 
 def count_devices(devices: Sequence[Device]) -> str:
@@ -42,13 +53,21 @@ def to_line(device: Device) -> str:
     if state.channel_state:
         why = f" ({state.channel_reason})" if state.channel_reason else ""
         parts.append(f"channel {state.channel_state}{why}")
-    return f"{device.topic}: {device.condition.value}, {', '.join(parts)}"
+    condition = device.condition.value
+    if not state.has_camera:
+        condition = f"{condition} ({state.source})"
+    return f"{to_name(device.topic)}: {condition}, {', '.join(parts)}"
+
+
+def to_name(topic: str) -> str:
+    """Returns a topic, or a part of it, for a sentence: printable and not too long."""
+    return cut(replace_unprintable(topic), _MOST_COLUMNS)
 
 
 def _to_row(device: Device) -> list[str]:
     state = device.state
     return [
-        device.name,
+        to_name(device.name),
         device.condition.value,
         state.corallite,
         state.channel_version or state.model_version or _NOTHING,

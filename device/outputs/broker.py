@@ -17,6 +17,7 @@ _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _MAX_DELAY_S = 30
 # A topic has at most 65,535 bytes in the protocol, including our suffix.
 _MAX_BYTES = 2**15
+_WHOLE_LEVEL = ' A "+" must be a whole level, as in +/cameras.'
 
 
 @dataclass(frozen=True)
@@ -120,17 +121,18 @@ def parse_address(url: str, wildcards: str = "") -> Address:
         parts = parse_url(url, _PORTS, _FORM)
     except RequestError as error:
         raise RequestError(f"--mqtt: {error}") from None
-    topic = unquote(parts.path).strip("/")
-    forbidden = {*"+#\0"} - {*wildcards}
-    if not topic or parts.query or url.endswith("?") or set(topic) & forbidden:
-        excluded = '"#"' if "+" in wildcards else '"+" and "#"'
+    topic = unquote(parts.path, errors="surrogateescape").strip("/")
+    is_valid = _is_topic(topic, wildcards)
+    if not is_valid or parts.query or url.endswith("?"):
+        excluded = '"#"' if "+" in wildcards else '"+", "#"'
         raise RequestError(
             f"--mqtt: {parts.scheme}://...: has no valid topic; write {_FORM}, without "
-            f'{excluded} in the topic, and with "?" as %3F.'
+            f'{excluded} and control characters in the topic, and "?" as %3F.'
+            f"{_WHOLE_LEVEL if '+' in wildcards else ''}"
         )
-    if re.search("[\udc80-\udcff]", f"{parts.user} {parts.password}"):
+    if re.search("[\udc80-\udcff]", f"{parts.user} {parts.password} {topic}"):
         raise RequestError(
-            f"--mqtt: {parts.scheme}://...: user or password is not UTF-8 text; MQTT "
+            f"--mqtt: {parts.scheme}://...: user, password or topic is not UTF-8; MQTT "
             "needs UTF-8, such as %C3%A9 and not %E9."
         )
     return Address(
@@ -141,3 +143,12 @@ def parse_address(url: str, wildcards: str = "") -> Address:
         parts.password,
         parts.scheme == "mqtts",
     )
+
+
+def _is_topic(topic: str, wildcards: str) -> bool:
+    """Returns whether MQTT allows a topic: no controls, and "+" for a whole level."""
+    if not topic or re.search(r"[\x00-\x1f\x7f-\x9f]", topic):
+        return False
+    levels = topic.split("/")
+    allowed = {*wildcards}
+    return all(not {*"+#"} & {*level} or level in allowed for level in levels)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from corallite.device.model.refusal import SCORE_EDGES
 
 BINS = len(SCORE_EDGES) + 1
-# With fewer scores on a side, chance alone gives an index of more than 0.1.
-LEAST_SCORES = 100
+# With fewer, chance alone raises the index above 0.1 in more than 1 of 20 cases.
+LEAST_PHOTOS = 100
+LEAST_PREDICTIONS = 500
 
 
 class ScoreCounts:
@@ -50,18 +51,24 @@ class ScoreCounts:
 def find_drift(trained: Sequence[int], seen: Sequence[int]) -> float | None:
     """Returns the population stability index of scores; None if there are too few.
 
-    The sum of (p - q) ln(p / q) over the bins (Yurdakul 2018, "Statistical Properties
-    of Population Stability Index"). Half a score is added to each bin, so that an empty
-    one has no infinite weight.
+    The sum of (p - q) ln(p / q) over the bins, without what chance gives on average:
+    (bins - 1) (1 / photos + 1 / predictions), from Yurdakul 2018, "Statistical
+    Properties of Population Stability Index". At least 0. Half a score is added to each
+    bin, so that an empty one has no infinite weight.
 
     Args:
         trained: Photos of the training, by bin.
         seen: Predictions of the camera, by bin.
     """
-    if min(sum(trained), sum(seen)) < LEAST_SCORES or len(trained) != len(seen):
+    photos, predictions = sum(trained), sum(seen)
+    if photos < LEAST_PHOTOS or predictions < LEAST_PREDICTIONS:
+        return None
+    if len(trained) != len(seen):
         return None
     pairs = zip(_shares(trained), _shares(seen), strict=True)
-    return sum((p - q) * math.log(p / q) for p, q in pairs)
+    index = sum((p - q) * math.log(p / q) for p, q in pairs)
+    chance = (len(seen) - 1) * (1 / photos + 1 / predictions)
+    return max(0.0, index - chance)
 
 
 def _shares(counts: Sequence[int]) -> list[float]:

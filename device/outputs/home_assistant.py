@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from corallite.device.board.sensors import read_board_name, read_temperature_c
+from corallite.device.camera.connection_state import State
 from corallite.device.engine.base import Engine
 from corallite.device.loop.classify_frames import Result
 from corallite.device.model.manifest import Manifest
@@ -72,6 +73,9 @@ class Announcement:
         message = self._describe(manifest)
         return {discovery_topic(self._topic): json.dumps(message)}
 
+    def close(self) -> None:
+        """Has no last message."""
+
     def _describe(self, manifest: Manifest) -> dict[str, Any]:
         topic, identifier = self._topic, name_device(self._topic)
         software = version_line().split()[-1]
@@ -110,6 +114,15 @@ def describe_components(topic: str, manifest: Manifest) -> dict[str, dict[str, A
     return {
         "label": _describe_label(topic, manifest),
         "score": _percentage("Score", topic, _find_score(manifest)),
+        "source": {
+            "platform": "sensor",
+            "name": "State",
+            "state_topic": state,
+            "value_template": "{{ value_json.source }}",
+            "device_class": "enum",
+            "options": [source.value for source in State],
+            "entity_category": "diagnostic",
+        },
         "fps": {
             **_number("Frame rate", state, "value_json.fps"),
             "unit_of_measurement": "fps",

@@ -41,13 +41,17 @@ class Feed(Protocol):
         A broker that has lost its messages gets the last ones again.
         """
 
+    def close(self) -> None:
+        """Is called after the last result; what `take` returns then is sent."""
+
 
 class Mqtt:
     """A sink that publishes results as retained JSON, in order, at least once.
 
     At most one message is unacknowledged, so that the broker always retains the
     newest. If the connection is lost, paho reconnects after 1 s at first and 30 s at
-    most; meanwhile the newest 100 messages wait.
+    most; meanwhile the newest 100 messages wait. A new connection begins with the last
+    message of each topic, as the broker may have lost it.
 
     Attributes:
         lost: How many messages were dropped for newer ones, or at the end.
@@ -77,10 +81,12 @@ class Mqtt:
         self._every_frame = every_frame
         self._last: object = None
         self._feeds = feeds
-        # Of the feeds, by topic: all last messages, and those to be published.
+        # By topic, for the publisher: all last messages, and those to be published
+        # before the waiting results.
         self._retained: dict[str, str | bytes] = {}
         self._fresh: dict[str, str | bytes] = {}
         self._is_connected_again = threading.Event()
+        self._is_connected = threading.Event()
         self._waiting: deque[str] = deque()
         self._changed = threading.Condition()
         self._closing = threading.Event()
@@ -93,6 +99,11 @@ class Mqtt:
             target=self._publish, name="mqtt", daemon=True
         )
         self._publisher.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many results wait to be sent."""
+        return len(self._waiting)
 
     def put(self, result: Result) -> None:
         """Queues `result` if its labels or counts have changed; never waits."""
@@ -112,6 +123,8 @@ class Mqtt:
 
     def close(self) -> None:
         """Publishes the waiting messages and "offline", within a few seconds."""
+        for feed in self._feeds:
+            feed.close()
         self._closing.set()
         with self._changed:
             self._changed.notify()
@@ -127,21 +140,21 @@ class Mqtt:
         stopper = threading.Thread(target=self._client.loop_stop, daemon=True)
         stopper.start()
         stopper.join(_CLOSE_TIMEOUT_S)
-        waiting = self.lost + len(self._waiting)
+        waiting = self.lost + self.waiting
         if waiting:
             log.warning("%d messages were not published.", waiting)
 
     def _make_client(self) -> Any:
         client = make_client(self._address)
         client.will_set(self._status_topic, OFFLINE, AT_LEAST_ONCE, True)
-        client.on_connect = self._report_online
+        client.on_connect = self._note_connection
         client.on_connect_fail = self._note_unreachable
         client.on_disconnect = self._note_loss
         return client
 
     # These three run in paho's own thread.
 
-    def _report_online(
+    def _note_connection(
         self, client: Any, data: Any, flags: Any, code: Any, more: Any
     ) -> None:
         if code.is_failure:
@@ -150,7 +163,7 @@ class Mqtt:
             return
         log.info("%s: connected.", self._address.name)
         self._is_connected_again.set()
-        client.publish(self._status_topic, ONLINE, AT_LEAST_ONCE, retain=True)
+        self._is_connected.set()
 
     def _note_unreachable(self, client: Any, data: Any) -> None:
         # paho calls this while it handles the exception, and does not pass it on.
@@ -161,6 +174,7 @@ class Mqtt:
     def _note_loss(
         self, client: Any, data: Any, flags: Any, code: Any, more: Any
     ) -> None:
+        self._is_connected.clear()
         # A refusing broker closes the connection: that has been logged with its reason.
         is_refused, self._is_refused = self._is_refused, False
         if not self._closing.is_set() and not is_refused:
@@ -183,24 +197,36 @@ class Mqtt:
     def _next(self) -> tuple[str, str | bytes] | None:
         """Waits for a message and a connection; returns None at the end."""
         while True:
+            # Read first: what a new connection or the end needs is then collected.
+            is_connected = self._is_connected.is_set()
+            is_closing = self._closing.is_set()
             self._collect()
             with self._changed:
-                is_connected = self._client.is_connected()
-                if is_connected and self._waiting:
-                    return self._address.topic, self._waiting.popleft()
                 if is_connected and self._fresh:
                     topic = next(iter(self._fresh))
                     return topic, self._fresh.pop(topic)
-                if self._closing.is_set():
+                if is_connected and self._waiting:
+                    newest = self._waiting.popleft()
+                    self._retained[self._address.topic] = newest
+                    return self._address.topic, newest
+                if is_closing:
                     return None
                 self._changed.wait(_TICK_S)
 
     def _collect(self) -> None:
         """Takes the new messages of the feeds; all after a connection was made."""
-        if self._is_connected_again.is_set():
+        is_new = self._is_connected_again.is_set()
+        if is_new:
             self._is_connected_again.clear()
             self._fresh = dict(self._retained)
+            if self._waiting:
+                self._fresh.pop(self._address.topic, None)
         for feed in self._feeds:
-            new = feed.take()
-            self._retained.update(new)
-            self._fresh.update(new)
+            if new := feed.take():
+                is_new = True
+                self._retained.update(new)
+                self._fresh.update(new)
+        if is_new and not self._closing.is_set():
+            # Not once only: the broker says "offline" when it notices the end of the
+            # former connection, which may be after the begin of this one.
+            self._fresh[self._status_topic] = ONLINE

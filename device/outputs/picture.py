@@ -65,6 +65,9 @@ class PictureFeed:
             self._failures.note(f"No picture is published: {error}")
             return {}
 
+    def close(self) -> None:
+        """Has no last message."""
+
 
 def _encode(image_rgb_u8: Image) -> bytes:
     height, width = image_rgb_u8.shape[:2]

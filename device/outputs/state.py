@@ -1,4 +1,4 @@
-"""Publishes the state of the program: what a fleet is looked after by."""
+"""Publishes the state of the program, for `corallite fleet` and Home Assistant."""
 
 import json
 import threading
@@ -101,6 +101,11 @@ class StateFeed:
         for describe in self._facts:
             state |= describe()
         return {self._topic: json.dumps(state)}
+
+    def close(self) -> None:
+        """Makes a last state due, which counts all results."""
+        with self._guard:
+            self._due_s = float("-inf")
 
     def _begin_model(self) -> None:
         """Forgets the scores of the former model, and publishes soon."""

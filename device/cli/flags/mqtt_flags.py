@@ -26,7 +26,7 @@ _PICTURE = flags.DEFINE_boolean(
     "mqtt_picture",
     False,
     "Also publish a small JPEG to TOPIC/picture when the label changes, at most one in "
-    "ten seconds. All who can read the broker can see it.",
+    "ten seconds. Everyone who can read the topic can see it.",
 )
 _HOME_ASSISTANT = flags.DEFINE_boolean(
     "home_assistant",
@@ -76,6 +76,7 @@ def make_sink(
 
     address = broker.parse_address(_MQTT.value)
     topic = address.topic
+    facts = [*facts, lambda: {"source": frames.state.value}]
     feeds: list[mqtt.Feed] = [state.StateFeed(topic, engine, facts)]
     if _PICTURE.value:
         from corallite.device.outputs.picture import PictureFeed

@@ -2,7 +2,7 @@
 
 import pytest
 
-from corallite.convert.search.check import CALIBRATING, COUNT, calibrate
+from corallite.convert.search.check import CALIBRATING, COUNT, Check, calibrate
 from corallite.convert.search.space.prices import Prices
 from corallite.device.benchmark.layers.latency_table import LatencyTable
 from corallite.device.benchmark.layers.operator import Operator
@@ -35,3 +35,8 @@ def test_the_factor_is_part_of_a_price():
     table = LatencyTable("here", "litert", milliseconds={operator.key: 2.0})
     prices = Prices(Budget(max_latency_ms=5), table, latency_factor=1.5)
     assert prices.add_up([operator])["latency_ms"] == 3
+
+
+def test_a_search_from_before_there_was_a_factor_has_none():
+    errors = {"latency_ms": [0.0] * COUNT}
+    assert Check.from_json({"errors": errors}) == Check(errors, 1.0)

@@ -154,3 +154,18 @@ def test_loop_does_not_leak(model, source, frames, settled):
     row = json.loads(done.stdout)
     assert done.returncode == 0 and row["is_steady"], row
     assert row["last"]["results"] == frames
+
+
+def test_lost_camera_is_published(model, broker, subscribe):
+    messages = subscribe(broker.port)
+    flags = ["--source=rtsp://127.0.0.1:1/x", f"--model={model}"]
+    url = f"--mqtt=mqtt://127.0.0.1:{broker.port}/home/door"
+    process = subprocess.Popen([*COMMAND, *flags, url], stderr=subprocess.DEVNULL)
+    last: dict[str, str] = {}
+    while last.get("home/door/status") != "offline":
+        topic, text, _ = messages.get(timeout=60)
+        last[topic] = text
+        if topic == "home/door/state":
+            process.terminate()
+    process.wait()
+    assert json.loads(last["home/door/state"])["source"] in ("opening", "reopening")

@@ -19,12 +19,14 @@ def parse(**fields):
 
 def test_what_a_device_publishes_is_read(tmp_path):
     channel = {"channel_state": "waiting", "channel_latest": "8", "uncertain": 17}
+    channel |= {"source": "live"}
     feed = StateFeed("a", Untaught(), [lambda: channel], root=tmp_path)
     (text,) = feed.take().values()
     state = parse_state(str(text).encode())
     assert state is not None and state.time is not None
     assert state.scores == (0,) * 10 and state.period_s == 60 and state.time > 1e9
     assert (state.channel_state, state.uncertain) == ("waiting", 17)
+    assert state.has_camera
     assert set(state._fields) - set(json.loads(str(text))) == {
         *("channel_version", "channel_reason")
     }
@@ -67,6 +69,15 @@ def test_messages_of_other_programs_are_left_out(payload):
         ({"model_version": {"a": 1}}, {"model_version": ""}),
         ({"model_version": "\x1b[2Jx"}, {"model_version": "?[2Jx"}),
         ({"channel_version": 7}, {"channel_version": "7"}),
+        ({"source": None}, {"source": ""}),
+        ({"unknown": -0.1}, {"unknown": None}),
+        ({"unknown": 1}, {"unknown": 1.0}),
+        ({"unknown": 1.1}, {"unknown": None}),
+        ({"fps": -1}, {"fps": None}),
+        ({"drift": -1}, {"drift": None}),
+        ({"uncertain": -1}, {"uncertain": None}),
+        ({"scores": [-1, 2]}, {"scores": (0, 2)}),
+        ({"temperature_c": -12.5}, {"temperature_c": -12.5}),
     ],
 )
 def test_values_of_another_kind_are_left_out(fields, expected):

@@ -8,13 +8,15 @@ import pytest
 from mosquitto import Broker, needs_broker
 
 from corallite.device.engine.untaught import Untaught
+from corallite.device.fleet import devices
+from corallite.device.fleet import listener as module
 from corallite.device.fleet.listener import Listener
 from corallite.device.outputs.broker import Address
 from corallite.device.outputs.mqtt import Mqtt
 from corallite.device.outputs.state import StateFeed
 from corallite.device.system.errors import RequestError
 
-pytest.importorskip("paho.mqtt.client")
+mqtt_publish = pytest.importorskip("paho.mqtt.publish")
 
 
 @pytest.fixture
@@ -56,12 +58,44 @@ def test_devices_come_and_go(broker, listen, wait_until):
 
 
 @needs_broker
+def test_removal_that_the_broker_denies_is_an_error(tmp_path, listen, monkeypatch):
+    rules = tmp_path / "rules"
+    rules.write_text(
+        "topic read home/#\ntopic readwrite home/+/status\n"
+        "user camera\ntopic readwrite home/#\n"
+    )
+    broker = Broker(tmp_path, f"allow_anonymous true\nacl_file {rules}")
+    broker.start()
+    publish_state(broker.port, "door", auth={"username": "camera"})
+    listener = listen(broker.port)
+    monkeypatch.setattr(module, "_TIMEOUT_S", 1.0)
+    with pytest.raises(RequestError, match="did not remove the device; check that"):
+        listener.remove(listener.list()[0])
+    broker.kill()
+
+
+def publish_state(port, name, **more):
+    topic, payload = f"home/{name}/state", '{"corallite": "1"}'
+    mqtt_publish.single(topic, payload, retain=True, port=port, **more)
+
+
+@needs_broker
+def test_devices_that_are_left_out_are_counted(broker, listen, monkeypatch):
+    monkeypatch.setattr(devices, "MOST_DEVICES", 2)
+    for name in "abc":
+        publish_state(broker.port, name)
+    listener = listen(broker.port)
+    assert listener.notes == ["1 more left out; give --mqtt a longer topic."]
+    assert not listener.is_complete
+
+
+@needs_broker
 def test_removed_messages_are_not_retained(broker, listen, wait_until):
     listener, sink = listen(broker.port), publish(broker.port, "door")
     wait_until(lambda: listener.list())
     sink.close()
     wait_until(lambda: conditions(listener)["door"] == "lost")
-    listener.clear(["home/door/state", "home/door/status"])
+    listener.remove(listener.list()[0])
     assert listen(broker.port).list() == []
     assert listener.list() == []
 
@@ -72,9 +106,13 @@ def test_listener_survives_a_restart_of_the_broker(broker, listen, wait_until, c
     wait_until(lambda: listener.list())
     broker.kill()
     wait_until(lambda: "the connection is lost (the broker closed it)" in caplog.text)
+    wait_until(lambda: listener.notes)
+    (note,) = listener.notes
+    assert re.match(r"Not connected since \d\d:\d\d:\d\d; devices may", note)
     broker.start()
     other = publish(broker.port, "gate")
     wait_until(lambda: len(listener.list()) == 2)
+    assert listener.notes == []
     for each in (sink, other):
         each.close()
 
@@ -90,6 +128,25 @@ def test_wrong_password_is_refused(tmp_path, listen):
     broker.kill()
 
 
+@needs_broker
+def test_refusal_of_a_new_connection_ends_the_list(broker, listen, wait_until):
+    listener = listen(broker.port)
+    broker.kill()
+    wait_until(lambda: listener.notes)
+    broker.config.write_text(
+        broker.config.read_text().replace("anonymous true", "anonymous false")
+    )
+    broker.start()
+
+    def is_refused():
+        try:
+            return listener.list() is None
+        except RequestError as error:
+            return "refuses the connection (Not authorized)" in str(error)
+
+    wait_until(is_refused)
+
+
 def test_missing_broker_is_named(tmp_path, listen):
     port = Broker(tmp_path).port
     expected = (
@@ -100,8 +157,6 @@ def test_missing_broker_is_named(tmp_path, listen):
 
 
 def test_server_that_says_nothing_is_named(listen, monkeypatch):
-    from corallite.device.fleet import listener as module
-
     monkeypatch.setattr(module, "_TIMEOUT_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         with pytest.raises(RequestError, match="does not answer; check the port"):

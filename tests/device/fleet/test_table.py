@@ -38,6 +38,34 @@ def test_table_fits_80_columns():
     assert rows[-1] == "2 devices: 1 late, 1 online"
 
 
+def test_table_is_cut_to_the_height_of_a_terminal():
+    lost = DOOR._replace(name="gate", condition=Condition.LOST)
+    devices = [lost, *[DOOR] * 9]
+    assert to_table(devices, 12) == to_table(devices)
+    table = to_table(devices, 6).splitlines()
+    assert [row.split()[0] for row in table[:-2]] == ["DEVICE", "gate", "door", "door"]
+    assert table[-2:] == ["... and 7 more", "10 devices: 1 lost, 9 online"]
+    assert to_table(devices, 1).splitlines()[1:] == [
+        *("... and 10 more", "10 devices: 1 lost, 9 online")
+    ]
+
+
+def test_line_has_the_state_of_the_camera():
+    device = DOOR._replace(
+        state=DOOR.state._replace(source="stale"), condition=Condition.NO_CAMERA
+    )
+    assert to_line(device).startswith("home/door: no camera (stale), corallite 0.1.0")
+    assert to_table([device]).splitlines()[1].startswith("door            no camera 0")
+
+
+def test_names_are_cut_and_printable():
+    name = "\x1b[2J" + "x" * 999
+    device = DOOR._replace(topic=f"home/{name}", name=name)
+    line = to_line(device)
+    assert line.isprintable() and line.startswith("home/?[2Jx") and len(line) < 310
+    assert to_table([device]).splitlines()[1].startswith("?[2Jxxxxxxxxxx~ online")
+
+
 def test_line_has_the_reason_of_the_channel():
     state = DOOR.state._replace(channel_state="refused", channel_reason="too large")
     line = to_line(DOOR._replace(state=state, condition=Condition.LOST))

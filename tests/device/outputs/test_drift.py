@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from corallite.device.outputs.drift import BINS, ScoreCounts, find_drift
@@ -33,22 +34,40 @@ def test_numbers_stay_bounded_and_old_ones_weigh_less():
 
 def test_equal_shares_have_no_drift():
     trained, seen = [10] * BINS, [1000] * BINS
-    # Half a score in each bin changes no share by more than 5 %.
-    assert find_drift(trained, seen) == pytest.approx(0, abs=1e-4)
+    assert find_drift(trained, seen) == 0
+
+
+@pytest.mark.parametrize(
+    ("photos", "predictions", "most"),
+    # The shares are those of docs/fleet.md. With 2,000 draws, a share of 0.04 has a
+    # standard error of 0.0044: `most` is four of these above.
+    [(100, 500, 0.058), (200, 500, 0.015), (500, 8000, 0.002)],
+)
+def test_chance_seldom_looks_like_drift(photos, predictions, most):
+    rng = np.random.default_rng(0)
+    shares = np.full(BINS, 1 / BINS)
+    pairs = zip(
+        rng.multinomial(photos, shares, 2000).tolist(),
+        rng.multinomial(predictions, shares, 2000).tolist(),
+        strict=True,
+    )
+    drifts = np.array([find_drift(trained, seen) for trained, seen in pairs])
+    assert np.mean(drifts > 0.1) <= most
 
 
 def test_drift_is_the_population_stability_index():
-    trained, seen = [50, 50] + [0] * (BINS - 2), [100, 300] + [0] * (BINS - 2)
-    p, q = [50.5 / 105, 50.5 / 105], [100.5 / 405, 300.5 / 405]
-    pairs = [*zip(p, q, strict=True), *[(0.5 / 105, 0.5 / 405)] * (BINS - 2)]
+    trained, seen = [50, 50] + [0] * (BINS - 2), [100, 400] + [0] * (BINS - 2)
+    p, q = [50.5 / 105, 50.5 / 105], [100.5 / 505, 400.5 / 505]
+    pairs = [*zip(p, q, strict=True), *[(0.5 / 105, 0.5 / 505)] * (BINS - 2)]
     expected = sum((a - b) * math.log(a / b) for a, b in pairs)
+    expected -= 9 * (1 / 100 + 1 / 500)
     assert find_drift(trained, seen) == pytest.approx(expected, rel=1e-12)
     assert expected > 0.25
 
 
 @pytest.mark.parametrize(
     ("trained", "seen"),
-    [([9] * BINS, [99] * BINS), ([99] * BINS, [9] * BINS), ((), [99] * BINS)],
+    [([9] * BINS, [50] * BINS), ([10] * BINS, [49] * BINS), ((), [99] * BINS)],
 )
 def test_too_few_scores_have_no_drift(trained, seen):
     assert find_drift(trained, seen) is None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures import home_assistant_keys
 from mosquitto import needs_broker
 
 from corallite.device.camera.frame import Frame, FrameStream
@@ -95,6 +96,17 @@ def test_score_of_a_detector_is_that_of_its_best_box():
     assert "boxes[0].score" in score["value_template"]
 
 
+def test_message_has_only_keys_that_home_assistant_knows(board, make_engine):
+    feed = Announcement("home/door", make_engine(MANIFEST), True, root=board)
+    message = read(feed)[1]
+    assert set(message) <= home_assistant_keys.MESSAGE
+    assert set(message["device"]) <= home_assistant_keys.DEVICE
+    assert set(message["origin"]) <= home_assistant_keys.ORIGIN
+    for component in message["components"].values():
+        allowed = home_assistant_keys.COMPONENTS[component["platform"]]
+        assert set(component) <= allowed
+
+
 @needs_broker
 @pytest.mark.skipif(not HOME_ASSISTANT, reason="needs HOME_ASSISTANT_PYTHON")
 def test_home_assistant_shows_the_camera(broker, board, tmp_path, make_engine):
@@ -103,6 +115,7 @@ def test_home_assistant_shows_the_camera(broker, board, tmp_path, make_engine):
     frames = FrameStream()
     frames.frames = iter([Frame(0, 0.0, image, "x", 0.0)])
     status = {
+        "source": "live",
         "channel_version": "7",
         "channel_latest": "8",
         "channel_reason": "not for this device yet",
@@ -136,10 +149,12 @@ def test_home_assistant_shows_the_camera(broker, board, tmp_path, make_engine):
     states = found["states"]
     shown = {name: state["state"] for name, state in states.items()}
     assert shown.pop("image.door_picture") not in ("unavailable", "unknown")
+    # Known from the second state on, which comes after 10 s.
+    assert shown.pop("sensor.door_frame_rate") != "unavailable"
     assert shown == {
         "sensor.door_label": "dog",
         "sensor.door_score": "87.3",
-        "sensor.door_frame_rate": "unknown",  # Known from the second state on.
+        "sensor.door_state": "live",
         "sensor.door_unknown": "0.0",
         "sensor.door_temperature": "51.25",
         "update.door_model": "on",

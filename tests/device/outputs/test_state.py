@@ -112,14 +112,14 @@ def test_an_empty_place_is_not_unknown(feed, clock):
     assert take(feed)["unknown"] == 0.25
 
 
-def test_drift_is_known_after_100_scores(feed, clock):
-    for _ in range(99):
+def test_drift_is_known_after_500_scores(feed, clock):
+    for _ in range(499):
         see(feed, clock, "cat", 0.99)
     assert take(feed)["drift"] is None
     for _ in range(31):
         see(feed, clock, "cat", 0.99)
     assert take(feed)["drift"] < 0.01
-    for _ in range(300):
+    for _ in range(600):
         see(feed, clock, "unknown", 0.35)
     assert take(feed)["drift"] > 1
 
@@ -146,7 +146,7 @@ def test_frame_rate_is_not_that_of_a_single_frame_after_a_change(feed, clock, en
 
 def test_longest_state_is_a_few_hundred_bytes(make_engine, clock, tmp_path):
     manifest = MANIFEST._replace(model="m" * 1024, version="v" * 1024)
-    facts = [lambda: {"uncertain": 200}]
+    facts = [lambda: {"uncertain": 200, "source": "reopening"}]
     feed = StateFeed("t", make_engine(manifest), facts, clock, tmp_path)
     for _ in range(9000):
         see(feed, clock, "cat", 0.9)
@@ -154,3 +154,13 @@ def test_longest_state_is_a_few_hundred_bytes(make_engine, clock, tmp_path):
     assert json.loads(text)["uncertain"] == 200
     # With 2 x 64 characters of the model; nothing else in it grows.
     assert len(text) < 700
+
+
+def test_last_state_counts_all_results(feed, clock):
+    take(feed)
+    for _ in range(30):
+        see(feed, clock, "cat", 0.9, seconds=0.1)
+    assert feed.take() == {}
+    feed.close()
+    assert take(feed)["frames"] == 30
+    assert feed.take() == {}
