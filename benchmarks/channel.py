@@ -99,7 +99,7 @@ def _poll(url: str, folder: Path, current: str) -> Reply:
 
 def _question(url: str, folder: Path, current: str) -> Question:
     device = str(folder / "device")
-    return Question(url, device, None, "id", "1.0", {}, current, os.getpid())
+    return Question(url, device, "id", "1.0", {}, current, os.getpid())
 
 
 def _measure_memory(question: Question) -> float:

@@ -7,17 +7,17 @@ corallite publish --channel=public/ --renew
 A channel is a folder for any web server. Devices run corallite classify or serve with
 --model=https://HOST/FOLDER/channel.json, and replace their model by the published one.
 Everything is signed with a key that stays on this machine. Upload targets/ first,
-then metadata/, then channel.json. The signatures are valid for 90 days: publish or
---renew at least once a month. To go back, publish the former model again.
+then metadata/ without *.root.json, then all. The signatures are valid for 90 days:
+publish or --renew at least once a month. To go back, publish the former model again.
 """
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from absl import flags
 
+from corallite.device.channel.packages import require_packages
 from corallite.device.cli import program
 from corallite.device.system.errors import RequestError
 
@@ -51,7 +51,6 @@ _ROTATE_KEY = flags.DEFINE_boolean(
 _KEYS = flags.DEFINE_string(
     "keys", None, "Folder of the private keys; default, ~/.config/corallite/keys."
 )
-_PACKAGES = ("tuf", "cryptography")
 
 
 def main(argv: Sequence[str]) -> None:
@@ -61,7 +60,7 @@ def main(argv: Sequence[str]) -> None:
             "Expected one of --model, --renew and --rotate_key; give one of them."
         )
     _refuse_without_model(model)
-    _require_packages()
+    require_packages("publish")
     # Imported late: --help and the check above must work without the packages.
     from corallite.convert.publish import change
     from corallite.convert.publish.keys import default_folder
@@ -97,15 +96,6 @@ def _describe(made: "Published") -> str:
     least = f" with Corallite {release.min_version}" if release.min_version else ""
     size = "all" if release.rollout == 100 else f"{release.rollout} % of the"
     return f"release {release.number} for {size} devices{least}, "
-
-
-def _require_packages() -> None:
-    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise RequestError(
-            f"publish needs {' and '.join(missing)}; install it with: pip install "
-            f"{' '.join(missing)}"
-        )
 
 
 if __name__ == "__main__":

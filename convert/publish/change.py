@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
+from corallite.convert.publish import channel_folder as folders
 from corallite.convert.publish import keys as key_files
 from corallite.convert.publish import repository as repositories
 from corallite.convert.publish.repository import Repository
@@ -32,7 +33,7 @@ class Published(NamedTuple):
 
     Attributes:
         release: The newest release.
-        expires: When devices stop to accept the channel, if it is not renewed.
+        expires: When devices stop accepting the channel, if it is not renewed.
         key: The file of the key that signs.
         is_changed: Whether anything was written.
         is_new_key: Whether the key was made now.
@@ -76,8 +77,9 @@ def publish(
             f"--min_version={min_version}: is not a version; write it as 0.1.0."
         )
     contents = _read_files(model)
-    with _open(channel, keys) as repository:
-        is_new_key = repository is None
+    with _open(channel, keys, now(), is_new=True) as repository:
+        # Also if the first publication was interrupted.
+        is_new_key = repository is None or not repository.releases
         if repository is None:
             signer = key_files.make(keys)
             repository = repositories.create(signer, now())
@@ -85,14 +87,15 @@ def publish(
             signer = key_files.find(keys, repository.key_ids)
         releases = repository.releases
         release, is_new = _make_release(contents, releases, rollout, min_version)
-        former = repositories.file_names(repository)
-        added = dict(zip(release.targets, contents, strict=True)) if is_new else {}
+        former = folders.file_names(repository)
+        added = dict(zip(release.targets, contents, strict=True))
         kept = releases if is_new else releases[:-1]
         repositories.set_releases(repository, _prune([*kept, release]), added)
+        folders.require_files(repository, channel, added)
         repositories.renew_root(repository, signer, now())
         repositories.sign(repository, [signer], now())
-        repositories.write(repository, channel, added)
-        repositories.remove_old(repository, channel, former)
+        folders.write(repository, channel, added)
+        folders.remove_old(repository, channel, former)
     key = key_files.path_of(keys, signer.public_key.keyid)
     return Published(release, repository.expires, key, is_new_key=is_new_key)
 
@@ -101,10 +104,11 @@ def renew(channel: Path, keys: Path, *, now: _Now = repositories.utc_now) -> Pub
     """Signs a channel again if less than half of its validity is left.
 
     Raises:
-        RequestError: There is no channel, or it cannot be signed.
+        RequestError: There is no channel, it cannot be signed, or lacks a file.
     """
-    with _open(channel, keys) as repository:
+    with _open(channel, keys, now()) as repository:
         repository = _require(repository, channel)
+        folders.require_files(repository, channel)
         signer = key_files.find(keys, repository.key_ids)
         key = key_files.path_of(keys, signer.public_key.keyid)
         root_left = repository.root.signed.expires - now()
@@ -115,7 +119,7 @@ def renew(channel: Path, keys: Path, *, now: _Now = repositories.utc_now) -> Pub
         if is_due:
             repositories.renew_root(repository, signer, now())
             repositories.sign(repository, [signer], now())
-            repositories.write(repository, channel, {})
+            folders.write(repository, channel, {})
     return Published(repository.releases[-1], repository.expires, key, is_due)
 
 
@@ -127,27 +131,41 @@ def replace_key(
     Raises:
         RequestError: There is no channel, or its key is missing.
     """
-    with _open(channel, keys) as repository:
+    with _open(channel, keys, now()) as repository:
         repository = _require(repository, channel)
         former = key_files.find(keys, repository.key_ids)
         new = key_files.make(keys)
         repositories.replace_key(repository, former, new, now())
         repositories.sign(repository, [former, new], now())
-        repositories.write(repository, channel, {})
+        folders.write(repository, channel, {})
     key = key_files.path_of(keys, new.public_key.keyid)
     return Published(repository.releases[-1], repository.expires, key, is_new_key=True)
 
 
 @contextlib.contextmanager
-def _open(channel: Path, keys: Path) -> Iterator[Repository | None]:
-    """Yields a channel, or None, while no other process can change it."""
+def _open(
+    channel: Path, keys: Path, now: datetime, *, is_new: bool = False
+) -> Iterator[Repository | None]:
+    """Yields a channel, or None, while no other process can change it.
+
+    Args:
+        channel: The folder.
+        keys: The folder of the private keys.
+        now: The time of the next signature.
+        is_new: Make the folder if it is missing.
+    """
     require_folder(channel)
     key_files.require_private(keys, channel)
-    channel.mkdir(parents=True, exist_ok=True)
+    if is_new:
+        channel.mkdir(parents=True, exist_ok=True)
+    elif not channel.exists():
+        _require(None, channel)
     descriptor = os.open(channel, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield repositories.read(channel)
+        if (repository := folders.read(channel)) is not None:
+            repositories.require_later(repository, now)
+        yield repository
     finally:
         os.close(descriptor)
 
@@ -194,9 +212,7 @@ def _read_files(model: Path) -> list[bytes]:
         RequestError: It does not run here as a device would run it, on the CPU.
     """
     if find_kind(model) is not None:
-        raise RequestError(
-            f"{model}: is not a .tflite file, and channels have only those; give that."
-        )
+        raise RequestError(f"{model}: is not a .tflite file; publish the .tflite file.")
     content = read_model(str(model))
     contents = [content]
     if is_compiled(content, str(model)):

@@ -19,11 +19,16 @@ def default_folder() -> Path:
 
 
 def require_private(keys: Path, channel: Path) -> None:
-    """Raises `RequestError` if keys would be uploaded with the channel."""
+    """Raises `RequestError` if keys are in the folder that is uploaded."""
     if keys.resolve().is_relative_to(channel.resolve()):
         raise RequestError(
             f"--keys={keys}: is inside the channel {channel}, which everyone can read; "
             "give another folder."
+        )
+    for path in sorted(channel.rglob("*.pem")):
+        raise RequestError(
+            f"{path}: may be a private key, and everyone can read the channel; move "
+            "it elsewhere, and replace the key if the folder was uploaded."
         )
 
 
@@ -70,7 +75,13 @@ def _load(path: Path, key_id: str) -> CryptoSigner:
         f"{path}: is not the Ed25519 key of its name; copy it again."
     )
     with reporting_unreadable(path, "check its permissions"):
+        is_private = not path.stat().st_mode & 0o077
         content = path.read_bytes()
+    if not is_private:
+        raise RequestError(
+            f"{path}: other users of this machine may read or change it; run: chmod "
+            f"600 {path}, and --rotate_key if somebody may have read it."
+        )
     try:
         private = load_pem_private_key(content, None)
     except (TypeError, ValueError) as error:

@@ -1,15 +1,11 @@
 """The signed metadata of a channel: The Update Framework 1.0, theupdateframework.io."""
 
-import contextlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from securesystemslib.signer import Signer
-from tuf.api import exceptions
 from tuf.api.metadata import (
     Metadata,
     MetaFile,
@@ -20,11 +16,8 @@ from tuf.api.metadata import (
     Timestamp,
 )
 
-from corallite.device.channel.release import FILE_NAME, Release, read_releases
-from corallite.device.system import files
+from corallite.device.channel.release import Release, read_releases
 from corallite.device.system.errors import RequestError
-
-_T = TypeVar("_T", Root, Snapshot, Targets, Timestamp)
 
 # One person holds the only key. Three months let that person be away for one and
 # renew monthly; a server that keeps back a release can do so for that time at most.
@@ -32,8 +25,6 @@ VALIDITY = timedelta(days=90)
 # Signed anew by a device's chain of trust, so rarely; a device may be off that long.
 ROOT_VALIDITY = timedelta(days=730)
 _ROLES = (Root.type, Timestamp.type, Snapshot.type, Targets.type)
-# Older ones are kept for devices that are in the middle of a poll.
-_KEPT_VERSIONS = 3
 
 
 @dataclass
@@ -57,7 +48,7 @@ class Repository:
 
     @property
     def expires(self) -> datetime:
-        """When devices stop to accept it."""
+        """When devices stop accepting it."""
         parts = self.root, self.targets, self.snapshot, self.timestamp
         return min(part.signed.expires for part in parts)
 
@@ -69,33 +60,20 @@ def create(signer: Signer, now: datetime) -> Repository:
         root.add_key(signer.public_key, role)
     made = Metadata(root)
     made.sign(signer)
-    empty = Targets(version=1), Snapshot(version=1), Timestamp(version=1)
-    return Repository(made, *map(Metadata, empty))  # type: ignore[arg-type]
+    return without_releases(made)
 
 
-def read(folder: Path) -> Repository | None:
-    """Reads a channel; None if the folder has none.
+def require_later(repository: Repository, now: datetime) -> None:
+    """Raises `RequestError` if a channel was signed after `now`.
 
-    Raises:
-        RequestError: Its files are damaged or missing.
+    Its signatures would expire before those that devices have.
     """
-    metadata = folder / "metadata"
-    path = metadata / "timestamp.json"
-    if not path.exists():
-        return None
-    try:
-        timestamp = _load(path, Timestamp)
-        version = timestamp.signed.snapshot_meta.version
-        snapshot = _load(metadata / f"{version}.snapshot.json", Snapshot)
-        version = snapshot.signed.meta["targets.json"].version
-        targets = _load(metadata / f"{version}.targets.json", Targets)
-        version = max(_versions(metadata, Root.type))
-        root = _load(metadata / f"{version}.root.json", Root)
-    except (OSError, ValueError, exceptions.RepositoryError, KeyError) as error:
+    signed = repository.timestamp.signed.expires - VALIDITY
+    if repository.releases and now < signed:
         raise RequestError(
-            f"{metadata}: is damaged ({error}); copy the folder back from your server."
-        ) from error
-    return Repository(root, targets, snapshot, timestamp)
+            f"The time is {now:%Y-%m-%d %H:%M} UTC, but the channel was signed at "
+            f"{signed:%Y-%m-%d %H:%M}; correct the date of this machine."
+        )
 
 
 def sign(repository: Repository, signers: Sequence[Signer], now: datetime) -> None:
@@ -169,77 +147,16 @@ def set_releases(
     repository.targets.signed.targets = found
 
 
-def write(repository: Repository, folder: Path, added: Mapping[str, bytes]) -> None:
-    """Writes a channel so that a device sees the former state or the new one.
-
-    A file is there before what names it. A new root comes last: until then, what both
-    keys have signed is accepted by the former root.
-
-    Args:
-        repository: Signed.
-        folder: Of the channel.
-        added: New files, by target.
-    """
-    metadata = folder / "metadata"
-    for target, content in added.items():
-        name = _prefixed(repository.targets.signed.targets[target])
-        files.write_bytes(folder / "targets" / name, content)
-    targets, snapshot = repository.targets, repository.snapshot
-    for role, part in ((Targets.type, targets), (Snapshot.type, snapshot)):
-        path = metadata / f"{part.signed.version}.{role}.json"
-        files.write_bytes(path, part.to_bytes())
-    files.write_bytes(metadata / "timestamp.json", repository.timestamp.to_bytes())
-    root = repository.root.to_bytes()
-    version = repository.root.signed.version
-    for path in (metadata / f"{version}.{Root.type}.json", folder / FILE_NAME):
-        if not path.exists() or path.read_bytes() != root:
-            files.write_bytes(path, root)
-
-
-def remove_old(repository: Repository, folder: Path, kept: Iterable[str]) -> None:
-    """Removes files that no device asks for any more.
-
-    Args:
-        repository: As written.
-        folder: Of the channel.
-        kept: Names of files to keep, see `file_names`: of the state before.
-    """
-    names = {*kept, *file_names(repository)}
-    metadata = folder / "metadata"
-    with contextlib.suppress(OSError):
-        for path in (folder / "targets").iterdir():
-            if re.match("[0-9a-f]{64}[.]", path.name) and path.name not in names:
-                path.unlink()
-        for role in (Targets.type, Snapshot.type):
-            for version in sorted(_versions(metadata, role))[:-_KEPT_VERSIONS]:
-                (metadata / f"{version}.{role}.json").unlink()
-
-
-def file_names(repository: Repository) -> set[str]:
-    """Returns the names of the files of all releases, in the folder `targets`."""
-    return {_prefixed(x) for x in repository.targets.signed.targets.values()}
-
-
-def _prefixed(target: TargetFile) -> str:
-    return f"{target.hashes['sha256']}.{target.path}"
+def without_releases(root: Metadata[Root]) -> Repository:
+    """Returns an empty channel with this root; nothing else of it is signed."""
+    empty = Targets(version=1), Snapshot(version=1), Timestamp(version=1)
+    return Repository(root, *map(Metadata, empty))  # type: ignore[arg-type]
 
 
 def _sign(part: Metadata[Any], signers: Sequence[Signer]) -> None:
     part.signatures.clear()
     for signer in signers:
         part.sign(signer, append=True)
-
-
-def _versions(metadata: Path, role: str) -> list[int]:
-    names = (re.fullmatch(rf"(\d+)\.{role}\.json", x.name) for x in metadata.iterdir())
-    return [int(name[1]) for name in names if name]
-
-
-def _load(path: Path, kind: type[_T]) -> Metadata[_T]:
-    loaded: Metadata[Any] = Metadata.from_bytes(path.read_bytes())
-    if not isinstance(loaded.signed, kind):
-        raise ValueError(f"{path.name} is of another kind")
-    return loaded
 
 
 def utc_now() -> datetime:

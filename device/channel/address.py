@@ -1,6 +1,7 @@
 """The URL of a channel, and the folder where a device keeps what it got from it."""
 
 import ipaddress
+import json
 import os
 from hashlib import sha256
 from pathlib import Path
@@ -8,8 +9,11 @@ from typing import NamedTuple
 
 from corallite.device.channel.release import FILE_NAME
 from corallite.device.system.errors import RequestError
+from corallite.device.system.files import read_limited
 from corallite.device.system.url import parse_url
 
+# As python-tuf limits a root.
+MOST_ROOT_BYTES = 512_000
 _FORM = f"https://HOST/FOLDER/{FILE_NAME}"
 
 
@@ -20,13 +24,14 @@ class Channel(NamedTuple):
         url: Of its `channel.json`.
         name: The same for messages: a part of a path may be a secret.
         folder: For metadata and models; of this channel only.
-        root: A file with the trusted root; None to trust that of the first contact.
+        root: The root that the user trusts, as JSON; None to trust that of the first
+            contact.
     """
 
     url: str
     name: str
     folder: Path
-    root: Path | None = None
+    root: bytes | None = None
 
 
 def parse_channel(url: str, root: str | None = None) -> Channel:
@@ -38,19 +43,16 @@ def parse_channel(url: str, root: str | None = None) -> Channel:
         root: A copy of `channel.json` that the user trusts.
 
     Raises:
-        RequestError: The URL is not one of these, or `root` is not a file.
+        RequestError: The URL is not one of these, or `root` is not such a file.
     """
     parts = parse_url(url, ("http", "https"), _FORM)
-    if parts.user is not None or parts.query or not parts.path.endswith(FILE_NAME):
+    is_one = parts.path.rpartition("/")[2] == FILE_NAME
+    if parts.user is not None or parts.query or not is_one:
         raise RequestError(
             f"{parts.name}: is not the URL of a channel, which ends with {FILE_NAME} "
             f"and has no user and no query; write {_FORM}."
         )
-    if root is not None and not Path(root).is_file():
-        raise RequestError(
-            f"--channel_root={root}: is not a file; give a copy of the channel's "
-            f"{FILE_NAME}."
-        )
+    trusted = None if root is None else _read_root(root)
     if parts.scheme == "http" and root is None and not _is_this_machine(parts.host):
         raise RequestError(
             f"{parts.name}: nothing proves whose channel this is, because http is not "
@@ -60,8 +62,25 @@ def parse_channel(url: str, root: str | None = None) -> Channel:
     url = parts.without_user
     digest = sha256(url.encode()).hexdigest()[:16]
     folder = _state_folder() / "channels" / f"{parts.host.replace(':', '_')}-{digest}"
-    trusted = None if root is None else Path(root).absolute()
     return Channel(url, parts.name, folder, trusted)
+
+
+def _read_root(name: str) -> bytes:
+    """Returns the content of --channel_root; its signatures are checked by a poll."""
+    remedy = f"give a copy of the channel's {FILE_NAME}"
+    try:
+        content = read_limited(name, MOST_ROOT_BYTES)
+        signed = json.loads(content)["signed"]
+        kind, is_whole = signed["_type"], signed["keys"] and signed["roles"]
+    except OSError as error:
+        why = error.strerror
+    except (LookupError, TypeError, ValueError):
+        why = "it is not the JSON of a root"
+    else:
+        why = "" if kind == "root" and is_whole else f"its content is {kind!r}"
+    if why:
+        raise RequestError(f"--channel_root={name}: cannot be used ({why}); {remedy}.")
+    return content
 
 
 def _state_folder() -> Path:

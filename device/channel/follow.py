@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from corallite.device.engine.base import Status
 from corallite.device.engine.open_model import ModelRequest
 from corallite.device.engine.reload.hot_reload import HotReload
-from corallite.device.system.errors import RequestError
+from corallite.device.system.errors import ModelFaultError, RequestError
 
 
 def is_url(model: str) -> bool:
@@ -62,13 +62,20 @@ def _follow(
             channel_reason=reason,
         )
 
+    def note_tried(reason: str, error: Exception | None) -> bool:
+        # With these flags, a model that is in order may fail its self-test.
+        changed = request.input_range is not None or request.output is not None
+        is_of_flags = changed and isinstance(error, ModelFaultError)
+        return follower.note_tried(reason, None if is_of_flags else error)
+
     follower = Follower(parse_channel(request.path, root))
     with contextlib.closing(follower):
         engine = follower.open(
             lambda model, cpu: HotReload(request._replace(path=model, cpu_path=cpu))
         )
         with contextlib.closing(engine):
-            engine.on_tried = follower.note_tried
+            engine.on_tested = follower.note_tested
+            engine.on_tried = note_tried
             engine.add_channel = add_channel
             follower.start(engine.ask_to_swap)
             yield engine, follower.ask_to_poll

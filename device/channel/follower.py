@@ -1,7 +1,7 @@
 """Follows a channel: polls it, and hands new models to the running engine."""
 
+import contextlib
 import importlib.metadata
-import importlib.util
 import os
 import random
 import threading
@@ -11,6 +11,7 @@ from typing import TypeVar
 from corallite.device.channel.address import Channel
 from corallite.device.channel.device_id import read_device_id
 from corallite.device.channel.models import Models
+from corallite.device.channel.packages import require_packages
 from corallite.device.channel.question import Question, Reply, ask
 from corallite.device.channel.record import Installed
 from corallite.device.channel.release import CURRENT, REFUSED, WAITING
@@ -18,11 +19,12 @@ from corallite.device.channel.status import (
     FAILED,
     ROLLED_BACK,
     SHARED,
+    STARTING,
     TRYING,
     ChannelStatus,
 )
 from corallite.device.system import log
-from corallite.device.system.errors import RequestError
+from corallite.device.system.errors import ModelCrashError, RequestError
 from corallite.device.system.files import printable
 
 _T = TypeVar("_T")
@@ -32,9 +34,11 @@ _POLL_S = 600.0
 # Spreads the requests of devices that start together, after a power cut.
 _FIRST_S = (5.0, 60.0)
 _JITTER = (0.8, 1.2)
+# Of a service without a model, between polls and before it exits: systemd starts it
+# again after 2 s, and ends a start after 180 s.
+_FIRST_PAUSES_S = (15.0, 40.0, 80.0)
 _CLOSE_LIMIT_S = 2.0
 _MOST_CHARACTERS = 255
-_PACKAGES = ("tuf", "cryptography")
 
 
 class Follower:
@@ -55,17 +59,16 @@ class Follower:
             RequestError: A package is missing.
             OSError: The folder of the channel cannot be written.
         """
-        _require_packages()
+        require_packages("A channel")
         self._channel = channel
         self._poll_s = poll_s
         self._version = importlib.metadata.version("corallite")
         self._ask_to_swap: Callable[[], None] = lambda: None
-        self._tried = threading.Event()
         self._asked = threading.Event()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         self._status = ChannelStatus()
-        self._models = Models(channel.folder, self._version)
+        self._models = Models(channel.folder, self._version, channel.root)
         self._own()
 
     def status(self) -> ChannelStatus:
@@ -85,8 +88,14 @@ class Follower:
         Raises:
             RequestError: There is no model that can be opened.
         """
+        if not self._models.is_trusted:
+            raise RequestError(
+                "--channel_root: is not the root that this device trusts, and cannot "
+                f"replace it ({self._status.channel_reason}); start again when that "
+                "has changed."
+            )
         is_new = not self._models.store.model.exists()
-        if is_new and not (self._own() and self._poll()):
+        if is_new and not self._poll_for_first():
             raise RequestError(
                 f"{self._channel.name}: there is no model for this device "
                 f"({self._status.channel_reason}); start again when that has changed."
@@ -114,11 +123,19 @@ class Follower:
         """Requests a poll now; for a signal handler."""
         self._asked.set()
 
-    def note_tried(self, reason: str) -> bool:
+    def note_tested(self) -> None:
+        """Notes that the model works and waits for an image, as `note_tried`."""
+        try:
+            self._models.note_tested()
+        except OSError as error:
+            self._note_disk(error)
+
+    def note_tried(self, reason: str, error: Exception | None = None) -> bool:
         """Takes the result of a trial; called by the engine's watcher.
 
         Args:
             reason: Why the model is not used; "" if it runs.
+            error: What was raised, if anything was.
 
         Returns:
             Whether the former files, which are still in use, are back in their place.
@@ -127,21 +144,27 @@ class Follower:
             return False
         reason = reason.rstrip(".")[:_MOST_CHARACTERS]
         if (tried := self._models.pending) is None:
+            self._own()  # Another process may have accepted the model by now.
             return False
         try:
-            self._models.end_trial(reason)
-            why = reason and f"release {tried.number} is not used here: {reason}"
-            self._note(REFUSED if reason else CURRENT, why)
-        except OSError as error:
-            self._note_disk(error)
-        self._tried.set()
+            self._models.end_trial(reason, error)
+        except OSError as failure:
+            self._note_disk(failure)
+            return False
+        why = self._models.refusals().get(tried.digest)
+        if not reason:
+            self._note(CURRENT, "")
+        elif why is not None:
+            self._note(REFUSED, f"release {tried.number} is not used here: {why}")
+        else:
+            why = f"release {tried.number} has crashed and is tried again: {reason}"
+            self._note(ROLLED_BACK, why)
         return bool(reason)
 
     def close(self) -> None:
         """Ends the polls; a trial that has not ended is repeated after a restart."""
         self._closing.set()
         self._asked.set()
-        self._tried.set()
         if self._thread is not None:
             self._thread.join(_CLOSE_LIMIT_S)
         self._models.close()
@@ -154,7 +177,10 @@ class Follower:
             if (first := self._models.pending) is None:
                 raise
             # Perhaps because of a flag: so it is not refused for good.
-            self._models.give_up_trial()
+            with contextlib.suppress(OSError):
+                if isinstance(error, ModelCrashError):
+                    self._models.end_trial(str(error), error)
+                self._models.give_up_trial()
             why = str(error).removeprefix(f"{store.model}: ").rstrip(".")
             raise RequestError(
                 f"{self._channel.name}: release {first.number} cannot be used here "
@@ -162,6 +188,16 @@ class Follower:
             ) from error
         self.note_tried("")
         return opened
+
+    def _poll_for_first(self) -> bool:
+        """Polls for a first model, in a service several times; returns if it came."""
+        if "NOTIFY_SOCKET" not in os.environ:
+            return self._own() and self._poll()
+        for pause_s in _FIRST_PAUSES_S:
+            if self._own() and self._poll():
+                return True
+            self._closing.wait(pause_s * random.uniform(*_JITTER))
+        return False
 
     def _run(self) -> None:
         wait_s = random.uniform(*_FIRST_S)
@@ -171,7 +207,6 @@ class Follower:
             wait_s = self._poll_s * random.uniform(*_JITTER)
             if not self._closing.is_set() and self._own() and self._poll():
                 self._ask_to_swap()
-                self._tried.wait()
 
     def _poll(self) -> bool:
         """Polls; returns whether another model is in place, to be tried."""
@@ -183,11 +218,10 @@ class Follower:
             return False
 
     def _ask(self) -> Reply:
-        current, root = self._models.current, self._channel.root
+        current = self._models.current
         question = Question(
             url=self._channel.url,
             folder=str(self._channel.folder),
-            root=None if root is None else str(root),
             device=read_device_id(),
             version=self._version,
             refused=self._models.refusals(),
@@ -197,12 +231,23 @@ class Follower:
         return ask(question)
 
     def _take(self, reply: Reply) -> bool:
-        current, found = self._models.current, Installed(reply.number, reply.digest)
+        self._models.flush()
+        found = Installed(reply.number, reply.digest)
         latest = str(reply.newest) if reply.newest else self._status.channel_latest
+        trying = f"release {found.number} is being tried"
+        is_answer = reply.state in (CURRENT, WAITING, REFUSED)
+        if (pending := self._models.pending) is not None and is_answer:
+            if pending.digest == reply.digest:
+                self._note(TRYING, trying, latest)
+                return False
+            self._models.give_up_trial()  # It was withdrawn.
+        current = self._models.current
+        if reply.digest in self._models.refusals():
+            return False  # Its trial has ended during the poll.
         if reply.digest and (current is None or current.digest != reply.digest):
-            self._tried.clear()
-            self._models.install(found)
-            self._note(TRYING, f"release {found.number} is being tried", latest)
+            if not self._models.install(found):
+                return False  # The next poll downloads it again.
+            self._note(TRYING, trying, latest)
             return True
         if reply.digest and found != current:
             self._models.renumber(found)
@@ -218,14 +263,16 @@ class Follower:
         except OSError as error:
             self._note_disk(error)
             return False
-        unfinished = self._models.unfinished
+        unfinished, current = self._models.unfinished, self._models.current
         if not is_owner:
             self._note(SHARED, "another process of this device follows the channel")
         elif unfinished:
             why = f"the program ended during the trial of release {unfinished}"
             self._note(ROLLED_BACK, why)
-        elif self._models.current is not None:
-            self._note(CURRENT, "")
+        elif current is None:
+            self._note(STARTING, "the first model is downloaded")
+        else:
+            self._note(STARTING, "the server was not asked since the start")
         return is_owner
 
     def _note_disk(self, error: OSError) -> None:
@@ -235,7 +282,7 @@ class Follower:
     def _note(self, state: str, reason: str, latest: str | None = None) -> None:
         """Changes the status, and logs it if it is another one."""
         former, current = self._status, self._models.current
-        version = str(current.number) if current else ""
+        version = str(current.number or "") if current else ""
         if latest is None:
             latest = former.channel_latest
         # Bounded and printable: it may quote what a server has sent.
@@ -243,16 +290,9 @@ class Follower:
         self._status = ChannelStatus(version, latest, state, reason)
         if self._status == former:
             return
-        write = log.info if state in (CURRENT, TRYING, WAITING) else log.warning
+        is_usual = state in (STARTING, CURRENT, TRYING, WAITING)
+        write = log.info if is_usual else log.warning
         why = f" ({reason})" if reason else ""
-        in_use = f"release {version} runs" if version else "no release runs"
+        in_use = f"release {version or 'of unknown number'} runs"
+        in_use = in_use if current else "no release runs"
         write("%s: %s; %s%s.", self._channel.name, in_use, state.replace("_", " "), why)
-
-
-def _require_packages() -> None:
-    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        names = " and ".join(missing)
-        raise RequestError(
-            f"A channel needs {names}; install it with: pip install {' '.join(missing)}"
-        )

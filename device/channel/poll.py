@@ -24,7 +24,6 @@ from corallite.device.channel.question import Question, Reply
 from corallite.device.channel.release import Choice, Release, choose, read_releases
 from corallite.device.channel.status import EXPIRED, FAILED, UNREACHABLE, UNTRUSTED
 from corallite.device.channel.store import CPU_FALLBACK, MODEL, Store
-from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.device.system.process.parent_death import die_with_parent
 from corallite.device.system.storage import atomic
@@ -33,7 +32,6 @@ from corallite.device.system.storage import atomic
 _TIMEOUT_S = 30.0
 _NICENESS = 10
 _CONFIG = UpdaterConfig(app_user_agent="corallite")
-_PINNED = "trusted_root.json"
 
 
 def main() -> None:
@@ -72,7 +70,8 @@ def _ask(question: Question, store: Store) -> Reply:
     metadata_dir = store.folder / "metadata"
     metadata_dir.mkdir(parents=True, exist_ok=True)
     base = question.url.rpartition("/")[0]
-    root = _read_root(question)
+    pinned = store.read_root()
+    root = _download_root(question.url) if pinned is None else pinned
     updater = Updater(
         str(metadata_dir),
         f"{base}/metadata/",
@@ -82,8 +81,8 @@ def _ask(question: Question, store: Store) -> Reply:
     )
     updater.refresh()
     # Only a root whose whole channel is in order is trusted from now on.
-    if question.root is None and not (store.folder / _PINNED).exists():
-        files.write_bytes(store.folder / _PINNED, root)
+    if pinned is None:
+        store.pin_root(root)
     # What the client has just verified and stored.
     stored = json.loads((metadata_dir / "targets.json").read_bytes())
     releases = read_releases(stored["signed"]["targets"])
@@ -113,13 +112,9 @@ def _download(updater: Updater, release: Release, store: Store) -> None:
                 os.fsync(file.fileno())
 
 
-def _read_root(question: Question) -> bytes:
-    """Returns the root that the user trusts, or that of the first contact."""
-    pinned = Path(question.folder) / _PINNED
-    given = Path(question.root) if question.root is not None else pinned
-    if question.root is not None or pinned.exists():
-        return files.read_limited(given, _CONFIG.root_max_length)
-    with _open(question.url) as response:
+def _download_root(url: str) -> bytes:
+    """Returns the root of the first contact."""
+    with _open(url) as response:
         root = response.read(_CONFIG.root_max_length + 1)
     if len(root) > _CONFIG.root_max_length:
         raise exceptions.DownloadLengthMismatchError("channel.json is too long")

@@ -18,7 +18,6 @@ class Question(NamedTuple):
     Attributes:
         url: Of the channel's `channel.json`.
         folder: Where the device keeps the channel's files.
-        root: A file with the trusted root, or None.
         device: The device's id.
         version: Of the Corallite that runs here.
         refused: The digests of models that failed here, with the reasons.
@@ -28,7 +27,6 @@ class Question(NamedTuple):
 
     url: str
     folder: str
-    root: str | None
     device: str
     version: str
     refused: Mapping[str, str]

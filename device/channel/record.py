@@ -10,13 +10,16 @@ from corallite.device.system.errors import RequestError
 
 # The oldest refusals are forgotten: their releases are long gone from the channel.
 _MOST_REFUSED = 20
-# A program that ends twice during the trial of a model may do so because of it.
-_MOST_TRIALS = 2
+# A power cut may end a trial, or two; the third time, it is because of the model.
+_MOST_TRIALS = 3
 
 
 @dataclass(frozen=True)
 class Installed:
-    """A model on this device: the release that it came with, and its content."""
+    """A model on this device: the release that it came with, and its content.
+
+    The number is 0 if it is not known.
+    """
 
     number: int
     digest: str
@@ -30,8 +33,8 @@ class Record:
         current: The model that passed its trial last; None before the first.
         former: The one before; None without.
         pending: The model that is being tried; None without.
-        trials: Of the model that was tried last, how many trials have begun and not
-            ended, by digest.
+        trials: Of the model that was tried last, how many trials have crashed or are
+            going on, by digest.
         refused: By digest, the Corallite that refused it, and why.
     """
 
@@ -45,6 +48,11 @@ class Record:
         """Notes that the program may end because of `model`."""
         self.pending = model
         self.trials = {model.digest: self.trials.get(model.digest, 0) + 1}
+
+    def pass_test(self) -> None:
+        """Notes that the pending model works; it only waits for an image."""
+        if self.pending is not None:
+            self.trials.pop(self.pending.digest, None)
 
     def accept(self) -> None:
         """Notes that the pending model passed its trial."""
@@ -66,16 +74,35 @@ class Record:
             del self.refused[digest]
 
     def give_up_trial(self) -> None:
-        """Notes that the trial was ended by a request to stop: it does not count."""
+        """Notes that the trial ended for a reason that is not the model's content."""
         self._end_trial()
 
-    def recover(self, version: str) -> None:
-        """Refuses a model whose trials ended the program; called at the start."""
+    def note_crash(self, version: str, reason: str) -> bool:
+        """Notes that the pending model crashed; returns whether it is refused now.
+
+        Args:
+            version: As of `refuse`.
+            reason: A part of a sentence.
+        """
         if self.pending is None:
-            return
+            return False
         if self.trials.get(self.pending.digest, 0) >= _MOST_TRIALS:
-            self.refuse(version, "the program ended during both of its trials")
+            self.refuse(version, f"{reason}, in {_MOST_TRIALS} trials")
+            return True
         self.pending = None
+        return False
+
+    def recover(self, version: str) -> bool:
+        """Ends a trial that ended the program; called at the start.
+
+        Returns:
+            Whether there was one; not if the model only waited for an image.
+        """
+        if self.pending is None or self.pending.digest not in self.trials:
+            self.pending = None
+            return False
+        self.note_crash(version, "the program ended during its trial")
+        return True
 
     def refusals(self, version: str) -> dict[str, str]:
         """Returns the reasons of the refusals by this version, by digest."""
@@ -93,14 +120,11 @@ class Record:
         return model
 
 
-def read(path: Path) -> Record:
-    """Reads the record; an empty one if the file is missing or damaged.
-
-    A damaged file must not stop a device that nobody watches: it begins again.
-    """
+def read(path: Path) -> Record | None:
+    """Reads the record; returns None if the file is missing or damaged."""
     with contextlib.suppress(OSError, RequestError):
         return files.read_record(path, _parse)
-    return Record()
+    return None
 
 
 def write(path: Path, record: Record) -> None:

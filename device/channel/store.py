@@ -8,9 +8,11 @@ from hashlib import sha256
 from pathlib import Path
 
 from corallite.device.channel.release import digest_of
+from corallite.device.system import files
 from corallite.device.system.storage import atomic
 
 MODEL = "model.tflite"
+_PINNED = "trusted_root.json"
 CPU_FALLBACK = "cpu.tflite"
 
 
@@ -26,6 +28,7 @@ class Store:
         self.folder = folder
         self._models = folder / "models"
         self._link = folder / "current"
+        self._pinned = folder / _PINNED
 
     @property
     def model(self) -> Path:
@@ -43,17 +46,27 @@ class Store:
 
     def is_whole(self, digest: str) -> bool:
         """Returns whether the model's files are here and have that content."""
-        folder = self.folder_of(digest)
-        files = [folder / MODEL, folder / CPU_FALLBACK]
-        try:
-            hashes = [
-                sha256(file.read_bytes()).hexdigest()
-                for file in files
-                if file.name == MODEL or file.exists()
-            ]
-        except OSError:
-            return False
-        return digest_of(hashes) == digest
+        return _digest_in(self.folder_of(digest)) == digest
+
+    def find_used(self) -> str:
+        """Returns the digest of the model in use; "" without or if it is damaged."""
+        digest = _digest_in(self._link)
+        is_whole = self._link.resolve() == self.folder_of(digest).resolve()
+        return digest if is_whole else ""
+
+    def read_root(self) -> bytes | None:
+        """Returns the root that is trusted; None before the first contact."""
+        with contextlib.suppress(OSError):
+            return self._pinned.read_bytes()
+        return None
+
+    def pin_root(self, root: bytes) -> None:
+        """Trusts a root from now on."""
+        files.write_bytes(self._pinned, root)
+
+    def forget_metadata(self) -> None:
+        """Removes the metadata that another root has signed."""
+        shutil.rmtree(self.folder / "metadata", ignore_errors=True)
 
     def use(self, digest: str) -> None:
         """Makes a model that of `model`, in one step."""
@@ -79,3 +92,17 @@ class Store:
                 # Hidden ones belong to a live download.
                 if folder.name not in kept and not folder.name.startswith("."):
                     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _digest_in(folder: Path) -> str:
+    """Returns the digest of the model in a folder; "" if it cannot be read."""
+    found = [folder / MODEL, folder / CPU_FALLBACK]
+    try:
+        hashes = [
+            sha256(file.read_bytes()).hexdigest()
+            for file in found
+            if file.name == MODEL or file.exists()
+        ]
+    except OSError:
+        return ""
+    return digest_of(hashes)

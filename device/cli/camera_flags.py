@@ -143,10 +143,10 @@ def open_engine(
         RequestError: A model cannot be run, or the flags do not fit it.
     """
     path = model_path(argv)
-    if is_cascade() and is_url(path):
+    if is_url(_THEN.value or "") or (is_cascade() and is_url(path)):
         raise RequestError(
-            "--then: is a file of this device, but --model is a channel; leave it out, "
-            "or give two files."
+            "--then: is a file of this device, and so is --model with it, but one of "
+            "them is a URL; leave --then out, or give two files."
         )
     changed = [x for x in _OF_ONE_MODEL if is_cascade() and flags.FLAGS[x].present]
     if changed:

@@ -7,12 +7,13 @@ remembered by its content and the installed runtime, in the user's cache folder.
 import contextlib
 import importlib.util
 import os
+import signal
 from _blake2 import blake2b  # hashlib loads OpenSSL, which takes 7 ms of a start.
 from pathlib import Path
 
 from corallite.device.engine.file_kind import FileKind
 from corallite.device.engine.runtime import choose_runtime
-from corallite.device.system.errors import RequestError
+from corallite.device.system.errors import ModelCrashError, RequestError
 from corallite.device.system.files import cache_folder
 
 # Enough for a large model on a small board while another loop runs.
@@ -34,7 +35,8 @@ def require_no_crash(
         kind: Its kind; None for a `.tflite` file.
 
     Raises:
-        RequestError: The runtime crashes with it or hangs, or is not installed.
+        ModelCrashError: The runtime crashes with it.
+        RequestError: The runtime hangs or is killed, or is not installed.
             Other faults are left to the caller, who finds them when it loads the file.
     """
     package = choose_runtime() if kind is None else kind.package
@@ -48,7 +50,9 @@ def require_no_crash(
     runner = "litert" if kind is None else kind.runner
     outcome = try_python(_CODE, runner, str(path), str(os.getpid()), timeout_s=_LIMIT_S)
     if outcome.crashed:
-        raise RequestError(
+        # What kills it may be a lack of memory or of time.
+        is_crash = outcome.signal not in (0, signal.SIGKILL)
+        raise (ModelCrashError if is_crash else RequestError)(
             f"{path}: cannot be run ({outcome.failure}); copy or convert it again, or "
             f"update {'the TFLite runtime' if kind is None else package}."
         )

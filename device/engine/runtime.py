@@ -10,7 +10,7 @@ import numpy as np
 
 from corallite.device.model import identifiers
 from corallite.device.model.description.graph import read_graph
-from corallite.device.system.errors import RequestError
+from corallite.device.system.errors import ModelFaultError, RequestError
 from corallite.device.system.files import reporting_unreadable, require_regular
 
 # In order of preference. The second is the first's predecessor with the same API, and
@@ -39,7 +39,7 @@ def read_model(path: str | Path) -> bytes:
                 file.seek(0)
                 content = file.readall()
     if content[4:8] != identifiers.MODEL:
-        raise RequestError(
+        raise ModelFaultError(
             f"{path}: is not a TFLite model; convert one with: corallite convert."
         )
     return content

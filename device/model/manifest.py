@@ -38,7 +38,7 @@ from corallite.device.model.tensors.parse import (
     upgrade,
 )
 from corallite.device.model.text_bounds import require_short, require_small
-from corallite.device.system.errors import RequestError
+from corallite.device.system.errors import ModelFaultError, RequestError
 from corallite.device.system.files import reporting_unreadable
 from corallite.device.system.storage import json_text
 from corallite.device.system.text import cut
@@ -290,10 +290,10 @@ def _refuse(constant: str) -> float:
     raise ValueError(f"{constant} is not a number")
 
 
-def _damaged(path: str | Path, error: Exception) -> RequestError:
+def _damaged(path: str | Path, error: Exception) -> ModelFaultError:
     # Python's messages quote the content.
     detail = cut(str(error).rstrip("."), _MOST_DETAIL) or type(error).__name__
-    return RequestError(
+    return ModelFaultError(
         f"{path}: its manifest is damaged ({detail}); convert the model again, or "
         "give classify or serve --labels=FILE with one label per line."
     )

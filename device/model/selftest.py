@@ -12,7 +12,7 @@ from corallite.device.model.manifest import (
     Manifest,
     SelfTest,
 )
-from corallite.device.system.errors import RequestError
+from corallite.device.system.errors import ModelFaultError
 
 Probabilities = np.ndarray[Any, np.dtype[np.float32]]
 _Steps = np.ndarray[Any, np.dtype[np.int16]]
@@ -76,15 +76,15 @@ def check_recorded(model: Runnable, path: str | Path) -> None:
         path: The file, for messages.
 
     Raises:
-        RequestError: The prediction differs, or the model does not run.
+        ModelFaultError: The prediction differs, or the model does not run.
     """
     if model.manifest.selftest is None:
         return
     answer = _ask_first(model)
     try:
         _compare(answer, model.manifest)
-    except RequestError as error:
-        raise RequestError(
+    except ModelFaultError as error:
+        raise ModelFaultError(
             f"{path}: fails its self-test ({error}); copy or convert it again."
         ) from error
 
@@ -100,14 +100,15 @@ def check(model: Runnable) -> None:
     """Checks that a model works.
 
     Raises:
-        RequestError: Its outputs are not probabilities, two runs differ, or they differ
-            from the self-test in its manifest. The message is part of a sentence.
+        ModelFaultError: Its outputs are not probabilities, two runs differ, or they
+            differ from the self-test in its manifest. The message is part of a
+            sentence.
     """
     first, second = ask(model), ask(model)
     for answer in first:
         _check_probabilities(answer, model.manifest)
     if not np.array_equal(first, second):
-        raise RequestError("two runs on the same image give different results")
+        raise ModelFaultError("two runs on the same image give different results")
     _compare(first[0], model.manifest)
 
 
@@ -119,7 +120,7 @@ def _compare(answer: Probabilities, manifest: Manifest) -> None:
     found = float(answer[expected.best_index]) if is_there else 0.0
     # Not the reverse: NaN is no match.
     if not abs(found - expected.probability) <= TOLERANCE:
-        raise RequestError(
+        raise ModelFaultError(
             f"its probability for a test image is {found:.2f}, but it was "
             f"{expected.probability:.2f} when the model was made"
         )
@@ -156,11 +157,11 @@ def _wave(x: _Steps, y: _Steps, wave: tuple[int, int, int, int]) -> Image:
 
 def _check_probabilities(answer: Probabilities, manifest: Manifest) -> None:
     if not np.isfinite(answer).all():
-        raise RequestError("its outputs are not all numbers")
+        raise ModelFaultError("its outputs are not all numbers")
     classes = manifest.classes
     has_shares = classes.is_multilabel or manifest.boxes is not None
     if has_shares and not (0 <= answer.min() and answer.max() <= 1):
-        raise RequestError("its probabilities are not all from 0 to 1")
+        raise ModelFaultError("its probabilities are not all from 0 to 1")
     if not classes.labels or classes.values not in (PROBABILITIES, LOGITS):
         return
     # Those of cells come after those of classes.
@@ -168,4 +169,4 @@ def _check_probabilities(answer: Probabilities, manifest: Manifest) -> None:
     # Each may be rounded by half an int8 step of 1/256.
     allowed, total = len(of_classes) / 512 + 1e-3, float(of_classes.sum())
     if abs(total - 1) > allowed:
-        raise RequestError(f"its probabilities sum to {total:.2f}, not 1")
+        raise ModelFaultError(f"its probabilities sum to {total:.2f}, not 1")

@@ -12,6 +12,14 @@ class RequestError(Exception):
     """
 
 
+class ModelFaultError(RequestError):
+    """The content of a model file is at fault, so it fails wherever it is tried."""
+
+
+class ModelCrashError(RequestError):
+    """The runtime crashed with a model, perhaps because of the model."""
+
+
 def require_choice(name: str, value: object, choices: Collection[str]) -> None:
     """Raises `RequestError` if the argument `name` is not one of `choices`."""
     if value not in choices:

@@ -6,10 +6,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from corallite.device.engine import base
-from corallite.device.engine.file_kind import list_files
 from corallite.device.engine.open_model import ModelRequest, open_model
-from corallite.device.engine.reload.model_watch import ModelWatch, Stamp, read_stamp
+from corallite.device.engine.reload.model_watch import (
+    ModelWatch,
+    Stamp,
+    list_paths,
+    read_stamp,
+)
 from corallite.device.engine.reload.reload_state import ReloadState
+from corallite.device.engine.reload.same_meaning import require_same_meaning
 from corallite.device.engine.untaught import Untaught
 from corallite.device.image.preprocess import Image
 from corallite.device.model import selftest
@@ -25,6 +30,8 @@ _SETTLE_LIMIT_S = 30.0
 _CLOSE_LIMIT_S = 2.0
 # What a model, a runtime or a lack of memory may raise; the watcher must continue.
 _ERRORS = (RequestError, RuntimeError, ValueError, OSError)
+
+OnTried = Callable[[str, Exception | None], bool]
 
 
 class _Record(NamedTuple):
@@ -50,9 +57,12 @@ class HotReload(base.Engine):
 
     Attributes:
         check: Called with the manifest of a new model; a `RequestError` refuses it.
-        on_tried: Called after each trial with the reason why the file is not used, or
-            ""; returns whether the files of the former model, which is still in use,
-            are back in their place.
+        on_tested: Called when a new model was loaded and passed its self-test; it is
+            used from the next image on.
+        on_tried: Called after each trial, unless the file has changed since. Takes the
+            reason why the file is not used, or "", and the error, or None. Returns
+            whether it has reported this, and the files of the former model, which is
+            still in use, are back in their place.
         add_channel: Returns a status with the fields that begin with `channel_`.
     """
 
@@ -68,10 +78,11 @@ class HotReload(base.Engine):
             RequestError: The model cannot be run.
         """
         self.check: Callable[[Manifest], None] = lambda manifest: None
-        self.on_tried: Callable[[str], bool] = lambda reason: False
+        self.on_tested: Callable[[], None] = lambda: None
+        self.on_tried: OnTried = lambda reason, error: False
         self.add_channel: Callable[[base.Status], base.Status] = lambda status: status
         self._request = request
-        self._paths = _list_paths(self.requests)
+        self._paths = list_paths(self.requests)
         self._look_s = look_s
         # Before loading, so that a change during loading is noticed.
         self._watch = ModelWatch(read_stamp(self._existing_paths()))
@@ -161,6 +172,8 @@ class HotReload(base.Engine):
     def _take_over(self) -> None:
         before = self.preprocessing
         with self._guard:
+            if not self._models.is_waiting:
+                return  # It was withdrawn.
             self._models.take_over()
         self._switched.set()
         if self.preprocessing != before:
@@ -186,12 +199,12 @@ class HotReload(base.Engine):
             # A file that has changed since is tried again instead.
             if read_stamp(self._paths) == stamp:
                 self._watch.note_tried(stamp)
-                self._note_failure(str(error))
+                self._note_failure(stamp, str(error), error)
             return
         if read_stamp(self._paths) != stamp or self._closing.is_set():
             return
-        self._watch.note_tried(stamp)
-        self._replace(engine)
+        self.on_tested()
+        self._replace(engine, stamp)
 
     def _prepare(self) -> base.Engine:
         """Returns the new model, tested; its accelerator is not acquired yet.
@@ -202,23 +215,31 @@ class HotReload(base.Engine):
         engine = self.open()
         for part in engine.parts:
             selftest.check(part)
-        _require_same_meaning(engine.manifest, self.manifest)
+        require_same_meaning(engine.manifest, self.manifest)
         self.check(engine.manifest)
         return engine
 
-    def _replace(self, engine: base.Engine) -> None:
-        """Switches to `engine`, and back if it does not get the accelerator."""
+    def _replace(self, engine: base.Engine, stamp: Stamp) -> None:
+        """Switches to `engine`, and back if it does not get the accelerator.
+
+        Without an image it waits, and withdraws the engine if the file changes.
+        """
         former = self._models.current
         was_ready = former.status().state == "ready"
-        if not self._hand_over(self._models.offer, engine):
+        with self._guard:
+            self._models.offer(engine)
+        if not self._wait_until_switched(stamp):
             return
+        self._watch.note_tried(stamp)
         _stop(former)
         reason = _start(engine, _SETTLE_LIMIT_S)
         if reason and was_ready and not self._closing.is_set():
             _stop(engine)
             _start(former)
-            self._hand_over(self._models.reject)
-            self._note_failure(reason)
+            with self._guard:
+                self._models.reject()
+            if self._wait_until_switched():
+                self._note_failure(stamp, reason)
             return
         with self._guard:
             self._models.accept()
@@ -226,47 +247,42 @@ class HotReload(base.Engine):
         manifest = engine.manifest
         name = f"{manifest.model} {manifest.version}".strip()
         log.info("%s: the new model runs (%s).", self._name(), name)
-        self.on_tried("")
+        if read_stamp(self._paths) == stamp:
+            self.on_tried("", None)
 
-    def _hand_over(self, change: Callable[..., None], *arguments: base.Engine) -> bool:
-        """Requests a switch and waits for it; returns False if `close` came first."""
-        self._switched.clear()
-        with self._guard:
-            change(*arguments)
+    def _wait_until_switched(self, stamp: Stamp | None = None) -> bool:
+        """Waits for an image; returns False if `close` or a change came first.
+
+        Args:
+            stamp: Of the files of the new model, which is withdrawn if they change.
+        """
         while not self._switched.wait(self._look_s):
             if self._closing.is_set():
                 return False  # `close` stops both.
+            if stamp is not None and read_stamp(self._paths) != stamp:
+                with self._guard:
+                    if self._models.withdraw():
+                        return False
+        self._switched.clear()
         return True
 
     def _name(self) -> str:
         return " with ".join(request.path for request in self.requests)
 
-    def _note_failure(self, reason: str) -> None:
+    def _note_failure(
+        self, stamp: Stamp, reason: str, error: Exception | None = None
+    ) -> None:
         reason = reason.removeprefix(f"{self._request.path}: ").rstrip(".")
         sentence = (
             f"{self._name()}: the new model is not used ({reason}); the former one "
             "continues."
         )
         error_then = self._models.current.status().last_error
-        log.warning("%s", sentence)
         self._record = _Record(self._record.swaps, sentence, error_then)
-        if self.on_tried(reason):
+        if read_stamp(self._paths) == stamp and self.on_tried(reason, error):
             self._watch.note_tried(read_stamp(self._paths))
-
-
-def _require_same_meaning(new: Manifest, former: Manifest) -> None:
-    """Refuses a change between one label for an image and several, and to boxes.
-
-    Thresholds and outputs were chosen for the former.
-    """
-    if (new.boxes is None) != (former.boxes is None):
-        raise RequestError(
-            "only one of it and the former model is a detector; restart the program"
-        )
-    if new.classes.is_multilabel != former.classes.is_multilabel:
-        raise RequestError(
-            "only one of it and the former model is multi-label; restart the program"
-        )
+        else:
+            log.warning("%s", sentence)
 
 
 def _start(engine: base.Engine, limit_s: float = 0.0) -> str:
@@ -275,19 +291,6 @@ def _start(engine: base.Engine, limit_s: float = 0.0) -> str:
         return ""
     engine.start()
     return engine.wait_started(limit_s)
-
-
-def _list_paths(requests: tuple[ModelRequest, ...]) -> list[str]:
-    """Returns all files of the models, without duplicates, in order."""
-    paths = [
-        path
-        for request in requests
-        for path in (
-            *(request.path, *map(str, list_files(request.path))),
-            request.fallback_path,
-        )
-    ]
-    return list(dict.fromkeys(paths))
 
 
 def _stop(engine: base.Engine | None) -> None:

@@ -2,9 +2,25 @@
 
 import os
 
+from corallite.device.engine.file_kind import list_files
+from corallite.device.engine.open_model import ModelRequest
+
 # Changes whenever a file does: its device and inode, size, and times. The last time
 # (ctime) also changes if a file is copied with its former date.
 Stamp = tuple[tuple[int, int, int, int, int] | None, ...]
+
+
+def list_paths(requests: tuple[ModelRequest, ...]) -> list[str]:
+    """Returns all files of the models, without duplicates, in order."""
+    paths = [
+        path
+        for request in requests
+        for path in (
+            *(request.path, *map(str, list_files(request.path))),
+            request.fallback_path,
+        )
+    ]
+    return list(dict.fromkeys(paths))
 
 
 def read_stamp(paths: list[str]) -> Stamp:

@@ -42,6 +42,13 @@ class ReloadState(Generic[_Model]):
         """Proposes a new model for the next image."""
         self.other, self.state = model, State.OFFERED
 
+    def withdraw(self) -> bool:
+        """Takes a new model back; returns False if it is in use already."""
+        if self.state is not State.OFFERED:
+            return False
+        self.other, self.state = None, State.SERVING
+        return True
+
     def take_over(self) -> None:
         """Switches models if one is waiting; called before each image."""
         if self.other is None or not self.is_waiting:

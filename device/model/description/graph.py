@@ -14,7 +14,7 @@ from typing import NamedTuple
 from corallite.device.model import identifiers
 from corallite.device.model.flatbuffer import DamagedError, Flatbuffer, Table
 from corallite.device.model.signature import ModelSignature, TensorSpec
-from corallite.device.system.errors import RequestError
+from corallite.device.system.errors import ModelFaultError, RequestError
 
 # Builtin operator codes of the schema.
 ADD, DEQUANTIZE, LOGISTIC, MUL, RESHAPE, SOFTMAX, CUSTOM = 0, 6, 14, 18, 22, 25, 32
@@ -213,9 +213,9 @@ def read_graph(content: bytes | mmap, path: str | Path) -> FileGraph:
     return graph
 
 
-def damaged(path: str | Path, error: DamagedError) -> RequestError:
+def damaged(path: str | Path, error: DamagedError) -> ModelFaultError:
     """Returns the error to raise for a file that is not intact."""
-    return RequestError(f"{path}: is damaged ({error}); copy or convert it again.")
+    return ModelFaultError(f"{path}: is damaged ({error}); copy or convert it again.")
 
 
 def _read_code(table: Table) -> tuple[int, str]:

@@ -89,8 +89,8 @@ class StatusBody(BaseModel):
     )
     channel_state: str = Field(
         default="",
-        description="current, waiting, trying, refused, rolled_back, unreachable, "
-        "untrusted, expired, failed or shared.",
+        description="starting, current, waiting, trying, refused, rolled_back, "
+        "unreachable, untrusted, expired, failed or shared.",
     )
     channel_reason: str = Field(default="", description="Why it is not current.")
     answered_by: str | None = Field(

@@ -31,11 +31,13 @@ class Outcome:
         output: What it wrote to stdout.
         failure: Why it failed, as part of a sentence; "" if it did not.
         crashed: A signal ended it, or it was killed after its time limit.
+        signal: The number of that signal; 0 for none.
     """
 
     output: str = ""
     failure: str = ""
     crashed: bool = False
+    signal: int = 0
 
 
 def try_python(
@@ -71,7 +73,8 @@ def try_python(
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.communicate(timeout=_END_LIMIT_S)
     if process.returncode < 0:
-        return Outcome(output, name_signal(-process.returncode), crashed=True)
+        number = -process.returncode
+        return Outcome(output, name_signal(number), crashed=True, signal=number)
     if process.returncode:
         return Outcome(output, _last_line(complaints))
     return Outcome(output)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from corallite.convert.publish import change, repository
+from corallite.convert.publish import change, channel_folder
 from corallite.device.channel.release import Release
 from corallite.device.image.preprocess import Preprocessing
 from corallite.device.model.manifest import Manifest
@@ -40,7 +40,7 @@ def folders(tmp_path):
 
 def read(folder):
     """Returns the channel of a folder."""
-    found = repository.read(folder)
+    found = channel_folder.read(folder)
     assert found is not None
     return found
 
@@ -86,7 +86,7 @@ def test_keys_inside_of_the_channel_are_refused(make, folders, inside):
     assert not list(channel.rglob("*.pem"))
 
 
-def test_link_into_the_channel_is_no_way_for_keys(make, folders):
+def test_link_of_keys_into_the_channel_is_refused(make, folders):
     channel, keys = folders
     (channel / "keys").mkdir(parents=True)
     keys.symlink_to(channel / "keys")
@@ -186,6 +186,7 @@ def test_replaced_key_signs_alone_from_the_next_time_on(make, folders):
 def test_folder_without_a_channel_is_refused(folders, act):
     with pytest.raises(RequestError, match="is not a channel; publish a model"):
         act(*folders)
+    assert not folders[0].exists()
 
 
 def test_damaged_channel_is_refused(make, folders):
@@ -196,8 +197,97 @@ def test_damaged_channel_is_refused(make, folders):
         change.publish(make("2"), *folders)
 
 
+@pytest.mark.parametrize("lost", ["timestamp.json", "1.root.json", "*.targets.json"])
+def test_channel_that_lacks_a_file_is_not_made_anew(make, folders, lost):
+    channel, keys = folders
+    change.publish(make("1"), *folders)
+    (path,) = (channel / "metadata").glob(lost)
+    path.unlink()
+    before = files_of(channel)
+    with pytest.raises(RequestError, match=f"{path.name}: is missing; copy the folder"):
+        change.publish(make("2"), *folders)
+    assert files_of(channel) == before and len(list(keys.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["1.root.json", "1.targets.json", "timestamp.json", "channel.json"]
+)
+def test_interrupted_first_publication_is_finished_by_the_same_command(
+    make, folders, monkeypatch, name
+):
+    channel, keys = folders
+    written = channel_folder.files.write_bytes
+
+    def end(path, content):
+        if path.name == name:
+            raise KeyboardInterrupt
+        written(path, content)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(channel_folder.files, "write_bytes", end)
+        with pytest.raises(KeyboardInterrupt):
+            change.publish(make("1"), *folders)
+    made = change.publish(make("1"), *folders)
+    assert made.release.number == 1 and read(channel).releases == [made.release]
+    assert read(channel).key_ids == [made.key.stem]
+    root = (channel / "metadata" / "1.root.json").read_bytes()
+    assert (channel / "channel.json").read_bytes() == root
+    if name not in ("1.root.json", "channel.json"):
+        assert made.is_new_key and list(keys.iterdir()) == [made.key]
+
+
+def test_interrupted_first_publication_needs_its_key(make, folders):
+    channel, keys = folders
+    made = change.publish(make("1"), *folders)
+    (channel / "metadata" / "timestamp.json").unlink()
+    (channel / "channel.json").unlink()
+    made.key.unlink()
+    with pytest.raises(RequestError, match="does not have the key of this channel"):
+        change.publish(make("1"), *folders)
+    assert not list(keys.iterdir())
+
+
+def test_lost_model_is_reported_and_written_again(make, folders):
+    channel, _ = folders
+    change.publish(make("1"), *folders)
+    (path,) = (channel / "targets").iterdir()
+    path.write_bytes(b"torn")
+    with pytest.raises(RequestError, match=r"1\.tflite: is missing or damaged"):
+        change.renew(*folders)
+    with pytest.raises(RequestError, match=r"1\.tflite: is missing or damaged"):
+        change.publish(make("2"), *folders, rollout=5)
+    assert change.publish(make("1"), *folders).release.number == 1
+    assert path.read_bytes() == make("1").read_bytes()
+    path.unlink()
+    assert change.publish(make("2"), *folders).release.number == 2
+
+
+@pytest.mark.parametrize("act", [change.renew, change.replace_key, change.publish])
+def test_signing_before_the_former_signature_is_refused(make, folders, act):
+    change.publish(make("1"), *folders, now=lambda: NOW)
+    model = [make("2")] if act is change.publish else []
+    early = NOW - timedelta(minutes=1)
+    with pytest.raises(RequestError, match="correct the date of this machine"):
+        act(*model, *folders, now=lambda: early)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
+def test_key_that_others_may_read_is_refused(make, folders, mode):
+    change.publish(make("1"), *folders).key.chmod(mode)
+    with pytest.raises(RequestError, match="other users .* may read .* chmod 600"):
+        change.publish(make("2"), *folders)
+
+
+def test_key_in_the_channel_is_refused(make, folders):
+    channel, _ = folders
+    made = change.publish(make("1"), *folders)
+    copy = shutil.copy(made.key, channel / "metadata" / "copy.pem")
+    with pytest.raises(RequestError, match=f"{copy}: may be a private key"):
+        change.renew(*folders)
+
+
 @pytest.mark.parametrize("content", [b"", b"text", bytes(5000)])
-def test_file_that_is_no_model_is_not_published(folders, tmp_path, content):
+def test_file_of_another_kind_is_not_published(folders, tmp_path, content):
     path = tmp_path / "model.tflite"
     path.write_bytes(content)
     with pytest.raises(RequestError, match="model.tflite"):
@@ -235,7 +325,7 @@ def test_model_for_the_edgetpu_goes_with_its_fallback(make, folders, monkeypatch
 def test_a_write_that_fails_leaves_the_former_state(make, folders, monkeypatch):
     channel, _ = folders
     change.publish(make("1"), *folders)
-    written = repository.files.write_bytes
+    written = channel_folder.files.write_bytes
     before = read(channel).releases
 
     def fail(path, content):
@@ -244,7 +334,7 @@ def test_a_write_that_fails_leaves_the_former_state(make, folders, monkeypatch):
         written(path, content)
 
     with monkeypatch.context() as patched:
-        patched.setattr(repository.files, "write_bytes", fail)
+        patched.setattr(channel_folder.files, "write_bytes", fail)
         with pytest.raises(OSError, match="No space"):
             change.publish(make("2"), *folders)
     assert read(channel).releases == before

@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import shutil
 import threading
 
 import pytest
@@ -73,6 +74,11 @@ class Channel:
         model = self.make_model(version)
         return change.publish(model, self.folder, self.keys, **options).release
 
+    def clear(self):
+        """Removes all of it, as who can write to the server may do."""
+        for path in self.folder.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
     def close(self):
         self.server.shutdown()
         self.server.server_close()
@@ -89,7 +95,7 @@ class Device:
     def __init__(self, folder, url):
         self.folder = folder
         self.asks = {
-            **{"url": url, "folder": str(folder), "root": None, "device": "one"},
+            **{"url": url, "folder": str(folder), "device": "one"},
             **{"version": "1.0", "refused": {}, "current": "", "parent": 0},
         }
 

@@ -29,6 +29,7 @@ def test_service_keeps_its_files_where_systemd_says(monkeypatch, tmp_path):
     [
         "https://models.example/",
         "https://models.example/model.tflite",
+        "https://models.example/mychannel.json",
         "https://me:secret@models.example/channel.json",
         "https://models.example/channel.json?token=secret",
     ],
@@ -56,7 +57,25 @@ def test_http_to_another_machine_needs_a_root(tmp_path):
     with pytest.raises(RequestError, match="http is not encrypted; write https"):
         parse_channel(url)
     root = tmp_path / "root.json"
-    with pytest.raises(RequestError, match="root.json: is not a file"):
+    with pytest.raises(RequestError, match="root.json: cannot be used .No such file"):
         parse_channel(url, str(root))
-    root.touch()
-    assert parse_channel(url, str(root)).root == root
+    root.write_text(
+        '{"signed": {"_type": "root", "keys": {"a": 1}, "roles": {"b": 2}}}'
+    )
+    assert parse_channel(url, str(root)).root == root.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "not the JSON of a root"),
+        ("[]", "not the JSON of a root"),
+        ('{"signed": {"_type": "root"}}', "not the JSON of a root"),
+        ('{"signed": {"_type": "targets", "keys": 1, "roles": 1}}', "is 'targets'"),
+    ],
+)
+def test_root_of_another_form_is_refused_by_its_flag(tmp_path, text, why):
+    root = tmp_path / "root.json"
+    root.write_text(text)
+    with pytest.raises(RequestError, match=f"--channel_root={root}: .*{why}.*; give"):
+        parse_channel(URL, str(root))

@@ -146,6 +146,28 @@ def test_device_without_a_model_and_a_network_is_refused_in_one_sentence(channel
         run()
 
 
+@pytest.mark.parametrize("is_service", [True, False])
+def test_service_without_a_model_asks_again_before_it_exits(
+    channel, run, monkeypatch, is_service
+):
+    channel.publish("1")
+    if is_service:
+        monkeypatch.setenv("NOTIFY_SOCKET", "/missing")
+    pauses = "corallite.device.channel.follower._FIRST_PAUSES_S"
+    monkeypatch.setattr(pauses, (0.01, 0.01))
+
+    def fail_once(handler):
+        channel.answers.clear()
+        handler.send_error(503)
+
+    channel.answers["/channel.json"] = fail_once
+    if is_service:
+        assert run().model == ("1", "1")
+    else:
+        with pytest.raises(RequestError, match="the server answers 503"):
+            run()
+
+
 def test_first_model_that_does_not_run_is_refused_until_another_is_published(
     channel, run, monkeypatch, make_model
 ):
@@ -186,8 +208,8 @@ def test_program_that_ended_during_a_trial_starts_with_the_former_model(
     loop.ask_to_poll()
     wait_until(lambda: loop.model == ("2", "2"))
     loop.close()
-    # The second time, it is because of the model.
-    record["trials"] = {record["pending"]["digest"]: 2}
+    # The third time, it is because of the model.
+    record["trials"] = {record["pending"]["digest"]: 3}
     path.write_text(json.dumps(record))
     loop = run()
     loop.ask_to_poll()
@@ -259,3 +281,134 @@ def test_root_without_a_channel_is_refused(make_model):
         open_reloading(request, "root.json"),
     ):
         pass
+
+
+def test_state_before_the_first_poll_is_its_own(channel, run):
+    channel.publish("1")
+    run().close()
+    loop = run()
+    assert loop.model == ("1", "1") and loop.state == "starting"
+
+
+def test_polls_go_on_without_images_and_replace_a_withdrawn_release(
+    channel, run, folder, wait_until
+):
+    """As with a dead camera."""
+    channel.publish("1")
+    loop = run()
+    loop.ended.set()
+    loop.thread.join()
+
+    def is_offered(version):
+        successor = loop.engine._models.other
+        return successor is not None and successor.manifest.version == version
+
+    for version in ("2", "3"):
+        channel.publish(version)
+        loop.ask_to_poll()
+        wait_until(lambda number=version: is_offered(number))
+        # One that was killed now would not count the trial.
+        (path,) = folder.glob("*/record.json")
+        wait_until(lambda path=path: not json.loads(path.read_text())["trials"])
+        status = loop.engine.status()
+        assert (status.channel_state, status.channel_latest) == ("trying", version)
+        assert loop.model == ("1", "1")
+    channel.publish("1")
+    loop.ask_to_poll()
+    wait_until(lambda: loop.state == "current")
+    wait_until(lambda: not loop.engine.has_successor)
+    assert loop.model == ("1", "4") and loop.engine.status().swaps == 0
+
+
+def test_model_that_does_not_fit_the_flags_is_tried_after_a_restart(
+    channel, run, wait_until, make_model
+):
+    channel.publish("1")
+    loop = run()
+    other = MANIFEST.with_classes(values="multilabel")
+    change.publish(make_model("2", other), channel.folder, channel.keys)
+    loop.ask_to_poll()
+    wait_until(lambda: loop.state == "refused")
+    reason = loop.engine.status().channel_reason
+    assert "multi-label" in reason and "tried again after a restart" in reason
+    channel.requests.clear()
+    loop.ask_to_poll()
+    wait_until(lambda: "/metadata/timestamp.json" in channel.requests)
+    loop.close()
+    loop = run()
+    loop.ask_to_poll()
+    wait_until(lambda: loop.state == "refused")
+
+
+def test_model_that_crashes_is_tried_three_times(
+    channel, run, wait_until, tmp_path, monkeypatch, caplog, make_model
+):
+    channel.publish("1")
+    loop = run()
+    package = tmp_path / "ai_edge_litert"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "interpreter.py").write_text("import ctypes; ctypes.string_at(0)")
+    # `publish` would run it, and remember that it does not crash.
+    contents = [make_model("crash of a channel").read_bytes()]
+    with monkeypatch.context() as patched:
+        patched.setattr(change, "_read_files", lambda model: contents)
+        channel.publish("2")
+        patched.setenv("PYTHONPATH", str(tmp_path))
+        for state in ("rolled_back", "rolled_back", "refused"):
+            caplog.clear()
+            loop.ask_to_poll()
+            wait_until(lambda: any("crashed" in x for x in caplog.messages))
+            wait_until(lambda state=state: loop.state == state)
+            (line,) = (x for x in caplog.messages if "crashed" in x)
+            assert "crashed with SIGSEGV" in line
+    assert loop.model == ("1", "1")
+
+
+def test_second_process_names_the_release_of_the_first(channel, run, wait_until):
+    channel.publish("1")
+    loop, second = run(), run()
+    channel.publish("2")
+    loop.ask_to_poll()
+    wait_until(lambda: loop.model == ("2", "2") and loop.state == "current")
+    wait_until(lambda: second.engine.manifest.version == "2")
+    second.ask_to_poll()
+    wait_until(lambda: second.model == ("2", "2"))
+    assert second.state == "shared"
+
+
+def test_given_root_replaces_that_of_the_first_contact(
+    channel, run, tmp_path, folder, make_model
+):
+    """The first contact led to somebody else."""
+    mine = tmp_path / "mine"
+    change.publish(make_model("1"), mine, tmp_path / "my keys")
+    root = str(mine / "channel.json")
+    channel.publish("2")
+    run().close()
+    with pytest.raises(RequestError, match="no model for this device .*were signed"):
+        run(root=root)
+    channel.clear()
+    shutil.copytree(mine, channel.folder, dirs_exist_ok=True)
+    loop = run(root=root)
+    assert loop.model == ("1", "1") and loop.state == "current"
+    loop.close()
+    # It stays trusted without the flag.
+    channel.clear()
+    channel.publish("2")
+    loop = run()
+    loop.ask_to_poll()
+    while loop.state == "starting":
+        loop.ended.wait(0.05)
+    assert loop.model == ("1", "1") and loop.state == "untrusted"
+
+
+def test_other_root_than_that_of_a_running_program_is_refused(
+    channel, run, tmp_path, make_model
+):
+    channel.publish("1")
+    run()
+    mine = tmp_path / "mine"
+    change.publish(make_model("1"), mine, tmp_path / "my keys")
+    with pytest.raises(RequestError, match="--channel_root: is not the root .*another"):
+        run(root=str(mine / "channel.json"))

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from corallite.convert.publish import change, repository
+from corallite.convert.publish import change, channel_folder, repository
 from corallite.convert.publish import keys as key_files
 from corallite.device.channel.release import is_in_rollout
 from corallite.device.channel.store import Store
@@ -30,7 +30,7 @@ def answer_with(content, **headers):
 
 def read(folder):
     """Returns the channel of a folder."""
-    found = repository.read(folder)
+    found = channel_folder.read(folder)
     assert found is not None
     return found
 
@@ -132,7 +132,7 @@ def test_changed_metadata_is_refused(channel, device):
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"<html>", b'{"signed": 1}'])
-def test_channel_file_that_is_no_root_is_not_trusted(channel, device, text):
+def test_channel_file_without_a_root_is_not_trusted(channel, device, text):
     channel.publish("1")
     channel.answers["/channel.json"] = answer_with(text)
     assert device.poll().state == "untrusted"
@@ -145,8 +145,7 @@ def test_root_of_another_key_is_refused_after_the_first_contact(
 ):
     channel.publish("1")
     assert device.poll().number == 1
-    for path in ("metadata", "targets"):
-        shutil.rmtree(channel.folder / path)
+    channel.clear()
     channel.keys = tmp_path / "keys of an attacker"
     channel.publish("2")
     assert device.poll().state == "untrusted"
@@ -154,15 +153,16 @@ def test_root_of_another_key_is_refused_after_the_first_contact(
 
 def test_given_root_is_trusted_and_no_other(channel, device, tmp_path):
     channel.publish("1")
-    root = shutil.copy(channel.folder / "channel.json", tmp_path / "root.json")
-    assert device.poll(root=str(root)).number == 1
+    root = (channel.folder / "channel.json").read_bytes()
+    Store(device.folder).pin_root(root)
+    assert device.poll().number == 1
     assert "/channel.json" not in channel.requests
-    for path in ("metadata", "targets"):
-        shutil.rmtree(channel.folder / path)
+    channel.clear()
     channel.keys = tmp_path / "keys of an attacker"
     channel.publish("2")
-    folder = str(tmp_path / "another device")
-    assert device.poll(root=str(root), folder=folder).state == "untrusted"
+    other = tmp_path / "another device"
+    Store(other).pin_root(root)
+    assert device.poll(folder=str(other)).state == "untrusted"
 
 
 def test_device_follows_a_new_key(channel, device):
@@ -203,12 +203,44 @@ def test_signature_of_a_revoked_key_alone_is_refused(channel, device):
     assert device.poll().number == 2
     forged = read(channel.folder)
     repository.sign(forged, [old_key], NOW)
-    repository.write(forged, channel.folder, {})
+    channel_folder.write(forged, channel.folder, {})
     assert device.poll().state == "untrusted"
 
 
+def test_metadata_of_two_states_is_refused(channel, device):
+    """Mix-and-match: the newest timestamp and snapshot, with an older list."""
+    channel.publish("1")
+    channel.publish("2")
+    metadata = channel.folder / "metadata"
+    newest = (metadata / "2.targets.json").read_bytes()
+    shutil.copy(metadata / "1.targets.json", metadata / "2.targets.json")
+    reply = device.poll()
+    assert (reply.state, reply.number) == ("untrusted", 0)
+    (metadata / "2.targets.json").write_bytes(newest)
+    assert device.poll().number == 2
+
+
+def test_fast_forward_attack_is_healed_by_a_new_key(channel, device, tmp_path):
+    """With a stolen key, versions that no later publication reaches."""
+    channel.publish("1")
+    mine = copy(channel.folder, tmp_path)
+    forged = read(channel.folder)
+    for part in (forged.targets, forged.snapshot, forged.timestamp):
+        part.signed.version = 10**9
+    old_key = key_files.find(channel.keys, forged.key_ids)
+    repository.sign(forged, [old_key], NOW)
+    channel_folder.write(forged, channel.folder, {})
+    assert device.poll().number == 1
+    channel.clear()
+    shutil.copytree(mine, channel.folder, dirs_exist_ok=True)
+    channel.publish("2")
+    assert device.poll().state == "untrusted"
+    change.replace_key(channel.folder, channel.keys)
+    assert device.poll().number == 2
+
+
 @pytest.mark.parametrize("part", ["timestamp.json", "1.root.json", "model-1"])
-def test_half_a_download_is_no_download(channel, device, part):
+def test_half_a_download_is_not_used(channel, device, part):
     channel.publish("1")
     if part == "1.root.json":
         part, path = "/channel.json", channel.folder / "channel.json"

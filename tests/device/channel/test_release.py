@@ -59,7 +59,7 @@ def test_first_devices_are_others_for_each_release():
     assert len(first[0] & first[1]) < len(first[0]) / 5
 
 
-def test_nothing_published_is_no_error():
+def test_device_waits_when_nothing_is_published():
     choice = choose([], "one", "1.0")
     assert (choice.release, choice.state) == (None, "waiting")
 

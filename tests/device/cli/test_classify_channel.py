@@ -103,8 +103,14 @@ def test_models_of_files_load_nothing_of_channels(run, model):
         (["http://models.example/channel.json"], "http is not encrypted"),
         (["https://models.example/model.tflite"], "is not the URL of a channel"),
         (["https://x.example/channel.json", "--then=b.tflite"], "--then: is a file"),
+        (["a.tflite", "--then=https://x.example/channel.json"], "them is a URL; leave"),
+        (["https://x.example/mychannel.json"], "is not the URL of a channel"),
         (["https://x.example/channel.json", "--cpu_model=b"], "--cpu_model: is a file"),
         (["model.tflite", "--channel_root=root.json"], "--channel_root: is for"),
+        (
+            ["https://x.example/channel.json", "--channel_root=missing.json"],
+            "--channel_root=missing.json: cannot be used (No such file",
+        ),
     ],
 )
 def test_wrong_flags_are_refused_in_one_sentence(run, flags, sentence):

@@ -180,7 +180,7 @@ def test_each_trial_is_reported_and_a_restored_file_is_not_tried(
     loop = run()
     tried = []
 
-    def restore(reason):
+    def restore(reason, error):
         tried.append(reason)
         if reason:
             path.write_bytes(make(MANIFEST))
@@ -196,6 +196,29 @@ def test_each_trial_is_reported_and_a_restored_file_is_not_tried(
     wait_until(lambda: len(tried) > 1)
     assert "is not a TFLite model" in tried[0] and tried[1:] == [""]
     assert loop.engine.status().swaps == 1
+
+
+def test_offered_model_is_withdrawn_when_the_file_changes(path, make, wait_until):
+    """As with a camera that sends no image for days."""
+    tested, tried = [], []
+
+    def note(reason, error):
+        tried.append((reason, error))
+        return False
+
+    engine = HotReload(ModelRequest(str(path)), look_s=LOOK_S)
+    with contextlib.closing(engine):
+        engine.on_tested = lambda: tested.append(engine.has_successor)
+        engine.on_tried = note
+        engine.start()
+        for version in ("2", "3"):
+            path.write_bytes(make(SECOND._replace(version=version)))
+            wait_until(lambda count=int(version) - 1: len(tested) == count)
+            wait_until(lambda: engine.has_successor)
+        assert tried == []
+        engine.classify(RED)
+        wait_until(lambda: tried == [("", None)])
+        assert engine.status().version == "3" and engine.status().swaps == 1
 
 
 def test_a_file_that_fails_its_self_test_does_not_start(path, make):

@@ -41,3 +41,12 @@ def test_further_images_change_nothing(models):
     models.take_over()
     models.take_over()
     assert (models.state, models.current) == (State.SETTLING, "new")
+
+
+def test_only_a_model_that_is_not_in_use_is_withdrawn(models):
+    assert models.withdraw()
+    assert (models.state, models.current, models.other) == (State.SERVING, "old", None)
+    models.offer("newer")
+    models.take_over()
+    assert not models.withdraw()
+    assert (models.state, models.current) == (State.SETTLING, "newer")
