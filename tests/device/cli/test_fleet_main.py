@@ -141,12 +141,15 @@ def watch(port, stdout=subprocess.PIPE):
     """A process that watches; JSON unless it has a terminal."""
     flags = ["--json"] if stdout == subprocess.PIPE else []
     url = f"--mqtt=mqtt://127.0.0.1:{port}/home"
+    # These would count more than the terminal's own size.
+    hidden = ("LINES", "COLUMNS")
+    environment = {x: y for x, y in os.environ.items() if x not in hidden}
     process = subprocess.Popen(
         [*COMMAND, url, "--watch", *flags],
         stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env={**environment, "PYTHONUNBUFFERED": "1"},
     )
     try:
         yield process

@@ -277,7 +277,7 @@ def test_metrics_count_routes_and_not_invented_paths(make_client, jpeg):
 
 
 def test_temperature_and_frame_rate_limit_are_reported(make_client):
-    limit = RateLimitStatus(Board(temperature_c=78.5), 4.5, "78 degrees")
+    limit = RateLimitStatus(Board(temperature_c=78.5), 4.5, reason="78 degrees")
     client = make_client(rate_limit=lambda: limit)
     board = client.get("/v1/state").json()["board"]
     assert board["temperature_c"] == 78.5 and board["throttled"] is None
