@@ -38,8 +38,8 @@ def parse_channel(url: str, root: str | None = None) -> Channel:
     """Parses the URL of a channel.
 
     Args:
-        url: `https://HOST/FOLDER/channel.json`. With `http`, nobody proves who the
-            server is, so the host must be this machine, or `root` be given.
+        url: `https://HOST/FOLDER/channel.json`. With `http`, a server does not
+            prove who it is, so the host must be this machine, or `root` be given.
         root: A copy of `channel.json` that the user trusts.
 
     Raises:

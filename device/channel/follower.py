@@ -45,7 +45,7 @@ class Follower:
     """Keeps a model of a channel on this device, and keeps it up to date.
 
     A thread waits, another process polls. The engine tries what is new, as it does
-    with any file that has changed; what fails is refused and not tried again.
+    with any file that has changed; a file that is damaged is not tried again.
     """
 
     def __init__(self, channel: Channel, *, poll_s: float = _POLL_S) -> None:

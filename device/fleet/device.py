@@ -21,7 +21,7 @@ class Condition(enum.Enum):
 
     Attributes:
         LOST: The broker says that it is offline: it has ended, or its connection broke.
-        LATE: It has sent no state for two and a half periods, or nobody knows when.
+        LATE: It has sent no state for two and a half periods, or at an unknown time.
         NO_CAMERA: Its source sends no frames.
         ONLINE: None of these.
     """

@@ -60,7 +60,7 @@ def test_models_that_find_nothing_are_named_in_the_doubt() -> None:
 
     compared = compare_found(chain, data, "ptq")
 
-    # It is told although top-1 lost more than mAP50, which had nothing to lose.
+    # mAP50 counts although top-1 lost more: it was 0 before.
     assert compared.finds_nothing
     assert compared.explain_doubt() == (
         "float and int8 find no box of the 400 validation images, so nothing can be "

@@ -78,7 +78,7 @@ def test_what_is_published_is_classified_with(run, model, tmp_path, certificate)
         done = run("classify", url, "--source=-", **trusting)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["top"][0]["label"] == "red"
-    # A server with a certificate that nobody has signed.
+    # A server with a self-signed certificate.
     assert (untrusted.returncode, untrusted.stdout) == (2, b"")
     last = untrusted.stderr.splitlines()[-1]
     assert b"certificate verify failed" in last and b"start again" in last
