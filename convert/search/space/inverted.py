@@ -21,7 +21,8 @@ from corallite.train.models.networks.inverted_residuals import (
 _DEPTHS = ((0, 1), (0, 3), (1, 4), (1, 4), (0, 3))
 _WIDER = (0.75, 2.5)
 _LAST = (1.0, 8.0)
-_EXPANSIONS = (2, 3, 4, 6)
+# Without an expansion, 1, a block is a depthwise and a 1x1 convolution.
+_EXPANSIONS = (1, 2, 3, 4, 6)
 _KERNELS = (3, 5)
 
 
@@ -55,7 +56,8 @@ def configure(shape: Shape, scale: float, side: int) -> Config:
             channels = round_channels(width)
             strides = [1 if number == 1 else 2, *[1] * (shape[f"depth{number}"] - 1)]
             for stride in strides:
-                expanded = shape[f"expansion{number}"] * before if number > 1 else None
+                expansion = shape.get(f"expansion{number}", 1)
+                expanded = expansion * before if expansion > 1 else None
                 kernel = shape.get(f"kernel{number}", 3)
                 stage.append(Block(channels, expanded, stride, kernel))
                 before = channels
