@@ -19,9 +19,9 @@ Shape = Mapping[str, Any]
 LEAST_SCALE, MOST_SCALE = 4.0, 128.0
 # Pixels. Smaller images are shrunk less.
 _SMALL_SIDE = 64
-# Above so many channels, a multiple of 8: kernels compute as many at a time. Below,
-# steps of 8 would be too coarse to use what a small network may cost.
-_COARSE = 64
+# From so many channels on, a multiple of 8: kernels compute 8 or 16 at a time, so 20 may
+# take as long as 32. Below, steps of 8 would be too coarse.
+_COARSE = 16
 
 
 class Choices(Protocol):
@@ -81,6 +81,6 @@ def is_small(side: int) -> bool:
 
 
 def round_channels(channels: float) -> int:
-    """Rounds to a multiple of 4, or of 8 from 64 on; never to 0."""
+    """Rounds to a multiple of 4, or of 8 from 16 on; never to 0."""
     step = 4 if channels < _COARSE else 8
     return max(step, round(channels / step) * step)
