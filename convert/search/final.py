@@ -120,7 +120,6 @@ def _make(plan: Plan, prepared: Prepared, result: TrialResult, folder: Path) -> 
             read_network(folder / _NETWORK_FILE),
             Recipes(train=plan.train, quantize=plan.quantize),
             sparsity=0.0,
-            transfer=None,
             fit_policy=plan.fit_policy,
             group_by=plan.group_by,
         )

@@ -23,8 +23,9 @@ from corallite.train.models.network import Network, parse_network
 from corallite.train.runs.commands import TRIAL
 from corallite.train.runs.recipe import FROM_SCRATCH
 from corallite.train.training.fit import fit
+from corallite.train.training.initialization import initialize
 from corallite.train.training.objectives import classify
-from corallite.train.training.recipe import settle
+from corallite.train.training.recipe import AUTO_WEIGHTS, settle
 
 # Of the training split. More take hours and change the order of networks little.
 _MOST_IMAGES = 50_000
@@ -131,8 +132,10 @@ def _fit(network: Network, data: ImageData, trial: optuna.Trial, plan: Plan) -> 
     )
     recipe = settle(recipe, FROM_SCRATCH, data.splits["train"])
     keras.utils.set_random_seed(recipe.seed)
-    model = network.build(len(data.class_names))
-    inputs = {**network.to_json(), "recipe": dataclasses.asdict(recipe)}
+    start = initialize(network, AUTO_WEIGHTS)
+    model = start.build(len(data.class_names))
+    inputs = {**network.to_json(), **start.to_json()}
+    inputs["recipe"] = dataclasses.asdict(recipe)
     try:
         fit(
             model,

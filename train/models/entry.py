@@ -100,6 +100,8 @@ class NetworkEntry:
         configure: Returns the widths of all blocks, a dataclass, for a width.
         torch_weights: Weights in PyTorch checkpoints; None if there are none.
         keras_weights: Weights in `.h5` files of a library; None if there are none.
+        list_strides: Yields the name and the stride of every block of a configuration,
+            if one of other widths can inherit the ImageNet weights; else nothing.
         published: Costs, to compare with.
         smallest_side: Least height and width of an image, in pixels.
         shrinks_less: Whether a small image is shrunk less than published, so that at
@@ -110,6 +112,7 @@ class NetworkEntry:
     configure: Callable[[float], Any]
     torch_weights: WeightSource | None = None
     keras_weights: WeightSource | None = None
+    list_strides: Callable[[Any], Iterable[tuple[str, int]]] = lambda config: ()
     published: tuple[PublishedCost, ...] = ()
     smallest_side: int = 32
     shrinks_less: bool = True

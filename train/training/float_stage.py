@@ -174,9 +174,9 @@ def _prepare(
             f"{run.path}: trains on its validation images, as only a head was fitted; "
             "choose a new --run_dir to train all layers."
         )
-    usual = PRETRAINED if start.path else FROM_SCRATCH
+    usual = PRETRAINED if start.is_pretrained else FROM_SCRATCH
     if data.boxes is not None:
-        usual = usual_of_boxes(recipe, is_pretrained=bool(start.path))
+        usual = usual_of_boxes(recipe, is_pretrained=start.is_pretrained)
     recipe = settle(recipe, usual, images)
     if start.is_frozen:
         # The features are computed once.
@@ -228,7 +228,7 @@ def _describe_run(
         record["network"]["file"] = start.network.file
     if group_by is not None:
         record["group_by"] = group_by
-    if start.path is not None:
+    if start.path is not None and start.is_pretrained:
         record["weights"] = str(start.path.resolve())
     if teaching is not None:
         record |= teaching.to_flags()

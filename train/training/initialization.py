@@ -10,9 +10,11 @@ from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras
 from corallite.train.models import registry
 from corallite.train.models.network import Network
+from corallite.train.models.registry import NETWORKS
 from corallite.train.runs.record import hash_file
 from corallite.train.training.recipe import Transfer
 from corallite.train.weights.imagenet import locate_imagenet
+from corallite.train.weights.inherit import inherit
 from corallite.train.weights.pretrained import Pretrained, read_pretrained
 
 
@@ -21,7 +23,7 @@ class Initialization:
     """A network and its initial weights.
 
     Attributes:
-        network: With the conventions of the weights.
+        network: With the conventions of the weights, if all of them fit.
         transfer: How to treat the weights; None if they are random.
         path: File of the weights; None if they are random.
         pretrained: Content of the file; None if they are random.
@@ -32,13 +34,19 @@ class Initialization:
     path: Path | None = None
     pretrained: Pretrained | None = None
 
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether all weights are pretrained, but perhaps for those of the head."""
+        return self.pretrained is not None and self.pretrained.is_whole
+
     def build(self, num_classes: int) -> keras.Model:
         """Returns the network with its initial weights.
 
         A head with another number of classes is initialized at random. Pretrained batch
         norms keep their averages and are not trained: a few hundred photos have other
         averages, and the pretrained kernels do not fit them (EfficientNet-Lite0 on 400
-        images: accuracy 0.54 instead of 0.83).
+        images: accuracy 0.54 instead of 0.83). Where only some weights fit, all are
+        trained.
 
         Raises:
             RequestError: The weights do not fit; names the first tensor.
@@ -46,6 +54,7 @@ class Initialization:
         model = self.network.build(num_classes)
         if self.pretrained is not None:
             self.pretrained.give_to(model)
+        if self.is_pretrained:
             for layer in model.layers:
                 if isinstance(layer, keras.layers.BatchNormalization):
                     layer.trainable = False
@@ -53,9 +62,9 @@ class Initialization:
 
     def needs_head(self, num_classes: int) -> bool:
         """Whether the weights come without a head for so many classes."""
-        return self.pretrained is not None and (
-            self.pretrained.num_classes != num_classes
-        )
+        if self.pretrained is None or not self.pretrained.is_whole:
+            return False
+        return self.pretrained.num_classes != num_classes
 
     def may_freeze(self, num_classes: int) -> bool:
         """Whether few images decide that only a head for so many classes is fitted."""
@@ -99,6 +108,8 @@ class Initialization:
 # Side in pixels. Weights of 224 pixels know little of smaller images, for which
 # networks shrink an image less.
 _SMALLEST_PRETRAINED = 96
+# Of the weights that networks of other widths inherit.
+_PUBLISHED_WIDTH = 1.0
 # The values of `Initialization.to_json` that mean random weights.
 RANDOM = {"weights": None, "frozen": None}
 
@@ -125,6 +136,8 @@ def initialize(network: Network, transfer: Transfer | None) -> Initialization:
         return Initialization(network)
     path = Path(transfer.weights)
     if transfer.weights in ("auto", "imagenet"):
+        if network.config is not None:
+            return _inherit(network, transfer)
         path = locate_imagenet(network.model, network.width)
     pretrained = read_pretrained(path, network.model, network.width)
     network = dataclasses.replace(network, conventions=pretrained.conventions)
@@ -133,10 +146,35 @@ def initialize(network: Network, transfer: Transfer | None) -> Initialization:
     return initialization
 
 
+def _inherit(network: Network, transfer: Transfer) -> Initialization:
+    """Initializes a network of its own widths with what fits of the ImageNet weights.
+
+    Raises:
+        RequestError: None fit though they are asked for, or no others are to be
+            trained.
+    """
+    can_inherit = any(NETWORKS[network.model].list_strides(network.config))
+    if transfer.is_frozen or not (can_inherit or transfer.weights == "auto"):
+        raise RequestError(
+            f"ImageNet weights of {network.model} do not fit a network of other "
+            "widths; omit --freeze and --weights, or give the model.h5 of a run of the "
+            "same network."
+        )
+    if not can_inherit:
+        return Initialization(network)
+    path = locate_imagenet(network.model, _PUBLISHED_WIDTH)
+    donor = read_pretrained(path, network.model, _PUBLISHED_WIDTH)
+    transfer = dataclasses.replace(transfer, is_frozen=False)
+    return Initialization(network, transfer, path, inherit(network, donor))
+
+
 def log_initialization(initialization: Initialization, num_classes: int) -> None:
     """Logs which weights are used, and which of them are trained."""
     if initialization.pretrained is None:
         logging.info("Training begins with random weights.")
+        return
+    if not initialization.is_pretrained:
+        logging.info("Weights of %s, as far as they fit.", initialization.path)
         return
     count = initialization.pretrained.num_classes
     head = f"a new head of {num_classes} classes replaces that of {count or 'no'}"

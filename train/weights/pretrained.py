@@ -34,11 +34,13 @@ class Pretrained:
         give_to: Sets the weights of a model of the network. If the model has another
             number of classes, its logits layer is not changed. Raises `RequestError`,
             which names the first tensor that does not fit.
+        is_whole: Whether it sets all of these weights, or only those that fit.
     """
 
     conventions: Conventions
     num_classes: int | None
     give_to: Callable[[keras.Model], None]
+    is_whole: bool = True
 
 
 def read_pretrained(path: Path, model: str, width: float) -> Pretrained:

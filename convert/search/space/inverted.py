@@ -9,7 +9,7 @@ from corallite.convert.search.space.shape import (
 )
 from corallite.device.benchmark.layers.operator import Operator
 from corallite.train.models import blocks
-from corallite.train.models.networks import mobilenet_v2
+from corallite.train.models.networks import efficientnet_lite, mobilenet_v2
 from corallite.train.models.networks.inverted_residuals import (
     Block,
     Config,
@@ -90,5 +90,10 @@ def _add_block(x: OperatorList, block: Block, stride: int) -> None:
 
 
 FAMILY = Family(
-    "inverted", (mobilenet_v2.ENTRY.name,), suggest, configure, list_operators
+    "inverted",
+    # The same blocks; large images inherit the ImageNet weights that are installed.
+    (mobilenet_v2.ENTRY.name, efficientnet_lite.LITE0.name),
+    suggest,
+    configure,
+    list_operators,
 )

@@ -19,8 +19,8 @@ Shape = Mapping[str, Any]
 LEAST_SCALE, MOST_SCALE = 4.0, 128.0
 # Pixels. Smaller images are shrunk less.
 _SMALL_SIDE = 64
-# From so many channels on, a multiple of 8: kernels compute 8 or 16 at a time, so 20 may
-# take as long as 32. Below, steps of 8 would be too coarse.
+# From so many channels on, a multiple of 8: kernels compute 8 or 16 at a time, so 20
+# may take as long as 32. Below, steps of 8 would be too coarse.
 _COARSE = 16
 
 

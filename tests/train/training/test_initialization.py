@@ -9,6 +9,7 @@ from fixtures.torch_checkpoints import write_checkpoint
 from corallite.device.system.errors import RequestError
 from corallite.train.models import registry
 from corallite.train.models.network import Network
+from corallite.train.models.networks import mobilenet_v2, resnet
 from corallite.train.models.networks.mobilenet_v2 import TORCHVISION
 from corallite.train.runs.record import hash_file
 from corallite.train.training.initialization import initialize
@@ -91,6 +92,34 @@ def test_small_images_have_no_weights_to_freeze():
     with pytest.raises(RequestError, match="random below 96 pixels"):
         initialize(NETWORK, Transfer("auto", is_frozen=True))
     assert initialize(NETWORK, Transfer("auto")).pretrained is None
+
+
+def test_a_network_of_other_widths_inherits_what_fits(tmp_path, monkeypatch):
+    config = mobilenet_v2.configure(0.35)
+    published = registry.build("mobilenet_v2", (96, 96, 3), 5, width=1.0)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    path = tmp_path / "corallite" / "weights" / mobilenet_v2.ENTRY.imagenet[1.0].name
+    path.parent.mkdir(parents=True)
+    write_checkpoint(path, export_weights(published, 1.0))
+    network = Network("mobilenet_v2", 1.0, (96, 96), config=config)
+    start = initialize(network, Transfer("auto"))
+    assert not start.is_pretrained and not start.may_freeze(5)
+    assert start.to_json() == {"weights": hash_file(path)[:16], "frozen": False}
+    assert start.network == network  # Photos are not normalized otherwise.
+    model = start.build(5)
+    own, theirs = (x.get_layer("stem").get_weights()[0] for x in (model, published))
+    np.testing.assert_array_equal(own, theirs[..., : own.shape[-1]])
+    norms = [x for x in model.layers if x.name.endswith("_bn")]
+    assert norms and all(x.trainable for x in norms)
+    with pytest.raises(RequestError, match="do not fit a network of other widths"):
+        initialize(network, Transfer("auto", is_frozen=True))
+
+
+def test_a_network_of_other_widths_may_have_nothing_to_inherit():
+    network = Network("resnet8", 1.0, (96, 96), config=resnet.RESNET8.configure(0.5))
+    assert initialize(network, Transfer("auto")).pretrained is None
+    with pytest.raises(RequestError, match="do not fit a network of other widths"):
+        initialize(network, Transfer("imagenet"))
 
 
 def test_a_file_of_another_width_is_refused_at_once(checkpoint):

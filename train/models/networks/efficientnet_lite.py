@@ -136,6 +136,7 @@ LITE0 = entry.NetworkEntry(
     torch_weights=_source(
         0, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
     ),
+    list_strides=inverted_residuals.list_strides,
     published=(entry.PublishedCost(1.0, 4_652_008, 407, tolerance=0.06),),
 )
 LITE1 = entry.NetworkEntry(
@@ -144,6 +145,7 @@ LITE1 = entry.NetworkEntry(
     torch_weights=_source(
         1, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"
     ),
+    list_strides=inverted_residuals.list_strides,
     published=(entry.PublishedCost(1.0, 5_416_680, 631, tolerance=0.06, side=240),),
 )
 LITE2 = entry.NetworkEntry(
@@ -152,6 +154,7 @@ LITE2 = entry.NetworkEntry(
     torch_weights=_source(
         2, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
     ),
+    list_strides=inverted_residuals.list_strides,
     published=(entry.PublishedCost(1.0, 6_092_072, 899, tolerance=0.06, side=260),),
 )
 ENTRIES = (LITE0, LITE1, LITE2)

@@ -78,6 +78,12 @@ def list_blocks(config: Config) -> Iterator[tuple[str, Block]]:
             yield f"stage{number}_block{repeat}", block
 
 
+def list_strides(config: Config) -> Iterator[tuple[str, int]]:
+    """Yields the name of every block and its stride, for large images."""
+    for name, block in list_blocks(config):
+        yield name, block.stride
+
+
 def add_inverted_residual(x, block, name, conventions):
     """Adds 1x1 expansion, depthwise, linear 1x1 projection; a sum where shapes allow.
 

@@ -125,6 +125,7 @@ ENTRY = entry.NetworkEntry(
             for width in (0.35, 0.5, 0.75, 1.3, 1.4)
         },
     ),
+    list_strides=inverted_residuals.list_strides,
     # Parameters as torchvision counts them; Table 4, rounded to 1 %.
     published=(entry.PublishedCost(1.0, 3_504_872, 300),),
 )
