@@ -52,7 +52,7 @@ _HOURS = flags.DEFINE_float(
 _TRIAL_EPOCHS = flags.DEFINE_integer(
     "trial_epochs",
     9,
-    "Epochs of a brief training; bad ones end after 1, 3 or 9 and so on.",
+    "Epochs of a brief training; bad ones end after 3, 9, 27 and so on.",
     lower_bound=1,
 )
 _STORAGE = flags.DEFINE_string(

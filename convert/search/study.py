@@ -28,7 +28,9 @@ _MACHINE = "machine"
 _REPEATS, _WAIT_S = 3, 1.0
 # Trials that are drawn at random, before some are worth imitating.
 _RANDOM_TRIALS = 10
-_REDUCTION = 3
+# Epochs before the first trials end. After one, the order says little: on CIFAR-10,
+# networks that had 0.39 then had more after nine than others that had 0.48.
+_FIRST_RUNG, _REDUCTION = 3, 3
 # Trials that were begun and were not refused.
 _TRAINED = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -85,7 +87,7 @@ def open_study(plan: Plan, prepared: Prepared) -> optuna.Study:
             load_if_exists=True,
             sampler=sampler,
             pruner=optuna.pruners.SuccessiveHalvingPruner(
-                min_resource=1, reduction_factor=_REDUCTION
+                min_resource=_FIRST_RUNG, reduction_factor=_REDUCTION
             ),
         ),
     )

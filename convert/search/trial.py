@@ -14,7 +14,6 @@ from corallite.convert.search import study as studies
 from corallite.convert.search.claim import claim
 from corallite.convert.search.plan import Plan
 from corallite.convert.search.prepare import Prepared
-from corallite.convert.search.space.candidates import too_low
 from corallite.convert.search.study import describe_result, open_study
 from corallite.device.system.errors import RequestError
 from corallite.train.data.load import ImageData, load_data
@@ -31,8 +30,9 @@ from corallite.train.training.recipe import AUTO_WEIGHTS, settle
 _MOST_IMAGES = 50_000
 # One that was killed as often, as for lack of memory, is given up.
 _MOST_ATTEMPTS = 3
-# Shapes that are too large at their least widths, in a row; they cost nothing.
-_MOST_REFUSED = 1000
+# Where limits are low, most shapes are too large at their least widths, and the sampler
+# does not learn that. After so many in a row, one that is not is drawn at random.
+_MOST_REFUSED = 30
 
 
 def run_trial(plan: Plan, prepared: Prepared) -> str | None:
@@ -81,7 +81,11 @@ def _is_finished(trial: optuna.Trial) -> bool:
 
 def _begin(study: optuna.Study, prepared: Prepared) -> optuna.Trial:
     """Returns a new trial with a network within the limits."""
-    for _ in range(_MOST_REFUSED):
+    refused = 0
+    while True:
+        if refused == _MOST_REFUSED:
+            study.enqueue_trial(prepared.space.draw_choices(prepared.prices))
+            refused = 0
         trial = study.ask()
         if studies.NETWORK in trial.user_attrs:
             return trial
@@ -92,7 +96,7 @@ def _begin(study: optuna.Study, prepared: Prepared) -> optuna.Trial:
                 trial.set_user_attr(name, value)
             return trial
         study.tell(trial, state=TrialState.FAIL)
-    raise too_low()
+        refused += 1
 
 
 def _train(

@@ -10,7 +10,6 @@ from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras
 from corallite.train.models import registry
 from corallite.train.models.network import Network
-from corallite.train.models.registry import NETWORKS
 from corallite.train.runs.record import hash_file
 from corallite.train.training.recipe import Transfer
 from corallite.train.weights.imagenet import locate_imagenet
@@ -153,7 +152,7 @@ def _inherit(network: Network, transfer: Transfer) -> Initialization:
         RequestError: None fit though they are asked for, or no others are to be
             trained.
     """
-    can_inherit = any(NETWORKS[network.model].list_strides(network.config))
+    can_inherit = any(registry.NETWORKS[network.model].list_strides(network.config))
     if transfer.is_frozen or not (can_inherit or transfer.weights == "auto"):
         raise RequestError(
             f"ImageNet weights of {network.model} do not fit a network of other "

@@ -25,8 +25,8 @@ from corallite.train.models.registry import NETWORKS
 FAMILIES = {x.name: x for x in (residual.FAMILY, inverted.FAMILY, shuffled.FAMILY)}
 # Widths of published networks that are tried.
 _HAND_MADE_WIDTHS = [number / 20 for number in range(40, 1, -1)]
-# Random shapes in a row that are too large at their least widths.
-_MOST_FAILURES = 200
+# Random shapes in a row that are too large at their least widths; a second or two.
+_MOST_FAILURES = 2000
 # Ratio of the sizes of a shape, finer than that of measured widths.
 _SIZE_STEP = 1.25
 # Halvings of the interval of scales: the last is below a hundredth of a channel.
@@ -122,6 +122,18 @@ class Space:
             failures = 0 if found else failures + 1
             if found is not None:
                 yield found
+        raise too_low()
+
+    def draw_choices(self, prices: Prices) -> dict[str, Any]:
+        """Returns random choices by name, of a network within the limits.
+
+        Raises:
+            RequestError: No network is within the limits.
+        """
+        for _ in range(_MOST_FAILURES):
+            choices = RandomChoices(random.Random())
+            if self.enlarge(*self.suggest(choices), prices) is not None:
+                return choices.chosen
         raise too_low()
 
     def draw_sizes(self, prices: Prices, count: int) -> Iterator[Candidate]:

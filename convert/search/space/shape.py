@@ -60,19 +60,28 @@ class Family:
 
 
 class RandomChoices:
-    """Chooses evenly."""
+    """Chooses evenly.
+
+    Attributes:
+        chosen: What was chosen so far, by name.
+    """
 
     def __init__(self, rng: random.Random):
         self._rng = rng
+        self.chosen: dict[str, Any] = {}
 
     def suggest_int(self, name: str, low: int, high: int) -> int:
-        return self._rng.randint(low, high)
+        return self._keep(name, self._rng.randint(low, high))
 
     def suggest_float(self, name: str, low: float, high: float) -> float:
-        return self._rng.uniform(low, high)
+        return self._keep(name, self._rng.uniform(low, high))
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        return self._rng.choice(list(choices))
+        return self._keep(name, self._rng.choice(list(choices)))
+
+    def _keep(self, name: str, value: Any) -> Any:
+        self.chosen[name] = value
+        return value
 
 
 def is_small(side: int) -> bool:
