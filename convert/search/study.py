@@ -28,8 +28,8 @@ _MACHINE = "machine"
 _REPEATS, _WAIT_S = 3, 1.0
 # Trials that are drawn at random, before some are worth imitating.
 _RANDOM_TRIALS = 10
-# Epochs before the first trials end. After one, the order says little: on CIFAR-10,
-# networks that had 0.39 then had more after nine than others that had 0.48.
+# Epochs before the first trials end. Of seven networks on CIFAR-10, the rank correlation
+# of accuracy with that after nine epochs was 0.54 after one, and 0.71 after three.
 _FIRST_RUNG, _REDUCTION = 3, 3
 # Trials that were begun and were not refused.
 _TRAINED = (TrialState.COMPLETE, TrialState.PRUNED)
