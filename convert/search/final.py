@@ -72,7 +72,19 @@ def train_fully(
         RequestError: A stage cannot be made.
         KeyboardInterrupt: A signal stopped it.
     """
-    found, others = [], []
+    found, others = _train_each(plan, prepared, best)
+    # Another process may have finished or left one since.
+    more, others = _train_each(plan, prepared, others)
+    ranked = sorted([*found, *more], key=lambda x: (bool(x.fault), -x.validation))
+    return ranked, [result.number for result in others]
+
+
+def _train_each(
+    plan: Plan, prepared: Prepared, best: list[TrialResult]
+) -> tuple[list[Final], list[TrialResult]]:
+    """Returns the results, and those that other processes train now."""
+    found: list[Final] = []
+    others: list[TrialResult] = []
     for result in best:
         work = functools.partial(_train, plan, prepared, result)
         try:
@@ -83,10 +95,10 @@ def train_fully(
                 "for lack of memory; give a smaller --batch_size and another --run_dir."
             ) from error
         if final is None:
-            others.append(result.number)
+            others.append(result)
         else:
             found.append(final)
-    return sorted(found, key=lambda x: (bool(x.fault), -x.validation)), others
+    return found, others
 
 
 def _train(plan: Plan, prepared: Prepared, result: TrialResult) -> Final | None:
