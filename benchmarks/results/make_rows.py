@@ -40,7 +40,7 @@ class Settings:
 
     data_dir: Path
     epochs: int = 30
-    small_epochs: int = 100
+    small_epochs: int = 90
     later_epochs: int | None = None
     seed: int = 0
     small_flags: tuple[str, ...] = ()
@@ -143,8 +143,9 @@ def copy_float(source: Path, folder: Path) -> None:
 
 def _list_training_flags(row: Row, root: Path, settings: Settings) -> list[str]:
     epochs = settings.epochs if row.table < 3 else settings.small_epochs
-    given = [f"--data_dir={settings.data_dir}", *row.network, "--image_size=32"]
-    given.append(f"--epochs={epochs}")
+    given = [f"--data_dir={settings.data_dir}", "--image_size=32"]
+    # A network may say how long it is trained.
+    given += [f"--epochs={epochs}", *row.network]
     if row.table == 3:
         given += ["--ema=0.999", *settings.small_flags]
     if row.teacher:

@@ -29,9 +29,6 @@ _DATA_DIR = flags.DEFINE_string("data_dir", None, "CIFAR-10 in class folders.")
 _RUN_DIR = flags.DEFINE_string("run_dir", "runs/results", "Folder of the rows' runs.")
 _ROWS = flags.DEFINE_list("rows", None, "Rows to make, with those that they need.")
 _PRINT = flags.DEFINE_boolean("print", False, "Only print what is finished.")
-_OURS = flags.DEFINE_multi_string(
-    "ours", [], "Flag of the network to compare with ResNet-8, as --ours=--model=NAME."
-)
 _EPOCHS = flags.DEFINE_integer("epochs", _USUAL.epochs, "Of tables 1 and 2.")
 _SMALL_EPOCHS = flags.DEFINE_integer("small_epochs", _USUAL.small_epochs, "Of table 3.")
 _LATER_EPOCHS = flags.DEFINE_integer(
@@ -46,7 +43,7 @@ _SMALL_FLAGS = flags.DEFINE_multi_string(
 def main(argv: Sequence[str]) -> int:
     """Makes what is missing, and prints the tables."""
     program.reject_arguments(argv)
-    known, root = rows.list_rows(tuple(_OURS.value)), Path(_RUN_DIR.value)
+    known, root = rows.list_rows(), Path(_RUN_DIR.value)
     failed = [] if _PRINT.value else _make(known, root)
     for number in format_tables.TITLES:
         print(_format(number, known, root))

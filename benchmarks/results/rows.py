@@ -6,12 +6,18 @@ the row that trained it.
 
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 
+_NETWORKS = Path(__file__).parent / "networks"
 # Networks at 32 pixels.
 RESNET18 = ("--model=resnet18",)
 MOBILENET = ("--model=mobilenet_v2", "--width=0.35")
 SHUFFLENET = ("--model=shufflenet_v2", "--width=0.5")
 RESNET8 = ("--model=resnet8",)
+# Separable blocks: at most 98,496 bytes of int8, and 12.5 M multiply-accumulates.
+OURS = (f"--model={_NETWORKS / 'ours.json'}",)
+# Residual blocks: 27.3 M multiply-accumulates (60 M are allowed).
+TEACHER = (f"--model={_NETWORKS / 'teacher.json'}", "--epochs=60")
 # Taught by ResNet-18 in the first table.
 STUDENT = MOBILENET
 SPARSITY = 0.5
@@ -31,7 +37,7 @@ class Row:
         name: Of its run folder.
         table: Number of the table, 1 to 3.
         title: Its first cell.
-        network: Flags of the network; it is trained unless `copies` is given.
+        network: Flags of its training; it is trained unless `copies` is given.
         copies: The row whose float stage it has too.
         steps: Verbs with flags, after training.
         teacher: The row whose run teaches its training.
@@ -56,19 +62,13 @@ class Row:
     latencies: str = ""
 
 
-def list_rows(ours: tuple[str, ...] = ()) -> list[Row]:
-    """Returns all rows, each after those that it needs.
-
-    Args:
-        ours: Flags of the network that is compared with ResNet-8; none to leave its
-            rows out.
-    """
+def list_rows() -> list[Row]:
+    """Returns all rows, each after those that it needs."""
     return [
         *_list_resnet18(),
         *_list_stages("mobilenet", "MobileNetV2 0.35", MOBILENET),
         *_list_stages("shufflenet", "ShuffleNetV2 0.5", SHUFFLENET),
-        *_list_small("resnet8", "ResNet-8", RESNET8),
-        *(_list_small("ours", "ours", ours) if ours else ()),
+        *_list_small(),
     ]
 
 
@@ -127,7 +127,14 @@ def _list_stages(first: str, title: str, network: tuple[str, ...]) -> Iterator[R
         )
 
 
-def _list_small(name: str, title: str, network: tuple[str, ...]) -> Iterator[Row]:
-    common = {"table": 3, "network": network, "steps": TO_INT8, "baseline": "resnet8"}
-    yield Row(name, title=title, **common)
-    yield Row(f"{name}_taught", title=f"{title}, taught", teacher="resnet18", **common)
+def _list_small() -> Iterator[Row]:
+    common = {"table": 3, "baseline": "resnet8"}
+    teacher = "teacher"
+    yield Row(teacher, title="residual blocks, the teacher", network=TEACHER, **common)
+    for name, title, network in (
+        ("resnet8", "ResNet-8", RESNET8),
+        ("ours", "separable blocks, ours", OURS),
+    ):
+        own = {**common, "network": network, "steps": TO_INT8}
+        yield Row(name, title=title, **own)
+        yield Row(f"{name}_taught", title=f"{title}, taught", teacher=teacher, **own)
