@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from corallite.convert.accuracy.gate import (
+from corallite.convert.accuracy.comparison import (
     BOXES_MEASURE,
     AccuracyComparison,
     Verdict,

@@ -1,29 +1,9 @@
-"""The accuracy gate: the loss of each step and each layer, and the limit."""
+"""The accuracy gate: what a file may lose, and what it says of one that lost more."""
 
-import dataclasses
-import enum
-from typing import Any
-
-from corallite.convert.accuracy.paired import Step, count_to_tell
+from corallite.convert.accuracy.comparison import MAX_DROP, AccuracyComparison, Verdict
+from corallite.convert.accuracy.paired import count_to_tell
 from corallite.train.runs.kinds import KINDS, StageKind
-from corallite.train.runs.predictions import PredictionSummary
 
-# Percentage points of top-1 that int8 may lose, without and with training for it.
-MAX_DROP = {
-    "ptq": 1.0,
-    "ptq_corrected": 1.0,
-    **{kind.name: 0.5 for kind in KINDS.values() if kind.is_quantized},
-}
-# What is compared of networks that find boxes.
-BOXES_MEASURE = "mAP50"
-# For other methods.
-_OTHER_MAX_DROP = 1.0
-_NAMED = 3
-# Times the median layer: what stands out.
-_STANDS_OUT = 10
-# Less is normal. Behind a ReLU6 a single wild channel changes a layer by 0.7;
-# half of all weights pruned away and the rest trained on, one by 0.19 at most.
-_LEAST_CHANGE = 0.25
 _PER_CHANNEL = (
     "Use per-channel scales, if the device supports them: --granularity=channel of "
     "`corallite quantize` and `corallite convert`."
@@ -34,38 +14,6 @@ _ROUNDING_LOST = (
 )
 
 
-class Verdict(enum.Enum):
-    """What the 95 % interval of a loss says about a limit."""
-
-    PASSED = "passed"
-    FAILED = "FAILED"
-    NOT_PROVEN = "not proven"
-
-
-@dataclasses.dataclass(frozen=True)
-class LayerError:
-    """The error of a layer of a quantized model, compared with the float model inside.
-
-    Attributes:
-        layer: Its Keras name.
-        own_relative_mse: Noise over signal with the float layer's input: 0 is exact, 1
-            is as much noise as signal.
-        relative_mse: The same, with the errors of the layers before it.
-        cosine: Cosine similarity of the outputs of the quantized and the float layer,
-            over all images; 1 is equal up to a factor.
-        change: Noise over signal of the float layer against the layer of the slim
-            stage, or of the float stage if no channels were removed, with the same
-            input: what pruning and training changed. None if that model has no layer
-            of this name.
-    """
-
-    layer: str
-    own_relative_mse: float
-    relative_mse: float
-    cosine: float
-    change: float | None = None
-
-
 class AccuracyLostError(Exception):
     """A file lost more accuracy than allowed or is useless: exit status 1.
 
@@ -73,256 +21,136 @@ class AccuracyLostError(Exception):
         comparison: The measured comparison.
     """
 
-    def __init__(self, comparison: "AccuracyComparison"):
-        super().__init__(comparison.explain())
+    def __init__(self, comparison: AccuracyComparison):
+        super().__init__(explain(comparison))
         self.comparison = comparison
 
 
-@dataclasses.dataclass(frozen=True)
-class AccuracyComparison:
-    """The accuracy of a model, compared with the models that it was made from.
+def check(comparison: AccuracyComparison, *, has_next: bool = False) -> None:
+    """Raises `AccuracyLostError` if the model lost more than allowed.
 
-    Attributes:
-        part: The split of the images, "val".
-        images: Number of images compared: those of `ImageData.judging`.
-        method: How the model was quantized, a key of MAX_DROP; else the name of the
-            stage, or "file" for a third-party file.
-        granularity: "channel" or "tensor": the scales of its convolutions.
-        max_drop: Percentage points of top-1 that it may be below the first model.
-        steps: From each model to the next, in order.
-        overall: From the first model to the last.
-        layer_images: Images of the split that the layers were measured on.
-        layers: The largest own error first.
-        file_sha256: SHA-256 of the file.
-        predictions: What each model predicts, by its name in the order of the steps;
-            empty if an earlier version compared them.
-        is_trained_on: The models were trained on these images too; then a small loss
-            proves nothing.
+    With `has_next`, another method may lose less: then a measured loss above the
+    limit is enough, without proof.
     """
+    if not (comparison.is_within_limit if has_next else comparison.passed):
+        raise AccuracyLostError(comparison)
 
-    part: str
-    images: int
-    method: str
-    granularity: str
-    max_drop: float
-    steps: list[Step]
-    overall: Step
-    layer_images: int
-    layers: list[LayerError]
-    file_sha256: str
-    predictions: dict[str, PredictionSummary] = dataclasses.field(default_factory=dict)
-    is_trained_on: bool = False
 
-    @property
-    def verdict(self) -> Verdict:
-        """Whether the last model is useful and lost no more than allowed.
+def list_findings(comparison: AccuracyComparison) -> list[str]:
+    """Returns what to say of a comparison: the loss, and why it is not proven.
 
-        PASSED if the 95 % interval of its loss is within the limit, FAILED if the whole
-        interval is above it or the model is useless, else NOT_PROVEN: there are too few
-        images to tell.
-        """
-        least, most = self.overall.drop_interval
-        if self.find_useless() or least > self.max_drop:
-            return Verdict.FAILED
-        is_proven = most <= self.max_drop and not self.is_trained_on
-        return Verdict.PASSED if is_proven else Verdict.NOT_PROVEN
+    A loss that may be chance is named only if it is above the limit.
+    """
+    loss = explain(comparison) or _explain_significant_loss(comparison)
+    return [text for text in (loss, explain_doubt(comparison)) if text]
 
-    @property
-    def passed(self) -> bool:
-        """Whether the last model is useful and not proven to have lost too much."""
-        return self.verdict is not Verdict.FAILED
 
-    @property
-    def is_within_limit(self) -> bool:
-        """Whether the model is useful, and its loss, as measured, is allowed."""
-        return self.overall.drop_points <= self.max_drop and not self.find_useless()
+def explain(comparison: AccuracyComparison) -> str:
+    """Returns why the model is not good, in which step and layers, and what to do.
 
-    @property
-    def finds_nothing(self) -> bool:
-        """Whether the models find boxes, but neither the first nor the last one any."""
-        step = self.overall
-        is_zero = not step.top1_from and not step.top1_to
-        return step.measure == BOXES_MEASURE and is_zero
-
-    def with_limit(self, max_drop: float | None) -> "AccuracyComparison":
-        """Returns the same with another limit; None for the method's default."""
-        if max_drop is None:
-            max_drop = MAX_DROP.get(self.method, _OTHER_MAX_DROP)
-        return dataclasses.replace(self, max_drop=max_drop)
-
-    def list_steps(self) -> list[Step]:
-        """Returns the steps and, if there are several, the overall one."""
-        return [*self.steps, *([self.overall] if len(self.steps) > 1 else [])]
-
-    def find_useless(self) -> list[str]:
-        """Returns the last models of the chain, if they are useless; else none.
-
-        What they predict is no better than one label for all images, see
-        `PredictionSummary.explain_fault`. The first of them is the cause.
-        """
-        names: list[str] = []
-        for name, summary in reversed(self.predictions.items()):
-            if not summary.explain_fault(name, self.part):
-                break
-            names.insert(0, name)
-        return names
-
-    def lossy_step(self) -> Step | None:
-        """Returns the step with the largest significant loss of accuracy.
-
-        The step with the largest loss if none is significant; None if none lost.
-        """
-        losses = [step for step in self.steps if step.difference < 0]
-        significant = [step for step in losses if step.is_significant]
-        return min(significant or losses, key=lambda x: x.difference, default=None)
-
-    def worst_layers(self) -> list[str]:
-        """Returns the names of the layers to look at first."""
-        return [error.layer for error in self.layers[:_NAMED]]
-
-    def changed_layers(self) -> list[str]:
-        """Returns the layers that pruning or training changed far more than others."""
-        known = [(x.change, x.layer) for x in self.layers if x.change is not None]
-        ranked = sorted(known, key=lambda pair: -pair[0])
-        if not ranked:
-            return []
-        least = max(_LEAST_CHANGE, _STANDS_OUT * ranked[len(ranked) // 2][0])
-        return [layer for change, layer in ranked if change > least][:_NAMED]
-
-    def check(self, *, has_next: bool = False) -> None:
-        """Raises `AccuracyLostError` if the model lost more than allowed.
-
-        With `has_next`, another method may lose less: then a measured loss above the
-        limit is enough, without proof.
-        """
-        if not (self.is_within_limit if has_next else self.passed):
-            raise AccuracyLostError(self)
-
-    def explain(self) -> str:
-        """Returns why the model is not good, in which step and layers, and what to do.
-
-        "" if it is useful and its loss, as measured, is within the limit.
-        """
-        fault = self._explain_fault()
-        if self.overall.drop_points <= self.max_drop:
-            return f"{fault} {self._suggest(self.find_useless()[0])}" if fault else ""
-        worst = ", ".join(self.worst_layers()) or "none measured"
-        changed = ", ".join(self.changed_layers())
-        since = f"Changed most by later training: {changed}." if changed else ""
-        step = self.lossy_step() or self.overall
-        parts = (
-            f"{self.overall.to_name} ({self.method}) is "
-            f"{self.overall.drop_points:.2f} percentage points below "
-            f"{self.overall.from_name} on the validation split, more than "
-            f"--max_drop={self.max_drop:g}.",
-            fault,
-            self.explain_loss(),
-            f"Worst layers: {worst}.",
-            since,
-            self._suggest(step.to_name),
-        )
-        return " ".join(filter(None, parts))
-
-    def explain_loss(self) -> str:
-        """Returns in one sentence which step lost most; "" if none lost."""
-        step = self.lossy_step()
-        if step is None:
+    "" if it is useful and its loss, as measured, is within the limit.
+    """
+    fault = _explain_fault(comparison)
+    if comparison.overall.drop_points <= comparison.max_drop:
+        if not fault:
             return ""
-        low, high = (100 * end for end in step.interval)
-        doubt = (
-            ""
-            if step.is_significant
-            else f", which may be chance with {self.images} images"
-        )
+        return f"{fault} {_suggest(comparison, comparison.find_useless()[0])}"
+    worst = ", ".join(comparison.worst_layers()) or "none measured"
+    changed = ", ".join(comparison.changed_layers())
+    since = f"Changed most by later training: {changed}." if changed else ""
+    step = comparison.lossy_step() or comparison.overall
+    parts = (
+        f"{comparison.overall.to_name} ({comparison.method}) is "
+        f"{comparison.overall.drop_points:.2f} percentage points below "
+        f"{comparison.overall.from_name} on the validation split, more than "
+        f"--max_drop={comparison.max_drop:g}.",
+        fault,
+        _explain_loss(comparison),
+        f"Worst layers: {worst}.",
+        since,
+        _suggest(comparison, step.to_name),
+    )
+    return " ".join(filter(None, parts))
+
+
+def explain_doubt(comparison: AccuracyComparison) -> str:
+    """Returns why the loss is not proven, and how many images would tell.
+
+    Also that a detector finds nothing, so that there is nothing to lose. "" if
+    the loss is proven.
+    """
+    if comparison.finds_nothing:
         return (
-            f"The largest loss is from {step.from_name} to {step.to_name}: "
-            f"{step.drop_points:.2f} percentage points (95 %: {low:+.2f} to "
-            f"{high:+.2f}){doubt}."
+            f"{comparison.overall.from_name} and {comparison.overall.to_name} find no "
+            f"box of the {comparison.images} validation images, so nothing can be "
+            "lost; check the boxes in the report, or train for more epochs."
         )
-
-    def explain_doubt(self) -> str:
-        """Returns why the loss is not proven, and how many images would tell.
-
-        Also that a detector finds nothing, so that there is nothing to lose. "" if
-        the loss is proven.
-        """
-        if self.finds_nothing:
-            return (
-                f"{self.overall.from_name} and {self.overall.to_name} find no box of "
-                f"the {self.images} validation images, so nothing can be lost; check "
-                "the boxes in the report, or train for more epochs."
-            )
-        if self.verdict is not Verdict.NOT_PROVEN:
-            return ""
-        if self.is_trained_on:
-            return (
-                f"Not proven: the {self.images} validation images were trained on too, "
-                "as there are few; more photos would tell."
-            )
-        least, most = self.overall.drop_interval
-        told = (
-            f"Not proven: with {self.images} images, the loss may be {least:.2f} to "
-            f"{most:.2f} percentage points"
+    if comparison.verdict is not Verdict.NOT_PROVEN:
+        return ""
+    if comparison.is_trained_on:
+        return (
+            f"Not proven: the {comparison.images} validation images were trained on "
+            "too, as there are few; more photos would tell."
         )
-        gained, lost = self.overall.gained, self.overall.lost
-        if gained is None or lost is None:
-            return f"{told}; more validation images would tell."
-        count = count_to_tell(gained, lost, self.images, -self.max_drop / 100)
-        if count is None:
-            return f"{told}, and the measured loss is too close to the limit."
-        return f"{told}; about {count} validation images would tell."
+    least, most = comparison.overall.drop_interval
+    told = (
+        f"Not proven: with {comparison.images} images, the loss may be {least:.2f} to "
+        f"{most:.2f} percentage points"
+    )
+    gained, lost = comparison.overall.gained, comparison.overall.lost
+    if gained is None or lost is None:
+        return f"{told}; more validation images would tell."
+    count = count_to_tell(gained, lost, comparison.images, -comparison.max_drop / 100)
+    if count is None:
+        return f"{told}, and the measured loss is too close to the limit."
+    return f"{told}; about {count} validation images would tell."
 
-    def explain_significant_loss(self) -> str:
-        """Returns `explain_loss`; "" if the loss may be chance."""
-        step = self.lossy_step()
-        return self.explain_loss() if step and step.is_significant else ""
 
-    def to_json(self) -> dict[str, Any]:
-        fields = dataclasses.asdict(self)
-        del fields["steps"]
-        return {
-            **fields,
-            "held": self.passed,
-            "verdict": self.verdict.name.lower(),
-            "hops": [step.to_json() for step in self.steps],
-            "overall": self.overall.to_json(),
-        }
+def _explain_loss(comparison: AccuracyComparison) -> str:
+    """Returns in one sentence which step lost most; "" if none lost."""
+    step = comparison.lossy_step()
+    if step is None:
+        return ""
+    low, high = (100 * end for end in step.interval)
+    doubt = (
+        ""
+        if step.is_significant
+        else f", which may be chance with {comparison.images} images"
+    )
+    return (
+        f"The largest loss is from {step.from_name} to {step.to_name}: "
+        f"{step.drop_points:.2f} percentage points (95 %: {low:+.2f} to "
+        f"{high:+.2f}){doubt}."
+    )
 
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> "AccuracyComparison":
-        fields = dict(content)
-        fields.pop("held")
-        fields.pop("verdict", None)  # Earlier versions knew only two.
-        fields.pop("parent", None)  # Of a rejected file.
-        fields["max_drop"] = float(fields["max_drop"])
-        fields["steps"] = [Step.from_json(step) for step in fields.pop("hops")]
-        fields["overall"] = Step.from_json(fields["overall"])
-        fields["layers"] = [LayerError(**layer) for layer in fields["layers"]]
-        fields["predictions"] = {
-            name: PredictionSummary.from_json(summary)
-            for name, summary in fields.get("predictions", {}).items()
-        }
-        return cls(**fields)
 
-    def _explain_fault(self) -> str:
-        """Returns why the last model is useless; "" if it is useful."""
-        useless = self.find_useless()
-        if not useless:
-            return ""
-        fault = self.predictions[useless[-1]].explain_fault(useless[-1], self.part)
-        others = len(useless) > 1
-        return f"{fault} {useless[0]} is no better." if others else fault
+def _explain_significant_loss(comparison: AccuracyComparison) -> str:
+    """Returns in one sentence which step lost most; "" if that may be chance."""
+    step = comparison.lossy_step()
+    return _explain_loss(comparison) if step and step.is_significant else ""
 
-    def _suggest(self, name: str) -> str:
-        """Returns what to do about a model of the chain that lost accuracy."""
-        made = name
-        if name == self.overall.to_name:
-            if self.steps[-1].from_name == self.method:
-                return _ROUNDING_LOST
-            made = self.method
-        is_quantized = made in MAX_DROP
-        kind = KINDS.get("int8" if is_quantized and made not in KINDS else made)
-        suggestion = kind.suggestion if kind else StageKind.suggestion
-        if is_quantized and self.granularity == "tensor":
-            return f"{_PER_CHANNEL} {suggestion}"
-        return suggestion
+
+def _explain_fault(comparison: AccuracyComparison) -> str:
+    """Returns why the last model is useless; "" if it is useful."""
+    useless = comparison.find_useless()
+    if not useless:
+        return ""
+    summary = comparison.predictions[useless[-1]]
+    fault = summary.explain_fault(useless[-1], comparison.part)
+    others = len(useless) > 1
+    return f"{fault} {useless[0]} is no better." if others else fault
+
+
+def _suggest(comparison: AccuracyComparison, name: str) -> str:
+    """Returns what to do about a model of the chain that lost accuracy."""
+    made = name
+    if name == comparison.overall.to_name:
+        if comparison.steps[-1].from_name == comparison.method:
+            return _ROUNDING_LOST
+        made = comparison.method
+    is_quantized = made in MAX_DROP
+    kind = KINDS.get("int8" if is_quantized and made not in KINDS else made)
+    suggestion = kind.suggestion if kind else StageKind.suggestion
+    if is_quantized and comparison.granularity == "tensor":
+        return f"{_PER_CHANNEL} {suggestion}"
+    return suggestion

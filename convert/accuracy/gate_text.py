@@ -2,7 +2,8 @@
 
 import textwrap
 
-from corallite.convert.accuracy.gate import AccuracyComparison
+from corallite.convert.accuracy import gate
+from corallite.convert.accuracy.comparison import AccuracyComparison
 from corallite.convert.accuracy.paired import Step
 
 _LAYERS = 5
@@ -37,9 +38,8 @@ def format_comparison(comparison: AccuracyComparison) -> str:
                 for x in comparison.layers[:_LAYERS]
             ),
         ]
-    loss = comparison.explain() or comparison.explain_significant_loss()
-    told = filter(None, (loss, comparison.explain_doubt()))
-    lines += [line for text in told for line in ("", textwrap.fill(text, 80))]
+    for text in gate.list_findings(comparison):
+        lines += ["", textwrap.fill(text, 80)]
     return "\n".join(lines)
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from corallite.convert.accuracy.gate import LayerError
+from corallite.convert.accuracy.comparison import LayerError
 from corallite.optimize.keras_graph import traverse
 from corallite.optimize.keras_graph.layer_quantization import PREFIX, QuantizeWrapper
 from corallite.optimize.keras_graph.shared_range import SharedRange

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from corallite.convert.accuracy.gate import AccuracyComparison
+from corallite.convert.accuracy.comparison import AccuracyComparison
 from corallite.convert.accuracy.layer_error import measure_layers
 from corallite.convert.accuracy.paired import compare_predictions
 from corallite.convert.evaluate.keras_model import predict_labels

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from corallite.convert.accuracy.compare_boxes import compare_found, predict_stage
-from corallite.convert.accuracy.gate import AccuracyComparison
+from corallite.convert.accuracy.comparison import AccuracyComparison
 from corallite.convert.accuracy.measure import compare_models, predict_stages
 from corallite.convert.accuracy.record import read_comparison
 from corallite.convert.evaluate.predict_file import predict_labels_by_file

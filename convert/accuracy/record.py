@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from corallite.convert.accuracy.gate import AccuracyComparison
+from corallite.convert.accuracy.comparison import AccuracyComparison
 from corallite.device.system import files
 from corallite.train.runs.stage import Stage
 

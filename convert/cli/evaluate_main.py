@@ -24,7 +24,7 @@ from typing import Any
 
 from absl import flags
 
-from corallite.convert.accuracy.gate import AccuracyComparison
+from corallite.convert.accuracy.comparison import AccuracyComparison
 from corallite.convert.accuracy.gate_text import format_comparison
 from corallite.convert.accuracy.measure_file import compare_file, recall_comparison
 from corallite.convert.evaluate.boxes.stages import evaluate_boxes

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from corallite.convert.accuracy import gate
 from corallite.convert.accuracy.gate import AccuracyLostError
 from corallite.convert.accuracy.gate_text import format_comparison
 from corallite.convert.accuracy.record import read_comparison
@@ -82,8 +83,9 @@ def main(argv: Sequence[str]) -> int:
     print(format_results(results, data.class_names, "test"))
     print(f"\n{task.run.first().name}: {task.run.first().describe_accuracy()}.")
     comparison = read_comparison(task.run.stage("int8"))
-    if comparison and comparison.explain_doubt():
-        print(f"\n{textwrap.fill(comparison.explain_doubt(), 80)}")
+    doubt = gate.explain_doubt(comparison) if comparison else ""
+    if doubt:
+        print(f"\n{textwrap.fill(doubt, 80)}")
     print(f"\nreport  {write_report(task.run, data)}")
     return program.EXIT_DONE
 

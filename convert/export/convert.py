@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from absl import logging
 
-from corallite.convert.accuracy import compare_boxes, measure
-from corallite.convert.accuracy.gate import AccuracyComparison, AccuracyLostError
+from corallite.convert.accuracy import compare_boxes, gate, measure
+from corallite.convert.accuracy.comparison import AccuracyComparison
+from corallite.convert.accuracy.gate import AccuracyLostError
 from corallite.convert.accuracy.record import (
     PARITY_FILE,
     read_comparison,
@@ -106,7 +107,7 @@ def _convert_by(
     if target.runner is not None or candidate.labels is not None:
         comparison = _compare(stage, plan, candidate, data, request.max_drop)
         try:
-            comparison.check(has_next=has_next)
+            gate.check(comparison, has_next=has_next)
         except AccuracyLostError:
             _keep_rejected(stage, plan, candidate, comparison)
             raise
@@ -124,7 +125,7 @@ def _passes(stage: Stage, max_drop: float | None, has_next: bool) -> bool:
     if known is None:
         return False
     known = known.with_limit(max_drop)
-    known.check(has_next=has_next)
+    gate.check(known, has_next=has_next)
     files.write_json(stage.path / PARITY_FILE, known.to_json())
     return True
 

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from corallite.convert.accuracy.gate import MAX_DROP, AccuracyComparison
+from corallite.convert.accuracy.comparison import MAX_DROP, AccuracyComparison
 from corallite.convert.accuracy.record import read_comparison
 from corallite.convert.export.targets.target import Target
 from corallite.device.learn.fit_refusal import DEFAULT_SETTINGS, RefusalSettings

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from corallite.convert.accuracy.gate import AccuracyComparison
+from corallite.convert.accuracy.comparison import AccuracyComparison
 from corallite.convert.accuracy.record import read_comparison, read_rejected
 from corallite.convert.accuracy.sensitivity_record import Sensitivity, read_sensitivity
 from corallite.convert.edgetpu.predict.prediction import Prediction

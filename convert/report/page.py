@@ -5,7 +5,8 @@ from typing import Any
 
 import jinja2
 
-from corallite.convert.accuracy.gate import AccuracyComparison
+from corallite.convert.accuracy import gate
+from corallite.convert.accuracy.comparison import AccuracyComparison
 from corallite.convert.evaluate.usefulness import list_warnings
 from corallite.convert.report import charts, confusion, edgetpu_map, provenance
 from corallite.convert.report.facts import Facts
@@ -24,7 +25,7 @@ def render(facts: Facts) -> str:
         confusion=_describe_confusion(facts),
         refusal=facts.last.metrics.get("refusal"),
         steps=facts.accuracy.list_steps() if facts.accuracy else [],
-        loss=facts.accuracy.explain_significant_loss() if facts.accuracy else "",
+        findings=gate.list_findings(facts.accuracy) if facts.accuracy else [],
         warnings=_list_warnings(facts),
         layers=describe_layers(facts.accuracy),
         sensitive=_describe_sensitivity(facts),

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from corallite.convert.accuracy.gate import MAX_DROP
+from corallite.convert.accuracy.comparison import MAX_DROP
 from corallite.convert.report.facts import Facts, StageRecord
 from corallite.train.runs.commands import (
     find_first_verb,

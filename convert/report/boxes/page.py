@@ -4,6 +4,7 @@ import datetime
 from types import SimpleNamespace
 from typing import Any
 
+from corallite.convert.accuracy import gate
 from corallite.convert.evaluate.boxes.metrics import BoxResult, Example
 from corallite.convert.evaluate.boxes.stages import evaluate_boxes
 from corallite.convert.evaluate.machine import describe_machine
@@ -37,7 +38,7 @@ def render_boxes(run: Run, data: ImageData, split: str, made: datetime.datetime)
         results=results,
         last=last,
         steps=accuracy.list_steps() if accuracy else [],
-        loss=accuracy.explain_significant_loss() if accuracy else "",
+        findings=gate.list_findings(accuracy) if accuracy else [],
         layers=describe_layers(accuracy),
         pictures=_show_examples(last, data, data.splits[split]),
         commands=[stage.command() for stage in stages],

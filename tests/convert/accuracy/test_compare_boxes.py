@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from corallite.convert.accuracy import gate
 from corallite.convert.accuracy.compare_boxes import compare_found
-from corallite.convert.accuracy.gate import Verdict
+from corallite.convert.accuracy.comparison import Verdict
 from corallite.convert.evaluate.boxes.find_in_file import Predicted
 from corallite.device.image.preprocess import Preprocessing
 from corallite.train.data.boxes.listing import BOTH
@@ -62,7 +63,7 @@ def test_models_that_find_nothing_are_named_in_the_doubt() -> None:
 
     # mAP50 counts although top-1 lost more: it was 0 before.
     assert compared.finds_nothing
-    assert compared.explain_doubt() == (
+    assert gate.explain_doubt(compared) == (
         "float and int8 find no box of the 400 validation images, so nothing can be "
         "lost; check the boxes in the report, or train for more epochs."
     )

@@ -7,7 +7,7 @@ import pytest
 from absl import logging
 from fixtures.small_run import SPARSITY, open_run
 
-from corallite.convert.accuracy import measure
+from corallite.convert.accuracy import gate, measure
 from corallite.convert.accuracy.gate import AccuracyLostError
 from corallite.convert.accuracy.measure_file import compare_file, recall_comparison
 from corallite.convert.accuracy.record import read_rejected
@@ -51,13 +51,13 @@ def test_it_does_not_pass_although_int8_loses_nothing(constant):
         convert(run, data, Request(max_drop=100.0))
     comparison = lost.value.comparison
     assert comparison.overall.drop_points == 0
-    assert "Run `corallite train` with more --epochs" in comparison.explain()
+    assert "Run `corallite train` with more --epochs" in gate.explain(comparison)
     stage = run.stage("int8")
     assert not stage.is_complete()
     assert read_rejected(stage) == comparison
     rejected = stage.path / "model_int8.rejected.tflite"
     compared = compare_file(rejected, run, data, 100.0)
-    assert not compared.passed and FAULT in compared.explain()
+    assert not compared.passed and FAULT in gate.explain(compared)
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_a_stage_made_from_it_records_it_and_warns(constant, caplog, small_recip
     assert f"The pruned model {FAULT}" in caplog.text
     compared = recall_comparison(run, data)
     assert compared and not compared.passed
-    assert FAULT in compared.explain()
+    assert FAULT in gate.explain(compared)
 
 
 def test_a_useful_model_records_it_too(small_run):

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from corallite.convert.accuracy.gate import AccuracyComparison, LayerError
+from corallite.convert.accuracy.comparison import AccuracyComparison, LayerError
 from corallite.convert.accuracy.paired import Step
 from corallite.convert.accuracy.sensitivity_record import (
     Change,

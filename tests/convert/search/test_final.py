@@ -1,5 +1,7 @@
 """The best networks are trained once, by whichever process comes first."""
 
+from typing import Any
+
 import pytest
 
 from corallite.convert.search import final
@@ -34,6 +36,7 @@ def others_train(monkeypatch, tmp_path):
 
 def test_what_another_process_finished_meanwhile_is_a_result(others_train):
     others_train({2: 1, 3: 5})
-    found, others = train_fully(None, None, [result(2), result(1), result(3)])
+    unused: Any = None  # The stand-in takes neither plan nor images.
+    found, others = train_fully(unused, unused, [result(2), result(1), result(3)])
     assert [x.trial for x in found] == [2, 1]  # The most accurate one comes first.
     assert others == [3]

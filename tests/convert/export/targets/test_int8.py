@@ -10,7 +10,8 @@ import pytest
 from fixtures.small_run import open_run
 
 from corallite.convert.accuracy import measure
-from corallite.convert.accuracy.gate import AccuracyComparison, AccuracyLostError
+from corallite.convert.accuracy.comparison import AccuracyComparison
+from corallite.convert.accuracy.gate import AccuracyLostError
 from corallite.convert.accuracy.record import PARITY_FILE, read_comparison
 from corallite.convert.export import convert as convert_module
 from corallite.convert.export.plan import Request
