@@ -11,6 +11,7 @@ oneDNN's kernels are switched on. TensorFlow does not use them on processors wit
 AVX-512, where they take 0.7 of the time. `TF_ENABLE_ONEDNN_OPTS=0` switches them off.
 """
 
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -44,6 +45,14 @@ with withholding_native_log():
 
     # The first search for GPUs logs an error if there is no driver: hide it here.
     tf.config.list_physical_devices()
+
+
+def _is_not_about_tracing(record: logging.LogRecord) -> bool:
+    return "triggered tf.function retracing" not in record.getMessage()
+
+
+# A program of ours runs many models, and each is traced: no user can change that.
+logging.getLogger("tensorflow").addFilter(_is_not_about_tracing)
 
 _Call = TypeVar("_Call", bound=Callable[..., Any])
 

@@ -3,7 +3,10 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+
+from corallite.train.framework.keras import keras
 
 # What a broken TensorFlow does: C++ complains to stderr, then the import fails.
 BROKEN = """
@@ -59,3 +62,12 @@ def test_tfmot_before_us_is_refused():
 @pytest.mark.slow
 def test_keras_cv_works_beside_tfmot():
     assert run("import corallite.optimize.keras_graph.tfmot, keras_cv").returncode == 0
+
+
+def test_many_models_are_no_reason_for_advice(caplog):
+    """TensorFlow warns from the fifth on, and names functions of its own."""
+    images = np.zeros((1, 4), np.float32)
+    for width in range(1, 8):
+        layer = keras.layers.Dense(width)
+        keras.Sequential([keras.Input((4,)), layer]).predict(images, verbose=0)
+    assert not caplog.messages
