@@ -25,6 +25,7 @@ from corallite.train.training.distribute.workers import ALONE, Workers
 from corallite.train.training.finish_stage import finish_stage
 from corallite.train.training.fit import fit
 from corallite.train.training.float_stage import cost_metrics
+from corallite.train.training.progress import warn_of_few_steps
 from corallite.train.training.recipe import settle
 from corallite.train.training.teaching.teacher import (
     Teaching,
@@ -88,6 +89,7 @@ def prune(
         model = add_pruning(load_model(source), sparsity, steps)
         stage.reopen()
         record_teaching(stage, teaching)
+        warn_of_few_steps(stage.name, recipe, images)
         progress = fit(
             model,
             shown,

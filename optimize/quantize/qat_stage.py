@@ -17,6 +17,7 @@ from corallite.train.training.detect.objective import choose_objective
 from corallite.train.training.distribute.workers import ALONE, Workers
 from corallite.train.training.finish_stage import finish_stage
 from corallite.train.training.fit import fit
+from corallite.train.training.progress import warn_of_few_steps
 from corallite.train.training.recipe import settle
 from corallite.train.training.teaching.teacher import (
     Teaching,
@@ -86,6 +87,7 @@ def train_quantized(
         )
         stage.reopen()
         record_teaching(stage, teaching)
+        warn_of_few_steps(stage.name, recipe, images)
         progress = fit(
             model,
             shown,

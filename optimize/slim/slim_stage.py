@@ -33,6 +33,7 @@ from corallite.train.training.fit import fit
 from corallite.train.training.float_stage import cost_metrics
 from corallite.train.training.model_file import save_model
 from corallite.train.training.objectives import classify
+from corallite.train.training.progress import warn_of_few_steps
 from corallite.train.training.recipe import settle
 from corallite.train.training.teaching.distil import ask
 from corallite.train.training.teaching.teacher import (
@@ -111,6 +112,7 @@ def slim(
         planner = Planner(original, budget, stage.path)
         stage.reopen()
         record_teaching(stage, teaching)
+        warn_of_few_steps(stage.name, recipe, images)
         rounds = _Rounds(stage, data, recipe, inputs, teacher)
         model, progress = rounds.run(original, planner)
         metrics = _describe(planner, original, model)

@@ -28,7 +28,6 @@ from corallite.train.training.progress import (
     MeasureEpochs,
     ShowProgress,
     reporting_lack_of_memory,
-    warn_of_few_steps,
     warn_of_memory,
 )
 from corallite.train.training.recipe import Recipe, build_optimizer
@@ -92,7 +91,6 @@ def fit(
     state = TrainingState(stage_dir / STATE_FILE, inputs, average)
     workers.begin(json.dumps(as_json(inputs), sort_keys=True), state.path)
     state.restore(model)
-    warn_of_few_steps(stage_dir.name, recipe, steps)
     warn_of_memory(model, stage_dir.name, recipe.batch_size)
     keep_best = keep_best and not data.is_val_shared
     with _postponing_signals() as stop:

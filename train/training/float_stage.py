@@ -35,6 +35,7 @@ from corallite.train.training.initialization import (
     initialize,
     log_initialization,
 )
+from corallite.train.training.progress import warn_of_few_steps
 from corallite.train.training.recipe import (
     AUTO_WEIGHTS,
     Transfer,
@@ -268,9 +269,11 @@ def _fit(
     model: keras.Model, training: _Training, stage: Stage, inputs: dict[str, Any]
 ) -> Progress:
     recipe, teacher = training.recipe, training.teacher
+    shown = teacher.add_photos(training.data)
+    warn_of_few_steps(stage.name, recipe, shown.splits["train"])
     return fit(
         model,
-        teacher.add_photos(training.data),
+        shown,
         recipe,
         stage.path,
         objective=teacher.teach(choose_objective(training.data, recipe)),

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from corallite.device.system import memory
 from corallite.device.system.errors import RequestError
+from corallite.train.data.input_pipeline import steps_per_epoch
 from corallite.train.data.load import Split
 from corallite.train.framework.keras import keras, tf
 from corallite.train.models import cost
@@ -100,9 +101,9 @@ class ShowProgress(keras.callbacks.Callback):
         return tqdm.format_interval(pace_s * (self.total_steps - taken))
 
 
-def warn_of_few_steps(stage: str, recipe: Recipe, steps_per_epoch: int) -> None:
+def warn_of_few_steps(stage: str, recipe: Recipe, images: Split) -> None:
     """Warns of a training with so few steps that it cannot learn much."""
-    steps = recipe.epochs * steps_per_epoch
+    steps = recipe.epochs * steps_per_epoch(images, recipe.batch_size)
     if steps < _FEW_STEPS:
         logging.warning(
             "%s: %d epochs are only %d optimizer steps, too few to learn "

@@ -418,34 +418,6 @@ def test_lack_of_memory_is_reported_with_a_remedy(tmp_path):
         fit(model, make_data(), RECIPE, tmp_path / "float", inputs=INPUTS)
 
 
-@pytest.mark.parametrize(
-    ("stage", "epochs", "flags"),
-    [
-        ("float", "--epochs", "--batch_size"),
-        (
-            "pruned",
-            "--epochs of `corallite prune` (--prune_epochs of `corallite pipeline`)",
-            "--batch_size of `corallite prune`",
-        ),
-    ],
-)
-def test_few_steps_are_warned_of_with_what_to_do(
-    stage, epochs, flags, tmp_path, caplog
-):
-    recipe = dataclasses.replace(RECIPE, epochs=2, batch_size=100)
-    fit(make_model(), make_data(), recipe, tmp_path / stage, inputs=INPUTS)
-    assert (
-        f"{stage}: 2 epochs are only 2 optimizer steps, too few to learn "
-        f"much; give more with {epochs}, or smaller batches than 100 with {flags}."
-    ) in caplog.messages
-
-
-def test_enough_steps_are_not_warned_of(tmp_path, caplog):
-    recipe = dataclasses.replace(RECIPE, epochs=3, batch_size=1)
-    fit(make_model(), make_data(), recipe, tmp_path / "float", inputs=INPUTS)
-    assert not any("optimizer steps" in message for message in caplog.messages)
-
-
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 1 MB."""

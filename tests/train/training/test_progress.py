@@ -13,7 +13,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from corallite.train.training.progress import ShowProgress
+from corallite.train.data.load import Split
+from corallite.train.training.progress import ShowProgress, warn_of_few_steps
+from corallite.train.training.recipe import Recipe
 
 STEPS, EPOCHS = 5, 3
 
@@ -94,3 +96,32 @@ def test_elsewhere_there_is_one_line_an_epoch(caplog, capfd):
         "validation accuracy 0.2500, TIME left"
         for epoch in (2, 3)
     ]
+
+
+def make_images(count):
+    images = np.zeros((count, 1, 1, 3), np.uint8)
+    return Split(images, np.zeros(count, int), tuple(map(str, range(count))))
+
+
+@pytest.mark.parametrize(
+    ("stage", "epochs", "flags"),
+    [
+        ("float", "--epochs", "--batch_size"),
+        (
+            "pruned",
+            "--epochs of `corallite prune` (--prune_epochs of `corallite pipeline`)",
+            "--batch_size of `corallite prune`",
+        ),
+    ],
+)
+def test_few_steps_are_warned_of_with_what_to_do(stage, epochs, flags, caplog):
+    warn_of_few_steps(stage, Recipe(epochs=2, batch_size=100), make_images(100))
+    assert (
+        f"{stage}: 2 epochs are only 2 optimizer steps, too few to learn "
+        f"much; give more with {epochs}, or smaller batches than 100 with {flags}."
+    ) in caplog.messages
+
+
+def test_enough_steps_are_not_warned_of(caplog):
+    warn_of_few_steps("float", Recipe(epochs=3, batch_size=1), make_images(40))
+    assert not caplog.messages
