@@ -24,6 +24,7 @@ from corallite.convert.report.write import write_report
 from corallite.device.cli import program
 from corallite.optimize.cli import budget_flags
 from corallite.train.cli import recipe_flags, task_flags
+from corallite.train.runs.accuracy import describe_accuracy
 
 _TASK = task_flags.define()
 _FIND = task_flags.define_vision_task()
@@ -81,7 +82,7 @@ def main(argv: Sequence[str]) -> int:
         print(format_comparison(error.comparison))
         return program.EXIT_CHECK_FAILED
     print(format_results(results, data.class_names, "test"))
-    print(f"\n{task.run.first().name}: {task.run.first().describe_accuracy()}.")
+    print(f"\n{task.run.first().name}: {describe_accuracy(task.run.first())}.")
     comparison = read_comparison(task.run.stage("int8"))
     doubt = gate.explain_doubt(comparison) if comparison else ""
     if doubt:

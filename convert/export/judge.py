@@ -15,6 +15,7 @@ from corallite.device.learn.head import CrossValidation
 from corallite.device.model import selftest
 from corallite.device.model.manifest import Manifest
 from corallite.train.data.load import ImageData
+from corallite.train.runs.accuracy import find_accuracy
 from corallite.train.runs.stage import Stage
 
 # The options of a target whose model is judged: see `RefusalSettings`.
@@ -87,7 +88,7 @@ def judge_predictions(
     accuracy = round(float(np.mean(labels == split.labels)), 4)
     chosen = RefusalSettings(*(settings[option] for option in REFUSAL_OPTIONS))
     refusal = fit_run_refusal(data, probabilities, validation, chosen)
-    known = {first.name: round(first.best_accuracy(), 4), name: accuracy}
+    known = {first.name: round(find_accuracy(first), 4), name: accuracy}
     plain = make_manifest(stage.run, data, {})
     manifest = plain._replace(accuracy=known).with_classes(refusal=refusal)
     record = {"val_accuracy": accuracy, "refusal": refusal and refusal.to_json()}

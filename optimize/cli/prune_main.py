@@ -15,6 +15,7 @@ from corallite.optimize.cli import budget_flags
 from corallite.optimize.prune.magnitude import prune
 from corallite.optimize.slim.slim_stage import slim
 from corallite.train.cli import recipe_flags, run_flags, worker_flags
+from corallite.train.runs.accuracy import describe_accuracy
 from corallite.train.runs.recipe import PRUNE
 
 _METHODS = ("magnitude", "channels")
@@ -63,7 +64,7 @@ def _slim(workers) -> None:
     stage = slim(*_RUN(), _BUDGET(), _RECIPE(), **settings)
     before, after = stage.recall(lambda x: (x["predicted_before"], x["predicted"]))
     costs = "".join(f"{x} {before[x]:.4g} -> {after[x]:.4g}, " for x in after)
-    print(f"{stage.model_path}: {costs}{stage.describe_accuracy()}")
+    print(f"{stage.model_path}: {costs}{describe_accuracy(stage)}")
 
 
 def _zero(workers) -> None:
@@ -75,7 +76,7 @@ def _zero(workers) -> None:
         recipe_flags.refuse_for_boxes(classifies=data.boxes.classifies)
     stage = prune(run, data, sparsity, _RECIPE(), workers=workers, **settings)
     overall = stage.recall(lambda x: float(x["sparsity"]["overall"]))
-    print(f"{stage.model_path}: sparsity {overall:.3f}, {stage.describe_accuracy()}")
+    print(f"{stage.model_path}: sparsity {overall:.3f}, {describe_accuracy(stage)}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from corallite.device.cli import program
 from corallite.optimize.quantize.qat_stage import train_quantized
 from corallite.optimize.quantize.specs import GRANULARITIES
 from corallite.train.cli import recipe_flags, run_flags, worker_flags
+from corallite.train.runs.accuracy import describe_accuracy
 from corallite.train.runs.recipe import QUANTIZE
 
 _RUN = run_flags.define("Run folder with a trained model.")
@@ -43,7 +44,7 @@ def main(argv):
             overwrite=_OVERWRITE.value,
             workers=workers,
         )
-        print(f"{stage.model_path}: {stage.describe_accuracy()}")
+        print(f"{stage.model_path}: {describe_accuracy(stage)}")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from corallite.train.adopt.adopted_run import Adoption, adopt
 from corallite.train.adopt.input_range import RANGES
 from corallite.train.cli import data_flags, run_flags
 from corallite.train.data.shards.fetch import locate_images
+from corallite.train.runs.accuracy import describe_accuracy
 from corallite.train.runs.run import Run
 
 _MODEL = flags.DEFINE_string(
@@ -76,7 +77,7 @@ def main(argv: Sequence[str]) -> None:
     )
     for note in notes:
         print(note)
-    print(f"{stage.model_path}: {stage.describe_accuracy()}")
+    print(f"{stage.model_path}: {describe_accuracy(stage)}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from corallite.device.cli import program
 from corallite.train.cli import recipe_flags, run_flags, task_flags, worker_flags
+from corallite.train.runs.accuracy import describe_accuracy
 from corallite.train.runs.recipe import TRAIN
 from corallite.train.training.float_stage import train
 
@@ -45,7 +46,7 @@ def main(argv: Sequence[str]) -> None:
             workers=workers,
             task=find,
         )
-        print(f"{stage.model_path}: {stage.describe_accuracy()}")
+        print(f"{stage.model_path}: {describe_accuracy(stage)}")
 
 
 if __name__ == "__main__":

@@ -188,33 +188,6 @@ class Stage:
         """
         return files.read_record(self.path / _METRICS_FILE, parse)
 
-    def best_accuracy(self) -> float:
-        """Returns the validation accuracy of the weights that were kept.
-
-        Raises:
-            RequestError: The record does not have it.
-        """
-        summary = self.predictions()
-        if summary is not None:
-            return summary.right / summary.images
-        return self.recall(
-            lambda x: float(x["history"][x["best_epoch"]]["val_accuracy"])
-        )
-
-    def describe_accuracy(self) -> str:
-        """Returns what can be expected of new images, as part of a sentence.
-
-        Raises:
-            RequestError: The record does not have it.
-        """
-        metrics = self.metrics()
-        if "boxes" in metrics:
-            return self.recall(_describe_boxes)
-        if "head" in metrics and metrics["inputs"].get("frozen"):
-            return self.recall(_describe_folds)
-        of_known = " of images trained on" if metrics.get("trained_on_val") else ""
-        return f"validation accuracy {self.best_accuracy():.4f}{of_known}"
-
     def predictions(self) -> PredictionSummary | None:
         """Returns what the model predicts on the validation split.
 
@@ -303,20 +276,3 @@ class Stage:
             return self.metrics()["inputs"]
         header = read_header(self.path / STATE_FILE)
         return header and header["inputs"]
-
-
-def _describe_folds(metrics: dict[str, Any]) -> str:
-    head = metrics["head"]
-    low, high = map(float, head["interval"])
-    return (
-        f"accuracy {float(head['accuracy']):.4f} in {int(head['folds'])} folds (95 %: "
-        f"{low:.4f} to {high:.4f})"
-    )
-
-
-def _describe_boxes(metrics: dict[str, Any]) -> str:
-    text = f"validation mAP50 {float(metrics['boxes']['map50']):.4f}"
-    if "predictions" in metrics:
-        summary = PredictionSummary.from_json(metrics["predictions"])
-        text += f", accuracy {summary.right / summary.images:.4f}"
-    return text

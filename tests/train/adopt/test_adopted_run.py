@@ -13,6 +13,7 @@ from corallite.optimize.keras_graph.load import load_model
 from corallite.train.adopt.adopted_run import Adoption, adopt
 from corallite.train.data.load import load_data
 from corallite.train.framework.keras import keras
+from corallite.train.runs.accuracy import find_accuracy
 from corallite.train.runs.run import Run
 
 # The colour that a class is brightest in. Folders are sorted: blue, green, red.
@@ -58,7 +59,7 @@ def make(tmp_path, photos, model, **said):
 
 def test_an_adopted_model_is_the_float_stage_of_a_run(tmp_path, photos):
     stage, notes = make(tmp_path, photos, network(), input_range="-1..1")
-    assert stage.is_complete() and stage.best_accuracy() == 1.0
+    assert stage.is_complete() and find_accuracy(stage) == 1.0
     assert load_data(stage.run).class_names == ("blue", "green", "red")
     assert any("in another order" in x and "red, green, blue" in x for x in notes)
     image = np.zeros((1, 16, 16, 3), np.float32)
@@ -85,7 +86,7 @@ def test_the_range_is_found_by_the_accuracy(tmp_path, photos):
     # 0..255 is far behind: of pixel/255 and pixel/127.5 - 1, the rescaled one is seen.
     scaling = keras.layers.Rescaling(1 / 127.5, -1.0)
     stage, notes = make(tmp_path, photos, network(scaling))
-    assert stage.best_accuracy() == 1.0
+    assert find_accuracy(stage) == 1.0
     assert stage.metrics()["adopted"]["input_range"] in ("0..255", "caffe")
     assert any(x.startswith("It takes ") for x in notes)
 
@@ -113,7 +114,7 @@ def test_outputs_without_photos_are_left_out(tmp_path, photos):
     labels = tmp_path / "names.json"
     labels.write_text(json.dumps(["x", "blue", "green", "y", "red"]))
     stage, notes = make(tmp_path, photos, wide, input_range="-1..1", labels=labels)
-    assert stage.best_accuracy() == 1.0
+    assert find_accuracy(stage) == 1.0
     assert load_model(stage.model_path).output_shape == (None, 3)
     assert any(x.startswith("2 of its outputs have no photos") for x in notes)
     with pytest.raises(RequestError, match="has 5 outputs.*3 classes.*--labels=FILE"):
@@ -130,7 +131,7 @@ def test_folders_of_imagenet_need_no_labels(tmp_path, photos):
     weights[[0, 1, 2], [999, 285, 1]] = 8
     wide.layers[-1].set_weights([weights, np.zeros(1000)])
     stage, _ = make(tmp_path, tmp_path / "imagenet", wide, input_range="-1..1")
-    assert stage.best_accuracy() == 1.0
+    assert find_accuracy(stage) == 1.0
     assert stage.metrics()["adopted"]["outputs"] == [1, 285, 999]
 
 

@@ -16,6 +16,7 @@ from corallite.device.system.errors import RequestError
 from corallite.train.framework.keras import keras
 from corallite.train.models import cost, registry
 from corallite.train.models.network import Network
+from corallite.train.runs.accuracy import describe_accuracy
 from corallite.train.runs.recipe import TRAIN
 from corallite.train.runs.run import Run
 from corallite.train.runs.stage import STATE_FILE
@@ -320,7 +321,7 @@ def test_a_few_photos_fit_a_head_and_change_nothing_else(fitted):
     assert metrics["inputs"]["frozen"] and metrics["history"] == []
     assert f" --weights={options['transfer'].weights} --freeze " in stage.command()
     accuracy = metrics["head"]["accuracy"]
-    assert stage.describe_accuracy().startswith(f"accuracy {accuracy:.4f} in 5 folds")
+    assert describe_accuracy(stage).startswith(f"accuracy {accuracy:.4f} in 5 folds")
     start = initialize(network, options["transfer"])
     given, made = start.build(3), keras.models.load_model(stage.model_path)
     assert cost.count_parameters(made) == metrics["parameters"]
