@@ -8,7 +8,7 @@ from rows import Row
 
 TITLES = {
     1: "ResNet-18",
-    2: "MobileNetV2 and ShuffleNetV2",
+    2: "Published networks",
     3: "Small networks",
 }
 _COLUMNS = (

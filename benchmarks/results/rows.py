@@ -13,6 +13,7 @@ _NETWORKS = Path(__file__).parent / "networks"
 RESNET18 = ("--model=resnet18",)
 MOBILENET = ("--model=mobilenet_v2", "--width=0.35")
 SHUFFLENET = ("--model=shufflenet_v2", "--width=0.5")
+MOBILENET_V3 = ("--model=mobilenet_v3_small_minimalistic",)
 RESNET8 = ("--model=resnet8",)
 # Separable blocks: at most 98,496 bytes of int8, and 12.5 M multiply-accumulates.
 OURS = (f"--model={_NETWORKS / 'ours.json'}",)
@@ -68,6 +69,14 @@ def list_rows() -> list[Row]:
         *_list_resnet18(),
         *_list_stages("mobilenet", "MobileNetV2 0.35", MOBILENET),
         *_list_stages("shufflenet", "ShuffleNetV2 0.5", SHUFFLENET),
+        Row(
+            "mobilenet_v3",
+            table=2,
+            title="MobileNetV3 small minimalistic, int8",
+            network=MOBILENET_V3,
+            steps=TO_INT8,
+            baseline="mobilenet_v3",
+        ),
         *_list_small(),
     ]
 
