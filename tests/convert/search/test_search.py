@@ -71,7 +71,7 @@ def test_an_interrupted_and_a_killed_process_lose_nothing(start, tmp_path):
     two = [start(run_dir, LIMIT) for _ in range(2)]
     # The one that is killed trains the interrupted trial, or another.
     done = two[0].signal_after(
-        lambda: ": 3 epochs are" in two[0].stderr_path.read_text(), signal.SIGKILL
+        lambda: " epoch 1/3" in two[0].stderr_path.read_text(), signal.SIGKILL
     )
     assert done.returncode == -signal.SIGKILL
     done = two[1].finish()
