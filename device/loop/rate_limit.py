@@ -131,13 +131,14 @@ class RateLimiter:
             fps = (now_frames - frames) / max(now_s - start_s, 1e-9)
             start_s, frames = now_s, now_frames
             throttle.update(board, fps)
-            former = self._status
-            self._status = RateLimitStatus(
+            status = RateLimitStatus(
                 board,
                 *(throttle.limit_fps, throttle.model, throttle.reason),
                 *(throttle.lowered, fps),
             )
-            _log_change(former, self._status)
+            # Logged first: who sees a status can read why.
+            _log_change(self._status, status)
+            self._status = status
 
 
 def _log_change(former: RateLimitStatus, now: RateLimitStatus) -> None:
