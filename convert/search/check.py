@@ -17,8 +17,8 @@ from corallite.convert.tflite.converter import convert_to_int8
 from corallite.device.benchmark.ethosu import vela
 from corallite.device.benchmark.layers.measure_operators import measure_files
 from corallite.device.system import files
-from corallite.optimize.slim.budget import count_bytes
 from corallite.optimize.slim.latencies import is_file
+from corallite.optimize.slim.operator_costs import count_bytes, count_shared_bytes
 from corallite.train.framework.keras import keras
 
 COUNT = 20
@@ -111,8 +111,11 @@ def check_predictions(
             )
             files.write_bytes(path, _convert(candidate, space.num_classes, images))
         contents[path.name] = path.read_bytes()
-    # These files have no manifest, and the margin is no prediction.
-    predicted = [sum(map(count_bytes, x.operators)) for x in found]
+    # These files have no manifest.
+    predicted = [
+        count_shared_bytes(x.operators) + sum(map(count_bytes, x.operators))
+        for x in found
+    ]
     sizes = [len(x) for x in contents.values()]
     errors = {"bytes": compare(predicted, sizes)[calibrating:]}
     times = _measure(contents, prices)
@@ -141,12 +144,21 @@ def _convert(candidate: Candidate, num_classes: int, images: np.ndarray) -> byte
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
     model = candidate.network.build(num_classes)
+    _vary(model)
     side = candidate.network.size_hw[0]
     if images.shape[1] != side:
         rows = np.arange(side) * images.shape[1] // side
         images = images[:, rows][:, :, rows]
     floats = images.astype(np.float32) / np.float32(255)
     return compact(convert_to_int8(model, floats))
+
+
+def _vary(model: keras.Model) -> None:
+    """Changes biases, which would be equal, so that a file would store them once."""
+    rng = np.random.default_rng(_SEED)
+    for weights in model.trainable_variables:
+        if weights.shape.rank == 1:
+            weights.assign_add(rng.normal(scale=0.1, size=weights.shape))
 
 
 def _measure(contents: dict[str, bytes], prices: Prices) -> list[float]:

@@ -1,20 +1,16 @@
 """What a network may cost after channel pruning, and what its operators cost."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from corallite.device.benchmark.layers.operator import Operator
 from corallite.device.system.errors import RequestError
 from corallite.optimize.slim.latencies import is_file
 from corallite.train.runs.record import hash_file
 
 # Of the latency, if nothing else is asked for.
 DEFAULT_SHARE = 0.7
-# Bytes of a compacted int8 file: of each operator with its tensors, and for each output
-# channel of a kernel its bias, the scale of the bias and the scale of the kernel.
-_OPERATOR_BYTES = 300
-_CHANNEL_BYTES = 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,21 +73,11 @@ class Budget:
 NO_BUDGET = Budget()
 
 
-def count_macs(operator: Operator) -> float:
-    """Returns the multiply-accumulates of an operator."""
-    if operator.kind not in ("conv", "depthwise", "dense"):
-        return 0
-    height, width = operator.out_size
-    inputs = 1 if operator.kind == "depthwise" else operator.channels[0]
-    window = operator.kernel[0] * operator.kernel[1]
-    return height * width * window * inputs * operator.out_channels
-
-
-def count_bytes(operator: Operator) -> float:
-    """Returns about the bytes of an operator in a compacted int8 file."""
-    if operator.kind not in ("conv", "depthwise", "dense"):
-        return _OPERATOR_BYTES
-    inputs = 1 if operator.kind == "depthwise" else operator.channels[0]
-    window = operator.kernel[0] * operator.kernel[1]
-    channel = window * inputs + _CHANNEL_BYTES
-    return _OPERATOR_BYTES + channel * operator.out_channels
+def format_costs(costs: Mapping[str, float]) -> str:
+    """Returns costs, by the names of `Budget.limits`, as "7.3 ms and 90,720 bytes"."""
+    texts = {
+        "latency_ms": "{:.4g} ms",
+        "macs": "{:,.0f} multiply-accumulates",
+        "bytes": "{:,.0f} bytes",
+    }
+    return " and ".join(texts[name].format(cost) for name, cost in costs.items())

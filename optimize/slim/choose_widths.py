@@ -14,6 +14,7 @@ import numpy as np
 from scipy import optimize, sparse
 
 from corallite.device.system.errors import RequestError
+from corallite.optimize.slim.budget import format_costs
 
 _TIME_LIMIT_S = 60.0
 # As `scipy.optimize.milp` says it.
@@ -63,7 +64,7 @@ class Limit:
     Attributes:
         cost: Of the network.
         most: In the unit of the cost.
-        name: Of the cost with its unit, as `latency_ms`.
+        name: Of the cost, one of `Budget.limits`.
     """
 
     cost: Cost
@@ -185,10 +186,9 @@ class _Problem:
 def _explain(values: Sequence[np.ndarray], limits: Sequence[Limit]) -> str:
     """Returns why no choice is within the limits; the first width is the smallest."""
     smallest = [0] * len(values)
-    least = [f"{x.name} {x.cost.of(smallest):.4g}" for x in limits]
-    wanted = [f"{x.name} {x.most:.4g}" for x in limits]
+    least = format_costs({x.name: x.cost.of(smallest) for x in limits})
+    wanted = format_costs({x.name: x.most for x in limits})
     return (
-        f"No widths of the network are within {', '.join(wanted)}; with the fewest "
-        f"channels that are tried it has {', '.join(least)}: allow more, or train a "
-        "narrower network (--width)."
+        f"No widths of the network are within {wanted}; with the fewest channels that "
+        f"are tried it has {least}: allow more, or train a narrower network (--width)."
     )

@@ -38,12 +38,17 @@ class NetworkCost:
             widths: Those that may be chosen.
             layers: Its operators.
         """
-        space = _Space(channels, widths)
-        self._layers = [_Layer(layer, space) for layer in layers]
+        self._space = _Space(channels, widths)
+        self._layers = [_Layer(layer, self._space) for layer in layers]
 
     def list_operators(self) -> set[Operator]:
         """Returns the operators whose price `build` asks for."""
         return {operator for x in self._layers for operator in x.operators.flat}
+
+    def list_chosen(self, choice: Sequence[int]) -> list[Operator]:
+        """Returns the operators with one width, by its number, of each group."""
+        kept = self._space.keep(dict(enumerate(choice)))
+        return [layer.at(kept) for layer in self._layers]
 
     def build(self, price: Price) -> Cost:
         """Returns the cost of the network with these prices of operators."""
@@ -136,6 +141,7 @@ class _Layer:
     """The operator of a layer at every point of both ends."""
 
     def __init__(self, layer: LayerOperator, space: _Space):
+        self.at = layer.at
         inputs = np.concatenate(layer.inputs)
         ends = [inputs, layer.output]
         if layer.at_full_width.kind == "slice":

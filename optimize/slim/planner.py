@@ -2,21 +2,25 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from corallite.optimize.slim.budget import (
-    DEFAULT_SHARE,
-    Budget,
-    count_bytes,
-    count_macs,
-)
+from corallite.device.benchmark.layers.operator import Operator
+from corallite.device.system.errors import RequestError
+from corallite.optimize.slim.budget import DEFAULT_SHARE, Budget, format_costs
 from corallite.optimize.slim.choose_widths import Limit, choose_widths
 from corallite.optimize.slim.importance import Scores
 from corallite.optimize.slim.latencies import find_latencies
 from corallite.optimize.slim.layer_operators import list_layer_operators
 from corallite.optimize.slim.network_cost import NetworkCost, Price
+from corallite.optimize.slim.operator_costs import (
+    count_bytes,
+    count_macs,
+    count_manifest_bytes,
+    count_shared_bytes,
+)
 from corallite.optimize.slim.remove_channels import Kept
 from corallite.optimize.slim.trace_channels import Axis, Channels, trace_channels
 from corallite.train.framework.keras import keras
@@ -55,24 +59,24 @@ class Planner:
             RequestError: Channels of a layer are not known, latencies are missing, or
                 no widths are within the budget.
         """
-        channels = trace_channels(model)
-        self._widths = {x.uses: _list_widths(len(x.atoms)) for x in channels.groups}
-        self._keys = [group.uses for group in channels.groups]
-        network = NetworkCost(
-            channels,
-            [self._widths[key] for key in self._keys],
-            list(list_layer_operators(model, channels)),
-        )
+        self._widths, self._network = _find_widths(model)
+        self._keys = list(self._widths)
         self._whole = [len(self._widths[key]) - 1 for key in self._keys]
         self._limits = []
-        for name, price in _find_prices(network, budget, folder).items():
-            cost = network.build(price)
+        for name, price in _find_prices(self._network, budget, folder).items():
+            cost = self._network.build(price)
             most = budget.limits[name]
             if most is None:
                 most = DEFAULT_SHARE * cost.of(self._whole)
             self._limits.append(Limit(cost, most, name))
         # Refuses a budget that cannot be kept now, not in the last round.
-        choose_widths([np.zeros(x + 1) for x in self._whole], self._limits)
+        choice = self._choose([np.zeros(x + 1) for x in self._whole], self._limits)
+        if list(choice) == self._whole:
+            costs = format_costs(self._add_up(self._whole))
+            raise RequestError(
+                f"There is nothing to remove: the network already has {costs}; give a "
+                "lower limit."
+            )
 
     def choose(self, channels: Channels, importance: Scores, progress: float) -> Kept:
         """Returns which channels stay, bool `[atoms]`.
@@ -93,7 +97,7 @@ class Planner:
         ]
         limits = [self._toward(limit, progress) for limit in self._limits]
         kept = np.ones(channels.size, bool)
-        choice = choose_widths(values, limits)
+        choice = self._choose(values, limits)
         for atoms, x, number in zip(ordered, widths, choice, strict=True):
             kept[atoms[x[number] :]] = False
         return kept
@@ -101,16 +105,66 @@ class Planner:
     def predict(self, model: keras.Model) -> dict[str, float]:
         """Returns what a network of these widths costs, by the names of the costs."""
         groups = {x.uses: len(x.atoms) for x in trace_channels(model).groups}
-        choice = [
-            int(np.searchsorted(self._widths[key], groups[key])) for key in self._keys
-        ]
-        return {limit.name: limit.cost.of(choice) for limit in self._limits}
+        return self._add_up(
+            [int(np.searchsorted(self._widths[x], groups[x])) for x in self._keys]
+        )
+
+    def _choose(
+        self, values: Sequence[np.ndarray], limits: Sequence[Limit]
+    ) -> tuple[int, ...]:
+        """Returns the number of the best width for each group.
+
+        What a file has once for all operators depends on the choice, so as much is
+        reserved as the choice before had.
+        """
+        reserved = 0.0
+        while True:
+            choice = choose_widths(values, [_add(reserved, x) for x in limits])
+            shared = self._count_shared_bytes(choice)
+            if shared <= reserved:
+                return choice
+            reserved = shared
+
+    def _add_up(self, choice: Sequence[int]) -> dict[str, float]:
+        """Returns what the network costs with these widths."""
+        shared = self._count_shared_bytes(choice)
+        return {x.name: _add(shared, x).cost.of(choice) for x in self._limits}
+
+    def _count_shared_bytes(self, choice: Sequence[int]) -> float:
+        """Returns them; 0 if bytes are not limited."""
+        if all(limit.name != "bytes" for limit in self._limits):
+            return 0.0
+        operators = self._network.list_chosen(choice)
+        manifest = count_manifest_bytes(operators[-1].out_channels)
+        return count_shared_bytes(operators) + manifest
 
     def _toward(self, limit: Limit, progress: float) -> Limit:
         """Returns a limit between the original cost and the final one."""
-        original = limit.cost.of(self._whole)
+        original = self._add_up(self._whole)[limit.name]
         ratio = min(1.0, limit.most / original)
         return dataclasses.replace(limit, most=original * ratio**progress)
+
+
+def _add(shared_bytes: float, limit: Limit) -> Limit:
+    """Returns a limit of bytes that counts these too, or another limit as it is."""
+    if limit.name != "bytes":
+        return limit
+    constant = limit.cost.constant + shared_bytes
+    cost = dataclasses.replace(limit.cost, constant=constant)
+    return dataclasses.replace(limit, cost=cost)
+
+
+def list_operators(model: keras.Model) -> set[Operator]:
+    """Returns the operators of a network at all widths that are tried."""
+    return _find_widths(model)[1].list_operators()
+
+
+def _find_widths(model: keras.Model) -> tuple[dict[_Key, np.ndarray], NetworkCost]:
+    """Returns the widths of each group of channels, and what the network costs."""
+    channels = trace_channels(model)
+    widths = {x.uses: _list_widths(len(x.atoms)) for x in channels.groups}
+    layers = list(list_layer_operators(model, channels))
+    return widths, NetworkCost(channels, list(widths.values()), layers)
 
 
 def _list_widths(size: int) -> np.ndarray:

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from corallite.convert.search.space.interpolate import interpolate
 from corallite.device.benchmark.layers.latency_table import LatencyTable
 from corallite.device.benchmark.layers.operator import Operator
-from corallite.optimize.slim.budget import Budget, count_bytes, count_macs
+from corallite.optimize.slim.budget import Budget
+from corallite.optimize.slim.operator_costs import (
+    count_bytes,
+    count_macs,
+    count_manifest_bytes,
+    count_shared_bytes,
+)
 
-# Of the bytes: the prediction is 0.99 to 1.02 of the file without its manifest. That
-# had 2,400 bytes for three classes, and has the labels.
-_BYTES_MARGIN = 1.02
-_MANIFEST_BYTES, _LABEL_BYTES = 3_000, 32
 # Multiply-accumulates that no processor core does in a millisecond (2.5 GHz, 64 each).
 _MOST_MACS_PER_MS = 1.6e8
 
@@ -49,9 +51,12 @@ class Prices:
         The latency is infinite where the table says nothing.
         """
         operators = list(operators)
-        size = math.ceil(_BYTES_MARGIN * sum(map(count_bytes, operators)))
-        manifest = _MANIFEST_BYTES + _LABEL_BYTES * operators[-1].out_channels
-        costs = {"macs": sum(map(count_macs, operators)), "bytes": size + manifest}
+        size = count_shared_bytes(operators) + sum(map(count_bytes, operators))
+        size += count_manifest_bytes(operators[-1].out_channels)
+        costs = {
+            "macs": sum(map(count_macs, operators)),
+            "bytes": math.ceil(size),
+        }
         if self.table is not None:
             total = sum(map(self._find_latency, operators))
             costs["latency_ms"] = self.latency_factor * total

@@ -11,7 +11,8 @@ from corallite.convert.search.space.prices import Prices
 from corallite.convert.search.space.shape import RandomChoices
 from corallite.device.benchmark.layers.latency_table import LatencyTable
 from corallite.device.system.errors import RequestError
-from corallite.optimize.slim.budget import Budget, count_macs
+from corallite.optimize.slim.budget import Budget
+from corallite.optimize.slim.operator_costs import count_macs
 
 SPACE = Space(tuple(FAMILIES), (32,), 10)
 BUDGET = Budget(max_bytes=98_496, max_macs=12.5e6)

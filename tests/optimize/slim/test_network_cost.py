@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from corallite.optimize.slim.budget import count_macs
 from corallite.optimize.slim.layer_operators import list_layer_operators
 from corallite.optimize.slim.network_cost import NetworkCost
+from corallite.optimize.slim.operator_costs import count_macs
 from corallite.optimize.slim.remove_channels import remove_channels
 from corallite.optimize.slim.trace_channels import trace_channels
 from corallite.train.models import cost, registry
