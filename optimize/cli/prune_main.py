@@ -13,6 +13,7 @@ from corallite.device.cli import program
 from corallite.device.system.errors import RequestError
 from corallite.optimize.cli import budget_flags
 from corallite.optimize.prune.magnitude import prune
+from corallite.optimize.slim.budget import format_costs
 from corallite.optimize.slim.slim_stage import slim
 from corallite.train.cli import recipe_flags, run_flags, worker_flags
 from corallite.train.runs.accuracy import describe_accuracy
@@ -63,8 +64,8 @@ def _slim(workers) -> None:
     settings = {"teaching": _TEACHING(), "overwrite": _OVERWRITE.value}
     stage = slim(*_RUN(), _BUDGET(), _RECIPE(), **settings)
     before, after = stage.recall(lambda x: (x["predicted_before"], x["predicted"]))
-    costs = "".join(f"{x} {before[x]:.4g} -> {after[x]:.4g}, " for x in after)
-    print(f"{stage.model_path}: {costs}{describe_accuracy(stage)}")
+    costs = f"{format_costs(before)} -> {format_costs(after)}"
+    print(f"{stage.model_path}: {costs}, {describe_accuracy(stage)}")
 
 
 def _zero(workers) -> None:

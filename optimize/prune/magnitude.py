@@ -30,7 +30,6 @@ from corallite.train.training.recipe import settle
 from corallite.train.training.teaching.teacher import (
     Teaching,
     load_teacher,
-    record_teaching,
 )
 
 KIND = KINDS["pruned"]
@@ -88,7 +87,7 @@ def prune(
         steps = recipe.epochs * steps_per_epoch(images, recipe.batch_size)
         model = add_pruning(load_model(source), sparsity, steps)
         stage.reopen()
-        record_teaching(stage, teaching)
+        stage.record_flags(teaching.to_flags() if teaching else {})
         warn_of_few_steps(stage.name, recipe, images)
         progress = fit(
             model,

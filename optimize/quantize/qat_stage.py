@@ -22,7 +22,6 @@ from corallite.train.training.recipe import settle
 from corallite.train.training.teaching.teacher import (
     Teaching,
     load_teacher,
-    record_teaching,
 )
 
 KIND = KINDS["qat"]
@@ -86,7 +85,7 @@ def train_quantized(
             granularity=granularity,
         )
         stage.reopen()
-        record_teaching(stage, teaching)
+        stage.record_flags(teaching.to_flags() if teaching else {})
         warn_of_few_steps(stage.name, recipe, images)
         progress = fit(
             model,

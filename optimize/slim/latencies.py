@@ -1,6 +1,8 @@
 """Finds the latency of operators: of a board, of an accelerator or of this machine."""
 
-from collections.abc import Collection
+import hashlib
+import json
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TypeGuard
 
@@ -65,6 +67,13 @@ def open_table(board: str | None) -> LatencyTable:
             )
         return _require_one_thread(read_table(Path(board)), board)
     return operator_cycles.table_of(board) if board else LatencyTable.of_this_machine()
+
+
+def hash_latencies(operators: Iterable[Operator], board: str) -> str:
+    """Returns what identifies the latencies of these operators in a board's file."""
+    times = open_table(board).milliseconds
+    known = sorted({(x.key, times[x.key]) for x in operators if x.key in times})
+    return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16]
 
 
 def _require_one_thread(table: LatencyTable, board: str) -> LatencyTable:

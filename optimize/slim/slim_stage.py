@@ -6,6 +6,7 @@ are measured again, and the network is trained, with the unpruned one as its tea
 
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,10 @@ from absl import logging
 from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.optimize.keras_graph.load import load_model
-from corallite.optimize.slim.budget import Budget
+from corallite.optimize.slim.budget import Budget, format_costs
 from corallite.optimize.slim.importance import measure_importance
-from corallite.optimize.slim.planner import Planner
+from corallite.optimize.slim.latencies import hash_latencies, is_file
+from corallite.optimize.slim.planner import Planner, list_operators
 from corallite.optimize.slim.recalibrate import recalibrate
 from corallite.optimize.slim.remove_channels import remove_channels
 from corallite.optimize.slim.trace_channels import trace_channels
@@ -40,7 +42,6 @@ from corallite.train.training.teaching.teacher import (
     Teacher,
     Teaching,
     load_teacher,
-    record_teaching,
 )
 from corallite.train.training.training_state import Progress
 
@@ -90,12 +91,13 @@ def slim(
         raise boxes_error(run)
     parent, stage = run.stage(KIND.parents[0]), run.stage(KIND.name)
     source = parent.require()
+    _refuse_zeros(stage)
     teacher = load_teacher(teaching, data, stage)
     images = teacher.add_photos(data).splits["train"]
     recipe = settle(recipe, SLIMMING, images, is_pretrained=run.is_pretrained())
     inputs = {
         "method": "channels",
-        **budget.to_json(),
+        **_identify(budget, source),
         "recipe": dataclasses.asdict(recipe),
         "parent": parent.sha256(),
         "data": data.fingerprint,
@@ -111,7 +113,7 @@ def slim(
         stage.path.mkdir(exist_ok=True)
         planner = Planner(original, budget, stage.path)
         stage.reopen()
-        record_teaching(stage, teaching)
+        stage.record_flags(_list_flags(teaching, budget))
         warn_of_few_steps(stage.name, recipe, images)
         rounds = _Rounds(stage, data, recipe, inputs, teacher)
         model, progress = rounds.run(original, planner)
@@ -119,6 +121,37 @@ def slim(
         finish_stage(stage, model, data, progress, inputs, parent, **metrics)
         rounds.remove_files()
     return stage
+
+
+def _refuse_zeros(stage: Stage) -> None:
+    """Refuses a run with zeros in all channels: `quantize` would go on from those."""
+    pruned = stage.run.stage(KINDS["pruned"].name)
+    if pruned.is_complete() and not stage.is_complete():
+        raise RequestError(
+            f"{pruned.path} has all channels, and later stages would go on from it; "
+            "delete it, or give another --run_dir."
+        )
+
+
+def _identify(budget: Budget, source: Path) -> dict[str, Any]:
+    """Returns the budget; instead of a board's file, the latencies that it needs."""
+    fields = dataclasses.asdict(budget)
+    if not is_file(budget.board):
+        return fields
+    operators = list_operators(load_model(source))
+    return {
+        **fields,
+        "board": None,
+        "latencies": hash_latencies(operators, budget.board),
+    }
+
+
+def _list_flags(teaching: Teaching | None, budget: Budget) -> dict[str, str]:
+    """Returns the flags that name files."""
+    flags = teaching.to_flags() if teaching else {}
+    if is_file(budget.board):
+        flags["board"] = str(Path(budget.board).resolve())
+    return flags
 
 
 def check_budget(run: Run, model: keras.Model, budget: Budget) -> None:
@@ -196,7 +229,7 @@ class _Rounds:
         kept = planner.choose(channels, importance, number / len(self._epochs))
         model = remove_channels(model, channels, kept)
         recalibrate(model, (images for images, _ in self._batches(_AVERAGED)))
-        logging.info("Round %d: %s.", number, _summarize(planner.predict(model)))
+        logging.info("Round %d: %s.", number, format_costs(planner.predict(model)))
         save_model(model, self._path(number))
         begun = {"inputs": self._inputs, "begun": number, "history": self._history}
         files.write_json(self._record, begun)
@@ -264,7 +297,3 @@ def _divide(epochs: int) -> list[int]:
     rounds = min(_ROUNDS, epochs)
     short = max(1, round(_ROUND_SHARE * epochs))
     return [short] * (rounds - 1) + [epochs - short * (rounds - 1)]
-
-
-def _summarize(costs: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in costs.items())

@@ -3,7 +3,7 @@
 import dataclasses
 import datetime
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 STATE_FILE = "training_state.npz"
-TEACHER_FILE = "teacher.json"
+# Flags of the command whose files the inputs identify by content, wherever they are.
+FLAGS_FILE = "flags.json"
 _METRICS_FILE = "metrics.json"
 
 
@@ -230,14 +231,21 @@ class Stage:
         verb = self.kind.verb
         if self.kind.parents:
             flags = list_flags(self.kind, self._made_from() or {})
-            if (self.path / TEACHER_FILE).exists():
-                flags |= files.read_record(self.path / TEACHER_FILE, dict)
+            if (self.path / FLAGS_FILE).exists():
+                flags |= files.read_record(self.path / FLAGS_FILE, dict)
         elif self.run.is_recorded():
             flags = self.run.recall(list_run_flags)
             verb = self.run.recall(find_first_verb)
         else:
             flags = {"data_dir": "FOLDER"}
         return format_command(verb, {"run_dir": self.run.path, **flags})
+
+    def record_flags(self, flags: Mapping[str, str]) -> None:
+        """Keeps flags that `command` adds, and that are not compared."""
+        path = self.path / FLAGS_FILE
+        path.unlink(missing_ok=True)
+        if flags:
+            files.write_json(path, dict(flags))
 
     def recorded_recipe(self) -> dict[str, Any]:
         """Returns the recipe of the training, if it was finished or begun; else {}."""

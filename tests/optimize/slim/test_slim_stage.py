@@ -8,13 +8,18 @@ import numpy as np
 import pytest
 from fixtures.small_run import open_run
 
-from corallite.device.benchmark.layers.latency_table import LatencyTable, write_table
+from corallite.device.benchmark.layers.latency_table import (
+    LatencyTable,
+    write_table,
+)
 from corallite.device.benchmark.layers.operator import Operator
 from corallite.device.system.errors import RequestError
 from corallite.optimize.keras_graph.load import load_model
 from corallite.optimize.quantize.qat_stage import train_quantized
 from corallite.optimize.slim import slim_stage
-from corallite.optimize.slim.budget import Budget, count_macs
+from corallite.optimize.slim.budget import Budget
+from corallite.optimize.slim.operator_costs import count_macs
+from corallite.optimize.slim.planner import list_operators
 from corallite.optimize.slim.slim_stage import slim
 from corallite.train.framework.keras import keras
 from corallite.train.models import cost
@@ -123,6 +128,43 @@ def test_a_board_decides_by_its_latencies(float_run, recipe, tmp_path):
     stage = slim(run, data, Budget(board=str(board)), recipe)
     before = stage.metrics()["predicted_before"]["latency_ms"]
     assert stage.metrics()["predicted"]["latency_ms"] <= 0.7 * before
+    assert f"--board={board}" in stage.command()
+
+    # Operators of other networks were measured later, and the file was moved.
+    former, made = board, stage.metrics()
+    board = board.rename(tmp_path / "pi.json")
+    more = {**times, "conv of another network": 1.0}
+    write_table(LatencyTable("a board", "litert 2.3", milliseconds=more), board)
+    assert slim(run, data, Budget(board=str(board)), recipe).metrics() == made
+    # This network's operators were measured again.
+    slower = {key: 2 * ms for key, ms in times.items()}
+    write_table(LatencyTable("a board", "litert 2.3", milliseconds=slower), former)
+    with pytest.raises(RequestError, match=r"other settings \(latencies"):
+        slim(run, data, Budget(board=str(former)), recipe)
+
+
+@pytest.mark.slow
+def test_without_a_limit_the_latency_here_becomes_0_7_of_it(float_run, recipe):
+    run, data = open_run(float_run)
+    folder = run.stage("slim").path
+    folder.mkdir()
+    # Real times would depend on what else this machine does.
+    operators = list_operators(load_model(run.stage("float").model_path))
+    times = {x.key: count_macs(x) for x in operators}
+    here = LatencyTable.of_this_machine().with_times(times)
+    write_table(here, folder / "latencies.json")
+    stage = slim(run, data, Budget(), recipe)
+    before = stage.metrics()["predicted_before"]["latency_ms"]
+    assert 0.6 * before <= stage.metrics()["predicted"]["latency_ms"] <= 0.7 * before
+    assert "--board" not in stage.command()
+
+
+@pytest.mark.slow
+def test_zeros_in_all_channels_are_refused(small_copy, recipe):
+    run, data = open_run(small_copy)
+    with pytest.raises(RequestError, match=r"pruned has all channels.*; delete it"):
+        slim(run, data, Budget(max_macs=1e5), recipe)
+    assert not run.stage("slim").path.exists()
 
 
 def read_layers(path):
@@ -136,16 +178,16 @@ def read_layers(path):
 @pytest.mark.slow
 @pytest.mark.parametrize("most", [0, 10])
 def test_a_budget_that_cannot_be_kept_is_refused(float_run, recipe, most):
-    with pytest.raises(RequestError, match=rf"No widths .* are within macs {most};"):
+    with pytest.raises(RequestError, match=rf"No widths .* are within {most} multiply"):
         slim(*open_run(float_run), Budget(max_macs=most), recipe)
 
 
 @pytest.mark.slow
-def test_nothing_removed_is_the_same_network(float_run, recipe):
-    stage = slim(*open_run(float_run), share_of_macs(float_run, 1.0), recipe)
-    former = load_model(Run.open(float_run).stage("float").model_path)
-    shapes = [x.shape for x in former.get_weights()]
-    assert [x.shape for x in load_model(stage.model_path).get_weights()] == shapes
+@pytest.mark.parametrize("share", [1.0, 2.0])
+def test_a_budget_that_the_network_keeps_already_is_refused(float_run, recipe, share):
+    budget = share_of_macs(float_run, share)
+    with pytest.raises(RequestError, match="already has [0-9,]+ multiply.* lower lim"):
+        slim(*open_run(float_run), budget, recipe)
 
 
 def test_epochs_are_divided_among_the_rounds():

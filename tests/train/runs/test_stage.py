@@ -11,7 +11,7 @@ from corallite.device.system.errors import RequestError
 from corallite.train.runs.accuracy import find_accuracy
 from corallite.train.runs.record import read_header
 from corallite.train.runs.run import Run
-from corallite.train.runs.stage import STATE_FILE, TEACHER_FILE
+from corallite.train.runs.stage import STATE_FILE
 
 INPUTS: dict[str, Any] = {
     "model": "shufflenet_v2",
@@ -88,7 +88,7 @@ def test_another_teacher_is_another_setting(stage, teacher):
 
 def test_the_command_of_a_taught_stage_has_its_flags(stage):
     qat = stage.run.stage("qat")
-    files.write_json(qat.path / TEACHER_FILE, {"teacher": "/runs/a b"})
+    qat.record_flags({"teacher": "/runs/a b"})
     flags = f"--run_dir={stage.run.path} --teacher='/runs/a b'"
     assert qat.command() == f"corallite quantize {flags}"
 

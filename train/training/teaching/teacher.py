@@ -4,12 +4,11 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from corallite.device.system import files
 from corallite.device.system.errors import RequestError
 from corallite.train.data.load import ImageData
 from corallite.train.data.unlabelled import Unlabelled, read_unlabelled
 from corallite.train.runs.record import hash_file
-from corallite.train.runs.stage import TEACHER_FILE, Stage
+from corallite.train.runs.stage import Stage
 from corallite.train.training.objectives import Objective
 from corallite.train.training.teaching.distil import LOSSES, Predict, distil
 from corallite.train.training.teaching.open_network import find_model, open_network
@@ -113,11 +112,3 @@ def load_teacher(teaching: Teaching | None, data: ImageData, stage: Stage) -> Te
             )
     digest = hash_file(find_model(teaching.path))[:16]
     return Teacher(predict, digest, teaching.loss, unlabelled)
-
-
-def record_teaching(stage: Stage, teaching: Teaching | None) -> None:
-    """Writes the flags into the stage's folder, for the command that resumes it."""
-    path = stage.path / TEACHER_FILE
-    path.unlink(missing_ok=True)
-    if teaching is not None:
-        files.write_json(path, teaching.to_flags())
