@@ -50,7 +50,7 @@ class Settings:
 
 
 def select(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
-    """Returns the rows of these names, and those that they need, in order.
+    """Returns the rows of these names, and all that belong to them, in order.
 
     Raises:
         RequestError: There is no such row.
@@ -67,7 +67,7 @@ def select(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
         if name not in wanted:
             wanted.add(name)
             row = known[name]
-            left += filter(None, (row.copies, row.teacher, row.latencies))
+            left += filter(None, row.others())
     return [row for row in rows if row.name in wanted]
 
 

@@ -108,10 +108,5 @@ def _find_seed(stage: Stage) -> int | None:
 
 def _sum_hours(stage: Stage) -> float:
     """Returns the hours of a training; without those that are not epochs."""
-    metrics = stage.metrics()
-    history = metrics.get("history", [])
-    hours = sum(float(epoch.get("seconds", 0)) for epoch in history) / 3600
-    if stage.name == "slim" and history:
-        # It records the epochs of its last round.
-        hours *= metrics["inputs"]["recipe"]["epochs"] / len(history)
-    return hours
+    history = stage.metrics().get("history", [])
+    return sum(float(epoch.get("seconds", 0)) for epoch in history) / 3600
