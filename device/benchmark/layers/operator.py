@@ -146,12 +146,12 @@ class Operator:
         if not all(isinstance(each, tuple) and len(each) == 2 for each in pairs):
             raise _unexpected("kernel and strides", "two numbers each", pairs)
         sizes = (self.height, self.width, self.out_channels)
-        window = (*self.kernel, *self.strides)
         least = 0 if self.kind in _MARGINS else 1
         for name, value, smallest in (
             ("channels", self.channels, 1),
             ("height, width, out_channels", sizes, 1),
-            ("kernel and strides", window, least),
+            ("kernel", self.kernel, least),
+            ("strides", self.strides, 1),
         ):
             if not _are_sizes(value, smallest):
                 rule = f"whole numbers from {smallest} to {_MOST_SIZE}"
