@@ -92,6 +92,7 @@ flags.mark_flags_as_mutual_exclusive(["run_dir", "compact", "list"], required=Tr
 # Flags that only some targets use.
 _OF_SOME = ("method", "granularity", "calibration_count")
 _OPTIONS = {"layout": _LAYOUT, "opset": _OPSET, "symmetric": _SYMMETRIC}
+_OF_A_RUN = ("to", "source", "max_drop", *_OF_SOME, *_OPTIONS)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -161,6 +162,7 @@ def _convert_to(name: str, run: Run, data: ImageData, request: Request) -> int:
 
 
 def _compact(path: Path) -> int:
+    program.refuse_flags(_OF_A_RUN, "--compact")
     out = Path(_OUT.value or path.with_name(f"{path.stem}_compact.tflite"))
     before, after = compact_file(path, out, overwrite=_REQUEST().overwrite)
     share = 100 * (before - after) / before

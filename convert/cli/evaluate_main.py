@@ -77,6 +77,9 @@ _CASCADE = flags.DEFINE_list(
 )
 _JSON = flags.DEFINE_boolean("json", False, "Print everything as JSON.")
 
+# They describe a --model.
+_OF_A_FILE = ("as_run", "input_range", "output")
+
 
 def main(argv: Sequence[str]) -> int:
     model, (run, data) = program.take_model(argv, _MODEL.value), _RUN()
@@ -110,7 +113,7 @@ def _evaluate_boxes(model: str | None, run: Run, data: ImageData) -> int:
             f"{run.path} finds boxes, and only its own stages are measured, not "
             f"{model}; omit that."
         )
-    ignored = [x for x in ("as_run", "input_range", "output") if flags.FLAGS[x].present]
+    ignored = [x for x in _OF_A_FILE if flags.FLAGS[x].present]
     if ignored:
         raise RequestError(
             f"--{ignored[0]} describes a --model of classes, and {run.path} finds "
@@ -148,10 +151,7 @@ def _fit_cascade(model: str | None, run: Run, data: ImageData) -> int:
             "--cascade: takes two files, as small.tflite,large.tflite, and no other "
             "model."
         )
-    others = "sensitivity", "as_run", "input_range", "output"
-    ignored = [name for name in others if flags.FLAGS[name].present]
-    if ignored:
-        raise RequestError(f"--cascade does not use --{ignored[0]}; omit that.")
+    program.refuse_flags(("sensitivity", *_OF_A_FILE), "--cascade")
     for split in {"val", _PART.value}:
         check_content({split: data.splits[split]}, data.class_names)
     first, second = map(Path, _CASCADE.value)
@@ -169,9 +169,7 @@ def _measure_sensitivity(model: str | None, run: Run, data: ImageData) -> int:
         )
     if model is not None:
         raise RequestError(f"--sensitivity measures the run, not {model}; omit that.")
-    ignored = [x for x in ("part", "max_drop", "as_run") if flags.FLAGS[x].present]
-    if ignored:
-        raise RequestError(f"--sensitivity does not use --{ignored[0]}; omit that.")
+    program.refuse_flags(("part", "max_drop", *_OF_A_FILE), "--sensitivity")
     # Not at the top: it loads TensorFlow, which is not needed to read results.
     from corallite.convert.accuracy.sensitivity import record_sensitivity
 

@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
 from typing import NoReturn
 
@@ -91,6 +91,13 @@ def reject_arguments(argv: Sequence[str]) -> None:
     """Raises `RequestError` if there are arguments other than flags."""
     if len(argv) > 1:
         raise RequestError(f"Expected only flags, got {argv[1]!r}; write --name=value.")
+
+
+def refuse_flags(names: Iterable[str], flag: str) -> None:
+    """Raises `RequestError` if one of these flags is given, which `flag` ignores."""
+    for name in names:
+        if flags.FLAGS[name].present:
+            raise RequestError(f"{flag} does not use --{name}; omit that.")
 
 
 def take_model(argv: Sequence[str], given: str | None) -> str | None:

@@ -87,6 +87,8 @@ def test_convert_compacts_a_file_without_a_run(run, tiny_models, tmp_path):
     assert done.stdout.startswith(f"{out}: {out.stat().st_size:,} bytes, ")
     assert_refused(run("convert", f"--compact={path}"), f"{out}: exists already")
     assert_refused(run("convert", f"--run_dir={tmp_path}", f"--out={out}"), "--out")
+    refused = run("convert", f"--compact={path}", "--to=onnx")
+    assert_refused(refused, "--compact does not use --to; omit that")
     for flags in ((), (f"--compact={path}", f"--run_dir={tmp_path}")):
         assert_refused(
             run("convert", *flags), "Exactly one of (run_dir, compact, list)"
@@ -128,6 +130,7 @@ def test_cascade_of_wrong_files_or_flags_is_refused(run, small_run):
     requests = [
         ((f"--cascade={file}",), "takes two files"),
         ((f"--cascade={file},{file}", "--sensitivity"), "does not use --sensitivity"),
+        (("--sensitivity", "--output=logits"), "--sensitivity does not use --output"),
         ((f"--cascade=none.tflite,{file}",), "none.tflite: cannot be read"),
     ]
     for flags, words in requests:
