@@ -37,7 +37,7 @@ from corallite.train.training.model_file import save_model
 from corallite.train.training.objectives import classify
 from corallite.train.training.progress import warn_of_few_steps
 from corallite.train.training.recipe import settle
-from corallite.train.training.teaching.distil import ask
+from corallite.train.training.teaching.distil import predict_with
 from corallite.train.training.teaching.teacher import (
     Teacher,
     Teaching,
@@ -109,7 +109,7 @@ def slim(
         keras.utils.set_random_seed(recipe.seed)
         original = load_model(source)
         if teaching is None:
-            teacher = Teacher(ask(original))
+            teacher = Teacher(predict_with(original))
         stage.path.mkdir(exist_ok=True)
         planner = Planner(original, budget, stage.path)
         stage.reopen()

@@ -18,7 +18,7 @@ from corallite.train.training import progress
 from corallite.train.training.fit import discard_state
 from corallite.train.training.objectives import classify
 from corallite.train.training.recipe import Recipe
-from corallite.train.training.teaching.distil import ask, distil
+from corallite.train.training.teaching.distil import distil, predict_with
 
 # 40 images in batches of 10: 4 steps an epoch, 12 in all.
 RECIPE = Recipe(epochs=3, batch_size=10, learning_rate=0.05, warmup_epochs=0.5)
@@ -483,7 +483,7 @@ def test_a_taught_training_resumes_as_if_it_had_not_stopped(tmp_path):
 
     def train(folder, *callbacks):
         model, data = make_model(), make_data()
-        objective = distil(classify(data, recipe), ask(teacher))
+        objective = distil(classify(data, recipe), predict_with(teacher))
         progress = fit(
             model,
             data,

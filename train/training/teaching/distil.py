@@ -42,7 +42,7 @@ def distil(objective: Objective, predict: Predict, loss: str = "dist") -> Object
 
     Args:
         objective: A classification with a Keras loss of probabilities.
-        predict: The teacher, see `ask`.
+        predict: The teacher, see `predict_with`.
         loss: One of LOSSES.
 
     Raises:
@@ -63,7 +63,7 @@ def distil(objective: Objective, predict: Predict, loss: str = "dist") -> Object
     )
 
 
-def ask(model: keras.Model) -> Predict:
+def predict_with(model: keras.Model) -> Predict:
     """Returns a function that asks a network; images of another size are resized."""
     size_hw = model.input_shape[1:3]
 

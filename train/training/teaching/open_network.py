@@ -17,15 +17,16 @@ from corallite.train.data.split import read_split
 from corallite.train.framework.keras import tf
 from corallite.train.runs.run import Run
 from corallite.train.training.model_file import load_model
-from corallite.train.training.teaching.distil import Predict, ask
+from corallite.train.training.teaching.distil import Predict, predict_with
 from corallite.train.weights.other_kinds import name_other_kind
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SIGNATURE_BYTES = 8
 _ACCEPTED = "give a run folder, an .h5 file of Keras (model.save) or a .tflite file"
-# How far the sum of probabilities may be from 1. Those of int8 are multiples of 1/256.
+# How far the sum of probabilities may be from 1. Those of int8 are multiples of 1/256:
+# each may be rounded by half of that.
 _FLOAT_ERROR = 1e-3
-_INT8_ERROR = 0.1
+_LEAST_INT8_ERROR, _INT8_ERROR_PER_CLASS = 0.1, 1 / 512
 _ANY_SIDE = 32
 
 
@@ -90,7 +91,7 @@ def _open_keras(path: Path, class_names: tuple[str, ...]) -> Predict:
             "height, width, 3) and gives (None, classes); give another --teacher."
         )
     _require_number(path, gives[-1], class_names)
-    predict = ask(model)
+    predict = predict_with(model)
     size_hw = [side or _ANY_SIDE for side in takes[1:3]]
     _require_probabilities(path, predict, size_hw, _FLOAT_ERROR)
     return predict
@@ -122,7 +123,8 @@ def _open_tflite(path: Path, class_names: tuple[str, ...]) -> Predict:
     classifier = Classifier(path, manifest=manifest, runner=runner)
     predict = _ask_one_by_one(classifier, len(class_names))
     size_hw = manifest.preprocessing.size_hw
-    _require_probabilities(path, predict, size_hw, _INT8_ERROR)
+    error = max(_LEAST_INT8_ERROR, len(class_names) * _INT8_ERROR_PER_CLASS)
+    _require_probabilities(path, predict, size_hw, error)
     return predict
 
 

@@ -10,9 +10,9 @@ from corallite.train.framework.keras import keras, tf
 from corallite.train.training.objectives import Objective
 from corallite.train.training.teaching.distil import (
     LOSSES,
-    ask,
     distil,
     diverge,
+    predict_with,
     relate,
 )
 
@@ -128,6 +128,6 @@ def test_another_loss_is_refused():
 def test_a_network_is_asked_at_its_own_size_and_without_dropout():
     image = keras.Input((16, 16, 3))
     dropped = keras.layers.Dropout(0.9)(keras.layers.GlobalAveragePooling2D()(image))
-    predict = ask(keras.Model(image, dropped))
+    predict = predict_with(keras.Model(image, dropped))
     found = predict(tf.ones((2, 8, 8, 3)))
     np.testing.assert_allclose(found, np.ones((2, 3)), rtol=1e-6)

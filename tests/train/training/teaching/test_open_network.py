@@ -80,6 +80,25 @@ def test_outputs_that_are_no_probabilities_are_refused(activation, tmp_path):
         open_network(path, NAMES)
 
 
+def test_an_int8_file_of_many_classes_may_round_each_of_them(tmp_path):
+    image = keras.Input((8, 8, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(image)
+    draw = keras.initializers.RandomNormal(stddev=2.0, seed=0)
+    dense = keras.layers.Dense(1000, "softmax", bias_initializer=draw)
+    converter = tf.lite.TFLiteConverter.from_keras_model(
+        keras.Model(image, dense(pooled))
+    )
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([x[None]] for x in red_green_blue(8))
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    path = tmp_path / "model.tflite"
+    path.write_bytes(converter.convert())
+    predict = open_network(path, tuple(map(str, range(1000))))
+    # Most of the 1,000 are rounded to 0.
+    assert (np.sum(predict(red_green_blue(8)), axis=1) < 0.9).all()
+
+
 def test_a_tflite_file_of_several_labels_is_refused(tmp_path):
     path = tmp_path / "model.tflite"
     path.write_bytes(write_model(last="LOGISTIC"))
