@@ -220,7 +220,7 @@ def test_a_budget_that_cannot_be_kept_is_refused_before_any_training(
 ):
     run = Run.open(tmp_path / "run")
     given = {"steps": "small", "sparsity": None}
-    with pytest.raises(RequestError, match="No widths .* within macs 1"):
+    with pytest.raises(RequestError, match="No widths .* within 1 multiply"):
         squares_pipeline(run.path, **given, budget=Budget(max_macs=1))
     assert not run.first().is_begun()
     assert not run.first().is_complete()
