@@ -117,10 +117,9 @@ def initialize(network: Network, transfer: Transfer | None) -> Initialization:
     """Reads the initial weights of a training, and checks whether they fit.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        RequestError: There is no such network, or the file is damaged, or ImageNet
-            weights cannot be downloaded, or the weights are of another network; then
-            the message names the first tensor that does not fit.
+        RequestError: There is no such network or file, or the file is damaged, or
+            ImageNet weights cannot be downloaded, or the weights are of another
+            network; then the message names the first tensor that does not fit.
     """
     registry.check(network.model, (*network.size_hw, 3), 2, width=network.width)
     is_small = min(network.size_hw) < _SMALLEST_PRETRAINED
@@ -138,6 +137,11 @@ def initialize(network: Network, transfer: Transfer | None) -> Initialization:
         if network.config is not None:
             return _inherit(network, transfer)
         path = locate_imagenet(network.model, network.width)
+    elif not path.exists():
+        raise RequestError(
+            f"--weights: {path} is neither a file nor one of imagenet, random, auto; "
+            "check the path."
+        )
     pretrained = read_pretrained(path, network.model, network.width)
     network = dataclasses.replace(network, conventions=pretrained.conventions)
     initialization = Initialization(network, transfer, path, pretrained)

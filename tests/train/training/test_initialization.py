@@ -122,6 +122,14 @@ def test_a_network_of_other_widths_may_have_nothing_to_inherit():
         initialize(network, Transfer("imagenet"))
 
 
+def test_weights_that_are_no_file_are_named_with_the_choices():
+    network = Network("mobilenet_v2", 0.35, (32, 32))
+    with pytest.raises(
+        RequestError, match="--weights: none is neither .* random, auto"
+    ):
+        initialize(network, Transfer("none"))
+
+
 def test_a_file_of_another_width_is_refused_at_once(checkpoint):
     network = Network("mobilenet_v2", 0.5, (32, 32))
     with pytest.raises(RequestError, match="expected .* for mobilenet_v2 0.5x"):
